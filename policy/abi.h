@@ -1,0 +1,90 @@
+// The entries of the kernel that can change a mapping, by system call ABI, as data.
+//
+// One process may use several ABIs: on x86_64 any instruction stream can enter through int 0x80 as i386. The
+// numbers are the kernel's (arch/*/entry/syscalls), the audit values those of <linux/audit.h>.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace libmseal::policy {
+
+enum class Call : std::uint8_t {
+  mmap,         // address, length, protection, flags, fd, offset
+  old_mmap,     // i386: all six in memory
+  munmap,       // address, length
+  mprotect,     // address, length, protection (pkey_mprotect too: its key changes nothing here)
+  mremap,       // old address, old size, new size, flags, new address
+  madvise,      // address, length, advice
+  brk,          // new end of the heap
+  shmat,        // id, address, flags
+  shmdt,        // address
+  ipc,          // i386: shmat and shmdt behind a number
+  remap_file_pages,  // address, length, ...
+  io_destroy,   // context, which is the address of its ring
+  clone,        // flags, ...
+  mseal,        // address, length, flags
+};
+
+struct CallNumber {
+  std::uint32_t number;
+  Call call;
+};
+
+struct Abi {
+  std::uint32_t audit_arch;
+  std::span<const CallNumber> calls;  // sorted by number
+  std::uint32_t first_foreign_number;  // from here on numbers belong to another ABI (x32), 0: none
+};
+
+inline constexpr std::uint32_t kAuditX86_64 = 0xC000003E;
+inline constexpr std::uint32_t kAuditI386 = 0x40000003;
+inline constexpr std::uint32_t kAuditAarch64 = 0xC00000B7;
+
+inline constexpr std::uint32_t kMsealNumber = 462;  // the same on every architecture but alpha
+
+inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
+    {9, Call::mmap},      {10, Call::mprotect},   {11, Call::munmap},      {12, Call::brk},
+    {25, Call::mremap},   {28, Call::madvise},    {30, Call::shmat},       {56, Call::clone},
+    {67, Call::shmdt},    {207, Call::io_destroy}, {216, Call::remap_file_pages}, {329, Call::mprotect},
+    {462, Call::mseal},
+});
+
+inline constexpr auto kI386Calls = std::to_array<CallNumber>({
+    {45, Call::brk},       {90, Call::old_mmap},   {91, Call::munmap},      {117, Call::ipc},
+    {120, Call::clone},    {125, Call::mprotect},  {163, Call::mremap},     {192, Call::mmap},
+    {219, Call::madvise},  {246, Call::io_destroy}, {257, Call::remap_file_pages}, {380, Call::mprotect},
+    {397, Call::shmat},    {398, Call::shmdt},     {462, Call::mseal},
+});
+
+inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
+    {1, Call::io_destroy}, {196, Call::shmat},    {197, Call::shmdt},      {214, Call::brk},
+    {215, Call::munmap},   {216, Call::mremap},   {220, Call::clone},      {222, Call::mmap},
+    {226, Call::mprotect}, {233, Call::madvise},  {234, Call::remap_file_pages}, {288, Call::mprotect},
+    {462, Call::mseal},
+});
+
+inline constexpr std::uint32_t kX32Bit = 0x40000000;
+
+inline constexpr auto kX86Abis = std::to_array<Abi>({
+    {kAuditX86_64, kX86_64Calls, kX32Bit},
+    {kAuditI386, kI386Calls, 0},
+});
+inline constexpr auto kArm64Abis = std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0}});
+
+// What one machine needs to know of its addresses and ABIs.
+struct Machine {
+  std::span<const Abi> abis;   // the native one first
+  std::uint64_t address_mask;  // bits of an address that the kernel looks at: x86 LAM 62:57, arm64 TBI 63:56
+  std::uint64_t page_size;
+  std::uint64_t smallest_huge_page;  // a file mapping at no multiple of it can't be one of huge pages
+};
+
+inline constexpr Machine kX86Machine{kX86Abis, ~0x7E00'0000'0000'0000ULL, 4096, 2U << 20};
+
+constexpr Machine arm64_machine(std::uint64_t page_size) {
+  return {kArm64Abis, 0x00FF'FFFF'FFFF'FFFFULL, page_size, 64U << 10};
+}
+
+}  // namespace libmseal::policy

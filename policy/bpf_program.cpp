@@ -1,0 +1,47 @@
+#include "policy/bpf_program.h"
+
+namespace libmseal::policy {
+namespace {
+
+constexpr std::uint32_t kLongestBranch = 255;
+
+}  // namespace
+
+BpfProgram::Label BpfProgram::emit(std::uint16_t code, std::uint32_t k, std::uint8_t jt, std::uint8_t jf) {
+  if (size_ == code_.size()) {
+    overflow_ = true;
+    return size_;
+  }
+  ++size_;
+  code_[code_.size() - size_] = sock_filter{code, jt, jf, k};
+  return size_;
+}
+
+BpfProgram::Label BpfProgram::jump(Label target) {
+  return target == size_ ? target : emit(BPF_JMP | BPF_JA, size_ - target);
+}
+
+BpfProgram::Label BpfProgram::emit_branch(std::uint16_t code, std::uint32_t k, Label yes, Label no) {
+  // A second bridge can push the first target out of reach, so leave room for it.
+  if (size_ - yes > kLongestBranch - 1) yes = emit(BPF_JMP | BPF_JA, size_ - yes);
+  if (size_ - no > kLongestBranch) no = emit(BPF_JMP | BPF_JA, size_ - no);
+  return emit(code, k, static_cast<std::uint8_t>(size_ - yes), static_cast<std::uint8_t>(size_ - no));
+}
+
+BpfProgram::Label BpfProgram::branch(std::uint16_t condition, std::uint32_t value, Label yes, Label no) {
+  return emit_branch(static_cast<std::uint16_t>(BPF_JMP | condition | BPF_K), value, yes, no);
+}
+
+BpfProgram::Label BpfProgram::branch_x(std::uint16_t condition, Label yes, Label no) {
+  return emit_branch(static_cast<std::uint16_t>(BPF_JMP | condition | BPF_X), 0, yes, no);
+}
+
+BpfProgram::Label BpfProgram::prepend(std::span<const sock_filter> program) {
+  for (std::size_t index = program.size(); index > 0; --index) {
+    const sock_filter& one = program[index - 1];
+    emit(one.code, one.k, one.jt, one.jf);
+  }
+  return size_;
+}
+
+}  // namespace libmseal::policy

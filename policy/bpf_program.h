@@ -1,0 +1,71 @@
+// An assembler for classic BPF as seccomp runs it.
+//
+// All jumps of classic BPF go forward, so a program is written from its last instruction to its first: whatever an
+// instruction may jump to is in place already, a label is a known position, and a jump too long for the 8-bit
+// offset of a condition gets its own unconditional jump on the spot.
+//
+//   BpfProgram program;
+//   const auto allow = program.ret(SECCOMP_RET_ALLOW);
+//   const auto refuse = program.ret(SECCOMP_RET_ERRNO | EPERM);
+//   program.branch(BPF_JEQ, 10, refuse, allow);   // if A == 10 goto refuse else goto allow
+//   program.load(offsetof(seccomp_data, nr));     // A = nr; the program starts here
+#pragma once
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "policy/fixed_vector.h"
+
+namespace libmseal::policy {
+
+class BpfProgram {
+ public:
+  // The position of an instruction, counted from the end of the program.
+  using Label = std::uint32_t;
+
+  [[nodiscard]] Label front() const { return size_; }
+
+  Label ret(std::uint32_t action) { return emit(BPF_RET | BPF_K, action); }
+  Label load(std::uint32_t offset) { return emit(BPF_LD | BPF_W | BPF_ABS, offset); }
+  Label load_scratch(std::uint32_t slot) { return emit(BPF_LD | BPF_MEM, slot); }
+  Label load_constant(std::uint32_t value) { return emit(BPF_LD | BPF_IMM, value); }
+  Label store_scratch(std::uint32_t slot) { return emit(BPF_ST, slot); }
+  Label move_to_x() { return emit(BPF_MISC | BPF_TAX, 0); }
+  Label load_scratch_x(std::uint32_t slot) { return emit(BPF_LDX | BPF_MEM, slot); }
+  Label add_x() { return emit(BPF_ALU | BPF_ADD | BPF_X, 0); }
+  Label add(std::uint32_t value) { return emit(BPF_ALU | BPF_ADD | BPF_K, value); }
+  Label mask(std::uint32_t value) { return emit(BPF_ALU | BPF_AND | BPF_K, value); }
+
+  // `goto target`, or nothing if the program goes there anyway.
+  Label jump(Label target);
+  // `if (A condition value) goto yes; else goto no;` with BPF_JEQ, BPF_JGT, BPF_JGE or BPF_JSET.
+  Label branch(std::uint16_t condition, std::uint32_t value, Label yes, Label no);
+  // The same against X.
+  Label branch_x(std::uint16_t condition, Label yes, Label no);
+  // A finished program in front of everything written so far; its own returns stay returns.
+  Label prepend(std::span<const sock_filter> program);
+
+  // False once anything did not fit: the program is unusable.
+  [[nodiscard]] bool complete() const { return !overflow_; }
+  [[nodiscard]] std::span<const sock_filter> instructions() const {
+    return {code_.data() + (code_.size() - size_), size_};
+  }
+  void clear() {
+    size_ = 0;
+    overflow_ = false;
+  }
+
+ private:
+  Label emit(std::uint16_t code, std::uint32_t k, std::uint8_t jt = 0, std::uint8_t jf = 0);
+  Label emit_branch(std::uint16_t code, std::uint32_t k, Label yes, Label no);
+
+  std::array<sock_filter, BPF_MAXINSNS> code_{};
+  std::uint32_t size_ = 0;
+  bool overflow_ = false;
+};
+
+}  // namespace libmseal::policy

@@ -1,0 +1,65 @@
+// What the shim and the supervisor say to each other.
+//
+// Once the base filter is in, the channel is the system call mseal itself with a magic fourth argument: the kernel
+// tells the supervisor which process speaks, the arguments are registers, and the flags are never zero, so that a
+// kernel with mseal(2) and no supervisor answers EINVAL. A message can add seals and never removes one: a forged
+// message can only make its sender stricter with itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "policy/mm_call.h"
+#include "policy/seal.h"
+
+namespace libmseal::policy {
+
+inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
+
+struct Control {
+  enum class Kind : std::uint8_t {
+    hello = 1,    // this image wants seals. Answer: a descriptor of its table
+    prepare = 2,  // may `seal.range` be sealed, and how? Answer: a Way
+    add_to_hull = 3,  // the supervisor refuses from now on. Answer: 0
+    add_filtered = 4,  // a deny filter refuses already; the supervisor knows for hidden extents. Answer: 0
+  };
+
+  Kind kind = Kind::hello;
+  Seal seal;
+};
+
+// How the shim seals a range, as the supervisor answers `prepare`.
+enum class Way : std::uint8_t {
+  filter = 0,   // by a deny filter
+  hull = 1,     // inside the hull of a domain with one process: by the supervisor
+  sealed = 2,   // every byte is sealed already
+};
+
+Arguments encode(const Control& message);
+
+// Nothing if it is no control message, or a malformed one (then `malformed` is set).
+std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed);
+
+// ---- the hand-over, on a socket pair, before the filter can notify anybody ----
+
+inline constexpr std::uint32_t kHandoverVersion = 1;
+inline constexpr std::uint32_t kMostInitialSeals = 2048;
+
+// Supervisor to shim, with the descriptor of the table.
+struct Ready {
+  std::uint64_t magic = kControlMagic;
+  std::uint32_t version = kHandoverVersion;
+  std::uint32_t reserved = 0;
+};
+
+// Shim to supervisor, with the listener; `seals` and then `hulls` follow.
+struct Start {
+  std::uint64_t magic = kControlMagic;
+  std::uint32_t version = kHandoverVersion;
+  std::uint32_t seals = 0;
+  std::uint32_t hulls = 0;
+  std::uint32_t reserved = 0;
+};
+
+}  // namespace libmseal::policy

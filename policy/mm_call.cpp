@@ -1,0 +1,131 @@
+#include "policy/mm_call.h"
+
+#include <algorithm>
+
+namespace libmseal::policy {
+namespace {
+
+using Effect = MmCall::Effect;
+using Hidden = MmCall::Hidden;
+
+Range range_at(const Machine& machine, std::uint64_t address, std::uint64_t length) {
+  const std::uint64_t start = address & machine.address_mask;
+  if (start % machine.page_size != 0) return {};
+  const Range range = Range::of(start, length);
+  return range.empty() ? Range{} : range;
+}
+
+void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& call) {
+  const auto flags = static_cast<std::uint32_t>(arguments[3]);
+  if ((flags & kMapFixed) == 0 || (flags & kMapFixedNoreplace) != 0) return;
+  call.effect = Effect::modify;
+  call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
+  const bool anonymous = (flags & kMapAnonymous) != 0;
+  const bool maybe_huge_file = !anonymous && arguments[0] % machine.smallest_huge_page == 0;
+  if ((flags & kMapHugetlb) != 0 || maybe_huge_file) call.hidden = Hidden::huge_pages;
+  call.argument = anonymous ? ~0ULL : arguments[4];
+}
+
+void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& call) {
+  call.effect = Effect::modify;
+  const std::uint64_t old_size = arguments[1] != 0 ? arguments[1] : 1;
+  call.ranges[0] = range_at(machine, arguments[0], old_size);
+  if ((static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0) {
+    call.ranges[1] = range_at(machine, arguments[4], arguments[2]);
+  }
+}
+
+void decode_mprotect(const Machine& machine, const Arguments& arguments, MmCall& call) {
+  call.effect = Effect::modify;
+  call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
+  const auto protection = static_cast<std::uint32_t>(arguments[2]);
+  if ((protection & kProtGrowsDown) != 0) {
+    call.hidden = Hidden::grows_down;
+  } else if ((protection & kProtGrowsUp) != 0) {
+    call.hidden = Hidden::grows_up;
+  }
+}
+
+}  // namespace
+
+const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch) {
+  for (const Abi& abi : machine.abis) {
+    if (abi.audit_arch == audit_arch) return &abi;
+  }
+  return nullptr;
+}
+
+MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, const Arguments& arguments) {
+  MmCall call;
+  const auto* entry = std::lower_bound(abi.calls.data(), abi.calls.data() + abi.calls.size(), number,
+                                       [](const CallNumber& one, std::uint32_t key) { return one.number < key; });
+  if (entry == abi.calls.data() + abi.calls.size() || entry->number != number) return call;
+  call.call = entry->call;
+  switch (call.call) {
+    case Call::mmap:
+      decode_mmap(machine, arguments, call);
+      break;
+    case Call::munmap:
+    case Call::remap_file_pages:
+      call.effect = Effect::modify;
+      call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
+      break;
+    case Call::mprotect:
+      decode_mprotect(machine, arguments, call);
+      break;
+    case Call::mremap:
+      decode_mremap(machine, arguments, call);
+      break;
+    case Call::madvise:
+      if (is_discarding(static_cast<std::uint32_t>(arguments[2]))) {
+        call.effect = Effect::discard;
+        call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
+      }
+      break;
+    case Call::brk:
+      call.effect = Effect::lower_break;
+      call.argument = arguments[0];
+      break;
+    case Call::shmat:
+      if ((static_cast<std::uint32_t>(arguments[2]) & kShmRemap) != 0) {
+        call.effect = Effect::modify;
+        call.hidden = Hidden::segment;
+        call.ranges[0] = Range::of(arguments[1] & machine.address_mask, 0);
+        call.argument = arguments[0];
+      }
+      break;
+    case Call::shmdt:
+      call.effect = Effect::modify;
+      call.hidden = Hidden::attached;
+      call.ranges[0] = Range::of(arguments[0] & machine.address_mask, 0);
+      break;
+    case Call::io_destroy:
+      call.effect = Effect::modify;
+      call.hidden = Hidden::ring;
+      call.ranges[0] = Range::of(arguments[0], 0);
+      break;
+    case Call::old_mmap:
+      call.effect = Effect::modify;
+      call.hidden = Hidden::in_memory;
+      break;
+    case Call::ipc: {
+      const auto operation = static_cast<std::uint32_t>(arguments[0]) & 0xFFFF;
+      if (operation == kIpcShmat || operation == kIpcShmdt) {
+        call.effect = Effect::modify;
+        call.hidden = Hidden::in_memory;
+      }
+      break;
+    }
+    case Call::clone: {
+      const auto flags = static_cast<std::uint32_t>(arguments[0]);
+      if ((flags & (kCloneVm | kCloneThread | kCloneVfork)) == kCloneVm) call.effect = Effect::share_memory;
+      break;
+    }
+    case Call::mseal:
+      call.effect = Effect::seal;
+      break;
+  }
+  return call;
+}
+
+}  // namespace libmseal::policy

@@ -1,0 +1,120 @@
+#include "policy/options.h"
+
+#include <array>
+#include <span>
+
+namespace libmseal::policy {
+namespace {
+
+struct Word {
+  std::string_view text;
+  int value;
+};
+
+constexpr auto kBackends = std::to_array<Word>({
+    {"auto", static_cast<int>(Backend::automatic)},
+    {"kernel", static_cast<int>(Backend::kernel)},
+    {"seccomp", static_cast<int>(Backend::seccomp)},
+    {"filter", static_cast<int>(Backend::filter)},
+    {"libc", static_cast<int>(Backend::libc)},
+});
+constexpr auto kRequired = std::span(kBackends).subspan<1>();
+constexpr auto kAuto = std::to_array<Word>({{"elf", 1}, {"off", 0}});
+constexpr auto kSwitch = std::to_array<Word>({{"0", 0}, {"1", 1}});
+constexpr auto kDiscard = std::to_array<Word>({
+    {"strict", static_cast<int>(DiscardRule::strict)},
+    {"kernel", static_cast<int>(DiscardRule::kernel)},
+});
+constexpr auto kDoors = std::to_array<Word>({
+    {"io_uring", kDoorIoUring},
+    {"process_madvise", kDoorProcessMadvise},
+    {"prctl_mm", kDoorPrctlMm},
+    {"tagged_addresses", kDoorTaggedAddresses},
+    {"clone3", kDoorClone3},
+});
+
+constexpr std::string_view kKeys =
+    "keys are backend, require, auto, discard, open, strict, verbose, log, helper";
+
+bool find(std::span<const Word> words, std::string_view text, int& value) {
+  for (const Word& word : words) {
+    if (word.text != text) continue;
+    value = word.value;
+    return true;
+  }
+  return false;
+}
+
+bool parse_doors(std::string_view text, std::uint8_t& doors) {
+  int opened = 0;
+  while (true) {
+    const std::size_t plus = text.find('+');
+    std::string_view name = text;
+    if (plus != std::string_view::npos) name.remove_suffix(name.size() - plus);
+    int door = 0;
+    if (!find(kDoors, name, door)) return false;
+    opened |= door;
+    if (plus == std::string_view::npos) break;
+    text.remove_prefix(plus + 1);
+  }
+  doors = static_cast<std::uint8_t>(opened);
+  return true;
+}
+
+}  // namespace
+
+std::string_view name_of(Backend backend) {
+  for (const Word& word : kBackends) {
+    if (word.value == static_cast<int>(backend)) return word.text;
+  }
+  return "?";
+}
+
+bool parse_option(std::string_view item, Options& options, OptionError& error) {
+  std::string_view key = item;
+  std::string_view value;
+  if (const std::size_t equals = item.find('='); equals != std::string_view::npos) {
+    key.remove_suffix(item.size() - equals);
+    value = item;
+    value.remove_prefix(equals + 1);
+  }
+  int word = 0;
+  const auto wrong = [&](std::string_view allowed) {
+    error = {key, value, allowed};
+    return false;
+  };
+  if (key == "backend") {
+    if (!find(kBackends, value, word)) return wrong("auto, kernel, seccomp, filter, libc");
+    options.backend = static_cast<Backend>(word);
+  } else if (key == "require") {
+    if (!find(kRequired, value, word)) return wrong("kernel, seccomp, filter, libc");
+    options.require = static_cast<Backend>(word);
+  } else if (key == "auto") {
+    if (!find(kAuto, value, word)) return wrong("elf, off");
+    options.auto_elf = word != 0;
+  } else if (key == "discard") {
+    if (!find(kDiscard, value, word)) return wrong("strict, kernel");
+    options.discard = static_cast<DiscardRule>(word);
+  } else if (key == "open") {
+    if (!parse_doors(value, options.open_doors)) {
+      return wrong("io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, joined by +");
+    }
+  } else if (key == "strict") {
+    if (!find(kSwitch, value, word)) return wrong("0, 1");
+    options.strict = word != 0;
+  } else if (key == "verbose") {
+    if (!find(kSwitch, value, word)) return wrong("0, 1");
+    options.verbose = word != 0;
+  } else if (key == "log") {
+    if (!value.starts_with('/')) return wrong("an absolute path");
+    options.log = value;
+  } else if (key == "helper") {
+    if (!value.starts_with('/')) return wrong("an absolute path");
+    options.helper = value;
+  } else {
+    return wrong(kKeys);
+  }
+  return true;
+}
+
+}  // namespace libmseal::policy

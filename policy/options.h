@@ -1,0 +1,73 @@
+// MSEAL_OPTIONS: what the user may choose.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "policy/seal.h"
+
+namespace libmseal::policy {
+
+enum class Backend : std::uint8_t {
+  automatic,
+  libc,     // interposed functions alone: raw system calls pass
+  filter,   // deny filters alone: no supervisor
+  seccomp,  // filters and supervisor
+  kernel,   // mseal(2)
+};
+
+std::string_view name_of(Backend backend);
+
+// Entries that a sealed process loses because no filter can judge them; an option opens each again.
+enum Door : std::uint8_t {
+  kDoorIoUring = 1 << 0,
+  kDoorProcessMadvise = 1 << 1,
+  kDoorPrctlMm = 1 << 2,
+  kDoorTaggedAddresses = 1 << 3,
+  kDoorClone3 = 1 << 4,
+};
+
+struct Options {
+  Backend backend = Backend::automatic;
+  Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
+  bool auto_elf = true;                  // seal the objects that are loaded at start
+  bool strict = false;                   // a bad option ends the program
+  bool verbose = false;                  // say which backend was picked, and why
+  DiscardRule discard = DiscardRule::strict;
+  std::uint8_t open_doors = 0;           // Door bits
+  std::string_view log;                  // the supervisor's log file; empty: syslog, warnings only
+  std::string_view helper;               // the supervisor program; empty: beside libmseal.so, then libexec
+};
+
+// One thing wrong with the text. `allowed` is a list for people.
+struct OptionError {
+  std::string_view key;
+  std::string_view value;
+  std::string_view allowed;
+};
+
+// Reads "key=value,key=value". What is wrong is reported and left at its default; the rest applies. The views in
+// `options` point into `text`.
+template <class Report>
+void parse_options(std::string_view text, Options& options, Report report);
+
+// One "key=value". True if it was understood; otherwise `error` says what is wrong and nothing is changed.
+bool parse_option(std::string_view item, Options& options, OptionError& error);
+
+template <class Report>
+void parse_options(std::string_view text, Options& options, Report report) {
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    std::string_view item = text;
+    if (comma == std::string_view::npos) {
+      text = {};
+    } else {
+      item.remove_suffix(item.size() - comma);
+      text.remove_prefix(comma + 1);
+    }
+    OptionError error;
+    if (!item.empty() && !parse_option(item, options, error)) report(error);
+  }
+}
+
+}  // namespace libmseal::policy

@@ -1,0 +1,43 @@
+// Half-open ranges of addresses.
+#pragma once
+
+#include <cstdint>
+
+namespace libmseal::policy {
+
+// [start, end) in bytes. A range that wraps around the address space has end <= start and counts as empty:
+// the kernel refuses every call that names one.
+struct Range {
+  std::uint64_t start = 0;
+  std::uint64_t end = 0;
+
+  static constexpr Range of(std::uint64_t start, std::uint64_t length) { return {start, start + length}; }
+
+  [[nodiscard]] constexpr bool empty() const { return end <= start; }
+  [[nodiscard]] constexpr std::uint64_t size() const { return empty() ? 0 : end - start; }
+  [[nodiscard]] constexpr bool contains(std::uint64_t address) const {
+    return start <= address && address < end;
+  }
+  [[nodiscard]] constexpr bool contains(const Range& other) const {
+    return start <= other.start && other.end <= end;
+  }
+  [[nodiscard]] constexpr bool touches(const Range& other) const {
+    return !empty() && !other.empty() && start < other.end && other.start < end;
+  }
+  constexpr bool operator==(const Range&) const = default;
+};
+
+constexpr Range intersection(const Range& a, const Range& b) {
+  return {a.start > b.start ? a.start : b.start, a.end < b.end ? a.end : b.end};
+}
+
+constexpr std::uint64_t round_down(std::uint64_t value, std::uint64_t alignment) {
+  return value & ~(alignment - 1);
+}
+
+// Wraps to 0 where the kernel's PAGE_ALIGN does.
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t alignment) {
+  return round_down(value + alignment - 1, alignment);
+}
+
+}  // namespace libmseal::policy

@@ -1,0 +1,342 @@
+#include "policy/range_program.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+
+#include "policy/mm_call.h"
+
+namespace libmseal::policy {
+namespace {
+
+using Label = BpfProgram::Label;
+
+static_assert(std::endian::native == std::endian::little, "argument halves are read in little-endian order");
+
+constexpr std::uint32_t kNumber = offsetof(seccomp_data, nr);
+constexpr std::uint32_t kArch = offsetof(seccomp_data, arch);
+constexpr std::uint32_t low_of(std::uint32_t argument) {
+  return static_cast<std::uint32_t>(offsetof(seccomp_data, args)) + argument * 8;
+}
+constexpr std::uint32_t high_of(std::uint32_t argument) { return low_of(argument) + 4; }
+constexpr std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+constexpr std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
+
+// Scratch memory: the range in question, [start, end).
+enum Slot : std::uint32_t { kStartLow, kStartHigh, kEndLow, kEndHigh };
+
+class Compiler {
+ public:
+  Compiler(const Machine& machine, const RangeProgram& what, Label other, BpfProgram& out)
+      : machine_(machine), what_(what), other_(other), out_(out) {}
+
+  bool run() {
+    allow_ = out_.ret(SECCOMP_RET_ALLOW);
+    write_searches();
+    Label next = other_;
+    for (std::size_t index = machine_.abis.size(); index > 0; --index) {
+      next = write_abi(machine_.abis[index - 1], next);
+    }
+    out_.jump(next);
+    out_.load(kArch);
+    return out_.complete();
+  }
+
+ private:
+  // ---- the search ----
+
+  // `if (end > bound) goto yes else goto no`
+  Label branch_end_past(std::uint64_t bound, Label yes, Label no) {
+    out_.branch(BPF_JGT, low(bound), yes, no);
+    const Label low_halves = out_.load_scratch(kEndLow);
+    const Label equal = out_.branch(BPF_JEQ, high(bound), low_halves, no);
+    out_.branch(BPF_JGT, high(bound), yes, equal);
+    return out_.load_scratch(kEndHigh);
+  }
+
+  // The outcome for an address between boundary `index` - 1 and boundary `index`; the ranges' starts and ends are
+  // the boundaries, so an odd index lies inside a range.
+  Label leaf(std::span<const Range> ranges, std::size_t index, Label hit, Label miss) {
+    if (index % 2 == 1) return hit;
+    if (index / 2 == ranges.size()) return miss;
+    return branch_end_past(ranges[index / 2].start, hit, miss);
+  }
+
+  static std::uint64_t boundary(std::span<const Range> ranges, std::size_t index) {
+    return index % 2 == 0 ? ranges[index / 2].start : ranges[index / 2].end;
+  }
+
+  // Which interval holds the lower word in A, knowing that the boundaries [first, last) have the upper word of the
+  // address.
+  Label search_low(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit, Label miss) {
+    if (first == last) return leaf(ranges, first, hit, miss);
+    const std::size_t middle = first + (last - first) / 2;
+    const Label below = search_low(ranges, first, middle, hit, miss);
+    const Label above = search_low(ranges, middle + 1, last, hit, miss);
+    return out_.branch(BPF_JGE, low(boundary(ranges, middle)), above, below);
+  }
+
+  // The same for the upper word in A, among all boundaries [first, last).
+  Label search_high(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit, Label miss) {
+    if (first == last) return leaf(ranges, first, hit, miss);
+    const std::uint32_t word = high(boundary(ranges, first + (last - first) / 2));
+    std::size_t same_first = first;
+    while (high(boundary(ranges, same_first)) < word) ++same_first;
+    std::size_t same_last = same_first;
+    while (same_last < last && high(boundary(ranges, same_last)) == word) ++same_last;
+
+    const Label below = search_high(ranges, first, same_first, hit, miss);
+    const Label above = search_high(ranges, same_last, last, hit, miss);
+    out_.jump(search_low(ranges, same_first, same_last, hit, miss));
+    const Label same = out_.load_scratch(kStartLow);
+    const Label equal = out_.branch(BPF_JEQ, word, same, below);
+    return out_.branch(BPF_JGT, word, above, equal);
+  }
+
+  Label search(std::span<const Range> ranges, Label hit, Label miss) {
+    out_.jump(search_high(ranges, 0, ranges.size() * 2, hit, miss));
+    return out_.load_scratch(kStartHigh);
+  }
+
+  // ---- the range of a call ----
+
+  // scratch start = the argument, stripped of the bits that the kernel does not look at.
+  Label store_start(std::uint32_t argument) {
+    out_.store_scratch(kStartLow);
+    out_.load(low_of(argument));
+    out_.store_scratch(kStartHigh);
+    if (high(machine_.address_mask) != ~0U) out_.mask(high(machine_.address_mask));
+    return out_.load(high_of(argument));
+  }
+
+  // scratch = [argument `start`, + argument `length`), then on to `next`.
+  Label set_range(std::uint32_t start, std::uint32_t length, Label next) {
+    const auto upper_half = [&](bool carry) {
+      out_.jump(next);
+      out_.store_scratch(kEndHigh);
+      if (carry) out_.add(1);
+      out_.add_x();
+      out_.load_scratch_x(kStartHigh);
+      return out_.load(high_of(length));
+    };
+    const Label without_carry = upper_half(false);
+    const Label with_carry = upper_half(true);
+    out_.branch_x(BPF_JGE, without_carry, with_carry);  // the sum is below an addend only if it wrapped
+    out_.store_scratch(kEndLow);
+    out_.add_x();
+    out_.load_scratch_x(kStartLow);
+    out_.load(low_of(length));
+    return store_start(start);
+  }
+
+  // scratch = [argument `start`, one byte on): enough to touch the page.
+  Label set_one_byte(std::uint32_t start, Label next) {
+    out_.jump(next);
+    out_.store_scratch(kEndHigh);
+    out_.load_scratch(kStartHigh);
+    out_.store_scratch(kEndLow);
+    out_.add(1);
+    out_.load_scratch(kStartLow);
+    return store_start(start);
+  }
+
+  // A hit counts only if the kernel would not refuse the range itself: aligned, not empty, not wrapping.
+  Label confirm(Label hit, Label miss) {
+    if (!what_.exact) return hit;
+    out_.branch_x(BPF_JGT, hit, miss);
+    out_.load_scratch_x(kStartLow);
+    const Label low_halves = out_.load_scratch(kEndLow);
+    const Label equal = out_.branch_x(BPF_JEQ, low_halves, miss);
+    out_.branch_x(BPF_JGT, hit, equal);
+    out_.load_scratch_x(kStartHigh);
+    const Label high_halves = out_.load_scratch(kEndHigh);
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), miss, high_halves);
+    return out_.load_scratch(kStartLow);
+  }
+
+  void write_searches() {
+    hit_ = out_.ret(what_.hit);
+    ranges_search_ = search(what_.ranges, confirm(hit_, allow_), allow_);
+    const bool same = std::equal(what_.contents.begin(), what_.contents.end(), what_.ranges.begin(),
+                                 what_.ranges.end());
+    contents_search_ = same ? ranges_search_ : search(what_.contents, confirm(hit_, allow_), allow_);
+  }
+
+  // ---- the calls ----
+
+  Label write_mmap() {
+    const Label ranges = set_range(0, 1, ranges_search_);
+    Label fixed = ranges;
+    if (what_.hidden != 0) {
+      const Label hidden = out_.ret(what_.hidden);
+      if (what_.suspect_huge_files) {
+        out_.branch(BPF_JSET, low(machine_.smallest_huge_page - 1), ranges, hidden);
+        const Label file = out_.load(low_of(0));
+        out_.branch(BPF_JSET, kMapAnonymous, ranges, file);
+        fixed = out_.load(low_of(3));
+      }
+      fixed = out_.branch(BPF_JSET, kMapHugetlb, hidden, fixed);
+    }
+    const Label replaces = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
+    out_.branch(BPF_JSET, kMapFixed, replaces, allow_);
+    return out_.load(low_of(3));
+  }
+
+  Label write_mprotect() {
+    const Label ranges = set_range(0, 1, ranges_search_);
+    if (what_.hidden == 0) return ranges;
+    const Label hidden = out_.ret(what_.hidden);
+    out_.branch(BPF_JSET, kProtGrowsDown | kProtGrowsUp, hidden, ranges);
+    return out_.load(low_of(2));
+  }
+
+  Label write_mremap() {
+    const auto source_then = [&](Label next) {
+      const Label sized = set_range(0, 1, next);
+      const Label one_byte = set_one_byte(0, next);
+      out_.branch(BPF_JEQ, 0, one_byte, sized);
+      const Label load_low = out_.load(low_of(1));
+      out_.branch(BPF_JEQ, 0, load_low, sized);
+      return out_.load(high_of(1));
+    };
+    const Label source = source_then(ranges_search_);
+    Label with_target = hit_;
+    if (what_.exact) {
+      const Label target = set_range(4, 2, ranges_search_);
+      with_target = source_then(search(what_.ranges, confirm(hit_, target), target));
+    }
+    out_.branch(BPF_JSET, kMremapFixed, with_target, source);
+    return out_.load(low_of(3));
+  }
+
+  Label write_madvise() {
+    Label next = allow_;
+    const Label discards = set_range(0, 1, contents_search_);
+    for (const std::uint32_t advice : kDiscardingAdvice) next = out_.branch(BPF_JEQ, advice, discards, next);
+    return out_.load(low_of(2));
+  }
+
+  // The range of refused breaks lies inside the heap, so an argument is compared in full only near it.
+  Label write_brk() {
+    const Range& refused = what_.refused_breaks;
+    if (refused.empty()) return other_;
+    const Label answer = out_.ret(SECCOMP_RET_ERRNO | 0);
+    const auto at_least = [&](std::uint64_t bound, Label yes, Label no) {
+      out_.branch(BPF_JGE, low(bound), yes, no);
+      const Label low_halves = out_.load(low_of(0));
+      const Label equal = out_.branch(BPF_JEQ, high(bound), low_halves, no);
+      out_.branch(BPF_JGT, high(bound), yes, equal);
+      return out_.load(high_of(0));
+    };
+    const Label above_start = at_least(refused.end, allow_, answer);
+    return at_least(refused.start, above_start, allow_);
+  }
+
+  Label write_hidden_if(std::uint32_t argument, std::uint32_t bits) {
+    const Label hidden = out_.ret(what_.hidden);
+    out_.branch(BPF_JSET, bits, hidden, allow_);
+    return out_.load(low_of(argument));
+  }
+
+  Label write_ipc() {
+    const Label hidden = out_.ret(what_.hidden);
+    const Label detach = out_.branch(BPF_JEQ, kIpcShmdt, hidden, allow_);
+    out_.branch(BPF_JEQ, kIpcShmat, hidden, detach);
+    out_.mask(0xFFFF);
+    return out_.load(low_of(0));
+  }
+
+  // Memory that another thread group shares is out of reach of later filters.
+  Label write_clone() {
+    const Label hidden = out_.ret(what_.hidden);
+    out_.branch(BPF_JEQ, kCloneVm, hidden, allow_);
+    out_.mask(kCloneVm | kCloneThread | kCloneVfork);
+    return out_.load(low_of(0));
+  }
+
+  Label write_call(Call call) {
+    switch (call) {
+      case Call::mmap:
+        return write_mmap();
+      case Call::munmap:
+      case Call::remap_file_pages:
+        return set_range(0, 1, ranges_search_);
+      case Call::mprotect:
+        return write_mprotect();
+      case Call::mremap:
+        return write_mremap();
+      case Call::madvise:
+        return write_madvise();
+      case Call::brk:
+        return write_brk();
+      case Call::mseal:
+        return what_.mseal != 0 ? out_.ret(what_.mseal) : other_;
+      case Call::shmat:
+        return what_.hidden != 0 ? write_hidden_if(2, kShmRemap) : other_;
+      case Call::ipc:
+        return what_.hidden != 0 ? write_ipc() : other_;
+      case Call::clone:
+        return what_.hidden != 0 ? write_clone() : other_;
+      case Call::shmdt:
+      case Call::io_destroy:
+      case Call::old_mmap:
+        return what_.hidden != 0 ? out_.ret(what_.hidden) : other_;
+    }
+    return other_;
+  }
+
+  // The handler of the number in A, among calls [first, last).
+  Label dispatch(std::span<const Label> handlers, std::span<const CallNumber> calls, std::size_t first,
+                 std::size_t last) {
+    const std::size_t middle = first + (last - first) / 2;
+    if (last - first == 1) return out_.branch(BPF_JEQ, calls[first].number, handlers[first], other_);
+    const Label below = dispatch(handlers, calls, first, middle);
+    const Label above = dispatch(handlers, calls, middle, last);
+    return out_.branch(BPF_JGE, calls[middle].number, above, below);
+  }
+
+  // `if (A == abi) dispatch else next`: the number follows the architecture, so that the kernel's bitmap of calls
+  // with a constant answer works.
+  Label write_abi(const Abi& abi, Label next) {
+    std::array<Label, kMostCalls> handlers{};
+    std::array<Label, kCallKinds> written{};
+    for (std::size_t index = 0; index < abi.calls.size(); ++index) {
+      Label& label = written[static_cast<std::size_t>(abi.calls[index].call)];
+      if (label == 0) label = write_call(abi.calls[index].call);
+      handlers[index] = label;
+    }
+    out_.jump(dispatch(handlers, abi.calls, 0, abi.calls.size()));
+    if (abi.first_foreign_number != 0) {
+      const Label native = out_.front();
+      const Label foreign = out_.ret(SECCOMP_RET_ERRNO | ENOSYS);
+      out_.branch(BPF_JGE, abi.first_foreign_number, foreign, native);
+    }
+    const Label by_number = out_.load(kNumber);
+    return out_.branch(BPF_JEQ, abi.audit_arch, by_number, next);
+  }
+
+  static constexpr std::size_t kMostCalls = 16;
+  static constexpr std::size_t kCallKinds = 16;
+  static_assert(kX86_64Calls.size() <= kMostCalls && kI386Calls.size() <= kMostCalls &&
+                kAarch64Calls.size() <= kMostCalls);
+  static_assert(static_cast<std::size_t>(Call::mseal) < kCallKinds);
+
+  const Machine& machine_;
+  const RangeProgram& what_;
+  const Label other_;
+  BpfProgram& out_;
+  Label allow_ = 0;
+  Label hit_ = 0;
+  Label ranges_search_ = 0;
+  Label contents_search_ = 0;
+};
+
+}  // namespace
+
+bool compile(const Machine& machine, const RangeProgram& what, Label other, BpfProgram& program) {
+  return Compiler(machine, what, other, program).run();
+}
+
+}  // namespace libmseal::policy

@@ -1,0 +1,47 @@
+#include "policy/control.h"
+
+#include "tests/support/catch.h"
+
+namespace libmseal::policy {
+namespace {
+
+TEST_CASE("a message survives the registers") {
+  for (const auto kind : {Control::Kind::prepare, Control::Kind::add_to_hull, Control::Kind::add_filtered}) {
+    for (const bool keeps : {false, true}) {
+      const Control message{kind, {{0x7f0000001000, 0x7f0000004000}, keeps, 0}};
+      bool malformed = true;
+      const auto decoded = decode_control(kX86Machine, encode(message), malformed);
+      REQUIRE(decoded);
+      CHECK_FALSE(malformed);
+      CHECK(decoded->kind == kind);
+      CHECK(decoded->seal == message.seal);
+    }
+  }
+  bool malformed = true;
+  CHECK(decode_control(kX86Machine, encode({}), malformed)->kind == Control::Kind::hello);
+}
+
+TEST_CASE("the flags are never zero, so that a kernel with mseal(2) refuses the call") {
+  CHECK(encode({})[2] != 0);
+}
+
+TEST_CASE("what is no message is a raw mseal, what is a bad one is malformed") {
+  bool malformed = true;
+  CHECK_FALSE(decode_control(kX86Machine, {0x1000, 0x1000, 0, 0, 0, 0}, malformed));
+  CHECK_FALSE(malformed);
+  const Arguments bad[] = {
+      {0x1000, 0x1000, 9, kControlMagic, 0, 0},      {0x1000, 0x1000, 0, kControlMagic, 0, 0},
+      {0x1001, 0x1000, 2, kControlMagic, 0, 0},      {0x1000, 0x1001, 2, kControlMagic, 0, 0},
+      {0x1000, 0, 3, kControlMagic, 0, 0},           {0x1000, ~0xFFFULL, 3, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 2, kControlMagic, 1, 0},      {0x1000, 0x1000, 1ULL << 32 | 2, kControlMagic, 0, 0},
+      {~0xFFFULL, 0x1000, 2, kControlMagic, 0, 0},
+  };
+  for (const Arguments& arguments : bad) {
+    malformed = false;
+    CHECK_FALSE(decode_control(kX86Machine, arguments, malformed));
+    CHECK(malformed);
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::policy
