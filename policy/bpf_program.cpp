@@ -21,10 +21,20 @@ BpfProgram::Label BpfProgram::jump(Label target) {
   return target == size_ ? target : emit(BPF_JMP | BPF_JA, size_ - target);
 }
 
+BpfProgram::Label BpfProgram::within_reach(Label target, std::uint32_t reach) {
+  if (size_ - target <= reach) return target;
+  Bridge* oldest = &bridges_[0];
+  for (Bridge& bridge : bridges_) {
+    if (bridge.target == target && bridge.at != 0 && size_ - bridge.at <= reach) return bridge.at;
+    if (bridge.at < oldest->at) oldest = &bridge;
+  }
+  *oldest = {target, jump(target)};
+  return oldest->at;
+}
+
 BpfProgram::Label BpfProgram::emit_branch(std::uint16_t code, std::uint32_t k, Label yes, Label no) {
-  // A second bridge can push the first target out of reach, so leave room for it.
-  if (size_ - yes > kLongestBranch - 1) yes = emit(BPF_JMP | BPF_JA, size_ - yes);
-  if (size_ - no > kLongestBranch) no = emit(BPF_JMP | BPF_JA, size_ - no);
+  yes = within_reach(yes, kLongestBranch - 1);  // the bridge for `no` may still push it one further
+  no = within_reach(no, kLongestBranch);
   return emit(code, k, static_cast<std::uint8_t>(size_ - yes), static_cast<std::uint8_t>(size_ - no));
 }
 

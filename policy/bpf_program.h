@@ -2,7 +2,7 @@
 //
 // All jumps of classic BPF go forward, so a program is written from its last instruction to its first: whatever an
 // instruction may jump to is in place already, a label is a known position, and a jump too long for the 8-bit
-// offset of a condition gets its own unconditional jump on the spot.
+// offset of a condition goes by way of an unconditional jump placed on the spot.
 //
 //   BpfProgram program;
 //   const auto allow = program.ret(SECCOMP_RET_ALLOW);
@@ -14,6 +14,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -56,14 +57,24 @@ class BpfProgram {
   }
   void clear() {
     size_ = 0;
+    bridges_ = {};
     overflow_ = false;
   }
 
  private:
   Label emit(std::uint16_t code, std::uint32_t k, std::uint8_t jt = 0, std::uint8_t jf = 0);
   Label emit_branch(std::uint16_t code, std::uint32_t k, Label yes, Label no);
+  // `target`, or an unconditional jump to it that a condition here can reach.
+  Label within_reach(Label target, std::uint32_t reach);
+
+  // The latest unconditional jumps: many conditions go to the same few far places.
+  struct Bridge {
+    Label target = 0;
+    Label at = 0;
+  };
 
   std::array<sock_filter, BPF_MAXINSNS> code_{};
+  std::array<Bridge, 4> bridges_{};
   std::uint32_t size_ = 0;
   bool overflow_ = false;
 };
