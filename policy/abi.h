@@ -36,6 +36,7 @@ struct Abi {
   std::uint32_t audit_arch;
   std::span<const CallNumber> calls;  // sorted by number
   std::uint32_t first_foreign_number;  // from here on numbers belong to another ABI (x32), 0: none
+  std::uint64_t reach;  // no call names an address at or above this: 32-bit start plus 32-bit length; 0: no limit
 };
 
 inline constexpr std::uint32_t kAuditX86_64 = 0xC000003E;
@@ -68,10 +69,10 @@ inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
 inline constexpr std::uint32_t kX32Bit = 0x40000000;
 
 inline constexpr auto kX86Abis = std::to_array<Abi>({
-    {kAuditX86_64, kX86_64Calls, kX32Bit},
-    {kAuditI386, kI386Calls, 0},
+    {kAuditX86_64, kX86_64Calls, kX32Bit, 0},
+    {kAuditI386, kI386Calls, 0, 1ULL << 33},
 });
-inline constexpr auto kArm64Abis = std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0}});
+inline constexpr auto kArm64Abis = std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0, 0}});
 
 // What one machine needs to know of its addresses and ABIs.
 struct Machine {

@@ -28,6 +28,12 @@ constexpr std::uint32_t high(std::uint64_t value) { return static_cast<std::uint
 enum Slot : std::uint32_t { kStartLow, kStartHigh, kEndLow, kEndHigh };
 
 class Compiler {
+  static constexpr std::size_t kMostCalls = 16;
+  static constexpr std::size_t kCallKinds = 16;
+  static_assert(kX86_64Calls.size() <= kMostCalls && kI386Calls.size() <= kMostCalls &&
+                kAarch64Calls.size() <= kMostCalls);
+  static_assert(static_cast<std::size_t>(Call::mseal) < kCallKinds);
+
  public:
   Compiler(const Machine& machine, const RangeProgram& what, Label other, BpfProgram& out)
       : machine_(machine), what_(what), other_(other), out_(out) {}
@@ -161,20 +167,20 @@ class Compiler {
     ranges_search_ = search(what_.ranges, confirm(hit_, allow_), allow_);
     const bool same = std::equal(what_.contents.begin(), what_.contents.end(), what_.ranges.begin(),
                                  what_.ranges.end());
-    contents_search_ = same ? ranges_search_ : search(what_.contents, confirm(hit_, allow_), allow_);
+    contents_search_ = same || what_.contents.empty() ? ranges_search_ : search(what_.contents, confirm(hit_, allow_), allow_);
+    ranges_ = set_range(0, 1, ranges_search_);
   }
 
   // ---- the calls ----
 
   Label write_mmap() {
-    const Label ranges = set_range(0, 1, ranges_search_);
-    Label fixed = ranges;
+    Label fixed = ranges_;
     if (what_.hidden != 0) {
       const Label hidden = out_.ret(what_.hidden);
       if (what_.suspect_huge_files) {
-        out_.branch(BPF_JSET, low(machine_.smallest_huge_page - 1), ranges, hidden);
+        out_.branch(BPF_JSET, low(machine_.smallest_huge_page - 1), ranges_, hidden);
         const Label file = out_.load(low_of(0));
-        out_.branch(BPF_JSET, kMapAnonymous, ranges, file);
+        out_.branch(BPF_JSET, kMapAnonymous, ranges_, file);
         fixed = out_.load(low_of(3));
       }
       fixed = out_.branch(BPF_JSET, kMapHugetlb, hidden, fixed);
@@ -185,35 +191,36 @@ class Compiler {
   }
 
   Label write_mprotect() {
-    const Label ranges = set_range(0, 1, ranges_search_);
-    if (what_.hidden == 0) return ranges;
+    if (what_.hidden == 0) return ranges_;
     const Label hidden = out_.ret(what_.hidden);
-    out_.branch(BPF_JSET, kProtGrowsDown | kProtGrowsUp, hidden, ranges);
+    out_.branch(BPF_JSET, kProtGrowsDown | kProtGrowsUp, hidden, ranges_);
     return out_.load(low_of(2));
   }
 
   Label write_mremap() {
-    const auto source_then = [&](Label next) {
-      const Label sized = set_range(0, 1, next);
+    // An old size of 0 stands for the page at the old address.
+    const auto source_then = [&](Label sized, Label next) {
       const Label one_byte = set_one_byte(0, next);
       out_.branch(BPF_JEQ, 0, one_byte, sized);
       const Label load_low = out_.load(low_of(1));
       out_.branch(BPF_JEQ, 0, load_low, sized);
       return out_.load(high_of(1));
     };
-    const Label source = source_then(ranges_search_);
+    const Label source = source_then(ranges_, ranges_search_);
     Label with_target = hit_;
     if (what_.exact) {
       const Label target = set_range(4, 2, ranges_search_);
-      with_target = source_then(search(what_.ranges, confirm(hit_, target), target));
+      const Label found = search(what_.ranges, confirm(hit_, target), target);
+      with_target = source_then(set_range(0, 1, found), found);
     }
     out_.branch(BPF_JSET, kMremapFixed, with_target, source);
     return out_.load(low_of(3));
   }
 
   Label write_madvise() {
+    if (what_.contents.empty()) return other_;
     Label next = allow_;
-    const Label discards = set_range(0, 1, contents_search_);
+    const Label discards = contents_search_ == ranges_search_ ? ranges_ : set_range(0, 1, contents_search_);
     for (const std::uint32_t advice : kDiscardingAdvice) next = out_.branch(BPF_JEQ, advice, discards, next);
     return out_.load(low_of(2));
   }
@@ -262,7 +269,7 @@ class Compiler {
         return write_mmap();
       case Call::munmap:
       case Call::remap_file_pages:
-        return set_range(0, 1, ranges_search_);
+        return ranges_;
       case Call::mprotect:
         return write_mprotect();
       case Call::mremap:
@@ -287,28 +294,41 @@ class Compiler {
     return other_;
   }
 
-  // The handler of the number in A, among calls [first, last).
-  Label dispatch(std::span<const Label> handlers, std::span<const CallNumber> calls, std::size_t first,
-                 std::size_t last) {
+  struct Handler {
+    std::uint32_t number;
+    Label label;
+  };
+  using Handlers = FixedVector<Handler, kMostCalls>;
+
+  // The handler of the number in A, among handlers [first, last).
+  Label dispatch(const Handlers& handlers, std::size_t first, std::size_t last) {
     const std::size_t middle = first + (last - first) / 2;
-    if (last - first == 1) return out_.branch(BPF_JEQ, calls[first].number, handlers[first], other_);
-    const Label below = dispatch(handlers, calls, first, middle);
-    const Label above = dispatch(handlers, calls, middle, last);
-    return out_.branch(BPF_JGE, calls[middle].number, above, below);
+    if (last == first) return other_;
+    if (last - first == 1) return out_.branch(BPF_JEQ, handlers[first].number, handlers[first].label, other_);
+    const Label below = dispatch(handlers, first, middle);
+    const Label above = dispatch(handlers, middle, last);
+    return out_.branch(BPF_JGE, handlers[middle].number, above, below);
+  }
+
+  // No call of the ABI can name an address as high as the lowest range.
+  [[nodiscard]] bool out_of_reach(const Abi& abi) const {
+    const bool breaks_too = what_.refused_breaks.empty() || what_.refused_breaks.start >= abi.reach;
+    const bool ranges_too = what_.ranges.empty() || what_.ranges.front().start >= abi.reach;
+    return abi.reach != 0 && what_.hidden == 0 && what_.mseal == 0 && ranges_too && breaks_too;
   }
 
   // `if (A == abi) dispatch else next`: the number follows the architecture, so that the kernel's bitmap of calls
   // with a constant answer works.
   Label write_abi(const Abi& abi, Label next) {
-    std::array<Label, kMostCalls> handlers{};
-    std::array<Label, kCallKinds> written{};
-    for (std::size_t index = 0; index < abi.calls.size(); ++index) {
-      Label& label = written[static_cast<std::size_t>(abi.calls[index].call)];
-      if (label == 0) label = write_call(abi.calls[index].call);
-      handlers[index] = label;
+    if (out_of_reach(abi)) return next;
+    Handlers handlers;
+    for (const CallNumber& entry : abi.calls) {
+      Label& handler = handlers_[static_cast<std::size_t>(entry.call)];
+      if (handler == 0) handler = write_call(entry.call);
+      if (handler != other_) (void)handlers.push_back({entry.number, handler});
     }
-    out_.jump(dispatch(handlers, abi.calls, 0, abi.calls.size()));
-    if (abi.first_foreign_number != 0) {
+    out_.jump(dispatch(handlers, 0, handlers.size()));
+    if (abi.first_foreign_number != 0 && what_.refuse_foreign) {
       const Label native = out_.front();
       const Label foreign = out_.ret(SECCOMP_RET_ERRNO | ENOSYS);
       out_.branch(BPF_JGE, abi.first_foreign_number, foreign, native);
@@ -316,12 +336,6 @@ class Compiler {
     const Label by_number = out_.load(kNumber);
     return out_.branch(BPF_JEQ, abi.audit_arch, by_number, next);
   }
-
-  static constexpr std::size_t kMostCalls = 16;
-  static constexpr std::size_t kCallKinds = 16;
-  static_assert(kX86_64Calls.size() <= kMostCalls && kI386Calls.size() <= kMostCalls &&
-                kAarch64Calls.size() <= kMostCalls);
-  static_assert(static_cast<std::size_t>(Call::mseal) < kCallKinds);
 
   const Machine& machine_;
   const RangeProgram& what_;
@@ -331,6 +345,8 @@ class Compiler {
   Label hit_ = 0;
   Label ranges_search_ = 0;
   Label contents_search_ = 0;
+  Label ranges_ = 0;  // arguments 0 and 1 are a range to look for
+  std::array<Label, kCallKinds> handlers_{};  // one for all ABIs: they differ in numbers only
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ struct RangeProgram {
   // group, and with mseal itself. 0: they are not this program's business.
   std::uint32_t hidden = 0;
   bool suspect_huge_files = false;   // mmap MAP_FIXED of any file at a multiple of a huge page counts as hidden
+  bool refuse_foreign = false;       // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
   std::uint32_t mseal = 0;           // 0: not this program's business
 };
 

@@ -241,6 +241,7 @@ TEST_CASE("numbers and architectures of no concern go where the caller says") {
   policy::RangeProgram what;
   what.ranges = {&range, 1};
   what.hit = kRefuse;
+  what.refuse_foreign = true;
   REQUIRE(compile(policy::kX86Machine, what, other, *program));
   const auto run = [&](std::uint32_t arch, std::uint32_t number) {
     seccomp_data data{};
