@@ -46,20 +46,20 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
 inline constexpr std::uint32_t kHandoverVersion = 1;
 inline constexpr std::uint32_t kMostInitialSeals = 2048;
 
-// Supervisor to shim, with the descriptor of the table.
+// Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is `version`.
 struct Ready {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kHandoverVersion;
   std::uint32_t reserved = 0;
 };
 
-// Shim to supervisor, with the listener; `seals` and then `hulls` follow.
+// Shim to supervisor, with the listener. So many of struct Seal, of struct Range and bytes of MSEAL_OPTIONS follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kHandoverVersion;
   std::uint32_t seals = 0;
   std::uint32_t hulls = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t options = 0;
 };
 
 }  // namespace libmseal::policy

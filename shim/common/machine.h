@@ -1,0 +1,18 @@
+// The machine this was built for, as policy/ wants to know it.
+#pragma once
+
+#include <sys/auxv.h>
+
+#include "policy/abi.h"
+
+namespace libmseal::shim {
+
+inline policy::Machine this_machine() {
+#if defined(__x86_64__)
+  return policy::kX86Machine;
+#else
+  return policy::arm64_machine(getauxval(AT_PAGESZ));
+#endif
+}
+
+}  // namespace libmseal::shim

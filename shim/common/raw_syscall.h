@@ -1,0 +1,59 @@
+// System calls that touch neither errno nor anything else of libc: a preloaded object may run before libc is ready,
+// in signal handlers, and under filters that answer for the kernel.
+#pragma once
+
+#include <asm/unistd.h>
+
+#include <cstdint>
+
+namespace libmseal::shim {
+
+// The kernel's own return value: -errno on failure.
+#if defined(__x86_64__)
+inline long raw_syscall6(long number, long a, long b, long c, long d, long e, long f) {
+  long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+inline long raw_syscall6(long number, long a, long b, long c, long d, long e, long f) {
+  register long x8 asm("x8") = number;
+  register long x0 asm("x0") = a;
+  register long x1 asm("x1") = b;
+  register long x2 asm("x2") = c;
+  register long x3 asm("x3") = d;
+  register long x4 asm("x4") = e;
+  register long x5 asm("x5") = f;
+  asm volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+}
+#else
+#error "libmseal knows x86_64 and aarch64"
+#endif
+
+template <class T>
+long register_of(T value) {
+  if constexpr (requires { static_cast<long>(value); }) {
+    return static_cast<long>(value);
+  } else {
+    return reinterpret_cast<long>(value);
+  }
+}
+
+template <class... Arguments>
+long raw_syscall(long number, Arguments... arguments) {
+  static_assert(sizeof...(arguments) <= 6);
+  long all[6] = {register_of(arguments)...};
+  return raw_syscall6(number, all[0], all[1], all[2], all[3], all[4], all[5]);
+}
+
+// Failures are the last page of numbers, as libc reads them.
+inline bool failed(long result) { return static_cast<unsigned long>(result) > -4096UL; }
+
+}  // namespace libmseal::shim

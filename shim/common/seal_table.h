@@ -1,0 +1,49 @@
+// The table of a domain's seals, in memory that the supervisor writes and the sealed program can only read: a memfd
+// with F_SEAL_FUTURE_WRITE. Boost.Interprocess containers, so that both sides may map it anywhere.
+#pragma once
+
+#include <atomic>
+#include <boost/interprocess/allocators/allocator.hpp>
+#include <boost/interprocess/containers/vector.hpp>
+#include <boost/interprocess/indexes/iset_index.hpp>
+#include <boost/interprocess/managed_external_buffer.hpp>
+#include <boost/interprocess/mem_algo/rbtree_best_fit.hpp>
+#include <boost/interprocess/offset_ptr.hpp>
+#include <cstdint>
+
+#include "policy/range.h"
+#include "policy/seal.h"
+#include "shim/common/table_size.h"
+
+namespace libmseal::shim {
+
+// No locks in the memory: there is one writer, and readers retry (see SealTable::generation).
+using TableMemory = boost::interprocess::basic_managed_external_buffer<
+    char, boost::interprocess::rbtree_best_fit<boost::interprocess::null_mutex_family>,
+    boost::interprocess::iset_index>;
+template <class T>
+using TableVector =
+    boost::interprocess::vector<T, boost::interprocess::allocator<T, TableMemory::segment_manager>>;
+
+struct SealTable {
+  explicit SealTable(TableMemory::segment_manager* memory) : seals(memory), fences(memory) {}
+
+  // Odd while the writer is at work. The vectors' storage is reserved at once and never moves.
+  std::atomic<std::uint32_t> generation = 0;
+  TableVector<policy::Seal> seals;      // sorted, apart
+  TableVector<policy::Range> fences;    // where deny filters of earlier images still refuse
+};
+
+inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;
+
+// At the start of the memory; the containers' memory begins kTableHeader bytes on.
+struct TableRoot {
+  std::uint64_t magic = 0;
+  boost::interprocess::offset_ptr<SealTable> table;
+};
+
+inline constexpr std::size_t kTableHeader = 4096;
+inline constexpr std::size_t kMostSeals = 65536;
+inline constexpr std::size_t kMostFences = 16384;
+
+}  // namespace libmseal::shim

@@ -1,0 +1,56 @@
+// The functions that programs call.
+#include <cerrno>
+
+#include "mseal/mseal.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/sealing.h"
+#include "shim/preload/state.h"
+#include "shim/preload/table_reader.h"
+
+namespace libmseal::shim {
+namespace {
+
+int libc_result(long result) {
+  if (!failed(result)) return static_cast<int>(result);
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+policy::Range pages_of(const void* address, std::size_t length) {
+  const std::uint64_t page = g_state.machine.page_size;
+  const auto start = reinterpret_cast<std::uint64_t>(address) & g_state.machine.address_mask;
+  return {policy::round_down(start, page), policy::round_up(start + length, page)};
+}
+
+}  // namespace
+
+extern "C" {
+
+__attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigned long flags) {
+  return libc_result(seal(g_state, reinterpret_cast<std::uint64_t>(addr), len, flags));
+}
+
+__attribute__((visibility("default"))) int mimmutable(void* addr, size_t len) {
+  const auto start = reinterpret_cast<std::uint64_t>(addr);
+  const std::uint64_t offset = start % g_state.machine.page_size;
+  if (len > ~offset) return libc_result(-EINVAL);
+  return libc_result(seal(g_state, start - offset, len + offset, 0));
+}
+
+__attribute__((visibility("default"))) int mseal_query(const void* addr, size_t len) {
+  const policy::Range pages = pages_of(addr, len);
+  if (len == 0 || pages.empty()) return libc_result(-EINVAL);
+  if (g_state.table != nullptr) return static_cast<int>(table_coverage(g_state.table, pages));
+  const auto every = [](const policy::Seal&) { return true; };
+  return g_state.ledger.consult([&](std::span<const policy::Seal> seals) {
+    return static_cast<int>(policy::coverage(seals, pages, every));
+  });
+}
+
+}  // extern "C"
+
+static_assert(static_cast<int>(policy::Coverage::none) == MSEAL_STATE_NONE);
+static_assert(static_cast<int>(policy::Coverage::partly) == MSEAL_STATE_PARTLY);
+static_assert(static_cast<int>(policy::Coverage::fully) == MSEAL_STATE_FULLY);
+
+}  // namespace libmseal::shim

@@ -1,0 +1,275 @@
+#include "shim/preload/backend.h"
+
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+
+#include <cerrno>
+
+#include "policy/control.h"
+#include "policy/range_program.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/common/table_size.h"
+#include "shim/preload/doors.h"
+#include "shim/preload/filter.h"
+#include "shim/preload/message.h"
+#include "shim/preload/sealing.h"
+#include "shim/preload/supervisor_link.h"
+#include "shim/preload/table_reader.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Backend;
+using policy::Control;
+using policy::Range;
+using policy::Seal;
+
+// Why a backend did not start. `what` is empty if it did.
+struct Outcome {
+  std::string_view what;
+  long error = 0;
+
+  [[nodiscard]] bool started() const { return what.empty(); }
+};
+
+// Where the kernel puts images when addresses are not randomised: with randomisation nothing else lives there but by
+// rare chance. Images started from this one may land there and are then sealed by the supervisor, not by filters
+// that would refuse their own successors.
+#ifdef __x86_64__
+constexpr std::uint64_t kGiB = 1U << 30;
+constexpr Range kFixedPlaces[] = {
+    {0, kGiB},                                        // programs linked to a fixed address
+    {0x5555'5555'4000, 0x5555'5555'4000 + kGiB},      // position-independent programs
+    {0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},      // libraries, below the gap that is kept for the stack
+};
+#else
+constexpr std::uint64_t kGiB = 1U << 30;
+constexpr Range kFixedPlaces[] = {
+    {0, kGiB},
+    {0xAAAA'AAAA'0000, 0xAAAA'AAAA'0000 + kGiB},
+    {0xFFFF'F7FF'F000 - kGiB, 0xFFFF'F7FF'F000},
+};
+#endif
+
+void add_to_hull(State& state, const Range& range) {
+  static Pieces joined;
+  joined.clear();
+  for (const Range& held : state.hull) (void)policy::add_seal(joined, {held, true, 0}, Pieces::capacity());
+  (void)policy::add_seal(joined, {range, true, 0}, Pieces::capacity());
+  state.hull.clear();
+  for (const Seal& one : joined) (void)state.hull.push_back(one.range);
+}
+
+// The program of the first filter: the ranges with everything that the arguments do not show, joined to the doors.
+Outcome write_base_program(State& state, bool supervised) {
+  state.program.clear();
+  if (const long error = write_doors(state.options.open_doors, state.program); error != 0) {
+    return {"the doors could not be compiled", error};
+  }
+  const auto doors = state.program.front();
+  policy::RangeProgram what;
+  what.refuse_foreign = true;
+  if (supervised) {
+    what.ranges = state.hull.view();
+    what.contents = state.hull.view();
+    what.exact = false;
+    what.hit = SECCOMP_RET_USER_NOTIF;
+    what.hidden = SECCOMP_RET_USER_NOTIF;
+    what.suspect_huge_files = true;
+    what.mseal = SECCOMP_RET_USER_NOTIF;
+  } else {
+    list_ranges(state);
+    what.ranges = state.ranges.view();
+    what.contents = state.contents.view();
+    what.hit = SECCOMP_RET_ERRNO | EPERM;
+    what.hidden = SECCOMP_RET_ERRNO | EPERM;  // nobody can look, so nobody may
+    what.mseal = SECCOMP_RET_ERRNO | ENOSYS;
+  }
+  if (!policy::compile(state.machine, what, doors, state.program)) return {"too many ranges for one filter", -ENOMEM};
+  return {};
+}
+
+// Maps the table behind `descriptor` for reading, and closes that.
+const void* map_table(long descriptor) {
+  const long mapped = raw_syscall(__NR_mmap, 0, kTableBytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  (void)raw_syscall(__NR_close, descriptor);
+  if (failed(mapped)) return nullptr;
+  const auto* const memory = reinterpret_cast<const void*>(mapped);
+  if (is_table(memory)) return memory;
+  (void)raw_syscall(__NR_munmap, mapped, kTableBytes);
+  return nullptr;
+}
+
+Seal table_seal(const void* table) {
+  return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes), false, 0};
+}
+
+// Inside a tree that has a supervisor: this image joins it.
+Outcome join_supervisor(State& state, long table_descriptor) {
+  state.table = map_table(table_descriptor);
+  if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
+
+  // Filters of earlier images still refuse what touches their ranges: nothing must ever be placed there.
+  static Fences fences;
+  if (!table_fences(state.table, fences)) return {"too many ranges are fenced off", -ENOMEM};
+  for (const Range& fence : fences) {
+    (void)raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  }
+
+  if (state.pieces.empty()) return {};
+  (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
+  static Pieces filtered;
+  filtered.clear();
+  for (const Seal& piece : state.pieces) {
+    const bool taken = tell_supervisor({Control::Kind::add_to_hull, piece}) == 0;
+    if (!taken) (void)filtered.push_back(piece);
+  }
+  state.pieces = filtered;
+  if (filtered.empty()) return {};
+  if (const long error = install_deny_filter(state, {}); error != 0) return {"no filter for this program", error};
+  for (const Seal& piece : filtered) (void)tell_supervisor({Control::Kind::add_filtered, piece});
+  return {};
+}
+
+Outcome start_seccomp(State& state, const Range& reserve) {
+  if (const long table = tell_supervisor({Control::Kind::hello, {}}); table >= 0) return join_supervisor(state, table);
+  if (const long error = probe_listener(); error != 0) return {"no seccomp listener", error};
+  Launch launch;
+  if (const long error = launch.start(state.helper.data()); error != 0) return {"no process for the supervisor", error};
+
+  const long table = launch.wait_ready();
+  if (table < 0) return {"the supervisor could not be started", table};
+  state.table = map_table(table);
+  if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
+  (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
+
+  state.hull.clear();
+  for (const Range& place : kFixedPlaces) add_to_hull(state, place);
+  for (const Seal& piece : state.pieces) add_to_hull(state, piece.range);
+  if (!reserve.empty()) add_to_hull(state, reserve);
+  if (Outcome written = write_base_program(state, true); !written.started()) return written;
+
+  const long listener = install_filter(state.program.instructions(), true);
+  if (listener < 0) return {"the filter could not be installed", listener};
+  const long served = launch.hand_over(static_cast<int>(listener), state.pieces.view(), state.hull.view(),
+                                       {state.option_text.data()});
+  (void)raw_syscall(__NR_close, listener);
+  if (served != 0) {
+    // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
+    return {"the supervisor did not take over", served};
+  }
+  return {};
+}
+
+Outcome start_filter(State& state) {
+  if (Outcome written = write_base_program(state, false); !written.started()) return written;
+  if (const long error = install_filter(state.program.instructions(), false); error != 0) {
+    return {"no seccomp filter", error};
+  }
+  for (const Seal& piece : state.pieces) (void)state.ledger.add(piece);
+  return {};
+}
+
+Outcome start_kernel(State& state) {
+  if (!kernel_seals(state)) return {"no mseal(2) in this kernel", -ENOSYS};
+  for (const Seal& piece : state.pieces) {
+    const long sealed = raw_syscall(policy::kMsealNumber, piece.range.start, piece.range.size(), 0);
+    if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};
+    (void)state.ledger.add(piece);
+  }
+  return {};
+}
+
+Outcome start_libc(State& state) {
+  for (const Seal& piece : state.pieces) {
+    if (!state.ledger.add(piece)) return {"no room for the loaded objects", -ENOMEM};
+  }
+  return {};
+}
+
+Outcome try_backend(State& state, Backend backend, const Range& reserve) {
+  switch (backend) {
+    case Backend::kernel:
+      return start_kernel(state);
+    case Backend::seccomp:
+      return start_seccomp(state, reserve);
+    case Backend::filter:
+      return start_filter(state);
+    case Backend::libc:
+    case Backend::automatic:
+      break;
+  }
+  return start_libc(state);
+}
+
+constexpr std::string_view consequence(Backend backend) {
+  switch (backend) {
+    case Backend::filter:
+      return "calls whose extent the arguments do not show are refused altogether";
+    case Backend::libc:
+      return "only libc calls are checked, raw system calls pass";
+    default:
+      return "";
+  }
+}
+
+void report(const State& state, bool has_mseal, Backend asked, Backend started, const Outcome& reason) {
+  if (!reason.started() && (started < asked || asked == Backend::automatic) && started < Backend::seccomp) {
+    Message() << "backend " << name_of(started) << " instead of "
+              << name_of(asked == Backend::automatic ? Backend::seccomp : asked) << ": " << reason.what << ", "
+              << text_of_error(reason.error) << "; " << consequence(started);
+  } else if (!reason.started() && started < asked) {
+    Message() << "backend " << name_of(started) << " instead of " << name_of(asked) << ": " << reason.what;
+  } else if (state.options.verbose) {
+    utsname system{};
+    (void)raw_syscall(__NR_uname, &system);
+    Message() << "backend " << name_of(started) << " on Linux " << system.release
+              << (has_mseal ? ", which has mseal(2)" : ", which has no mseal(2)");
+  }
+}
+
+}  // namespace
+
+bool kernel_seals(const State& state) {
+  const std::uint64_t page = state.machine.page_size;
+  const auto mseal = [](std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
+    return raw_syscall(policy::kMsealNumber, address, length, flags);
+  };
+  // Nothing of this seals anything: a bad flag, an unaligned start, nothing at all, and a page that is never mapped.
+  return mseal(page, 0, 1) == -EINVAL && mseal(page + 1, page, 0) == -EINVAL && mseal(page, 0, 0) == 0 &&
+         mseal(0, page, 0) == -ENOMEM;
+}
+
+void start_backend(State& state, const Range& reserve) {
+  const policy::Options& options = state.options;
+  const Backend asked = options.backend;
+  constexpr Backend kByStrength[] = {Backend::kernel, Backend::seccomp, Backend::filter, Backend::libc};
+  const bool has_mseal = kernel_seals(state);  // asked now: our own filter will answer for the kernel
+  static Pieces initial;
+  initial = state.pieces;
+  Outcome reason;
+  for (const Backend backend : kByStrength) {
+    if (asked != Backend::automatic && backend > asked) continue;
+    state.pieces = initial;
+    const Outcome outcome = try_backend(state, backend, reserve);
+    if (!outcome.started()) {
+      // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is no news.
+      if (reason.started() || (asked == Backend::automatic && backend == Backend::seccomp)) reason = outcome;
+      continue;
+    }
+    state.backend = backend;
+    if (options.require > backend) {
+      Message() << "require=" << name_of(options.require) << " cannot be met: " << reason.what << ", "
+                << text_of_error(reason.error) << "; the program is not started";
+      give_up();
+    }
+    report(state, has_mseal, asked, backend, reason);
+    return;
+  }
+  Message() << "nothing can be sealed: " << reason.what << ", " << text_of_error(reason.error);
+  give_up();
+}
+
+}  // namespace libmseal::shim

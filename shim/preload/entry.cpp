@@ -1,0 +1,104 @@
+// Where everything starts: before the program's own constructors, after the dynamic linker has protected RELRO.
+#include <dlfcn.h>
+#include <sys/auxv.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "shim/common/machine.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/backend.h"
+#include "shim/preload/loaded_objects.h"
+#include "shim/preload/lock.h"
+#include "shim/preload/message.h"
+#include "shim/preload/state.h"
+
+namespace libmseal::shim {
+
+State g_state;
+
+namespace {
+
+constexpr std::string_view kHelperName = "mseal-supervisor";
+
+// Whether LD_PRELOAD names the file of this object; merely linked, nothing is sealed unless the program asks.
+bool is_preloaded(std::string_view own_path) {
+  const char* const preload = getenv("LD_PRELOAD");
+  if (preload == nullptr) return false;
+  const std::size_t slash = own_path.rfind('/');
+  std::string_view name = own_path;
+  if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
+  return std::string_view(preload).find(name) != std::string_view::npos;
+}
+
+template <std::size_t Size>
+bool copy_text(std::array<char, Size>& to, std::string_view first, std::string_view second = {}) {
+  if (first.size() + second.size() >= Size) return false;
+  std::memcpy(to.data(), first.data(), first.size());
+  std::memcpy(to.data() + first.size(), second.data(), second.size());
+  to[first.size() + second.size()] = '\0';
+  return true;
+}
+
+void read_options(State& state) {
+  const char* const text = getenv("MSEAL_OPTIONS");
+  if (text == nullptr) return;
+  bool bad = false;
+  if (!copy_text(state.option_text, text)) {
+    Message() << "MSEAL_OPTIONS is too long: at most " << static_cast<long>(state.option_text.size() - 1)
+              << " bytes; none of it applies";
+    bad = true;
+  }
+  policy::parse_options(state.option_text.data(), state.options, [&](const policy::OptionError& error) {
+    Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value << " is not understood; allowed: " << error.allowed;
+    bad = true;
+  });
+  if (bad && std::string_view(text).find("strict=1") != std::string_view::npos) {
+    Message() << "strict=1: the program is not started";
+    give_up();
+  }
+}
+
+bool runnable(const State& state) {
+  constexpr int kExecute = 1;
+  return raw_syscall(__NR_faccessat, -100, state.helper.data(), kExecute) == 0;
+}
+
+// Beside this object, else where the installation puts it, unless the options name it.
+void find_helper(State& state, std::string_view own_path) {
+  if (!state.options.helper.empty()) {
+    (void)copy_text(state.helper, state.options.helper);
+    return;
+  }
+  const std::size_t slash = own_path.rfind('/');
+  std::string_view directory = own_path;
+  directory.remove_suffix(slash == std::string_view::npos ? directory.size() : directory.size() - slash - 1);
+  if (copy_text(state.helper, directory, kHelperName) && runnable(state)) return;
+  (void)copy_text(state.helper, LIBMSEAL_LIBEXECDIR "/", kHelperName);
+}
+
+__attribute__((constructor)) void start() {
+  State& state = g_state;
+  state.machine = this_machine();
+  prepare_lock();
+  Dl_info self{};
+  const bool found = dladdr(reinterpret_cast<const void*>(&start), &self) != 0 && self.dli_fname != nullptr;
+  const std::string_view own_path = found ? self.dli_fname : "";
+  state.preloaded = is_preloaded(own_path);
+  state.options.auto_elf = state.preloaded;
+  read_options(state);
+  find_helper(state, own_path);
+  if (!state.options.auto_elf) return;
+
+  const ExclusiveSection section;
+  if (const long error = find_constant_segments(state, state.pieces); error != 0) {
+    Message() << "the loaded objects are not sealed: /proc/self/maps, " << text_of_error(error);
+    state.pieces.clear();
+    if (state.options.require != policy::Backend::automatic) give_up();
+  }
+  start_backend(state, {});
+}
+
+}  // namespace
+}  // namespace libmseal::shim

@@ -1,0 +1,100 @@
+// libc's functions that change mappings, and its gate to raw system calls.
+//
+// Under a filter the kernel refuses by itself, so each of these is the system call and nothing else. Only the libc
+// backend, which has no filter, asks the ledger first. Must be async-signal-safe.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+
+#include "policy/verdict.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/sealing.h"
+#include "shim/preload/state.h"
+
+namespace libmseal::shim {
+namespace {
+
+long checked_syscall(long number, long a, long b, long c, long d, long e, long f) {
+  const State& state = g_state;
+  if (state.backend != policy::Backend::libc) [[likely]] return raw_syscall6(number, a, b, c, d, e, f);
+  const policy::Arguments arguments{
+      static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b), static_cast<std::uint64_t>(c),
+      static_cast<std::uint64_t>(d), static_cast<std::uint64_t>(e), static_cast<std::uint64_t>(f)};
+  policy::MmCall call =
+      policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), arguments);
+  call.hidden = policy::MmCall::Hidden::none;  // this backend sees arguments only
+  const policy::Verdict verdict = state.ledger.consult(
+      [&](std::span<const policy::Seal> seals) { return policy::decide(call, seals, {}); });
+  if (verdict == policy::kRefuse) return -EPERM;
+  return raw_syscall6(number, a, b, c, d, e, f);
+}
+
+template <class... Arguments>
+long checked(long number, Arguments... arguments) {
+  const long all[6] = {register_of(arguments)...};
+  return checked_syscall(number, all[0], all[1], all[2], all[3], all[4], all[5]);
+}
+
+long libc_result(long result) {
+  if (!failed(result)) return result;
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+void* mmap(void* addr, size_t length, int prot, int flags, int fd, off_t offset) {
+  return reinterpret_cast<void*>(libc_result(checked(__NR_mmap, addr, length, prot, flags, fd, offset)));
+}
+
+void* mmap64(void* addr, size_t length, int prot, int flags, int fd, off64_t offset) {
+  return reinterpret_cast<void*>(libc_result(checked(__NR_mmap, addr, length, prot, flags, fd, offset)));
+}
+
+int munmap(void* addr, size_t length) { return static_cast<int>(libc_result(checked(__NR_munmap, addr, length))); }
+
+void* mremap(void* old_address, size_t old_size, size_t new_size, int flags, ...) {
+  // The kernel reads the target under MREMAP_FIXED, and as a hint under MREMAP_DONTUNMAP.
+  va_list rest;
+  va_start(rest, flags);
+  void* const target = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0 ? va_arg(rest, void*) : nullptr;
+  va_end(rest);
+  return reinterpret_cast<void*>(libc_result(checked(__NR_mremap, old_address, old_size, new_size, flags, target)));
+}
+
+int mprotect(void* addr, size_t len, int prot) {
+  return static_cast<int>(libc_result(checked(__NR_mprotect, addr, len, prot)));
+}
+
+int pkey_mprotect(void* addr, size_t len, int prot, int pkey) {
+  // As libc: without a key it is mprotect, which old kernels have too.
+  if (pkey == -1) return mprotect(addr, len, prot);
+  return static_cast<int>(libc_result(checked(__NR_pkey_mprotect, addr, len, prot, pkey)));
+}
+
+int madvise(void* addr, size_t length, int advice) {
+  return static_cast<int>(libc_result(checked(__NR_madvise, addr, length, advice)));
+}
+
+long syscall(long number, ...) {
+  va_list rest;
+  va_start(rest, number);
+  long a[6];
+  for (long& argument : a) argument = va_arg(rest, long);
+  va_end(rest);
+  if (number == policy::kMsealNumber) {
+    return libc_result(seal(g_state, static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1]),
+                            static_cast<std::uint64_t>(a[2])));
+  }
+  return libc_result(checked_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
+}
+
+}  // extern "C"
+#pragma GCC visibility pop
+
+}  // namespace libmseal::shim

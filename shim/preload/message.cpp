@@ -1,0 +1,60 @@
+#include "shim/preload/message.h"
+
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+
+Message& Message::operator<<(std::string_view text) {
+  for (const char character : text) {
+    // A control character of somebody's input does not get to the terminal, and one place is kept for the newline.
+    const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
+    if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
+  }
+  return *this;
+}
+
+Message& Message::operator<<(long number) {
+  char digits[24];
+  std::size_t used = sizeof digits;
+  const bool negative = number < 0;
+  auto rest = negative ? 0UL - static_cast<unsigned long>(number) : static_cast<unsigned long>(number);
+  do {
+    digits[--used] = static_cast<char>('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  if (negative) digits[--used] = '-';
+  return *this << std::string_view(digits + used, sizeof digits - used);
+}
+
+Message::~Message() {
+  (void)line_.push_back('\n');
+  (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
+}
+
+std::string_view text_of_error(long error) {
+  switch (error < 0 ? -error : error) {
+    case EPERM: return "not permitted (EPERM)";
+    case ENOENT: return "no such file (ENOENT)";
+    case ESRCH: return "a thread has filters of its own (ESRCH)";
+    case EACCES: return "access denied (EACCES)";
+    case EBUSY: return "another seccomp listener is in force (EBUSY)";
+    case EINVAL: return "not known to this kernel (EINVAL)";
+    case ENOSYS: return "not there on this kernel (ENOSYS)";
+    case ENOMEM: return "no room left (ENOMEM)";
+    case EMFILE: return "too many open files (EMFILE)";
+    case EAGAIN: return "no resources (EAGAIN)";
+    case ENOEXEC: return "not a program (ENOEXEC)";
+    case EPIPE: return "it ended early (EPIPE)";
+    case EPROTO: return "it does not speak this version (EPROTO)";
+    case ETIMEDOUT: return "no answer in time (ETIMEDOUT)";
+    default: return "unexpected error";
+  }
+}
+
+void give_up() {
+  while (true) (void)raw_syscall(__NR_exit_group, 127);
+}
+
+}  // namespace libmseal::shim

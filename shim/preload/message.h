@@ -1,0 +1,31 @@
+// The library's only voice: one line on standard error, written without stdio.
+#pragma once
+
+#include <string_view>
+
+#include "policy/fixed_vector.h"
+
+namespace libmseal::shim {
+
+// message() << "backend filter: " << reason << ...; the line is written when the object goes.
+class Message {
+ public:
+  Message() { *this << "libmseal: "; }
+  ~Message();
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+
+  Message& operator<<(std::string_view text);
+  Message& operator<<(long number);
+
+ private:
+  policy::FixedVector<char, 512> line_;
+};
+
+// Words for the errors that the mechanism meets.
+std::string_view text_of_error(long error);
+
+// Ends the program with 127 after its last words: what a shell gives for a program that could not be started.
+[[noreturn]] void give_up();
+
+}  // namespace libmseal::shim

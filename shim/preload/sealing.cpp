@@ -1,0 +1,237 @@
+#include "shim/preload/sealing.h"
+
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+
+#include "policy/range_program.h"
+#include "policy/verdict.h"
+#include "shim/common/maps_reader.h"
+#include "shim/preload/backend.h"
+#include "shim/preload/filter.h"
+#include "shim/preload/lock.h"
+#include "shim/preload/message.h"
+#include "shim/preload/sharers.h"
+#include "shim/preload/supervisor_link.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Backend;
+using policy::Control;
+using policy::Range;
+using policy::Seal;
+
+// How often a range may change its attributes while it is being sealed before we stop trying.
+constexpr int kAttempts = 3;
+
+bool keeps_contents(const State& state, const policy::Vma& vma) {
+  if (vma.writable || vma.shared) return false;
+  return state.options.discard == policy::DiscardRule::strict || vma.anonymous();
+}
+
+// What is mapped in `range`, as seals, into state.pieces. ENOMEM if any of it is not mapped, or it is in too many
+// pieces. `heap` becomes [start_brk, break) if the range reaches into it, and stays empty if not.
+long read_pieces(State& state, const Range& range, Range& heap) {
+  state.pieces.clear();
+  std::uint64_t next = range.start;
+  bool fits = true;
+  heap = {};
+  const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
+    const bool of_heap = vma.name == "[heap]";  // in several pieces once its protection was changed in parts
+    if (of_heap) heap = heap.empty() ? vma.range : Range{heap.start, vma.range.end};
+    if (vma.range.end <= range.start) return true;
+    if (vma.range.start > next || next >= range.end) return of_heap;
+    next = vma.range.end;
+    const Seal seal{policy::intersection(vma.range, range), keeps_contents(state, vma), 0};
+    fits = fits && policy::add_seal(state.pieces, seal, Pieces::capacity());
+    return next < range.end || of_heap;
+  });
+  if (!heap.touches(range)) heap = {};
+  if (read != 0) return read;
+  if (!fits) {
+    Message() << "mseal: the range has too many mappings of different kinds; seal it in parts";
+    return -ENOMEM;
+  }
+  return next < range.end ? -ENOMEM : 0;
+}
+
+// A call that passed the filters before the last one came still runs to its end. Every such call has queued for
+// the memory map's lock or will be seen by the re-reading that follows: this waits behind the queue.
+void wait_for_calls_under_way() {
+  const long page = raw_syscall(__NR_mmap, 0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (!failed(page)) (void)raw_syscall(__NR_munmap, page, 1);
+}
+
+// Each complaint is made once: a program may try in a loop.
+void complain_once(bool& made, std::string_view text, std::string_view advice) {
+  if (made) return;
+  made = true;
+  Message() << "mseal: " << text << ": " << advice;
+}
+
+long explain_filter_failure(long error) {
+  static bool no_room = false;
+  static bool diverged = false;
+  static bool other = false;
+  switch (error) {
+    case -ENOMEM:
+      complain_once(no_room, "the kernel takes no more filters for this process",
+                    "seal larger ranges, or fewer; what is sealed stays sealed");
+      return -ENOMEM;
+    case -ESRCH:
+      complain_once(diverged, "a thread of this program installed seccomp filters of its own",
+                    "seal before that, or let every thread have them (SECCOMP_FILTER_FLAG_TSYNC)");
+      return -EAGAIN;
+    default:
+      complain_once(other, text_of_error(error), "the filter could not be installed, nothing was sealed");
+      return -EAGAIN;
+  }
+}
+
+long explain_sharing(long shared) {
+  static bool said = false;
+  complain_once(said, shared > 0 ? "another process runs in this memory (vfork, clone)" : "cannot tell who shares this memory",
+                "seal before it is started or after it has ended");
+  return -EAGAIN;
+}
+
+bool tell_all(const State& state, Control::Kind kind) {
+  for (const Seal& piece : state.pieces) {
+    if (tell_supervisor({kind, piece}) != 0) return false;
+  }
+  return true;
+}
+
+// state.pieces, covered: 0 or -errno.
+long cover(State& state, const Range& heap) {
+  if (state.backend == Backend::seccomp && heap.empty()) {
+    const Control question{Control::Kind::prepare, {{state.pieces[0].range.start, state.pieces.back().range.end}, false, 0}};
+    const long answer = tell_supervisor(question);
+    if (answer == -EAGAIN) return explain_sharing(1);
+    if (answer == static_cast<long>(policy::Way::hull) && tell_all(state, Control::Kind::add_to_hull)) return 0;
+  }
+  if (const long shared = memory_is_shared(); shared != 0) return explain_sharing(shared);
+  if (const long installed = install_deny_filter(state, heap); installed != 0) return explain_filter_failure(installed);
+  // If the supervisor is gone, calls with a hidden extent fail anyway: nothing is lost by its not knowing.
+  if (state.backend == Backend::seccomp) (void)tell_all(state, Control::Kind::add_filtered);
+  return 0;
+}
+
+bool is_sealed_already(const State& state, const Range& range) {
+  if (state.backend == Backend::seccomp) {
+    return tell_supervisor({Control::Kind::prepare, {range, false, 0}}) == static_cast<long>(policy::Way::sealed);
+  }
+  return state.ledger.consult([&](std::span<const Seal> seals) {
+    return policy::coverage(seals, range, [](const Seal&) { return true; }) == policy::Coverage::fully;
+  });
+}
+
+// The same mappings, protected at least as the pieces that were covered?
+bool pieces_hold(const Pieces& covered, const Pieces& now) {
+  for (const Seal& piece : now) {
+    if (!piece.keeps_contents) continue;
+    const auto keeps = [](const Seal& seal) { return seal.keeps_contents; };
+    if (policy::coverage(covered.view(), piece.range, keeps) != policy::Coverage::fully) return false;
+  }
+  return true;
+}
+
+long seal_enforced(State& state, const Range& range) {
+  static Pieces covered;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    Range heap;
+    if (const long read = read_pieces(state, range, heap); read != 0) return read;
+    if (attempt == 0 && is_sealed_already(state, range)) return 0;
+    covered = state.pieces;
+    if (const long done = cover(state, heap); done != 0) return done;
+    wait_for_calls_under_way();
+    if (const long read = read_pieces(state, range, heap); read != 0) return read;
+    if (!pieces_hold(covered, state.pieces)) continue;
+    if (state.backend == Backend::filter) {
+      for (const Seal& piece : covered) (void)state.ledger.add(piece);
+    }
+    return 0;
+  }
+  return -EAGAIN;
+}
+
+long seal_in_ledger(State& state, const Range& range) {
+  Range heap;
+  if (const long read = read_pieces(state, range, heap); read != 0) return read;
+  for (const Seal& piece : state.pieces) {
+    if (!state.ledger.add(piece)) {
+      static bool said = false;
+      complain_once(said, "no room for more seals", "seal larger ranges, or fewer; what is sealed stays sealed");
+      return -ENOMEM;
+    }
+  }
+  return 0;
+}
+
+long seal_by_kernel(State& state, const Range& range) {
+  const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
+  if (result == 0) (void)state.ledger.add({range, true, 0});
+  return result;
+}
+
+}  // namespace
+
+void list_ranges(State& state) {
+  const auto append = [](Ranges& ranges, const Range& range) {
+    if (!ranges.empty() && ranges.back().end == range.start) {
+      ranges.back().end = range.end;
+    } else {
+      (void)ranges.push_back(range);  // never more ranges than pieces
+    }
+  };
+  state.ranges.clear();
+  state.contents.clear();
+  for (const Seal& piece : state.pieces) {
+    append(state.ranges, piece.range);
+    if (piece.keeps_contents) append(state.contents, piece.range);
+  }
+}
+
+long install_deny_filter(State& state, const Range& heap) {
+  list_ranges(state);
+  policy::RangeProgram what;
+  what.ranges = state.ranges.view();
+  what.contents = state.contents.view();
+  what.refused_breaks = policy::refused_breaks(state.pieces.view(), heap, state.machine.page_size);
+  what.hit = SECCOMP_RET_ERRNO | EPERM;
+  state.program.clear();
+  const auto allow = state.program.ret(SECCOMP_RET_ALLOW);
+  if (!policy::compile(state.machine, what, allow, state.program)) return -ENOMEM;
+  return install_filter(state.program.instructions(), false);
+}
+
+long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
+  const std::uint64_t page = state.machine.page_size;
+  const std::uint64_t start = address & state.machine.address_mask;
+  const std::uint64_t rounded = policy::round_up(length, page);
+  if (flags != 0 || start % page != 0 || (length != 0 && rounded == 0)) return -EINVAL;
+  const Range range = Range::of(start, rounded);
+  if (range.end < range.start) return -EINVAL;
+  if (range.empty()) return 0;
+
+  const ExclusiveSection section;
+  if (state.backend == Backend::automatic) {
+    state.pieces.clear();
+    start_backend(state, range);
+  }
+  switch (state.backend) {
+    case Backend::kernel:
+      return seal_by_kernel(state, range);
+    case Backend::seccomp:
+    case Backend::filter:
+      return seal_enforced(state, range);
+    case Backend::libc:
+    case Backend::automatic:
+      break;
+  }
+  return seal_in_ledger(state, range);
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,42 @@
+// Everything the library remembers.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "policy/abi.h"
+#include "policy/bpf_program.h"
+#include "policy/fixed_vector.h"
+#include "policy/options.h"
+#include "policy/range.h"
+#include "policy/seal.h"
+#include "shim/preload/ledger.h"
+
+namespace libmseal::shim {
+
+using Pieces = policy::FixedVector<policy::Seal, 2048>;
+using Ranges = policy::FixedVector<policy::Range, 2048>;
+
+struct State {
+  policy::Machine machine{};
+  std::array<char, 2048> option_text{};  // a copy: the environment belongs to the program
+  policy::Options options;
+  std::array<char, 4096> helper{};  // path of the supervisor
+  bool preloaded = false;           // named in LD_PRELOAD, not merely linked
+
+  policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
+  const void* table = nullptr;  // the supervisor's table, where there is one
+  Ledger ledger;                // the seals, where there is none
+
+  // Working memory of whoever holds the lock.
+  policy::BpfProgram program;
+  Pieces pieces;
+  Ranges ranges;
+  Ranges contents;
+  Ranges hull;
+};
+
+extern State g_state;
+
+}  // namespace libmseal::shim

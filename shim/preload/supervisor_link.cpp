@@ -1,0 +1,157 @@
+#include "shim/preload/supervisor_link.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+namespace {
+
+constexpr int kHelperSocket = 3;  // where the supervisor expects its end
+constexpr int kAnswerTimeout = 10'000;  // ms: a machine that swaps is slow, not broken
+
+long clone_process(unsigned long exit_signal) { return raw_syscall(__NR_clone, exit_signal, 0, 0, 0, 0); }
+
+// In the new process, on a copy of the program's memory: nothing but system calls.
+[[noreturn]] void become_helper(const char* helper, int socket) {
+  // The program may run with 0, 1 or 2 closed, and the socket may have got one of them.
+  const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
+  const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
+  for (int standard = 0; standard <= 2; ++standard) {
+    if (failed(null)) {
+      (void)raw_syscall(__NR_close, standard);
+    } else {
+      (void)raw_syscall(__NR_dup3, null, standard, 0);
+    }
+  }
+  (void)raw_syscall(__NR_dup3, safe_socket, kHelperSocket, 0);
+  // Kernels before 5.9 have no close_range; what stays open there closes with O_CLOEXEC or costs a descriptor.
+  (void)raw_syscall(__NR_close_range, kHelperSocket + 1, ~0U, 0);
+  (void)raw_syscall(__NR_chdir, "/");
+  std::uint64_t no_signals = 0;
+  (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);
+  const char* const arguments[] = {"mseal-supervisor", nullptr};
+  const char* const environment[] = {nullptr};
+  const long error = raw_syscall(__NR_execve, helper, arguments, environment);
+  const policy::Ready failure{0, static_cast<std::uint32_t>(-error), 0};
+  (void)raw_syscall(__NR_sendto, kHelperSocket, &failure, sizeof failure, MSG_NOSIGNAL, 0, 0);
+  while (true) (void)raw_syscall(__NR_exit_group, 0);
+}
+
+// One message, with a descriptor if the sender attached one (-1 otherwise). Bytes received, or -errno.
+long receive(int socket, void* data, std::size_t size, int& descriptor) {
+  descriptor = -1;
+  pollfd wanted{socket, POLLIN, 0};
+  timespec timeout{kAnswerTimeout / 1000, 0};
+  long ready = 0;
+  do {
+    ready = raw_syscall(__NR_ppoll, &wanted, 1, &timeout, nullptr, 0);
+  } while (ready == -EINTR);
+  if (ready < 0) return ready;
+  if (ready == 0) return -ETIMEDOUT;
+  iovec part{data, size};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const long got = raw_syscall(__NR_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
+  if (got <= 0) return got == 0 ? -EPIPE : got;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+  }
+  return got;
+}
+
+}  // namespace
+
+Launch::~Launch() {
+  if (socket_ >= 0) (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
+}
+
+long Launch::start(const char* helper) {
+  std::array<int, 2> ends{};
+  const long paired =
+      raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
+  if (failed(paired)) return paired;
+  socket_ = ends[0];
+  // Two generations, so that the helper is no child of the program; the first has no exit signal, so that neither
+  // SIGCHLD nor wait() tells of it.
+  const long child = clone_process(0);
+  if (child == 0) {
+    (void)raw_syscall(__NR_setsid);
+    if (clone_process(SIGCHLD) == 0) become_helper(helper, ends[1]);
+    while (true) (void)raw_syscall(__NR_exit_group, 0);
+  }
+  (void)raw_syscall(__NR_close, ends[1]);
+  if (failed(child)) return child;
+  long waited = 0;
+  do {
+    waited = raw_syscall(__NR_wait4, child, nullptr, __WCLONE, nullptr);
+  } while (waited == -EINTR);
+  return 0;
+}
+
+long Launch::wait_ready() {
+  policy::Ready ready;
+  int table = -1;
+  const long got = receive(socket_, &ready, sizeof ready, table);
+  if (got < 0) return got;
+  const bool whole = got == static_cast<long>(sizeof ready);
+  if (whole && ready.magic == 0) return -static_cast<long>(ready.version);
+  if (whole && ready.magic == policy::kControlMagic && ready.version == policy::kHandoverVersion && table >= 0) {
+    return table;
+  }
+  if (table >= 0) (void)raw_syscall(__NR_close, table);
+  return -EPROTO;
+}
+
+long Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> hull,
+                       std::string_view options) {
+  policy::Start start;
+  start.seals = static_cast<std::uint32_t>(seals.size());
+  start.hulls = static_cast<std::uint32_t>(hull.size());
+  start.options = static_cast<std::uint32_t>(options.size());
+  std::array<iovec, 4> parts{
+      iovec{&start, sizeof start},
+      iovec{const_cast<policy::Seal*>(seals.data()), seals.size_bytes()},
+      iovec{const_cast<policy::Range*>(hull.data()), hull.size_bytes()},
+      iovec{const_cast<char*>(options.data()), options.size()},
+  };
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof listener);
+  std::memcpy(CMSG_DATA(header), &listener, sizeof listener);
+  const long sent = raw_syscall(__NR_sendmsg, socket_, &message, MSG_NOSIGNAL);
+  if (failed(sent)) return sent;
+  std::int32_t answer = 0;
+  int none = -1;
+  const long got = receive(socket_, &answer, sizeof answer, none);
+  if (got < 0) return got;
+  return got == static_cast<long>(sizeof answer) ? answer : -EPROTO;
+}
+
+long tell_supervisor(const policy::Control& message) {
+  const policy::Arguments a = encode(message);
+  return raw_syscall(policy::kMsealNumber, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+}  // namespace libmseal::shim

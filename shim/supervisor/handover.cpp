@@ -1,0 +1,92 @@
+#include "shim/supervisor/handover.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "policy/control.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 18;
+
+bool send_with_descriptor(const void* data, std::size_t size, int descriptor) {
+  iovec part{const_cast<void*>(data), size};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptor);
+  std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  return sendmsg(kHandoverSocket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+}
+
+template <class T>
+std::vector<T> take(const char*& from, std::uint32_t count) {
+  std::vector<T> items(count);
+  if (count != 0) std::memcpy(items.data(), from, count * sizeof(T));
+  from += count * sizeof(T);
+  return items;
+}
+
+}  // namespace
+
+bool started_by_shim() {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return getsockopt(kHandoverSocket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+std::optional<Handover> receive_handover(int table) {
+  const policy::Ready ready;
+  if (!send_with_descriptor(&ready, sizeof ready, table)) return std::nullopt;
+
+  std::vector<char> buffer(kMostBytes);
+  iovec part{buffer.data(), buffer.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t got = recvmsg(kHandoverSocket, &message, MSG_CMSG_CLOEXEC);
+  policy::Start start;
+  if (got < static_cast<ssize_t>(sizeof start)) return std::nullopt;
+  std::memcpy(&start, buffer.data(), sizeof start);
+  const std::size_t expected = sizeof start + std::size_t{start.seals} * sizeof(policy::Seal) +
+                               std::size_t{start.hulls} * sizeof(policy::Range) + start.options;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  const bool valid = start.magic == policy::kControlMagic && start.version == policy::kHandoverVersion &&
+                     expected == static_cast<std::size_t>(got) && header != nullptr &&
+                     header->cmsg_type == SCM_RIGHTS;
+  if (!valid) return std::nullopt;
+
+  Handover handover;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  handover.process = peer.pid;
+  std::memcpy(&handover.listener, CMSG_DATA(header), sizeof handover.listener);
+  const char* from = buffer.data() + sizeof start;
+  handover.seals = take<policy::Seal>(from, start.seals);
+  handover.hull = take<policy::Range>(from, start.hulls);
+  handover.options.assign(from, start.options);
+  return handover;
+}
+
+void acknowledge(int result) {
+  const std::int32_t answer = result;
+  (void)send(kHandoverSocket, &answer, sizeof answer, MSG_NOSIGNAL);
+  close(kHandoverSocket);
+}
+
+}  // namespace libmseal::supervisor

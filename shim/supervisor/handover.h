@@ -1,0 +1,35 @@
+// The first minute: how the supervisor gets its listener from the shim that started it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/range.h"
+#include "policy/seal.h"
+
+namespace libmseal::supervisor {
+
+struct Handover {
+  pid_t process = 0;  // the shim's
+  int listener = -1;
+  std::vector<policy::Seal> seals;
+  std::vector<policy::Range> hull;
+  std::string options;
+};
+
+// Where the shim puts the supervisor's end of the socket pair.
+inline constexpr int kHandoverSocket = 3;
+
+// Whether somebody is there to hand over: the program may have been started by hand.
+bool started_by_shim();
+
+// Offers the table, and waits. Nothing if the shim changed its mind or does not speak our version.
+std::optional<Handover> receive_handover(int table);
+
+// Lets the shim go on. From here on its calls may be notified.
+void acknowledge(int result);
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,35 @@
+// Decides one notification after the other.
+#pragma once
+
+#include <linux/seccomp.h>
+
+#include <vector>
+
+#include "policy/control.h"
+#include "shim/supervisor/domain.h"
+#include "shim/supervisor/listener.h"
+
+namespace libmseal::supervisor {
+
+class Judge {
+ public:
+  Judge(Listener& listener, Domains& domains, std::vector<policy::Range> hull)
+      : listener_(listener), domains_(domains), hull_(std::move(hull)) {}
+
+  void handle(const seccomp_notif& notification);
+
+ private:
+  void handle_mseal(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
+  void handle_control(const seccomp_notif& notification, const policy::Control& message);
+  void handle_hello(const seccomp_notif& notification, const MmIdentity& identity);
+  void handle_call(const seccomp_notif& notification, policy::MmCall call);
+  // The Way for a range, or -errno.
+  [[nodiscard]] std::int64_t way_for(const Domain& domain, pid_t process, const policy::Range& range) const;
+  [[nodiscard]] bool in_hull(const policy::Range& range) const;
+
+  Listener& listener_;
+  Domains& domains_;
+  std::vector<policy::Range> hull_;
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,33 @@
+// The kernel's notification descriptor.
+#pragma once
+
+#include <linux/seccomp.h>
+
+#include <cstdint>
+
+namespace libmseal::supervisor {
+
+class Listener {
+ public:
+  explicit Listener(int descriptor) : descriptor_(descriptor) {}
+
+  enum class Event : std::uint8_t { notification, nothing, hang_up };
+
+  // Waits for the next notification. hang_up: no process is left that could notify.
+  Event next(seccomp_notif& notification);
+  // Whether the notifying call is still waiting: what was read of its process until now was read of the right one.
+  [[nodiscard]] bool still_waits(std::uint64_t id) const;
+
+  void let_through(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }
+  void answer(std::uint64_t id, std::int64_t value) { respond({id, value, 0, 0}); }
+  void refuse(std::uint64_t id, int error) { respond({id, 0, -error, 0}); }
+  // Puts a copy of `file` into the notifying process, readable, closed on exec: its number there, or -1.
+  [[nodiscard]] int give_descriptor(std::uint64_t id, int file) const;
+
+ private:
+  void respond(seccomp_notif_resp response) const;
+
+  int descriptor_;
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,103 @@
+// mseal-supervisor: answers the seccomp notifications of one process tree, as long as the tree lives.
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/syslog_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cerrno>
+#include <exception>
+#include <memory>
+
+#include "policy/options.h"
+#include "shim/supervisor/domain.h"
+#include "shim/supervisor/handover.h"
+#include "shim/supervisor/judge.h"
+#include "shim/supervisor/listener.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+void open_log(const policy::Options& options) {
+  std::shared_ptr<spdlog::logger> logger;
+  if (options.log.empty()) {
+    logger = spdlog::syslog_logger_mt("mseal-supervisor", "mseal-supervisor", LOG_PID, LOG_USER);
+    logger->set_level(spdlog::level::warn);
+  } else {
+    logger = spdlog::basic_logger_mt("mseal-supervisor", std::string(options.log));
+    logger->set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
+    logger->flush_on(spdlog::level::info);
+  }
+  spdlog::set_default_logger(logger);
+}
+
+// The log is a convenience: a path that can't be written is no reason to leave a program without its supervisor.
+void try_open_log(const Handover& handover) {
+  policy::Options options;
+  policy::parse_options(handover.options, options, [](const policy::OptionError&) {});
+  try {
+    open_log(options);
+  } catch (const std::exception& error) {
+    open_log({});
+    spdlog::warn("log={}: {}", options.log, error.what());
+  }
+}
+
+int serve() {
+  // Nobody may look into this process or attach to it: it holds the power to let calls through.
+  prctl(PR_SET_DUMPABLE, 0);
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM}) {
+    std::signal(signal, SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
+  }
+  auto table = std::make_unique<TableFile>();
+  auto handover = receive_handover(table->descriptor());
+  if (!handover) return EXIT_FAILURE;
+  try_open_log(*handover);
+
+  Domains domains;
+  bool recorded = true;
+  for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
+  const MmIdentity identity = identity_of(handover->process);
+  if (identity.readable()) domains.adopt(identity, handover->process, std::move(table));
+  spdlog::info("supervisor {} serves pid {}: {} seals, {} ranges in the hull", getpid(), handover->process,
+               handover->seals.size(), handover->hull.size());
+
+  acknowledge(recorded ? 0 : -ENOMEM);
+
+  Listener listener(handover->listener);
+  Judge judge(listener, domains, std::move(handover->hull));
+  seccomp_notif notification;
+  while (true) {
+    switch (listener.next(notification)) {
+      case Listener::Event::notification:
+        judge.handle(notification);
+        break;
+      case Listener::Event::nothing:
+        break;
+      case Listener::Event::hang_up:
+        spdlog::info("no process is left");
+        return EXIT_SUCCESS;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::supervisor
+
+int main() {
+  using namespace libmseal::supervisor;
+  if (!started_by_shim()) {
+    std::fputs("mseal-supervisor is started by libmseal.so: run LD_PRELOAD=libmseal.so PROGRAM\n", stderr);
+    return 2;
+  }
+  try {
+    return serve();
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    return EXIT_FAILURE;
+  }
+}

@@ -1,0 +1,100 @@
+#include "shim/supervisor/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <memory>
+#include <string_view>
+
+#include "shim/common/maps_reader.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+std::string path_of(pid_t task, std::string_view file) {
+  return "/proc/" + std::to_string(task) + "/" + std::string(file);
+}
+
+// A short file of /proc in one read; empty if there is none.
+template <std::size_t Size>
+std::string_view read_file(const std::string& path, std::array<char, Size>& buffer) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {};
+  const ssize_t got = read(file, buffer.data(), buffer.size());
+  close(file);
+  return got <= 0 ? std::string_view{} : std::string_view(buffer.data(), static_cast<std::size_t>(got));
+}
+
+template <class Number>
+Number number_in(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  Number value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+std::string_view line_after(std::string_view text, std::string_view key) {
+  const std::size_t at = text.find(key);
+  return at == std::string_view::npos ? std::string_view{} : text.substr(at + key.size());
+}
+
+}  // namespace
+
+MmIdentity identity_of(pid_t task) {
+  std::array<char, 2048> buffer{};
+  std::string_view text = read_file(path_of(task, "stat"), buffer);
+  // The command, in parentheses, may hold anything: fields are counted after the last one. proc(5) counts from 1.
+  const std::size_t command = text.rfind(')');
+  if (command == std::string_view::npos) return {};
+  text.remove_prefix(command + 1);
+  MmIdentity identity;
+  for (int field = 3; !text.empty() && field <= 50; ++field) {
+    text.remove_prefix(1);
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::string_view value = text.substr(0, end);
+    switch (field) {
+      case 26: identity.start_code = number_in<std::uint64_t>(value); break;
+      case 28: identity.start_stack = number_in<std::uint64_t>(value); break;
+      case 47: identity.start_brk = number_in<std::uint64_t>(value); break;
+      case 48: identity.arg_start = number_in<std::uint64_t>(value); break;
+      case 50: identity.env_start = number_in<std::uint64_t>(value); break;
+      default: break;
+    }
+    text.remove_prefix(end);
+  }
+  return identity;
+}
+
+TaskStatus status_of(pid_t task) {
+  std::array<char, 4096> buffer{};
+  const std::string_view text = read_file(path_of(task, "status"), buffer);
+  // The name is the first line and has its newlines escaped, so no key can be forged by it.
+  return {number_in<pid_t>(line_after(text, "\nTgid:")), number_in<pid_t>(line_after(text, "\nPPid:")),
+          number_in<int>(line_after(text, "\nSeccomp:")) != 0};
+}
+
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> processes;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/proc"), closedir);
+  if (!directory) return processes;
+  while (const dirent* const entry = readdir(directory.get())) {
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') processes.push_back(number_in<pid_t>(entry->d_name));
+  }
+  return processes;
+}
+
+std::vector<OwnedVma> maps_of(pid_t task) {
+  std::vector<OwnedVma> maps;
+  const long read = shim::read_maps(path_of(task, "maps").c_str(), [&](const policy::Vma& vma) {
+    maps.push_back({vma, std::string(vma.name)});
+    maps.back().vma.name = {};
+    return true;
+  });
+  if (read != 0) maps.clear();
+  return maps;
+}
+
+}  // namespace libmseal::supervisor

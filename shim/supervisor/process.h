@@ -1,0 +1,47 @@
+// What /proc says of a process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policy/maps_line.h"
+
+namespace libmseal::supervisor {
+
+// The memory of a process, recognised by addresses that execve sets: equal in forked children, new after exec,
+// changed by prctl(PR_SET_MM) alone, which a door closes.
+struct MmIdentity {
+  std::uint64_t start_code = 0;
+  std::uint64_t start_stack = 0;
+  std::uint64_t start_brk = 0;
+  std::uint64_t arg_start = 0;
+  std::uint64_t env_start = 0;
+
+  bool operator==(const MmIdentity&) const = default;
+  // The kernel shows zeros of a process that may not be looked at, and of one that has given its memory up.
+  [[nodiscard]] bool readable() const { return start_stack != 0; }
+};
+
+// All zero if there is no such process. `task` may be a thread.
+MmIdentity identity_of(pid_t task);
+
+struct TaskStatus {
+  pid_t thread_group = 0;  // 0: no such task
+  pid_t parent = 0;
+  bool filtered = false;  // runs under seccomp filters
+};
+TaskStatus status_of(pid_t task);
+
+std::vector<pid_t> all_processes();
+
+struct OwnedVma {
+  policy::Vma vma;  // its name is empty
+  std::string name;
+};
+// The mappings of a task; empty if they can't be read.
+std::vector<OwnedVma> maps_of(pid_t task);
+
+}  // namespace libmseal::supervisor
