@@ -1,7 +1,6 @@
 #include "shim/preload/sealing.h"
 
 #include <linux/seccomp.h>
-#include <sys/mman.h>
 
 #include <cerrno>
 
@@ -9,6 +8,7 @@
 #include "policy/verdict.h"
 #include "shim/common/maps_reader.h"
 #include "shim/preload/backend.h"
+#include "shim/preload/calls_under_way.h"
 #include "shim/preload/filter.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
@@ -57,13 +57,6 @@ long read_pieces(State& state, const Range& range, Range& heap) {
   return next < range.end ? -ENOMEM : 0;
 }
 
-// A call that passed the filters before the last one came still runs to its end. Every such call has queued for
-// the memory map's lock or will be seen by the re-reading that follows: this waits behind the queue.
-void wait_for_calls_under_way() {
-  const long page = raw_syscall(__NR_mmap, 0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (!failed(page)) (void)raw_syscall(__NR_munmap, page, 1);
-}
-
 // Each complaint is made once: a program may try in a loop.
 void complain_once(bool& made, std::string_view text, std::string_view advice) {
   if (made) return;
@@ -95,6 +88,12 @@ long explain_sharing(long shared) {
   complain_once(said, shared > 0 ? "another process runs in this memory (vfork, clone)" : "cannot tell who shares this memory",
                 "seal before it is started or after it has ended");
   return -EAGAIN;
+}
+
+long explain_thread(long error) {
+  static bool said = false;
+  complain_once(said, "a thread stays inside a call that changes memory", "the seal may come too late for that call");
+  return error;
 }
 
 bool tell_all(const State& state, Control::Kind kind) {
@@ -146,7 +145,7 @@ long seal_enforced(State& state, const Range& range) {
     if (attempt == 0 && is_sealed_already(state, range)) return 0;
     covered = state.pieces;
     if (const long done = cover(state, heap); done != 0) return done;
-    wait_for_calls_under_way();
+    if (const long waited = wait_for_calls_under_way(state.machine); waited != 0) return explain_thread(waited);
     if (const long read = read_pieces(state, range, heap); read != 0) return read;
     if (!pieces_hold(covered, state.pieces)) continue;
     if (state.backend == Backend::filter) {

@@ -1,0 +1,84 @@
+// The threads of this process, by /proc/self/task.
+#pragma once
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "policy/fixed_vector.h"
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+
+// One thread's directory; files in it are read whole.
+class Thread {
+ public:
+  Thread(long tasks, const char* name) : tasks_(tasks), name_(name) {}
+
+  [[nodiscard]] long id() const {
+    long id = 0;
+    for (const char* digit = name_; *digit != '\0'; ++digit) id = id * 10 + (*digit - '0');
+    return id;
+  }
+
+  // Reads the file into `buffer`: the bytes read (0 if the thread has ended), or -errno. Files longer than the
+  // buffer are cut.
+  template <std::size_t Size>
+  long read(std::string_view file, char (&buffer)[Size]) const {
+    policy::FixedVector<char, 64> path;
+    for (const char character : std::string_view(name_)) (void)path.push_back(character);
+    (void)path.push_back('/');
+    for (const char character : file) (void)path.push_back(character);
+    (void)path.push_back('\0');
+    const long opened = raw_syscall(__NR_openat, tasks_, path.begin(), O_RDONLY | O_CLOEXEC);
+    if (opened == -ENOENT && raw_syscall(__NR_faccessat, tasks_, name_, 0) == -ENOENT) return 0;
+    if (failed(opened)) return opened;
+    long held = 0;
+    while (held < static_cast<long>(Size)) {
+      const long got = raw_syscall(__NR_read, opened, buffer + held, static_cast<long>(Size) - held);
+      if (got == -EINTR) continue;
+      if (got < 0 && held == 0 && got != -ESRCH) held = got;
+      if (got <= 0) break;
+      held += got;
+    }
+    (void)raw_syscall(__NR_close, opened);
+    return held;
+  }
+
+ private:
+  long tasks_;
+  const char* name_;
+};
+
+// Calls visit(thread) for each until one returns something else than 0, and returns that; 0 at the end; -errno.
+template <class Visit>
+long for_each_thread(Visit visit) {
+  struct Entry {  // the kernel's linux_dirent64
+    std::uint64_t inode;
+    std::int64_t next;
+    std::uint16_t length;
+    std::uint8_t type;
+    char name[];
+  };
+  const long tasks = raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (failed(tasks)) return tasks;
+  alignas(Entry) char buffer[2048];
+  long result = 0;
+  while (result == 0) {
+    const long got = raw_syscall(__NR_getdents64, tasks, buffer, sizeof buffer);
+    if (got < 0) result = got;
+    if (got <= 0) break;
+    for (long at = 0; at < got && result == 0;) {
+      const auto* const entry = reinterpret_cast<const Entry*>(buffer + at);
+      if (entry->name[0] != '.') result = visit(Thread(tasks, entry->name));
+      at += entry->length;
+    }
+  }
+  (void)raw_syscall(__NR_close, tasks);
+  return result;
+}
+
+}  // namespace libmseal::shim

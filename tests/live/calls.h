@@ -1,0 +1,57 @@
+// The calls under test, each by libc and by a bare system call instruction; both return -errno on failure.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::tests {
+
+enum class Via { libc, raw };
+inline constexpr Via kBothWays[] = {Via::libc, Via::raw};
+
+inline long libc_value(long value) { return value == -1 ? -errno : value; }
+inline long libc_value(void* value) { return value == MAP_FAILED ? -errno : reinterpret_cast<long>(value); }
+
+struct Calls {
+  Via via;
+
+  [[nodiscard]] long unmap(void* at, std::size_t size) const {
+    return via == Via::libc ? libc_value(::munmap(at, size)) : shim::raw_syscall(__NR_munmap, at, size);
+  }
+  [[nodiscard]] long map(void* at, std::size_t size, int prot, int flags, int fd = -1, long offset = 0) const {
+    return via == Via::libc ? libc_value(::mmap(at, size, prot, flags, fd, offset))
+                            : shim::raw_syscall(__NR_mmap, at, size, prot, flags, fd, offset);
+  }
+  [[nodiscard]] long protect(void* at, std::size_t size, int prot) const {
+    return via == Via::libc ? libc_value(::mprotect(at, size, prot)) : shim::raw_syscall(__NR_mprotect, at, size, prot);
+  }
+  [[nodiscard]] long protect_key(void* at, std::size_t size, int prot, int key) const {
+    return via == Via::libc ? libc_value(::pkey_mprotect(at, size, prot, key))
+                            : shim::raw_syscall(__NR_pkey_mprotect, at, size, prot, key);
+  }
+  [[nodiscard]] long remap(void* at, std::size_t size, std::size_t new_size, int flags, void* to = nullptr) const {
+    return via == Via::libc ? libc_value(::mremap(at, size, new_size, flags, to))
+                            : shim::raw_syscall(__NR_mremap, at, size, new_size, flags, to);
+  }
+  [[nodiscard]] long advise(void* at, std::size_t size, int advice) const {
+    return via == Via::libc ? libc_value(::madvise(at, size, advice))
+                            : shim::raw_syscall(__NR_madvise, at, size, advice);
+  }
+};
+
+inline std::size_t page_size() {
+  static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+// The lines of /proc/self/maps that touch [at, at + size), cut to it: protection, offset and file are what a refused
+// call must leave as they were.
+std::string maps_of(const void* at, std::size_t size);
+
+}  // namespace libmseal::tests

@@ -1,0 +1,323 @@
+// Starts live_program under the preload, scenario by scenario and backend by backend; and other people's programs.
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+using Catch::Matchers::Contains;
+
+void expect_success(const Run& result) {
+  INFO("stdout: " << result.out << "\nstderr: " << result.err);
+  CHECK(result.status == 0);
+}
+
+bool kernel_has_mseal() { return ::syscall(462, 0, 0, 0) == 0; }
+
+// A path of our own, gone with the test.
+class TemporaryPath {
+ public:
+  explicit TemporaryPath(const std::string& name)
+      : path_(std::filesystem::temp_directory_path() / ("libmseal-" + std::to_string(::getpid()) + "-" + name)) {
+    std::filesystem::remove_all(path_);
+  }
+  ~TemporaryPath() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryPath(const TemporaryPath&) = delete;
+  TemporaryPath& operator=(const TemporaryPath&) = delete;
+  [[nodiscard]] std::string string() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void scenario(const std::string& options, const std::string& name) {
+  DYNAMIC_SECTION(name << " with " << options) {
+    const Run result = run(preloaded(options, {LIVE_PROGRAM, name}));
+    expect_success(result);
+    CHECK(result.err == "");
+  }
+}
+
+constexpr const char* kEverywhere[] = {
+    "refuses_changes",   "leaves_neighbours_alone",   "keeps_kernels_order_of_errors", "discards_what_is_writable",
+    "seals_mixed_protections", "keeps_sealed_heap",   "errors_of_mseal",               "reseals",
+    "seals_by_syscall_function", "mimmutable_rounds_down", "query_tells",              "own_text_is_sealed",
+    "fork_inherits",     "fork_does_not_seal_the_parent", "threads_are_covered",       "nothing_to_wait_for",
+    "no_descriptor_is_left", "signals_do_not_help",   "seal_beats_racing_unmap",
+};
+
+TEST_CASE("live: seals hold under backend=seccomp") {
+  for (const char* name : kEverywhere) scenario("backend=seccomp", name);
+}
+
+TEST_CASE("live: seals hold under backend=filter") {
+  for (const char* name : kEverywhere) scenario("backend=filter", name);
+}
+
+TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
+  if (!needs(kernel_has_mseal() || std::getenv("MSEAL_TESTS_OLD_KERNEL") != nullptr, "a kernel with mseal(2)")) return;
+  if (!kernel_has_mseal()) return;
+  for (const char* name : {"leaves_neighbours_alone", "keeps_kernels_order_of_errors", "keeps_sealed_heap",
+                           "errors_of_mseal", "reseals", "seals_by_syscall_function", "mimmutable_rounds_down",
+                           "query_tells", "threads_are_covered", "no_descriptor_is_left",
+                           "nothing_to_wait_for"}) {
+    scenario("backend=kernel", name);
+  }
+}
+
+TEST_CASE("live: seals hold when the backend starts at the first mseal") {
+  for (const char* backend : {"seccomp", "filter"}) {
+    const std::string options = std::string("auto=off,backend=") + backend;
+    for (const char* name : {"refuses_changes", "leaves_neighbours_alone", "keeps_sealed_heap",
+                             "threads_are_covered", "nothing_to_wait_for", "no_descriptor_is_left",
+                             "errors_of_mseal", "own_text_is_not_sealed"}) {
+      scenario(options, name);
+    }
+  }
+}
+
+TEST_CASE("live: exec drops what the old image sealed") {
+  scenario("backend=seccomp", "exec_drops");
+  scenario("backend=seccomp", "exec_fences");
+}
+
+TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
+  const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
+  expect_success(result);
+  CHECK_THAT(result.err, Contains("another process runs in this memory"));
+}
+
+TEST_CASE("live: a killed supervisor fails closed") {
+  const TemporaryPath log("supervisor.log");
+  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+                               {LIVE_PROGRAM, "dead_supervisor_fails_closed", log.string()})));
+}
+
+TEST_CASE("live: control messages are no way out") {
+  expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
+}
+
+TEST_CASE("live: the libc backend covers libc's functions, and says what it does not") {
+  const Run result = run(preloaded("backend=libc,verbose=1", {LIVE_PROGRAM, "libc_backend_sees_libc_only"}));
+  expect_success(result);
+}
+
+// ---- other people's programs ----
+
+constexpr const char* kPythonAttack = R"(
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.syscall.argtypes = [ctypes.c_long] * 5
+tried = refused = 0
+for line in open('/proc/self/maps'):
+    where, mode, _, _, inode, *path = line.split()
+    if mode[1] == 'w' or inode == '0' or '/lib' not in path[0] and '/bin/' not in path[0]: continue
+    if 'locale' in path[0] or 'gconv' in path[0] or 'lib-dynload' in path[0] or 'libffi' in path[0]: continue
+    start, end = (int(x, 16) for x in where.split('-'))
+    for call in (lambda: libc.mprotect(start, end - start, 7), lambda: libc.syscall(11, start, 4096, 0, 0),
+                 lambda: libc.syscall(28, start, 4096, 4, 0)):
+        tried += 1
+        ctypes.set_errno(0)
+        refused += call() == -1 and ctypes.get_errno() == 1
+print(tried > 20, tried == refused)
+)";
+
+TEST_CASE("live: an unmodified python3 can no longer change its own code, constants and RELRO") {
+  if (!needs(std::filesystem::exists("/usr/bin/python3"), "/usr/bin/python3")) return;
+  for (const char* backend : {"seccomp", "filter"}) {
+    const Run result =
+        run(preloaded(std::string("backend=") + backend, {"/usr/bin/python3", "-c", kPythonAttack}));
+    INFO(result.err);
+    CHECK(result.out == "True True\n");
+    CHECK(result.err == "");
+  }
+}
+
+TEST_CASE("live: an unmodified bash does its work, subprocesses and all") {
+  const Run result = run(preloaded("backend=seccomp", {"/bin/bash", "-c",
+                                                       "for i in 1 2 3; do echo $i | cat; done; (exit 3); echo $?; "
+                                                       "/bin/true && ls / | grep -c . >/dev/null; wait; echo done"}));
+  CHECK(result.out == "1\n2\n3\n3\ndone\n");
+  CHECK(result.err == "");
+  CHECK(result.status == 0);
+}
+
+TEST_CASE("live: exit status, signals and standard streams are the program's") {
+  CHECK(run(preloaded("backend=seccomp", {"/bin/sh", "-c", "exit 7"})).status == 7);
+  CHECK(run(preloaded("backend=seccomp", {"/bin/sh", "-c", "kill -TERM $$"})).status == 128 + SIGTERM);
+  CHECK(run(preloaded("backend=seccomp", {"/bin/sh", "-c", "kill -SEGV $$"})).status == 128 + SIGSEGV);
+  const Run streams = run(preloaded("backend=seccomp", {"/bin/sh", "-c", "echo out; echo err >&2"}));
+  CHECK(streams.out == "out\n");
+  CHECK(streams.err == "err\n");
+}
+
+TEST_CASE("live: a pipe ends when its program ends") {
+  Command command = preloaded("backend=seccomp", {"/bin/sh", "-c", "/bin/echo hello | /bin/cat"});
+  command.timeout_s = 20;
+  CHECK(run(command).out == "hello\n");
+}
+
+TEST_CASE("live: a program started with closed standard streams") {
+  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "own_text_is_sealed"});
+  command.prepare = [] {
+    for (int stream = 0; stream <= 2; ++stream) ::close(stream);
+  };
+  CHECK(run(command).status == 0);
+}
+
+// ---- what is missing is said in one line ----
+
+long count_lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
+
+TEST_CASE("live: a missing helper means backend filter, in one line") {
+  const Run result = run(preloaded("helper=/nonexistent/helper,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err, Contains("backend filter instead of seccomp: the supervisor could not be started, no such file"));
+  const Run required =
+      run(preloaded("helper=/nonexistent/helper,backend=seccomp,require=seccomp", {"/bin/echo", "never"}));
+  CHECK(required.status == 127);
+  CHECK(required.out == "");
+  CHECK_THAT(required.err, Contains("require=seccomp cannot be met"));
+}
+
+TEST_CASE("live: a helper that is no program, or not ours") {
+  const TemporaryPath text("text");
+  std::ofstream(text.string()) << "no program\n";
+  std::filesystem::permissions(text.string(), std::filesystem::perms::owner_all);
+  const Run no_program = run(preloaded("backend=seccomp,helper=" + text.string(), {"/bin/true"}));
+  CHECK_THAT(no_program.err, Contains("backend filter") && Contains("not a program"));
+  const Run stranger = run(preloaded("backend=seccomp,helper=/bin/true", {"/bin/true"}));
+  CHECK_THAT(stranger.err, Contains("backend filter") && Contains("ended early"));
+}
+
+// Filters that a stricter environment might have put on us.
+long install(std::initializer_list<sock_filter> filter, unsigned flags) {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.begin())};
+  const long installed = ::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+  if (installed < 0) ::_exit(125);
+  return installed;
+}
+
+long answer_with(int number, std::uint32_t action, unsigned flags = 0) {
+  return install({BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1), BPF_STMT(BPF_RET | BPF_K, action),
+           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+          flags);
+}
+
+TEST_CASE("live: where another listener is in force, deny filters do the work, and one line says so") {
+  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
+  command.prepare = [] {
+    const long listener = answer_with(999, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    ::fcntl(static_cast<int>(listener), F_SETFD, 0);  // it lives on in the program
+  };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err, Contains("backend filter instead of seccomp") && Contains("EBUSY"));
+}
+
+TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {
+  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "libc_backend_sees_libc_only"});
+  command.prepare = [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err, Contains("backend libc instead of seccomp") && Contains("raw system calls pass"));
+  Command required = preloaded("backend=seccomp,require=filter", {"/bin/true"});
+  required.prepare = command.prepare;
+  CHECK(run(required).status == 127);
+}
+
+TEST_CASE("live: without /proc the loaded objects stay unsealed, and one line says so") {
+  if (!needs(::geteuid() == 0, "root, to hide /proc")) return;
+  const Run result = run({{"unshare", "-m", "sh", "-c",
+                           "mount -t tmpfs none /proc && LD_PRELOAD=" LIBMSEAL_SO
+                           " MSEAL_OPTIONS=backend=seccomp /bin/echo works"},
+                          {},
+                          {},
+                          60});
+  INFO(result.err);
+  if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return;
+  CHECK(result.out == "works\n");
+  CHECK_THAT(result.err, Contains("the loaded objects are not sealed: /proc/self/maps"));
+}
+
+TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
+  command.prepare = [] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(124);
+  };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(result.err == "");
+}
+
+// ---- options ----
+
+TEST_CASE("live: a bad option is named, the rest applies") {
+  const Run result = run(preloaded("colour=red,backend=seccomp,verbose=1", {LIVE_PROGRAM, "refuses_changes"}));
+  expect_success(result);
+  CHECK_THAT(result.err, Contains("libmseal: MSEAL_OPTIONS: colour=red is not understood; allowed: keys are backend"));
+  CHECK_THAT(result.err, Contains("libmseal: backend seccomp on Linux"));
+  CHECK(count_lines(result.err) == 2);
+}
+
+TEST_CASE("live: strict=1 does not start the program with a bad option") {
+  const Run result = run(preloaded("backend=nonsense,strict=1", {"/bin/echo", "never"}));
+  CHECK(result.status == 127);
+  CHECK(result.out == "");
+  CHECK_THAT(result.err, Contains("allowed: auto, kernel, seccomp, filter, libc"));
+}
+
+TEST_CASE("live: healthy programs hear nothing") {
+  const Run result = run(preloaded("backend=seccomp", {"/bin/true"}));
+  CHECK(result.out + result.err == "");
+  CHECK(run({{MSEAL_SUPERVISOR}, {}, {}, 10}).status == 2);
+}
+
+TEST_CASE("live: libmseal.so depends on libc alone and exports its API alone") {
+  const Run needed = run({{"readelf", "-d", LIBMSEAL_SO}, {}, {}, 10});
+  if (!needs(needed.status == 0, "readelf, of binutils")) return;
+  std::istringstream lines(needed.out);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("(NEEDED)") != std::string::npos) CHECK_THAT(line, Contains("[libc.so.6]"));
+  }
+  const Run symbols = run({{"nm", "-D", "--defined-only", "--format=posix", LIBMSEAL_SO}, {}, {}, 10});
+  std::istringstream names(symbols.out);
+  std::string exported;
+  for (std::string line; std::getline(names, line);) exported += line.substr(0, line.find(' ')) + " ";
+  CHECK(exported == "madvise mimmutable mmap mmap64 mprotect mremap mseal mseal_query munmap pkey_mprotect syscall ");
+  const Run imports = run({{"nm", "-D", "--undefined-only", "--format=posix", LIBMSEAL_SO}, {}, {}, 10});
+  for (const char* allocator : {"malloc", "calloc", "realloc", "free", "strdup"}) {
+    CHECK_THAT("\n" + imports.out, !Contains(std::string("\n") + allocator + "@"));
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::tests

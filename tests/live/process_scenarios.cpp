@@ -1,0 +1,273 @@
+// Threads, forks, execs, and what the program must not notice.
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mseal/mseal.h"
+#include "tests/live/calls.h"
+#include "tests/live/expect.h"
+#include "tests/live/scenario.h"
+
+namespace libmseal::tests {
+namespace {
+
+char* sealed_page() {
+  void* const memory = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE_OR_STOP(memory != MAP_FAILED);
+  REQUIRE_OR_STOP(::mseal(memory, page_size(), 0) == 0);
+  return static_cast<char*>(memory);
+}
+
+void expect_sealed(char* at) {
+  for (const Via via : kBothWays) {
+    const Calls call{via};
+    EXPECT(call.unmap(at, page_size()) == -EPERM);
+    EXPECT(call.protect(at, page_size(), PROT_READ | PROT_WRITE) == -EPERM);
+    EXPECT(call.advise(at, page_size(), MADV_DONTNEED) == -EPERM);
+  }
+}
+
+char* own_text() {
+  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&own_text) & -page_size());
+}
+
+// Runs `body` in a child and passes its failures on.
+template <class Body>
+void in_child(Body body) {
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  REQUIRE_OR_STOP(child >= 0);
+  if (child == 0) {
+    g_failures = 0;
+    body();
+    ::_exit(g_failures == 0 ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT(::waitpid(child, &status, 0) == child);
+  EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+void fork_inherits(std::span<char*>) {
+  char* const before = sealed_page();
+  in_child([&] {
+    expect_sealed(before);
+    expect_sealed(own_text());
+    char* const own = sealed_page();
+    expect_sealed(own);
+    in_child([&] {
+      expect_sealed(before);
+      expect_sealed(own);
+      EXPECT(::mseal_query(own, 1) == MSEAL_STATE_FULLY);
+    });
+  });
+  expect_sealed(before);
+}
+
+// What a child seals is the child's.
+void fork_does_not_seal_the_parent(std::span<char*>) {
+  char* const page = static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  in_child([&] {
+    EXPECT(::mseal(page, page_size(), 0) == 0);
+    expect_sealed(page);
+  });
+  in_child([&] {  // a sibling that has to seal for itself, whatever the table says of its brother
+    EXPECT(::mseal(page, page_size(), 0) == 0);
+    expect_sealed(page);
+  });
+  EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_READ | PROT_WRITE) == 0);
+  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
+}
+
+void threads_are_covered(std::span<char*>) {
+  std::atomic<char*> page = nullptr;
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  std::atomic<int> checked = 0;
+  for (int index = 0; index < 4; ++index) {
+    threads.emplace_back([&] {
+      while (page.load() == nullptr) ::sched_yield();
+      expect_sealed(page.load());
+      ++checked;
+      while (!done.load()) ::sched_yield();
+    });
+  }
+  page = sealed_page();
+  while (checked.load() != 4) ::sched_yield();
+  std::thread([&] { expect_sealed(page.load()); }).join();
+  // from a thread that is not the first
+  std::thread([&] { expect_sealed(sealed_page()); }).join();
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+// A thread unmaps in a loop while another seals: either the seal reports ENOMEM, or nothing is unmapped after it.
+void seal_beats_racing_unmap(std::span<char*>) {
+  int sealed = 0;
+  for (int round = 0; round < 60; ++round) {
+    char* const page = static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    std::atomic<int> phase = 0;
+    std::thread racer([&] {
+      const Calls call{Via::raw};
+      phase = 1;
+      while (phase.load() != 3) {
+        (void)call.protect(page, page_size(), PROT_NONE);
+        (void)call.protect(page, page_size(), PROT_READ | PROT_WRITE);
+        if (round % 3 == 0) (void)call.unmap(page, page_size());
+      }
+    });
+    while (phase.load() != 1) ::sched_yield();
+    const long result = libc_value(::mseal(page, page_size(), 0));
+    const std::string at_seal = maps_of(page, page_size());
+    EXPECT(result == 0 || result == -ENOMEM);
+    for (int wait = 0; wait < 1000; ++wait) ::sched_yield();
+    phase = 3;
+    racer.join();
+    if (result != 0) continue;
+    ++sealed;
+    EXPECT(!at_seal.empty());
+    EXPECT(maps_of(page, page_size()) == at_seal);
+  }
+  EXPECT(sealed > 0);
+}
+
+void nothing_to_wait_for(std::span<char*>) {
+  (void)sealed_page();
+  EXPECT(::waitpid(-1, nullptr, 0) == -1 && errno == ECHILD);
+  EXPECT(::waitpid(-1, nullptr, __WALL | WNOHANG) == -1 && errno == ECHILD);
+}
+
+std::vector<std::string> open_files() {
+  std::vector<std::string> files;
+  DIR* const directory = ::opendir("/proc/self/fd");
+  while (const dirent* const entry = ::readdir(directory)) {
+    const std::string name = entry->d_name;
+    if (name[0] != '.' && std::stoi(name) != ::dirfd(directory)) files.push_back(name);
+  }
+  ::closedir(directory);
+  return files;
+}
+
+void no_descriptor_is_left(std::span<char*>) {
+  const std::vector<std::string> standard{"0", "1", "2"};
+  EXPECT(open_files() == standard);
+  (void)sealed_page();
+  EXPECT(open_files() == standard);
+}
+
+// Started as: exec_target by exec_drops, under the same addresses, without the preload.
+void exec_target(std::span<char*>) {
+  EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+  EXPECT(Calls{Via::libc}.advise(own_text(), page_size(), MADV_DONTNEED) == 0);
+}
+
+[[noreturn]] void become(const char* scenario, bool preloaded) {
+  if (!preloaded) ::unsetenv("LD_PRELOAD");
+  ::execl("/proc/self/exe", "live_program", scenario, nullptr);
+  ::_exit(99);
+}
+
+void exec_drops(std::span<char*> arguments) {
+  if (arguments.empty()) {  // once more, without randomised addresses, so that the images fall on each other
+    ::personality(ADDR_NO_RANDOMIZE);
+    ::execl("/proc/self/exe", "live_program", "exec_drops", "again", nullptr);
+    ::_exit(99);
+  }
+  expect_sealed(own_text());
+  in_child([] { become("exec_target", false); });
+  // With the preload the new image has seals of its own, at the very same place.
+  in_child([] { become("own_text_is_sealed", true); });
+  in_child([] { become("refuses_changes", true); });
+}
+
+// A sealed page that the program asked for is refused by a filter, which outlives exec: the new image must never get
+// memory there.
+void exec_fences(std::span<char*> arguments) {
+  if (arguments.empty()) {
+    char* const page = sealed_page();
+    const std::string where = std::to_string(reinterpret_cast<std::uintptr_t>(page));
+    in_child([&] {
+      ::execl("/proc/self/exe", "live_program", "exec_fences", where.c_str(), nullptr);
+      ::_exit(99);
+    });
+    return;
+  }
+  auto* const where = reinterpret_cast<char*>(std::stoull(arguments[0]));
+  EXPECT(Calls{Via::raw}.map(where, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) == -EEXIST);
+  for (int round = 0; round < 100; ++round) {
+    const long placed = Calls{Via::raw}.map(where, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS);
+    EXPECT(placed > 0 && Calls{Via::raw}.unmap(reinterpret_cast<void*>(placed), page_size()) == 0);
+  }
+}
+
+// While a vfork child runs in this memory, no later filter reaches it: the seal must not pretend.
+void vfork_child_prevents_sealing(std::span<char*>) {
+  std::atomic<bool> go = false;
+  int gate[2];
+  REQUIRE_OR_STOP(::pipe(gate) == 0);
+  std::thread parent([&] {
+    const pid_t child = ::vfork();
+    if (child == 0) {
+      char byte = 0;
+      go = true;
+      (void)shim::raw_syscall(__NR_read, gate[0], &byte, 1);
+      ::_exit(0);
+    }
+    (void)::waitpid(child, nullptr, 0);
+  });
+  while (!go.load()) ::sched_yield();
+  void* const page = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
+  EXPECT(::write(gate[1], "x", 1) == 1);
+  parent.join();
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  expect_sealed(static_cast<char*>(page));
+}
+
+volatile std::sig_atomic_t g_ticks = 0;
+
+// Signals every millisecond: EPERM and nothing else, and no standstill.
+void signals_do_not_help(std::span<char*>) {
+  struct sigaction action {};
+  action.sa_handler = [](int) { g_ticks = g_ticks + 1; };
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGALRM, &action, nullptr);
+  const itimerval interval{{0, 1000}, {0, 1000}};
+  ::setitimer(ITIMER_REAL, &interval, nullptr);
+  char* const page = sealed_page();
+  for (int round = 0; g_ticks < 300; ++round) {
+    EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_WRITE) == -EPERM);
+    EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+  }
+}
+
+constexpr Scenario kScenarios[] = {
+    {"fork_inherits", fork_inherits},
+    {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
+    {"threads_are_covered", threads_are_covered},
+    {"seal_beats_racing_unmap", seal_beats_racing_unmap},
+    {"nothing_to_wait_for", nothing_to_wait_for},
+    {"no_descriptor_is_left", no_descriptor_is_left},
+    {"exec_target", exec_target},
+    {"exec_drops", exec_drops},
+    {"exec_fences", exec_fences},
+    {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},
+    {"signals_do_not_help", signals_do_not_help},
+};
+
+}  // namespace
+
+std::span<const Scenario> process_scenarios() { return kScenarios; }
+
+}  // namespace libmseal::tests

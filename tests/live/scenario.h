@@ -1,0 +1,20 @@
+// A scenario runs in a program of its own, under the preload, and says by its exit status whether all of it held.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace libmseal::tests {
+
+struct Scenario {
+  std::string_view name;
+  void (*run)(std::span<char*> arguments);
+};
+
+// One list a file.
+std::span<const Scenario> refusal_scenarios();
+std::span<const Scenario> process_scenarios();
+std::span<const Scenario> api_scenarios();
+std::span<const Scenario> supervisor_scenarios();
+
+}  // namespace libmseal::tests

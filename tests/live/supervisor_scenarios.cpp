@@ -1,0 +1,100 @@
+// With the supervisor gone or out of the way.
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "mseal/mseal.h"
+#include "tests/live/calls.h"
+#include "tests/live/expect.h"
+#include "tests/live/scenario.h"
+
+namespace libmseal::tests {
+namespace {
+
+char* own_text() {
+  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&own_text) & -page_size());
+}
+
+// The supervisor's pid, from its log, whose path the test gives.
+pid_t supervisor_of(const char* log) {
+  std::ifstream file(log);
+  std::stringstream text;
+  text << file.rdbuf();
+  const std::string key = "supervisor] [info] supervisor ";
+  const std::size_t at = text.str().find(key);
+  REQUIRE_OR_STOP(at != std::string::npos);
+  return static_cast<pid_t>(std::stol(text.str().substr(at + key.size())));
+}
+
+void dead_supervisor_fails_closed(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  char* const page = static_cast<char*>(::mmap(nullptr, 2 * page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
+  const std::string before = maps_of(own_text(), page_size());
+  const pid_t supervisor = supervisor_of(arguments[0]);
+  REQUIRE_OR_STOP(::kill(supervisor, SIGKILL) == 0);
+  // gone once the text's refusal is no longer its own
+  for (int wait = 0; wait < 5000 && Calls{Via::raw}.unmap(own_text(), page_size()) == -EPERM; ++wait) ::usleep(1000);
+  for (const Via via : kBothWays) {
+    const Calls call{via};
+    EXPECT(call.unmap(own_text(), page_size()) == -ENOSYS);
+    EXPECT(call.protect(own_text(), page_size(), PROT_READ | PROT_WRITE) == -ENOSYS);
+    EXPECT(call.advise(own_text(), page_size(), MADV_DONTNEED) == -ENOSYS);
+    EXPECT(call.unmap(page, page_size()) == -EPERM);  // a filter needs nobody
+    EXPECT(call.protect(page + page_size(), page_size(), PROT_READ | PROT_WRITE) == 0);
+    // calls whose extent the arguments do not show
+    EXPECT(shim::raw_syscall(__NR_mprotect, page + page_size(), page_size(), PROT_READ | PROT_GROWSDOWN) == -ENOSYS);
+  }
+  EXPECT(maps_of(own_text(), page_size()) == before);
+  // what healthy programs do goes on
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(5);
+  int status = 0;
+  EXPECT(::waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 5);
+  // and later seals are enforced by filters alone
+  EXPECT(::mseal(page + page_size(), page_size(), 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(page + page_size(), page_size()) == -EPERM);
+  // nobody may take the dead one's place
+  EXPECT(::syscall(__NR_seccomp, 1UL, 8UL, nullptr) == -1 && errno == EBUSY);
+}
+
+// mseal past the library is no system call of this kernel; forged messages add seals at most.
+void raw_mseal_is_unknown(std::span<char*>) {
+  const std::size_t page = page_size();
+  char* const base = static_cast<char*>(::mmap(nullptr, 4 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  EXPECT(shim::raw_syscall(462, base, page, 0) == -ENOSYS);
+  EXPECT(Calls{Via::raw}.unmap(base, page) == 0);
+  constexpr unsigned long kMagic = 0x6C69626D7365616CUL;
+  for (const unsigned long flags : {0UL, 5UL, 77UL, 1UL << 40 | 3}) {
+    EXPECT(shim::raw_syscall(462, base, page, flags, kMagic, 0, 0) == -EINVAL);
+  }
+  EXPECT(shim::raw_syscall(462, base + 1, page, 3, kMagic, 0, 0) == -EINVAL);
+  EXPECT(shim::raw_syscall(462, base, page, 3, kMagic, 1, 0) == -EINVAL);
+  EXPECT(shim::raw_syscall(462, base + page, page, 3, kMagic, 0, 0) == -EAGAIN);  // not in the hull
+  // a second hello is answered and drops nothing
+  const long table = shim::raw_syscall(462, 0, 0, 1, kMagic, 0, 0);
+  EXPECT(table >= 0);
+  EXPECT(Calls{Via::raw}.unmap(own_text(), page) == -EPERM);
+  // and the table is for reading
+  EXPECT(::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(table), 0) == MAP_FAILED);
+  char byte = 0;
+  EXPECT(::pwrite(static_cast<int>(table), &byte, 1, 0) == -1);
+  ::close(static_cast<int>(table));
+}
+
+constexpr Scenario kScenarios[] = {
+    {"dead_supervisor_fails_closed", dead_supervisor_fails_closed},
+    {"raw_mseal_is_unknown", raw_mseal_is_unknown},
+};
+
+}  // namespace
+
+std::span<const Scenario> supervisor_scenarios() { return kScenarios; }
+
+}  // namespace libmseal::tests
