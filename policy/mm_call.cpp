@@ -28,7 +28,9 @@ void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& cal
 
 void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
-  const std::uint64_t old_size = arguments[1] != 0 ? arguments[1] : 1;
+  // A size of 0, also by rounding up past the end of all numbers, stands for the page at the old address.
+  const bool no_size = round_up(arguments[1], machine.page_size) == 0;
+  const std::uint64_t old_size = no_size ? 1 : arguments[1];
   call.ranges[0] = range_at(machine, arguments[0], old_size);
   if ((static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0) {
     call.ranges[1] = range_at(machine, arguments[4], arguments[2]);

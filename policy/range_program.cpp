@@ -198,12 +198,15 @@ class Compiler {
   }
 
   Label write_mremap() {
-    // An old size of 0 stands for the page at the old address.
+    // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old address.
     const auto source_then = [&](Label sized, Label next) {
       const Label one_byte = set_one_byte(0, next);
+      out_.branch(BPF_JGT, low(0 - machine_.page_size), one_byte, sized);
+      const Label low_of_huge = out_.load(low_of(1));
       out_.branch(BPF_JEQ, 0, one_byte, sized);
-      const Label load_low = out_.load(low_of(1));
-      out_.branch(BPF_JEQ, 0, load_low, sized);
+      const Label low_of_small = out_.load(low_of(1));
+      const Label huge = out_.branch(BPF_JEQ, ~0U, low_of_huge, sized);
+      out_.branch(BPF_JEQ, 0, low_of_small, huge);
       return out_.load(high_of(1));
     };
     const Label source = source_then(ranges_, ranges_search_);
