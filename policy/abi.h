@@ -11,20 +11,20 @@
 namespace libmseal::policy {
 
 enum class Call : std::uint8_t {
-  mmap,         // address, length, protection, flags, fd, offset
-  old_mmap,     // i386: all six in memory
-  munmap,       // address, length
-  mprotect,     // address, length, protection (pkey_mprotect too: its key changes nothing here)
-  mremap,       // old address, old size, new size, flags, new address
-  madvise,      // address, length, advice
-  brk,          // new end of the heap
-  shmat,        // id, address, flags
-  shmdt,        // address
-  ipc,          // i386: shmat and shmdt behind a number
+  mmap,              // address, length, protection, flags, fd, offset
+  old_mmap,          // i386: all six in memory
+  munmap,            // address, length
+  mprotect,          // address, length, protection (pkey_mprotect too: its key changes nothing here)
+  mremap,            // old address, old size, new size, flags, new address
+  madvise,           // address, length, advice
+  brk,               // new end of the heap
+  shmat,             // id, address, flags
+  shmdt,             // address
+  ipc,               // i386: shmat and shmdt behind a number
   remap_file_pages,  // address, length, ...
-  io_destroy,   // context, which is the address of its ring
-  clone,        // flags, ...
-  mseal,        // address, length, flags
+  io_destroy,        // context, which is the address of its ring
+  clone,             // flags, ...
+  mseal,             // address, length, flags
 };
 
 struct CallNumber {
@@ -34,9 +34,10 @@ struct CallNumber {
 
 struct Abi {
   std::uint32_t audit_arch;
-  std::span<const CallNumber> calls;  // sorted by number
+  std::span<const CallNumber> calls;   // sorted by number
   std::uint32_t first_foreign_number;  // from here on numbers belong to another ABI (x32), 0: none
-  std::uint64_t reach;  // no call names an address at or above this: 32-bit start plus 32-bit length; 0: no limit
+  std::uint64_t
+      reach;  // no call names an address at or above this: 32-bit start plus 32-bit length; 0: no limit
 };
 
 inline constexpr std::uint32_t kAuditX86_64 = 0xC000003E;
@@ -46,23 +47,52 @@ inline constexpr std::uint32_t kAuditAarch64 = 0xC00000B7;
 inline constexpr std::uint32_t kMsealNumber = 462;  // the same on every architecture but alpha
 
 inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
-    {9, Call::mmap},      {10, Call::mprotect},   {11, Call::munmap},      {12, Call::brk},
-    {25, Call::mremap},   {28, Call::madvise},    {30, Call::shmat},       {56, Call::clone},
-    {67, Call::shmdt},    {207, Call::io_destroy}, {216, Call::remap_file_pages}, {329, Call::mprotect},
+    {9, Call::mmap},
+    {10, Call::mprotect},
+    {11, Call::munmap},
+    {12, Call::brk},
+    {25, Call::mremap},
+    {28, Call::madvise},
+    {30, Call::shmat},
+    {56, Call::clone},
+    {67, Call::shmdt},
+    {207, Call::io_destroy},
+    {216, Call::remap_file_pages},
+    {329, Call::mprotect},
     {462, Call::mseal},
 });
 
 inline constexpr auto kI386Calls = std::to_array<CallNumber>({
-    {45, Call::brk},       {90, Call::old_mmap},   {91, Call::munmap},      {117, Call::ipc},
-    {120, Call::clone},    {125, Call::mprotect},  {163, Call::mremap},     {192, Call::mmap},
-    {219, Call::madvise},  {246, Call::io_destroy}, {257, Call::remap_file_pages}, {380, Call::mprotect},
-    {397, Call::shmat},    {398, Call::shmdt},     {462, Call::mseal},
+    {45, Call::brk},
+    {90, Call::old_mmap},
+    {91, Call::munmap},
+    {117, Call::ipc},
+    {120, Call::clone},
+    {125, Call::mprotect},
+    {163, Call::mremap},
+    {192, Call::mmap},
+    {219, Call::madvise},
+    {246, Call::io_destroy},
+    {257, Call::remap_file_pages},
+    {380, Call::mprotect},
+    {397, Call::shmat},
+    {398, Call::shmdt},
+    {462, Call::mseal},
 });
 
 inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
-    {1, Call::io_destroy}, {196, Call::shmat},    {197, Call::shmdt},      {214, Call::brk},
-    {215, Call::munmap},   {216, Call::mremap},   {220, Call::clone},      {222, Call::mmap},
-    {226, Call::mprotect}, {233, Call::madvise},  {234, Call::remap_file_pages}, {288, Call::mprotect},
+    {1, Call::io_destroy},
+    {196, Call::shmat},
+    {197, Call::shmdt},
+    {214, Call::brk},
+    {215, Call::munmap},
+    {216, Call::mremap},
+    {220, Call::clone},
+    {222, Call::mmap},
+    {226, Call::mprotect},
+    {233, Call::madvise},
+    {234, Call::remap_file_pages},
+    {288, Call::mprotect},
     {462, Call::mseal},
 });
 

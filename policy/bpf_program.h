@@ -1,8 +1,8 @@
 // An assembler for classic BPF as seccomp runs it.
 //
-// All jumps of classic BPF go forward, so a program is written from its last instruction to its first: whatever an
-// instruction may jump to is in place already, a label is a known position, and a jump too long for the 8-bit
-// offset of a condition goes by way of an unconditional jump placed on the spot.
+// All jumps of classic BPF go forward, so a program is written from its last instruction to its first:
+// whatever an instruction may jump to is in place already, a label is a known position, and a jump too long
+// for the 8-bit offset of a condition goes by way of an unconditional jump placed on the spot.
 //
 //   BpfProgram program;
 //   const auto allow = program.ret(SECCOMP_RET_ALLOW);
@@ -33,12 +33,10 @@ class BpfProgram {
   Label ret(std::uint32_t action) { return emit(BPF_RET | BPF_K, action); }
   Label load(std::uint32_t offset) { return emit(BPF_LD | BPF_W | BPF_ABS, offset); }
   Label load_scratch(std::uint32_t slot) { return emit(BPF_LD | BPF_MEM, slot); }
-  Label load_constant(std::uint32_t value) { return emit(BPF_LD | BPF_IMM, value); }
   Label store_scratch(std::uint32_t slot) { return emit(BPF_ST, slot); }
-  Label move_to_x() { return emit(BPF_MISC | BPF_TAX, 0); }
   Label load_scratch_x(std::uint32_t slot) { return emit(BPF_LDX | BPF_MEM, slot); }
   Label add_x() { return emit(BPF_ALU | BPF_ADD | BPF_X, 0); }
-  Label add(std::uint32_t value) { return emit(BPF_ALU | BPF_ADD | BPF_K, value); }
+  Label add(std::uint32_t value) { return emit(BPF_ALU | BPF_ADD | BPF_K, value); }  // NOLINT: both are 0
   Label mask(std::uint32_t value) { return emit(BPF_ALU | BPF_AND | BPF_K, value); }
 
   // `goto target`, or nothing if the program goes there anyway.

@@ -1,9 +1,9 @@
 // What the shim and the supervisor say to each other.
 //
-// Once the base filter is in, the channel is the system call mseal itself with a magic fourth argument: the kernel
-// tells the supervisor which process speaks, the arguments are registers, and the flags are never zero, so that a
-// kernel with mseal(2) and no supervisor answers EINVAL. A message can add seals and never removes one: a forged
-// message can only make its sender stricter with itself.
+// Once the base filter is in, the channel is the system call mseal itself with a magic fourth argument: the
+// kernel tells the supervisor which process speaks, the arguments are registers, and the flags are never
+// zero, so that a kernel with mseal(2) and no supervisor answers EINVAL. A message can add seals and never
+// removes one: a forged message can only make its sender stricter with itself.
 #pragma once
 
 #include <array>
@@ -19,9 +19,9 @@ inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
 
 struct Control {
   enum class Kind : std::uint8_t {
-    hello = 1,    // this image wants seals. Answer: a descriptor of its table
-    prepare = 2,  // may `seal.range` be sealed, and how? Answer: a Way
-    add_to_hull = 3,  // the supervisor refuses from now on. Answer: 0
+    hello = 1,         // this image wants seals. Answer: a descriptor of its table
+    prepare = 2,       // may `seal.range` be sealed, and how? Answer: a Way
+    add_to_hull = 3,   // the supervisor refuses from now on. Answer: 0
     add_filtered = 4,  // a deny filter refuses already; the supervisor knows for hidden extents. Answer: 0
   };
 
@@ -31,9 +31,9 @@ struct Control {
 
 // How the shim seals a range, as the supervisor answers `prepare`.
 enum class Way : std::uint8_t {
-  filter = 0,   // by a deny filter
-  hull = 1,     // inside the hull of a domain with one process: by the supervisor
-  sealed = 2,   // every byte is sealed already
+  filter = 0,  // by a deny filter
+  hull = 1,    // inside the hull of a domain with one process: by the supervisor
+  sealed = 2,  // every byte is sealed already
 };
 
 Arguments encode(const Control& message);
@@ -46,14 +46,16 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
 inline constexpr std::uint32_t kHandoverVersion = 1;
 inline constexpr std::uint32_t kMostInitialSeals = 2048;
 
-// Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is `version`.
+// Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is
+// `version`.
 struct Ready {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kHandoverVersion;
   std::uint32_t reserved = 0;
 };
 
-// Shim to supervisor, with the listener. So many of struct Seal, of struct Range and bytes of MSEAL_OPTIONS follow.
+// Shim to supervisor, with the listener. So many of struct Seal, of struct Range and bytes of MSEAL_OPTIONS
+// follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kHandoverVersion;

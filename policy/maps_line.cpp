@@ -7,7 +7,8 @@ namespace {
 bool take_number(std::string_view& text, unsigned base, std::uint64_t& value) {
   const auto digit_of = [base](char character) -> unsigned {
     if (character >= '0' && character <= '9') return static_cast<unsigned>(character - '0');
-    if (base == 16 && character >= 'a' && character <= 'f') return static_cast<unsigned>(character - 'a') + 10;
+    if (base == 16 && character >= 'a' && character <= 'f')
+      return static_cast<unsigned>(character - 'a') + 10;
     return base;
   };
   std::uint64_t result = 0;
@@ -47,8 +48,8 @@ std::optional<Vma> parse_maps_line(std::string_view line) {
       take_number(line, 16, vma.range.start) && take(line, '-') && take_number(line, 16, vma.range.end) &&
       take(line, ' ') && take_flag(line, 'r', '-', vma.readable) && take_flag(line, 'w', '-', vma.writable) &&
       take_flag(line, 'x', '-', vma.executable) && take_flag(line, 's', 'p', vma.shared) && take(line, ' ') &&
-      take_number(line, 16, vma.offset) && take(line, ' ') && take_number(line, 16, device) && take(line, ':') &&
-      take_number(line, 16, device) && take(line, ' ') && take_number(line, 10, vma.inode);
+      take_number(line, 16, vma.offset) && take(line, ' ') && take_number(line, 16, device) &&
+      take(line, ':') && take_number(line, 16, device) && take(line, ' ') && take_number(line, 10, vma.inode);
   if (!complete || vma.range.empty()) return std::nullopt;
   if (!line.empty() && line.front() != ' ') return std::nullopt;
   while (take(line, ' ')) {

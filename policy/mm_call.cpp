@@ -59,8 +59,9 @@ const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch) {
 
 MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, const Arguments& arguments) {
   MmCall call;
-  const auto* entry = std::lower_bound(abi.calls.data(), abi.calls.data() + abi.calls.size(), number,
-                                       [](const CallNumber& one, std::uint32_t key) { return one.number < key; });
+  const auto* entry =
+      std::lower_bound(abi.calls.data(), abi.calls.data() + abi.calls.size(), number,
+                       [](const CallNumber& one, std::uint32_t key) { return one.number < key; });
   if (entry == abi.calls.data() + abi.calls.size() || entry->number != number) return call;
   call.call = entry->call;
   switch (call.call) {

@@ -11,24 +11,24 @@ namespace libmseal::policy {
 
 struct MmCall {
   enum class Effect : std::uint8_t {
-    none,         // changes no existing mapping, or the kernel refuses it whatever is sealed
-    modify,       // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
-    discard,      // throws away or withholds contents (madvise)
-    lower_break,  // brk: unmaps from the argument up to the present end of the heap
+    none,          // changes no existing mapping, or the kernel refuses it whatever is sealed
+    modify,        // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
+    discard,       // throws away or withholds contents (madvise)
+    lower_break,   // brk: unmaps from the argument up to the present end of the heap
     share_memory,  // clone: another thread group gets this memory
-    seal,         // mseal(2)
+    seal,          // mseal(2)
   };
 
   // Calls whose arguments do not show what they touch. Somebody who can look has to fill in the ranges.
   enum class Hidden : std::uint8_t {
     none,
-    grows_down,    // mprotect PROT_GROWSDOWN: from the start of the stack mapping
-    grows_up,      // mprotect PROT_GROWSUP: to the end of the mapping
-    huge_pages,    // mmap MAP_FIXED of huge pages: the length is rounded up to one
-    segment,       // shmat SHM_REMAP: as long as the segment
-    attached,      // shmdt: the segment attached here
-    ring,          // io_destroy: the ring mapped here
-    in_memory,     // i386 old_mmap and ipc: arguments behind a pointer, which can change under the reader
+    grows_down,  // mprotect PROT_GROWSDOWN: from the start of the stack mapping
+    grows_up,    // mprotect PROT_GROWSUP: to the end of the mapping
+    huge_pages,  // mmap MAP_FIXED of huge pages: the length is rounded up to one
+    segment,     // shmat SHM_REMAP: as long as the segment
+    attached,    // shmdt: the segment attached here
+    ring,        // io_destroy: the ring mapped here
+    in_memory,   // i386 old_mmap and ipc: arguments behind a pointer, which can change under the reader
   };
 
   Call call = Call::munmap;
@@ -52,8 +52,8 @@ inline constexpr std::uint32_t kCloneVm = 0x100;
 inline constexpr std::uint32_t kCloneVfork = 0x4000;
 inline constexpr std::uint32_t kCloneThread = 0x10000;
 
-// The kernel reads advice as an int: only the low 32 bits count. DONTNEED, FREE, REMOVE, DONTFORK, WIPEONFORK,
-// DONTNEED_LOCKED, GUARD_INSTALL, the set of mseal(2).
+// The kernel reads advice as an int: only the low 32 bits count. DONTNEED, FREE, REMOVE, DONTFORK,
+// WIPEONFORK, DONTNEED_LOCKED, GUARD_INSTALL, the set of mseal(2).
 inline constexpr auto kDiscardingAdvice = std::to_array<std::uint32_t>({4, 8, 9, 10, 18, 24, 102});
 
 constexpr bool is_discarding(std::uint32_t advice) {

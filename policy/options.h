@@ -34,9 +34,9 @@ struct Options {
   bool strict = false;                   // a bad option ends the program
   bool verbose = false;                  // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
-  std::uint8_t open_doors = 0;           // Door bits
-  std::string_view log;                  // the supervisor's log file; empty: syslog, warnings only
-  std::string_view helper;               // the supervisor program; empty: beside libmseal.so, then libexec
+  std::uint8_t open_doors = 0;  // Door bits
+  std::string_view log;         // the supervisor's log file; empty: syslog, warnings only
+  std::string_view helper;      // the supervisor program; empty: beside libmseal.so, then libexec
 };
 
 // One thing wrong with the text. `allowed` is a list for people.
@@ -46,8 +46,8 @@ struct OptionError {
   std::string_view allowed;
 };
 
-// Reads "key=value,key=value". What is wrong is reported and left at its default; the rest applies. The views in
-// `options` point into `text`.
+// Reads "key=value,key=value". What is wrong is reported and left at its default; the rest applies. The views
+// in `options` point into `text`.
 template <class Report>
 void parse_options(std::string_view text, Options& options, Report report);
 

@@ -20,9 +20,15 @@ constexpr std::uint32_t kArch = offsetof(seccomp_data, arch);
 constexpr std::uint32_t low_of(std::uint32_t argument) {
   return static_cast<std::uint32_t>(offsetof(seccomp_data, args)) + argument * 8;
 }
-constexpr std::uint32_t high_of(std::uint32_t argument) { return low_of(argument) + 4; }
-constexpr std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-constexpr std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
+constexpr std::uint32_t high_of(std::uint32_t argument) {
+  return low_of(argument) + 4;
+}
+constexpr std::uint32_t low(std::uint64_t value) {
+  return static_cast<std::uint32_t>(value);
+}
+constexpr std::uint32_t high(std::uint64_t value) {
+  return static_cast<std::uint32_t>(value >> 32);
+}
 
 // Scratch memory: the range in question, [start, end).
 enum Slot : std::uint32_t { kStartLow, kStartHigh, kEndLow, kEndHigh };
@@ -62,8 +68,8 @@ class Compiler {
     return out_.load_scratch(kEndHigh);
   }
 
-  // The outcome for an address between boundary `index` - 1 and boundary `index`; the ranges' starts and ends are
-  // the boundaries, so an odd index lies inside a range.
+  // The outcome for an address between boundary `index` - 1 and boundary `index`; the ranges' starts and ends
+  // are the boundaries, so an odd index lies inside a range.
   Label leaf(std::span<const Range> ranges, std::size_t index, Label hit, Label miss) {
     if (index % 2 == 1) return hit;
     if (index / 2 == ranges.size()) return miss;
@@ -74,9 +80,10 @@ class Compiler {
     return index % 2 == 0 ? ranges[index / 2].start : ranges[index / 2].end;
   }
 
-  // Which interval holds the lower word in A, knowing that the boundaries [first, last) have the upper word of the
-  // address.
-  Label search_low(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit, Label miss) {
+  // Which interval holds the lower word in A, knowing that the boundaries [first, last) have the upper word
+  // of the address.
+  Label search_low(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit,
+                   Label miss) {
     if (first == last) return leaf(ranges, first, hit, miss);
     const std::size_t middle = first + (last - first) / 2;
     const Label below = search_low(ranges, first, middle, hit, miss);
@@ -85,7 +92,8 @@ class Compiler {
   }
 
   // The same for the upper word in A, among all boundaries [first, last).
-  Label search_high(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit, Label miss) {
+  Label search_high(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit,
+                    Label miss) {
     if (first == last) return leaf(ranges, first, hit, miss);
     const std::uint32_t word = high(boundary(ranges, first + (last - first) / 2));
     std::size_t same_first = first;
@@ -165,9 +173,10 @@ class Compiler {
   void write_searches() {
     hit_ = out_.ret(what_.hit);
     ranges_search_ = search(what_.ranges, confirm(hit_, allow_), allow_);
-    const bool same = std::equal(what_.contents.begin(), what_.contents.end(), what_.ranges.begin(),
-                                 what_.ranges.end());
-    contents_search_ = same || what_.contents.empty() ? ranges_search_ : search(what_.contents, confirm(hit_, allow_), allow_);
+    const bool same =
+        std::equal(what_.contents.begin(), what_.contents.end(), what_.ranges.begin(), what_.ranges.end());
+    contents_search_ = same || what_.contents.empty() ? ranges_search_
+                                                      : search(what_.contents, confirm(hit_, allow_), allow_);
     ranges_ = set_range(0, 1, ranges_search_);
   }
 
@@ -198,7 +207,8 @@ class Compiler {
   }
 
   Label write_mremap() {
-    // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old address.
+    // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old
+    // address.
     const auto source_then = [&](Label sized, Label next) {
       const Label one_byte = set_one_byte(0, next);
       out_.branch(BPF_JGT, low(0 - machine_.page_size), one_byte, sized);
@@ -320,8 +330,8 @@ class Compiler {
     return abi.reach != 0 && what_.hidden == 0 && what_.mseal == 0 && ranges_too && breaks_too;
   }
 
-  // `if (A == abi) dispatch else next`: the number follows the architecture, so that the kernel's bitmap of calls
-  // with a constant answer works.
+  // `if (A == abi) dispatch else next`: the number follows the architecture, so that the kernel's bitmap of
+  // calls with a constant answer works.
   Label write_abi(const Abi& abi, Label next) {
     if (out_of_reach(abi)) return next;
     Handlers handlers;
@@ -348,7 +358,7 @@ class Compiler {
   Label hit_ = 0;
   Label ranges_search_ = 0;
   Label contents_search_ = 0;
-  Label ranges_ = 0;  // arguments 0 and 1 are a range to look for
+  Label ranges_ = 0;                          // arguments 0 and 1 are a range to look for
   std::array<Label, kCallKinds> handlers_{};  // one for all ABIs: they differ in numbers only
 };
 

@@ -18,7 +18,7 @@ enum class DiscardRule : std::uint8_t {
 struct Seal {
   Range range;
   bool keeps_contents = false;  // a discarding madvise is refused
-  std::uint32_t owner = 0;      // thread group that sealed it for itself; 0: every process of the domain has it
+  std::uint32_t owner = 0;  // thread group that sealed it for itself; 0: every process of the domain has it
 
   bool operator==(const Seal&) const = default;
 };
@@ -74,9 +74,9 @@ Coverage coverage(std::span<const Seal> seals, const Range& range, Counts counts
   return covered == range.size() ? Coverage::fully : Coverage::partly;
 }
 
-// Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree. What is
-// held already is never weakened: an overlapped part keeps its owner, and keeps its contents if either says so.
-// False, and nothing changed, when the result might not fit into `capacity` entries.
+// Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.
+// What is held already is never weakened: an overlapped part keeps its owner, and keeps its contents if
+// either says so. False, and nothing changed, when the result might not fit into `capacity` entries.
 template <class Container>
 bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   if (seal.range.empty()) return true;
@@ -84,8 +84,10 @@ bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   const std::span<const Seal> held(seals.data(), seals.size());
   const auto first = static_cast<std::size_t>(first_ending_after(held, seal.range.start) - held.data());
   std::size_t overlapped = 0;
-  while (first + overlapped < held.size() && held[first + overlapped].range.start < seal.range.end) ++overlapped;
-  if (seals.size() + overlapped + 3 > capacity) return false;  // a gap after each, and one held seal split at both ends
+  while (first + overlapped < held.size() && held[first + overlapped].range.start < seal.range.end)
+    ++overlapped;
+  if (seals.size() + overlapped + 3 > capacity)
+    return false;  // a gap after each, and one held seal split at both ends
 
   std::size_t index = first;
   for (std::uint64_t next = seal.range.start; next < seal.range.end; ++index) {
@@ -108,7 +110,8 @@ bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
       seals.insert(at(index + 1), Seal{{part.end, weaker.range.end}, false, weaker.owner});
     }
   }
-  for (std::size_t right = index < seals.size() ? index : seals.size() - 1; right > 0 && right >= first; --right) {
+  for (std::size_t right = index < seals.size() ? index : seals.size() - 1; right > 0 && right >= first;
+       --right) {
     Seal& left = seals[right - 1];
     const Seal& joined = seals[right];
     if (left.range.end != joined.range.start || left.keeps_contents != joined.keeps_contents ||

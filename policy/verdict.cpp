@@ -18,7 +18,8 @@ Verdict decide_modify(const MmCall& call, std::span<const Seal> seals) {
 Range refused_breaks(std::span<const Seal> seals, const Range& heap, std::uint64_t page_size) {
   Range refused{heap.start, heap.start};
   for_each_sealed_part(seals, heap, [&](const Range& part, const Seal&) {
-    refused.end = round_up(part.end, page_size) - page_size + 1;  // the break itself is rounded up by the kernel
+    refused.end =
+        round_up(part.end, page_size) - page_size + 1;  // the break itself is rounded up by the kernel
     return true;
   });
   return refused;

@@ -1,8 +1,8 @@
 /* libmseal: mseal(2) on kernels that have none.
  *
- * Use it from a program that is started with LD_PRELOAD=libmseal.so or linked with -lmseal. Every function here
- * returns -1 and sets errno on failure, unless it says otherwise. They may be called from any thread; mseal and
- * mimmutable not from a signal handler that interrupted a fork.
+ * Use it from a program that is started with LD_PRELOAD=libmseal.so or linked with -lmseal. Every function
+ * here returns -1 and sets errno on failure, unless it says otherwise. They may be called from any thread;
+ * mseal and mimmutable not from a signal handler that interrupted a fork.
  */
 #ifndef LIBMSEAL_MSEAL_H
 #define LIBMSEAL_MSEAL_H
@@ -13,9 +13,9 @@
 extern "C" {
 #endif
 
-/* Seals every mapping in [addr, addr + len), for good: until the process ends or calls execve, no thread of it and
- * no child forked later can unmap, move, resize, replace or re-protect any page of it, nor discard the contents of
- * private memory that is not writable. Such a call fails with EPERM and changes nothing.
+/* Seals every mapping in [addr, addr + len), for good: until the process ends or calls execve, no thread of
+ * it and no child forked later can unmap, move, resize, replace or re-protect any page of it, nor discard the
+ * contents of private memory that is not writable. Such a call fails with EPERM and changes nothing.
  *
  * addr   a multiple of the page size
  * len    bytes, rounded up to whole pages; 0 seals nothing and succeeds
@@ -26,25 +26,26 @@ extern "C" {
  *
  * EINVAL  flags are not 0, addr is not a multiple of the page size, or addr + len overflows
  * ENOMEM  a page of the range is not mapped (nothing is sealed), or there is no room for more seals
- * EAGAIN  another process shares this memory (vfork, clone), or a thread runs under filters of its own, so that the
- *         seal could not be enforced for everybody: nothing is sealed
+ * EAGAIN  another process shares this memory (vfork, clone), or a thread runs under filters of its own, so
+ * that the seal could not be enforced for everybody: nothing is sealed
  */
-int mseal(void *addr, size_t len, unsigned long flags);
+int mseal(void* addr, size_t len, unsigned long flags);
 
-/* OpenBSD's name for it: the same as mseal(addr, len, 0), but addr is rounded down to a page, as OpenBSD does. */
-int mimmutable(void *addr, size_t len);
+/* OpenBSD's name for it: the same as mseal(addr, len, 0), but addr is rounded down to a page, as OpenBSD
+ * does. */
+int mimmutable(void* addr, size_t len);
 
 enum mseal_state {
-  MSEAL_STATE_NONE = 0,  /* no page is sealed */
+  MSEAL_STATE_NONE = 0, /* no page is sealed */
   MSEAL_STATE_PARTLY = 1,
   MSEAL_STATE_FULLY = 2, /* every page is sealed */
 };
 
-/* How much of [addr, addr + len) has been sealed through this library, at start or by a call. The range is rounded
- * out to whole pages. After a fork, seals that a parent or sibling made since are counted too.
+/* How much of [addr, addr + len) has been sealed through this library, at start or by a call. The range is
+ * rounded out to whole pages. After a fork, seals that a parent or sibling made since are counted too.
  *
  * EINVAL  len is 0, or the range overflows */
-int mseal_query(const void *addr, size_t len);
+int mseal_query(const void* addr, size_t len);
 
 #ifdef __cplusplus
 }

@@ -12,8 +12,8 @@
 
 namespace libmseal::shim {
 
-// Calls visit(vma) for each mapping in the file, in order; visit returns false to stop. Returns 0, or -errno: of the
-// file, or EPROTO for a line that is no maps line. The name of a path longer than the buffer is cut.
+// Calls visit(vma) for each mapping in the file, in order; visit returns false to stop. Returns 0, or -errno:
+// of the file, or EPROTO for a line that is no maps line. The name of a path longer than the buffer is cut.
 template <class Visit>
 long read_maps(const char* path, Visit visit) {
   const long file = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
@@ -35,7 +35,8 @@ long read_maps(const char* path, Visit visit) {
       const void* const found = std::memchr(buffer + begin, '\n', held - begin);
       const bool cut = found == nullptr && begin == 0 && held == sizeof buffer;
       if (found == nullptr && !cut) break;
-      const std::size_t stop = cut ? held : static_cast<std::size_t>(static_cast<const char*>(found) - buffer);
+      const std::size_t stop =
+          cut ? held : static_cast<std::size_t>(static_cast<const char*>(found) - buffer);
       if (!skipping) {
         const auto vma = policy::parse_maps_line({buffer + begin, stop - begin});
         if (!vma) result = -EPROTO;

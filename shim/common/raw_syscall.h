@@ -1,5 +1,5 @@
-// System calls that touch neither errno nor anything else of libc: a preloaded object may run before libc is ready,
-// in signal handlers, and under filters that answer for the kernel.
+// System calls that touch neither errno nor anything else of libc: a preloaded object may run before libc is
+// ready, in signal handlers, and under filters that answer for the kernel.
 #pragma once
 
 #include <asm/unistd.h>
@@ -54,6 +54,8 @@ long raw_syscall(long number, Arguments... arguments) {
 }
 
 // Failures are the last page of numbers, as libc reads them.
-inline bool failed(long result) { return static_cast<unsigned long>(result) > -4096UL; }
+inline bool failed(long result) {
+  return static_cast<unsigned long>(result) > -4096UL;
+}
 
 }  // namespace libmseal::shim

@@ -1,5 +1,5 @@
-// The table of a domain's seals, in memory that the supervisor writes and the sealed program can only read: a memfd
-// with F_SEAL_FUTURE_WRITE. Boost.Interprocess containers, so that both sides may map it anywhere.
+// The table of a domain's seals, in memory that the supervisor writes and the sealed program can only read: a
+// memfd with F_SEAL_FUTURE_WRITE. Boost.Interprocess containers, so that both sides may map it anywhere.
 #pragma once
 
 #include <atomic>
@@ -30,8 +30,8 @@ struct SealTable {
 
   // Odd while the writer is at work. The vectors' storage is reserved at once and never moves.
   std::atomic<std::uint32_t> generation = 0;
-  TableVector<policy::Seal> seals;      // sorted, apart
-  TableVector<policy::Range> fences;    // where deny filters of earlier images still refuse
+  TableVector<policy::Seal> seals;    // sorted, apart
+  TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;

@@ -33,15 +33,15 @@ struct Outcome {
   [[nodiscard]] bool started() const { return what.empty(); }
 };
 
-// Where the kernel puts images when addresses are not randomised: with randomisation nothing else lives there but by
-// rare chance. Images started from this one may land there and are then sealed by the supervisor, not by filters
-// that would refuse their own successors.
+// Where the kernel puts images when addresses are not randomised: with randomisation nothing else lives there
+// but by rare chance. Images started from this one may land there and are then sealed by the supervisor, not
+// by filters that would refuse their own successors.
 #ifdef __x86_64__
 constexpr std::uint64_t kGiB = 1U << 30;
 constexpr Range kFixedPlaces[] = {
-    {0, kGiB},                                        // programs linked to a fixed address
-    {0x5555'5555'4000, 0x5555'5555'4000 + kGiB},      // position-independent programs
-    {0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},      // libraries, below the gap that is kept for the stack
+    {0, kGiB},                                    // programs linked to a fixed address
+    {0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
+    {0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},  // libraries, below the gap that is kept for the stack
 };
 #else
 constexpr std::uint64_t kGiB = 1U << 30;
@@ -61,7 +61,8 @@ void add_to_hull(State& state, const Range& range) {
   for (const Seal& one : joined) (void)state.hull.push_back(one.range);
 }
 
-// The program of the first filter: the ranges with everything that the arguments do not show, joined to the doors.
+// The program of the first filter: the ranges with everything that the arguments do not show, joined to the
+// doors.
 Outcome write_base_program(State& state, bool supervised) {
   state.program.clear();
   if (const long error = write_doors(state.options.open_doors, state.program); error != 0) {
@@ -86,7 +87,8 @@ Outcome write_base_program(State& state, bool supervised) {
     what.hidden = SECCOMP_RET_ERRNO | EPERM;  // nobody can look, so nobody may
     what.mseal = SECCOMP_RET_ERRNO | ENOSYS;
   }
-  if (!policy::compile(state.machine, what, doors, state.program)) return {"too many ranges for one filter", -ENOMEM};
+  if (!policy::compile(state.machine, what, doors, state.program))
+    return {"too many ranges for one filter", -ENOMEM};
   return {};
 }
 
@@ -107,6 +109,7 @@ Seal table_seal(const void* table) {
 
 // Inside a tree that has a supervisor: this image joins it.
 Outcome join_supervisor(State& state, long table_descriptor) {
+  state.joined = true;
   state.table = map_table(table_descriptor);
   if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
 
@@ -128,16 +131,19 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   }
   state.pieces = filtered;
   if (filtered.empty()) return {};
-  if (const long error = install_deny_filter(state, {}); error != 0) return {"no filter for this program", error};
+  if (const long error = install_deny_filter(state, {}); error != 0)
+    return {"no filter for this program", error};
   for (const Seal& piece : filtered) (void)tell_supervisor({Control::Kind::add_filtered, piece});
   return {};
 }
 
 Outcome start_seccomp(State& state, const Range& reserve) {
-  if (const long table = tell_supervisor({Control::Kind::hello, {}}); table >= 0) return join_supervisor(state, table);
+  if (const long table = tell_supervisor({Control::Kind::hello, {}}); table >= 0)
+    return join_supervisor(state, table);
   if (const long error = probe_listener(); error != 0) return {"no seccomp listener", error};
   Launch launch;
-  if (const long error = launch.start(state.helper.data()); error != 0) return {"no process for the supervisor", error};
+  if (const long error = launch.start(state.helper.data()); error != 0)
+    return {"no process for the supervisor", error};
 
   const long table = launch.wait_ready();
   if (table < 0) return {"the supervisor could not be started", table};
@@ -218,15 +224,17 @@ constexpr std::string_view consequence(Backend backend) {
 void report(const State& state, bool has_mseal, Backend asked, Backend started, const Outcome& reason) {
   if (!reason.started() && (started < asked || asked == Backend::automatic) && started < Backend::seccomp) {
     Message() << "backend " << name_of(started) << " instead of "
-              << name_of(asked == Backend::automatic ? Backend::seccomp : asked) << ": " << reason.what << ", "
-              << text_of_error(reason.error) << "; " << consequence(started);
+              << name_of(asked == Backend::automatic ? Backend::seccomp : asked) << ": " << reason.what
+              << ", " << text_of_error(reason.error) << "; " << consequence(started);
   } else if (!reason.started() && started < asked) {
     Message() << "backend " << name_of(started) << " instead of " << name_of(asked) << ": " << reason.what;
   } else if (state.options.verbose) {
     utsname system{};
     (void)raw_syscall(__NR_uname, &system);
     Message() << "backend " << name_of(started) << " on Linux " << system.release
-              << (has_mseal ? ", which has mseal(2)" : ", which has no mseal(2)");
+              << (state.joined ? ", under the supervisor of this process tree"
+                : has_mseal  ? ", which has mseal(2)"
+                             : ", which has no mseal(2)");
   }
 }
 
@@ -237,7 +245,8 @@ bool kernel_seals(const State& state) {
   const auto mseal = [](std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
     return raw_syscall(policy::kMsealNumber, address, length, flags);
   };
-  // Nothing of this seals anything: a bad flag, an unaligned start, nothing at all, and a page that is never mapped.
+  // Nothing of this seals anything: a bad flag, an unaligned start, nothing at all, and a page that is never
+  // mapped.
   return mseal(page, 0, 1) == -EINVAL && mseal(page + 1, page, 0) == -EINVAL && mseal(page, 0, 0) == 0 &&
          mseal(0, page, 0) == -ENOMEM;
 }
@@ -255,7 +264,8 @@ void start_backend(State& state, const Range& reserve) {
     state.pieces = initial;
     const Outcome outcome = try_backend(state, backend, reserve);
     if (!outcome.started()) {
-      // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is no news.
+      // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is
+      // no news.
       if (reason.started() || (asked == Backend::automatic && backend == Backend::seccomp)) reason = outcome;
       continue;
     }

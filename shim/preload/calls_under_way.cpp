@@ -35,7 +35,7 @@ bool changes_memory(const policy::Machine& machine, std::uint64_t number) {
 enum class Seen { elsewhere, in_call, running };
 
 Seen look_at(const policy::Machine& machine, const Thread& thread) {
-  char where[256];
+  char where[256] = {};
   const long got = thread.read("syscall", where);
   if (got == 0) return Seen::elsewhere;  // it has ended
   if (got < 0 || where[0] < '0' || where[0] > '9') {
@@ -47,7 +47,7 @@ Seen look_at(const policy::Machine& machine, const Thread& thread) {
 
 // Time on a processor, in ns.
 std::uint64_t running_time(const Thread& thread) {
-  char text[128];
+  char text[128] = {};
   const long got = thread.read("schedstat", text);
   return got > 0 ? leading_number(text, got) : ~0ULL;  // ended, or a kernel without it
 }

@@ -7,9 +7,9 @@
 
 namespace libmseal::shim {
 
-// Writes a program that allows everything but the closed doors in front of `program`. `open` has policy::Door bits;
-// the door to a second listener is always closed (a process could approve its own calls through one). Returns 0, or
-// -errno.
+// Writes a program that allows everything but the closed doors in front of `program`. `open` has policy::Door
+// bits; the door to a second listener is always closed (a process could approve its own calls through one).
+// Returns 0, or -errno.
 long write_doors(std::uint8_t open, policy::BpfProgram& program);
 
 }  // namespace libmseal::shim

@@ -1,4 +1,5 @@
-// Where everything starts: before the program's own constructors, after the dynamic linker has protected RELRO.
+// Where everything starts: before the program's own constructors, after the dynamic linker has protected
+// RELRO.
 #include <dlfcn.h>
 #include <sys/auxv.h>
 
@@ -16,7 +17,7 @@
 
 namespace libmseal::shim {
 
-State g_state;
+constinit State g_state;
 
 namespace {
 
@@ -51,7 +52,8 @@ void read_options(State& state) {
     bad = true;
   }
   policy::parse_options(state.option_text.data(), state.options, [&](const policy::OptionError& error) {
-    Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value << " is not understood; allowed: " << error.allowed;
+    Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value
+              << " is not understood; allowed: " << error.allowed;
     bad = true;
   });
   if (bad && std::string_view(text).find("strict=1") != std::string_view::npos) {

@@ -26,8 +26,8 @@ long set_filter(std::span<const sock_filter> program, unsigned long flags) {
 }  // namespace
 
 long install_filter(std::span<const sock_filter> program, bool with_listener) {
-  // Without SPEC_ALLOW kernels before 5.16 make the whole program slower; without TSYNC_ESRCH a thread id in the
-  // answer could be taken for a descriptor.
+  // Without SPEC_ALLOW kernels before 5.16 make the whole program slower; without TSYNC_ESRCH a thread id in
+  // the answer could be taken for a descriptor.
   unsigned long flags = SECCOMP_FILTER_FLAG_TSYNC | kTsyncEsrch | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
   if (!with_listener) return set_filter(program, flags);
   flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
@@ -36,7 +36,8 @@ long install_filter(std::span<const sock_filter> program, bool with_listener) {
 }
 
 long probe_listener() {
-  const long result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, nullptr);
+  const long result =
+      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, nullptr);
   return result == -EFAULT ? 0 : result;  // EFAULT: it came as far as reading the program
 }
 

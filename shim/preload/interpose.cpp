@@ -1,7 +1,7 @@
 // libc's functions that change mappings, and its gate to raw system calls.
 //
-// Under a filter the kernel refuses by itself, so each of these is the system call and nothing else. Only the libc
-// backend, which has no filter, asks the ledger first. Must be async-signal-safe.
+// Under a filter the kernel refuses by itself, so each of these is the system call and nothing else. Only the
+// libc backend, which has no filter, asks the ledger first. Must be async-signal-safe.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,10 +18,11 @@ namespace {
 
 long checked_syscall(long number, long a, long b, long c, long d, long e, long f) {
   const State& state = g_state;
-  if (state.backend != policy::Backend::libc) [[likely]] return raw_syscall6(number, a, b, c, d, e, f);
-  const policy::Arguments arguments{
-      static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b), static_cast<std::uint64_t>(c),
-      static_cast<std::uint64_t>(d), static_cast<std::uint64_t>(e), static_cast<std::uint64_t>(f)};
+  if (state.backend != policy::Backend::libc) [[likely]]
+    return raw_syscall6(number, a, b, c, d, e, f);
+  const policy::Arguments arguments{static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b),
+                                    static_cast<std::uint64_t>(c), static_cast<std::uint64_t>(d),
+                                    static_cast<std::uint64_t>(e), static_cast<std::uint64_t>(f)};
   policy::MmCall call =
       policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), arguments);
   call.hidden = policy::MmCall::Hidden::none;  // this backend sees arguments only
@@ -56,15 +57,19 @@ void* mmap64(void* addr, size_t length, int prot, int flags, int fd, off64_t off
   return reinterpret_cast<void*>(libc_result(checked(__NR_mmap, addr, length, prot, flags, fd, offset)));
 }
 
-int munmap(void* addr, size_t length) { return static_cast<int>(libc_result(checked(__NR_munmap, addr, length))); }
+int munmap(void* addr, size_t length) {
+  return static_cast<int>(libc_result(checked(__NR_munmap, addr, length)));
+}
 
 void* mremap(void* old_address, size_t old_size, size_t new_size, int flags, ...) {
   // The kernel reads the target under MREMAP_FIXED, and as a hint under MREMAP_DONTUNMAP.
   va_list rest;
   va_start(rest, flags);
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, one line up
   void* const target = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0 ? va_arg(rest, void*) : nullptr;
   va_end(rest);
-  return reinterpret_cast<void*>(libc_result(checked(__NR_mremap, old_address, old_size, new_size, flags, target)));
+  return reinterpret_cast<void*>(
+      libc_result(checked(__NR_mremap, old_address, old_size, new_size, flags, target)));
 }
 
 int mprotect(void* addr, size_t len, int prot) {

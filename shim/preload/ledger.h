@@ -9,7 +9,8 @@
 
 namespace libmseal::shim {
 
-// One writer at a time (the caller's lock, signals blocked); readers may run at any time, signal handlers included.
+// One writer at a time (the caller's lock, signals blocked); readers may run at any time, signal handlers
+// included.
 class Ledger {
  public:
   // False if it is full; nothing is added then.

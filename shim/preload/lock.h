@@ -8,8 +8,8 @@ namespace libmseal::shim {
 // Makes the page that the lock lives in. Before any ExclusiveSection.
 void prepare_lock();
 
-// Holds the lock and keeps signals away, so that no handler of this thread can want it too. A child forked while
-// another thread held it finds it open: the page is wiped on fork.
+// Holds the lock and keeps signals away, so that no handler of this thread can want it too. A child forked
+// while another thread held it finds it open: the page is wiped on fork.
 class ExclusiveSection {
  public:
   ExclusiveSection();

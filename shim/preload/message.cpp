@@ -8,7 +8,8 @@ namespace libmseal::shim {
 
 Message& Message::operator<<(std::string_view text) {
   for (const char character : text) {
-    // A control character of somebody's input does not get to the terminal, and one place is kept for the newline.
+    // A control character of somebody's input does not get to the terminal, and one place is kept for the
+    // newline.
     const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
     if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
   }
@@ -35,21 +36,36 @@ Message::~Message() {
 
 std::string_view text_of_error(long error) {
   switch (error < 0 ? -error : error) {
-    case EPERM: return "not permitted (EPERM)";
-    case ENOENT: return "no such file (ENOENT)";
-    case ESRCH: return "a thread has filters of its own (ESRCH)";
-    case EACCES: return "access denied (EACCES)";
-    case EBUSY: return "another seccomp listener is in force (EBUSY)";
-    case EINVAL: return "not known to this kernel (EINVAL)";
-    case ENOSYS: return "not there on this kernel (ENOSYS)";
-    case ENOMEM: return "no room left (ENOMEM)";
-    case EMFILE: return "too many open files (EMFILE)";
-    case EAGAIN: return "no resources (EAGAIN)";
-    case ENOEXEC: return "not a program (ENOEXEC)";
-    case EPIPE: return "it ended early (EPIPE)";
-    case EPROTO: return "it does not speak this version (EPROTO)";
-    case ETIMEDOUT: return "no answer in time (ETIMEDOUT)";
-    default: return "unexpected error";
+    case EPERM:
+      return "not permitted (EPERM)";
+    case ENOENT:
+      return "no such file (ENOENT)";
+    case ESRCH:
+      return "a thread has filters of its own (ESRCH)";
+    case EACCES:
+      return "access denied (EACCES)";
+    case EBUSY:
+      return "another seccomp listener is in force (EBUSY)";
+    case EINVAL:
+      return "not known to this kernel (EINVAL)";
+    case ENOSYS:
+      return "not there on this kernel (ENOSYS)";
+    case ENOMEM:
+      return "no room left (ENOMEM)";
+    case EMFILE:
+      return "too many open files (EMFILE)";
+    case EAGAIN:
+      return "no resources (EAGAIN)";
+    case ENOEXEC:
+      return "not a program (ENOEXEC)";
+    case EPIPE:
+      return "it ended early (EPIPE)";
+    case EPROTO:
+      return "it does not speak this version (EPROTO)";
+    case ETIMEDOUT:
+      return "no answer in time (ETIMEDOUT)";
+    default:
+      return "unexpected error";
   }
 }
 

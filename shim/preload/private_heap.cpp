@@ -49,15 +49,17 @@ PrivateHeap::~PrivateHeap() {
 
 extern "C" {
 
-// The linker's names for the redirected functions. Memory is fresh from the kernel, so calloc has nothing to clear.
-// NOLINTBEGIN(bugprone-reserved-identifier)
+// The linker's names for the redirected functions. Memory is fresh from the kernel, so calloc has nothing to
+// clear. NOLINTBEGIN(bugprone-reserved-identifier)
 void* __wrap_malloc(std::size_t size);
 void* __wrap_calloc(std::size_t count, std::size_t size);
 void* __wrap_realloc(void* block, std::size_t size);
 void __wrap_free(void* block);
 char* __wrap_strdup(const char* text);
 
-void* __wrap_malloc(std::size_t size) { return allocate(size); }
+void* __wrap_malloc(std::size_t size) {
+  return allocate(size);
+}
 
 void* __wrap_calloc(std::size_t count, std::size_t size) {
   std::size_t bytes = 0;
@@ -73,7 +75,9 @@ void* __wrap_realloc(void* block, std::size_t size) {
   return grown;
 }
 
-void __wrap_free(void* block) { (void)block; }
+void __wrap_free(void* block) {
+  (void)block;
+}
 
 char* __wrap_strdup(const char* text) {
   const std::size_t size = std::strlen(text) + 1;

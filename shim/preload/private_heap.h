@@ -1,5 +1,6 @@
-// Memory for libseccomp, which allocates. The linker sends every malloc of this library here (--wrap), so that the
-// program's own allocator is never entered from ours; it is all given back when the filter has been built.
+// Memory for libseccomp, which allocates. The linker sends every malloc of this library here (--wrap), so
+// that the program's own allocator is never entered from ours; it is all given back when the filter has been
+// built.
 #pragma once
 
 namespace libmseal::shim {

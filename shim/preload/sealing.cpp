@@ -31,8 +31,8 @@ bool keeps_contents(const State& state, const policy::Vma& vma) {
   return state.options.discard == policy::DiscardRule::strict || vma.anonymous();
 }
 
-// What is mapped in `range`, as seals, into state.pieces. ENOMEM if any of it is not mapped, or it is in too many
-// pieces. `heap` becomes [start_brk, break) if the range reaches into it, and stays empty if not.
+// What is mapped in `range`, as seals, into state.pieces. ENOMEM if any of it is not mapped, or it is in too
+// many pieces. `heap` becomes [start_brk, break) if the range reaches into it, and stays empty if not.
 long read_pieces(State& state, const Range& range, Range& heap) {
   state.pieces.clear();
   std::uint64_t next = range.start;
@@ -85,14 +85,17 @@ long explain_filter_failure(long error) {
 
 long explain_sharing(long shared) {
   static bool said = false;
-  complain_once(said, shared > 0 ? "another process runs in this memory (vfork, clone)" : "cannot tell who shares this memory",
+  complain_once(said,
+                shared > 0 ? "another process runs in this memory (vfork, clone)"
+                           : "cannot tell who shares this memory",
                 "seal before it is started or after it has ended");
   return -EAGAIN;
 }
 
 long explain_thread(long error) {
   static bool said = false;
-  complain_once(said, "a thread stays inside a call that changes memory", "the seal may come too late for that call");
+  complain_once(said, "a thread stays inside a call that changes memory",
+                "the seal may come too late for that call");
   return error;
 }
 
@@ -106,13 +109,16 @@ bool tell_all(const State& state, Control::Kind kind) {
 // state.pieces, covered: 0 or -errno.
 long cover(State& state, const Range& heap) {
   if (state.backend == Backend::seccomp && heap.empty()) {
-    const Control question{Control::Kind::prepare, {{state.pieces[0].range.start, state.pieces.back().range.end}, false, 0}};
+    const Control question{Control::Kind::prepare,
+                           {{state.pieces[0].range.start, state.pieces.back().range.end}, false, 0}};
     const long answer = tell_supervisor(question);
     if (answer == -EAGAIN) return explain_sharing(1);
-    if (answer == static_cast<long>(policy::Way::hull) && tell_all(state, Control::Kind::add_to_hull)) return 0;
+    if (answer == static_cast<long>(policy::Way::hull) && tell_all(state, Control::Kind::add_to_hull))
+      return 0;
   }
   if (const long shared = memory_is_shared(); shared != 0) return explain_sharing(shared);
-  if (const long installed = install_deny_filter(state, heap); installed != 0) return explain_filter_failure(installed);
+  if (const long installed = install_deny_filter(state, heap); installed != 0)
+    return explain_filter_failure(installed);
   // If the supervisor is gone, calls with a hidden extent fail anyway: nothing is lost by its not knowing.
   if (state.backend == Backend::seccomp) (void)tell_all(state, Control::Kind::add_filtered);
   return 0;
@@ -120,7 +126,8 @@ long cover(State& state, const Range& heap) {
 
 bool is_sealed_already(const State& state, const Range& range) {
   if (state.backend == Backend::seccomp) {
-    return tell_supervisor({Control::Kind::prepare, {range, false, 0}}) == static_cast<long>(policy::Way::sealed);
+    return tell_supervisor({Control::Kind::prepare, {range, false, 0}}) ==
+           static_cast<long>(policy::Way::sealed);
   }
   return state.ledger.consult([&](std::span<const Seal> seals) {
     return policy::coverage(seals, range, [](const Seal&) { return true; }) == policy::Coverage::fully;
@@ -145,7 +152,8 @@ long seal_enforced(State& state, const Range& range) {
     if (attempt == 0 && is_sealed_already(state, range)) return 0;
     covered = state.pieces;
     if (const long done = cover(state, heap); done != 0) return done;
-    if (const long waited = wait_for_calls_under_way(state.machine); waited != 0) return explain_thread(waited);
+    if (const long waited = wait_for_calls_under_way(state.machine); waited != 0)
+      return explain_thread(waited);
     if (const long read = read_pieces(state, range, heap); read != 0) return read;
     if (!pieces_hold(covered, state.pieces)) continue;
     if (state.backend == Backend::filter) {
@@ -162,7 +170,8 @@ long seal_in_ledger(State& state, const Range& range) {
   for (const Seal& piece : state.pieces) {
     if (!state.ledger.add(piece)) {
       static bool said = false;
-      complain_once(said, "no room for more seals", "seal larger ranges, or fewer; what is sealed stays sealed");
+      complain_once(said, "no room for more seals",
+                    "seal larger ranges, or fewer; what is sealed stays sealed");
       return -ENOMEM;
     }
   }

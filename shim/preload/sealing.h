@@ -1,4 +1,5 @@
-// mseal: cover the range, wait until nobody is left who saw it uncovered, and look whether it is still the same.
+// mseal: cover the range, wait until nobody is left who saw it uncovered, and look whether it is still the
+// same.
 #pragma once
 
 #include "policy/range.h"

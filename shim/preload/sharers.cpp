@@ -17,7 +17,7 @@ bool shares_memory(long self, long child) {
 long memory_is_shared() {
   const long self = raw_syscall(__NR_getpid);
   return for_each_thread([self](const Thread& thread) -> long {
-    char children[4096];
+    char children[4096] = {};
     const long got = thread.read("children", children);
     if (got < 0) return got;
     if (got == static_cast<long>(sizeof children)) return 1;  // too many to look at each

@@ -26,8 +26,8 @@ struct State {
   bool preloaded = false;           // named in LD_PRELOAD, not merely linked
 
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
-  const void* table = nullptr;  // the supervisor's table, where there is one
-  Ledger ledger;                // the seals, where there is none
+  const void* table = nullptr;                           // the supervisor's table, where there is one
+  Ledger ledger;                                         // the seals, where there is none
 
   // Working memory of whoever holds the lock.
   policy::BpfProgram program;

@@ -16,10 +16,12 @@
 namespace libmseal::shim {
 namespace {
 
-constexpr int kHelperSocket = 3;  // where the supervisor expects its end
+constexpr int kHelperSocket = 3;        // where the supervisor expects its end
 constexpr int kAnswerTimeout = 10'000;  // ms: a machine that swaps is slow, not broken
 
-long clone_process(unsigned long exit_signal) { return raw_syscall(__NR_clone, exit_signal, 0, 0, 0, 0); }
+long clone_process(unsigned long exit_signal) {
+  return raw_syscall(__NR_clone, exit_signal, 0, 0, 0, 0);
+}
 
 // In the new process, on a copy of the program's memory: nothing but system calls.
 [[noreturn]] void become_helper(const char* helper, int socket) {
@@ -34,7 +36,8 @@ long clone_process(unsigned long exit_signal) { return raw_syscall(__NR_clone, e
     }
   }
   (void)raw_syscall(__NR_dup3, safe_socket, kHelperSocket, 0);
-  // Kernels before 5.9 have no close_range; what stays open there closes with O_CLOEXEC or costs a descriptor.
+  // Kernels before 5.9 have no close_range; what stays open there closes with O_CLOEXEC or costs a
+  // descriptor.
   (void)raw_syscall(__NR_close_range, kHelperSocket + 1, ~0U, 0);
   (void)raw_syscall(__NR_chdir, "/");
   std::uint64_t no_signals = 0;
@@ -77,17 +80,17 @@ long receive(int socket, void* data, std::size_t size, int& descriptor) {
 }  // namespace
 
 Launch::~Launch() {
-  if (socket_ >= 0) (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
+  if (socket_ >= 0)
+    (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
 }
 
 long Launch::start(const char* helper) {
   std::array<int, 2> ends{};
-  const long paired =
-      raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
+  const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
   socket_ = ends[0];
-  // Two generations, so that the helper is no child of the program; the first has no exit signal, so that neither
-  // SIGCHLD nor wait() tells of it.
+  // Two generations, so that the helper is no child of the program; the first has no exit signal, so that
+  // neither SIGCHLD nor wait() tells of it.
   const long child = clone_process(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
@@ -110,7 +113,8 @@ long Launch::wait_ready() {
   if (got < 0) return got;
   const bool whole = got == static_cast<long>(sizeof ready);
   if (whole && ready.magic == 0) return -static_cast<long>(ready.version);
-  if (whole && ready.magic == policy::kControlMagic && ready.version == policy::kHandoverVersion && table >= 0) {
+  if (whole && ready.magic == policy::kControlMagic && ready.version == policy::kHandoverVersion &&
+      table >= 0) {
     return table;
   }
   if (table >= 0) (void)raw_syscall(__NR_close, table);

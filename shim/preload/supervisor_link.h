@@ -18,13 +18,14 @@ class Launch {
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
 
-  // Starts the program at `helper` as nobody's child: in a session of its own, with none of our descriptors, out of
-  // sight of every wait. 0 or -errno.
+  // Starts the program at `helper` as nobody's child: in a session of its own, with none of our descriptors,
+  // out of sight of every wait. 0 or -errno.
   long start(const char* helper);
   // Waits until it is ready. The table's descriptor, or -errno (that of execve, if it could not be started).
   long wait_ready();
-  // Gives it the listener, the seals that it enforces from now on, the hull and the options. 0 once it serves, or
-  // -errno. Nothing that the filter notifies may be called between its installation and the end of this.
+  // Gives it the listener, the seals that it enforces from now on, the hull and the options. 0 once it
+  // serves, or -errno. Nothing that the filter notifies may be called between its installation and the end of
+  // this.
   long hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> hull,
                  std::string_view options);
 

@@ -5,10 +5,12 @@
 namespace libmseal::shim {
 namespace {
 
-const SealTable& table_in(const void* memory) { return *static_cast<const TableRoot*>(memory)->table; }
+const SealTable& table_in(const void* memory) {
+  return *static_cast<const TableRoot*>(memory)->table;
+}
 
-// Runs read() until no write has happened meanwhile. The storage never moves or shrinks, so a torn read sees wrong
-// values at worst, never bad memory.
+// Runs read() until no write has happened meanwhile. The storage never moves or shrinks, so a torn read sees
+// wrong values at worst, never bad memory.
 template <class Read>
 auto consistently(const SealTable& table, Read read) {
   while (true) {
@@ -22,7 +24,9 @@ auto consistently(const SealTable& table, Read read) {
 
 }  // namespace
 
-bool is_table(const void* memory) { return static_cast<const TableRoot*>(memory)->magic == kTableMagic; }
+bool is_table(const void* memory) {
+  return static_cast<const TableRoot*>(memory)->magic == kTableMagic;
+}
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range) {
   const SealTable& table = table_in(memory);

@@ -24,8 +24,8 @@ class Thread {
     return id;
   }
 
-  // Reads the file into `buffer`: the bytes read (0 if the thread has ended), or -errno. Files longer than the
-  // buffer are cut.
+  // Reads the file into `buffer`: the bytes read (0 if the thread has ended), or -errno. Files longer than
+  // the buffer are cut.
   template <std::size_t Size>
   long read(std::string_view file, char (&buffer)[Size]) const {
     policy::FixedVector<char, 64> path;
@@ -53,7 +53,8 @@ class Thread {
   const char* name_;
 };
 
-// Calls visit(thread) for each until one returns something else than 0, and returns that; 0 at the end; -errno.
+// Calls visit(thread) for each until one returns something else than 0, and returns that; 0 at the end;
+// -errno.
 template <class Visit>
 long for_each_thread(Visit visit) {
   struct Entry {  // the kernel's linux_dirent64
@@ -63,9 +64,10 @@ long for_each_thread(Visit visit) {
     std::uint8_t type;
     char name[];
   };
-  const long tasks = raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const long tasks =
+      raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (failed(tasks)) return tasks;
-  alignas(Entry) char buffer[2048];
+  alignas(Entry) char buffer[2048] = {};
   long result = 0;
   while (result == 0) {
     const long got = raw_syscall(__NR_getdents64, tasks, buffer, sizeof buffer);

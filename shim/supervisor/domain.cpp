@@ -33,7 +33,8 @@ TableFile::TableFile() {
   auto* const root = new (memory_) shim::TableRoot;
   shim::TableMemory memory(boost::interprocess::create_only, static_cast<char*>(memory_) + shim::kTableHeader,
                            kTableBytes - shim::kTableHeader);
-  table_ = memory.construct<shim::SealTable>(boost::interprocess::anonymous_instance)(memory.get_segment_manager());
+  table_ = memory.construct<shim::SealTable>(boost::interprocess::anonymous_instance)(
+      memory.get_segment_manager());
   table_->seals.reserve(shim::kMostSeals);
   table_->fences.reserve(shim::kMostFences);
   root->table = table_;
@@ -45,8 +46,12 @@ TableFile::~TableFile() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
-std::span<const Seal> TableFile::seals() const { return {table_->seals.data(), table_->seals.size()}; }
-std::span<const Range> TableFile::fences() const { return {table_->fences.data(), table_->fences.size()}; }
+std::span<const Seal> TableFile::seals() const {
+  return {table_->seals.data(), table_->seals.size()};
+}
+std::span<const Range> TableFile::fences() const {
+  return {table_->fences.data(), table_->fences.size()};
+}
 
 template <class Change>
 bool TableFile::change(Change change) {
@@ -133,7 +138,8 @@ void Domains::collect() {
     }
   }
   // A living image may still need what its dead ancestors fenced, but it has copied that when it came.
-  domains_.remove_if([&](const Domain& domain) { return std::ranges::find(alive, domain.identity) == alive.end(); });
+  domains_.remove_if(
+      [&](const Domain& domain) { return std::ranges::find(alive, domain.identity) == alive.end(); });
 }
 
 bool Domains::has_others(const Domain& domain, pid_t process) {

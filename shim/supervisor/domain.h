@@ -15,7 +15,8 @@
 
 namespace libmseal::supervisor {
 
-// A table in a memory file that others may map for reading only. Throws std::runtime_error if it can't be made.
+// A table in a memory file that others may map for reading only. Throws std::runtime_error if it can't be
+// made.
 class TableFile {
  public:
   TableFile();
@@ -43,22 +44,22 @@ class TableFile {
 struct Domain {
   MmIdentity identity;
   std::unique_ptr<TableFile> table;
-  std::set<pid_t> members;             // thread groups that have spoken, the first one included
+  std::set<pid_t> members;              // thread groups that have spoken, the first one included
   std::vector<policy::Range> filtered;  // where deny filters of this image refuse
-  bool shares_memory = false;          // with a process outside its thread groups, by clone(CLONE_VM)
+  bool shares_memory = false;           // with a process outside its thread groups, by clone(CLONE_VM)
 };
 
 class Domains {
  public:
   // The domain of that memory, or null.
   Domain* find(const MmIdentity& identity);
-  // The domain of that memory, made if there is none: then the filters of the image that it came from, which it has
-  // inherited, become its fences.
+  // The domain of that memory, made if there is none: then the filters of the image that it came from, which
+  // it has inherited, become its fences.
   Domain& find_or_make(const MmIdentity& identity, pid_t process);
   Domain& adopt(const MmIdentity& identity, pid_t process, std::unique_ptr<TableFile> table);
 
-  // Forgets domains that no process belongs to any more. Too early would be unsafe: while a process of the tree
-  // can't be looked at, nothing is forgotten.
+  // Forgets domains that no process belongs to any more. Too early would be unsafe: while a process of the
+  // tree can't be looked at, nothing is forgotten.
   void collect();
 
   // Whether a process other than `process` has this memory, or might.

@@ -46,7 +46,8 @@ void resolve_huge_pages(pid_t task, MmCall& call) {
   constexpr std::uint64_t kLargest = 1ULL << 30;
   std::uint64_t size = std::min(kLargest, range.start == 0 ? kLargest : range.start & -range.start);
   if (call.argument != ~0ULL) {
-    const std::string path = "/proc/" + std::to_string(task) + "/fd/" + std::to_string(static_cast<int>(call.argument));
+    const std::string path =
+        "/proc/" + std::to_string(task) + "/fd/" + std::to_string(static_cast<int>(call.argument));
     struct statfs filesystem {};
     const bool known = statfs(path.c_str(), &filesystem) == 0;
     if (known && filesystem.f_type != HUGETLBFS_MAGIC) return;

@@ -7,9 +7,9 @@
 
 namespace libmseal::supervisor {
 
-// Fills in the ranges of `call` made by `task`, from its maps and the kernel's tables. What can't be found out is
-// left empty, which the verdict refuses. A call that the kernel is sure to refuse, or that touches nothing, loses
-// its effect.
+// Fills in the ranges of `call` made by `task`, from its maps and the kernel's tables. What can't be found
+// out is left empty, which the verdict refuses. A call that the kernel is sure to refuse, or that touches
+// nothing, loses its effect.
 void resolve_extent(pid_t task, policy::MmCall& call);
 
 }  // namespace libmseal::supervisor

@@ -21,7 +21,9 @@ using policy::Seal;
 using policy::Verdict;
 using policy::Way;
 
-pid_t task_of(const seccomp_notif& notification) { return static_cast<pid_t>(notification.pid); }
+pid_t task_of(const seccomp_notif& notification) {
+  return static_cast<pid_t>(notification.pid);
+}
 
 }  // namespace
 
@@ -40,7 +42,8 @@ void Judge::handle(const seccomp_notif& notification) {
 
 void Judge::handle_mseal(const seccomp_notif& notification, const policy::Arguments& arguments, bool native) {
   bool malformed = false;
-  const auto message = native ? policy::decode_control(shim::this_machine(), arguments, malformed) : std::nullopt;
+  const auto message =
+      native ? policy::decode_control(shim::this_machine(), arguments, malformed) : std::nullopt;
   if (malformed) {
     spdlog::warn("pid {}: malformed control message, flags {:#x}", notification.pid, arguments[2]);
     return listener_.refuse(notification.id, EINVAL);
@@ -110,8 +113,8 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
       break;
   }
   spdlog::info("pid {}: {} [{:#x}, {:#x}): {}", process,
-               message.kind == Control::Kind::prepare ? "asks to seal" : "sealed", seal.range.start, seal.range.end,
-               answer);
+               message.kind == Control::Kind::prepare ? "asks to seal" : "sealed", seal.range.start,
+               seal.range.end, answer);
   if (answer < 0) return listener_.refuse(notification.id, static_cast<int>(-answer));
   listener_.answer(notification.id, answer);
 }
@@ -121,11 +124,13 @@ void Judge::handle_call(const seccomp_notif& notification, MmCall call) {
   const MmIdentity identity = identity_of(task);
   if (!listener_.still_waits(notification.id)) return;
   if (!identity.readable()) {
-    spdlog::warn("pid {}: system call {} refused: the process can't be looked at", task, notification.data.nr);
+    spdlog::warn("pid {}: system call {} refused: the process can't be looked at", task,
+                 notification.data.nr);
     return listener_.refuse(notification.id, EPERM);
   }
   Domain* const domain = domains_.find(identity);
-  if (domain == nullptr) return listener_.let_through(notification.id);  // another image: nothing of it is sealed
+  if (domain == nullptr)
+    return listener_.let_through(notification.id);  // another image: nothing of it is sealed
   if (call.effect == MmCall::Effect::share_memory) {
     domain->shares_memory = true;
     return listener_.let_through(notification.id);
@@ -135,8 +140,9 @@ void Judge::handle_call(const seccomp_notif& notification, MmCall call) {
     if (!listener_.still_waits(notification.id)) return;
   }
   const Verdict verdict = policy::decide(call, domain->table->seals(), {});
-  spdlog::debug("pid {}: system call {} on [{:#x}, {:#x}): {}", task, notification.data.nr, call.ranges[0].start,
-                call.ranges[0].end, verdict == policy::kAllow ? "let through" : "refused");
+  spdlog::debug("pid {}: system call {} on [{:#x}, {:#x}): {}", task, notification.data.nr,
+                call.ranges[0].start, call.ranges[0].end,
+                verdict == policy::kAllow ? "let through" : "refused");
   switch (verdict.kind) {
     case Verdict::Kind::allow:
       return listener_.let_through(notification.id);

@@ -16,7 +16,8 @@ Listener::Event Listener::next(seccomp_notif& notification) {
   }
   notification = {};  // the kernel insists on zeros
   // ENOENT and EINTR are everyday: the caller was killed or interrupted meanwhile.
-  return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0 ? Event::notification : Event::nothing;
+  return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0 ? Event::notification
+                                                                          : Event::nothing;
 }
 
 bool Listener::still_waits(std::uint64_t id) const {

@@ -15,7 +15,8 @@ class Listener {
 
   // Waits for the next notification. hang_up: no process is left that could notify.
   Event next(seccomp_notif& notification);
-  // Whether the notifying call is still waiting: what was read of its process until now was read of the right one.
+  // Whether the notifying call is still waiting: what was read of its process until now was read of the right
+  // one.
   [[nodiscard]] bool still_waits(std::uint64_t id) const;
 
   void let_through(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }

@@ -6,10 +6,10 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cerrno>
 #include <exception>
 #include <memory>
 
@@ -35,7 +35,8 @@ void open_log(const policy::Options& options) {
   spdlog::set_default_logger(logger);
 }
 
-// The log is a convenience: a path that can't be written is no reason to leave a program without its supervisor.
+// The log is a convenience: a path that can't be written is no reason to leave a program without its
+// supervisor.
 void try_open_log(const Handover& handover) {
   policy::Options options;
   policy::parse_options(handover.options, options, [](const policy::OptionError&) {});
@@ -51,7 +52,8 @@ int serve() {
   // Nobody may look into this process or attach to it: it holds the power to let calls through.
   prctl(PR_SET_DUMPABLE, 0);
   for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM}) {
-    std::signal(signal, SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
+    std::signal(signal,
+                SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
   }
   auto table = std::make_unique<TableFile>();
   auto handover = receive_handover(table->descriptor());

@@ -46,7 +46,8 @@ std::string_view line_after(std::string_view text, std::string_view key) {
 MmIdentity identity_of(pid_t task) {
   std::array<char, 2048> buffer{};
   std::string_view text = read_file(path_of(task, "stat"), buffer);
-  // The command, in parentheses, may hold anything: fields are counted after the last one. proc(5) counts from 1.
+  // The command, in parentheses, may hold anything: fields are counted after the last one. proc(5) counts
+  // from 1.
   const std::size_t command = text.rfind(')');
   if (command == std::string_view::npos) return {};
   text.remove_prefix(command + 1);
@@ -56,12 +57,23 @@ MmIdentity identity_of(pid_t task) {
     const std::size_t end = std::min(text.find(' '), text.size());
     const std::string_view value = text.substr(0, end);
     switch (field) {
-      case 26: identity.start_code = number_in<std::uint64_t>(value); break;
-      case 28: identity.start_stack = number_in<std::uint64_t>(value); break;
-      case 47: identity.start_brk = number_in<std::uint64_t>(value); break;
-      case 48: identity.arg_start = number_in<std::uint64_t>(value); break;
-      case 50: identity.env_start = number_in<std::uint64_t>(value); break;
-      default: break;
+      case 26:
+        identity.start_code = number_in<std::uint64_t>(value);
+        break;
+      case 28:
+        identity.start_stack = number_in<std::uint64_t>(value);
+        break;
+      case 47:
+        identity.start_brk = number_in<std::uint64_t>(value);
+        break;
+      case 48:
+        identity.arg_start = number_in<std::uint64_t>(value);
+        break;
+      case 50:
+        identity.env_start = number_in<std::uint64_t>(value);
+        break;
+      default:
+        break;
     }
     text.remove_prefix(end);
   }
@@ -81,7 +93,8 @@ std::vector<pid_t> all_processes() {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/proc"), closedir);
   if (!directory) return processes;
   while (const dirent* const entry = readdir(directory.get())) {
-    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') processes.push_back(number_in<pid_t>(entry->d_name));
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+      processes.push_back(number_in<pid_t>(entry->d_name));
   }
   return processes;
 }

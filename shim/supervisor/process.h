@@ -11,8 +11,8 @@
 
 namespace libmseal::supervisor {
 
-// The memory of a process, recognised by addresses that execve sets: equal in forked children, new after exec,
-// changed by prctl(PR_SET_MM) alone, which a door closes.
+// The memory of a process, recognised by addresses that execve sets: equal in forked children, new after
+// exec, changed by prctl(PR_SET_MM) alone, which a door closes.
 struct MmIdentity {
   std::uint64_t start_code = 0;
   std::uint64_t start_stack = 0;

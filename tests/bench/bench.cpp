@@ -1,6 +1,6 @@
-// What sealing costs a call that touches no seal: the same loops inside one real program, round by round, with
-// nothing, with the least filter there can be, with ours, and with every call notified. Medians; ratios say more
-// than numbers, and only numbers of one run compare.
+// What sealing costs a call that touches no seal: the same loops inside one real program, round by round,
+// with nothing, with the least filter there can be, with ours, and with every call notified. Medians; ratios
+// say more than numbers, and only numbers of one run compare.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -33,7 +33,8 @@ constexpr Mode kModes[] = {
 };
 
 Costs measure(const Mode& mode) {
-  const std::string script = std::string("import ctypes; ctypes.CDLL('" BENCH_PROBE "').libmseal_bench(b'") + mode.probe + "')";
+  const std::string script =
+      std::string("import ctypes; ctypes.CDLL('" BENCH_PROBE "').libmseal_bench(b'") + mode.probe + "')";
   Command command{{"/usr/bin/python3", "-c", script}, {}, {}, 120};
   if (mode.options != nullptr) {
     command.environment = {{"LD_PRELOAD", LIBMSEAL_SO}, {"MSEAL_OPTIONS", mode.options}};
@@ -70,8 +71,11 @@ int main() {
   for (std::size_t mode = 0; mode < std::size(kModes); ++mode) {
     for (std::size_t call = 0; call < kCalls; ++call) medians[mode][call] = median(samples[mode][call]);
   }
-  std::printf("ns per call inside /usr/bin/python3, median of %d runs; in brackets what is added, and that in parts of the "
-              "minimal filter's\n\n", kRounds);
+  std::printf(
+      "ns per call inside /usr/bin/python3, median of %d runs; in brackets what is added, and that in parts "
+      "of the "
+      "minimal filter's\n\n",
+      kRounds);
   std::printf("%-30s %28s %28s %28s\n", "", "mprotect(len 0)", "mmap+munmap", "getppid");
   for (std::size_t mode = 0; mode < std::size(kModes); ++mode) {
     std::printf("%-30s", kModes[mode].title);

@@ -27,7 +27,8 @@ using libmseal::shim::raw_syscall;
 long install(std::initializer_list<sock_filter> filter, unsigned flags) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.begin())};
-  const long result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
+  const long result =
+      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
   if (result < 0) std::abort();
   return result;
 }
@@ -38,21 +39,22 @@ constexpr std::uint32_t kFirstArgument = offsetof(seccomp_data, args);
 // The least that any filter on arguments costs: one argument read, for the calls in question.
 void install_floor() {
   install({BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 3, 0),
-           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_munmap, 2, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mprotect, 1, 0),
+           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_munmap, 2, 0),
+           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mprotect, 1, 0),
            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kFirstArgument),
-           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xFFFFFFFF, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
-           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xFFFFFFFF, 0, 1),
+           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
           0);
 }
 
 // What a naive supervisor would do: be told of every such call.
 void install_notify_everything() {
-  const long listener =
-      install({BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 3, 0),
-               BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_munmap, 2, 0),
-               BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mprotect, 1, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-               BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)},
-              SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  const long listener = install(
+      {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 3, 0),
+       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_munmap, 2, 0),
+       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mprotect, 1, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)},
+      SECCOMP_FILTER_FLAG_NEW_LISTENER);
   const long program = raw_syscall(__NR_getpid);
   if (raw_syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0) != 0) return;
   // In the child: nothing here may make a call that is notified.

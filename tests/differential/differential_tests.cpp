@@ -79,7 +79,8 @@ TEST_CASE("differential: random operations have the outcome that the kernel's ow
   }
   CHECK(refused > static_cast<long>(seeds) * 50);
   std::ostringstream summary;
-  summary << seeds * kOperations << " operations, " << touching << " touched a seal, " << refused << " refused";
+  summary << seeds * kOperations << " operations, " << touching << " touched a seal, " << refused
+          << " refused";
   for (const auto& [name, count] : allowed) summary << "; " << name << ": " << count;
   WARN(summary.str());
 }

@@ -1,10 +1,10 @@
-// One of two twins: runs the random operations of a seed on an arena at a fixed address and prints what came of each.
-// Run under backend=kernel and under backend=seccomp, the two must print the same.
+// One of two twins: runs the random operations of a seed on an arena at a fixed address and prints what came
+// of each. Run under backend=kernel and under backend=seccomp, the two must print the same.
 //
 //   twin_program SEED OPERATIONS
 //
-// A line an operation: the call, "touches" if it names a sealed page, its result, and the state of the arena: for
-// each page its protection and its first byte.
+// A line an operation: the call, "touches" if it names a sealed page, its result, and the state of the arena:
+// for each page its protection and its first byte.
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -62,11 +62,13 @@ class Twin {
     *reinterpret_cast<char*>(at) = static_cast<char>('a' + page % 26);
   }
 
-  // By the kernel, for a page past the end of its file kills whoever touches it. `byte` comes back if it is there.
+  // By the kernel, for a page past the end of its file kills whoever touches it. `byte` comes back if it is
+  // there.
   static char copy_byte(int page, char byte, bool write) {
     const iovec local{&byte, 1};
     const iovec remote{reinterpret_cast<void*>(address(page)), 1};
-    (void)raw_syscall(write ? __NR_process_vm_writev : __NR_process_vm_readv, getpid(), &local, 1, &remote, 1, 0);
+    (void)raw_syscall(write ? __NR_process_vm_writev : __NR_process_vm_readv, getpid(), &local, 1, &remote, 1,
+                      0);
     return byte;
   }
 
@@ -79,8 +81,9 @@ class Twin {
     if (touches_) mixed_ = true;
   }
 
-  // Kernels since 6.12 apply a refused mprotect or madvise to what comes before the page that refuses it, and those
-  // since 6.17 look at the parts of an mremap one by one; we never do. Both twins put back what may have changed: unsealed pages, and the contents of writable sealed ones.
+  // Kernels since 6.12 apply a refused mprotect or madvise to what comes before the page that refuses it, and
+  // those since 6.17 look at the parts of an mremap one by one; we never do. Both twins put back what may
+  // have changed: unsealed pages, and the contents of writable sealed ones.
   void repair() {
     const std::string protections = state(false);
     for (int page = 0; page < kPages; ++page) {
@@ -102,10 +105,17 @@ class Twin {
     if (first + count > kPages) size = static_cast<std::uint64_t>(kPages - first) * kPage;
     note_range(first, static_cast<int>((size + kPage - 1) / kPage));
     switch (below(40)) {
-      case 0: at += 1 + below(kPage - 1); break;
-      case 1: size = 0; break;
-      case 2: size = -kPage * below(3) - 1; break;
-      default: break;
+      case 0:
+        at += 1 + below(kPage - 1);
+        break;
+      case 1:
+        size = 0;
+        break;
+      case 2:
+        size = -kPage * below(3) - 1;
+        break;
+      default:
+        break;
     }
     char text[200];
     static constexpr int kProts[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC};
@@ -116,7 +126,8 @@ class Twin {
         const int flags = MAP_ANONYMOUS | MAP_FIXED | (below(4) == 0 ? MAP_SHARED : MAP_PRIVATE);
         result_ = raw_syscall(__NR_mmap, at, size, prot, flags, -1, 0);
         mixed_ = false;
-        std::snprintf(text, sizeof text, "mmap(%#lx, %#lx, %d, %#x)", at, size, prot, static_cast<unsigned>(flags));
+        std::snprintf(text, sizeof text, "mmap(%#lx, %#lx, %d, %#x)", at, size, prot,
+                      static_cast<unsigned>(flags));
         break;
       }
       case 2:
@@ -132,8 +143,9 @@ class Twin {
         break;
       case 6:
       case 7: {
-        static constexpr int kAdvice[] = {MADV_NORMAL, MADV_WILLNEED, MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK,
-                                          MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED, 77};
+        static constexpr int kAdvice[] = {MADV_NORMAL,     MADV_WILLNEED,        MADV_DONTNEED,
+                                          MADV_DONTFORK,   MADV_DOFORK,          MADV_WIPEONFORK,
+                                          MADV_KEEPONFORK, MADV_DONTNEED_LOCKED, 77};
         const int advice = kAdvice[below(std::size(kAdvice))];
         result_ = raw_syscall(__NR_madvise, at, size, advice);
         std::snprintf(text, sizeof text, "madvise(%#lx, %#lx, %d)", at, size, advice);
@@ -194,7 +206,8 @@ class Twin {
       const auto vma = libmseal::policy::parse_maps_line(line);
       if (!vma || !vma->range.touches(arena)) continue;
       const Range part = intersection(vma->range, arena);
-      const int bits = (vma->readable ? 1 : 0) + (vma->writable ? 2 : 0) + (vma->executable ? 4 : 0) + (vma->shared ? 8 : 0);
+      const int bits = (vma->readable ? 1 : 0) + (vma->writable ? 2 : 0) + (vma->executable ? 4 : 0) +
+                       (vma->shared ? 8 : 0);
       for (std::uint64_t page = part.start; page < part.end; page += kPage) {
         protection[(page - kBase) / kPage] = "0123456789abcdef"[bits];
       }

@@ -11,12 +11,15 @@ namespace libmseal::tests {
 namespace {
 
 char* map_pages(std::size_t count) {
-  void* const memory = ::mmap(nullptr, count * page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const memory =
+      ::mmap(nullptr, count * page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   REQUIRE_OR_STOP(memory != MAP_FAILED);
   return static_cast<char*>(memory);
 }
 
-long seal(void* at, std::size_t size, unsigned long flags = 0) { return libc_value(::mseal(at, size, flags)); }
+long seal(void* at, std::size_t size, unsigned long flags = 0) {
+  return libc_value(::mseal(at, size, flags));
+}
 
 void errors_of_mseal(std::span<char*>) {
   const std::size_t page = page_size();
@@ -31,9 +34,9 @@ void errors_of_mseal(std::span<char*>) {
   EXPECT(seal(base, ~0UL) == -EINVAL);
   EXPECT(seal(base, -page) == -EINVAL);
   EXPECT(seal(base + 3 * page, page) == -ENOMEM);
-  EXPECT(seal(base, 4 * page) == -ENOMEM);      // the end is not mapped
+  EXPECT(seal(base, 4 * page) == -ENOMEM);             // the end is not mapped
   EXPECT(seal(base + 3 * page, 2 * page) == -ENOMEM);  // nor the start
-  EXPECT(seal(base, 6 * page) == -ENOMEM);      // nor the middle
+  EXPECT(seal(base, 6 * page) == -ENOMEM);             // nor the middle
   // and nothing was sealed by any of these
   EXPECT(::mprotect(base, page, PROT_READ) == 0);
   EXPECT(::munmap(base, 3 * page) == 0);
@@ -121,7 +124,8 @@ void libc_backend_sees_libc_only(std::span<char*>) {
   EXPECT(::mseal(base, page, 0) == 0);
   EXPECT(::munmap(base, page) == -1 && errno == EPERM);
   EXPECT(::mprotect(base, page, PROT_READ) == -1 && errno == EPERM);
-  EXPECT(::mmap(base, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED && errno == EPERM);
+  EXPECT(::mmap(base, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED &&
+         errno == EPERM);
   EXPECT(::mremap(base, page, 2 * page, MREMAP_MAYMOVE) == MAP_FAILED && errno == EPERM);
   EXPECT(::syscall(__NR_munmap, base, page) == -1 && errno == EPERM);
   EXPECT(::munmap(base + page, page) == 0);
@@ -141,6 +145,8 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> api_scenarios() { return kScenarios; }
+std::span<const Scenario> api_scenarios() {
+  return kScenarios;
+}
 
 }  // namespace libmseal::tests

@@ -15,8 +15,9 @@ std::string maps_of(const void* at, std::size_t size) {
     const auto vma = policy::parse_maps_line(line);
     if (!vma || !vma->range.touches(wanted)) continue;
     const policy::Range part = policy::intersection(vma->range, wanted);
-    found << std::hex << part.start << '-' << part.end << (vma->readable ? 'r' : '-') << (vma->writable ? 'w' : '-')
-          << (vma->executable ? 'x' : '-') << (vma->shared ? 's' : 'p') << ' ' << vma->inode << '\n';
+    found << std::hex << part.start << '-' << part.end << (vma->readable ? 'r' : '-')
+          << (vma->writable ? 'w' : '-') << (vma->executable ? 'x' : '-') << (vma->shared ? 's' : 'p') << ' '
+          << vma->inode << '\n';
   }
   return found.str();
 }

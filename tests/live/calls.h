@@ -15,8 +15,12 @@ namespace libmseal::tests {
 enum class Via { libc, raw };
 inline constexpr Via kBothWays[] = {Via::libc, Via::raw};
 
-inline long libc_value(long value) { return value == -1 ? -errno : value; }
-inline long libc_value(void* value) { return value == MAP_FAILED ? -errno : reinterpret_cast<long>(value); }
+inline long libc_value(long value) {
+  return value == -1 ? -errno : value;
+}
+inline long libc_value(void* value) {
+  return value == MAP_FAILED ? -errno : reinterpret_cast<long>(value);
+}
 
 struct Calls {
   Via via;
@@ -24,18 +28,21 @@ struct Calls {
   [[nodiscard]] long unmap(void* at, std::size_t size) const {
     return via == Via::libc ? libc_value(::munmap(at, size)) : shim::raw_syscall(__NR_munmap, at, size);
   }
-  [[nodiscard]] long map(void* at, std::size_t size, int prot, int flags, int fd = -1, long offset = 0) const {
+  [[nodiscard]] long map(void* at, std::size_t size, int prot, int flags, int fd = -1,
+                         long offset = 0) const {
     return via == Via::libc ? libc_value(::mmap(at, size, prot, flags, fd, offset))
                             : shim::raw_syscall(__NR_mmap, at, size, prot, flags, fd, offset);
   }
   [[nodiscard]] long protect(void* at, std::size_t size, int prot) const {
-    return via == Via::libc ? libc_value(::mprotect(at, size, prot)) : shim::raw_syscall(__NR_mprotect, at, size, prot);
+    return via == Via::libc ? libc_value(::mprotect(at, size, prot))
+                            : shim::raw_syscall(__NR_mprotect, at, size, prot);
   }
   [[nodiscard]] long protect_key(void* at, std::size_t size, int prot, int key) const {
     return via == Via::libc ? libc_value(::pkey_mprotect(at, size, prot, key))
                             : shim::raw_syscall(__NR_pkey_mprotect, at, size, prot, key);
   }
-  [[nodiscard]] long remap(void* at, std::size_t size, std::size_t new_size, int flags, void* to = nullptr) const {
+  [[nodiscard]] long remap(void* at, std::size_t size, std::size_t new_size, int flags,
+                           void* to = nullptr) const {
     return via == Via::libc ? libc_value(::mremap(at, size, new_size, flags, to))
                             : shim::raw_syscall(__NR_mremap, at, size, new_size, flags, to);
   }
@@ -50,8 +57,8 @@ inline std::size_t page_size() {
   return size;
 }
 
-// The lines of /proc/self/maps that touch [at, at + size), cut to it: protection, offset and file are what a refused
-// call must leave as they were.
+// The lines of /proc/self/maps that touch [at, at + size), cut to it: protection, offset and file are what a
+// refused call must leave as they were.
 std::string maps_of(const void* at, std::size_t size);
 
 }  // namespace libmseal::tests

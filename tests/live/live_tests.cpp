@@ -1,4 +1,5 @@
-// Starts live_program under the preload, scenario by scenario and backend by backend; and other people's programs.
+// Starts live_program under the preload, scenario by scenario and backend by backend; and other people's
+// programs.
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -30,13 +31,16 @@ void expect_success(const Run& result) {
   CHECK(result.status == 0);
 }
 
-bool kernel_has_mseal() { return ::syscall(462, 0, 0, 0) == 0; }
+bool kernel_has_mseal() {
+  return ::syscall(462, 0, 0, 0) == 0;
+}
 
 // A path of our own, gone with the test.
 class TemporaryPath {
  public:
   explicit TemporaryPath(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() / ("libmseal-" + std::to_string(::getpid()) + "-" + name)) {
+      : path_(std::filesystem::temp_directory_path() /
+              ("libmseal-" + std::to_string(::getpid()) + "-" + name)) {
     std::filesystem::remove_all(path_);
   }
   ~TemporaryPath() {
@@ -60,11 +64,25 @@ void scenario(const std::string& options, const std::string& name) {
 }
 
 constexpr const char* kEverywhere[] = {
-    "refuses_changes",   "leaves_neighbours_alone",   "keeps_kernels_order_of_errors", "discards_what_is_writable",
-    "seals_mixed_protections", "keeps_sealed_heap",   "errors_of_mseal",               "reseals",
-    "seals_by_syscall_function", "mimmutable_rounds_down", "query_tells",              "own_text_is_sealed",
-    "fork_inherits",     "fork_does_not_seal_the_parent", "threads_are_covered",       "nothing_to_wait_for",
-    "no_descriptor_is_left", "signals_do_not_help",   "seal_beats_racing_unmap",
+    "refuses_changes",
+    "leaves_neighbours_alone",
+    "keeps_kernels_order_of_errors",
+    "discards_what_is_writable",
+    "seals_mixed_protections",
+    "keeps_sealed_heap",
+    "errors_of_mseal",
+    "reseals",
+    "seals_by_syscall_function",
+    "mimmutable_rounds_down",
+    "query_tells",
+    "own_text_is_sealed",
+    "fork_inherits",
+    "fork_does_not_seal_the_parent",
+    "threads_are_covered",
+    "nothing_to_wait_for",
+    "no_descriptor_is_left",
+    "signals_do_not_help",
+    "seal_beats_racing_unmap",
 };
 
 TEST_CASE("live: seals hold under backend=seccomp") {
@@ -77,10 +95,10 @@ TEST_CASE("live: seals hold under backend=filter") {
 
 TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
   if (!needs(kernel_has_mseal(), "a kernel with mseal(2)")) return;
-  for (const char* name : {"leaves_neighbours_alone", "keeps_kernels_order_of_errors", "keeps_sealed_heap",
-                           "errors_of_mseal", "reseals", "seals_by_syscall_function", "mimmutable_rounds_down",
-                           "query_tells", "threads_are_covered", "no_descriptor_is_left",
-                           "nothing_to_wait_for"}) {
+  for (const char* name :
+       {"leaves_neighbours_alone", "keeps_kernels_order_of_errors", "keeps_sealed_heap", "errors_of_mseal",
+        "reseals", "seals_by_syscall_function", "mimmutable_rounds_down", "query_tells",
+        "threads_are_covered", "no_descriptor_is_left", "nothing_to_wait_for"}) {
     scenario("backend=kernel", name);
   }
 }
@@ -88,9 +106,9 @@ TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
 TEST_CASE("live: seals hold when the backend starts at the first mseal") {
   for (const char* backend : {"seccomp", "filter"}) {
     const std::string options = std::string("auto=off,backend=") + backend;
-    for (const char* name : {"refuses_changes", "leaves_neighbours_alone", "keeps_sealed_heap",
-                             "threads_are_covered", "nothing_to_wait_for", "no_descriptor_is_left",
-                             "errors_of_mseal", "own_text_is_not_sealed"}) {
+    for (const char* name :
+         {"refuses_changes", "leaves_neighbours_alone", "keeps_sealed_heap", "threads_are_covered",
+          "nothing_to_wait_for", "no_descriptor_is_left", "errors_of_mseal", "own_text_is_not_sealed"}) {
       scenario(options, name);
     }
   }
@@ -155,9 +173,10 @@ TEST_CASE("live: an unmodified python3 can no longer change its own code, consta
 }
 
 TEST_CASE("live: an unmodified bash does its work, subprocesses and all") {
-  const Run result = run(preloaded("backend=seccomp", {"/bin/bash", "-c",
-                                                       "for i in 1 2 3; do echo $i | cat; done; (exit 3); echo $?; "
-                                                       "/bin/true && ls / | grep -c . >/dev/null; wait; echo done"}));
+  const Run result =
+      run(preloaded("backend=seccomp", {"/bin/bash", "-c",
+                                        "for i in 1 2 3; do echo $i | cat; done; (exit 3); echo $?; "
+                                        "/bin/true && ls / | grep -c . >/dev/null; wait; echo done"}));
   CHECK(result.out == "1\n2\n3\n3\ndone\n");
   CHECK(result.err == "");
   CHECK(result.status == 0);
@@ -188,13 +207,18 @@ TEST_CASE("live: a program started with closed standard streams") {
 
 // ---- what is missing is said in one line ----
 
-long count_lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
+long count_lines(const std::string& text) {
+  return std::count(text.begin(), text.end(), '\n');
+}
 
 TEST_CASE("live: a missing helper means backend filter, in one line") {
-  const Run result = run(preloaded("helper=/nonexistent/helper,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
+  const Run result =
+      run(preloaded("helper=/nonexistent/helper,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
-  CHECK_THAT(result.err, Contains("backend filter instead of seccomp: the supervisor could not be started, no such file"));
+  CHECK_THAT(
+      result.err,
+      Contains("backend filter instead of seccomp: the supervisor could not be started, no such file"));
   const Run required =
       run(preloaded("helper=/nonexistent/helper,backend=seccomp,require=seccomp", {"/bin/echo", "never"}));
   CHECK(required.status == 127);
@@ -223,9 +247,9 @@ long install(std::initializer_list<sock_filter> filter, unsigned flags) {
 
 long answer_with(int number, std::uint32_t action, unsigned flags = 0) {
   return install({BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1), BPF_STMT(BPF_RET | BPF_K, action),
-           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
-          flags);
+                  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1),
+                  BPF_STMT(BPF_RET | BPF_K, action), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+                 flags);
 }
 
 TEST_CASE("live: where another listener is in force, deny filters do the work, and one line says so") {
@@ -280,9 +304,11 @@ TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
 // ---- options ----
 
 TEST_CASE("live: a bad option is named, the rest applies") {
-  const Run result = run(preloaded("colour=red,backend=seccomp,verbose=1", {LIVE_PROGRAM, "refuses_changes"}));
+  const Run result =
+      run(preloaded("colour=red,backend=seccomp,verbose=1", {LIVE_PROGRAM, "refuses_changes"}));
   expect_success(result);
-  CHECK_THAT(result.err, Contains("libmseal: MSEAL_OPTIONS: colour=red is not understood; allowed: keys are backend"));
+  CHECK_THAT(result.err,
+             Contains("libmseal: MSEAL_OPTIONS: colour=red is not understood; allowed: keys are backend"));
   CHECK_THAT(result.err, Contains("libmseal: backend seccomp on Linux"));
   CHECK(count_lines(result.err) == 2);
 }
@@ -311,7 +337,8 @@ TEST_CASE("live: libmseal.so depends on libc alone and exports its API alone") {
   std::istringstream names(symbols.out);
   std::string exported;
   for (std::string line; std::getline(names, line);) exported += line.substr(0, line.find(' ')) + " ";
-  CHECK(exported == "madvise mimmutable mmap mmap64 mprotect mremap mseal mseal_query munmap pkey_mprotect syscall ");
+  CHECK(exported ==
+        "madvise mimmutable mmap mmap64 mprotect mremap mseal mseal_query munmap pkey_mprotect syscall ");
   const Run imports = run({{"nm", "-D", "--undefined-only", "--format=posix", LIBMSEAL_SO}, {}, {}, 10});
   for (const char* allocator : {"malloc", "calloc", "realloc", "free", "strdup"}) {
     CHECK_THAT("\n" + imports.out, !Contains(std::string("\n") + allocator + "@"));

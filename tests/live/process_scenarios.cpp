@@ -77,7 +77,8 @@ void fork_inherits(std::span<char*>) {
 
 // What a child seals is the child's.
 void fork_does_not_seal_the_parent(std::span<char*>) {
-  char* const page = static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const page =
+      static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   in_child([&] {
     EXPECT(::mseal(page, page_size(), 0) == 0);
     expect_sealed(page);
@@ -112,11 +113,13 @@ void threads_are_covered(std::span<char*>) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// A thread unmaps in a loop while another seals: either the seal reports ENOMEM, or nothing is unmapped after it.
+// A thread unmaps in a loop while another seals: either the seal reports ENOMEM, or nothing is unmapped after
+// it.
 void seal_beats_racing_unmap(std::span<char*>) {
   int sealed = 0;
   for (int round = 0; round < 60; ++round) {
-    char* const page = static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    char* const page =
+        static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     std::atomic<int> phase = 0;
     std::thread racer([&] {
       const Calls call{Via::raw};
@@ -191,8 +194,8 @@ void exec_drops(std::span<char*> arguments) {
   in_child([] { become("refuses_changes", true); });
 }
 
-// A sealed page that the program asked for is refused by a filter, which outlives exec: the new image must never get
-// memory there.
+// A sealed page that the program asked for is refused by a filter, which outlives exec: the new image must
+// never get memory there.
 void exec_fences(std::span<char*> arguments) {
   if (arguments.empty()) {
     char* const page = sealed_page();
@@ -204,7 +207,8 @@ void exec_fences(std::span<char*> arguments) {
     return;
   }
   auto* const where = reinterpret_cast<char*>(std::stoull(arguments[0]));
-  EXPECT(Calls{Via::raw}.map(where, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) == -EEXIST);
+  EXPECT(Calls{Via::raw}.map(where, page_size(), PROT_READ,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) == -EEXIST);
   for (int round = 0; round < 100; ++round) {
     const long placed = Calls{Via::raw}.map(where, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS);
     EXPECT(placed > 0 && Calls{Via::raw}.unmap(reinterpret_cast<void*>(placed), page_size()) == 0);
@@ -268,6 +272,8 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> process_scenarios() { return kScenarios; }
+std::span<const Scenario> process_scenarios() {
+  return kScenarios;
+}
 
 }  // namespace libmseal::tests

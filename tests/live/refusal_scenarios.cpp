@@ -32,7 +32,9 @@ struct Area {
   }
 };
 
-std::vector<char> contents(const Area& area) { return {area.sealed, area.sealed + area.sealed_size}; }
+std::vector<char> contents(const Area& area) {
+  return {area.sealed, area.sealed + area.sealed_size};
+}
 
 // Everything that changes a mapping, on [at, at + size) which touches the seal.
 void try_every_change(const Calls& call, const Area& area, char* at, std::size_t size) {
@@ -48,14 +50,16 @@ void try_every_change(const Calls& call, const Area& area, char* at, std::size_t
   EXPECT(call.remap(at, size, size + page, MREMAP_MAYMOVE) == -EPERM);
   EXPECT(call.remap(at, size, page, 0) == -EPERM);
   EXPECT(call.remap(at, 0, page, MREMAP_MAYMOVE) == -EPERM);
-  char* const elsewhere = static_cast<char*>(::mmap(nullptr, kPages * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const elsewhere =
+      static_cast<char*>(::mmap(nullptr, kPages * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   EXPECT(call.remap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) == -EPERM);
   EXPECT(call.remap(at, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP) == -EPERM);
   EXPECT(call.remap(elsewhere, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, at) == -EPERM);
   EXPECT(::munmap(elsewhere, kPages * page) == 0);
 }
 
-constexpr int kDiscarding[] = {MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_DONTFORK, MADV_WIPEONFORK, 24, 102};
+constexpr int kDiscarding[] = {MADV_DONTNEED,   MADV_FREE, MADV_REMOVE, MADV_DONTFORK,
+                               MADV_WIPEONFORK, 24,        102};
 
 void refuses_changes(std::span<char*>) {
   for (const Via via : kBothWays) {
@@ -96,7 +100,8 @@ void leaves_neighbours_alone(std::span<char*>) {
       EXPECT(call.protect(at, size, PROT_READ | PROT_WRITE) == 0);
       EXPECT(call.advise(at, size, MADV_DONTNEED) == 0);
       EXPECT(at[0] == 0);
-      EXPECT(call.map(at, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) == reinterpret_cast<long>(at));
+      EXPECT(call.map(at, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) ==
+             reinterpret_cast<long>(at));
       EXPECT(call.remap(at, size, area.page, 0) == reinterpret_cast<long>(at));
       EXPECT(call.unmap(at, area.page) == 0);
     }
@@ -119,7 +124,8 @@ void keeps_kernels_order_of_errors(std::span<char*>) {
     EXPECT(call.unmap(area.sealed, ~0UL) == -EINVAL);
     EXPECT(call.unmap(area.sealed, -page) == -EINVAL);
     EXPECT(call.protect(area.sealed, -page, PROT_READ) == -ENOMEM);
-    EXPECT(call.map(area.sealed, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) == -EEXIST);
+    EXPECT(call.map(area.sealed, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) ==
+           -EEXIST);
     // a hint never replaces anything
     const long placed = call.map(area.sealed, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS);
     EXPECT(placed > 0 && placed != reinterpret_cast<long>(area.sealed));
@@ -127,7 +133,8 @@ void keeps_kernels_order_of_errors(std::span<char*>) {
   }
 }
 
-// Discarding is refused where the contents could not simply be written: writable or shared memory stays the program's.
+// Discarding is refused where the contents could not simply be written: writable or shared memory stays the
+// program's.
 void discards_what_is_writable(std::span<char*>) {
   for (const Via via : kBothWays) {
     const Calls call{via};
@@ -144,7 +151,8 @@ void discards_what_is_writable(std::span<char*>) {
 
 void seals_mixed_protections(std::span<char*>) {
   const std::size_t page = page_size();
-  char* const base = static_cast<char*>(::mmap(nullptr, 6 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const base = static_cast<char*>(
+      ::mmap(nullptr, 6 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   REQUIRE_OR_STOP(base != MAP_FAILED);
   std::memset(base, 'a', 6 * page);
   EXPECT(::mprotect(base + 2 * page, page, PROT_READ) == 0);
@@ -152,7 +160,8 @@ void seals_mixed_protections(std::span<char*>) {
   EXPECT(::mseal(base, 6 * page, 0) == 0);
   for (const Via via : kBothWays) {
     const Calls call{via};
-    for (int index = 0; index < 6; ++index) EXPECT(call.unmap(base + index * static_cast<long>(page), page) == -EPERM);
+    for (int index = 0; index < 6; ++index)
+      EXPECT(call.unmap(base + index * static_cast<long>(page), page) == -EPERM);
     EXPECT(call.advise(base + 2 * page, page, MADV_DONTNEED) == -EPERM);
     EXPECT(call.advise(base + 4 * page, page, MADV_DONTNEED) == -EPERM);
     EXPECT(call.advise(base, 3 * page, MADV_DONTNEED) == -EPERM);
@@ -165,7 +174,8 @@ void seals_mixed_protections(std::span<char*>) {
 void keeps_sealed_heap(std::span<char*>) {
   const std::size_t page = page_size();
   char* const old_break = static_cast<char*>(::sbrk(0));
-  char* const block = reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(old_break) + page - 1) & -page);
+  char* const block =
+      reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(old_break) + page - 1) & -page);
   REQUIRE_OR_STOP(::brk(block + 4 * page) == 0);
   block[page] = 'h';
   REQUIRE_OR_STOP(::mseal(block + page, page, 0) == 0);
@@ -199,6 +209,8 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> refusal_scenarios() { return kScenarios; }
+std::span<const Scenario> refusal_scenarios() {
+  return kScenarios;
+}
 
 }  // namespace libmseal::tests

@@ -1,4 +1,5 @@
-// A scenario runs in a program of its own, under the preload, and says by its exit status whether all of it held.
+// A scenario runs in a program of its own, under the preload, and says by its exit status whether all of it
+// held.
 #pragma once
 
 #include <span>

@@ -34,13 +34,15 @@ pid_t supervisor_of(const char* log) {
 
 void dead_supervisor_fails_closed(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  char* const page = static_cast<char*>(::mmap(nullptr, 2 * page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const page =
+      static_cast<char*>(::mmap(nullptr, 2 * page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
   const std::string before = maps_of(own_text(), page_size());
   const pid_t supervisor = supervisor_of(arguments[0]);
   REQUIRE_OR_STOP(::kill(supervisor, SIGKILL) == 0);
   // gone once the text's refusal is no longer its own
-  for (int wait = 0; wait < 5000 && Calls{Via::raw}.unmap(own_text(), page_size()) == -EPERM; ++wait) ::usleep(1000);
+  for (int wait = 0; wait < 5000 && Calls{Via::raw}.unmap(own_text(), page_size()) == -EPERM; ++wait)
+    ::usleep(1000);
   for (const Via via : kBothWays) {
     const Calls call{via};
     EXPECT(call.unmap(own_text(), page_size()) == -ENOSYS);
@@ -49,7 +51,8 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
     EXPECT(call.unmap(page, page_size()) == -EPERM);  // a filter needs nobody
     EXPECT(call.protect(page + page_size(), page_size(), PROT_READ | PROT_WRITE) == 0);
     // calls whose extent the arguments do not show
-    EXPECT(shim::raw_syscall(__NR_mprotect, page + page_size(), page_size(), PROT_READ | PROT_GROWSDOWN) == -ENOSYS);
+    EXPECT(shim::raw_syscall(__NR_mprotect, page + page_size(), page_size(), PROT_READ | PROT_GROWSDOWN) ==
+           -ENOSYS);
   }
   EXPECT(maps_of(own_text(), page_size()) == before);
   // what healthy programs do goes on
@@ -67,7 +70,8 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
 // mseal past the library is no system call of this kernel; forged messages add seals at most.
 void raw_mseal_is_unknown(std::span<char*>) {
   const std::size_t page = page_size();
-  char* const base = static_cast<char*>(::mmap(nullptr, 4 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const base =
+      static_cast<char*>(::mmap(nullptr, 4 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   EXPECT(shim::raw_syscall(462, base, page, 0) == -ENOSYS);
   EXPECT(Calls{Via::raw}.unmap(base, page) == 0);
   constexpr unsigned long kMagic = 0x6C69626D7365616CUL;
@@ -95,6 +99,8 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> supervisor_scenarios() { return kScenarios; }
+std::span<const Scenario> supervisor_scenarios() {
+  return kScenarios;
+}
 
 }  // namespace libmseal::tests

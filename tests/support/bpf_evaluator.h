@@ -1,5 +1,5 @@
-// A user-space interpreter of the classic BPF that seccomp accepts (seccomp_check_filter() in kernel/seccomp.c): runs
-// a filter over one call and returns its action.
+// A user-space interpreter of the classic BPF that seccomp accepts (seccomp_check_filter() in
+// kernel/seccomp.c): runs a filter over one call and returns its action.
 #pragma once
 
 #include <linux/filter.h>
@@ -21,11 +21,16 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
     const bool taken = [&] {
       const std::uint32_t operand = BPF_SRC(one.code) == BPF_X ? x : one.k;
       switch (BPF_OP(one.code)) {
-        case BPF_JEQ: return a == operand;
-        case BPF_JGT: return a > operand;
-        case BPF_JGE: return a >= operand;
-        case BPF_JSET: return (a & operand) != 0;
-        default: return false;
+        case BPF_JEQ:
+          return a == operand;
+        case BPF_JGT:
+          return a > operand;
+        case BPF_JGE:
+          return a >= operand;
+        case BPF_JSET:
+          return (a & operand) != 0;
+        default:
+          return false;
       }
     }();
     switch (one.code) {
@@ -33,20 +38,48 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
         if (one.k % 4 != 0 || one.k + 4 > sizeof data) throw std::logic_error("load outside seccomp_data");
         std::memcpy(&a, reinterpret_cast<const char*>(&data) + one.k, 4);
         break;
-      case BPF_LD | BPF_MEM: a = scratch[one.k]; break;
-      case BPF_LDX | BPF_MEM: x = scratch[one.k]; break;
-      case BPF_LD | BPF_IMM: a = one.k; break;
-      case BPF_LDX | BPF_IMM: x = one.k; break;
-      case BPF_ST: scratch[one.k] = a; break;
-      case BPF_STX: scratch[one.k] = x; break;
-      case BPF_MISC | BPF_TAX: x = a; break;
-      case BPF_MISC | BPF_TXA: a = x; break;
-      case BPF_ALU | BPF_ADD | BPF_K: a += one.k; break;
-      case BPF_ALU | BPF_ADD | BPF_X: a += x; break;
-      case BPF_ALU | BPF_SUB | BPF_K: a -= one.k; break;
-      case BPF_ALU | BPF_AND | BPF_K: a &= one.k; break;
-      case BPF_ALU | BPF_OR | BPF_K: a |= one.k; break;
-      case BPF_JMP | BPF_JA: pc += one.k; break;
+      case BPF_LD | BPF_MEM:
+        a = scratch[one.k];
+        break;
+      case BPF_LDX | BPF_MEM:
+        x = scratch[one.k];
+        break;
+      case BPF_LD | BPF_IMM:
+        a = one.k;
+        break;
+      case BPF_LDX | BPF_IMM:
+        x = one.k;
+        break;
+      case BPF_ST:
+        scratch[one.k] = a;
+        break;
+      case BPF_STX:
+        scratch[one.k] = x;
+        break;
+      case BPF_MISC | BPF_TAX:
+        x = a;
+        break;
+      case BPF_MISC | BPF_TXA:
+        a = x;
+        break;
+      case BPF_ALU | BPF_ADD | BPF_K:
+        a += one.k;
+        break;
+      case BPF_ALU | BPF_ADD | BPF_X:
+        a += x;
+        break;
+      case BPF_ALU | BPF_SUB | BPF_K:
+        a -= one.k;
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        a &= one.k;
+        break;
+      case BPF_ALU | BPF_OR | BPF_K:
+        a |= one.k;
+        break;
+      case BPF_JMP | BPF_JA:
+        pc += one.k;
+        break;
       case BPF_JMP | BPF_JEQ | BPF_K:
       case BPF_JMP | BPF_JEQ | BPF_X:
       case BPF_JMP | BPF_JGT | BPF_K:
@@ -57,9 +90,12 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
       case BPF_JMP | BPF_JSET | BPF_X:
         pc += taken ? one.jt : one.jf;
         break;
-      case BPF_RET | BPF_K: return one.k;
-      case BPF_RET | BPF_A: return a;
-      default: throw std::logic_error("instruction that seccomp does not know");
+      case BPF_RET | BPF_K:
+        return one.k;
+      case BPF_RET | BPF_A:
+        return a;
+      default:
+        throw std::logic_error("instruction that seccomp does not know");
     }
   }
   throw std::logic_error("ran off the end of the program");

@@ -1,4 +1,5 @@
-// Tests that need something which not every machine has. MSEAL_TESTS_MUST_RUN=1 turns the skip into a failure.
+// Tests that need something which not every machine has. MSEAL_TESTS_MUST_RUN=1 turns the skip into a
+// failure.
 #pragma once
 
 #include <cstdlib>

@@ -27,7 +27,8 @@ using Clock = std::chrono::steady_clock;
   for (const auto& [name, value] : command.environment) setenv(name.c_str(), value.c_str(), 1);
   if (command.prepare) command.prepare();
   std::vector<char*> arguments;
-  for (const std::string& argument : command.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : command.arguments)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   execvp(arguments[0], arguments.data());
   _exit(126);

@@ -6,8 +6,8 @@ namespace libmseal::policy {
 namespace {
 
 TEST_CASE("lines as the kernel writes them") {
-  const auto text =
-      parse_maps_line("7f3b282df000-7f3b28435000 r-xp 00026000 fe:00 332835                     /usr/lib/libc.so.6");
+  const auto text = parse_maps_line(
+      "7f3b282df000-7f3b28435000 r-xp 00026000 fe:00 332835                     /usr/lib/libc.so.6");
   REQUIRE(text);
   CHECK(text->range == Range{0x7f3b282df000, 0x7f3b28435000});
   CHECK(text->readable);
@@ -32,10 +32,11 @@ TEST_CASE("lines as the kernel writes them") {
 }
 
 TEST_CASE("anything else is no line") {
-  for (const char* bad : {"", "x", "1000", "1000-", "1000-2000", "1000-2000 rwxp", "2000-1000 r--p 00000000 00:00 0",
-                          "1000-1000 r--p 00000000 00:00 0", "1000-2000 r-zp 00000000 00:00 0",
-                          "1000-2000 r--p 00000000 0000 0", "10000000000000000-20000000000000000 r--p 00000000 00:00 0",
-                          "1000-2000 r--p 00000000 00:00 0x", "1000-2000 r--p 00000000 00:00 99999999999999999999"}) {
+  for (const char* bad :
+       {"", "x", "1000", "1000-", "1000-2000", "1000-2000 rwxp", "2000-1000 r--p 00000000 00:00 0",
+        "1000-1000 r--p 00000000 00:00 0", "1000-2000 r-zp 00000000 00:00 0",
+        "1000-2000 r--p 00000000 0000 0", "10000000000000000-20000000000000000 r--p 00000000 00:00 0",
+        "1000-2000 r--p 00000000 00:00 0x", "1000-2000 r--p 00000000 00:00 99999999999999999999"}) {
     INFO(bad);
     CHECK_FALSE(parse_maps_line(bad));
   }

@@ -2,8 +2,8 @@
 
 #include <asm/unistd.h>
 
-#include <csignal>
 #include <sys/mman.h>
+#include <csignal>
 
 #include "tests/support/catch.h"
 
@@ -52,7 +52,8 @@ TEST_CASE("mmap replaces only where it must") {
   CHECK(fixed.effect == MmCall::Effect::modify);
   CHECK(fixed.ranges[0] == Range{kAt + 0x1000, kAt + 0x2000});
   CHECK(fixed.hidden == MmCall::Hidden::none);
-  CHECK(native(9, {kAt, 0x1000, 0, MAP_FIXED | MAP_ANONYMOUS | MAP_HUGETLB}).hidden == MmCall::Hidden::huge_pages);
+  CHECK(native(9, {kAt, 0x1000, 0, MAP_FIXED | MAP_ANONYMOUS | MAP_HUGETLB}).hidden ==
+        MmCall::Hidden::huge_pages);
   CHECK(native(9, {kAt, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).hidden == MmCall::Hidden::huge_pages);
   CHECK(native(9, {kAt + 0x1000, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).hidden == MmCall::Hidden::none);
   CHECK(native(9, {kAt, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).argument == 3);

@@ -11,16 +11,18 @@ namespace {
 std::vector<std::string> errors_of(std::string_view text, Options& options) {
   std::vector<std::string> errors;
   parse_options(text, options, [&](const OptionError& error) {
-    errors.push_back(std::string(error.key) + "|" + std::string(error.value) + "|" + std::string(error.allowed));
+    errors.push_back(std::string(error.key) + "|" + std::string(error.value) + "|" +
+                     std::string(error.allowed));
   });
   return errors;
 }
 
 TEST_CASE("every option is understood") {
   Options options;
-  CHECK(errors_of("backend=seccomp,require=filter,auto=off,discard=kernel,open=io_uring+clone3,strict=1,verbose=1,"
-                  "log=/tmp/log,helper=/x/y",
-                  options)
+  CHECK(errors_of(
+            "backend=seccomp,require=filter,auto=off,discard=kernel,open=io_uring+clone3,strict=1,verbose=1,"
+            "log=/tmp/log,helper=/x/y",
+            options)
             .empty());
   CHECK(options.backend == Backend::seccomp);
   CHECK(options.require == Backend::filter);
@@ -35,7 +37,8 @@ TEST_CASE("every option is understood") {
 
 TEST_CASE("a bad item is named with what is allowed, and the rest applies") {
   Options options;
-  const auto errors = errors_of("backend=magic,,auto=off,colour,=1,open=io_uring+,log=relative,require=auto", options);
+  const auto errors =
+      errors_of("backend=magic,,auto=off,colour,=1,open=io_uring+,log=relative,require=auto", options);
   REQUIRE(errors.size() == 6);
   CHECK(errors[0] == "backend|magic|auto, kernel, seccomp, filter, libc");
   CHECK(errors[1].starts_with("colour||keys are backend"));

@@ -28,7 +28,9 @@ constexpr std::uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 
 using Random = std::mt19937_64;
 
-std::uint64_t below(Random& random, std::uint64_t limit) { return random() % limit; }
+std::uint64_t below(Random& random, std::uint64_t limit) {
+  return random() % limit;
+}
 
 // Addresses cluster where mistakes do: equal upper words, both sides of a 4 GiB line, the ends of the space.
 std::uint64_t random_page(Random& random) {
@@ -84,24 +86,37 @@ std::uint64_t random_address(Random& random, const Case& one) {
     address = (below(random, 2) == 0 ? range.start : range.end) + (below(random, 9) - 4) * kPage;
   }
   switch (below(random, 16)) {
-    case 0: return address + 1 + below(random, kPage - 1);
-    case 1: return address | (below(random, 64) << 57);
-    case 2: return random();
-    case 3: return -below(random, 4) * kPage;
-    default: return address;
+    case 0:
+      return address + 1 + below(random, kPage - 1);
+    case 1:
+      return address | (below(random, 64) << 57);
+    case 2:
+      return random();
+    case 3:
+      return -below(random, 4) * kPage;
+    default:
+      return address;
   }
 }
 
 std::uint64_t random_length(Random& random) {
   switch (below(random, 12)) {
-    case 0: return 0;
-    case 1: return random();
-    case 2: return -below(random, 3 * kPage);
-    case 3: return 0x1'0000'0000 + below(random, 4) * kPage;
-    case 4: return 0xFFFF'F000 + below(random, 2 * kPage);
-    case 5: return below(random, 0x8000'0000'0000);
-    case 6: return 1;
-    default: return below(random, 10 * kPage);
+    case 0:
+      return 0;
+    case 1:
+      return random();
+    case 2:
+      return -below(random, 3 * kPage);
+    case 3:
+      return 0x1'0000'0000 + below(random, 4) * kPage;
+    case 4:
+      return 0xFFFF'F000 + below(random, 2 * kPage);
+    case 5:
+      return below(random, 0x8000'0000'0000);
+    case 6:
+      return 1;
+    default:
+      return below(random, 10 * kPage);
   }
 }
 
@@ -112,15 +127,22 @@ Arguments random_arguments(Random& random, const Case& one, policy::Call call) {
   a[0] = random_address(random, one);
   a[1] = random_length(random);
   switch (call) {
-    case policy::Call::mmap: a[3] = (below(random, 2) * 0x10 + below(random, 8) / 7 * 0x100000 + 0x22) | garbage(); break;
-    case policy::Call::mprotect: a[2] = below(random, 8); break;
+    case policy::Call::mmap:
+      a[3] = (below(random, 2) * 0x10 + below(random, 8) / 7 * 0x100000 + 0x22) | garbage();
+      break;
+    case policy::Call::mprotect:
+      a[2] = below(random, 8);
+      break;
     case policy::Call::mremap:
       a[3] = below(random, 8) | garbage();
       a[2] = random_length(random);
       a[4] = random_address(random, one);
       break;
-    case policy::Call::madvise: a[2] = below(random, 110) | garbage(); break;
-    default: break;
+    case policy::Call::madvise:
+      a[2] = below(random, 110) | garbage();
+      break;
+    default:
+      break;
   }
   return a;
 }
@@ -135,9 +157,12 @@ seccomp_data data_of(const policy::Abi& abi, std::uint32_t number, const Argumen
 
 std::uint32_t action_of(const Verdict& verdict) {
   switch (verdict.kind) {
-    case Verdict::Kind::allow: return SECCOMP_RET_ALLOW;
-    case Verdict::Kind::refuse: return kRefuse;
-    case Verdict::Kind::answer: return SECCOMP_RET_ERRNO | 0;
+    case Verdict::Kind::allow:
+      return SECCOMP_RET_ALLOW;
+    case Verdict::Kind::refuse:
+      return kRefuse;
+    case Verdict::Kind::answer:
+      return SECCOMP_RET_ERRNO | 0;
   }
   return 0;
 }
@@ -278,7 +303,8 @@ TEST_CASE("a program of many ranges needs jumps longer than a branch can make, a
                         below(random, 4 * kPage)};
     const MmCall call = decode(policy::kX86Machine, policy::kX86Abis[0], 11, arguments);
     const auto action = evaluate(program->instructions(), data_of(policy::kX86Abis[0], 11, arguments));
-    if (action != action_of(decide(call, seals, {}))) FAIL("munmap " << std::hex << arguments[0] << " " << arguments[1]);
+    if (action != action_of(decide(call, seals, {})))
+      FAIL("munmap " << std::hex << arguments[0] << " " << arguments[1]);
   }
 }
 

@@ -17,7 +17,8 @@ TEST_CASE("overlapping seals keep what each of them said, byte by byte") {
     std::map<std::uint64_t, Seal> model;  // one entry a cell
     for (int i = 0; i < 8; ++i) {
       const std::uint64_t start = random() % 24;
-      Seal seal{{start, start + 1 + random() % 8}, random() % 2 == 0, static_cast<std::uint32_t>(random() % 3)};
+      Seal seal{
+          {start, start + 1 + random() % 8}, random() % 2 == 0, static_cast<std::uint32_t>(random() % 3)};
       REQUIRE(add_seal(seals, seal, 256));
       for (std::uint64_t cell = seal.range.start; cell < seal.range.end; ++cell) {
         const auto [at, added] = model.try_emplace(cell, seal);
