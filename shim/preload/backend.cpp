@@ -233,8 +233,8 @@ void report(const State& state, bool has_mseal, Backend asked, Backend started, 
     (void)raw_syscall(__NR_uname, &system);
     Message() << "backend " << name_of(started) << " on Linux " << system.release
               << (state.joined ? ", under the supervisor of this process tree"
-                : has_mseal  ? ", which has mseal(2)"
-                             : ", which has no mseal(2)");
+                  : has_mseal  ? ", which has mseal(2)"
+                               : ", which has no mseal(2)");
   }
 }
 

@@ -27,6 +27,7 @@ struct State {
 
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   const void* table = nullptr;                           // the supervisor's table, where there is one
+  bool joined = false;                                   // the supervisor was there before this image
   Ledger ledger;                                         // the seals, where there is none
 
   // Working memory of whoever holds the lock.

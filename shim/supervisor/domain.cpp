@@ -20,6 +20,12 @@ namespace {
 constexpr unsigned kFutureWrite = 0x0010;  // F_SEAL_FUTURE_WRITE, in the headers since glibc 2.31
 constexpr std::size_t kCollectEvery = 64;
 
+// It can't be looked at, and for all that can be told has memory of a domain.
+bool might_belong(pid_t process) {
+  const TaskStatus status = status_of(process);
+  return status.filtered && status.has_memory;
+}
+
 }  // namespace
 
 TableFile::TableFile() {
@@ -133,7 +139,7 @@ void Domains::collect() {
     const MmIdentity identity = identity_of(process);
     if (identity.readable()) {
       alive.push_back(identity);
-    } else if (status_of(process).filtered) {
+    } else if (might_belong(process)) {
       return;
     }
   }
@@ -146,7 +152,7 @@ bool Domains::has_others(const Domain& domain, pid_t process) {
   return std::ranges::any_of(all_processes(), [&](pid_t other) {
     if (other == process) return false;
     const MmIdentity identity = identity_of(other);
-    return identity.readable() ? identity == domain.identity : status_of(other).filtered;
+    return identity.readable() ? identity == domain.identity : might_belong(other);
   });
 }
 

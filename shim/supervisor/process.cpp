@@ -85,7 +85,8 @@ TaskStatus status_of(pid_t task) {
   const std::string_view text = read_file(path_of(task, "status"), buffer);
   // The name is the first line and has its newlines escaped, so no key can be forged by it.
   return {number_in<pid_t>(line_after(text, "\nTgid:")), number_in<pid_t>(line_after(text, "\nPPid:")),
-          number_in<int>(line_after(text, "\nSeccomp:")) != 0};
+          number_in<int>(line_after(text, "\nSeccomp:")) != 0,
+          text.find("\nVmSize:") != std::string_view::npos};
 }
 
 std::vector<pid_t> all_processes() {

@@ -21,7 +21,7 @@ struct MmIdentity {
   std::uint64_t env_start = 0;
 
   bool operator==(const MmIdentity&) const = default;
-  // The kernel shows zeros of a process that may not be looked at, and of one that has given its memory up.
+  // The kernel shows zeros of a process that may not be looked at, and of one that has no memory any more.
   [[nodiscard]] bool readable() const { return start_stack != 0; }
 };
 
@@ -31,7 +31,8 @@ MmIdentity identity_of(pid_t task);
 struct TaskStatus {
   pid_t thread_group = 0;  // 0: no such task
   pid_t parent = 0;
-  bool filtered = false;  // runs under seccomp filters
+  bool filtered = false;    // runs under seccomp filters
+  bool has_memory = false;  // not so once it is ending
 };
 TaskStatus status_of(pid_t task);
 
