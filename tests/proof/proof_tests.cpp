@@ -1,0 +1,442 @@
+// Proofs, with Z3, that a compiled range program is right for all arguments at once: the program is run
+// symbolically, every path to its end, and the solver looks for arguments that reach the wrong one.
+//
+//   sound:  ALLOW implies that the call touches no covered range, or that the kernel refuses its range anyway
+//   exact:  a refusal implies that it does touch one
+//
+// A proof that can't fail proves nothing: broken programs, made by hand from right ones, must be found out.
+#include <z3++.h>
+
+#include <cerrno>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "policy/mm_call.h"
+#include "policy/range_program.h"
+#include "tests/support/catch.h"
+
+namespace libmseal::tests {
+namespace {
+
+using policy::BpfProgram;
+using policy::Call;
+using policy::Range;
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
+constexpr unsigned kWord = 32;
+
+std::uint64_t number(std::uint32_t value) {
+  return value;
+}
+
+// Symbolic seccomp_data: fixed architecture and number, free arguments.
+struct Input {
+  explicit Input(z3::context& context) {
+    for (unsigned index = 0; index < 6; ++index) {
+      arguments.push_back(context.bv_const(("a" + std::to_string(index)).c_str(), 64));
+    }
+  }
+  std::vector<z3::expr> arguments;
+};
+
+// The action of a program as one expression over the arguments. Jumps go forward only, so running it from the
+// end to the beginning with memory of what each instruction leads to would lose the registers; running it
+// path by path would take exponential time. Merged at each instruction, state by state, it takes linear time.
+class SymbolicRun {
+ public:
+  SymbolicRun(z3::context& context, const Input& input, std::uint32_t arch, std::uint32_t call_number)
+      : context_(context), input_(input), arch_(arch), number_(call_number) {}
+
+  // The condition under which the program returns `action`.
+  z3::expr returns(std::span<const sock_filter> program, std::uint32_t action) {
+    std::vector<std::unique_ptr<State>> states(program.size() + 1);
+    states[0] = std::make_unique<State>(first());
+    z3::expr reached = context_.bool_val(false);
+    for (std::size_t pc = 0; pc < program.size(); ++pc) {
+      if (!states[pc]) continue;
+      const State state = *states[pc];
+      const sock_filter& one = program[pc];
+      if (one.code == (BPF_RET | BPF_K)) {
+        if (one.k == action) reached = reached || state.condition;
+        continue;
+      }
+      if (BPF_CLASS(one.code) == BPF_JMP && BPF_OP(one.code) != BPF_JA) {
+        const z3::expr holds = compare(one, state).simplify();
+        if (!holds.is_false()) join(states[pc + 1 + one.jt], with(state, holds));
+        if (!holds.is_true()) join(states[pc + 1 + one.jf], with(state, !holds));
+        continue;
+      }
+      const std::size_t next = one.code == (BPF_JMP | BPF_JA) ? pc + 1 + one.k : pc + 1;
+      join(states[next], step(one, state));
+    }
+    return reached;
+  }
+
+ private:
+  struct State {
+    z3::expr condition;
+    z3::expr a;
+    z3::expr x;
+    std::vector<z3::expr> scratch;
+  };
+
+  State first() {
+    const z3::expr zero = word(0);
+    return {context_.bool_val(true), zero, zero, std::vector<z3::expr>(4, zero)};
+  }
+
+  z3::expr word(std::uint32_t value) { return context_.bv_val(number(value), kWord); }
+
+  static State with(State state, const z3::expr& condition) {
+    state.condition = (state.condition && condition).simplify();
+    return state;
+  }
+
+  static z3::expr choose(const z3::expr& condition, const z3::expr& yes, const z3::expr& no) {
+    return z3::eq(yes, no) ? yes : z3::ite(condition, yes, no);
+  }
+
+  void join(std::unique_ptr<State>& place, const State& coming) {
+    if (!place) {
+      place = std::make_unique<State>(coming);
+      return;
+    }
+    place->a = choose(coming.condition, coming.a, place->a);
+    place->x = choose(coming.condition, coming.x, place->x);
+    for (std::size_t slot = 0; slot < place->scratch.size(); ++slot) {
+      place->scratch[slot] = choose(coming.condition, coming.scratch[slot], place->scratch[slot]);
+    }
+    place->condition = (place->condition || coming.condition).simplify();
+  }
+
+  z3::expr compare(const sock_filter& one, const State& state) {
+    const z3::expr right = BPF_SRC(one.code) == BPF_X ? state.x : word(one.k);
+    switch (BPF_OP(one.code)) {
+      case BPF_JEQ:
+        return state.a == right;
+      case BPF_JGT:
+        return z3::ugt(state.a, right);
+      case BPF_JGE:
+        return z3::uge(state.a, right);
+      case BPF_JSET:
+        return (state.a & right) != word(0);
+      default:
+        throw std::logic_error("unknown jump");
+    }
+  }
+
+  State step(const sock_filter& one, State state) {
+    switch (one.code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        state.a = load(one.k);
+        break;
+      case BPF_LD | BPF_MEM:
+        state.a = state.scratch.at(one.k);
+        break;
+      case BPF_LDX | BPF_MEM:
+        state.x = state.scratch.at(one.k);
+        break;
+      case BPF_ST:
+        state.scratch.at(one.k) = state.a;
+        break;
+      case BPF_ALU | BPF_ADD | BPF_K:
+        state.a = state.a + word(one.k);
+        break;
+      case BPF_ALU | BPF_ADD | BPF_X:
+        state.a = state.a + state.x;
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        state.a = state.a & word(one.k);
+        break;
+      case BPF_JMP | BPF_JA:
+        break;
+      default:
+        throw std::logic_error("instruction that the compiler should not use");
+    }
+    return state;
+  }
+
+  z3::expr load(std::uint32_t offset) {
+    if (offset == offsetof(seccomp_data, nr)) return word(number_);
+    if (offset == offsetof(seccomp_data, arch)) return word(arch_);
+    const std::uint32_t in_arguments = offset - static_cast<std::uint32_t>(offsetof(seccomp_data, args));
+    const z3::expr& argument = input_.arguments.at(in_arguments / 8);
+    return in_arguments % 8 == 0 ? argument.extract(31, 0) : argument.extract(63, 32);
+  }
+
+  z3::context& context_;
+  const Input& input_;
+  std::uint32_t arch_;
+  std::uint32_t number_;
+};
+
+// The rule itself, written down a second time, for the solver.
+class Rule {
+ public:
+  Rule(z3::context& context, const Input& input, const policy::Machine& machine)
+      : context_(context), input_(input), machine_(machine) {}
+
+  // Must this call be refused?
+  z3::expr refuses(Call call, const std::vector<Range>& ranges, const std::vector<Range>& contents) {
+    switch (call) {
+      case Call::munmap:
+      case Call::mprotect:
+      case Call::remap_file_pages:
+        return touches(argument(0), argument(1), ranges);
+      case Call::mmap:
+        return bit(3, policy::kMapFixed) && !bit(3, policy::kMapFixedNoreplace) &&
+               touches(argument(0), argument(1), ranges);
+      case Call::madvise:
+        return discards() && touches(argument(0), argument(1), contents);
+      case Call::mremap: {
+        const z3::expr page = value(machine_.page_size);
+        const z3::expr none = z3::ugt(argument(1), value(0) - page) || argument(1) == value(0);
+        const z3::expr size = z3::ite(none, value(1), argument(1));
+        return touches(argument(0), size, ranges) ||
+               (bit(3, policy::kMremapFixed) && touches(argument(4), argument(2), ranges));
+      }
+      default:
+        return context_.bool_val(false);
+    }
+  }
+
+ private:
+  [[nodiscard]] const z3::expr& argument(unsigned index) const { return input_.arguments.at(index); }
+  z3::expr value(std::uint64_t constant) { return context_.bv_val(constant, 64); }
+  z3::expr low(unsigned index) { return argument(index).extract(31, 0); }
+  z3::expr bit(unsigned index, std::uint32_t mask) {
+    return (low(index) & context_.bv_val(number(mask), kWord)) != context_.bv_val(0, kWord);
+  }
+  z3::expr discards() {
+    z3::expr any = context_.bool_val(false);
+    for (const std::uint32_t advice : policy::kDiscardingAdvice) {
+      any = any || low(2) == context_.bv_val(number(advice), kWord);
+    }
+    return any;
+  }
+  z3::expr touches(const z3::expr& address, const z3::expr& length, const std::vector<Range>& ranges) {
+    const z3::expr start = address & value(machine_.address_mask);
+    const z3::expr end = start + length;
+    const z3::expr valid = z3::ugt(end, start) && (start & value(machine_.page_size - 1)) == value(0);
+    z3::expr any = context_.bool_val(false);
+    for (const Range& range : ranges) {
+      any = any || (z3::ult(start, value(range.end)) && z3::ugt(end, value(range.start)));
+    }
+    return valid && any;
+  }
+
+  z3::context& context_;
+  const Input& input_;
+  policy::Machine machine_;
+};
+
+struct Shape {
+  std::vector<Range> ranges;
+  std::vector<Range> contents;
+};
+
+Shape random_shape(std::mt19937_64& random, std::size_t count) {
+  static constexpr std::uint64_t kBases[] = {0x10000, 0xFFFF'0000, 0x5555'5555'4000, 0x7FFF'F000'0000,
+                                             0x7FFF'FFF0'0000};
+  Shape shape;
+  std::uint64_t next = 0;
+  for (std::size_t index = 0; index < count; ++index) {
+    const std::uint64_t base =
+        kBases[std::min(index * std::size(kBases) / count + random() % 2, std::size(kBases) - 1)];
+    const std::uint64_t start = std::max(base, next) + (1 + random() % 4) * kPage;
+    const std::uint64_t end = start + (1 + random() % 20) * kPage * (random() % 8 == 0 ? 0x100000 : 1);
+    shape.ranges.push_back({start, end});
+    if (random() % 2 == 0) shape.contents.push_back({start, end});
+    next = end;
+  }
+  return shape;
+}
+
+enum class Finding { none, lets_through, refuses_too_much };
+
+std::ostream& operator<<(std::ostream& out, Finding finding) {
+  return out << (finding == Finding::none           ? "nothing"
+                 : finding == Finding::lets_through ? "lets a touching call through"
+                                                    : "refuses a call that touches nothing");
+}
+
+// What the solver finds wrong with the program, for one call of one ABI.
+Finding examine(std::span<const sock_filter> program, const policy::Machine& machine, const policy::Abi& abi,
+                const policy::CallNumber& entry, const Shape& shape, bool exact, std::uint32_t hit) {
+  z3::context context;
+  const Input input(context);
+  SymbolicRun run(context, input, abi.audit_arch, entry.number);
+  Rule rule(context, input, machine);
+  z3::solver solver(context);
+  if (abi.reach != 0) {  // 32-bit registers
+    for (const z3::expr& argument : input.arguments) {
+      solver.add(z3::ule(argument, context.bv_val(std::uint64_t{0xFFFFFFFF}, 64)));
+    }
+  }
+  const z3::expr must_refuse = rule.refuses(entry.call, shape.ranges, shape.contents);
+  solver.push();
+  solver.add(run.returns(program, SECCOMP_RET_ALLOW) && must_refuse);
+  const z3::check_result sound = solver.check();
+  REQUIRE(sound != z3::unknown);
+  if (sound == z3::sat) return Finding::lets_through;
+  if (!exact) return Finding::none;
+  solver.pop();
+  solver.add(run.returns(program, hit) && !must_refuse);
+  const z3::check_result precise = solver.check();
+  REQUIRE(precise != z3::unknown);
+  return precise == z3::sat ? Finding::refuses_too_much : Finding::none;
+}
+
+policy::RangeProgram program_for(const Shape& shape, bool exact) {
+  policy::RangeProgram what;
+  what.ranges = shape.ranges;
+  what.contents = exact ? shape.contents : shape.ranges;
+  what.exact = exact;
+  what.hit = exact ? kRefuse : SECCOMP_RET_USER_NOTIF;
+  if (!exact) {
+    what.hidden = SECCOMP_RET_USER_NOTIF;
+    what.suspect_huge_files = true;
+    what.mseal = SECCOMP_RET_USER_NOTIF;
+    what.refuse_foreign = true;
+  }
+  return what;
+}
+
+void compile_into(BpfProgram& program, const policy::Machine& machine, const Shape& shape, bool exact) {
+  program.clear();
+  const auto allow = program.ret(SECCOMP_RET_ALLOW);
+  REQUIRE(compile(machine, program_for(shape, exact), allow, program));
+}
+
+TEST_CASE("proof: deny programs of every size refuse what touches a range, and nothing else") {
+  std::mt19937_64 random(64);
+  auto program = std::make_unique<BpfProgram>();
+  int proofs = 0;
+  for (const std::size_t count : {1, 2, 3, 8, 20, 64}) {
+    const Shape shape = random_shape(random, count);
+    for (const policy::Machine& machine : {policy::kX86Machine, policy::arm64_machine(kPage)}) {
+      compile_into(*program, machine, shape, true);
+      for (const policy::Abi& abi : machine.abis) {
+        for (const policy::CallNumber& entry : abi.calls) {
+          INFO(count << " ranges, arch " << std::hex << abi.audit_arch << std::dec << ", number "
+                     << entry.number);
+          REQUIRE(examine(program->instructions(), machine, abi, entry, shape, true, kRefuse) ==
+                  Finding::none);
+          ++proofs;
+        }
+      }
+    }
+  }
+  CHECK(proofs > 200);
+}
+
+TEST_CASE("proof: hull programs let nothing through that touches the hull") {
+  std::mt19937_64 random(65);
+  auto program = std::make_unique<BpfProgram>();
+  for (const std::size_t count : {1, 2, 7, 24, 64}) {
+    Shape shape = random_shape(random, count);
+    shape.contents = shape.ranges;
+    compile_into(*program, policy::kX86Machine, shape, false);
+    for (const policy::Abi& abi : policy::kX86Machine.abis) {
+      for (const policy::CallNumber& entry : abi.calls) {
+        INFO(count << " ranges, arch " << std::hex << abi.audit_arch << std::dec << ", number "
+                   << entry.number);
+        REQUIRE(examine(program->instructions(), policy::kX86Machine, abi, entry, shape, false,
+                        SECCOMP_RET_USER_NOTIF) == Finding::none);
+      }
+    }
+  }
+}
+
+// ---- mutants: what a broken compiler would have written ----
+
+using Mutate = bool (*)(sock_filter&);
+
+// The carry of the 64-bit sum is dropped.
+bool drop_carry(sock_filter& one) {
+  if (one.code != (BPF_ALU | BPF_ADD | BPF_K) || one.k != 1) return false;
+  one.k = 0;
+  return true;
+}
+// > for >= at a boundary.
+bool greater_for_at_least(sock_filter& one) {
+  if (one.code != (BPF_JMP | BPF_JGE | BPF_K) || one.k < kPage) return false;
+  one.code = BPF_JMP | BPF_JGT | BPF_K;
+  return true;
+}
+// >= for > where the sum is compared with the end of a gap.
+bool at_least_for_greater(sock_filter& one) {
+  if (one.code != (BPF_JMP | BPF_JGT | BPF_K) || one.k % kPage != 0 || one.k == 0) return false;
+  one.code = BPF_JMP | BPF_JGE | BPF_K;
+  return true;
+}
+// A boundary is one page off.
+bool boundary_off_by_a_page(sock_filter& one) {
+  if (one.code != (BPF_JMP | BPF_JGE | BPF_K) || one.k < kPage) return false;
+  one.k += kPage;
+  return true;
+}
+// Tag bits stay in the address.
+bool keep_tags(sock_filter& one) {
+  if (one.code != (BPF_ALU | BPF_AND | BPF_K) ||
+      one.k != static_cast<std::uint32_t>(policy::kX86Machine.address_mask >> 32)) {
+    return false;
+  }
+  one.k = ~0U;
+  return true;
+}
+// One advice is forgotten.
+bool forget_an_advice(sock_filter& one) {
+  if (one.code != (BPF_JMP | BPF_JEQ | BPF_K) || one.k != 24) return false;
+  one.k = 0xFFFF;
+  return true;
+}
+// MAP_FIXED_NOREPLACE is taken for MAP_FIXED.
+bool replace_without_replacing(sock_filter& one) {
+  if (one.code != (BPF_JMP | BPF_JSET | BPF_K) || one.k != policy::kMapFixedNoreplace) return false;
+  one.k = 0;
+  return true;
+}
+
+struct Mutant {
+  const char* name;
+  Mutate mutate;
+};
+
+constexpr Mutant kMutants[] = {
+    {"drop the carry", drop_carry},
+    {"> for >=", greater_for_at_least},
+    {">= for >", at_least_for_greater},
+    {"a boundary off by a page", boundary_off_by_a_page},
+    {"keep the tag bits", keep_tags},
+    {"forget an advice", forget_an_advice},
+    {"take NOREPLACE for FIXED", replace_without_replacing},
+};
+
+TEST_CASE("proof: every broken program is found out") {
+  const Shape shape{{{0x7FFF'F000'1000, 0x7FFF'F000'5000}, {0x7FFF'FFF0'0000, 0x8000'0000'1000}},
+                    {{0x7FFF'F000'1000, 0x7FFF'F000'5000}}};
+  auto program = std::make_unique<BpfProgram>();
+  compile_into(*program, policy::kX86Machine, shape, true);
+  const std::vector<sock_filter> right(program->instructions().begin(), program->instructions().end());
+  const policy::Abi& abi = policy::kX86Machine.abis[0];
+  for (const Mutant& mutant : kMutants) {
+    // Not everywhere is a mutant wrong: an address taken for one before a range still ends behind its start.
+    bool found = false;
+    for (std::size_t at = 0; at < right.size() && !found; ++at) {
+      std::vector<sock_filter> broken = right;
+      if (!mutant.mutate(broken[at])) continue;
+      for (std::size_t index = 0; index < abi.calls.size() && !found; ++index) {
+        found = examine(broken, policy::kX86Machine, abi, abi.calls[index], shape, true, kRefuse) !=
+                Finding::none;
+      }
+    }
+    INFO(mutant.name);
+    CHECK(found);
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::tests

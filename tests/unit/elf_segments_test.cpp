@@ -1,0 +1,33 @@
+#include "policy/elf_segments.h"
+
+#include <vector>
+
+#include "tests/support/catch.h"
+
+namespace libmseal::policy {
+namespace {
+
+std::vector<Range> selected(const char* line, const std::vector<Range>& segments) {
+  std::vector<Range> parts;
+  select_segments(*parse_maps_line(line), segments, [&](const Range& part) { parts.push_back(part); });
+  return parts;
+}
+
+const std::vector<Range> kSegments{{0x1000, 0x3000}, {0x3000, 0x6000}, {0x7000, 0x9000}};
+
+TEST_CASE("what an object maps and can't write is selected, cut to its segments") {
+  CHECK(selected("1000-3000 r-xp 00000000 fe:00 7 /lib", kSegments) == std::vector<Range>{{0x1000, 0x3000}});
+  CHECK(selected("3000-4000 r--p 00000000 fe:00 7 /lib", kSegments) == std::vector<Range>{{0x3000, 0x4000}});
+  CHECK(selected("5000-8000 ---p 00000000 fe:00 7 /lib", kSegments) ==
+        std::vector<Range>{{0x5000, 0x6000}, {0x7000, 0x8000}});
+}
+
+TEST_CASE("writable, shared and foreign memory is not") {
+  CHECK(selected("3000-4000 rw-p 00000000 fe:00 7 /lib", kSegments).empty());
+  CHECK(selected("3000-4000 r--s 00000000 fe:00 7 /lib", kSegments).empty());
+  CHECK(selected("6000-7000 r--p 00000000 fe:00 7 /lib", kSegments).empty());
+  CHECK(selected("9000-a000 r--p 00000000 fe:00 7 /other", kSegments).empty());
+}
+
+}  // namespace
+}  // namespace libmseal::policy
