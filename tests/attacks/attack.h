@@ -1,0 +1,109 @@
+// An attack is a program: it seals a victim, tries one way to change it, and says by its exit status what
+// came of it.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "mseal/mseal.h"
+#include "policy/maps_line.h"
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::tests {
+
+using shim::raw_syscall;
+
+enum Outcome { kHeld = 0, kBroken = 1, kCannotTry = 77 };
+
+inline constexpr std::size_t kPage = 4096;  // the attacks are x86_64's
+
+[[noreturn]] inline void cannot_try(const char* why) {
+  std::printf("%s: %s\n", why, std::strerror(errno));
+  std::exit(kCannotTry);
+}
+
+inline char* map_at(std::uint64_t where, std::size_t size, int flags = MAP_PRIVATE) {
+  if (where != 0) flags |= MAP_FIXED_NOREPLACE;
+  const long at = raw_syscall(__NR_mmap, where, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+  if (shim::failed(at)) {
+    errno = static_cast<int>(-at);
+    cannot_try("no memory for the victim");
+  }
+  return reinterpret_cast<char*>(at);
+}
+
+// Sealed memory, and whether it is still what it was.
+class Victim {
+ public:
+  // A page of our own, read-only: sealed by a filter.
+  static Victim page(std::uint64_t where = 0, std::size_t size = kPage) {
+    char* const at = map_at(where, size);
+    std::memset(at, 'v', size);
+    if (::mprotect(at, size, PROT_READ) != 0) cannot_try("mprotect before the seal");
+    return Victim(at, size);
+  }
+  // What is mapped already.
+  Victim(char* at, std::size_t size) : at_(at), size_(size) {
+    if (::mseal(at_, size_, 0) != 0) cannot_try("mseal");
+    remember();
+  }
+  // This program's own code: sealed at start, judged by the supervisor.
+  static Victim text() {
+    const auto page = reinterpret_cast<std::uintptr_t>(&cannot_try) & -kPage;
+    return Victim(reinterpret_cast<char*>(page), kPage);
+  }
+
+  [[nodiscard]] char* at() const { return at_; }
+  [[nodiscard]] std::uint64_t address() const { return reinterpret_cast<std::uint64_t>(at_); }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  [[nodiscard]] bool intact() const { return mapping() == mapping_ && contents() == contents_; }
+
+ private:
+  void remember() {
+    mapping_ = mapping();
+    contents_ = contents();
+  }
+  // Protection and file of each mapping in the range.
+  [[nodiscard]] std::string mapping() const {
+    const policy::Range wanted = policy::Range::of(address(), size_);
+    std::ifstream maps("/proc/self/maps");
+    std::string found;
+    for (std::string line; std::getline(maps, line);) {
+      const auto vma = policy::parse_maps_line(line);
+      if (!vma || !vma->range.touches(wanted)) continue;
+      const policy::Range part = intersection(vma->range, wanted);
+      found +=
+          std::to_string(part.size()) + line.substr(line.find(' '), 5) + std::to_string(vma->inode) + ";";
+    }
+    return found;
+  }
+  [[nodiscard]] std::string contents() const {
+    if (mapping().find(" r") == std::string::npos) return "";
+    return {at_, size_};
+  }
+
+  char* at_;
+  std::size_t size_;
+  std::string mapping_;
+  std::string contents_;
+};
+
+// The program's last word: what the attempts answered, and whether the victim is unharmed.
+inline int conclude(const Victim& victim, const char* attempt, long answer) {
+  const bool held = victim.intact();
+  std::printf("%s answered %ld (%s); the victim is %s\n", attempt, answer,
+              answer < 0 && answer > -4096 ? std::strerror(static_cast<int>(-answer)) : "no error",
+              held ? "unharmed" : "CHANGED");
+  return held ? kHeld : kBroken;
+}
+
+}  // namespace libmseal::tests

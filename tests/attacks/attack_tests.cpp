@@ -1,0 +1,68 @@
+// Runs every attack under our seals and, where there is one, under the kernel's own.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+struct Attack {
+  const char* name;
+  int under_seccomp = 0;  // the exit status of attack.h
+  int under_kernel = 0;
+};
+
+constexpr Attack kAttacks[] = {
+    {"grows_down"},       {"huge_page_by_flag"},    {"huge_page_by_file"},  {"segment_over"},
+    {"segment_detached"}, {"file_pages_remapped"},  {"aio_ring_destroyed"}, {"process_madvise_self"},
+    {"io_uring_madvise"}, {"i386_calls"},           {"i386_across_4g"},     {"x32_numbers"},
+    {"upper_halves"},     {"tagged_addresses"},     {"new_identity"},       {"sibling_process"},
+    {"own_listener"},     {"own_filters"},          {"not_dumpable"},       {"lost_on_fork"},
+    {"other_namespaces"}, {"proc_mem_write", 1, 1},  // outside what sealing promises
+};
+
+constexpr int kCannotTry = 77;
+
+void attack(const Attack& attack, const std::string& options, int expected) {
+  DYNAMIC_SECTION(attack.name << " under " << options) {
+    const Run result = run(preloaded(options, {std::string(ATTACKS) + "/" + attack.name}));
+    INFO(result.out << result.err);
+    if (!needs(result.status != kCannotTry, std::string(attack.name) + ": " + result.out)) return;
+    CHECK(result.status == expected);
+  }
+}
+
+TEST_CASE("attack: under our seals") {
+  for (const Attack& one : kAttacks) attack(one, "backend=seccomp", one.under_seccomp);
+}
+
+TEST_CASE("attack: without a supervisor, on deny filters alone") {
+  for (const Attack& one : kAttacks) {
+    if (std::string_view(one.name) != "huge_page_by_file") attack(one, "backend=filter", one.under_seccomp);
+  }
+}
+
+TEST_CASE("attack: under the kernel's own seals") {
+  if (!needs(::syscall(462, 0, 0, 0) == 0, "a kernel with mseal(2)")) return;
+  for (const Attack& one : kAttacks) attack(one, "backend=kernel", one.under_kernel);
+}
+
+// The attacks are real: without any seal they do change their victims.
+TEST_CASE("attack: a page that nobody sealed is changed by them") {
+  for (const char* name :
+       {"grows_down", "segment_over", "segment_detached", "file_pages_remapped", "i386_calls",
+        "i386_across_4g", "upper_halves", "own_filters", "lost_on_fork", "aio_ring_destroyed"}) {
+    const Run result = run({{std::string(ATTACKS) + "/" + name}, {{"LD_PRELOAD", NO_SEAL_SO}}, {}, 60});
+    INFO(name << ": " << result.out << result.err);
+    if (!needs(result.status != kCannotTry, name)) continue;
+    CHECK(result.status == 1);
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::tests

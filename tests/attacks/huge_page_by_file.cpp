@@ -1,0 +1,14 @@
+// The same with a file of huge pages, which no flag shows. The victim is this program's hull: only a
+// supervisor can know.
+#include "tests/attacks/attack.h"
+
+using namespace libmseal::tests;
+
+int main() {
+  const Victim victim = Victim::page(0x2000'0020'0000 + 0x100000);
+  const int file = ::memfd_create("huge", MFD_HUGETLB);
+  if (file < 0 || ::ftruncate(file, 2 << 20) != 0) cannot_try("a memory file of huge pages");
+  const long answer =
+      raw_syscall(__NR_mmap, 0x2000'0020'0000, kPage, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0);
+  return conclude(victim, "mmap(MAP_FIXED) of a huge page file", answer);
+}

@@ -1,0 +1,16 @@
+// prctl(PR_SET_MM) changes what the supervisor knows this memory by, to pass for another image.
+#include <sys/prctl.h>
+
+#include "tests/attacks/attack.h"
+
+using namespace libmseal::tests;
+
+int main() {
+  const Victim text = Victim::text();
+  const long other = reinterpret_cast<long>(&main);
+  (void)raw_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_START_CODE, other & -4096L, 0, 0);
+  (void)raw_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_ARG_START, other, 0, 0);
+  (void)raw_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_START_STACK, other, 0, 0);
+  return conclude(text, "mprotect under a new identity",
+                  raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC));
+}
