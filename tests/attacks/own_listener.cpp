@@ -1,5 +1,4 @@
 // Kill the supervisor, become its successor, and approve one's own calls.
-#include <dirent.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
@@ -14,25 +13,24 @@ using namespace libmseal::tests;
 
 namespace {
 
-// Every supervisor that we may kill: the newest are ours.
-void kill_supervisors() {
-  DIR* const processes = ::opendir("/proc");
-  while (const dirent* const entry = ::readdir(processes)) {
-    const int pid = std::atoi(entry->d_name);
-    if (pid <= ::getppid()) continue;
-    std::ifstream name("/proc/" + std::to_string(pid) + "/comm");
-    std::string text;
-    if (std::getline(name, text) && text == "mseal-superviso") ::kill(pid, SIGKILL);
+// Our supervisor's pid stands in its log.
+void kill_supervisor(const char* log) {
+  std::ifstream file(log);
+  const std::string key = "[info] supervisor ";
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t at = line.find(key);
+    if (at == std::string::npos) continue;
+    if (::kill(std::stoi(line.substr(at + key.size())), SIGKILL) == 0)
+      std::printf("the supervisor is killed\n");
   }
-  ::closedir(processes);
   ::usleep(50'000);
 }
 
 }  // namespace
 
-int main() {
+int main(int, char** arguments) {
   const Victim text = Victim::text();
-  kill_supervisors();
+  kill_supervisor(arguments[1]);
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   sock_filter notify[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_munmap, 0, 1),
