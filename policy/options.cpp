@@ -33,8 +33,14 @@ constexpr auto kDoors = std::to_array<Word>({
     {"clone3", kDoorClone3},
 });
 
+constexpr auto kHardenings = std::to_array<Word>({
+    {"ptrace", kHardenPtrace},
+    {"process_vm_writev", kHardenProcessVmWritev},
+    {"userfaultfd", kHardenUserfaultfd},
+});
+
 constexpr std::string_view kKeys =
-    "keys are backend, require, auto, discard, open, strict, verbose, log, helper";
+    "keys are backend, require, auto, discard, open, harden, strict, verbose, log, helper";
 
 bool find(std::span<const Word> words, std::string_view text, int& value) {
   for (const Word& word : words) {
@@ -45,19 +51,20 @@ bool find(std::span<const Word> words, std::string_view text, int& value) {
   return false;
 }
 
-bool parse_doors(std::string_view text, std::uint8_t& doors) {
-  int opened = 0;
+// "word+word" to the bits of the words.
+bool parse_bits(std::span<const Word> words, std::string_view text, std::uint8_t& bits) {
+  int all = 0;
   while (true) {
     const std::size_t plus = text.find('+');
     std::string_view name = text;
     if (plus != std::string_view::npos) name.remove_suffix(name.size() - plus);
-    int door = 0;
-    if (!find(kDoors, name, door)) return false;
-    opened |= door;
+    int bit = 0;
+    if (!find(words, name, bit)) return false;
+    all |= bit;
     if (plus == std::string_view::npos) break;
     text.remove_prefix(plus + 1);
   }
-  doors = static_cast<std::uint8_t>(opened);
+  bits = static_cast<std::uint8_t>(all);
   return true;
 }
 
@@ -96,8 +103,12 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     if (!find(kDiscard, value, word)) return wrong("strict, kernel");
     options.discard = static_cast<DiscardRule>(word);
   } else if (key == "open") {
-    if (!parse_doors(value, options.open_doors)) {
+    if (!parse_bits(kDoors, value, options.open_doors)) {
       return wrong("io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, joined by +");
+    }
+  } else if (key == "harden") {
+    if (!parse_bits(kHardenings, value, options.harden)) {
+      return wrong("ptrace, process_vm_writev, userfaultfd, joined by +");
     }
   } else if (key == "strict") {
     if (!find(kSwitch, value, word)) return wrong("0, 1");

@@ -27,6 +27,13 @@ enum Door : std::uint8_t {
   kDoorClone3 = 1 << 4,
 };
 
+// Calls that write sealed memory without changing a mapping. mseal(2) does not refuse them; an option does.
+enum Hardening : std::uint8_t {
+  kHardenPtrace = 1 << 0,
+  kHardenProcessVmWritev = 1 << 1,
+  kHardenUserfaultfd = 1 << 2,
+};
+
 struct Options {
   Backend backend = Backend::automatic;
   Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
@@ -35,6 +42,7 @@ struct Options {
   bool verbose = false;                  // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
   std::uint8_t open_doors = 0;  // Door bits
+  std::uint8_t harden = 0;      // Hardening bits
   std::string_view log;         // the supervisor's log file; empty: syslog, warnings only
   std::string_view helper;      // the supervisor program; empty: beside libmseal.so, then libexec
 };

@@ -65,7 +65,7 @@ void add_to_hull(State& state, const Range& range) {
 // doors.
 Outcome write_base_program(State& state, bool supervised) {
   state.program.clear();
-  if (const long error = write_doors(state.options.open_doors, state.program); error != 0) {
+  if (const long error = write_doors(state.options, state.program); error != 0) {
     return {"the doors could not be compiled", error};
   }
   const auto doors = state.program.front();

@@ -10,7 +10,6 @@
 #include <cerrno>
 
 #include "policy/mm_call.h"
-#include "policy/options.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/private_heap.h"
 
@@ -38,7 +37,8 @@ class Rules {
   int result_ = 0;
 };
 
-int add_rules(scmp_filter_ctx context, std::uint8_t open) {
+int add_rules(scmp_filter_ctx context, const policy::Options& options) {
+  const std::uint8_t open = options.open_doors;
   Rules rules(context);
   rules.add(EBUSY, SCMP_SYS(seccomp),
             {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, SECCOMP_SET_MODE_FILTER),
@@ -58,6 +58,10 @@ int add_rules(scmp_filter_ctx context, std::uint8_t open) {
     rules.add(EPERM, SCMP_SYS(arch_prctl), {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, kSetTaggedAddresses)});
   }
 #endif
+  if ((options.harden & policy::kHardenPtrace) != 0) rules.add(EPERM, SCMP_SYS(ptrace), {});
+  if ((options.harden & policy::kHardenProcessVmWritev) != 0)
+    rules.add(EPERM, SCMP_SYS(process_vm_writev), {});
+  if ((options.harden & policy::kHardenUserfaultfd) != 0) rules.add(EPERM, SCMP_SYS(userfaultfd), {});
   return rules.result();
 }
 
@@ -77,7 +81,7 @@ long export_to(scmp_filter_ctx context, policy::BpfProgram& program) {
 
 }  // namespace
 
-long write_doors(std::uint8_t open, policy::BpfProgram& program) {
+long write_doors(const policy::Options& options, policy::BpfProgram& program) {
   const PrivateHeap heap;
   scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
   if (context == nullptr) return -ENOMEM;
@@ -86,7 +90,7 @@ long write_doors(std::uint8_t open, policy::BpfProgram& program) {
 #ifdef __x86_64__
   if (result == 0) result = seccomp_arch_add(context, SCMP_ARCH_X86);
 #endif
-  if (result == 0) result = add_rules(context, open);
+  if (result == 0) result = add_rules(context, options);
   if (result == 0) result = export_to(context, program);
   seccomp_release(context);
   return result;

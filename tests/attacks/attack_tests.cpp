@@ -20,12 +20,32 @@ struct Attack {
 };
 
 constexpr Attack kAttacks[] = {
-    {"grows_down"},       {"huge_page_by_flag"},    {"huge_page_by_file"},  {"segment_over"},
-    {"segment_detached"}, {"file_pages_remapped"},  {"aio_ring_destroyed"}, {"process_madvise_self"},
-    {"io_uring_madvise"}, {"i386_calls"},           {"i386_across_4g"},     {"x32_numbers"},
-    {"upper_halves"},     {"tagged_addresses"},     {"new_identity"},       {"sibling_process"},
-    {"own_listener"},     {"own_filters"},          {"not_dumpable"},       {"lost_on_fork"},
-    {"other_namespaces"}, {"proc_mem_write", 1, 1},  // outside what sealing promises
+    {"grows_down"},
+    {"huge_page_by_flag"},
+    {"huge_page_by_file"},
+    {"segment_over"},
+    {"segment_detached"},
+    {"file_pages_remapped"},
+    {"aio_ring_destroyed"},
+    {"process_madvise_self"},
+    {"io_uring_madvise"},
+    {"i386_calls"},
+    {"i386_across_4g"},
+    {"x32_numbers"},
+    {"upper_halves"},
+    {"tagged_addresses"},
+    {"new_identity"},
+    {"sibling_process"},
+    {"own_listener"},
+    {"own_filters"},
+    {"not_dumpable"},
+    {"lost_on_fork"},
+    {"other_namespaces"},
+    // outside what sealing promises: no mapping is changed
+    {"proc_mem_write", 1, 1},
+    {"process_vm_write", 1, 1},
+    {"traced_write", 1, 1},
+    {"user_fault", 1, 1},
 };
 
 constexpr int kCannotTry = 77;
@@ -53,6 +73,13 @@ TEST_CASE("attack: under our seals") {
 TEST_CASE("attack: without a supervisor, on deny filters alone") {
   for (const Attack& one : kAttacks) {
     if (std::string_view(one.name) != "huge_page_by_file") attack(one, "backend=filter", one.under_seccomp);
+  }
+}
+
+TEST_CASE("attack: what harden= refuses") {
+  for (const char* backend : {"seccomp", "filter"}) {
+    const std::string options = std::string("harden=ptrace+process_vm_writev+userfaultfd,backend=") + backend;
+    for (const char* name : {"process_vm_write", "traced_write", "user_fault"}) attack({name}, options, 0);
   }
 }
 
