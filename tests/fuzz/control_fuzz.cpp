@@ -1,0 +1,25 @@
+// Messages to the supervisor: six registers with anything in them.
+#include "policy/control.h"
+
+#include "tests/fuzz/input.h"
+
+using namespace libmseal;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  tests::Input input(data, size);
+  policy::Arguments arguments;
+  for (auto& argument : arguments) argument = input.take<std::uint64_t>();
+  if (input.take<std::uint8_t>() % 2 == 0) arguments[3] = policy::kControlMagic;
+  bool malformed = false;
+  const auto message = policy::decode_control(policy::kX86Machine, arguments, malformed);
+  tests::must(!(message && malformed));
+  if (!message) {
+    tests::must(malformed == (arguments[3] == policy::kControlMagic));
+    return 0;
+  }
+  if (message->kind == policy::Control::Kind::hello) return 0;
+  tests::must(!message->seal.range.empty() && message->seal.range.start % 4096 == 0 &&
+              message->seal.range.end % 4096 == 0);
+  tests::must(encode(*message) == arguments);
+  return 0;
+}
