@@ -31,6 +31,10 @@ void expect_success(const Run& result) {
   CHECK(result.status == 0);
 }
 
+long count_lines(const std::string& text) {
+  return std::count(text.begin(), text.end(), '\n');
+}
+
 bool kernel_has_mseal() {
   return ::syscall(462, 0, 0, 0) == 0;
 }
@@ -131,6 +135,32 @@ TEST_CASE("live: a killed supervisor fails closed") {
                                {LIVE_PROGRAM, "dead_supervisor_fails_closed", log.string()})));
 }
 
+TEST_CASE("live: a stopped supervisor lets nothing through") {
+  const TemporaryPath log("supervisor.log");
+  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+                               {LIVE_PROGRAM, "stopped_supervisor_lets_nothing_through", log.string()})));
+}
+
+TEST_CASE("live: the supervisor is out of reach of its user's other processes") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  const TemporaryPath log("supervisor.log");
+  Command command =
+      preloaded("backend=seccomp,log=" + log.string(), {LIVE_PROGRAM, "supervisor_is_private", log.string()});
+  command.prepare = [] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(124);
+  };
+  expect_success(run(command));
+}
+
+TEST_CASE("live: a thread with filters of its own prevents sealing, and one line says so") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    const Run result = run(preloaded(backend, {LIVE_PROGRAM, "own_filters_on_one_thread"}));
+    expect_success(result);
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err, Contains("a thread of this program installed seccomp filters of its own"));
+  }
+}
+
 TEST_CASE("live: control messages are no way out") {
   expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
 }
@@ -206,10 +236,6 @@ TEST_CASE("live: a program started with closed standard streams") {
 }
 
 // ---- what is missing is said in one line ----
-
-long count_lines(const std::string& text) {
-  return std::count(text.begin(), text.end(), '\n');
-}
 
 TEST_CASE("live: a missing helper means backend filter, in one line") {
   const Run result =

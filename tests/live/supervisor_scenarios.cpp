@@ -1,13 +1,21 @@
 // With the supervisor gone or out of the way.
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "mseal/mseal.h"
 #include "tests/live/calls.h"
@@ -92,7 +100,71 @@ void raw_mseal_is_unknown(std::span<char*>) {
   ::close(static_cast<int>(table));
 }
 
+// A stopped supervisor: a hit waits, and whoever waits can be killed; nothing gets through.
+void stopped_supervisor_lets_nothing_through(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const pid_t supervisor = supervisor_of(arguments[0]);
+  REQUIRE_OR_STOP(::kill(supervisor, SIGSTOP) == 0);
+  const std::string before = maps_of(own_text(), page_size());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(1);
+    (void)Calls{Via::raw}.unmap(own_text(), page_size());
+    ::_exit(0);
+  }
+  int status = 0;
+  EXPECT(::waitpid(child, &status, 0) == child);
+  EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+  EXPECT(::kill(supervisor, SIGCONT) == 0);
+  EXPECT(Calls{Via::raw}.unmap(own_text(), page_size()) == -EPERM);
+  EXPECT(maps_of(own_text(), page_size()) == before);
+}
+
+// Another process of the same user gets at neither the supervisor's memory nor its listener.
+void supervisor_is_private(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty() && ::geteuid() != 0);
+  const pid_t supervisor = supervisor_of(arguments[0]);
+  const std::string directory = "/proc/" + std::to_string(supervisor);
+  EXPECT(::open((directory + "/mem").c_str(), O_RDWR) == -1 && errno == EACCES);
+  EXPECT(::open((directory + "/maps").c_str(), O_RDONLY) == -1);
+  EXPECT(::opendir((directory + "/fd").c_str()) == nullptr && errno == EACCES);
+  EXPECT(::ptrace(PTRACE_SEIZE, supervisor, nullptr, nullptr) == -1 && errno == EPERM);
+  const long handle = shim::raw_syscall(__NR_pidfd_open, supervisor, 0);
+  REQUIRE_OR_STOP(handle >= 0);
+  for (long number = 0; number < 16; ++number) {
+    EXPECT(shim::raw_syscall(__NR_pidfd_getfd, handle, number, 0) == -EPERM);
+  }
+  ::close(static_cast<int>(handle));
+}
+
+// Filters of the program's own, on one thread: later seals could not reach it, so none is promised. On all
+// threads: seals go on.
+void own_filters_on_one_thread(std::span<char*>) {
+  static sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  static sock_fprog program{1, allow};
+  std::atomic<int> phase = 0;
+  std::thread other([&] {
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    EXPECT(shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+    phase = 1;
+    while (phase.load() != 2) ::usleep(1000);
+  });
+  while (phase.load() != 1) ::usleep(1000);
+  void* const page = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
+  EXPECT(::mprotect(page, page_size(), PROT_READ | PROT_WRITE) == 0);  // not sealed at all
+  phase = 2;
+  other.join();
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  EXPECT(shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"stopped_supervisor_lets_nothing_through", stopped_supervisor_lets_nothing_through},
+    {"supervisor_is_private", supervisor_is_private},
+    {"own_filters_on_one_thread", own_filters_on_one_thread},
     {"dead_supervisor_fails_closed", dead_supervisor_fails_closed},
     {"raw_mseal_is_unknown", raw_mseal_is_unknown},
 };
