@@ -264,6 +264,8 @@ void start_backend(State& state, const Range& reserve) {
     state.pieces = initial;
     const Outcome outcome = try_backend(state, backend, reserve);
     if (!outcome.started()) {
+      state.table = nullptr;  // whoever would have written it is not there
+      state.joined = false;
       // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is
       // no news.
       if (reason.started() || (asked == Backend::automatic && backend == Backend::seccomp)) reason = outcome;

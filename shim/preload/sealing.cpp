@@ -106,32 +106,30 @@ bool tell_all(const State& state, Control::Kind kind) {
   return true;
 }
 
-// state.pieces, covered: 0 or -errno.
-long cover(State& state, const Range& heap) {
-  if (state.backend == Backend::seccomp && heap.empty()) {
-    const Control question{Control::Kind::prepare,
-                           {{state.pieces[0].range.start, state.pieces.back().range.end}, false, 0}};
-    const long answer = tell_supervisor(question);
+// How to seal the range, or -errno. Without an answer from a supervisor: by a filter.
+long choose_way(const State& state, const Range& range) {
+  const auto as_answer = [](policy::Way way) { return static_cast<long>(way); };
+  if (state.backend == Backend::seccomp) {
+    const long answer = tell_supervisor({Control::Kind::prepare, {range, false, 0}});
     if (answer == -EAGAIN) return explain_sharing(1);
-    if (answer == static_cast<long>(policy::Way::hull) && tell_all(state, Control::Kind::add_to_hull))
-      return 0;
+    return answer >= 0 ? answer : as_answer(policy::Way::filter);
   }
+  const bool sealed = state.ledger.consult([&](std::span<const Seal> seals) {
+    return policy::coverage(seals, range, [](const Seal&) { return true; }) == policy::Coverage::fully;
+  });
+  return as_answer(sealed ? policy::Way::sealed : policy::Way::filter);
+}
+
+// state.pieces, covered: 0 or -errno. A sealed heap needs a filter, for the supervisor is not told of brk.
+long cover(State& state, long way, const Range& heap) {
+  const bool by_hull = way == static_cast<long>(policy::Way::hull) && heap.empty();
+  if (by_hull && tell_all(state, Control::Kind::add_to_hull)) return 0;
   if (const long shared = memory_is_shared(); shared != 0) return explain_sharing(shared);
-  if (const long installed = install_deny_filter(state, heap); installed != 0)
-    return explain_filter_failure(installed);
+  const long installed = install_deny_filter(state, heap);
+  if (installed != 0) return explain_filter_failure(installed);
   // If the supervisor is gone, calls with a hidden extent fail anyway: nothing is lost by its not knowing.
   if (state.backend == Backend::seccomp) (void)tell_all(state, Control::Kind::add_filtered);
   return 0;
-}
-
-bool is_sealed_already(const State& state, const Range& range) {
-  if (state.backend == Backend::seccomp) {
-    return tell_supervisor({Control::Kind::prepare, {range, false, 0}}) ==
-           static_cast<long>(policy::Way::sealed);
-  }
-  return state.ledger.consult([&](std::span<const Seal> seals) {
-    return policy::coverage(seals, range, [](const Seal&) { return true; }) == policy::Coverage::fully;
-  });
 }
 
 // The same mappings, protected at least as the pieces that were covered?
@@ -149,9 +147,11 @@ long seal_enforced(State& state, const Range& range) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Range heap;
     if (const long read = read_pieces(state, range, heap); read != 0) return read;
-    if (attempt == 0 && is_sealed_already(state, range)) return 0;
+    const long way = choose_way(state, range);
+    if (way < 0) return way;
+    if (attempt == 0 && way == static_cast<long>(policy::Way::sealed)) return 0;
     covered = state.pieces;
-    if (const long done = cover(state, heap); done != 0) return done;
+    if (const long done = cover(state, way, heap); done != 0) return done;
     if (const long waited = wait_for_calls_under_way(state.machine); waited != 0)
       return explain_thread(waited);
     if (const long read = read_pieces(state, range, heap); read != 0) return read;

@@ -3,14 +3,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 
+#include "shim/common/descriptor_message.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
@@ -62,18 +61,10 @@ long receive(int socket, void* data, std::size_t size, int& descriptor) {
   if (ready < 0) return ready;
   if (ready == 0) return -ETIMEDOUT;
   iovec part{data, size};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const long got = raw_syscall(__NR_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
+  DescriptorMessage message({&part, 1});
+  const long got = raw_syscall(__NR_recvmsg, socket, message.to_receive(), MSG_CMSG_CLOEXEC);
   if (got <= 0) return got == 0 ? -EPIPE : got;
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-  }
+  descriptor = message.descriptor();
   return got;
 }
 
@@ -133,18 +124,8 @@ long Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::s
       iovec{const_cast<policy::Range*>(hull.data()), hull.size_bytes()},
       iovec{const_cast<char*>(options.data()), options.size()},
   };
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = parts.size();
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof listener);
-  std::memcpy(CMSG_DATA(header), &listener, sizeof listener);
-  const long sent = raw_syscall(__NR_sendmsg, socket_, &message, MSG_NOSIGNAL);
+  DescriptorMessage message(parts);
+  const long sent = raw_syscall(__NR_sendmsg, socket_, message.with(listener), MSG_NOSIGNAL);
   if (failed(sent)) return sent;
   std::int32_t answer = 0;
   int none = -1;

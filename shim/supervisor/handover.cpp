@@ -3,11 +3,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 
 #include "policy/control.h"
+#include "shim/common/descriptor_message.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -16,18 +16,8 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 18;
 
 bool send_with_descriptor(const void* data, std::size_t size, int descriptor) {
   iovec part{const_cast<void*>(data), size};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptor);
-  std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  return sendmsg(kHandoverSocket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+  shim::DescriptorMessage message({&part, 1});
+  return sendmsg(kHandoverSocket, message.with(descriptor), MSG_NOSIGNAL) == static_cast<ssize_t>(size);
 }
 
 template <class T>
@@ -52,22 +42,15 @@ std::optional<Handover> receive_handover(int table) {
 
   std::vector<char> buffer(kMostBytes);
   iovec part{buffer.data(), buffer.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t got = recvmsg(kHandoverSocket, &message, MSG_CMSG_CLOEXEC);
+  shim::DescriptorMessage message({&part, 1});
+  const ssize_t got = recvmsg(kHandoverSocket, message.to_receive(), MSG_CMSG_CLOEXEC);
   policy::Start start;
   if (got < static_cast<ssize_t>(sizeof start)) return std::nullopt;
   std::memcpy(&start, buffer.data(), sizeof start);
   const std::size_t expected = sizeof start + std::size_t{start.seals} * sizeof(policy::Seal) +
                                std::size_t{start.hulls} * sizeof(policy::Range) + start.options;
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
   const bool valid = start.magic == policy::kControlMagic && start.version == policy::kHandoverVersion &&
-                     expected == static_cast<std::size_t>(got) && header != nullptr &&
-                     header->cmsg_type == SCM_RIGHTS;
+                     expected == static_cast<std::size_t>(got) && message.descriptor() >= 0;
   if (!valid) return std::nullopt;
 
   Handover handover;
@@ -75,7 +58,7 @@ std::optional<Handover> receive_handover(int table) {
   socklen_t size = sizeof peer;
   if (getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
   handover.process = peer.pid;
-  std::memcpy(&handover.listener, CMSG_DATA(header), sizeof handover.listener);
+  handover.listener = message.descriptor();
   const char* from = buffer.data() + sizeof start;
   handover.seals = take<policy::Seal>(from, start.seals);
   handover.hull = take<policy::Range>(from, start.hulls);

@@ -1,0 +1,50 @@
+// A socket message that carries one descriptor.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+#include <span>
+
+namespace libmseal::shim {
+
+class DescriptorMessage {
+ public:
+  explicit DescriptorMessage(std::span<iovec> parts) {
+    header_.msg_iov = parts.data();
+    header_.msg_iovlen = parts.size();
+    header_.msg_control = control_.data();
+    header_.msg_controllen = control_.size();
+  }
+  DescriptorMessage(const DescriptorMessage&) = delete;
+  DescriptorMessage& operator=(const DescriptorMessage&) = delete;
+
+  // For sendmsg.
+  const msghdr* with(int descriptor) {
+    cmsghdr* const attached = CMSG_FIRSTHDR(&header_);
+    attached->cmsg_level = SOL_SOCKET;
+    attached->cmsg_type = SCM_RIGHTS;
+    attached->cmsg_len = CMSG_LEN(sizeof descriptor);
+    std::memcpy(CMSG_DATA(attached), &descriptor, sizeof descriptor);
+    return &header_;
+  }
+
+  // For recvmsg.
+  msghdr* to_receive() { return &header_; }
+  // What came with it; -1 if nothing did.
+  [[nodiscard]] int descriptor() const {
+    int descriptor = -1;
+    const cmsghdr* const attached = CMSG_FIRSTHDR(&header_);
+    if (attached != nullptr && attached->cmsg_type == SCM_RIGHTS) {
+      std::memcpy(&descriptor, CMSG_DATA(attached), sizeof descriptor);
+    }
+    return descriptor;
+  }
+
+ private:
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control_{};
+  msghdr header_{};
+};
+
+}  // namespace libmseal::shim
