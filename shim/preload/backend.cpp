@@ -245,10 +245,11 @@ bool kernel_seals(const State& state) {
   const auto mseal = [](std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
     return raw_syscall(policy::kMsealNumber, address, length, flags);
   };
-  // Nothing of this seals anything: a bad flag, an unaligned start, nothing at all, and a page that is never
-  // mapped.
+  // Nothing of this seals anything: a bad flag, an unaligned start, an empty range, and one where no program
+  // can have memory.
+  constexpr std::uint64_t kNowhere = 1ULL << 55;
   return mseal(page, 0, 1) == -EINVAL && mseal(page + 1, page, 0) == -EINVAL && mseal(page, 0, 0) == 0 &&
-         mseal(0, page, 0) == -ENOMEM;
+         mseal(kNowhere, page, 0) == -ENOMEM;
 }
 
 void start_backend(State& state, const Range& reserve) {
