@@ -59,6 +59,23 @@ class TemporaryPath {
   std::filesystem::path path_;
 };
 
+// A scenario as nobody, from copies that nobody can read, wherever the build is.
+Run run_as_nobody(const std::string& options, const std::string& name, const std::string& argument) {
+  namespace fs = std::filesystem;
+  const TemporaryPath copies("nobody");
+  fs::create_directory(copies.string());
+  fs::permissions(copies.string(), fs::perms(0755));
+  for (const char* file : {LIVE_PROGRAM, LIBMSEAL_SO, MSEAL_SUPERVISOR}) {
+    fs::copy_file(file, copies.string() / fs::path(file).filename());
+  }
+  Command command = preloaded(options, {copies.string() + "/live_program", name, argument});
+  command.environment["LD_PRELOAD"] = copies.string() + "/libmseal.so";
+  command.prepare = [] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(124);
+  };
+  return run(command);
+}
+
 void scenario(const std::string& options, const std::string& name) {
   DYNAMIC_SECTION(name << " with " << options) {
     const Run result = run(preloaded(options, {LIVE_PROGRAM, name}));
@@ -144,12 +161,7 @@ TEST_CASE("live: a stopped supervisor lets nothing through") {
 TEST_CASE("live: the supervisor is out of reach of its user's other processes") {
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
   const TemporaryPath log("supervisor.log");
-  Command command =
-      preloaded("backend=seccomp,log=" + log.string(), {LIVE_PROGRAM, "supervisor_is_private", log.string()});
-  command.prepare = [] {
-    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(124);
-  };
-  expect_success(run(command));
+  expect_success(run_as_nobody("backend=seccomp,log=" + log.string(), "supervisor_is_private", log.string()));
 }
 
 TEST_CASE("live: a thread with filters of its own prevents sealing, and one line says so") {
@@ -318,11 +330,7 @@ TEST_CASE("live: without /proc the loaded objects stay unsealed, and one line sa
 
 TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
-  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
-  command.prepare = [] {
-    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(124);
-  };
-  const Run result = run(command);
+  const Run result = run_as_nobody("backend=seccomp", "refuses_changes", "");
   expect_success(result);
   CHECK(result.err == "");
 }
