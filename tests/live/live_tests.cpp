@@ -59,7 +59,7 @@ class TemporaryPath {
   std::filesystem::path path_;
 };
 
-// A scenario as nobody, from copies that nobody can read, wherever the build is.
+// A scenario as the user nobody, from copies that everybody can read: the build may lie in a private folder.
 Run run_as_nobody(const std::string& options, const std::string& name, const std::string& argument) {
   namespace fs = std::filesystem;
   const TemporaryPath copies("nobody");
