@@ -29,6 +29,7 @@ using policy::Seal;
 struct Outcome {
   std::string_view what;
   long error = 0;
+  std::string_view subject{};  // the file in question, if one is
 
   [[nodiscard]] bool started() const { return what.empty(); }
 };
@@ -146,7 +147,7 @@ Outcome start_seccomp(State& state, const Range& reserve) {
     return {"no process for the supervisor", error};
 
   const long table = launch.wait_ready();
-  if (table < 0) return {"the supervisor could not be started", table};
+  if (table < 0) return {"the supervisor could not be started", table, {state.helper.data()}};
   state.table = map_table(table);
   if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
@@ -221,11 +222,18 @@ constexpr std::string_view consequence(Backend backend) {
   }
 }
 
+// "what, error text" with the file in question.
+Message& operator<<(Message& message, const Outcome& outcome) {
+  message << outcome.what;
+  if (!outcome.subject.empty()) message << " (" << outcome.subject << ")";
+  return message << ", " << text_of_error(outcome.error);
+}
+
 void report(const State& state, bool has_mseal, Backend asked, Backend started, const Outcome& reason) {
   if (!reason.started() && (started < asked || asked == Backend::automatic) && started < Backend::seccomp) {
     Message() << "backend " << name_of(started) << " instead of "
-              << name_of(asked == Backend::automatic ? Backend::seccomp : asked) << ": " << reason.what
-              << ", " << text_of_error(reason.error) << "; " << consequence(started);
+              << name_of(asked == Backend::automatic ? Backend::seccomp : asked) << ": " << reason << "; "
+              << consequence(started);
   } else if (!reason.started() && started < asked) {
     Message() << "backend " << name_of(started) << " instead of " << name_of(asked) << ": " << reason.what;
   } else if (state.options.verbose) {
@@ -274,14 +282,14 @@ void start_backend(State& state, const Range& reserve) {
     }
     state.backend = backend;
     if (options.require > backend) {
-      Message() << "require=" << name_of(options.require) << " cannot be met: " << reason.what << ", "
-                << text_of_error(reason.error) << "; the program is not started";
+      Message() << "require=" << name_of(options.require) << " cannot be met: " << reason
+                << "; the program is not started";
       give_up();
     }
     report(state, has_mseal, asked, backend, reason);
     return;
   }
-  Message() << "nothing can be sealed: " << reason.what << ", " << text_of_error(reason.error);
+  Message() << "nothing can be sealed: " << reason;
   give_up();
 }
 

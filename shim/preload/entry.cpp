@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 #include "shim/common/machine.h"
 #include "shim/common/raw_syscall.h"
@@ -33,12 +34,19 @@ bool is_preloaded(std::string_view own_path) {
   return std::string_view(preload).find(name) != std::string_view::npos;
 }
 
+// The texts one after the other; false, and an empty text, if they do not fit.
 template <std::size_t Size>
-bool copy_text(std::array<char, Size>& to, std::string_view first, std::string_view second = {}) {
-  if (first.size() + second.size() >= Size) return false;
-  std::memcpy(to.data(), first.data(), first.size());
-  std::memcpy(to.data() + first.size(), second.data(), second.size());
-  to[first.size() + second.size()] = '\0';
+bool copy_text(std::array<char, Size>& to, std::initializer_list<std::string_view> texts) {
+  std::size_t used = 0;
+  for (const std::string_view text : texts) {
+    if (text.size() >= Size - used) {
+      to[0] = '\0';
+      return false;
+    }
+    std::memcpy(to.data() + used, text.data(), text.size());
+    used += text.size();
+  }
+  to[used] = '\0';
   return true;
 }
 
@@ -46,7 +54,7 @@ void read_options(State& state) {
   const char* const text = getenv("MSEAL_OPTIONS");
   if (text == nullptr) return;
   bool bad = false;
-  if (!copy_text(state.option_text, text)) {
+  if (!copy_text(state.option_text, {text})) {
     Message() << "MSEAL_OPTIONS is too long: at most " << static_cast<long>(state.option_text.size() - 1)
               << " bytes; none of it applies";
     bad = true;
@@ -70,14 +78,14 @@ bool runnable(const State& state) {
 // Beside this object, else where the installation puts it, unless the options name it.
 void find_helper(State& state, std::string_view own_path) {
   if (!state.options.helper.empty()) {
-    (void)copy_text(state.helper, state.options.helper);
+    (void)copy_text(state.helper, {state.options.helper});
     return;
   }
   const std::size_t slash = own_path.rfind('/');
   std::string_view directory = own_path;
   directory.remove_suffix(slash == std::string_view::npos ? directory.size() : directory.size() - slash - 1);
-  if (copy_text(state.helper, directory, kHelperName) && runnable(state)) return;
-  (void)copy_text(state.helper, LIBMSEAL_LIBEXECDIR "/", kHelperName);
+  if (copy_text(state.helper, {directory, kHelperName}) && runnable(state)) return;
+  (void)copy_text(state.helper, {directory, LIBMSEAL_HELPER_DIRECTORY, kHelperName});
 }
 
 __attribute__((constructor)) void start() {

@@ -254,9 +254,8 @@ TEST_CASE("live: a missing helper means backend filter, in one line") {
       run(preloaded("helper=/nonexistent/helper,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
-  CHECK_THAT(
-      result.err,
-      Contains("backend filter instead of seccomp: the supervisor could not be started, no such file"));
+  CHECK_THAT(result.err, Contains("backend filter instead of seccomp: the supervisor could not be started "
+                                  "(/nonexistent/helper), no such file"));
   const Run required =
       run(preloaded("helper=/nonexistent/helper,backend=seccomp,require=seccomp", {"/bin/echo", "never"}));
   CHECK(required.status == 127);
