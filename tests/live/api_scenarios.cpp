@@ -91,6 +91,22 @@ void query_tells(std::span<char*>) {
   EXPECT(::mseal_query(base, ~0UL) == -1 && errno == EINVAL);
 }
 
+// Until the kernel takes no more filters: what is sealed stays sealed, what is not is untouched.
+void budget_ends_cleanly(std::span<char*>) {
+  constexpr std::size_t kMost = 2000;
+  const std::size_t page = page_size();
+  char* const base = map_pages(2 * kMost);
+  std::size_t sealed = 0;
+  while (sealed < kMost && ::mseal(base + 2 * sealed * page, page, 0) == 0) ++sealed;
+  EXPECT(sealed > 100 && sealed < kMost && errno == ENOMEM);
+  EXPECT(::mseal(base + 2 * sealed * page, page, 0) == -1 && errno == ENOMEM);
+  for (std::size_t index = 0; index < sealed; ++index) {
+    EXPECT(Calls{Via::raw}.unmap(base + 2 * index * page, page) == -EPERM);
+    EXPECT(Calls{Via::raw}.protect(base + (2 * index + 1) * page, page, PROT_READ) == 0);
+  }
+  EXPECT(Calls{Via::raw}.unmap(base + 2 * sealed * page, page) == 0);
+}
+
 // auto=elf: this program's own text, and the supervisor's table.
 void own_text_is_sealed(std::span<char*>) {
   const auto address = reinterpret_cast<std::uintptr_t>(&own_text_is_sealed) & -page_size();
@@ -138,6 +154,7 @@ constexpr Scenario kScenarios[] = {
     {"seals_by_syscall_function", seals_by_syscall_function},
     {"mimmutable_rounds_down", mimmutable_rounds_down},
     {"query_tells", query_tells},
+    {"budget_ends_cleanly", budget_ends_cleanly},
     {"own_text_is_sealed", own_text_is_sealed},
     {"own_text_is_not_sealed", own_text_is_not_sealed},
     {"libc_backend_sees_libc_only", libc_backend_sees_libc_only},

@@ -173,6 +173,15 @@ TEST_CASE("live: a thread with filters of its own prevents sealing, and one line
   }
 }
 
+TEST_CASE("live: when filters are used up, mseal fails and one line says what to do") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    const Run result = run(preloaded(backend, {LIVE_PROGRAM, "budget_ends_cleanly"}));
+    expect_success(result);
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err, Contains("takes no more filters") && Contains("what is sealed stays sealed"));
+  }
+}
+
 TEST_CASE("live: control messages are no way out") {
   expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
 }
