@@ -10,9 +10,10 @@
 namespace libmseal::shim {
 namespace {
 
-// From the filter to the lock it is well below a microsecond of running. The kernel accounts by the tick.
-constexpr std::uint64_t kEnoughRunning = 50'000;  // ns
-constexpr long kNap = 200'000;                    // ns
+// From the filter to the lock is well below a microsecond of running, but a thread may also spin for the lock
+// while whoever holds it runs. Several holders' times, then.
+constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
+constexpr long kNap = 200'000;                        // ns
 constexpr int kMostNaps = 10'000;
 
 std::uint64_t leading_number(const char* text, long size) {
