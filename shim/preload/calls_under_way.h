@@ -9,7 +9,8 @@ namespace libmseal::shim {
 // come out of it in time.
 //
 // A thread that sleeps tells by /proc/self/task/TID/syscall where it sleeps. One that is running may be
-// between the filter and the memory map's lock; it is past that once it has run for a while longer. Then one
+// between the filter and the memory map's lock; it is taken to be past that once it has run for a while
+// longer, which is evidence and no proof. Then one
 // operation of our own queues for the lock behind everybody.
 long wait_for_calls_under_way(const policy::Machine& machine);
 
