@@ -5,16 +5,21 @@
 
 #include <cerrno>
 
+#include "shim/preload/thread_stop.h"
 #include "shim/preload/threads.h"
 
 namespace libmseal::shim {
 namespace {
 
-// From the filter to the lock is well below a microsecond of running, but a thread may also spin for the lock
-// while whoever holds it runs. Several holders' times, then.
+// A thread that sleeps has told all. One that runs is often about to sleep: so many looks, so far apart, before
+// it is disturbed.
+constexpr int kLooks = 3;
+constexpr long kNap = 50'000;  // ns
+
+// Where threads can't be stopped. From the filter to the lock is well below a microsecond of running, but a
+// thread may also spin for the lock while whoever holds it runs. Several holders' times, then.
 constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
-constexpr long kNap = 200'000;                        // ns
-constexpr int kMostNaps = 10'000;
+constexpr int kMostNaps = 40'000;
 
 std::uint64_t leading_number(const char* text, long size) {
   std::uint64_t number = 0;
@@ -58,31 +63,45 @@ void nap() {
   (void)raw_syscall(__NR_nanosleep, &time, nullptr);
 }
 
-long wait_for(const policy::Machine& machine, const Thread& thread) {
+// Asleep outside of every call that changes memory, within a few looks.
+bool soon_asleep(const policy::Machine& machine, const Thread& thread) {
+  for (int looks = 0; looks < kLooks; ++looks) {
+    if (looks != 0) nap();
+    if (look_at(machine, thread) == Seen::elsewhere) return true;
+  }
+  return false;
+}
+
+// Where a thread can't be stopped: evidence, no proof.
+bool wait_for_evidence(const policy::Machine& machine, const Thread& thread) {
   const std::uint64_t enough = running_time(thread) + kEnoughRunning;
   for (int naps = 0; naps < kMostNaps; ++naps) {
     const Seen seen = look_at(machine, thread);
-    if (seen == Seen::elsewhere) return 0;
-    if (seen == Seen::running && (enough < kEnoughRunning || running_time(thread) >= enough)) return 0;
+    if (seen == Seen::elsewhere) return true;
+    if (seen == Seen::running && (enough < kEnoughRunning || running_time(thread) >= enough)) return true;
     nap();
   }
-  return -EAGAIN;
+  return false;
+}
+
+// One write-locked operation: it queues behind whoever waits for the memory map's lock.
+void queue_for_the_lock() {
+  const long page = raw_syscall(__NR_mmap, 0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (!failed(page)) (void)raw_syscall(__NR_munmap, page, 1);
 }
 
 }  // namespace
 
 long wait_for_calls_under_way(const policy::Machine& machine) {
   const long self = raw_syscall(__NR_gettid);
-  bool alone = true;
+  bool proved = true;
   const long waited = for_each_thread([&](const Thread& thread) -> long {
-    if (thread.id() == self) return 0;
-    alone = false;
-    return wait_for(machine, thread);
+    if (thread.id() == self || soon_asleep(machine, thread) || stop_thread(thread.id())) return 0;
+    proved = false;
+    return wait_for_evidence(machine, thread) ? 0 : -EAGAIN;
   });
   if (waited != 0) return -EAGAIN;
-  if (alone) return 0;
-  const long page = raw_syscall(__NR_mmap, 0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (!failed(page)) (void)raw_syscall(__NR_munmap, page, 1);
+  if (!proved) queue_for_the_lock();
   return 0;
 }
 

@@ -104,6 +104,8 @@ constexpr const char* kEverywhere[] = {
     "no_descriptor_is_left",
     "signals_do_not_help",
     "seal_beats_calls_under_way",
+    "busy_threads_do_not_notice",
+    "debugged_thread_is_waited_for",
 };
 
 TEST_CASE("live: seals hold under backend=seccomp") {

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,6 +180,72 @@ void seal_beats_calls_under_way(std::span<char*>) {
   EXPECT(sealed > 0);
 }
 
+// Threads that never sleep and take no signals: a seal stops each for a moment, and they do not notice. Nor
+// does one that waits, which a careless stop would wake with EINTR.
+void busy_threads_do_not_notice(std::span<char*>) {
+  std::atomic<bool> done = false;
+  std::atomic<int> started = 0;
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::vector<std::thread> threads;
+  for (int index = 0; index < 3; ++index) {
+    threads.emplace_back([&] {
+      ++started;
+      while (!done.load(std::memory_order_relaxed)) {
+      }
+    });
+  }
+  int gate[2];
+  REQUIRE_OR_STOP(::pipe(gate) == 0);
+  const int events = ::epoll_create1(0);
+  epoll_event wanted{EPOLLIN, {}};
+  REQUIRE_OR_STOP(::epoll_ctl(events, EPOLL_CTL_ADD, gate[0], &wanted) == 0);
+  threads.emplace_back([&] {
+    ++started;
+    epoll_event event{};
+    EXPECT(::epoll_wait(events, &event, 1, -1) == 1);
+  });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  while (started.load() != 4) ::usleep(1000);
+  ::usleep(20'000);
+  for (int round = 0; round < 40; ++round) expect_sealed(sealed_page());
+  EXPECT(::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD);
+  done = true;
+  EXPECT(::write(gate[1], "x", 1) == 1);
+  for (std::thread& thread : threads) thread.join();
+}
+
+// A thread in the hands of a debugger can't be stopped by us: the seal waits for it by its running time.
+void debugged_thread_is_waited_for(std::span<char*>) {
+  std::atomic<bool> done = false;
+  std::atomic<pid_t> busy = 0;
+  std::thread thread([&] {
+    busy = ::gettid();
+    while (!done.load(std::memory_order_relaxed)) {
+    }
+  });
+  while (busy.load() == 0) ::usleep(1000);
+  int gate[2];
+  REQUIRE_OR_STOP(::pipe(gate) == 0);
+  const pid_t debugger = ::fork();
+  if (debugger == 0) {
+    const bool traces = ::ptrace(PTRACE_SEIZE, busy.load(), nullptr, nullptr) == 0;
+    EXPECT(::write(gate[1], traces ? "t" : "f", 1) == 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char traces = 0;
+  REQUIRE_OR_STOP(::read(gate[0], &traces, 1) == 1 && traces == 't');
+  expect_sealed(sealed_page());
+  ::kill(debugger, SIGKILL);
+  ::waitpid(debugger, nullptr, 0);
+  expect_sealed(sealed_page());
+  done = true;
+  thread.join();
+}
+
 void nothing_to_wait_for(std::span<char*>) {
   (void)sealed_page();
   EXPECT(::waitpid(-1, nullptr, 0) == -1 && errno == ECHILD);
@@ -294,6 +362,8 @@ constexpr Scenario kScenarios[] = {
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
     {"threads_are_covered", threads_are_covered},
     {"seal_beats_calls_under_way", seal_beats_calls_under_way},
+    {"busy_threads_do_not_notice", busy_threads_do_not_notice},
+    {"debugged_thread_is_waited_for", debugged_thread_is_waited_for},
     {"nothing_to_wait_for", nothing_to_wait_for},
     {"no_descriptor_is_left", no_descriptor_is_left},
     {"exec_target", exec_target},
