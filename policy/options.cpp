@@ -37,6 +37,7 @@ constexpr auto kHardenings = std::to_array<Word>({
     {"ptrace", kHardenPtrace},
     {"process_vm_writev", kHardenProcessVmWritev},
     {"userfaultfd", kHardenUserfaultfd},
+    {"proc_mem", kHardenProcMem},
 });
 
 constexpr std::string_view kKeys =
@@ -108,7 +109,7 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     }
   } else if (key == "harden") {
     if (!parse_bits(kHardenings, value, options.harden)) {
-      return wrong("ptrace, process_vm_writev, userfaultfd, joined by +");
+      return wrong("ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +");
     }
   } else if (key == "strict") {
     if (!find(kSwitch, value, word)) return wrong("0, 1");

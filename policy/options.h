@@ -32,6 +32,7 @@ enum Hardening : std::uint8_t {
   kHardenPtrace = 1 << 0,
   kHardenProcessVmWritev = 1 << 1,
   kHardenUserfaultfd = 1 << 2,
+  kHardenProcMem = 1 << 3,
 };
 
 struct Options {

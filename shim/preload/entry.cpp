@@ -11,6 +11,7 @@
 #include "shim/common/machine.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backend.h"
+#include "shim/preload/hardening.h"
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
@@ -88,6 +89,16 @@ void find_helper(State& state, std::string_view own_path) {
   (void)copy_text(state.helper, {directory, LIBMSEAL_HELPER_DIRECTORY, kHelperName});
 }
 
+// auto=elf: the loaded objects are sealed before the program starts.
+void start_sealed(State& state) {
+  if (const long error = find_constant_segments(state, state.pieces); error != 0) {
+    Message() << "the loaded objects are not sealed: /proc/self/maps, " << text_of_error(error);
+    state.pieces.clear();
+    if (state.options.require != policy::Backend::automatic) give_up();
+  }
+  start_backend(state, {});
+}
+
 __attribute__((constructor)) void start() {
   State& state = g_state;
   state.machine = this_machine();
@@ -99,15 +110,9 @@ __attribute__((constructor)) void start() {
   state.options.auto_elf = state.preloaded;
   read_options(state);
   find_helper(state, own_path);
-  if (!state.options.auto_elf) return;
-
   const ExclusiveSection section;
-  if (const long error = find_constant_segments(state, state.pieces); error != 0) {
-    Message() << "the loaded objects are not sealed: /proc/self/maps, " << text_of_error(error);
-    state.pieces.clear();
-    if (state.options.require != policy::Backend::automatic) give_up();
-  }
-  start_backend(state, {});
+  if (state.options.auto_elf) start_sealed(state);
+  harden(state);  // the supervisor, which has been started now, does without
 }
 
 }  // namespace

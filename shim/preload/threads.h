@@ -10,6 +10,7 @@
 
 #include "policy/fixed_vector.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/directory.h"
 
 namespace libmseal::shim {
 
@@ -57,30 +58,8 @@ class Thread {
 // -errno.
 template <class Visit>
 long for_each_thread(Visit visit) {
-  struct Entry {  // the kernel's linux_dirent64
-    std::uint64_t inode;
-    std::int64_t next;
-    std::uint16_t length;
-    std::uint8_t type;
-    char name[];
-  };
-  const long tasks =
-      raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (failed(tasks)) return tasks;
-  alignas(Entry) char buffer[2048] = {};
-  long result = 0;
-  while (result == 0) {
-    const long got = raw_syscall(__NR_getdents64, tasks, buffer, sizeof buffer);
-    if (got < 0) result = got;
-    if (got <= 0) break;
-    for (long at = 0; at < got && result == 0;) {
-      const auto* const entry = reinterpret_cast<const Entry*>(buffer + at);
-      if (entry->name[0] != '.') result = visit(Thread(tasks, entry->name));
-      at += entry->length;
-    }
-  }
-  (void)raw_syscall(__NR_close, tasks);
-  return result;
+  return for_each_entry("/proc/self/task",
+                        [&](long tasks, const char* name) { return visit(Thread(tasks, name)); });
 }
 
 }  // namespace libmseal::shim

@@ -1,10 +1,10 @@
 // Runs every attack under our seals and, where there is one, under the kernel's own.
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/support/catch.h"
 #include "tests/support/needs.h"
@@ -43,6 +43,8 @@ constexpr Attack kAttacks[] = {
     {"other_namespaces"},
     // outside what sealing promises: no mapping is changed
     {"proc_mem_write", 1, 1},
+    {"task_mem_write", 1, 1},
+    {"reopened_mem", 1, 1},
     {"process_vm_write", 1, 1},
     {"traced_write", 1, 1},
     {"user_fault", 1, 1},
@@ -77,14 +79,20 @@ TEST_CASE("attack: without a supervisor, on deny filters alone") {
 }
 
 TEST_CASE("attack: what harden= refuses") {
-  for (const char* backend : {"seccomp", "filter"}) {
-    const std::string options = std::string("harden=ptrace+process_vm_writev+userfaultfd,backend=") + backend;
+  std::vector<std::string> backends{"seccomp", "filter"};
+  if (kernel_has_mseal()) backends.emplace_back("kernel");
+  for (const std::string& backend : backends) {
+    const std::string options = "harden=ptrace+process_vm_writev+userfaultfd,backend=" + backend;
     for (const char* name : {"process_vm_write", "traced_write", "user_fault"}) attack({name}, options, 0);
+    if (!needs(kernel_has_landlock(), "Landlock, enabled at boot")) continue;
+    for (const char* name : {"proc_mem_write", "task_mem_write", "reopened_mem"}) {
+      attack({name}, "harden=proc_mem,backend=" + backend, 0);
+    }
   }
 }
 
 TEST_CASE("attack: under the kernel's own seals") {
-  if (!needs(::syscall(462, 0, 0, 0) == 0, "a kernel with mseal(2)")) return;
+  if (!needs(kernel_has_mseal(), "a kernel with mseal(2)")) return;
   for (const Attack& one : kAttacks) attack(one, "backend=kernel", one.under_kernel);
 }
 

@@ -2,6 +2,9 @@
 // failure.
 #pragma once
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -17,6 +20,15 @@ inline bool needs(bool present, const std::string& what) {
   if (must != nullptr && std::string_view(must) == "1") FAIL("cannot run here, and must: " + what);
   WARN("skipped: " + what);
   return false;
+}
+
+inline bool kernel_has_mseal() {
+  return ::syscall(462, 0, 0, 0) == 0;
+}
+
+// One that lets files be moved between directories (5.19).
+inline bool kernel_has_landlock() {
+  return ::syscall(444, nullptr, 0, 1) >= 2;
 }
 
 }  // namespace libmseal::tests

@@ -20,7 +20,7 @@ std::vector<std::string> errors_of(std::string_view text, Options& options) {
 TEST_CASE("every option is understood") {
   Options options;
   CHECK(errors_of("backend=seccomp,require=filter,auto=off,discard=kernel,open=io_uring+clone3,harden=ptrace+"
-                  "userfaultfd,strict=1,verbose=1,"
+                  "userfaultfd+proc_mem,strict=1,verbose=1,"
                   "log=/tmp/log,helper=/x/y",
                   options)
             .empty());
@@ -29,7 +29,7 @@ TEST_CASE("every option is understood") {
   CHECK_FALSE(options.auto_elf);
   CHECK(options.discard == DiscardRule::kernel);
   CHECK(options.open_doors == (kDoorIoUring | kDoorClone3));
-  CHECK(options.harden == (kHardenPtrace | kHardenUserfaultfd));
+  CHECK(options.harden == (kHardenPtrace | kHardenUserfaultfd | kHardenProcMem));
   CHECK(options.strict);
   CHECK(options.verbose);
   CHECK(options.log == "/tmp/log");

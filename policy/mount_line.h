@@ -1,0 +1,11 @@
+// One line of /proc/PID/mountinfo (proc(5)).
+#pragma once
+
+#include <string_view>
+
+namespace libmseal::policy {
+
+// Whether the line is about a procfs that is mounted elsewhere than on /proc.
+bool mounts_proc_elsewhere(std::string_view line);
+
+}  // namespace libmseal::policy

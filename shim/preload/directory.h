@@ -1,0 +1,43 @@
+// Reads a directory without allocating.
+#pragma once
+
+#include <fcntl.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+
+// Calls visit(descriptor of the directory, name) for each entry but . and .. until one returns something else
+// than 0, and returns that; 0 at the end; -errno.
+template <class Visit>
+long for_each_entry(const char* path, Visit visit) {
+  struct Entry {  // the kernel's linux_dirent64
+    std::uint64_t inode;
+    std::int64_t next;
+    std::uint16_t length;
+    std::uint8_t type;
+    char name[];
+  };
+  const long directory = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (failed(directory)) return directory;
+  alignas(Entry) char buffer[2048] = {};
+  long result = 0;
+  while (result == 0) {
+    const long got = raw_syscall(__NR_getdents64, directory, buffer, sizeof buffer);
+    if (got < 0) result = got;
+    if (got <= 0) break;
+    for (long at = 0; at < got && result == 0;) {
+      const auto* const entry = reinterpret_cast<const Entry*>(buffer + at);
+      const std::string_view name = entry->name;
+      if (name != "." && name != "..") result = visit(directory, entry->name);
+      at += entry->length;
+    }
+  }
+  (void)raw_syscall(__NR_close, directory);
+  return result;
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,78 @@
+#include "shim/preload/hardening.h"
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/filter.h"
+#include "shim/preload/landlock.h"
+#include "shim/preload/message.h"
+#include "shim/preload/seccomp_rules.h"
+
+namespace libmseal::shim {
+namespace {
+
+// What stands in kernel headers since 6.0: a userfaultfd from /dev/userfaultfd.
+constexpr std::uint64_t kNewUserfault = 0xAA00;
+
+// Calls on processes and descriptors that do not exist: they answer EPERM under our filter alone.
+bool refused(policy::Hardening what) {
+  constexpr long kNobody = -1;
+  char byte = 0;
+  const iovec part{&byte, 1};
+  switch (what) {
+    case policy::kHardenPtrace:
+      return raw_syscall(__NR_ptrace, 0x4200, kNobody, 0, 0) == -EPERM;
+    case policy::kHardenProcessVmWritev:
+      return raw_syscall(__NR_process_vm_writev, kNobody, &part, 1, &part, 1, 0) == -EPERM;
+    case policy::kHardenUserfaultfd:
+      return raw_syscall(__NR_ioctl, kNobody, kNewUserfault, 0) == -EPERM;
+    case policy::kHardenProcMem:
+      return writing_proc_is_forbidden();
+  }
+  return false;
+}
+
+long install_rules(State& state, unsigned missing) {
+  state.program.clear();
+  {
+    SeccompRules rules;
+    if ((missing & policy::kHardenPtrace) != 0) rules.refuse(SCMP_SYS(ptrace), EPERM);
+    if ((missing & policy::kHardenProcessVmWritev) != 0) rules.refuse(SCMP_SYS(process_vm_writev), EPERM);
+    if ((missing & policy::kHardenUserfaultfd) != 0) {
+      rules.refuse(SCMP_SYS(userfaultfd), EPERM);
+      rules.refuse(SCMP_SYS(ioctl), EPERM, {SCMP_A1(SCMP_CMP_MASKED_EQ, kLowWord, kNewUserfault)});
+    }
+    if (const long error = rules.write(state.program); error != 0) return error;
+  }
+  return install_filter(state.program.instructions(), false);
+}
+
+[[noreturn]] void refuse_to_start(std::string_view what, std::string_view why) {
+  Message() << what << " cannot be met: " << why << "; the program is not started";
+  give_up();
+}
+
+}  // namespace
+
+void harden(State& state) {
+  unsigned missing = 0;
+  for (const policy::Hardening one : {policy::kHardenPtrace, policy::kHardenProcessVmWritev,
+                                      policy::kHardenUserfaultfd, policy::kHardenProcMem}) {
+    if ((state.options.harden & one) != 0 && !refused(one)) missing |= one;
+  }
+  if ((missing & policy::kHardenProcMem) != 0) {
+    if (const std::string_view why = forbid_writing_proc(); !why.empty())
+      refuse_to_start("harden=proc_mem", why);
+  }
+  missing &= ~static_cast<unsigned>(policy::kHardenProcMem);
+  if (missing == 0) return;
+  if (const long error = install_rules(state, missing); error != 0) {
+    refuse_to_start("harden= by seccomp", text_of_error(error));
+  }
+}
+
+}  // namespace libmseal::shim

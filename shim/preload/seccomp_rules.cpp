@@ -1,0 +1,53 @@
+#include "shim/preload/seccomp_rules.h"
+
+#include <sys/mman.h>
+
+#include <array>
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+namespace {
+
+// The finished program, by way of a memory file: libseccomp 2.5 exports to descriptors only.
+long export_to(scmp_filter_ctx context, policy::BpfProgram& program) {
+  const long file = raw_syscall(__NR_memfd_create, "libmseal-rules", MFD_CLOEXEC);
+  if (failed(file)) return file;
+  std::array<sock_filter, 1024> instructions;
+  long result = seccomp_export_bpf(context, static_cast<int>(file));
+  if (result == 0) result = raw_syscall(__NR_pread64, file, instructions.data(), sizeof instructions, 0);
+  (void)raw_syscall(__NR_close, file);
+  if (result < 0) return result;
+  if (static_cast<std::size_t>(result) == sizeof instructions) return -E2BIG;
+  program.prepend({instructions.data(), static_cast<std::size_t>(result) / sizeof(sock_filter)});
+  return program.complete() ? 0 : -ENOMEM;
+}
+
+}  // namespace
+
+SeccompRules::SeccompRules() : context_(seccomp_init(SCMP_ACT_ALLOW)) {
+  if (context_ == nullptr) result_ = -ENOMEM;
+  if (result_ == 0) result_ = seccomp_attr_set(context_, SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree of numbers
+  if (result_ == 0) result_ = seccomp_attr_set(context_, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+#ifdef __x86_64__
+  if (result_ == 0) result_ = seccomp_arch_add(context_, SCMP_ARCH_X86);
+#endif
+}
+
+SeccompRules::~SeccompRules() {
+  if (context_ != nullptr) seccomp_release(context_);
+}
+
+void SeccompRules::refuse(int number, unsigned error, std::initializer_list<scmp_arg_cmp> arguments) {
+  if (result_ != 0) return;
+  result_ = seccomp_rule_add_array(context_, SCMP_ACT_ERRNO(error), number,
+                                   static_cast<unsigned>(arguments.size()), arguments.begin());
+}
+
+long SeccompRules::write(policy::BpfProgram& program) {
+  if (result_ == 0) result_ = export_to(context_, program);
+  return result_;
+}
+
+}  // namespace libmseal::shim
