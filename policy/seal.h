@@ -18,7 +18,8 @@ enum class DiscardRule : std::uint8_t {
 struct Seal {
   Range range;
   bool keeps_contents = false;  // a discarding madvise is refused
-  std::uint32_t owner = 0;  // thread group that sealed it for itself; 0: every process of the domain has it
+  std::uint32_t owner =
+      0;  // mark of the process that sealed it for itself; 0: every process of the domain has it
 
   bool operator==(const Seal&) const = default;
 };

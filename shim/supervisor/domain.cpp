@@ -84,20 +84,20 @@ Domain* Domains::find(const MmIdentity& identity) {
   return found == domains_.end() ? nullptr : &*found;
 }
 
-Domain* Domains::ancestor_of(pid_t process) {
+Domain* Domains::ancestor_of(const Process& process) {
   // The process itself, if it has called execve, else the nearest parent whose memory is known.
   for (Domain& domain : domains_) {
     if (domain.members.contains(process)) return &domain;
   }
-  for (pid_t at = status_of(process).parent; at > 1; at = status_of(at).parent) {
+  for (pid_t at = status_of(process.id).parent; at > 1; at = status_of(at).parent) {
     if (Domain* const domain = find(identity_of(at))) return domain;
   }
   return nullptr;
 }
 
-Domain& Domains::find_or_make(const MmIdentity& identity, pid_t process) {
+Domain& Domains::find_or_make(const MmIdentity& identity, const Process& process) {
   if (Domain* const known = find(identity)) {
-    known->members.insert(process);
+    (void)join(*known, process);
     return *known;
   }
   if (++made_since_collection_ >= kCollectEvery) collect();
@@ -127,13 +127,25 @@ Domain& Domains::find_or_make(const MmIdentity& identity, pid_t process) {
   return adopt(identity, process, std::move(table));
 }
 
-Domain& Domains::adopt(const MmIdentity& identity, pid_t process, std::unique_ptr<TableFile> table) {
-  domains_.push_back({identity, std::move(table), {process}, {}, false});
+Domain& Domains::adopt(const MmIdentity& identity, const Process& process, std::unique_ptr<TableFile> table) {
+  domains_.push_back({identity, std::move(table), {}, {}, false});
+  (void)join(domains_.back(), process);
   return domains_.back();
+}
+
+std::uint32_t Domains::join(Domain& domain, const Process& process) {
+  Member& member = domain.members[process];
+  const std::uint64_t incarnation = incarnation_of(process.id);
+  if (member.mark == 0 || member.incarnation != incarnation) member = {++last_mark_, incarnation};
+  return member.mark;
 }
 
 void Domains::collect() {
   made_since_collection_ = 0;
+  for (Domain& domain : domains_) {
+    std::erase_if(domain.members,
+                  [](const auto& member) { return process_of(member.first.id) != member.first; });
+  }
   std::vector<MmIdentity> alive;
   for (const pid_t process : all_processes()) {
     const MmIdentity identity = identity_of(process);
@@ -148,9 +160,9 @@ void Domains::collect() {
       [&](const Domain& domain) { return std::ranges::find(alive, domain.identity) == alive.end(); });
 }
 
-bool Domains::has_others(const Domain& domain, pid_t process) {
+bool Domains::has_others(const Domain& domain, const Process& process) {
   return std::ranges::any_of(all_processes(), [&](pid_t other) {
-    if (other == process) return false;
+    if (other == process.id) return false;
     const MmIdentity identity = identity_of(other);
     return identity.readable() ? identity == domain.identity : might_belong(other);
   });

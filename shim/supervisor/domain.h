@@ -4,7 +4,7 @@
 #include <sys/types.h>
 
 #include <list>
-#include <set>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -40,11 +40,17 @@ class TableFile {
   shim::SealTable* table_ = nullptr;
 };
 
+// What is known of a process of a domain.
+struct Member {
+  std::uint32_t mark = 0;  // as the owner of seals: never 0, and nobody else's
+  std::uint64_t incarnation = 0;
+};
+
 // One executed image and its forks.
 struct Domain {
   MmIdentity identity;
   std::unique_ptr<TableFile> table;
-  std::set<pid_t> members;              // thread groups that have spoken, the first one included
+  std::map<Process, Member> members;    // the processes that have spoken
   std::vector<policy::Range> filtered;  // where deny filters of this image refuse
   bool shares_memory = false;           // with a process outside its thread groups, by clone(CLONE_VM)
 };
@@ -55,21 +61,24 @@ class Domains {
   Domain* find(const MmIdentity& identity);
   // The domain of that memory, made if there is none: then the filters of the image that it came from, which
   // it has inherited, become its fences.
-  Domain& find_or_make(const MmIdentity& identity, pid_t process);
-  Domain& adopt(const MmIdentity& identity, pid_t process, std::unique_ptr<TableFile> table);
+  Domain& find_or_make(const MmIdentity& identity, const Process& process);
+  Domain& adopt(const MmIdentity& identity, const Process& process, std::unique_ptr<TableFile> table);
+  // Makes the process a member, if it is not one. Its mark.
+  std::uint32_t join(Domain& domain, const Process& process);
 
-  // Forgets domains that no process belongs to any more. Too early would be unsafe: while a process of the
-  // tree can't be looked at, nothing is forgotten.
+  // Forgets processes that have ended, and domains that no process belongs to any more. Too early would be
+  // unsafe: while a process of the tree can't be looked at, nothing is forgotten.
   void collect();
 
   // Whether a process other than `process` has this memory, or might.
-  [[nodiscard]] static bool has_others(const Domain& domain, pid_t process);
+  [[nodiscard]] static bool has_others(const Domain& domain, const Process& process);
 
  private:
-  Domain* ancestor_of(pid_t process);
+  Domain* ancestor_of(const Process& process);
 
   std::list<Domain> domains_;
   std::size_t made_since_collection_ = 0;
+  std::uint32_t last_mark_ = 0;
 };
 
 }  // namespace libmseal::supervisor

@@ -54,11 +54,11 @@ void Judge::handle_mseal(const seccomp_notif& notification, const policy::Argume
 }
 
 void Judge::handle_hello(const seccomp_notif& notification, const MmIdentity& identity) {
-  const pid_t process = status_of(task_of(notification)).thread_group;
+  const Process process = process_of(task_of(notification));
   if (!listener_.still_waits(notification.id)) return;
   const Domain& domain = domains_.find_or_make(identity, process);
   const int given = listener_.give_descriptor(notification.id, domain.table->descriptor());
-  spdlog::info("pid {}: joined, {} seals, {} fences", process, domain.table->seals().size(),
+  spdlog::info("pid {}: joined, {} seals, {} fences", process.id, domain.table->seals().size(),
                domain.table->fences().size());
   if (given < 0) return listener_.refuse(notification.id, EMFILE);
   listener_.answer(notification.id, given);
@@ -68,9 +68,9 @@ bool Judge::in_hull(const Range& range) const {
   return std::ranges::any_of(hull_, [&](const Range& one) { return one.contains(range); });
 }
 
-std::int64_t Judge::way_for(const Domain& domain, pid_t process, const Range& range) const {
-  const auto everybodys_or_own = [process](const Seal& seal) {
-    return seal.owner == 0 || seal.owner == static_cast<std::uint32_t>(process);
+std::int64_t Judge::way_for(Domain& domain, const Process& process, const Range& range) {
+  const auto everybodys_or_own = [mark = domains_.join(domain, process)](const Seal& seal) {
+    return seal.owner == 0 || seal.owner == mark;
   };
   if (policy::coverage(domain.table->seals(), range, everybodys_or_own) == policy::Coverage::fully) {
     return static_cast<std::int64_t>(Way::sealed);
@@ -82,14 +82,14 @@ std::int64_t Judge::way_for(const Domain& domain, pid_t process, const Range& ra
 
 void Judge::handle_control(const seccomp_notif& notification, const Control& message) {
   const MmIdentity identity = identity_of(task_of(notification));
-  const pid_t process = status_of(task_of(notification)).thread_group;
+  const Process process = process_of(task_of(notification));
   if (!listener_.still_waits(notification.id)) return;
   if (!identity.readable()) return listener_.refuse(notification.id, EPERM);
   if (message.kind == Control::Kind::hello) return handle_hello(notification, identity);
 
   Domain* const domain = domains_.find(identity);
   if (domain == nullptr) return listener_.refuse(notification.id, ESRCH);
-  domain->members.insert(process);
+  const std::uint32_t mark = domains_.join(*domain, process);
   std::int64_t answer = 0;
   Seal seal = message.seal;
   switch (message.kind) {
@@ -105,14 +105,14 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
       }
       break;
     case Control::Kind::add_filtered:
-      seal.owner = static_cast<std::uint32_t>(process);
+      seal.owner = mark;
       domain->filtered.push_back(seal.range);
       if (!domain->table->add(seal)) answer = -ENOMEM;
       break;
     case Control::Kind::hello:
       break;
   }
-  spdlog::info("pid {}: {} [{:#x}, {:#x}): {}", process,
+  spdlog::info("pid {}: {} [{:#x}, {:#x}): {}", process.id,
                message.kind == Control::Kind::prepare ? "asks to seal" : "sealed", seal.range.start,
                seal.range.end, answer);
   if (answer < 0) return listener_.refuse(notification.id, static_cast<int>(-answer));

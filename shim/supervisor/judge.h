@@ -24,7 +24,7 @@ class Judge {
   void handle_hello(const seccomp_notif& notification, const MmIdentity& identity);
   void handle_call(const seccomp_notif& notification, policy::MmCall call);
   // The Way for a range, or -errno.
-  [[nodiscard]] std::int64_t way_for(const Domain& domain, pid_t process, const policy::Range& range) const;
+  std::int64_t way_for(Domain& domain, const Process& process, const policy::Range& range);
   [[nodiscard]] bool in_hull(const policy::Range& range) const;
 
   Listener& listener_;

@@ -64,7 +64,7 @@ int serve() {
   bool recorded = true;
   for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
   const MmIdentity identity = identity_of(handover->process);
-  if (identity.readable()) domains.adopt(identity, handover->process, std::move(table));
+  if (identity.readable()) domains.adopt(identity, process_of(handover->process), std::move(table));
   spdlog::info("supervisor {} serves pid {}: {} seals, {} ranges in the hull", getpid(), handover->process,
                handover->seals.size(), handover->hull.size());
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -41,21 +42,28 @@ std::string_view line_after(std::string_view text, std::string_view key) {
   return at == std::string_view::npos ? std::string_view{} : text.substr(at + key.size());
 }
 
+// Calls visit(number, value) for the fields of /proc/TASK/stat that come after the command; proc(5) counts
+// from 1. The command, in parentheses, may hold anything: they are counted after the last one.
+template <class Visit>
+void for_each_stat_field(pid_t task, Visit visit) {
+  std::array<char, 2048> buffer{};
+  std::string_view text = read_file(path_of(task, "stat"), buffer);
+  const std::size_t command = text.rfind(')');
+  if (command == std::string_view::npos) return;
+  text.remove_prefix(command + 1);
+  for (int field = 3; !text.empty(); ++field) {
+    text.remove_prefix(1);
+    const std::size_t end = std::min(text.find(' '), text.size());
+    visit(field, text.substr(0, end));
+    text.remove_prefix(end);
+  }
+}
+
 }  // namespace
 
 MmIdentity identity_of(pid_t task) {
-  std::array<char, 2048> buffer{};
-  std::string_view text = read_file(path_of(task, "stat"), buffer);
-  // The command, in parentheses, may hold anything: fields are counted after the last one. proc(5) counts
-  // from 1.
-  const std::size_t command = text.rfind(')');
-  if (command == std::string_view::npos) return {};
-  text.remove_prefix(command + 1);
   MmIdentity identity;
-  for (int field = 3; !text.empty() && field <= 50; ++field) {
-    text.remove_prefix(1);
-    const std::size_t end = std::min(text.find(' '), text.size());
-    const std::string_view value = text.substr(0, end);
+  for_each_stat_field(task, [&](int field, std::string_view value) {
     switch (field) {
       case 26:
         identity.start_code = number_in<std::uint64_t>(value);
@@ -75,9 +83,22 @@ MmIdentity identity_of(pid_t task) {
       default:
         break;
     }
-    text.remove_prefix(end);
-  }
+  });
   return identity;
+}
+
+Process process_of(pid_t task) {
+  Process process{status_of(task).thread_group, 0};
+  for_each_stat_field(process.id, [&](int field, std::string_view value) {
+    if (field == 22) process.start_time = number_in<std::uint64_t>(value);
+  });
+  return process;
+}
+
+std::uint64_t incarnation_of(pid_t process) {
+  // The inode of /proc/PID: numbers are handed out in order, and a dead process's inode goes with it.
+  struct stat directory {};
+  return stat(path_of(process, "").c_str(), &directory) == 0 ? directory.st_ino : 0;
 }
 
 TaskStatus status_of(pid_t task) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,21 @@ struct MmIdentity {
 
 // All zero if there is no such process. `task` may be a thread.
 MmIdentity identity_of(pid_t task);
+
+// One process, told apart from a later one with the same number.
+struct Process {
+  pid_t id = 0;                  // 0: there is none
+  std::uint64_t start_time = 0;  // in ticks since boot
+
+  auto operator<=>(const Process&) const = default;
+};
+
+// The process that the task is a thread of.
+Process process_of(pid_t task);
+
+// Start times are coarse, and a number may be used again within one tick. The same value twice: the same
+// process, still there. (A process may get another value, when the kernel runs short of memory.)
+std::uint64_t incarnation_of(pid_t process);
 
 struct TaskStatus {
   pid_t thread_group = 0;  // 0: no such task

@@ -41,6 +41,9 @@ constexpr Attack kAttacks[] = {
     {"not_dumpable"},
     {"lost_on_fork"},
     {"other_namespaces"},
+    {"no_proc"},
+    {"reused_pid"},
+    {"threads_being_born"},
     // outside what sealing promises: no mapping is changed
     {"proc_mem_write", 1, 1},
     {"task_mem_write", 1, 1},
