@@ -37,6 +37,15 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
   }
 }
 
+void decode_remap_file_pages(const Machine& machine, const Arguments& arguments, MmCall& call) {
+  call.effect = Effect::modify;
+  const std::uint64_t start = arguments[0] & machine.address_mask;
+  const std::uint64_t rounded = round_down(start, machine.page_size);
+  call.ranges[0] = {rounded, start + arguments[1]};
+  if (start != rounded) call.hidden = Hidden::rounded;
+  if (call.ranges[0].end <= start) call.ranges[0] = {};
+}
+
 void decode_mprotect(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
   call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
@@ -69,9 +78,11 @@ MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, cons
       decode_mmap(machine, arguments, call);
       break;
     case Call::munmap:
-    case Call::remap_file_pages:
       call.effect = Effect::modify;
       call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
+      break;
+    case Call::remap_file_pages:
+      decode_remap_file_pages(machine, arguments, call);
       break;
     case Call::mprotect:
       decode_mprotect(machine, arguments, call);

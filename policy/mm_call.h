@@ -28,6 +28,7 @@ struct MmCall {
     segment,     // shmat SHM_REMAP: as long as the segment
     attached,    // shmdt: the segment attached here
     ring,        // io_destroy: the ring mapped here
+    rounded,     // remap_file_pages: an unaligned start is no error, it is rounded down
     in_memory,   // i386 old_mmap and ipc: arguments behind a pointer, which can change under the reader
   };
 

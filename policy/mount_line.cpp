@@ -17,7 +17,7 @@ bool mounts_proc_elsewhere(std::string_view line) {
     line.remove_prefix(space + 1);
   }
   const std::string_view point = line.substr(0, line.find(' '));
-  return point != "/proc" && !point.starts_with("/proc/");
+  return point.starts_with('/') && point != "/proc" && !point.starts_with("/proc/");
 }
 
 }  // namespace libmseal::policy

@@ -206,6 +206,13 @@ class Compiler {
     return out_.load(low_of(2));
   }
 
+  // Nobody has a reason to call it with an unaligned start, which the kernel would round down.
+  Label write_remap_file_pages() {
+    const Label unaligned = what_.hidden != 0 ? out_.ret(what_.hidden) : hit_;
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), unaligned, ranges_);
+    return out_.load(low_of(0));
+  }
+
   Label write_mremap() {
     // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old
     // address.
@@ -281,8 +288,9 @@ class Compiler {
       case Call::mmap:
         return write_mmap();
       case Call::munmap:
-      case Call::remap_file_pages:
         return ranges_;
+      case Call::remap_file_pages:
+        return write_remap_file_pages();
       case Call::mprotect:
         return write_mprotect();
       case Call::mremap:

@@ -82,6 +82,7 @@ void resolve_by_file(const Maps& maps, MmCall& call, std::string_view name) {
 void resolve_extent(pid_t task, MmCall& call) {
   switch (call.hidden) {
     case MmCall::Hidden::none:
+    case MmCall::Hidden::rounded:  // as decoded
     case MmCall::Hidden::in_memory:
       return;
     case MmCall::Hidden::huge_pages:

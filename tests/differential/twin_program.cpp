@@ -1,59 +1,104 @@
-// One of two twins: runs the random operations of a seed on an arena at a fixed address and prints what came
-// of each. Run under backend=kernel and under backend=seccomp, the two must print the same.
+// One of two twins: replays a sequence of operations on an arena at a fixed address and prints what came of
+// each. Run under backend=kernel and under backend=seccomp, the two must print the same.
 //
-//   twin_program SEED OPERATIONS
+//   twin_program FILE      a line an operation, as operation.h writes them
 //
-// A line an operation: the call, "touches" if it names a sealed page, its result, and the state of the arena:
-// for each page its protection and its first byte.
+// A line an operation comes back: the call, "touches" if it names a sealed page, its result, and the state of
+// the arena: for each page its protection and its first byte.
 #include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <random>
+#include <functional>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "mseal/mseal.h"
 #include "policy/maps_line.h"
+#include "policy/mm_call.h"
 #include "shim/common/raw_syscall.h"
+#include "tests/differential/operation.h"
 
+namespace libmseal::tests {
 namespace {
 
-using libmseal::policy::Range;
-using libmseal::shim::raw_syscall;
+using policy::Range;
+using shim::raw_syscall;
+using Kind = Operation::Kind;
 
-constexpr std::uint64_t kBase = 0x10'0000'0000;
-constexpr std::uint64_t kPage = 4096;
-constexpr int kPages = 48;
-constexpr int kMostSeals = 24;  // each costs a filter, and the kernel takes so many
+constexpr std::uint64_t kSegmentSize = 2 * kPage;
+
+// Does what it is given, one at a time, while the giver waits: a thread that was there before the seals.
+class OtherThread {
+ public:
+  OtherThread() : thread_([this] { serve(); }) { thread_.detach(); }
+
+  void run(const std::function<void()>& work) {
+    std::unique_lock lock(mutex_);
+    work_ = &work;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return work_ == nullptr; });
+  }
+
+ private:
+  void serve() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return work_ != nullptr; });
+      (*work_)();
+      work_ = nullptr;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  const std::function<void()>* work_ = nullptr;
+  std::thread thread_;
+};
 
 class Twin {
  public:
-  explicit Twin(std::uint64_t seed) : random_(seed) {
+  Twin() : segment_(::shmget(IPC_PRIVATE, kSegmentSize, IPC_CREAT | 0600)), other_(new OtherThread) {
+    if (segment_ < 0) std::abort();
     for (int page = 0; page < kPages; ++page) fresh(page);
   }
+  ~Twin() { ::shmctl(segment_, IPC_RMID, nullptr); }
+  Twin(const Twin&) = delete;
+  Twin& operator=(const Twin&) = delete;
 
-  void step(int number) {
+  void step(int number, const Operation& operation) {
     touches_ = false;
-    mixed_ = false;
-    changed_ = {};
-    const std::string call = choose();
-    const long result = result_;
-    std::printf("%d %s%s = %s", number, call.c_str(), touches_ ? " touches" : "", text_of(result).c_str());
+    named_ = {};
+    note_ranges(operation);
+    long result = 0;
+    if (operation.kind == Kind::fork) {
+      go_on_in_child();
+    } else if (operation.other_thread) {
+      other_->run([&] { result = perform(operation); });
+    } else {
+      result = perform(operation);
+    }
+    std::printf("%d %s%s = %s", number, to_text(operation).c_str(), touches_ ? " touches" : "",
+                text_of(result).c_str());
     if (touches_) std::printf(" sealed %s", state(true).c_str());
-    if (mixed_) repair();
+    if (touches_ && may_be_applied_in_part(operation.kind)) repair();
     std::printf(" all %s\n", state(false).c_str());
   }
 
  private:
-  std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
-  static std::uint64_t address(int page) { return kBase + static_cast<std::uint64_t>(page) * kPage; }
+  static std::uint64_t address(int page) { return kArena + static_cast<std::uint64_t>(page) * kPage; }
 
   static void fresh(int page) {
     const long at = raw_syscall(__NR_mmap, address(page), kPage, PROT_READ | PROT_WRITE,
@@ -72,24 +117,61 @@ class Twin {
     return byte;
   }
 
-  void note_range(int first, int count) {
-    for (int page = first; page < first + count && page < kPages; ++page) {
-      if (page < 0) continue;
-      changed_[static_cast<std::size_t>(page)] = true;
-      if (sealed_[static_cast<std::size_t>(page)]) touches_ = true;
+  static std::uint64_t mremap_size(std::uint64_t size) { return size == 0 ? 1 : size; }
+
+  void note(std::uint64_t at, std::uint64_t size) {
+    if (at < kArena) return;
+    for (std::uint64_t page = (at - kArena) / kPage; page < kPages; ++page) {
+      if (address(static_cast<int>(page)) - at >= size && address(static_cast<int>(page)) >= at) break;
+      named_[page] = true;
+      if (sealed_[page]) touches_ = true;
     }
-    if (touches_) mixed_ = true;
+  }
+
+  void note_ranges(const Operation& operation) {
+    const auto& a = operation.arguments;
+    switch (operation.kind) {
+      case Kind::mremap:
+        note(a[0], mremap_size(a[1]));
+        if ((a[3] & MREMAP_FIXED) != 0) note(a[4], a[2]);
+        break;
+      case Kind::shmat:
+        note(a[1], kSegmentSize);
+        break;
+      case Kind::shmdt:
+        note(a[0], kSegmentSize);
+        break;
+      case Kind::mprotect:
+        note(a[0], a[1]);
+        // These may reach to either end of the mapping.
+        if ((a[2] & (policy::kProtGrowsDown | policy::kProtGrowsUp)) != 0) note(kArena, kPages * kPage);
+        break;
+      case Kind::fresh:
+      case Kind::fork:
+        break;
+      default:
+        note(a[0], a[1]);
+        break;
+    }
   }
 
   // Kernels since 6.12 apply a refused mprotect or madvise to what comes before the page that refuses it, and
-  // those since 6.17 look at the parts of an mremap one by one; we never do. Both twins put back what may
-  // have changed: unsealed pages, and the contents of writable sealed ones.
+  // those since 6.17 look at the parts of an mremap one by one; an shmdt leaves the sealed pages of a segment
+  // and takes the others. We never do. Both twins put back what may have changed.
+  static bool may_be_applied_in_part(Kind kind) {
+    return kind == Kind::mprotect || kind == Kind::pkey_mprotect || kind == Kind::madvise ||
+           kind == Kind::mremap || kind == Kind::shmdt;
+  }
+
+  // Unsealed pages, and the contents of writable sealed ones.
   void repair() {
     const std::string protections = state(false);
     for (int page = 0; page < kPages; ++page) {
-      if (!changed_[static_cast<std::size_t>(page)]) continue;
-      const char bits = protections[static_cast<std::size_t>(page) * 2];
-      if (!sealed_[static_cast<std::size_t>(page)]) {
+      const auto index = static_cast<std::size_t>(page);
+      if (!named_[index]) continue;
+      const char bits = protections[index * 2];
+      (void)raw_syscall(__NR_madvise, address(page), kPage, MADV_KEEPONFORK);  // shows at the next fork
+      if (!sealed_[index]) {
         fresh(page);
       } else if (bits != '_' && ((bits <= '9' ? bits - '0' : bits - 'a' + 10) & 2) != 0) {
         (void)copy_byte(page, 'W', true);
@@ -97,119 +179,83 @@ class Twin {
     }
   }
 
-  std::string choose() {
-    const int first = static_cast<int>(below(kPages));
-    const int count = static_cast<int>(1 + below(below(4) == 0 ? 12 : 3));
-    std::uint64_t at = address(first);
-    std::uint64_t size = static_cast<std::uint64_t>(count) * kPage - below(2) * below(kPage);
-    if (first + count > kPages) size = static_cast<std::uint64_t>(kPages - first) * kPage;
-    note_range(first, static_cast<int>((size + kPage - 1) / kPage));
-    switch (below(40)) {
-      case 0:
-        at += 1 + below(kPage - 1);
-        break;
-      case 1:
-        size = 0;
-        break;
-      case 2:
-        size = -kPage * below(3) - 1;
-        break;
-      default:
-        break;
-    }
-    char text[200];
-    static constexpr int kProts[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC};
-    const int prot = kProts[below(4)];
-    switch (below(12)) {
-      case 0:
-      case 1: {
-        const int flags = MAP_ANONYMOUS | MAP_FIXED | (below(4) == 0 ? MAP_SHARED : MAP_PRIVATE);
-        result_ = raw_syscall(__NR_mmap, at, size, prot, flags, -1, 0);
-        mixed_ = false;
-        std::snprintf(text, sizeof text, "mmap(%#lx, %#lx, %d, %#x)", at, size, prot,
-                      static_cast<unsigned>(flags));
-        break;
-      }
-      case 2:
-        result_ = raw_syscall(__NR_munmap, at, size);
-        mixed_ = false;
-        std::snprintf(text, sizeof text, "munmap(%#lx, %#lx)", at, size);
-        break;
-      case 3:
-      case 4:
-      case 5:
-        result_ = raw_syscall(__NR_mprotect, at, size, prot);
-        std::snprintf(text, sizeof text, "mprotect(%#lx, %#lx, %d)", at, size, prot);
-        break;
-      case 6:
-      case 7: {
-        static constexpr int kAdvice[] = {MADV_NORMAL,     MADV_WILLNEED,        MADV_DONTNEED,
-                                          MADV_DONTFORK,   MADV_DOFORK,          MADV_WIPEONFORK,
-                                          MADV_KEEPONFORK, MADV_DONTNEED_LOCKED, 77};
-        const int advice = kAdvice[below(std::size(kAdvice))];
-        result_ = raw_syscall(__NR_madvise, at, size, advice);
-        std::snprintf(text, sizeof text, "madvise(%#lx, %#lx, %d)", at, size, advice);
-        break;
-      }
-      case 8:
-      case 9: {
-        const std::uint64_t new_size = (1 + below(6)) * kPage;
-        // The kernel's seals split mappings and ours do not, and an mremap across a split fails.
-        if (!touches_) size = std::min(size, kPage);
-        const std::uint64_t flags = below(3) == 0 ? MREMAP_MAYMOVE | MREMAP_FIXED : 0;
-        const int target = static_cast<int>(below(kPages - 6));
-        if (flags != 0) note_range(target, static_cast<int>(new_size / kPage));
-        result_ = raw_syscall(__NR_mremap, at, size, new_size, flags, address(target));
-        std::snprintf(text, sizeof text, "mremap(%#lx, %#lx, %#lx, %#lx, %#lx)", at, size, new_size, flags,
-                      address(target));
-        break;
-      }
-      default:
-        if (seals_ < kMostSeals && below(6) == 0) {
-          result_ = mseal(reinterpret_cast<void*>(at), size, 0) == 0 ? 0 : -errno;
-          mixed_ = false;
-          if (result_ == 0 && size != 0) {
-            ++seals_;
-            for (std::uint64_t page = at; page < at + size; page += kPage) {
-              sealed_[static_cast<std::size_t>((page - kBase) / kPage)] = true;
-            }
-          }
-          std::snprintf(text, sizeof text, "mseal(%#lx, %#lx)", at, size);
-          break;
-        }
-        mixed_ = false;
-        touches_ = false;
-        for (int page = 0; page < kPages; ++page) {
-          if (!sealed_[static_cast<std::size_t>(page)] && below(3) == 0) fresh(page);
-        }
-        result_ = 0;
-        std::snprintf(text, sizeof text, "refill");
+  long perform(const Operation& operation) {
+    const auto& a = operation.arguments;
+    switch (operation.kind) {
+      case Kind::mmap:
+        return raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], -1, 0);
+      case Kind::munmap:
+        return raw_syscall(__NR_munmap, a[0], a[1]);
+      case Kind::mprotect:
+        return raw_syscall(__NR_mprotect, a[0], a[1], a[2]);
+      case Kind::pkey_mprotect:
+        return raw_syscall(__NR_pkey_mprotect, a[0], a[1], a[2], a[3]);
+      case Kind::madvise:
+        return raw_syscall(__NR_madvise, a[0], a[1], a[2]);
+      case Kind::mremap:
+        return raw_syscall(__NR_mremap, a[0], a[1], a[2], a[3], a[4]);
+      case Kind::remap_file_pages:
+        return raw_syscall(__NR_remap_file_pages, a[0], a[1], a[2], a[3], a[4]);
+      case Kind::shmat:
+        return raw_syscall(__NR_shmat, segment_, a[1], a[2]);
+      case Kind::shmdt:
+        return raw_syscall(__NR_shmdt, a[0]);
+      case Kind::mseal:
+        return seal(a[0], a[1]);
+      case Kind::fresh:
+        if (!sealed_[a[0]]) fresh(static_cast<int>(a[0]));
+        return 0;
+      case Kind::fork:
         break;
     }
-    return text;
+    return 0;
+  }
+
+  long seal(std::uint64_t at, std::uint64_t size) {
+    if (mseal(reinterpret_cast<void*>(at), size, 0) != 0) return -errno;
+    for (std::uint64_t page = at; page < at + size; page += kPage) sealed_[(page - kArena) / kPage] = true;
+    return 0;
+  }
+
+  // Memory that a fork leaves out (MADV_DONTFORK, which seals of writable memory allow) is a hole in the
+  // child: the kernel's seal is gone with it, ours stays. So none is left out.
+  void go_on_in_child() {
+    for (int page = 0; page < kPages; ++page)
+      (void)raw_syscall(__NR_madvise, address(page), kPage, MADV_DOFORK);
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    if (child < 0) std::abort();
+    if (child == 0) {
+      other_ =
+          new OtherThread;  // a fork takes the calling thread only; the old object's is gone with its state
+      return;
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
   }
 
   static std::string text_of(long result) {
-    if (result >= static_cast<long>(kBase) && result < static_cast<long>(kBase + kPages * kPage)) {
-      return "page " + std::to_string((static_cast<std::uint64_t>(result) - kBase) / kPage);
+    if (result >= static_cast<long>(kArena) && result < static_cast<long>(kArena + kPages * kPage)) {
+      return "page " + std::to_string((static_cast<std::uint64_t>(result) - kArena) / kPage);
     }
     return std::to_string(result);
   }
 
   // Two characters a page: protection and first byte ("__" not mapped, "?" not readable).
-  std::string state(bool only_sealed) const {
+  [[nodiscard]] std::string state(bool only_sealed) const {
     std::array<char, kPages> protection;
     protection.fill('_');
     std::ifstream maps("/proc/self/maps");
-    const Range arena{kBase, kBase + kPages * kPage};
+    const Range arena{kArena, kArena + kPages * kPage};
     for (std::string line; std::getline(maps, line);) {
-      const auto vma = libmseal::policy::parse_maps_line(line);
+      const auto vma = policy::parse_maps_line(line);
       if (!vma || !vma->range.touches(arena)) continue;
       const Range part = intersection(vma->range, arena);
       const int bits = (vma->readable ? 1 : 0) + (vma->writable ? 2 : 0) + (vma->executable ? 4 : 0) +
                        (vma->shared ? 8 : 0);
       for (std::uint64_t page = part.start; page < part.end; page += kPage) {
-        protection[(page - kBase) / kPage] = "0123456789abcdef"[bits];
+        protection[(page - kArena) / kPage] = "0123456789abcdef"[bits];
       }
     }
     std::string text;
@@ -224,21 +270,26 @@ class Twin {
     return text;
   }
 
-  std::mt19937_64 random_;
+  int segment_;
+  OtherThread* other_;  // lives as long as the process
   std::array<bool, kPages> sealed_{};
-  int seals_ = 0;
-  long result_ = 0;
   bool touches_ = false;
-  bool mixed_ = false;
-  std::array<bool, kPages> changed_{};  // pages that the present call names
+  std::array<bool, kPages> named_{};  // pages that the present call names
 };
 
 }  // namespace
+}  // namespace libmseal::tests
 
 int main(int count, char** arguments) {
-  if (count != 3) return 2;
-  Twin twin(std::strtoull(arguments[1], nullptr, 10));
-  const int operations = std::atoi(arguments[2]);
-  for (int number = 0; number < operations; ++number) twin.step(number);
+  using namespace libmseal::tests;
+  if (count != 2) return 2;
+  std::ifstream file(arguments[1]);
+  Twin twin;
+  int number = 0;
+  for (std::string line; std::getline(file, line); ++number) {
+    const auto operation = parse_line(line);
+    if (!operation) return 2;
+    twin.step(number, *operation);
+  }
   return 0;
 }

@@ -106,5 +106,17 @@ TEST_CASE("clone shares memory outside the thread group in one case only") {
   CHECK(native(56, {SIGCHLD}).effect == MmCall::Effect::none);
 }
 
+TEST_CASE("remap_file_pages rounds an unaligned start down") {
+  const auto remap = [](std::uint64_t start, std::uint64_t size) {
+    return decode(kX86Machine, kX86Abis[0], __NR_remap_file_pages, {start, size, 0, 0, 0, 0});
+  };
+  CHECK(remap(0x5000, 0x2000).ranges[0] == Range{0x5000, 0x7000});
+  CHECK(remap(0x5000, 0x2000).hidden == MmCall::Hidden::none);
+  CHECK(remap(0x5619, 0x1000).ranges[0] == Range{0x5000, 0x6619});
+  CHECK(remap(0x5619, 0x1000).hidden == MmCall::Hidden::rounded);
+  CHECK(remap(0x5619, 0).ranges[0].empty());
+  CHECK(remap(0x5000, ~0ULL).ranges[0].empty());
+}
+
 }  // namespace
 }  // namespace libmseal::policy
