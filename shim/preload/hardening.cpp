@@ -40,7 +40,10 @@ long install_rules(State& state, unsigned missing) {
   state.program.clear();
   {
     SeccompRules rules;
-    if ((missing & policy::kHardenPtrace) != 0) rules.refuse(SCMP_SYS(ptrace), EPERM);
+    if ((missing & policy::kHardenPtrace) != 0) {
+      rules.refuse(SCMP_SYS(ptrace), EPERM);
+      rules.refuse(SCMP_SYS(pidfd_getfd), EPERM);  // takes the same rights, and could take the listener
+    }
     if ((missing & policy::kHardenProcessVmWritev) != 0) rules.refuse(SCMP_SYS(process_vm_writev), EPERM);
     if ((missing & policy::kHardenUserfaultfd) != 0) {
       rules.refuse(SCMP_SYS(userfaultfd), EPERM);

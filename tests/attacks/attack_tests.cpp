@@ -95,6 +95,12 @@ TEST_CASE("attack: what harden= refuses") {
   }
 }
 
+TEST_CASE("attack: root can rob the supervisor of its listener, unless hardened") {
+  if (!needs(::geteuid() == 0, "root")) return;
+  attack({"listener_stolen"}, "backend=seccomp", 1);
+  attack({"listener_stolen"}, "harden=ptrace,backend=seccomp", 0);
+}
+
 TEST_CASE("attack: under the kernel's own seals") {
   if (!needs(kernel_has_mseal(), "a kernel with mseal(2)")) return;
   for (const Attack& one : kAttacks) attack(one, "backend=kernel", one.under_kernel);

@@ -8,21 +8,15 @@
 #include <csignal>
 
 #include "tests/attacks/attack.h"
+#include "tests/attacks/supervisor.h"
 
 using namespace libmseal::tests;
 
 namespace {
 
-// Our supervisor's pid stands in its log.
 void kill_supervisor(const char* log) {
-  std::ifstream file(log);
-  const std::string key = "[info] supervisor ";
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t at = line.find(key);
-    if (at == std::string::npos) continue;
-    if (::kill(std::stoi(line.substr(at + key.size())), SIGKILL) == 0)
-      std::printf("the supervisor is killed\n");
-  }
+  const pid_t supervisor = supervisor_of(log);
+  if (supervisor != 0 && ::kill(supervisor, SIGKILL) == 0) std::printf("the supervisor is killed\n");
   ::usleep(50'000);
 }
 

@@ -1,0 +1,52 @@
+// With the rights of root: stop the supervisor, take a copy of its listener, and approve one's own calls.
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include <csignal>
+
+#include "tests/attacks/attack.h"
+#include "tests/attacks/supervisor.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+// Answers the next call that anybody of the tree makes, whichever of the descriptors is the listener.
+[[noreturn]] void approve_next(long process) {
+  for (long number = 0; number < 64; ++number) {
+    const long copy = raw_syscall(__NR_pidfd_getfd, process, number, 0);
+    if (libmseal::shim::failed(copy)) continue;
+    seccomp_notif wanted{};
+    if (::ioctl(static_cast<int>(copy), SECCOMP_IOCTL_NOTIF_RECV, &wanted) != 0) continue;
+    seccomp_notif_resp approved{wanted.id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    ::ioctl(static_cast<int>(copy), SECCOMP_IOCTL_NOTIF_SEND, &approved);
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+  const Victim text = Victim::text();
+  const pid_t supervisor = supervisor_of(arguments[1]);
+  if (supervisor == 0) cannot_try("there is no supervisor");
+  const long process = raw_syscall(__NR_pidfd_open, supervisor, 0);
+  ::kill(supervisor, SIGSTOP);
+  const int approver = ::fork();
+  if (approver == 0) approve_next(process);
+  const int caller = ::fork();
+  if (caller == 0) {
+    (void)raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+    ::_exit(text.intact() ? kHeld : kBroken);
+  }
+  ::usleep(500'000);
+  ::kill(approver, SIGKILL);
+  ::kill(supervisor, SIGCONT);
+  int status = 0;
+  ::waitpid(approver, nullptr, 0);
+  ::waitpid(caller, &status, 0);
+  std::printf("the caller's text is %s\n", WEXITSTATUS(status) == kHeld ? "unharmed" : "CHANGED");
+  return WEXITSTATUS(status);
+}
