@@ -39,12 +39,6 @@ inline std::optional<std::string_view> allowed_difference(const Step& kernel, co
                            differs_in_writable_contents(kernel.sealed, ours.sealed);
     return discarded ? std::optional<std::string_view>("all or nothing") : std::nullopt;
   }
-  // The kernel rounds an unaligned start down; a filter refuses it, whatever it touches. Nobody has a use for
-  // it.
-  if (ours.call.starts_with("remap_file_pages") && ours.result == "-1" &&
-      !ours.call.substr(0, ours.call.find(',')).ends_with("000")) {
-    return "remap_file_pages of an unaligned start";
-  }
   // A filter sees the seal before the kernel sees what else is wrong with the arguments: a hole in front of
   // it, a length or target that mremap would not take, an mremap across mappings.
   if (ours.touches && ours.result == "-1") {

@@ -117,7 +117,7 @@ Operations shrink(const std::string& backend, Operations operations, std::size_t
 }
 
 TEST_CASE("differential: random operations have the outcome that the kernel's own mseal gives them") {
-  if (!needs(kernel_has_mseal(), "a kernel with mseal(2)")) return;
+  if (!needs_mseal()) return;
   const char* const wanted = std::getenv("MSEAL_DIFFERENTIAL_SEEDS");
   const std::uint64_t seeds = wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 100;
   Tally tally;
@@ -140,7 +140,7 @@ TEST_CASE("differential: random operations have the outcome that the kernel's ow
 
 // backend=libc does not refuse raw system calls: the comparison must find that, and tell it in a few lines.
 TEST_CASE("differential: a real difference is found, shrunk, and shown by a program") {
-  if (!needs(kernel_has_mseal(), "a kernel with mseal(2)")) return;
+  if (!needs_mseal()) return;
   const Operations operations = generate(7, 300);
   Tally tally;
   const auto difference = compare("libc", operations, tally);

@@ -104,7 +104,8 @@ class Generator {
       case 0:
         return forks_++ < kMostForks ? Operation{Kind::fork} : Operation{Kind::munmap, false, {at, size}};
       case 1:
-        return {Kind::remap_file_pages, false, {at, size, 0, below(3), 0}};
+        // Unaligned ones have attacks of their own: what the kernel rounds down, ours refuses.
+        return {Kind::remap_file_pages, false, {address(first), count * kPage, 0, below(3), 0}};
       case 2:
       case 3:
         return {Kind::shmat, false, {0, at, SHM_REMAP}};

@@ -113,7 +113,7 @@ TEST_CASE("live: seals hold under backend=filter") {
 }
 
 TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
-  if (!needs(kernel_has_mseal(), "a kernel with mseal(2)")) return;
+  if (!needs_mseal()) return;
   for (const char* name :
        {"leaves_neighbours_alone", "keeps_kernels_order_of_errors", "keeps_sealed_heap", "errors_of_mseal",
         "reseals", "seals_by_syscall_function", "mimmutable_rounds_down", "query_tells",
@@ -344,7 +344,7 @@ TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
 // ---- options ----
 
 TEST_CASE("live: a hardened program does its ordinary work, and so do its children") {
-  if (!needs(kernel_has_landlock(), "Landlock, enabled at boot")) return;
+  if (!needs_landlock()) return;
   const TemporaryPath folder("hardened");
   std::filesystem::create_directories(folder.string() + "/a");
   std::filesystem::create_directories(folder.string() + "/b");

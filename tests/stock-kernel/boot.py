@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Runs a command on one of Debian's own kernels, in qemu, over this machine's files.
+
+The guest sees the root of this machine read-only under a memory overlay, so what it writes vanishes; it has no
+network. It runs the command as root in the present directory, with the MSEAL_* variables of the environment. What
+the command prints comes out here; its exit status is this program's.
+
+    tests/stock-kernel/boot.py -- uname -r
+    tests/stock-kernel/boot.py --kernel 5.10 -- ctest --test-dir build/release -LE host
+
+Other exit statuses: 77 if something is missing (1 with MSEAL_TESTS_MUST_RUN=1), 124 past the time limit, 125 if the
+guest did not come up.
+"""
+import argparse
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+import guest_image
+from debian_packages import Missing
+
+HERE = pathlib.Path(__file__).resolve().parent
+SKIPPED, TIMED_OUT, NOT_UP = 77, 124, 125
+
+QEMU = {
+    "amd64": ["qemu-system-x86_64", "-M", "q35", "-append", "console=ttyS0 panic=-1 quiet"],
+    "arm64": ["qemu-system-aarch64", "-M", "virt", "-append", "console=ttyAMA0 panic=-1 quiet"],
+}
+CPU = {"amd64": "max,la57=off", "arm64": "max,pauth-impdef=on"}
+QEMU_PACKAGE = {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kernel", default="6.1", choices=sorted(guest_image.SUITES), help="default: 6.1")
+    parser.add_argument("--arch", default="amd64", choices=sorted(QEMU))
+    parser.add_argument("--root", default="/", help="the file tree that the guest runs on (default: this machine's)")
+    parser.add_argument("--cpu", help="qemu's model of the processor (default: all that it knows)")
+    parser.add_argument("--accel", default="tcg", choices=["tcg", "kvm"])
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--memory", type=int, default=2048, help="MiB")
+    parser.add_argument("--timeout", type=int, default=280, help="seconds")
+    parser.add_argument("--append", default="", help="more words for the kernel's command line")
+    parser.add_argument("command", nargs="+")
+    return parser.parse_args()
+
+
+def write_control(folder, command):
+    """What the guest's init reads: a script to run in the chroot."""
+    lines = ["export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in os.environ.items() if name.startswith("MSEAL_")]
+    lines += [f"cd {shlex.quote(os.getcwd())}", f"exec {shlex.join(command)}"]
+    (folder / "command").write_text("\n".join(lines) + "\n")
+
+
+def share(path, tag, more=""):
+    return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap{more}"]
+
+
+def copy(source, target):
+    with os.fdopen(source, "rb", 0) as stream:
+        while chunk := stream.read(65536):
+            target.buffer.write(chunk)
+            target.flush()
+
+
+def boot(arguments, kernel, initrd, control, console):
+    qemu = list(QEMU[arguments.arch])
+    qemu[-1] += " " + arguments.append
+    program = shutil.which(qemu[0])
+    if program is None:
+        raise Missing(f"{qemu[0]} (Debian package {QEMU_PACKAGE[arguments.arch]})")
+    qemu += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel",
+             "tcg,thread=multi" if arguments.accel == "tcg" else "kvm",
+             "-cpu", arguments.cpu or CPU[arguments.arch], "-smp", str(arguments.cpus), "-m", str(arguments.memory),
+             "-kernel", str(kernel), "-initrd", str(initrd), "-serial", f"file:{console}",
+             "-device", "virtio-serial-pci"]
+    readers, writers = [], []
+    for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
+        source, sink = os.pipe()
+        # qemu empties a file that it is given by name; to a pipe that does nothing.
+        qemu += ["-chardev", f"file,id={name},path=/proc/self/fd/{sink}",
+                 "-device", f"virtserialport,chardev={name},name={name}"]
+        readers.append(threading.Thread(target=copy, args=(source, stream)))
+        writers.append(sink)
+    qemu += share(arguments.root, "root", ",readonly=on") + share(control, "control")
+    process = subprocess.Popen(qemu, stdin=subprocess.DEVNULL, pass_fds=writers)
+    for sink in writers:
+        os.close(sink)
+    for reader in readers:
+        reader.start()
+    try:
+        process.wait(arguments.timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        print(f"stock-kernel: stopped after {arguments.timeout} s", file=sys.stderr)
+        return TIMED_OUT
+    finally:
+        for reader in readers:
+            reader.join()
+    status = control / "status"
+    if status.exists():
+        return int(status.read_text())
+    print(f"stock-kernel: the guest did not come up; its console:\n{console.read_text(errors='replace')[-3000:]}",
+          file=sys.stderr)
+    return NOT_UP
+
+
+def main():
+    arguments = options()
+    try:
+        kernel, initrd = guest_image.prepare(arguments.kernel, arguments.arch, HERE / "guest-init")
+        with tempfile.TemporaryDirectory(prefix="libmseal-stock-kernel-") as name:
+            folder = pathlib.Path(name)
+            control = folder / "control"
+            control.mkdir()
+            write_control(control, arguments.command)
+            return boot(arguments, kernel, initrd, control, folder / "console")
+    except Missing as missing:
+        must = os.environ.get("MSEAL_TESTS_MUST_RUN") == "1"
+        print(f"stock-kernel: cannot run here{', and must' if must else ''}: {missing}", file=sys.stderr)
+        return 1 if must else SKIPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
