@@ -10,10 +10,13 @@ int main() {
   io_uring_params parameters{};
   const long ring = raw_syscall(__NR_io_uring_setup, 4, &parameters);
   if (libmseal::shim::failed(ring)) return conclude(victim, "io_uring_setup", ring);
-  char* const queue = static_cast<char*>(::mmap(nullptr, 16 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED,
+  // No more than there is: older kernels map nothing else.
+  const std::size_t queue_size = parameters.sq_off.array + parameters.sq_entries * sizeof(unsigned);
+  const std::size_t entries_size = parameters.sq_entries * sizeof(io_uring_sqe);
+  char* const queue = static_cast<char*>(::mmap(nullptr, queue_size, PROT_READ | PROT_WRITE, MAP_SHARED,
                                                 static_cast<int>(ring), IORING_OFF_SQ_RING));
   auto* const entries = static_cast<io_uring_sqe*>(::mmap(
-      nullptr, 4 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(ring), IORING_OFF_SQES));
+      nullptr, entries_size, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(ring), IORING_OFF_SQES));
   if (queue == MAP_FAILED || entries == MAP_FAILED) cannot_try("mmap of the ring");
   entries[0] = {};
   entries[0].opcode = IORING_OP_MADVISE;
