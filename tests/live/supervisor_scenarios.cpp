@@ -156,7 +156,13 @@ void own_filters_on_one_thread(std::span<char*>) {
   phase = 2;
   other.join();
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  EXPECT(shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
+  // A joined thread may still be ending, and counts until it has.
+  long installed = -1;
+  for (int attempt = 0; attempt < 1000 && installed != 0; ++attempt) {
+    installed = shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+    if (installed != 0) ::usleep(1000);
+  }
+  EXPECT(installed == 0);
   EXPECT(::mseal(page, page_size(), 0) == 0);
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
 }
