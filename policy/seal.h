@@ -76,8 +76,9 @@ Coverage coverage(std::span<const Seal> seals, const Range& range, Counts counts
 }
 
 // Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.
-// What is held already is never weakened: an overlapped part keeps its owner, and keeps its contents if
-// either says so. False, and nothing changed, when the result might not fit into `capacity` entries.
+// What is held already is never weakened: an overlapped part keeps its contents if either says so, and is
+// everybody's if either is; of two owners it keeps the first. False, and nothing changed, when the result
+// might not fit into `capacity` entries.
 template <class Container>
 bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   if (seal.range.empty()) return true;
@@ -99,16 +100,17 @@ bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
       next = stop;
       continue;
     }
-    const Seal weaker = seals[index];
-    const Range part = intersection(weaker.range, seal.range);
+    const Seal before = seals[index];
+    const Range part = intersection(before.range, seal.range);
     next = part.end;
-    if (weaker.keeps_contents || !seal.keeps_contents) continue;
-    seals[index] = Seal{part, true, weaker.owner};
-    if (weaker.range.start < part.start) {
-      seals.insert(at(index++), Seal{{weaker.range.start, part.start}, false, weaker.owner});
+    const Seal both{part, before.keeps_contents || seal.keeps_contents, seal.owner == 0 ? 0 : before.owner};
+    if (both.keeps_contents == before.keeps_contents && both.owner == before.owner) continue;
+    seals[index] = both;
+    if (before.range.start < part.start) {
+      seals.insert(at(index++), Seal{{before.range.start, part.start}, before.keeps_contents, before.owner});
     }
-    if (part.end < weaker.range.end) {
-      seals.insert(at(index + 1), Seal{{part.end, weaker.range.end}, false, weaker.owner});
+    if (part.end < before.range.end) {
+      seals.insert(at(index + 1), Seal{{part.end, before.range.end}, before.keeps_contents, before.owner});
     }
   }
   for (std::size_t right = index < seals.size() ? index : seals.size() - 1; right > 0 && right >= first;

@@ -45,11 +45,13 @@ constexpr Range kFixedPlaces[] = {
     {0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},  // libraries, below the gap that is kept for the stack
 };
 #else
-constexpr std::uint64_t kGiB = 1U << 30;
+// Randomisation moves images by less than 1 GiB here, so larger windows would hold most of the ordinary
+// memory.
+constexpr std::uint64_t kMiB = 1U << 20;
 constexpr Range kFixedPlaces[] = {
-    {0, kGiB},
-    {0xAAAA'AAAA'0000, 0xAAAA'AAAA'0000 + kGiB},
-    {0xFFFF'F7FF'F000 - kGiB, 0xFFFF'F7FF'F000},
+    {0, 1024 * kMiB},
+    {0xAAAA'AAAA'0000, 0xAAAA'AAAA'0000 + 64 * kMiB},
+    {0xFFFF'F7FF'F000 - 64 * kMiB, 0xFFFF'F7FF'F000},
 };
 #endif
 

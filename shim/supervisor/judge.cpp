@@ -119,6 +119,15 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   listener_.answer(notification.id, answer);
 }
 
+std::span<const Seal> Judge::seals_for(const MmCall& call, const Domain& domain) {
+  const std::span<const Seal> all = domain.table->seals();
+  if (call.hidden != MmCall::Hidden::none) return all;
+  everybodys_.clear();
+  std::ranges::copy_if(all, std::back_inserter(everybodys_),
+                       [](const Seal& seal) { return seal.owner == 0; });
+  return everybodys_;
+}
+
 void Judge::handle_call(const seccomp_notif& notification, MmCall call) {
   const pid_t task = task_of(notification);
   const MmIdentity identity = identity_of(task);
@@ -139,7 +148,7 @@ void Judge::handle_call(const seccomp_notif& notification, MmCall call) {
     resolve_extent(task, call);
     if (!listener_.still_waits(notification.id)) return;
   }
-  const Verdict verdict = policy::decide(call, domain->table->seals(), {});
+  const Verdict verdict = policy::decide(call, seals_for(call, *domain), {});
   spdlog::debug("pid {}: system call {} on [{:#x}, {:#x}): {}", task, notification.data.nr,
                 call.ranges[0].start, call.ranges[0].end,
                 verdict == policy::kAllow ? "let through" : "refused");

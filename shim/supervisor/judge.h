@@ -3,6 +3,7 @@
 
 #include <linux/seccomp.h>
 
+#include <span>
 #include <vector>
 
 #include "policy/control.h"
@@ -25,11 +26,15 @@ class Judge {
   void handle_call(const seccomp_notif& notification, policy::MmCall call);
   // The Way for a range, or -errno.
   std::int64_t way_for(Domain& domain, const Process& process, const policy::Range& range);
+  // What a process of one owner has sealed for itself is refused by filters of its own, and not to others of
+  // its domain; only where filters can't see the extent do those seals count for everybody.
+  std::span<const policy::Seal> seals_for(const policy::MmCall& call, const Domain& domain);
   [[nodiscard]] bool in_hull(const policy::Range& range) const;
 
   Listener& listener_;
   Domains& domains_;
   std::vector<policy::Range> hull_;
+  std::vector<policy::Seal> everybodys_;  // working memory of seals_for()
 };
 
 }  // namespace libmseal::supervisor

@@ -23,7 +23,7 @@ using shim::raw_syscall;
 
 enum Outcome { kHeld = 0, kBroken = 1, kCannotTry = 77 };
 
-inline constexpr std::size_t kPage = 4096;  // the attacks are x86_64's
+inline constexpr std::size_t kPage = 4096;  // the attacks are made for kernels with pages of this size
 
 [[noreturn]] inline void cannot_try(const char* why) {
   std::printf("%s: %s\n", why, std::strerror(errno));

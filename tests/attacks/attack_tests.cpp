@@ -30,9 +30,11 @@ constexpr Attack kAttacks[] = {
     {"aio_ring_destroyed"},
     {"process_madvise_self"},
     {"io_uring_madvise"},
+#ifdef __x86_64__
     {"i386_calls"},
     {"i386_across_4g"},
     {"x32_numbers"},
+#endif
     {"upper_halves"},
     {"tagged_addresses"},
     {"new_identity"},
@@ -110,8 +112,11 @@ TEST_CASE("attack: under the kernel's own seals") {
 TEST_CASE("attack: a page that nobody sealed is changed by them") {
   for (const char* name :
        {"grows_down", "segment_over", "segment_detached", "file_pages_remapped", "file_pages_rounded",
-        "file_pages_rounded", "i386_calls", "i386_across_4g", "upper_halves", "own_filters", "lost_on_fork",
-        "aio_ring_destroyed", "io_uring_madvise", "huge_page_by_flag", "huge_page_by_file"}) {
+#ifdef __x86_64__
+        "i386_calls", "i386_across_4g",
+#endif
+        "upper_halves", "own_filters", "lost_on_fork", "aio_ring_destroyed", "io_uring_madvise",
+        "huge_page_by_flag", "huge_page_by_file"}) {
     const Run result = run({{std::string(ATTACKS) + "/" + name}, {{"LD_PRELOAD", NO_SEAL_SO}}, {}, 60});
     INFO(name << ": " << result.out << result.err);
     if (!needs(result.status != kCannotTry, name)) continue;

@@ -40,6 +40,7 @@ def options():
     parser.add_argument("--kernel", default="6.1", choices=sorted(guest_image.SUITES), help="default: 6.1")
     parser.add_argument("--arch", default="amd64", choices=sorted(QEMU))
     parser.add_argument("--root", default="/", help="the file tree that the guest runs on (default: this machine's)")
+    parser.add_argument("--share", action="append", default=[], help="a folder of this machine to see besides --root")
     parser.add_argument("--cpu", help="qemu's model of the processor (default: all that it knows)")
     parser.add_argument("--accel", default="tcg", choices=["tcg", "kvm"])
     parser.add_argument("--cpus", type=int, default=2)
@@ -47,11 +48,14 @@ def options():
     parser.add_argument("--timeout", type=int, default=280, help="seconds")
     parser.add_argument("--append", default="", help="more words for the kernel's command line")
     parser.add_argument("command", nargs="+")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.share = [os.path.abspath(path) for path in arguments.share]
+    return arguments
 
 
-def write_control(folder, command):
-    """What the guest's init reads: a script to run in the chroot."""
+def write_control(folder, command, shares):
+    """What the guest's init reads: a script to run in the chroot, and where the shared folders belong."""
+    (folder / "shares").write_text("".join(f"share{index} {path}\n" for index, path in enumerate(shares)))
     lines = ["export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in os.environ.items() if name.startswith("MSEAL_")]
     lines += [f"cd {shlex.quote(os.getcwd())}", f"exec {shlex.join(command)}"]
@@ -89,6 +93,8 @@ def boot(arguments, kernel, initrd, control, console):
         readers.append(threading.Thread(target=copy, args=(source, stream)))
         writers.append(sink)
     qemu += share(arguments.root, "root", ",readonly=on") + share(control, "control")
+    for index, path in enumerate(arguments.share):
+        qemu += share(path, f"share{index}", ",readonly=on")
     process = subprocess.Popen(qemu, stdin=subprocess.DEVNULL, pass_fds=writers)
     for sink in writers:
         os.close(sink)
@@ -120,7 +126,7 @@ def main():
             folder = pathlib.Path(name)
             control = folder / "control"
             control.mkdir()
-            write_control(control, arguments.command)
+            write_control(control, arguments.command, arguments.share)
             return boot(arguments, kernel, initrd, control, folder / "console")
     except Missing as missing:
         must = os.environ.get("MSEAL_TESTS_MUST_RUN") == "1"

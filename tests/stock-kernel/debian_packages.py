@@ -48,10 +48,13 @@ class Suite:
                         f"-oDir::Cache={self.folder}", "-oAPT::Get::List-Cleanup=0", f"-oAPT::Architecture={arch}",
                         f"-oAPT::Architectures={arch}", "-oAcquire::Languages=none", "-oAPT::Sandbox::User=root"]
 
-    def fetch(self, package):
-        """The newest package of that name, or the one that it depends on if it is but a name for that."""
+    def update(self):
         if not any((self.folder / "lists").glob("*_Packages*")):
             run(["apt-get", *self.options, "update"])
+
+    def fetch(self, package):
+        """The newest package of that name, or the one that it depends on if it is but a name for that."""
+        self.update()
         for line in run(["apt-cache", *self.options, "depends", package]).splitlines():
             kind, _, target = line.strip().partition(": ")
             if kind == "Depends" and target.startswith("linux-image-"):
@@ -71,3 +74,26 @@ class Suite:
             run(["dpkg-deb", "-x", file, unpacking])
             unpacking.rename(folder)
         return folder
+
+    def root(self, packages):
+        """A file tree with these packages and all that they depend on, unpacked and no more: nothing of them is run."""
+        root = self.folder / "root"
+        wanted = " ".join(packages)
+        made_of = self.folder / "root.packages"
+        if root.exists() and made_of.exists() and made_of.read_text() == wanted:
+            return root
+        self.update()
+        run(["apt-get", *self.options, "install", "--download-only", "--no-install-recommends", "-y", *packages])
+        unpacking = self.folder / "root.new"
+        shutil.rmtree(unpacking, ignore_errors=True)
+        for folder in ("bin", "lib", "sbin"):  # as on every Debian system since 12
+            (unpacking / "usr" / folder).mkdir(parents=True)
+            (unpacking / folder).symlink_to(f"usr/{folder}")
+        for file in sorted((self.folder / "archives").glob("*.deb")):
+            run(["dpkg-deb", "-x", file, unpacking])
+        if not (unpacking / "bin/sh").exists():  # a package's script would have made it
+            (unpacking / "bin/sh").symlink_to("bash")
+        shutil.rmtree(root, ignore_errors=True)
+        unpacking.rename(root)
+        made_of.write_text(wanted)
+        return root

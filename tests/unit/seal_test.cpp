@@ -23,6 +23,7 @@ TEST_CASE("overlapping seals keep what each of them said, byte by byte") {
       for (std::uint64_t cell = seal.range.start; cell < seal.range.end; ++cell) {
         const auto [at, added] = model.try_emplace(cell, seal);
         if (!added) at->second.keeps_contents |= seal.keeps_contents;
+        if (seal.owner == 0) at->second.owner = 0;
       }
     }
     std::uint64_t last = 0;
