@@ -2,7 +2,7 @@
 """Runs a command on one of Debian's own kernels, in qemu, over this machine's files.
 
 The guest sees the root of this machine read-only under a memory overlay, so what it writes vanishes; it has no
-network. It runs the command as root in the present directory, with the MSEAL_* variables of the environment. What
+network. One of another architecture sees the present directory, on files made for it (guest_root.py). It runs the command as root in the present directory, with the MSEAL_* variables of the environment. What
 the command prints comes out here; its exit status is this program's.
 
     tests/stock-kernel/boot.py -- uname -r
@@ -22,7 +22,8 @@ import tempfile
 import threading
 
 import guest_image
-from debian_packages import Missing
+import guest_root
+from debian_packages import Missing, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 SKIPPED, TIMED_OUT, NOT_UP = 77, 124, 125
@@ -39,8 +40,6 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default="6.1", choices=sorted(guest_image.SUITES), help="default: 6.1")
     parser.add_argument("--arch", default="amd64", choices=sorted(QEMU))
-    parser.add_argument("--root", default="/", help="the file tree that the guest runs on (default: this machine's)")
-    parser.add_argument("--share", action="append", default=[], help="a folder of this machine to see besides --root")
     parser.add_argument("--cpu", help="qemu's model of the processor (default: all that it knows)")
     parser.add_argument("--accel", default="tcg", choices=["tcg", "kvm"])
     parser.add_argument("--cpus", type=int, default=2)
@@ -48,9 +47,7 @@ def options():
     parser.add_argument("--timeout", type=int, default=280, help="seconds")
     parser.add_argument("--append", default="", help="more words for the kernel's command line")
     parser.add_argument("command", nargs="+")
-    arguments = parser.parse_args()
-    arguments.share = [os.path.abspath(path) for path in arguments.share]
-    return arguments
+    return parser.parse_args()
 
 
 def write_control(folder, command, shares):
@@ -73,7 +70,7 @@ def copy(source, target):
             target.flush()
 
 
-def boot(arguments, kernel, initrd, control, console):
+def boot(arguments, kernel, initrd, root, shares, control, console):
     qemu = list(QEMU[arguments.arch])
     qemu[-1] += " " + arguments.append
     program = shutil.which(qemu[0])
@@ -92,8 +89,8 @@ def boot(arguments, kernel, initrd, control, console):
                  "-device", f"virtserialport,chardev={name},name={name}"]
         readers.append(threading.Thread(target=copy, args=(source, stream)))
         writers.append(sink)
-    qemu += share(arguments.root, "root", ",readonly=on") + share(control, "control")
-    for index, path in enumerate(arguments.share):
+    qemu += share(root, "root", ",readonly=on") + share(control, "control")
+    for index, path in enumerate(shares):
         qemu += share(path, f"share{index}", ",readonly=on")
     process = subprocess.Popen(qemu, stdin=subprocess.DEVNULL, pass_fds=writers)
     for sink in writers:
@@ -121,13 +118,15 @@ def boot(arguments, kernel, initrd, control, console):
 def main():
     arguments = options()
     try:
+        native = arguments.arch == run(["dpkg", "--print-architecture"]).strip()
+        root, shares = ("/", []) if native else (guest_root.make(arguments.arch), [os.getcwd()])
         kernel, initrd = guest_image.prepare(arguments.kernel, arguments.arch, HERE / "guest-init")
         with tempfile.TemporaryDirectory(prefix="libmseal-stock-kernel-") as name:
             folder = pathlib.Path(name)
             control = folder / "control"
             control.mkdir()
-            write_control(control, arguments.command, arguments.share)
-            return boot(arguments, kernel, initrd, control, folder / "console")
+            write_control(control, arguments.command, shares)
+            return boot(arguments, kernel, initrd, root, shares, control, folder / "console")
     except Missing as missing:
         must = os.environ.get("MSEAL_TESTS_MUST_RUN") == "1"
         print(f"stock-kernel: cannot run here{', and must' if must else ''}: {missing}", file=sys.stderr)
