@@ -11,8 +11,8 @@
 namespace libmseal::shim {
 namespace {
 
-// A thread that sleeps has told all. One that runs is often about to sleep: so many looks, so far apart, before
-// it is disturbed.
+// A thread that sleeps has told all. One that runs is often about to sleep: so many looks, so far apart,
+// before it is disturbed.
 constexpr int kLooks = 3;
 constexpr long kNap = 50'000;  // ns
 

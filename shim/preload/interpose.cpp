@@ -1,7 +1,8 @@
 // libc's functions that change mappings, and its gate to raw system calls.
 //
-// Under a filter the kernel refuses by itself, so each of these is the system call and nothing else. Only the
-// libc backend, which has no filter, asks the ledger first. Must be async-signal-safe.
+// Under a filter the kernel refuses by itself, so each of these is the system call and nothing else; a
+// refused madvise may still be allowed by protection keys. Only the libc backend, which has no filter, asks
+// the ledger first. Must be async-signal-safe.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 
 #include "policy/verdict.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/protection_keys.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/state.h"
 
@@ -30,6 +32,15 @@ long checked_syscall(long number, long a, long b, long c, long d, long e, long f
       [&](std::span<const policy::Seal> seals) { return policy::decide(call, seals, {}); });
   if (verdict == policy::kRefuse) return -EPERM;
   return raw_syscall6(number, a, b, c, d, e, f);
+}
+
+// What no filter knows: whether this thread's protection keys let it write the memory.
+long checked_madvise(long address, long length, long advice) {
+  const long result = checked_syscall(__NR_madvise, address, length, advice, 0, 0, 0);
+  if (result != -EPERM) [[likely]]
+    return result;
+  return discard_by_writing(g_state, static_cast<std::uint64_t>(address), static_cast<std::uint64_t>(length),
+                            static_cast<int>(advice));
 }
 
 template <class... Arguments>
@@ -83,7 +94,7 @@ int pkey_mprotect(void* addr, size_t len, int prot, int pkey) {
 }
 
 int madvise(void* addr, size_t length, int advice) {
-  return static_cast<int>(libc_result(checked(__NR_madvise, addr, length, advice)));
+  return static_cast<int>(libc_result(checked_madvise(register_of(addr), register_of(length), advice)));
 }
 
 long syscall(long number, ...) {
@@ -96,6 +107,7 @@ long syscall(long number, ...) {
     return libc_result(seal(g_state, static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1]),
                             static_cast<std::uint64_t>(a[2])));
   }
+  if (number == __NR_madvise) return libc_result(checked_madvise(a[0], a[1], a[2]));
   return libc_result(checked_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 

@@ -12,6 +12,7 @@
 #include "shim/preload/filter.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
+#include "shim/preload/protection_keys.h"
 #include "shim/preload/sharers.h"
 #include "shim/preload/supervisor_link.h"
 
@@ -54,7 +55,8 @@ long read_pieces(State& state, const Range& range, Range& heap) {
     Message() << "mseal: the range has too many mappings of different kinds; seal it in parts";
     return -ENOMEM;
   }
-  return next < range.end ? -ENOMEM : 0;
+  if (next < range.end) return -ENOMEM;
+  return find_keyed_pieces(state, range);
 }
 
 // Each complaint is made once: a program may try in a loop.
@@ -159,6 +161,7 @@ long seal_enforced(State& state, const Range& range) {
     if (state.backend == Backend::filter) {
       for (const Seal& piece : covered) (void)state.ledger.add(piece);
     }
+    for (const Seal& piece : state.keyed) (void)state.keyed_seals.add(piece);
     return 0;
   }
   return -EAGAIN;
@@ -175,6 +178,7 @@ long seal_in_ledger(State& state, const Range& range) {
       return -ENOMEM;
     }
   }
+  for (const Seal& piece : state.keyed) (void)state.keyed_seals.add(piece);
   return 0;
 }
 

@@ -30,7 +30,7 @@ SeccompRules::SeccompRules() : context_(seccomp_init(SCMP_ACT_ALLOW)) {
   if (context_ == nullptr) result_ = -ENOMEM;
   if (result_ == 0) result_ = seccomp_attr_set(context_, SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree of numbers
   if (result_ == 0) result_ = seccomp_attr_set(context_, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-  // Programs of the processor's other ABI may be started from this one.
+    // Programs of the processor's other ABI may be started from this one.
 #ifdef __x86_64__
   constexpr std::uint32_t kOther = SCMP_ARCH_X86;
 #else

@@ -29,10 +29,12 @@ struct State {
   const void* table = nullptr;                           // the supervisor's table, where there is one
   bool joined = false;                                   // the supervisor was there before this image
   Ledger ledger;                                         // the seals, where there is none
+  Ledger keyed_seals;                                    // sealed memory with a protection key, as owner
 
   // Working memory of whoever holds the lock.
   policy::BpfProgram program;
   Pieces pieces;
+  Pieces keyed;  // of these pieces: the writable ones with a protection key, as owner
   Ranges ranges;
   Ranges contents;
   Ranges hull;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -131,6 +132,17 @@ TEST_CASE("live: seals hold when the backend starts at the first mseal") {
       scenario(options, name);
     }
   }
+}
+
+TEST_CASE("live: protection keys decide who may discard sealed memory") {
+  const int key = ::pkey_alloc(0, 0);
+  if (key > 0) ::pkey_free(key);
+  if (!needs(key > 0, "a processor with protection keys", "pkeys")) return;
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    scenario(backend, "raw_discard_of_keyed_memory_is_refused");
+    scenario(backend, "keys_decide_about_discarding");
+  }
+  if (needs_mseal()) scenario("backend=kernel", "keys_decide_about_discarding");
 }
 
 TEST_CASE("live: exec drops what the old image sealed") {

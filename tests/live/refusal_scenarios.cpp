@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "mseal/mseal.h"
@@ -198,6 +199,56 @@ void keeps_sealed_heap(std::span<char*>) {
   }
 }
 
+// Writable memory with a protection key, sealed: a thread may discard it if it may write it.
+char* keyed_page(int& key) {
+  char* const page = static_cast<char*>(
+      ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  key = ::pkey_alloc(0, 0);
+  REQUIRE_OR_STOP(key > 0 && ::pkey_mprotect(page, page_size(), PROT_READ | PROT_WRITE, key) == 0);
+  std::memset(page, 'k', page_size());
+  REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
+  return page;
+}
+
+void keys_decide_about_discarding(std::span<char*>) {
+  int key = 0;
+  char* const page = keyed_page(key);
+  const Calls call{Via::libc};
+  EXPECT(call.advise(page, page_size(), MADV_FREE) == 0);
+  EXPECT(call.advise(page, page_size(), MADV_DONTNEED) == 0);
+  EXPECT(page[0] == 0 && page[page_size() - 1] == 0);
+  std::memset(page, 'k', page_size());
+
+  EXPECT(::pkey_set(key, PKEY_DISABLE_WRITE) == 0);
+  for (const int advice : {MADV_DONTNEED, MADV_FREE, MADV_WIPEONFORK}) {
+    EXPECT(call.advise(page, page_size(), advice) == -EPERM);
+    EXPECT(libc_value(::syscall(__NR_madvise, page, page_size(), advice)) == -EPERM);
+    EXPECT(Calls{Via::raw}.advise(page, page_size(), advice) == -EPERM);
+  }
+  EXPECT(page[0] == 'k' && page[page_size() - 1] == 'k');
+  EXPECT(::pkey_set(key, PKEY_DISABLE_ACCESS) == 0);
+  EXPECT(call.advise(page, page_size(), MADV_DONTNEED) == -EPERM);
+  // each thread has rights of its own: a new one gets its parent's
+  std::thread([&] {
+    EXPECT(call.advise(page, page_size(), MADV_DONTNEED) == -EPERM);
+    EXPECT(::pkey_set(key, 0) == 0);
+    EXPECT(page[0] == 'k');
+    EXPECT(call.advise(page, page_size(), MADV_DONTNEED) == 0);
+    EXPECT(page[0] == 0);
+  }).join();
+  EXPECT(call.advise(page, page_size(), MADV_DONTNEED) == -EPERM);
+  EXPECT(call.unmap(page, page_size()) == -EPERM);
+  EXPECT(call.protect_key(page, page_size(), PROT_READ | PROT_WRITE, 0) == -EPERM);
+}
+
+// No filter sees the register, so a discard past the library is refused to everybody.
+void raw_discard_of_keyed_memory_is_refused(std::span<char*>) {
+  int key = 0;
+  char* const page = keyed_page(key);
+  EXPECT(Calls{Via::raw}.advise(page, page_size(), MADV_DONTNEED) == -EPERM);
+  EXPECT(page[0] == 'k');
+}
+
 constexpr Scenario kScenarios[] = {
     {"refuses_changes", refuses_changes},
     {"leaves_neighbours_alone", leaves_neighbours_alone},
@@ -205,6 +256,8 @@ constexpr Scenario kScenarios[] = {
     {"discards_what_is_writable", discards_what_is_writable},
     {"seals_mixed_protections", seals_mixed_protections},
     {"keeps_sealed_heap", keeps_sealed_heap},
+    {"keys_decide_about_discarding", keys_decide_about_discarding},
+    {"raw_discard_of_keyed_memory_is_refused", raw_discard_of_keyed_memory_is_refused},
 };
 
 }  // namespace
