@@ -22,7 +22,9 @@ MmCall compat(std::uint32_t number, const Arguments& arguments) {
 
 TEST_CASE("numbers are those of the kernel's headers") {
   const Machine machine = shim::this_machine();
-  const auto call_of = [&](std::uint32_t number) { return decode(machine, machine.abis[0], number, {}).call; };
+  const auto call_of = [&](std::uint32_t number) {
+    return decode(machine, machine.abis[0], number, {}).call;
+  };
   CHECK(call_of(__NR_mmap) == Call::mmap);
   CHECK(call_of(__NR_mprotect) == Call::mprotect);
   CHECK(call_of(__NR_pkey_mprotect) == Call::mprotect);
