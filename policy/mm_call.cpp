@@ -32,13 +32,16 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
   const bool no_size = round_up(arguments[1], machine.page_size) == 0;
   const std::uint64_t old_size = no_size ? 1 : arguments[1];
   call.ranges[0] = range_at(machine, arguments[0], old_size);
-  if ((static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0) {
+  const bool to_chosen_place = (static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0;
+  call.rare = no_size || to_chosen_place;
+  if (to_chosen_place) {
     call.ranges[1] = range_at(machine, arguments[4], arguments[2]);
   }
 }
 
 void decode_remap_file_pages(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
+  call.rare = true;
   const std::uint64_t start = arguments[0] & machine.address_mask;
   const std::uint64_t rounded = round_down(start, machine.page_size);
   call.ranges[0] = {rounded, start + arguments[1]};
@@ -93,6 +96,7 @@ MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, cons
     case Call::madvise:
       if (is_discarding(static_cast<std::uint32_t>(arguments[2]))) {
         call.effect = Effect::discard;
+        call.rare = !is_everyday(static_cast<std::uint32_t>(arguments[2]));
         call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
       }
       break;

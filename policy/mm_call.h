@@ -35,6 +35,10 @@ struct MmCall {
   Call call = Call::munmap;
   Effect effect = Effect::none;
   Hidden hidden = Hidden::none;
+  // Legal, but nothing that a healthy program does often: mremap to a chosen place or without a size, advice
+  // other than MADV_DONTNEED and MADV_FREE, remap_file_pages. Where there is a supervisor, it decides about
+  // all of them, so that the filters of single seals can be short.
+  bool rare = false;
   std::array<Range, 2> ranges{};  // the second is mremap's target; both may be empty
   std::uint64_t argument = 0;     // lower_break: the new break; segment: the id; huge_pages: the fd, or -1
 };
@@ -56,6 +60,13 @@ inline constexpr std::uint32_t kCloneThread = 0x10000;
 // The kernel reads advice as an int: only the low 32 bits count. DONTNEED, FREE, REMOVE, DONTFORK,
 // WIPEONFORK, DONTNEED_LOCKED, GUARD_INSTALL, the set of mseal(2).
 inline constexpr auto kDiscardingAdvice = std::to_array<std::uint32_t>({4, 8, 9, 10, 18, 24, 102});
+
+// Those of them that allocators give all day.
+inline constexpr auto kEverydayAdvice = std::to_array<std::uint32_t>({4, 8});
+
+constexpr bool is_everyday(std::uint32_t advice) {
+  return advice == kEverydayAdvice[0] || advice == kEverydayAdvice[1];
+}
 
 constexpr bool is_discarding(std::uint32_t advice) {
   for (const std::uint32_t discarding : kDiscardingAdvice) {

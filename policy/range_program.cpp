@@ -45,6 +45,7 @@ class Compiler {
       : machine_(machine), what_(what), other_(other), out_(out) {}
 
   bool run() {
+    if (is_short()) return write_short();
     allow_ = out_.ret(SECCOMP_RET_ALLOW);
     write_searches();
     Label next = other_;
@@ -57,6 +58,94 @@ class Compiler {
   }
 
  private:
+  // ---- the short program of one seal ----
+
+  // One range under one upper word, out of reach of every ABI but the native one, and nothing else asked for.
+  // Then the architecture need not be looked at: no call of another one names an address so high.
+  [[nodiscard]] bool is_short() const {
+    if (what_.ranges.size() != 1 || what_.contents.size() > 1 || !what_.exact) return false;
+    if (what_.rare != SECCOMP_RET_ALLOW || what_.hidden != 0 || what_.mseal != 0 || what_.refuse_foreign)
+      return false;
+    const Range& range = what_.ranges[0];
+    constexpr std::uint64_t kReach = 1ULL << 33;  // 32-bit start and 32-bit length
+    return what_.refused_breaks.empty() && range.start >= kReach &&
+           high(range.start) == high(range.end - 1) && (what_.contents.empty() || what_.contents[0] == range);
+  }
+
+  Label load_high_of_start() {
+    if (high(machine_.address_mask) != ~0U) out_.mask(high(machine_.address_mask));
+    return out_.load(high_of(0));
+  }
+
+  // The call is refused if it starts below the end of the range and ends above the higher one of the two
+  // starts: so it is neither empty nor does it wrap around.
+  bool write_short() {
+    const Range& range = what_.ranges[0];
+    const std::uint32_t word = high(range.start);
+    constexpr std::uint32_t kHigherStart = 0;  // scratch memory: lower words
+    constexpr std::uint32_t kEnd = 1;
+    const Label hit = out_.ret(what_.hit);
+
+    out_.branch_x(BPF_JGT, hit, other_);
+    out_.load_scratch(kEnd);
+    const Label low_words = out_.load_scratch_x(kHigherStart);
+    const Label same_word = out_.branch(BPF_JEQ, word, low_words, other_);
+    out_.branch(BPF_JGT, word, hit, same_word);
+    out_.add_x();
+    load_high_of_start();
+    const Label sum_of_high_words = out_.copy_to_x();
+    const Label without_carry = out_.load(high_of(1));
+    out_.jump(sum_of_high_words);
+    out_.add(1);
+    const Label with_carry = out_.load(high_of(1));
+    out_.branch_x(BPF_JGE, without_carry, with_carry);
+    out_.store_scratch(kEnd);
+    out_.add_x();
+    out_.load(low_of(1));
+    const Label aligned = out_.copy_to_x();
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), other_, aligned);
+    out_.load(low_of(0));
+    const Label found_start = out_.store_scratch(kHigherStart);
+    const Label below = out_.load_value(low(range.start));
+    const Label not_above = out_.branch(BPF_JGE, low(range.start), found_start, below);
+    out_.branch(BPF_JGT, low(range.end - 1), other_, not_above);
+    const Label under_word = out_.load(low_of(0));
+    const Label not_over = out_.branch(BPF_JEQ, word, under_word, below);
+    out_.branch(BPF_JGT, word, other_, not_over);
+    const Label touches = load_high_of_start();
+
+    const Label replaces = out_.branch(BPF_JSET, kMapFixedNoreplace, other_, touches);
+    out_.branch(BPF_JSET, kMapFixed, replaces, other_);
+    const Label map = out_.load(low_of(3));
+    Label advise = other_;
+    if (!what_.contents.empty()) {
+      for (const std::uint32_t advice : kEverydayAdvice)
+        advise = out_.branch(BPF_JEQ, advice, touches, advise);
+      advise = out_.load(low_of(2));
+    }
+    Label next = other_;
+    for (const CallNumber& entry : machine_.abis[0].calls) {
+      switch (entry.call) {
+        case Call::mmap:
+          next = out_.branch(BPF_JEQ, entry.number, map, next);
+          break;
+        case Call::madvise:
+          if (advise != other_) next = out_.branch(BPF_JEQ, entry.number, advise, next);
+          break;
+        case Call::munmap:
+        case Call::mprotect:
+        case Call::mremap:
+          next = out_.branch(BPF_JEQ, entry.number, touches, next);
+          break;
+        default:
+          break;
+      }
+    }
+    out_.jump(next);
+    out_.load(kNumber);
+    return out_.complete();
+  }
+
   // ---- the search ----
 
   // `if (end > bound) goto yes else goto no`
@@ -81,14 +170,41 @@ class Compiler {
   }
 
   // Which interval holds the lower word in A, knowing that the boundaries [first, last) have the upper word
-  // of the address.
-  Label search_low(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit,
-                   Label miss) {
-    if (first == last) return leaf(ranges, first, hit, miss);
+  // of the address. `outcome` of an interval's index is where to go.
+  template <class Outcome>
+  Label search_low(std::span<const Range> ranges, std::size_t first, std::size_t last, Outcome outcome) {
+    if (first == last) return outcome(first);
     const std::size_t middle = first + (last - first) / 2;
-    const Label below = search_low(ranges, first, middle, hit, miss);
-    const Label above = search_low(ranges, middle + 1, last, hit, miss);
+    const Label below = search_low(ranges, first, middle, outcome);
+    const Label above = search_low(ranges, middle + 1, last, outcome);
     return out_.branch(BPF_JGE, low(boundary(ranges, middle)), above, below);
+  }
+
+  // The boundaries [first, last) have the upper word of the address.
+  Label search_same_word(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit,
+                         Label miss) {
+    const auto in_full = [&](std::size_t index) { return leaf(ranges, index, hit, miss); };
+    if (last - first < 4) {
+      const Label tree = search_low(ranges, first, last, in_full);
+      out_.jump(tree);
+      return out_.load_scratch(kStartLow);
+    }
+    // Of many boundaries under one word: the upper word of the end is looked at once, for all of them.
+    const std::uint32_t word = high(boundary(ranges, first));
+    const auto by_low_word = [&](std::size_t index) {
+      if (index % 2 == 1) return hit;
+      if (index == last) return miss;  // the next range is beyond this word
+      out_.branch(BPF_JGT, low(ranges[index / 2].start), hit, miss);
+      return out_.load_scratch(kEndLow);
+    };
+    const Label past_all = in_full(last);
+    out_.branch(BPF_JGE, low(boundary(ranges, last - 1)), past_all, hit);
+    const Label ends_beyond = out_.load_scratch(kStartLow);
+    out_.jump(search_low(ranges, first, last, by_low_word));
+    const Label ends_here = out_.load_scratch(kStartLow);
+    const Label not_beyond = out_.branch(BPF_JEQ, word, ends_here, miss);  // smaller: it wraps around
+    out_.branch(BPF_JGT, word, ends_beyond, not_beyond);
+    return out_.load_scratch(kEndHigh);
   }
 
   // The same for the upper word in A, among all boundaries [first, last).
@@ -103,8 +219,7 @@ class Compiler {
 
     const Label below = search_high(ranges, first, same_first, hit, miss);
     const Label above = search_high(ranges, same_last, last, hit, miss);
-    out_.jump(search_low(ranges, same_first, same_last, hit, miss));
-    const Label same = out_.load_scratch(kStartLow);
+    const Label same = search_same_word(ranges, same_first, same_last, hit, miss);
     const Label equal = out_.branch(BPF_JEQ, word, same, below);
     return out_.branch(BPF_JGT, word, above, equal);
   }
@@ -208,12 +323,29 @@ class Compiler {
 
   // Nobody has a reason to call it with an unaligned start, which the kernel would round down.
   Label write_remap_file_pages() {
+    if (what_.rare != 0) return rare();
     const Label unaligned = what_.hidden != 0 ? out_.ret(what_.hidden) : hit_;
     out_.branch(BPF_JSET, low(machine_.page_size - 1), unaligned, ranges_);
     return out_.load(low_of(0));
   }
 
+  Label rare() { return what_.rare == SECCOMP_RET_ALLOW ? other_ : out_.ret(what_.rare); }
+
+  Label write_mremap_leaving_rare() {
+    const Label elsewhere = rare();
+    out_.branch(BPF_JGT, low(0 - machine_.page_size), elsewhere, ranges_);
+    const Label low_of_huge = out_.load(low_of(1));
+    out_.branch(BPF_JEQ, 0, elsewhere, ranges_);
+    const Label low_of_small = out_.load(low_of(1));
+    const Label huge = out_.branch(BPF_JEQ, ~0U, low_of_huge, ranges_);
+    out_.branch(BPF_JEQ, 0, low_of_small, huge);
+    const Label somewhere = out_.load(high_of(1));
+    out_.branch(BPF_JSET, kMremapFixed, elsewhere, somewhere);
+    return out_.load(low_of(3));
+  }
+
   Label write_mremap() {
+    if (what_.rare != 0) return write_mremap_leaving_rare();
     // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old
     // address.
     const auto source_then = [&](Label sized, Label next) {
@@ -238,10 +370,17 @@ class Compiler {
   }
 
   Label write_madvise() {
-    if (what_.contents.empty()) return other_;
+    const bool notify_rare = what_.rare != 0 && what_.rare != SECCOMP_RET_ALLOW;
+    if (what_.contents.empty() && !notify_rare) return other_;
+    Label discards = allow_;
+    if (!what_.contents.empty()) {
+      discards = contents_search_ == ranges_search_ ? ranges_ : set_range(0, 1, contents_search_);
+    }
+    const Label elsewhere = what_.rare != 0 ? rare() : discards;
     Label next = allow_;
-    const Label discards = contents_search_ == ranges_search_ ? ranges_ : set_range(0, 1, contents_search_);
-    for (const std::uint32_t advice : kDiscardingAdvice) next = out_.branch(BPF_JEQ, advice, discards, next);
+    for (const std::uint32_t advice : kDiscardingAdvice) {
+      next = out_.branch(BPF_JEQ, advice, is_everyday(advice) ? discards : elsewhere, next);
+    }
     return out_.load(low_of(2));
   }
 

@@ -25,6 +25,9 @@ struct RangeProgram {
   std::uint32_t hit = 0;            // the action for a call that touches a range
   bool exact = true;                // false: somebody decides each hit, so hit early rather than look twice
 
+  // What to do with calls that MmCall calls rare. 0: decide about them here, like about all others.
+  std::uint32_t rare = 0;
+
   // What to do with calls whose extent the arguments do not show, with clone that shares memory outside the
   // thread group, and with mseal itself. 0: they are not this program's business.
   std::uint32_t hidden = 0;
@@ -37,8 +40,11 @@ struct RangeProgram {
 // Writes the program in front of `program`, which must already hold what runs for calls that are no concern
 // of this one: `other` is where they go. Returns false if it does not fit.
 //
-// An exact program agrees with decide() on every call whose extent is visible; one that is not may hit more
-// often (empty and unaligned ranges, every mremap with a target), never less.
+// An exact program agrees with decide() on every call whose extent is visible and that is not left to `rare`;
+// one that is not may hit more often (empty and unaligned ranges, every mremap with a target), never less.
+//
+// The commonest program, that of one seal above 8 GiB with everything rare left to others, has a form of its
+// own of 42 instructions: it is compiled if it will do.
 bool compile(const Machine& machine, const RangeProgram& what, BpfProgram::Label other, BpfProgram& program);
 
 }  // namespace libmseal::policy

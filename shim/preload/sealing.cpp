@@ -213,6 +213,8 @@ long install_deny_filter(State& state, const Range& heap) {
   what.contents = state.contents.view();
   what.refused_breaks = policy::refused_breaks(state.pieces.view(), heap, state.machine.page_size);
   what.hit = SECCOMP_RET_ERRNO | EPERM;
+  if (state.table != nullptr)
+    what.rare = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
   state.program.clear();
   const auto allow = state.program.ret(SECCOMP_RET_ALLOW);
   if (!policy::compile(state.machine, what, allow, state.program)) return -ENOMEM;

@@ -121,7 +121,7 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
 
 std::span<const Seal> Judge::seals_for(const MmCall& call, const Domain& domain) {
   const std::span<const Seal> all = domain.table->seals();
-  if (call.hidden != MmCall::Hidden::none) return all;
+  if (call.hidden != MmCall::Hidden::none || call.rare) return all;
   everybodys_.clear();
   std::ranges::copy_if(all, std::back_inserter(everybodys_),
                        [](const Seal& seal) { return seal.owner == 0; });

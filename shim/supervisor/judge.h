@@ -27,7 +27,7 @@ class Judge {
   // The Way for a range, or -errno.
   std::int64_t way_for(Domain& domain, const Process& process, const policy::Range& range);
   // What a process of one owner has sealed for itself is refused by filters of its own, and not to others of
-  // its domain; only where filters can't see the extent do those seals count for everybody.
+  // its domain; only where filters leave the call to us do those seals count for everybody.
   std::span<const policy::Seal> seals_for(const policy::MmCall& call, const Domain& domain);
   [[nodiscard]] bool in_hull(const policy::Range& range) const;
 
