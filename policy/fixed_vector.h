@@ -12,6 +12,16 @@ class FixedVector {
  public:
   using value_type = T;
 
+  FixedVector() = default;
+  // Copies touch what is in use only: large vectors are mostly memory that was never needed.
+  FixedVector(const FixedVector& other) { *this = other; }
+  FixedVector& operator=(const FixedVector& other) {
+    if (this == &other) return *this;
+    for (std::size_t index = 0; index < other.size_; ++index) items_[index] = other.items_[index];
+    size_ = other.size_;
+    return *this;
+  }
+
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] bool full() const { return size_ == Capacity; }

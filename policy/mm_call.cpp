@@ -15,10 +15,17 @@ Range range_at(const Machine& machine, std::uint64_t address, std::uint64_t leng
   return range.empty() ? Range{} : range;
 }
 
+// The end of the range has another upper word than its start.
+bool is_wide(std::uint64_t address, std::uint64_t length) {
+  constexpr std::uint64_t kWord = 1ULL << 32;
+  return length >= kWord || address % kWord + length >= kWord;
+}
+
 void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& call) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
   if ((flags & kMapFixed) == 0 || (flags & kMapFixedNoreplace) != 0) return;
   call.effect = Effect::modify;
+  call.rare = is_wide(arguments[0], arguments[1]);
   call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
   const bool anonymous = (flags & kMapAnonymous) != 0;
   const bool maybe_huge_file = !anonymous && arguments[0] % machine.smallest_huge_page == 0;
@@ -33,7 +40,7 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
   const std::uint64_t old_size = no_size ? 1 : arguments[1];
   call.ranges[0] = range_at(machine, arguments[0], old_size);
   const bool to_chosen_place = (static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0;
-  call.rare = no_size || to_chosen_place;
+  call.rare = no_size || to_chosen_place || is_wide(arguments[0], arguments[1]);
   if (to_chosen_place) {
     call.ranges[1] = range_at(machine, arguments[4], arguments[2]);
   }
@@ -51,6 +58,7 @@ void decode_remap_file_pages(const Machine& machine, const Arguments& arguments,
 
 void decode_mprotect(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
+  call.rare = is_wide(arguments[0], arguments[1]);
   call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
   const auto protection = static_cast<std::uint32_t>(arguments[2]);
   if ((protection & kProtGrowsDown) != 0) {
@@ -82,6 +90,7 @@ MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, cons
       break;
     case Call::munmap:
       call.effect = Effect::modify;
+      call.rare = is_wide(arguments[0], arguments[1]);
       call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
       break;
     case Call::remap_file_pages:
@@ -96,7 +105,8 @@ MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, cons
     case Call::madvise:
       if (is_discarding(static_cast<std::uint32_t>(arguments[2]))) {
         call.effect = Effect::discard;
-        call.rare = !is_everyday(static_cast<std::uint32_t>(arguments[2]));
+        call.rare =
+            !is_everyday(static_cast<std::uint32_t>(arguments[2])) || is_wide(arguments[0], arguments[1]);
         call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
       }
       break;

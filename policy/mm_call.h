@@ -35,9 +35,10 @@ struct MmCall {
   Call call = Call::munmap;
   Effect effect = Effect::none;
   Hidden hidden = Hidden::none;
-  // Legal, but nothing that a healthy program does often: mremap to a chosen place or without a size, advice
-  // other than MADV_DONTNEED and MADV_FREE, remap_file_pages. Where there is a supervisor, it decides about
-  // all of them, so that the filters of single seals can be short.
+  // Legal, but nothing that a healthy program does often: a range that reaches a multiple of 4 GiB above its
+  // start, mremap to a chosen place or without a size, advice other than MADV_DONTNEED and MADV_FREE,
+  // remap_file_pages. Where there is a supervisor, it decides about all of them, so that the filters of
+  // single seals can be short.
   bool rare = false;
   std::array<Range, 2> ranges{};  // the second is mremap's target; both may be empty
   std::uint64_t argument = 0;     // lower_break: the new break; segment: the id; huge_pages: the fd, or -1

@@ -47,6 +47,9 @@ class Compiler {
   bool run() {
     if (is_short()) return write_short();
     allow_ = out_.ret(SECCOMP_RET_ALLOW);
+    // At the end of the program: the kernel's check takes what follows a return for its continuation, and
+    // would miss there what is stored on the other ways.
+    rare_ = what_.rare == 0 || what_.rare == SECCOMP_RET_ALLOW ? other_ : out_.ret(what_.rare);
     write_searches();
     Label next = other_;
     for (std::size_t index = machine_.abis.size(); index > 0; --index) {
@@ -72,57 +75,36 @@ class Compiler {
            high(range.start) == high(range.end - 1) && (what_.contents.empty() || what_.contents[0] == range);
   }
 
-  Label load_high_of_start() {
-    if (high(machine_.address_mask) != ~0U) out_.mask(high(machine_.address_mask));
-    return out_.load(high_of(0));
-  }
-
-  // The call is refused if it starts below the end of the range and ends above the higher one of the two
-  // starts: so it is neither empty nor does it wrap around.
+  // The call is refused if it starts under the word, below the end of the range, and ends above the higher
+  // one of the two starts: so it is not empty, nor does it cross a multiple of 4 GiB.
   bool write_short() {
     const Range& range = what_.ranges[0];
-    const std::uint32_t word = high(range.start);
-    constexpr std::uint32_t kHigherStart = 0;  // scratch memory: lower words
-    constexpr std::uint32_t kEnd = 1;
+    constexpr std::uint32_t kHigherStart = 0;  // scratch memory
     const Label hit = out_.ret(what_.hit);
-
     out_.branch_x(BPF_JGT, hit, other_);
-    out_.load_scratch(kEnd);
-    const Label low_words = out_.load_scratch_x(kHigherStart);
-    const Label same_word = out_.branch(BPF_JEQ, word, low_words, other_);
-    out_.branch(BPF_JGT, word, hit, same_word);
-    out_.add_x();
-    load_high_of_start();
-    const Label sum_of_high_words = out_.copy_to_x();
-    const Label without_carry = out_.load(high_of(1));
-    out_.jump(sum_of_high_words);
-    out_.add(1);
-    const Label with_carry = out_.load(high_of(1));
-    out_.branch_x(BPF_JGE, without_carry, with_carry);
-    out_.store_scratch(kEnd);
+    out_.load_scratch_x(kHigherStart);
     out_.add_x();
     out_.load(low_of(1));
-    const Label aligned = out_.copy_to_x();
-    out_.branch(BPF_JSET, low(machine_.page_size - 1), other_, aligned);
-    out_.load(low_of(0));
     const Label found_start = out_.store_scratch(kHigherStart);
     const Label below = out_.load_value(low(range.start));
-    const Label not_above = out_.branch(BPF_JGE, low(range.start), found_start, below);
-    out_.branch(BPF_JGT, low(range.end - 1), other_, not_above);
+    out_.branch(BPF_JGE, low(range.start), found_start, below);
+    const Label starts_below_end = out_.copy_to_x();
+    const Label aligned = out_.branch(BPF_JGT, low(range.end - 1), other_, starts_below_end);
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), other_, aligned);
     const Label under_word = out_.load(low_of(0));
-    const Label not_over = out_.branch(BPF_JEQ, word, under_word, below);
-    out_.branch(BPF_JGT, word, other_, not_over);
-    const Label touches = load_high_of_start();
+    out_.branch(BPF_JEQ, high(range.start), under_word, other_);
+    if (high(machine_.address_mask) != ~0U) out_.mask(high(machine_.address_mask));
+    const Label touches = out_.load(high_of(0));
 
-    const Label replaces = out_.branch(BPF_JSET, kMapFixedNoreplace, other_, touches);
-    out_.branch(BPF_JSET, kMapFixed, replaces, other_);
-    const Label map = out_.load(low_of(3));
     Label advise = other_;
     if (!what_.contents.empty()) {
       for (const std::uint32_t advice : kEverydayAdvice)
         advise = out_.branch(BPF_JEQ, advice, touches, advise);
       advise = out_.load(low_of(2));
     }
+    out_.branch(BPF_JEQ, kMapFixed, touches, other_);
+    out_.mask(kMapFixed | kMapFixedNoreplace);
+    const Label map = out_.load(low_of(3));
     Label next = other_;
     for (const CallNumber& entry : machine_.abis[0].calls) {
       switch (entry.call) {
@@ -157,60 +139,68 @@ class Compiler {
     return out_.load_scratch(kEndHigh);
   }
 
+  // Where boundaries under one upper word are compared: by their distance from `origin`, a lower word. The
+  // kernel translates a constant above 2 GiB to one instruction more, and counts its own instructions.
+  struct Frame {
+    std::uint32_t word = 0;
+    std::uint32_t origin = 0;
+    std::uint32_t end_slot = kEndLow;  // scratch memory: the end of the range in question, from the origin
+  };
+
   // The outcome for an address between boundary `index` - 1 and boundary `index`; the ranges' starts and ends
   // are the boundaries, so an odd index lies inside a range.
-  Label leaf(std::span<const Range> ranges, std::size_t index, Label hit, Label miss) {
+  Label leaf(std::span<const Range> ranges, std::size_t index, const Frame& frame, Label hit, Label miss) {
     if (index % 2 == 1) return hit;
     if (index / 2 == ranges.size()) return miss;
-    return branch_end_past(ranges[index / 2].start, hit, miss);
+    const std::uint64_t next = ranges[index / 2].start;
+    if (!narrow_) return branch_end_past(next, hit, miss);
+    if (frame.word != high(next)) return miss;
+    out_.branch(BPF_JGT, low(next) - frame.origin, hit, miss);
+    return out_.load_scratch(frame.end_slot);
   }
 
   static std::uint64_t boundary(std::span<const Range> ranges, std::size_t index) {
     return index % 2 == 0 ? ranges[index / 2].start : ranges[index / 2].end;
   }
 
-  // Which interval holds the lower word in A, knowing that the boundaries [first, last) have the upper word
-  // of the address. `outcome` of an interval's index is where to go.
-  template <class Outcome>
-  Label search_low(std::span<const Range> ranges, std::size_t first, std::size_t last, Outcome outcome) {
-    if (first == last) return outcome(first);
+  // Which interval holds the lower word in A, counted from the origin, knowing that the boundaries [first,
+  // last) have the upper word of the address.
+  Label search_low(std::span<const Range> ranges, std::size_t first, std::size_t last, const Frame& frame,
+                   Label hit, Label miss) {
+    if (first == last) return leaf(ranges, first, frame, hit, miss);
     const std::size_t middle = first + (last - first) / 2;
-    const Label below = search_low(ranges, first, middle, outcome);
-    const Label above = search_low(ranges, middle + 1, last, outcome);
-    return out_.branch(BPF_JGE, low(boundary(ranges, middle)), above, below);
+    const Label below = search_low(ranges, first, middle, frame, hit, miss);
+    const Label above = search_low(ranges, middle + 1, last, frame, hit, miss);
+    return out_.branch(BPF_JGE, low(boundary(ranges, middle)) - frame.origin, above, below);
   }
 
-  // The boundaries [first, last) have the upper word of the address.
-  Label search_same_word(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit,
-                         Label miss) {
-    const auto in_full = [&](std::size_t index) { return leaf(ranges, index, hit, miss); };
-    if (last - first < 4) {
-      const Label tree = search_low(ranges, first, last, in_full);
-      out_.jump(tree);
+  // The same from the address in scratch memory.
+  Label search_word(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit,
+                    Label miss) {
+    constexpr std::size_t kManyBoundaries = 8;
+    Frame frame{high(boundary(ranges, first)), 0, kEndLow};
+    if (!narrow_ || last - first < kManyBoundaries) {
+      out_.jump(search_low(ranges, first, last, frame, hit, miss));
       return out_.load_scratch(kStartLow);
     }
-    // Of many boundaries under one word: the upper word of the end is looked at once, for all of them.
-    const std::uint32_t word = high(boundary(ranges, first));
-    const auto by_low_word = [&](std::size_t index) {
-      if (index % 2 == 1) return hit;
-      if (index == last) return miss;  // the next range is beyond this word
-      out_.branch(BPF_JGT, low(ranges[index / 2].start), hit, miss);
-      return out_.load_scratch(kEndLow);
-    };
-    const Label past_all = in_full(last);
-    out_.branch(BPF_JGE, low(boundary(ranges, last - 1)), past_all, hit);
-    const Label ends_beyond = out_.load_scratch(kStartLow);
-    out_.jump(search_low(ranges, first, last, by_low_word));
-    const Label ends_here = out_.load_scratch(kStartLow);
-    const Label not_beyond = out_.branch(BPF_JEQ, word, ends_here, miss);  // smaller: it wraps around
-    out_.branch(BPF_JGT, word, ends_beyond, not_beyond);
-    return out_.load_scratch(kEndHigh);
+    const Label before_all = leaf(ranges, first, frame, hit, miss);
+    frame.origin = low(boundary(ranges, first));
+    frame.end_slot = kEndHigh;  // free: the upper word is that of the start
+    out_.jump(search_low(ranges, first + 1, last, frame, hit, miss));
+    out_.add(0 - frame.origin);
+    out_.load_scratch(kStartLow);
+    out_.store_scratch(frame.end_slot);
+    out_.add(0 - frame.origin);
+    const Label from_origin = out_.load_scratch(kEndLow);
+    out_.branch(BPF_JGE, frame.origin, from_origin, before_all);
+    return out_.load_scratch(kStartLow);
   }
 
   // The same for the upper word in A, among all boundaries [first, last).
   Label search_high(std::span<const Range> ranges, std::size_t first, std::size_t last, Label hit,
                     Label miss) {
-    if (first == last) return leaf(ranges, first, hit, miss);
+    if (first == last)
+      return leaf(ranges, first, Frame{~0U, 0, kEndLow}, hit, miss);  // no address has that word
     const std::uint32_t word = high(boundary(ranges, first + (last - first) / 2));
     std::size_t same_first = first;
     while (high(boundary(ranges, same_first)) < word) ++same_first;
@@ -219,7 +209,7 @@ class Compiler {
 
     const Label below = search_high(ranges, first, same_first, hit, miss);
     const Label above = search_high(ranges, same_last, last, hit, miss);
-    const Label same = search_same_word(ranges, same_first, same_last, hit, miss);
+    const Label same = search_word(ranges, same_first, same_last, hit, miss);
     const Label equal = out_.branch(BPF_JEQ, word, same, below);
     return out_.branch(BPF_JGT, word, above, equal);
   }
@@ -242,6 +232,7 @@ class Compiler {
 
   // scratch = [argument `start`, + argument `length`), then on to `next`.
   Label set_range(std::uint32_t start, std::uint32_t length, Label next) {
+    if (narrow_) return set_narrow_range(start, length, next);
     const auto upper_half = [&](bool carry) {
       out_.jump(next);
       out_.store_scratch(kEndHigh);
@@ -260,6 +251,19 @@ class Compiler {
     return store_start(start);
   }
 
+  // The same where a range that crosses a multiple of 4 GiB is somebody else's: its end has the upper word of
+  // its start.
+  Label set_narrow_range(std::uint32_t start, std::uint32_t length, Label next) {
+    out_.branch_x(BPF_JGE, next, rare_);  // the sum is below an addend only if it wrapped
+    out_.store_scratch(kEndLow);
+    out_.add_x();
+    out_.load_scratch_x(kStartLow);
+    const Label low_words = out_.load(low_of(length));
+    out_.branch(BPF_JEQ, 0, low_words, rare_);
+    out_.load(high_of(length));
+    return store_start(start);
+  }
+
   // scratch = [argument `start`, one byte on): enough to touch the page.
   Label set_one_byte(std::uint32_t start, Label next) {
     out_.jump(next);
@@ -274,6 +278,13 @@ class Compiler {
   // A hit counts only if the kernel would not refuse the range itself: aligned, not empty, not wrapping.
   Label confirm(Label hit, Label miss) {
     if (!what_.exact) return hit;
+    if (narrow_) {  // it can't wrap
+      out_.branch_x(BPF_JGT, hit, miss);
+      out_.load_scratch_x(kStartLow);
+      const Label not_empty = out_.load_scratch(kEndLow);
+      out_.branch(BPF_JSET, low(machine_.page_size - 1), miss, not_empty);
+      return out_.load_scratch(kStartLow);
+    }
     out_.branch_x(BPF_JGT, hit, miss);
     out_.load_scratch_x(kStartLow);
     const Label low_halves = out_.load_scratch(kEndLow);
@@ -323,24 +334,17 @@ class Compiler {
 
   // Nobody has a reason to call it with an unaligned start, which the kernel would round down.
   Label write_remap_file_pages() {
-    if (what_.rare != 0) return rare();
+    if (what_.rare != 0) return rare_;
     const Label unaligned = what_.hidden != 0 ? out_.ret(what_.hidden) : hit_;
     out_.branch(BPF_JSET, low(machine_.page_size - 1), unaligned, ranges_);
     return out_.load(low_of(0));
   }
 
-  Label rare() { return what_.rare == SECCOMP_RET_ALLOW ? other_ : out_.ret(what_.rare); }
-
   Label write_mremap_leaving_rare() {
-    const Label elsewhere = rare();
-    out_.branch(BPF_JGT, low(0 - machine_.page_size), elsewhere, ranges_);
-    const Label low_of_huge = out_.load(low_of(1));
-    out_.branch(BPF_JEQ, 0, elsewhere, ranges_);
-    const Label low_of_small = out_.load(low_of(1));
-    const Label huge = out_.branch(BPF_JEQ, ~0U, low_of_huge, ranges_);
-    out_.branch(BPF_JEQ, 0, low_of_small, huge);
-    const Label somewhere = out_.load(high_of(1));
-    out_.branch(BPF_JSET, kMremapFixed, elsewhere, somewhere);
+    // No size: nothing in the lower word, and what has something in the upper one is wide.
+    out_.branch(BPF_JEQ, 0, rare_, ranges_);
+    const Label somewhere = out_.load(low_of(1));
+    out_.branch(BPF_JSET, kMremapFixed, rare_, somewhere);
     return out_.load(low_of(3));
   }
 
@@ -376,7 +380,7 @@ class Compiler {
     if (!what_.contents.empty()) {
       discards = contents_search_ == ranges_search_ ? ranges_ : set_range(0, 1, contents_search_);
     }
-    const Label elsewhere = what_.rare != 0 ? rare() : discards;
+    const Label elsewhere = what_.rare != 0 ? rare_ : discards;
     Label next = allow_;
     for (const std::uint32_t advice : kDiscardingAdvice) {
       next = out_.branch(BPF_JEQ, advice, is_everyday(advice) ? discards : elsewhere, next);
@@ -500,8 +504,10 @@ class Compiler {
   const Machine& machine_;
   const RangeProgram& what_;
   const Label other_;
+  const bool narrow_ = what_.rare != 0;  // ranges that cross a multiple of 4 GiB are rare, so somebody else's
   BpfProgram& out_;
   Label allow_ = 0;
+  Label rare_ = 0;
   Label hit_ = 0;
   Label ranges_search_ = 0;
   Label contents_search_ = 0;

@@ -31,6 +31,23 @@ extern "C" {
  */
 int mseal(void* addr, size_t len, unsigned long flags);
 
+struct mseal_range {
+  void* addr; /* as in mseal */
+  size_t len;
+};
+
+/* Seals all the ranges, or none. One call for many ranges costs far less, in time and in the kernel's memory
+ * for filters, than one call each: about 5,000 scattered ranges fit where single calls end at some 850.
+ *
+ * ranges  in any order; they may overlap
+ * count   0 seals nothing and succeeds
+ * flags   must be 0
+ *
+ * Errors are those of mseal, of whichever range has one; and
+ * EINVAL  ranges is a null pointer and count is not 0
+ * ENOMEM  also if the ranges are more than one call takes (16384 after joining neighbours) */
+int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long flags);
+
 /* OpenBSD's name for it: the same as mseal(addr, len, 0), but addr is rounded down to a page, as OpenBSD
  * does. */
 int mimmutable(void* addr, size_t len);

@@ -30,6 +30,12 @@ __attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigne
   return libc_result(seal(g_state, reinterpret_cast<std::uint64_t>(addr), len, flags));
 }
 
+__attribute__((visibility("default"))) int mseal_ranges(const struct mseal_range* ranges, size_t count,
+                                                        unsigned long flags) {
+  if (ranges == nullptr && count != 0) return libc_result(-EINVAL);
+  return libc_result(seal_all(g_state, {ranges, count}, flags));
+}
+
 __attribute__((visibility("default"))) int mimmutable(void* addr, size_t len) {
   const auto start = reinterpret_cast<std::uint64_t>(addr);
   const std::uint64_t offset = start % g_state.machine.page_size;

@@ -84,7 +84,7 @@ Outcome write_base_program(State& state, bool supervised) {
     what.suspect_huge_files = true;
     what.mseal = SECCOMP_RET_USER_NOTIF;
   } else {
-    list_ranges(state);
+    list_ranges(state, state.pieces.view());
     what.ranges = state.ranges.view();
     what.contents = state.contents.view();
     what.hit = SECCOMP_RET_ERRNO | EPERM;

@@ -53,7 +53,7 @@ bool all_zero(const char* page, std::size_t size) {
 
 }  // namespace
 
-long find_keyed_pieces(State& state, const Range& range) {
+long find_keyed_pieces(State& state, std::span<const Range> ranges) {
   state.keyed.clear();
   const bool writable_parts = std::any_of(state.pieces.begin(), state.pieces.end(),
                                           [](const Seal& piece) { return !piece.keeps_contents; });
@@ -66,14 +66,16 @@ long find_keyed_pieces(State& state, const Range& range) {
       current = *vma;
       current.name = {};  // the line is gone with the next one
       anonymous = vma->anonymous();
-      return current.range.start < range.end;
+      return current.range.start < ranges.back().end;
     }
     const auto key = policy::parse_key_line(line);
-    if (!key || *key == 0 || current.shared || !current.writable || !current.range.touches(range))
-      return true;
-    const Range part = policy::intersection(current.range, range);
-    fits = fits && policy::add_seal(state.pieces, {part, true, 0}, Pieces::capacity());
-    if (anonymous) fits = fits && state.keyed.push_back({part, true, *key});
+    if (!key || *key == 0 || current.shared || !current.writable) return true;
+    for (const Range& range : ranges) {
+      const Range part = policy::intersection(current.range, range);
+      if (!current.range.touches(range)) continue;
+      fits = fits && policy::add_seal(state.pieces, {part, true, 0}, Pieces::capacity());
+      if (anonymous) fits = fits && state.keyed.push_back({part, true, *key});
+    }
     return true;
   });
   if (read != 0) return read;

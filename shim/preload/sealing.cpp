@@ -1,7 +1,9 @@
 #include "shim/preload/sealing.h"
 
 #include <linux/seccomp.h>
+#include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "policy/range_program.h"
@@ -32,31 +34,42 @@ bool keeps_contents(const State& state, const policy::Vma& vma) {
   return state.options.discard == policy::DiscardRule::strict || vma.anonymous();
 }
 
-// What is mapped in `range`, as seals, into state.pieces. ENOMEM if any of it is not mapped, or it is in too
-// many pieces. `heap` becomes [start_brk, break) if the range reaches into it, and stays empty if not.
-long read_pieces(State& state, const Range& range, Range& heap) {
+// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces. ENOMEM if any of it is not mapped,
+// or it is in too many pieces. `heap` becomes [start_brk, break) if a range reaches into it, and stays empty
+// if not.
+long read_pieces(State& state, std::span<const Range> ranges, Range& heap) {
   state.pieces.clear();
-  std::uint64_t next = range.start;
+  const Range* range = ranges.data();
+  const Range* const end = range + ranges.size();
+  std::uint64_t next = range->start;  // mapped up to here
   bool fits = true;
+  bool whole = true;
+  bool in_heap = false;
   heap = {};
   const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
     const bool of_heap = vma.name == "[heap]";  // in several pieces once its protection was changed in parts
     if (of_heap) heap = heap.empty() ? vma.range : Range{heap.start, vma.range.end};
-    if (vma.range.end <= range.start) return true;
-    if (vma.range.start > next || next >= range.end) return of_heap;
-    next = vma.range.end;
-    const Seal seal{policy::intersection(vma.range, range), keeps_contents(state, vma), 0};
-    fits = fits && policy::add_seal(state.pieces, seal, Pieces::capacity());
-    return next < range.end || of_heap;
+    while (range != end && vma.range.end > next) {
+      whole = whole && vma.range.start <= next;
+      if (!whole) return false;
+      const Range part = policy::intersection(vma.range, *range);
+      in_heap = in_heap || of_heap;
+      fits =
+          fits && policy::add_seal(state.pieces, {part, keeps_contents(state, vma), 0}, Pieces::capacity());
+      next = part.end;
+      if (next < range->end) return true;
+      if (++range != end) next = range->start;
+    }
+    return range != end || of_heap;
   });
-  if (!heap.touches(range)) heap = {};
+  if (!in_heap) heap = {};
   if (read != 0) return read;
   if (!fits) {
     Message() << "mseal: the range has too many mappings of different kinds; seal it in parts";
     return -ENOMEM;
   }
-  if (next < range.end) return -ENOMEM;
-  return find_keyed_pieces(state, range);
+  if (range != end) return -ENOMEM;
+  return find_keyed_pieces(state, ranges);
 }
 
 // Each complaint is made once: a program may try in a loop.
@@ -108,17 +121,26 @@ bool tell_all(const State& state, Control::Kind kind) {
   return true;
 }
 
-// How to seal the range, or -errno. Without an answer from a supervisor: by a filter.
-long choose_way(const State& state, const Range& range) {
-  const auto as_answer = [](policy::Way way) { return static_cast<long>(way); };
-  if (state.backend == Backend::seccomp) {
-    const long answer = tell_supervisor({Control::Kind::prepare, {range, false, 0}});
-    if (answer == -EAGAIN) return explain_sharing(1);
-    return answer >= 0 ? answer : as_answer(policy::Way::filter);
-  }
-  const bool sealed = state.ledger.consult([&](std::span<const Seal> seals) {
+bool all_sealed(std::span<const Seal> seals, std::span<const Range> ranges) {
+  return std::all_of(ranges.begin(), ranges.end(), [seals](const Range& range) {
     return policy::coverage(seals, range, [](const Seal&) { return true; }) == policy::Coverage::fully;
   });
+}
+
+// How to seal the ranges, or -errno. Without an answer from a supervisor, and many: by a filter.
+long choose_way(const State& state, std::span<const Range> ranges) {
+  const auto as_answer = [](policy::Way way) { return static_cast<long>(way); };
+  if (state.backend == Backend::seccomp) {
+    for (const Range& range : ranges) {
+      const long answer = tell_supervisor({Control::Kind::prepare, {range, false, 0}});
+      if (answer == -EAGAIN) return explain_sharing(1);
+      if (answer == as_answer(policy::Way::sealed)) continue;
+      return answer >= 0 && ranges.size() == 1 ? answer : as_answer(policy::Way::filter);
+    }
+    return as_answer(policy::Way::sealed);
+  }
+  const bool sealed =
+      state.ledger.consult([&](std::span<const Seal> seals) { return all_sealed(seals, ranges); });
   return as_answer(sealed ? policy::Way::sealed : policy::Way::filter);
 }
 
@@ -144,19 +166,19 @@ bool pieces_hold(const Pieces& covered, const Pieces& now) {
   return true;
 }
 
-long seal_enforced(State& state, const Range& range) {
+long seal_enforced(State& state, std::span<const Range> ranges) {
   static Pieces covered;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Range heap;
-    if (const long read = read_pieces(state, range, heap); read != 0) return read;
-    const long way = choose_way(state, range);
+    if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
+    const long way = choose_way(state, ranges);
     if (way < 0) return way;
     if (attempt == 0 && way == static_cast<long>(policy::Way::sealed)) return 0;
     covered = state.pieces;
     if (const long done = cover(state, way, heap); done != 0) return done;
     if (const long waited = wait_for_calls_under_way(state.machine); waited != 0)
       return explain_thread(waited);
-    if (const long read = read_pieces(state, range, heap); read != 0) return read;
+    if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
     if (!pieces_hold(covered, state.pieces)) continue;
     if (state.backend == Backend::filter) {
       for (const Seal& piece : covered) (void)state.ledger.add(piece);
@@ -167,9 +189,9 @@ long seal_enforced(State& state, const Range& range) {
   return -EAGAIN;
 }
 
-long seal_in_ledger(State& state, const Range& range) {
+long seal_in_ledger(State& state, std::span<const Range> ranges) {
   Range heap;
-  if (const long read = read_pieces(state, range, heap); read != 0) return read;
+  if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
   for (const Seal& piece : state.pieces) {
     if (!state.ledger.add(piece)) {
       static bool said = false;
@@ -182,15 +204,93 @@ long seal_in_ledger(State& state, const Range& range) {
   return 0;
 }
 
-long seal_by_kernel(State& state, const Range& range) {
-  const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
-  if (result == 0) (void)state.ledger.add({range, true, 0});
-  return result;
+long seal_by_kernel(State& state, std::span<const Range> ranges) {
+  // mseal(2) takes one range: what is wrong with any of them is found before the first is sealed for good.
+  Range heap;
+  if (ranges.size() > 1) {
+    if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
+  }
+  for (const Range& range : ranges) {
+    const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
+    if (result != 0) return result;
+    (void)state.ledger.add({range, true, 0});
+  }
+  return 0;
+}
+
+// The program for these pieces into state.program; false if it is too long.
+bool compile_pieces(State& state, std::span<const Seal> pieces, const Range& heap) {
+  list_ranges(state, pieces);
+  policy::RangeProgram what;
+  what.ranges = state.ranges.view();
+  what.contents = state.contents.view();
+  what.refused_breaks = policy::refused_breaks(pieces, heap, state.machine.page_size);
+  what.hit = SECCOMP_RET_ERRNO | EPERM;
+  if (state.table != nullptr)
+    what.rare = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
+  state.program.clear();
+  const auto allow = state.program.ret(SECCOMP_RET_ALLOW);
+  return policy::compile(state.machine, what, allow, state.program);
+}
+
+// In as few filters as take them.
+long install_in_parts(State& state, std::span<const Seal> pieces, const Range& heap) {
+  if (compile_pieces(state, pieces, heap)) return install_filter(state.program.instructions(), false);
+  if (pieces.size() == 1) return -ENOMEM;
+  const std::size_t half = pieces.size() / 2;
+  if (const long error = install_in_parts(state, pieces.first(half), heap); error != 0) return error;
+  return install_in_parts(state, pieces.subspan(half), heap);
+}
+
+// Whether the kernel has room for all of them: a filter can't be taken back, so a child tries first.
+long rehearse(State& state, const Range& heap) {
+  const long child =
+      raw_syscall(__NR_clone, 0, 0, 0, 0, 0);  // neither SIGCHLD nor an ordinary wait() tells of it
+  if (failed(child)) return child;
+  if (child == 0) {
+    const long error = install_in_parts(state, state.pieces.view(), heap);
+    while (true) (void)raw_syscall(__NR_exit_group, error == 0 ? 0 : 1);
+  }
+  int status = 0;
+  long waited = 0;
+  do {
+    waited = raw_syscall(__NR_wait4, child, &status, __WCLONE, nullptr);
+  } while (waited == -EINTR);
+  return waited == child && status == 0 ? 0 : -ENOMEM;
+}
+
+// The pages of a range as mseal(2) takes it. 0 or -EINVAL.
+long check_range(const State& state, std::uint64_t address, std::uint64_t length, Range& range) {
+  const std::uint64_t page = state.machine.page_size;
+  const std::uint64_t start = address & state.machine.address_mask;
+  const std::uint64_t rounded = policy::round_up(length, page);
+  if (start % page != 0 || (length != 0 && rounded == 0)) return -EINVAL;
+  range = Range::of(start, rounded);
+  return range.end < range.start ? -EINVAL : 0;
+}
+
+// Ranges sorted and apart.
+long seal_checked(State& state, std::span<const Range> ranges) {
+  if (state.backend == Backend::automatic) {
+    state.pieces.clear();
+    start_backend(state, ranges.size() == 1 ? ranges.front() : Range{});
+  }
+  switch (state.backend) {
+    case Backend::kernel:
+      return seal_by_kernel(state, ranges);
+    case Backend::seccomp:
+    case Backend::filter:
+      return seal_enforced(state, ranges);
+    case Backend::libc:
+    case Backend::automatic:
+      break;
+  }
+  return seal_in_ledger(state, ranges);
 }
 
 }  // namespace
 
-void list_ranges(State& state) {
+void list_ranges(State& state, std::span<const Seal> pieces) {
   const auto append = [](Ranges& ranges, const Range& range) {
     if (!ranges.empty() && ranges.back().end == range.start) {
       ranges.back().end = range.end;
@@ -200,52 +300,43 @@ void list_ranges(State& state) {
   };
   state.ranges.clear();
   state.contents.clear();
-  for (const Seal& piece : state.pieces) {
+  for (const Seal& piece : pieces) {
     append(state.ranges, piece.range);
     if (piece.keeps_contents) append(state.contents, piece.range);
   }
 }
 
 long install_deny_filter(State& state, const Range& heap) {
-  list_ranges(state);
-  policy::RangeProgram what;
-  what.ranges = state.ranges.view();
-  what.contents = state.contents.view();
-  what.refused_breaks = policy::refused_breaks(state.pieces.view(), heap, state.machine.page_size);
-  what.hit = SECCOMP_RET_ERRNO | EPERM;
-  if (state.table != nullptr)
-    what.rare = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
-  state.program.clear();
-  const auto allow = state.program.ret(SECCOMP_RET_ALLOW);
-  if (!policy::compile(state.machine, what, allow, state.program)) return -ENOMEM;
-  return install_filter(state.program.instructions(), false);
+  if (!compile_pieces(state, state.pieces.view(), heap)) {
+    if (const long error = rehearse(state, heap); error != 0) return error;
+  }
+  return install_in_parts(state, state.pieces.view(), heap);
 }
 
 long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
-  const std::uint64_t page = state.machine.page_size;
-  const std::uint64_t start = address & state.machine.address_mask;
-  const std::uint64_t rounded = policy::round_up(length, page);
-  if (flags != 0 || start % page != 0 || (length != 0 && rounded == 0)) return -EINVAL;
-  const Range range = Range::of(start, rounded);
-  if (range.end < range.start) return -EINVAL;
+  Range range;
+  if (flags != 0) return -EINVAL;
+  if (const long error = check_range(state, address, length, range); error != 0) return error;
   if (range.empty()) return 0;
-
   const ExclusiveSection section;
-  if (state.backend == Backend::automatic) {
-    state.pieces.clear();
-    start_backend(state, range);
+  return seal_checked(state, {&range, 1});
+}
+
+long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t flags) {
+  if (flags != 0) return -EINVAL;
+  const ExclusiveSection section;
+  static Pieces joined;
+  static Ranges wanted;
+  joined.clear();
+  wanted.clear();
+  for (const mseal_range& one : ranges) {
+    Range range;
+    const long error = check_range(state, reinterpret_cast<std::uint64_t>(one.addr), one.len, range);
+    if (error != 0) return error;
+    if (!policy::add_seal(joined, {range, false, 0}, Pieces::capacity())) return -ENOMEM;
   }
-  switch (state.backend) {
-    case Backend::kernel:
-      return seal_by_kernel(state, range);
-    case Backend::seccomp:
-    case Backend::filter:
-      return seal_enforced(state, range);
-    case Backend::libc:
-    case Backend::automatic:
-      break;
-  }
-  return seal_in_ledger(state, range);
+  for (const Seal& one : joined) (void)wanted.push_back(one.range);
+  return wanted.empty() ? 0 : seal_checked(state, wanted.view());
 }
 
 }  // namespace libmseal::shim

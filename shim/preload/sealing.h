@@ -2,6 +2,9 @@
 // same.
 #pragma once
 
+#include <span>
+
+#include "mseal/mseal.h"
 #include "policy/range.h"
 #include "shim/preload/state.h"
 
@@ -10,11 +13,15 @@ namespace libmseal::shim {
 // As mseal(2): 0 or -errno. Starts the backend if it has not been. Takes the lock.
 long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64_t flags);
 
-// Installs a filter that refuses every call touching state.pieces (sorted, apart), for this process and its
-// children. `heap` is [start_brk, break) if one of them lies there. 0 or -errno.
+// As mseal_ranges(): all of them, or none.
+long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t flags);
+
+// Installs filters that refuse every call touching state.pieces (sorted, apart), for this process and its
+// children; one, if they fit into one. `heap` is [start_brk, break) if one of them lies there. 0 or -errno:
+// then none is in force.
 long install_deny_filter(State& state, const policy::Range& heap);
 
-// Splits the pieces into the two lists that a range program takes: state.ranges and state.contents.
-void list_ranges(State& state);
+// Splits pieces into the two lists that a range program takes: state.ranges and state.contents.
+void list_ranges(State& state, std::span<const policy::Seal> pieces);
 
 }  // namespace libmseal::shim

@@ -15,8 +15,9 @@
 
 namespace libmseal::shim {
 
-using Pieces = policy::FixedVector<policy::Seal, 2048>;
-using Ranges = policy::FixedVector<policy::Range, 2048>;
+inline constexpr std::size_t kMostPieces = 16384;  // of one call
+using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
+using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
 struct State {
   policy::Machine machine{};

@@ -184,11 +184,26 @@ TEST_CASE("live: a thread with filters of its own prevents sealing, and one line
 }
 
 TEST_CASE("live: when filters are used up, mseal fails and one line says what to do") {
-  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
-    const Run result = run(preloaded(backend, {LIVE_PROGRAM, "budget_ends_cleanly"}));
+  for (const auto& [backend, least] :
+       {std::pair("backend=seccomp", "700"), std::pair("backend=filter", "100")}) {
+    const Run result = run(preloaded(backend, {LIVE_PROGRAM, "budget_ends_cleanly", least}));
     expect_success(result);
     CHECK(count_lines(result.err) == 1);
     CHECK_THAT(result.err, Contains("takes no more filters") && Contains("what is sealed stays sealed"));
+  }
+}
+
+TEST_CASE("live: thousands of ranges in one call, all or nothing") {
+  expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "seals_in_batches", "5000"})));
+  expect_success(run(preloaded("backend=filter", {LIVE_PROGRAM, "seals_in_batches", "1000"})));
+  expect_success(run(preloaded("backend=libc", {LIVE_PROGRAM, "errors_of_batches"})));
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    scenario(backend, "errors_of_batches");
+    expect_success(run(preloaded(backend, {LIVE_PROGRAM, "batch_past_the_budget"})));
+  }
+  if (needs_mseal()) {
+    scenario("backend=kernel", "errors_of_batches");
+    expect_success(run(preloaded("backend=kernel", {LIVE_PROGRAM, "seals_in_batches", "5000"})));
   }
 }
 
@@ -428,7 +443,8 @@ TEST_CASE("live: libmseal.so depends on libc alone and exports its API alone") {
   std::string exported;
   for (std::string line; std::getline(names, line);) exported += line.substr(0, line.find(' ')) + " ";
   CHECK(exported ==
-        "madvise mimmutable mmap mmap64 mprotect mremap mseal mseal_query munmap pkey_mprotect syscall ");
+        "madvise mimmutable mmap mmap64 mprotect mremap mseal mseal_query mseal_ranges munmap pkey_mprotect "
+        "syscall ");
   const Run imports = run({{"nm", "-D", "--undefined-only", "--format=posix", LIBMSEAL_SO}, {}, {}, 60});
   for (const char* allocator : {"malloc", "calloc", "realloc", "free", "strdup"}) {
     CHECK_THAT("\n" + imports.out, !Contains(std::string("\n") + allocator + "@"));

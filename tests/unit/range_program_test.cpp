@@ -219,7 +219,9 @@ TEST_CASE("an exact program refuses what the verdict refuses, and nothing else")
       ++calls;
       refused += verdict != policy::kAllow ? 1 : 0;
       const bool left_to_others = sample.call.rare && what.rare == SECCOMP_RET_ALLOW;
-      if (left_to_others && action == SECCOMP_RET_ALLOW) continue;
+      const bool fails_anyway =
+          left_to_others && sample.arguments[0] + sample.arguments[1] < sample.arguments[1];
+      if (left_to_others && (action == SECCOMP_RET_ALLOW || fails_anyway)) continue;
       if (action != action_of(verdict)) FAIL(describe(sample));
     }
   }
@@ -234,7 +236,7 @@ TEST_CASE("a hull program notifies at least what the verdict refuses") {
   std::size_t calls = 0;
   for (int round = 0; round < 400; ++round) {
     const policy::Machine& machine = kMachines[round % 2];
-    const Case one = random_case(random, below(random, 24));
+    const Case one = random_case(random, 1 + below(random, 24));
     policy::RangeProgram what;
     what.ranges = one.ranges;
     what.contents = one.ranges;
@@ -324,7 +326,7 @@ TEST_CASE("the program of one seal is short, so that there is room for many") {
   machine.address_mask = ~0ULL;
   const auto allow = program->ret(SECCOMP_RET_ALLOW);
   REQUIRE(compile(machine, what, allow, *program));
-  CHECK(program->instructions().size() <= 42);
+  CHECK(program->instructions().size() <= 30);
 }
 
 TEST_CASE("a program that is too long is refused, not truncated") {
