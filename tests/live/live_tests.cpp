@@ -150,6 +150,64 @@ TEST_CASE("live: exec drops what the old image sealed") {
   scenario("backend=seccomp", "exec_fences");
 }
 
+TEST_CASE("live: fifty images one after the other, each with its seals") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    const bool long_chain = std::string(backend) == "backend=seccomp";
+    expect_success(run(preloaded(backend, {LIVE_PROGRAM, "exec_chain", long_chain ? "50" : "10"})));
+  }
+  scenario("backend=seccomp", "forks_by_the_thousand");
+}
+
+constexpr const char* kTree = R"(
+import os, subprocess, sys, threading
+program = sys.argv[1]
+check = [program, 'own_text_is_sealed']
+failed = []
+def expect(what, status):
+    if status != 0: failed.append((what, status))
+expect('subprocess', subprocess.run(check).returncode)
+expect('system', os.system(' '.join(check)))
+expect('posix_spawn', os.waitpid(os.posix_spawn(program, check, os.environ), 0)[1])
+expect('xargs', subprocess.run(['xargs', '-P', '4', '-n', '1', program], input=b'own_text_is_sealed ' * 12).returncode)
+expect('make', subprocess.run(['make', '-s', '-j4', '-f', '-', 'all'], input=''.join(
+    ['all: ' + ' '.join(f't{i}' for i in range(8)) + '\n'] +
+    [f't{i}:\n\t{program} own_text_is_sealed\n' for i in range(8)]).encode()).returncode)
+children = [threading.Thread(target=lambda: expect('thread', subprocess.run(check).returncode)) for _ in range(4)]
+for child in children: child.start()
+for child in children: child.join()
+reader, writer = os.pipe()
+if os.fork() == 0:          # a daemon: its parent is gone before it starts the program
+    os.setsid()
+    if os.fork() == 0:
+        os.write(writer, b'ok' if subprocess.run(check).returncode == 0 else b'no')
+    os._exit(0)
+os.wait()
+expect('daemon', 0 if os.read(reader, 2) == b'ok' else 1)
+print(failed)
+)";
+
+TEST_CASE("live: every program of a tree has its seals, however it was started") {
+  if (!needs(std::filesystem::exists("/usr/bin/python3"), "/usr/bin/python3")) return;
+  const TemporaryPath log("tree.log");
+  const Run result =
+      run(preloaded("backend=seccomp,log=" + log.string(), {"/usr/bin/python3", "-c", kTree, LIVE_PROGRAM}));
+  INFO(result.err);
+  CHECK(result.out == "[]\n");
+  CHECK(result.status == 0);
+  // One supervisor for all of them, which ends with the tree.
+  std::string text;
+  for (int wait = 0; wait < 100 && text.find("no process is left") == std::string::npos; ++wait) {
+    ::usleep(50'000);
+    std::stringstream all;
+    all << std::ifstream(log.string()).rdbuf();
+    text = all.str();
+  }
+  CHECK_THAT(text, Contains("no process is left"));
+  const std::size_t first = text.find("] supervisor ");
+  CHECK(first != std::string::npos);
+  CHECK(text.find("] supervisor ", first + 1) == std::string::npos);
+}
+
 TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
   expect_success(result);

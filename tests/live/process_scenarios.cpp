@@ -316,6 +316,36 @@ void exec_fences(std::span<char*> arguments) {
   }
 }
 
+// A chain of images, each of which seals a page, checks it and its own code, and starts the next. Filters
+// pile up; no image is hurt by those of its ancestors.
+void exec_chain(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const int left = std::stoi(arguments[0]);
+  expect_sealed(sealed_page());
+  expect_sealed(own_text());
+  for (int round = 0; round < 20; ++round) {
+    const long placed =
+        Calls{Via::raw}.map(nullptr, 64 * page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS);
+    EXPECT(placed > 0);
+    EXPECT(Calls{Via::raw}.protect(reinterpret_cast<void*>(placed), 64 * page_size(), PROT_NONE) == 0);
+    EXPECT(Calls{Via::raw}.unmap(reinterpret_cast<void*>(placed), 64 * page_size()) == 0);
+  }
+  if (left == 0 || g_failures != 0) return;
+  ::execl("/proc/self/exe", "live_program", "exec_chain", std::to_string(left - 1).c_str(), nullptr);
+  ::_exit(99);
+}
+
+// A thousand children that do nothing: the supervisor has no part in it.
+void forks_by_the_thousand(std::span<char*>) {
+  for (int round = 0; round < 1000; ++round) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(round % 7);
+    int status = 0;
+    EXPECT(::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == round % 7);
+  }
+  expect_sealed(own_text());
+}
+
 // While a vfork child runs in this memory, no later filter reaches it: the seal must not pretend.
 void vfork_child_prevents_sealing(std::span<char*>) {
   std::atomic<bool> go = false;
@@ -369,6 +399,8 @@ constexpr Scenario kScenarios[] = {
     {"exec_target", exec_target},
     {"exec_drops", exec_drops},
     {"exec_fences", exec_fences},
+    {"exec_chain", exec_chain},
+    {"forks_by_the_thousand", forks_by_the_thousand},
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},
     {"signals_do_not_help", signals_do_not_help},
 };

@@ -8,8 +8,9 @@ import sys
 from debian_packages import Missing, Suite
 
 # To run tests, and to build this project.
-PACKAGES = ["base-files", "bash", "coreutils", "util-linux", "mount", "grep", "sed", "procps", "binutils", "python3", "cmake",
-            "libc6-dev", "libstdc++-12-dev", "libseccomp-dev", "libboost-dev", "libspdlog-dev", "catch2"]
+PACKAGES = ["base-files", "bash", "binutils", "cmake", "coreutils", "findutils", "grep", "make", "mount", "procps",
+            "python3", "sed", "util-linux",
+            "catch2", "libboost-dev", "libc6-dev", "libseccomp-dev", "libspdlog-dev", "libstdc++-12-dev"]
 
 
 def make(arch):
