@@ -43,7 +43,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
 
 // ---- the hand-over, on a socket pair, before the filter can notify anybody ----
 
-inline constexpr std::uint32_t kHandoverVersion = 1;
+inline constexpr std::uint32_t kHandoverVersion = 2;
 inline constexpr std::uint32_t kMostInitialSeals = 2048;
 
 // Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is
@@ -62,6 +62,7 @@ struct Start {
   std::uint32_t seals = 0;
   std::uint32_t hulls = 0;
   std::uint32_t options = 0;
+  Range arena;  // part of the hull; empty if there is none
 };
 
 }  // namespace libmseal::policy

@@ -13,6 +13,16 @@
 extern "C" {
 #endif
 
+/* For the protection of mmap: the new mapping is sealed from birth, with no moment in between. Anywhere (no
+ * MAP_FIXED) that takes no filter and no message, so there may be as many of these as the kernel has room
+ * for; at a fixed address, in huge pages and where there is no supervisor the mapping is made and then
+ * sealed, and mmap fails as mseal does if that can't be. An address that is given as a hint is not honoured.
+ * By libc's mmap and syscall() alone: a raw system call is the kernel's, which knows no such bit. From signal
+ * handlers only after the first use. */
+#ifndef PROT_SEAL
+#define PROT_SEAL 0x04000000
+#endif
+
 /* Seals every mapping in [addr, addr + len), for good: until the process ends or calls execve, no thread of
  * it and no child forked later can unmap, move, resize, replace or re-protect any page of it, nor discard the
  * contents of private memory that is not writable. Such a call fails with EPERM and changes nothing.

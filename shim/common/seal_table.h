@@ -32,6 +32,7 @@ struct SealTable {
   std::atomic<std::uint32_t> generation = 0;
   TableVector<policy::Seal> seals;    // sorted, apart
   TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
+  policy::Range arena;                // of the tree
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;

@@ -10,6 +10,7 @@
 #include "policy/range_program.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/common/table_size.h"
+#include "shim/preload/arena.h"
 #include "shim/preload/doors.h"
 #include "shim/preload/filter.h"
 #include "shim/preload/message.h"
@@ -117,6 +118,7 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   state.table = map_table(table_descriptor);
   if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
 
+  set_arena(state, table_arena(state.table));
   // Filters of earlier images still refuse what touches their ranges: nothing must ever be placed there.
   static Fences fences;
   if (!table_fences(state.table, fences)) return {"too many ranges are fenced off", -ENOMEM};
@@ -159,17 +161,20 @@ Outcome start_seccomp(State& state, const Range& reserve) {
   for (const Range& place : kFixedPlaces) add_to_hull(state, place);
   for (const Seal& piece : state.pieces) add_to_hull(state, piece.range);
   if (!reserve.empty()) add_to_hull(state, reserve);
+  const Range arena = choose_arena();
+  if (!arena.empty()) add_to_hull(state, arena);
   if (Outcome written = write_base_program(state, true); !written.started()) return written;
 
   const long listener = install_filter(state.program.instructions(), true);
   if (listener < 0) return {"the filter could not be installed", listener};
   const long served = launch.hand_over(static_cast<int>(listener), state.pieces.view(), state.hull.view(),
-                                       {state.option_text.data()});
+                                       arena, {state.option_text.data()});
   (void)raw_syscall(__NR_close, listener);
   if (served != 0) {
     // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
     return {"the supervisor did not take over", served};
   }
+  set_arena(state, arena);
   return {};
 }
 

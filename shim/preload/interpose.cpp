@@ -9,8 +9,10 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "mseal/mseal.h"
 #include "policy/verdict.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/arena.h"
 #include "shim/preload/protection_keys.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/state.h"
@@ -49,6 +51,16 @@ long checked(long number, Arguments... arguments) {
   return checked_syscall(number, all[0], all[1], all[2], all[3], all[4], all[5]);
 }
 
+// mmap with our own protection bit is no system call of the kernel.
+long checked_mmap(long addr, long length, long prot, long flags, long fd, long offset) {
+  if ((prot & PROT_SEAL) == 0) [[likely]]
+    return checked_syscall(__NR_mmap, addr, length, prot, flags, fd, offset);
+  return map_sealed(g_state, {static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(length),
+                              static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},
+                              static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(fd),
+                              static_cast<std::uint64_t>(offset)});
+}
+
 long libc_result(long result) {
   if (!failed(result)) return result;
   errno = static_cast<int>(-result);
@@ -61,11 +73,13 @@ long libc_result(long result) {
 extern "C" {
 
 void* mmap(void* addr, size_t length, int prot, int flags, int fd, off_t offset) {
-  return reinterpret_cast<void*>(libc_result(checked(__NR_mmap, addr, length, prot, flags, fd, offset)));
+  return reinterpret_cast<void*>(
+      libc_result(checked_mmap(register_of(addr), register_of(length), prot, flags, fd, offset)));
 }
 
 void* mmap64(void* addr, size_t length, int prot, int flags, int fd, off64_t offset) {
-  return reinterpret_cast<void*>(libc_result(checked(__NR_mmap, addr, length, prot, flags, fd, offset)));
+  return reinterpret_cast<void*>(
+      libc_result(checked_mmap(register_of(addr), register_of(length), prot, flags, fd, offset)));
 }
 
 int munmap(void* addr, size_t length) {
@@ -107,6 +121,7 @@ long syscall(long number, ...) {
     return libc_result(seal(g_state, static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1]),
                             static_cast<std::uint64_t>(a[2])));
   }
+  if (number == __NR_mmap) return libc_result(checked_mmap(a[0], a[1], a[2], a[3], a[4], a[5]));
   if (number == __NR_madvise) return libc_result(checked_madvise(a[0], a[1], a[2]));
   return libc_result(checked_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <string_view>
 
@@ -19,6 +20,15 @@ inline constexpr std::size_t kMostPieces = 16384;  // of one call
 using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
 using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
+// Where mappings are sealed from birth (arena.h).
+enum class ArenaState : std::uint8_t { unused, open, missing };
+
+struct Arena {
+  std::array<policy::Range, 2> windows{};
+  std::array<std::atomic<std::uint64_t>, 2> next{};
+  std::atomic<ArenaState> state = ArenaState::unused;
+};
+
 struct State {
   policy::Machine machine{};
   std::array<char, 2048> option_text{};  // a copy: the environment belongs to the program
@@ -29,8 +39,9 @@ struct State {
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   const void* table = nullptr;                           // the supervisor's table, where there is one
   bool joined = false;                                   // the supervisor was there before this image
-  Ledger ledger;                                         // the seals, where there is none
-  Ledger keyed_seals;                                    // sealed memory with a protection key, as owner
+  Arena arena;
+  Ledger ledger;       // the seals, where there is none
+  Ledger keyed_seals;  // sealed memory with a protection key, as owner
 
   // Working memory of whoever holds the lock.
   policy::BpfProgram program;

@@ -113,10 +113,11 @@ long Launch::wait_ready() {
 }
 
 long Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> hull,
-                       std::string_view options) {
+                       const policy::Range& arena, std::string_view options) {
   policy::Start start;
   start.seals = static_cast<std::uint32_t>(seals.size());
   start.hulls = static_cast<std::uint32_t>(hull.size());
+  start.arena = arena;
   start.options = static_cast<std::uint32_t>(options.size());
   std::array<iovec, 4> parts{
       iovec{&start, sizeof start},

@@ -23,11 +23,11 @@ class Launch {
   long start(const char* helper);
   // Waits until it is ready. The table's descriptor, or -errno (that of execve, if it could not be started).
   long wait_ready();
-  // Gives it the listener, the seals that it enforces from now on, the hull and the options. 0 once it
-  // serves, or -errno. Nothing that the filter notifies may be called between its installation and the end of
-  // this.
+  // Gives it the listener, the seals that it enforces from now on, the hull, the arena in it and the options.
+  // 0 once it serves, or -errno. Nothing that the filter notifies may be called between its installation and
+  // the end of this.
   long hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> hull,
-                 std::string_view options);
+                 const policy::Range& arena, std::string_view options);
 
  private:
   int socket_ = -1;

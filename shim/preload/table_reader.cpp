@@ -46,4 +46,9 @@ bool table_fences(const void* memory, Fences& fences) {
   });
 }
 
+policy::Range table_arena(const void* memory) {
+  const SealTable& table = table_in(memory);
+  return consistently(table, [&] { return table.arena; });
+}
+
 }  // namespace libmseal::shim

@@ -19,4 +19,7 @@ using Fences = policy::FixedVector<policy::Range, 1024>;
 // The fences as they are now; false if there are more than fit.
 bool table_fences(const void* memory, Fences& fences);
 
+// The arena of the tree; empty if it has none.
+policy::Range table_arena(const void* memory);
+
 }  // namespace libmseal::shim

@@ -79,6 +79,13 @@ bool TableFile::add_fence(const Range& range) {
   });
 }
 
+void TableFile::set_arena(const Range& arena) {
+  change([&] {
+    table_->arena = arena;
+    return true;
+  });
+}
+
 Domain* Domains::find(const MmIdentity& identity) {
   const auto found = std::ranges::find(domains_, identity, &Domain::identity);
   return found == domains_.end() ? nullptr : &*found;
@@ -128,6 +135,7 @@ Domain& Domains::find_or_make(const MmIdentity& identity, const Process& process
 }
 
 Domain& Domains::adopt(const MmIdentity& identity, const Process& process, std::unique_ptr<TableFile> table) {
+  table->set_arena(arena_);
   domains_.push_back({identity, std::move(table), {}, {}, false});
   (void)join(domains_.back(), process);
   return domains_.back();

@@ -30,6 +30,7 @@ class TableFile {
   // False, and nothing added, when the table is full.
   bool add(const policy::Seal& seal);
   bool add_fence(const policy::Range& range);
+  void set_arena(const policy::Range& arena);
 
  private:
   template <class Change>
@@ -57,6 +58,8 @@ struct Domain {
 
 class Domains {
  public:
+  explicit Domains(const policy::Range& arena) : arena_(arena) {}
+
   // The domain of that memory, or null.
   Domain* find(const MmIdentity& identity);
   // The domain of that memory, made if there is none: then the filters of the image that it came from, which
@@ -76,6 +79,7 @@ class Domains {
  private:
   Domain* ancestor_of(const Process& process);
 
+  policy::Range arena_;
   std::list<Domain> domains_;
   std::size_t made_since_collection_ = 0;
   std::uint32_t last_mark_ = 0;

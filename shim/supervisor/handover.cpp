@@ -62,6 +62,7 @@ std::optional<Handover> receive_handover(int table) {
   const char* from = buffer.data() + sizeof start;
   handover.seals = take<policy::Seal>(from, start.seals);
   handover.hull = take<policy::Range>(from, start.hulls);
+  handover.arena = start.arena;
   handover.options.assign(from, start.options);
   return handover;
 }

@@ -17,6 +17,7 @@ struct Handover {
   int listener = -1;
   std::vector<policy::Seal> seals;
   std::vector<policy::Range> hull;
+  policy::Range arena;
   std::string options;
 };
 

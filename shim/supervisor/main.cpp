@@ -60,7 +60,7 @@ int serve() {
   if (!handover) return EXIT_FAILURE;
   try_open_log(*handover);
 
-  Domains domains;
+  Domains domains(handover->arena);
   bool recorded = true;
   for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
   const MmIdentity identity = identity_of(handover->process);

@@ -1,8 +1,11 @@
 // mseal, mimmutable and mseal_query as functions.
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -172,6 +175,87 @@ void batch_past_the_budget(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(base + 20 * page, page) == 0);
 }
 
+void* map_sealed(std::size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANONYMOUS, void* at = nullptr,
+                 int fd = -1) {
+  return ::mmap(at, size, prot | PROT_SEAL, flags, fd, 0);
+}
+
+void expect_sealed_from_birth(void* memory, std::size_t size, bool kept) {
+  for (const Via via : kBothWays) {
+    const Calls call{via};
+    EXPECT(call.unmap(memory, size) == -EPERM);
+    EXPECT(call.protect(memory, size, PROT_READ | PROT_EXEC) == -EPERM);
+    EXPECT(call.remap(memory, size, 2 * size, MREMAP_MAYMOVE) == -EPERM);
+    EXPECT(call.map(memory, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) == -EPERM);
+    EXPECT(call.advise(memory, size, MADV_DONTNEED) == (kept ? -EPERM : 0));
+  }
+  EXPECT(::mseal_query(memory, size) == MSEAL_STATE_FULLY);
+}
+
+// mmap(PROT_SEAL) of every kind.
+void sealed_from_birth(std::span<char*>) {
+  const std::size_t page = page_size();
+  char* const own = static_cast<char*>(map_sealed(3 * page, PROT_READ));
+  REQUIRE_OR_STOP(own != MAP_FAILED);
+  expect_sealed_from_birth(own, 3 * page, true);
+  EXPECT(own[3 * page - 1] == 0);
+  char* const writable = static_cast<char*>(map_sealed(page + 1, PROT_READ | PROT_WRITE));
+  REQUIRE_OR_STOP(writable != MAP_FAILED);
+  writable[0] = 'w';
+  expect_sealed_from_birth(writable, 2 * page, false);
+  char* const shared =
+      static_cast<char*>(map_sealed(page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS));
+  REQUIRE_OR_STOP(shared != MAP_FAILED);
+  expect_sealed_from_birth(shared, page, false);
+  const int file = ::open("/proc/self/exe", O_RDONLY);
+  char* const text = static_cast<char*>(map_sealed(page, PROT_READ | PROT_EXEC, MAP_PRIVATE, nullptr, file));
+  REQUIRE_OR_STOP(text != MAP_FAILED);
+  EXPECT(std::memcmp(text, "\177ELF", 4) == 0);
+  EXPECT(Calls{Via::raw}.protect(text, page, PROT_READ) == -EPERM);
+  EXPECT(Calls{Via::raw}.unmap(text, page) == -EPERM);
+  // at a fixed address, by way of mseal
+  char* const fixed = map_pages(2);
+  EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, fixed) == fixed);
+  EXPECT(Calls{Via::raw}.unmap(fixed, page) == -EPERM);
+  EXPECT(Calls{Via::raw}.unmap(fixed + page, page) == 0);
+  // by the gate to raw system calls, with the kernel's errors
+  const long by_syscall =
+      ::syscall(__NR_mmap, 0, page, PROT_READ | PROT_SEAL, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT(by_syscall > 0 && Calls{Via::raw}.unmap(reinterpret_cast<void*>(by_syscall), page) == -EPERM);
+  EXPECT(map_sealed(0, PROT_READ) == MAP_FAILED);
+  EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE, nullptr, -1) == MAP_FAILED && errno == EBADF);
+  EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, fixed) == MAP_FAILED &&
+         errno == EPERM);
+  // in a child, and by a child
+  const pid_t child = ::fork();
+  if (child == 0) {
+    g_failures = 0;
+    EXPECT(Calls{Via::raw}.unmap(own, page) == -EPERM);
+    void* const later = map_sealed(page, PROT_READ);
+    EXPECT(later != MAP_FAILED && Calls{Via::raw}.unmap(later, page) == -EPERM);
+    ::_exit(g_failures == 0 ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT(::waitpid(child, &status, 0) == child && status == 0);
+}
+
+// So many that no filter each would fit.
+void sixty_thousand_from_birth(std::span<char*>) {
+  constexpr std::size_t kCount = 60'000;
+  const std::size_t page = page_size();
+  std::vector<char*> all;
+  for (std::size_t index = 0; index < kCount; ++index) {
+    // neighbours that differ, so that the kernel does not join them
+    all.push_back(static_cast<char*>(map_sealed(page, index % 2 == 0 ? PROT_READ : PROT_NONE)));
+    REQUIRE_OR_STOP(all.back() != MAP_FAILED);
+  }
+  for (std::size_t index = 0; index < kCount; index += 7) {
+    EXPECT(Calls{Via::raw}.unmap(all[index], page) == -EPERM);
+    EXPECT(Calls{Via::raw}.protect(all[index], page, PROT_READ | PROT_WRITE) == -EPERM);
+  }
+  EXPECT(::mseal_query(all.front(), page) == MSEAL_STATE_FULLY);
+}
+
 // auto=elf: this program's own text, and the supervisor's table.
 void own_text_is_sealed(std::span<char*>) {
   const auto address = reinterpret_cast<std::uintptr_t>(&own_text_is_sealed) & -page_size();
@@ -223,6 +307,8 @@ constexpr Scenario kScenarios[] = {
     {"seals_in_batches", seals_in_batches},
     {"errors_of_batches", errors_of_batches},
     {"batch_past_the_budget", batch_past_the_budget},
+    {"sealed_from_birth", sealed_from_birth},
+    {"sixty_thousand_from_birth", sixty_thousand_from_birth},
     {"own_text_is_sealed", own_text_is_sealed},
     {"own_text_is_not_sealed", own_text_is_not_sealed},
     {"libc_backend_sees_libc_only", libc_backend_sees_libc_only},

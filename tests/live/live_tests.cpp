@@ -265,6 +265,14 @@ TEST_CASE("live: thousands of ranges in one call, all or nothing") {
   }
 }
 
+TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,auto=off", "backend=filter"}) {
+    scenario(options, "sealed_from_birth");
+  }
+  if (needs_mseal()) scenario("backend=kernel", "sealed_from_birth");
+  scenario("backend=seccomp", "sixty_thousand_from_birth");
+}
+
 TEST_CASE("live: control messages are no way out") {
   expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
 }
