@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mseal/mseal.h"
+#include "mseal/sealed_region.hpp"
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
@@ -256,6 +257,39 @@ void sixty_thousand_from_birth(std::span<char*>) {
   EXPECT(::mseal_query(all.front(), page) == MSEAL_STATE_FULLY);
 }
 
+// The C++ helper: filled, frozen, and then nobody's to change.
+void region_freezes(std::span<char*>) {
+  sealed_region region(4 * page_size());
+  std::pmr::vector<std::pmr::string> words(&region);
+  for (int index = 0; index < 5000; ++index) {
+    words.emplace_back("a word that is too long for the string itself, " + std::to_string(index));
+  }
+  region.freeze();
+  EXPECT(region.frozen());
+  region.freeze();
+  char* const first = words.front().data();
+  auto* const first_page = reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(first) & -page_size());
+  char* const last = words.back().data();
+  auto* const last_page = reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(last) & -page_size());
+  for (char* const page : {first_page, last_page}) {
+    EXPECT(::mseal_query(page, page_size()) == MSEAL_STATE_FULLY);
+    EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_READ | PROT_WRITE) == -EPERM);
+    EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+    EXPECT(Calls{Via::raw}.advise(page, page_size(), MADV_DONTNEED) == -EPERM);
+  }
+  EXPECT(words[4999].ends_with("itself, 4999"));
+  bool refused = false;
+  try {
+    (void)region.allocate(1);
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  EXPECT(refused);
+  { sealed_region unused; }
+  sealed_region empty;
+  empty.freeze();
+}
+
 // auto=elf: this program's own text, and the supervisor's table.
 void own_text_is_sealed(std::span<char*>) {
   const auto address = reinterpret_cast<std::uintptr_t>(&own_text_is_sealed) & -page_size();
@@ -307,6 +341,7 @@ constexpr Scenario kScenarios[] = {
     {"seals_in_batches", seals_in_batches},
     {"errors_of_batches", errors_of_batches},
     {"batch_past_the_budget", batch_past_the_budget},
+    {"region_freezes", region_freezes},
     {"sealed_from_birth", sealed_from_birth},
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
     {"own_text_is_sealed", own_text_is_sealed},

@@ -273,6 +273,11 @@ TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
   scenario("backend=seccomp", "sixty_thousand_from_birth");
 }
 
+TEST_CASE("live: a memory resource is filled and frozen") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) scenario(backend, "region_freezes");
+  if (needs_mseal()) scenario("backend=kernel", "region_freezes");
+}
+
 TEST_CASE("live: control messages are no way out") {
   expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
 }

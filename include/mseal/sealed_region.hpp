@@ -1,0 +1,93 @@
+// A std::pmr memory resource whose memory is filled and then frozen: read-only and sealed, for good.
+//
+//   libmseal::sealed_region region;
+//   std::pmr::vector<route> routes(&region);   // fill it ...
+//   region.freeze();                           // ... and nothing can change it any more
+//
+// The region maps memory of its own, takes no other allocations, and never gives any back: what is sealed
+// can't be. C++20; link with -lmseal or start under LD_PRELOAD=libmseal.so.
+#pragma once
+
+#include <mseal/mseal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory_resource>
+#include <new>
+#include <system_error>
+#include <vector>
+
+namespace libmseal {
+
+// Not thread-safe, like every monotonic resource.
+class sealed_region final : public std::pmr::memory_resource {
+ public:
+  // `chunk` bytes are mapped at a time, or what one allocation needs if that is more.
+  explicit sealed_region(std::size_t chunk = std::size_t{64} * 1024) : chunk_(chunk) {}
+
+  // Memory that was never frozen is unmapped; what is sealed stays until the process ends.
+  ~sealed_region() override {
+    for (const mseal_range& one : frozen_ ? std::vector<mseal_range>{} : mappings_) munmap(one.addr, one.len);
+  }
+  sealed_region(const sealed_region&) = delete;
+  sealed_region& operator=(const sealed_region&) = delete;
+
+  // Makes all that was allocated read-only and seals it: all of it, or throws std::system_error with the
+  // error of mprotect or mseal_ranges. Later allocations throw std::bad_alloc; freeing does nothing. Once is
+  // enough.
+  void freeze() {
+    if (frozen_) return;
+    for (const mseal_range& one : mappings_) {
+      if (mprotect(one.addr, one.len, PROT_READ) != 0) throw_error("mprotect");
+    }
+    if (mseal_ranges(mappings_.data(), mappings_.size(), 0) != 0) throw_error("mseal_ranges");
+    frozen_ = true;
+  }
+
+  [[nodiscard]] bool frozen() const noexcept { return frozen_; }
+
+ private:
+  [[noreturn]] static void throw_error(const char* what) {
+    throw std::system_error(errno, std::generic_category(), what);
+  }
+
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    if (frozen_) throw std::bad_alloc();
+    std::uintptr_t at = (next_ + alignment - 1) / alignment * alignment;
+    if (next_ == 0 || at < next_ || at > end_ || end_ - at < bytes) {
+      map_chunk(bytes, alignment);
+      at = (next_ + alignment - 1) / alignment * alignment;
+    }
+    next_ = at + bytes;
+    return reinterpret_cast<void*>(at);  // NOLINT(performance-no-int-to-ptr)
+  }
+  void do_deallocate(void*, std::size_t, std::size_t) override {}
+  [[nodiscard]] bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+    return this == &other;
+  }
+
+  void map_chunk(std::size_t bytes, std::size_t alignment) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    std::size_t size = chunk_;
+    if (bytes > SIZE_MAX - alignment - page) throw std::bad_alloc();
+    if (size < bytes + alignment) size = bytes + alignment;
+    size = (size + page - 1) / page * page;
+    mappings_.reserve(mappings_.size() + 1);
+    void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    mappings_.push_back({memory, size});
+    next_ = reinterpret_cast<std::uintptr_t>(memory);
+    end_ = next_ + size;
+  }
+
+  std::size_t chunk_;
+  std::vector<mseal_range> mappings_;
+  std::uintptr_t next_ = 0;
+  std::uintptr_t end_ = 0;
+  bool frozen_ = false;
+};
+
+}  // namespace libmseal
