@@ -17,7 +17,6 @@ namespace {
 
 using policy::Control;
 using policy::Range;
-using policy::Seal;
 
 // Above what sanitizers and language runtimes take, below programs and libraries.
 constexpr std::uint64_t kTiB = 1ULL << 40;

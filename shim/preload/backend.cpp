@@ -1,9 +1,12 @@
 #include "shim/preload/backend.h"
 
 #include <linux/seccomp.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 
+#include <array>
+#include <bit>
 #include <cerrno>
 
 #include "policy/control.h"
@@ -35,25 +38,27 @@ struct Outcome {
   [[nodiscard]] bool started() const { return what.empty(); }
 };
 
-// Where the kernel puts images when addresses are not randomised: with randomisation nothing else lives there
-// but by rare chance. Images started from this one may land there and are then sealed by the supervisor, not
-// by filters that would refuse their own successors.
-#ifdef __x86_64__
+// Where images land: without randomised addresses at all of these, and where randomisation moves them by
+// little (arm64, by less than 1 GiB unless vm.mmap_rnd_bits was raised) always. Images started from this one
+// land there too, and are then sealed by the supervisor, not by filters that would refuse their own
+// successors.
 constexpr std::uint64_t kGiB = 1U << 30;
-constexpr Range kFixedPlaces[] = {
-    {0, kGiB},                                    // programs linked to a fixed address
-    {0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
-    {0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},  // libraries, below the gap that is kept for the stack
-};
+#ifdef __x86_64__
+std::array<Range, 3> image_places() {
+  return {Range{0, kGiB},                                    // programs linked to a fixed address
+          Range{0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
+          Range{0x7FFF'F7FF'F000 - kGiB,
+                0x7FFF'F7FF'F000}};  // libraries, below the gap that is kept for the stack
+}
 #else
-// Randomisation moves images by less than 1 GiB here, so larger windows would hold most of the ordinary
-// memory.
-constexpr std::uint64_t kMiB = 1U << 20;
-constexpr Range kFixedPlaces[] = {
-    {0, 1024 * kMiB},
-    {0xAAAA'AAAA'0000, 0xAAAA'AAAA'0000 + 64 * kMiB},
-    {0xFFFF'F7FF'F000 - 64 * kMiB, 0xFFFF'F7FF'F000},
-};
+std::array<Range, 3> image_places() {
+  // The size of the address space depends on the kernel's page size; the stack is at its end.
+  const std::uint64_t top = std::bit_ceil(static_cast<std::uint64_t>(getauxval(AT_RANDOM)));
+  constexpr std::uint64_t kStackGap = 128U << 20;
+  constexpr std::uint64_t kMoved = kGiB + kGiB / 4;  // and the images themselves
+  const std::uint64_t programs = policy::round_down(top / 3 * 2, std::uint64_t{1} << 16);
+  return {Range{0, kGiB}, Range::of(programs, kMoved), Range{top - kStackGap - kMoved, top - kStackGap}};
+}
 #endif
 
 void add_to_hull(State& state, const Range& range) {
@@ -158,7 +163,7 @@ Outcome start_seccomp(State& state, const Range& reserve) {
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
 
   state.hull.clear();
-  for (const Range& place : kFixedPlaces) add_to_hull(state, place);
+  for (const Range& place : image_places()) add_to_hull(state, place);
   for (const Seal& piece : state.pieces) add_to_hull(state, piece.range);
   if (!reserve.empty()) add_to_hull(state, reserve);
   const Range arena = choose_arena();

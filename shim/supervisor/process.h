@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -34,7 +33,10 @@ struct Process {
   pid_t id = 0;                  // 0: there is none
   std::uint64_t start_time = 0;  // in ticks since boot
 
-  auto operator<=>(const Process&) const = default;
+  bool operator==(const Process&) const = default;
+  bool operator<(const Process& other) const {
+    return id != other.id ? id < other.id : start_time < other.start_time;
+  }
 };
 
 // The process that the task is a thread of.

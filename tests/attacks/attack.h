@@ -23,7 +23,12 @@ using shim::raw_syscall;
 
 enum Outcome { kHeld = 0, kBroken = 1, kCannotTry = 77 };
 
-inline constexpr std::size_t kPage = 4096;  // the attacks are made for kernels with pages of this size
+#ifdef __x86_64__
+inline constexpr std::size_t kPage = 4096;
+#else
+inline const auto kPage = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+#endif
+inline constexpr std::size_t kLargestPage = std::size_t{64} * 1024;
 
 [[noreturn]] inline void cannot_try(const char* why) {
   std::printf("%s: %s\n", why, std::strerror(errno));

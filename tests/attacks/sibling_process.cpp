@@ -26,7 +26,7 @@ int sibling(void*) {
 int main() {
   const Victim text = Victim::text();
   g_page = map_at(0, kPage);
-  static char stack[16 * kPage];
+  static char stack[kLargestPage];
   const int child = ::clone(sibling, stack + sizeof stack, CLONE_VM | SIGCHLD, nullptr);
   if (child < 0) return conclude(text, "clone(CLONE_VM)", -errno);
   const bool sealed = ::mseal(g_page, kPage, 0) == 0;

@@ -32,7 +32,7 @@ int main() {
     uffdio_register area{};
     area.range = {reinterpret_cast<std::uint64_t>(at), kPage};
     area.mode = UFFDIO_REGISTER_MODE_MISSING;
-    static char source[2 * kPage];
+    static char source[2 * kLargestPage];
     std::memset(source, 'x', sizeof source);
     uffdio_copy copy{};
     copy.dst = reinterpret_cast<std::uint64_t>(at);

@@ -105,7 +105,8 @@ void budget_ends_cleanly(std::span<char*> arguments) {
   const std::size_t least = std::stoul(arguments[0]);
   constexpr std::size_t kMost = 2000;
   const std::size_t page = page_size();
-  char* const base = map_pages(2 * kMost);
+  char* const base = map_far_away(2 * kMost * page, PROT_READ | PROT_WRITE);
+  REQUIRE_OR_STOP(base != nullptr);
   std::size_t sealed = 0;
   while (sealed < kMost && ::mseal(base + 2 * sealed * page, page, 0) == 0) ++sealed;
   EXPECT(sealed >= least && sealed < kMost && errno == ENOMEM);
@@ -166,7 +167,7 @@ void errors_of_batches(std::span<char*>) {
 void batch_past_the_budget(std::span<char*>) {
   constexpr std::size_t kCount = 8000;
   const std::size_t page = page_size();
-  char* const base = map_pages(2 * kCount);
+  char* const base = map_far_away(2 * kCount * page, PROT_READ | PROT_WRITE);
   std::vector<mseal_range> ranges;
   for (std::size_t index = 0; index < kCount; ++index) ranges.push_back({base + 2 * index * page, page});
   EXPECT(libc_value(::mseal_ranges(ranges.data(), kCount, 0)) == -ENOMEM);

@@ -57,6 +57,15 @@ inline std::size_t page_size() {
   return size;
 }
 
+// Memory where no image lands: there a seal takes a filter, on every machine.
+inline char* map_far_away(std::size_t size, int prot) {
+  static std::uint64_t next = 0x1800'0000'0000;
+  void* const at = ::mmap(reinterpret_cast<void*>(next), size, prot,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  next += (size + 0xFFFF) / 0x10000 * 0x10000;
+  return at == MAP_FAILED ? nullptr : static_cast<char*>(at);
+}
+
 // The lines of /proc/self/maps that touch [at, at + size), cut to it: protection, offset and file are what a
 // refused call must leave as they were.
 std::string maps_of(const void* at, std::size_t size);

@@ -299,7 +299,8 @@ void exec_drops(std::span<char*> arguments) {
 // never get memory there.
 void exec_fences(std::span<char*> arguments) {
   if (arguments.empty()) {
-    char* const page = sealed_page();
+    char* const page = map_far_away(page_size(), PROT_READ);
+    REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
     const std::string where = std::to_string(reinterpret_cast<std::uintptr_t>(page));
     in_child([&] {
       ::execl("/proc/self/exe", "live_program", "exec_fences", where.c_str(), nullptr);

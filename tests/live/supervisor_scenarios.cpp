@@ -42,8 +42,7 @@ pid_t supervisor_of(const char* log) {
 
 void dead_supervisor_fails_closed(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  char* const page =
-      static_cast<char*>(::mmap(nullptr, 2 * page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const page = map_far_away(2 * page_size(), PROT_READ);
   REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
   const std::string before = maps_of(own_text(), page_size());
   const pid_t supervisor = supervisor_of(arguments[0]);
@@ -78,8 +77,7 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
 // mseal past the library is no system call of this kernel; forged messages add seals at most.
 void raw_mseal_is_unknown(std::span<char*>) {
   const std::size_t page = page_size();
-  char* const base =
-      static_cast<char*>(::mmap(nullptr, 4 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const base = map_far_away(4 * page, PROT_READ);
   EXPECT(shim::raw_syscall(462, base, page, 0) == -ENOSYS);
   EXPECT(Calls{Via::raw}.unmap(base, page) == 0);
   constexpr unsigned long kMagic = 0x6C69626D7365616CUL;
@@ -150,7 +148,7 @@ void own_filters_on_one_thread(std::span<char*>) {
     while (phase.load() != 2) ::usleep(1000);
   });
   while (phase.load() != 1) ::usleep(1000);
-  void* const page = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char* const page = map_far_away(page_size(), PROT_READ);
   EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
   EXPECT(::mprotect(page, page_size(), PROT_READ | PROT_WRITE) == 0);  // not sealed at all
   phase = 2;

@@ -38,7 +38,7 @@ QEMU_PACKAGE = {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kernel", default="6.1", choices=sorted(guest_image.SUITES), help="default: 6.1")
+    parser.add_argument("--kernel", default="6.1", choices=sorted(guest_image.KERNELS), help="default: 6.1")
     parser.add_argument("--arch", default="amd64", choices=sorted(QEMU))
     parser.add_argument("--cpu", help="qemu's model of the processor (default: all that it knows)")
     parser.add_argument("--accel", default="tcg", choices=["tcg", "kvm"])

@@ -5,8 +5,9 @@ import stat
 
 from debian_packages import Missing, Suite, run
 
-# The suite that has the kernel, and the name it has there.
-SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "bookworm-backports"}
+# The suite that has the kernel, and what its package's name ends in there besides the architecture.
+KERNELS = {"5.10": ("bullseye", ""), "6.1": ("bookworm", ""), "6.12": ("bookworm-backports", ""),
+           "6.12-16k": ("bookworm-backports", "-16k")}  # arm64 with pages of 16 KiB
 MODULES = ["virtio_pci", "virtio_console", "9p", "9pnet_virtio", "overlay"]
 APPLETS = ["sh", "mount", "insmod", "cat", "mkdir", "mkfifo", "ln", "poweroff", "ifconfig", "hostname", "chroot", "kill",
            "sleep"]
@@ -84,13 +85,14 @@ def first_file_system(unpacked, busybox, init):
 
 def prepare(version, arch, init):
     """The paths of kernel and first file system, made if they are not there."""
-    suite = Suite(SUITES[version], arch)
-    kernel, initrd = suite.folder / "kernel", suite.folder / "initrd"
+    name, flavour = KERNELS[version]
+    suite = Suite(name, arch)
+    kernel, initrd = suite.folder / f"kernel-{version}", suite.folder / f"initrd-{version}"
     newer = initrd.exists() and initrd.stat().st_mtime > max(init.stat().st_mtime,
                                                              pathlib.Path(__file__).stat().st_mtime)
     if kernel.exists() and newer:
         return kernel, initrd
-    unpacked = suite.unpack(f"linux-image-{arch}")
+    unpacked = suite.unpack(f"linux-image-{arch}{flavour}")
     busybox = list(Suite("bookworm", arch).unpack("busybox-static").glob("**/bin/busybox"))
     images = list((unpacked / "boot").glob("vmlinuz-*"))
     if not images or not busybox:

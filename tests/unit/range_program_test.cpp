@@ -191,7 +191,8 @@ std::string describe(const Sample& sample) {
   return text.str();
 }
 
-const policy::Machine kMachines[] = {policy::kX86Machine, policy::arm64_machine(kPage)};
+const policy::Machine kMachines[] = {policy::kX86Machine, policy::arm64_machine(kPage),
+                                     policy::arm64_machine(4 * kPage), policy::arm64_machine(16 * kPage)};
 
 TEST_CASE("an exact program refuses what the verdict refuses, and nothing else") {
   Random random(20240610);
@@ -199,7 +200,7 @@ TEST_CASE("an exact program refuses what the verdict refuses, and nothing else")
   std::size_t calls = 0;
   std::size_t refused = 0;
   for (int round = 0; round < 1500; ++round) {
-    const policy::Machine& machine = kMachines[round % 2];
+    const policy::Machine& machine = kMachines[round % std::size(kMachines)];
     const Case one = random_case(random, round % 10 == 0 ? below(random, 64) : below(random, 6));
     policy::RangeProgram what;
     what.ranges = one.ranges;
@@ -235,7 +236,7 @@ TEST_CASE("a hull program notifies at least what the verdict refuses") {
   std::size_t notified = 0;
   std::size_t calls = 0;
   for (int round = 0; round < 400; ++round) {
-    const policy::Machine& machine = kMachines[round % 2];
+    const policy::Machine& machine = kMachines[round % std::size(kMachines)];
     const Case one = random_case(random, 1 + below(random, 24));
     policy::RangeProgram what;
     what.ranges = one.ranges;
