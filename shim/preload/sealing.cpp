@@ -144,6 +144,25 @@ long choose_way(const State& state, std::span<const Range> ranges) {
   return as_answer(sealed ? policy::Way::sealed : policy::Way::filter);
 }
 
+// The filters leave calls that are rare or whose extent they can't see to the supervisor, so it has to know
+// the seals. If it is gone, those calls fail anyway.
+long register_filtered(const State& state) {
+  static bool full = false;
+  static bool unknown = false;
+  for (const Seal& piece : state.pieces) {
+    const long told = tell_supervisor({Control::Kind::add_filtered, piece});
+    if (told == 0 || told == -ENOSYS) continue;
+    if (told == -ENOMEM) {
+      complain_once(full, "the supervisor's table is full",
+                    "seal larger ranges, or fewer; what is sealed stays sealed");
+      return -ENOMEM;
+    }
+    complain_once(unknown, "the supervisor can't look at this process", "seal before PR_SET_DUMPABLE 0");
+    return -EAGAIN;
+  }
+  return 0;
+}
+
 // state.pieces, covered: 0 or -errno. A sealed heap needs a filter, for the supervisor is not told of brk.
 long cover(State& state, long way, const Range& heap) {
   const bool by_hull = way == static_cast<long>(policy::Way::hull) && heap.empty();
@@ -151,9 +170,7 @@ long cover(State& state, long way, const Range& heap) {
   if (const long shared = memory_is_shared(); shared != 0) return explain_sharing(shared);
   const long installed = install_deny_filter(state, heap);
   if (installed != 0) return explain_filter_failure(installed);
-  // If the supervisor is gone, calls with a hidden extent fail anyway: nothing is lost by its not knowing.
-  if (state.backend == Backend::seccomp) (void)tell_all(state, Control::Kind::add_filtered);
-  return 0;
+  return state.backend == Backend::seccomp ? register_filtered(state) : 0;
 }
 
 // The same mappings, protected at least as the pieces that were covered?

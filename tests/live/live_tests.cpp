@@ -245,6 +245,14 @@ TEST_CASE("live: the supervisor is out of reach of its user's other processes") 
   expect_success(run_as_nobody("backend=seccomp,log=" + log.string(), "supervisor_is_private", log.string()));
 }
 
+TEST_CASE("live: a process that hides itself is promised no new seal, and one line says so") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  const Run result = run_as_nobody("backend=seccomp", "hidden_process_gets_no_promise", "");
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err, Contains("the supervisor can't look at this process"));
+}
+
 TEST_CASE("live: a thread with filters of its own prevents sealing, and one line says so") {
   for (const char* backend : {"backend=seccomp", "backend=filter"}) {
     const Run result = run(preloaded(backend, {LIVE_PROGRAM, "own_filters_on_one_thread"}));

@@ -135,6 +135,21 @@ void supervisor_is_private(std::span<char*> arguments) {
   ::close(static_cast<int>(handle));
 }
 
+// A process that hides itself can't be judged: what it sealed before stays sealed, and no new seal is
+// promised.
+void hidden_process_gets_no_promise(std::span<char*>) {
+  REQUIRE_OR_STOP(::geteuid() != 0);
+  char* const page = map_far_away(2 * page_size(), PROT_READ);
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  EXPECT(::mseal(page + page_size(), page_size(), 0) == -1 && errno == EAGAIN);
+  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+  EXPECT(shim::raw_syscall(__NR_mremap, page, page_size(), page_size(), 3, page + 16 * page_size()) ==
+         -EPERM);
+  ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  EXPECT(::mseal(page + page_size(), page_size(), 0) == 0);
+}
+
 // Filters of the program's own, on one thread: later seals could not reach it, so none is promised. On all
 // threads: seals go on.
 void own_filters_on_one_thread(std::span<char*>) {
@@ -167,6 +182,7 @@ void own_filters_on_one_thread(std::span<char*>) {
 
 constexpr Scenario kScenarios[] = {
     {"stopped_supervisor_lets_nothing_through", stopped_supervisor_lets_nothing_through},
+    {"hidden_process_gets_no_promise", hidden_process_gets_no_promise},
     {"supervisor_is_private", supervisor_is_private},
     {"own_filters_on_one_thread", own_filters_on_one_thread},
     {"dead_supervisor_fails_closed", dead_supervisor_fails_closed},
