@@ -36,8 +36,9 @@ extern "C" {
  *
  * EINVAL  flags are not 0, addr is not a multiple of the page size, or addr + len overflows
  * ENOMEM  a page of the range is not mapped (nothing is sealed), or there is no room for more seals
- * EAGAIN  another process shares this memory (vfork, clone), or a thread runs under filters of its own, so
- * that the seal could not be enforced for everybody: nothing is sealed
+ * EAGAIN  another process shares this memory (vfork, clone), a thread runs under filters of its own, or the
+ * process hides itself (PR_SET_DUMPABLE 0) from the supervisor, so that the seal could not be enforced for
+ * everybody: nothing is sealed
  */
 int mseal(void* addr, size_t len, unsigned long flags);
 
