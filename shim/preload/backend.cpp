@@ -55,9 +55,11 @@ std::array<Range, 3> image_places() {
   // The size of the address space depends on the kernel's page size; the stack is at its end.
   const std::uint64_t top = std::bit_ceil(static_cast<std::uint64_t>(getauxval(AT_RANDOM)));
   constexpr std::uint64_t kStackGap = 128U << 20;
+  constexpr std::uint64_t kStackMoved = kGiB;        // the stack's own randomness is kept free too
   constexpr std::uint64_t kMoved = kGiB + kGiB / 4;  // and the images themselves
   const std::uint64_t programs = policy::round_down(top / 3 * 2, std::uint64_t{1} << 16);
-  return {Range{0, kGiB}, Range::of(programs, kMoved), Range{top - kStackGap - kMoved, top - kStackGap}};
+  return {Range{0, kGiB}, Range::of(programs, kMoved),
+          Range{top - kStackGap - kStackMoved - kMoved, top - kStackGap}};
 }
 #endif
 

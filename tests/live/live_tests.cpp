@@ -159,8 +159,11 @@ bool hurt_by_an_ancestor(const Run& result) {
 }
 
 TEST_CASE("live: fifty images one after the other, each with its seals") {
-  for (const auto& [backend, length] :
-       {std::pair("backend=seccomp", "50"), std::pair("backend=filter", "10")}) {
+  std::vector<std::pair<const char*, const char*>> chains{{"backend=seccomp", "50"}};
+#ifdef __x86_64__  // elsewhere images meet their ancestors' filters too often (README, Limits)
+  chains.emplace_back("backend=filter", "10");
+#endif
+  for (const auto& [backend, length] : chains) {
     Run result;
     for (int attempt = 0; attempt < 3; ++attempt) {
       result = run(preloaded(backend, {LIVE_PROGRAM, "exec_chain", length}));
