@@ -24,6 +24,7 @@ enum class Call : std::uint8_t {
   remap_file_pages,  // address, length, ...
   io_destroy,        // context, which is the address of its ring
   clone,             // flags, ...
+  fork,              // nothing; vfork too
   mseal,             // address, length, flags
 };
 
@@ -55,6 +56,8 @@ inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
     {28, Call::madvise},
     {30, Call::shmat},
     {56, Call::clone},
+    {57, Call::fork},
+    {58, Call::fork},
     {67, Call::shmdt},
     {207, Call::io_destroy},
     {216, Call::remap_file_pages},
@@ -63,6 +66,7 @@ inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
 });
 
 inline constexpr auto kI386Calls = std::to_array<CallNumber>({
+    {2, Call::fork},
     {45, Call::brk},
     {90, Call::old_mmap},
     {91, Call::munmap},
@@ -70,6 +74,7 @@ inline constexpr auto kI386Calls = std::to_array<CallNumber>({
     {120, Call::clone},
     {125, Call::mprotect},
     {163, Call::mremap},
+    {190, Call::fork},
     {192, Call::mmap},
     {219, Call::madvise},
     {246, Call::io_destroy},

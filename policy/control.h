@@ -43,7 +43,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
 
 // ---- the hand-over, on a socket pair, before the filter can notify anybody ----
 
-inline constexpr std::uint32_t kHandoverVersion = 2;
+inline constexpr std::uint32_t kHandoverVersion = 3;
 inline constexpr std::uint32_t kMostInitialSeals = 2048;
 
 // Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is

@@ -77,6 +77,16 @@ const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch) {
   return nullptr;
 }
 
+bool changes_memory(const Machine& machine, std::uint64_t number) {
+  for (const Abi& abi : machine.abis) {
+    for (const CallNumber& entry : abi.calls) {
+      const bool makes_process = entry.call == Call::clone || entry.call == Call::fork;
+      if (entry.number == number && !makes_process) return true;
+    }
+  }
+  return false;
+}
+
 MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, const Arguments& arguments) {
   MmCall call;
   const auto* entry =
@@ -146,9 +156,14 @@ MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, cons
     }
     case Call::clone: {
       const auto flags = static_cast<std::uint32_t>(arguments[0]);
-      if ((flags & (kCloneVm | kCloneThread | kCloneVfork)) == kCloneVm) call.effect = Effect::share_memory;
+      if ((flags & kCloneThread) != 0) break;
+      const bool shares = (flags & (kCloneVm | kCloneVfork)) == kCloneVm;
+      call.effect = shares ? Effect::share_memory : Effect::make_process;
       break;
     }
+    case Call::fork:
+      call.effect = Effect::make_process;
+      break;
     case Call::mseal:
       call.effect = Effect::seal;
       break;

@@ -16,6 +16,7 @@ struct MmCall {
     discard,       // throws away or withholds contents (madvise)
     lower_break,   // brk: unmaps from the argument up to the present end of the heap
     share_memory,  // clone: another thread group gets this memory
+    make_process,  // fork, vfork, clone: another process gets a copy, or borrows it until it calls execve
     seal,          // mseal(2)
   };
 
@@ -81,6 +82,9 @@ using Arguments = std::array<std::uint64_t, 6>;
 // The call that `abi` has under `number`; effect none if it has none. Ranges are those that the kernel would
 // work on: unaligned, empty and wrapping ones, which the kernel refuses, are left empty.
 MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, const Arguments& arguments);
+
+// Whether the number is, in any ABI of the machine, that of a call that can change a mapping.
+bool changes_memory(const Machine& machine, std::uint64_t number);
 
 const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch);
 

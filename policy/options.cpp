@@ -21,6 +21,8 @@ constexpr auto kBackends = std::to_array<Word>({
 constexpr auto kRequired = std::span(kBackends).subspan<1>();
 constexpr auto kAuto = std::to_array<Word>({{"elf", 1}, {"off", 0}});
 constexpr auto kSwitch = std::to_array<Word>({{"0", 0}, {"1", 1}});
+constexpr auto kCoverages = std::to_array<Word>({{"fast", 0}, {"all", 1}});
+constexpr auto kScopes = std::to_array<Word>({{"tree", 0}, {"process", 1}});
 constexpr auto kDiscard = std::to_array<Word>({
     {"strict", static_cast<int>(DiscardRule::strict)},
     {"kernel", static_cast<int>(DiscardRule::kernel)},
@@ -41,7 +43,7 @@ constexpr auto kHardenings = std::to_array<Word>({
 });
 
 constexpr std::string_view kKeys =
-    "keys are backend, require, auto, discard, open, harden, strict, verbose, log, helper";
+    "keys are backend, require, auto, coverage, scope, discard, open, harden, strict, verbose, log, helper";
 
 bool find(std::span<const Word> words, std::string_view text, int& value) {
   for (const Word& word : words) {
@@ -100,6 +102,12 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   } else if (key == "auto") {
     if (!find(kAuto, value, word)) return wrong("elf, off");
     options.auto_elf = word != 0;
+  } else if (key == "coverage") {
+    if (!find(kCoverages, value, word)) return wrong("fast, all");
+    options.covers_all = word != 0;
+  } else if (key == "scope") {
+    if (!find(kScopes, value, word)) return wrong("tree, process");
+    options.one_process = word != 0;
   } else if (key == "discard") {
     if (!find(kDiscard, value, word)) return wrong("strict, kernel");
     options.discard = static_cast<DiscardRule>(word);

@@ -39,8 +39,10 @@ struct Options {
   Backend backend = Backend::automatic;
   Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
   bool auto_elf = true;                  // seal the objects that are loaded at start
-  bool strict = false;                   // a bad option ends the program
-  bool verbose = false;                  // say which backend was picked, and why
+  bool covers_all = false;   // every call is reported to the supervisor, not only those near the first seals
+  bool one_process = false;  // programs started by a program under the library are left alone
+  bool strict = false;       // a bad option ends the program
+  bool verbose = false;      // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
   std::uint8_t open_doors = 0;  // Door bits
   std::uint8_t harden = 0;      // Hardening bits

@@ -34,7 +34,7 @@ constexpr std::uint32_t high(std::uint64_t value) {
 enum Slot : std::uint32_t { kStartLow, kStartHigh, kEndLow, kEndHigh };
 
 class Compiler {
-  static constexpr std::size_t kMostCalls = 16;
+  static constexpr std::size_t kMostCalls = 20;
   static constexpr std::size_t kCallKinds = 16;
   static_assert(kX86_64Calls.size() <= kMostCalls && kI386Calls.size() <= kMostCalls &&
                 kAarch64Calls.size() <= kMostCalls);
@@ -67,8 +67,9 @@ class Compiler {
   // Then the architecture need not be looked at: no call of another one names an address so high.
   [[nodiscard]] bool is_short() const {
     if (what_.ranges.size() != 1 || what_.contents.size() > 1 || !what_.exact) return false;
-    if (what_.rare != SECCOMP_RET_ALLOW || what_.hidden != 0 || what_.mseal != 0 || what_.refuse_foreign)
-      return false;
+    const bool only_ranges =
+        what_.hidden == 0 && what_.mseal == 0 && what_.tracked == 0 && !what_.refuse_foreign;
+    if (what_.rare != SECCOMP_RET_ALLOW || !only_ranges) return false;
     const Range& range = what_.ranges[0];
     constexpr std::uint64_t kReach = 1ULL << 33;  // 32-bit start and 32-bit length
     return what_.refused_breaks.empty() && range.start >= kReach &&
@@ -390,6 +391,7 @@ class Compiler {
 
   // The range of refused breaks lies inside the heap, so an argument is compared in full only near it.
   Label write_brk() {
+    if (what_.tracked != 0) return out_.ret(what_.tracked);
     const Range& refused = what_.refused_breaks;
     if (refused.empty()) return other_;
     const Label answer = out_.ret(SECCOMP_RET_ERRNO | 0);
@@ -421,6 +423,10 @@ class Compiler {
   // Memory that another thread group shares is out of reach of later filters.
   Label write_clone() {
     const Label hidden = out_.ret(what_.hidden);
+    if (what_.tracked != 0) {
+      out_.branch(BPF_JSET, kCloneThread, allow_, hidden);
+      return out_.load(low_of(0));
+    }
     out_.branch(BPF_JEQ, kCloneVm, hidden, allow_);
     out_.mask(kCloneVm | kCloneThread | kCloneVfork);
     return out_.load(low_of(0));
@@ -448,6 +454,8 @@ class Compiler {
         return what_.hidden != 0 ? write_hidden_if(2, kShmRemap) : other_;
       case Call::ipc:
         return what_.hidden != 0 ? write_ipc() : other_;
+      case Call::fork:
+        return what_.tracked != 0 ? out_.ret(what_.tracked) : other_;
       case Call::clone:
         return what_.hidden != 0 ? write_clone() : other_;
       case Call::shmdt:
@@ -478,7 +486,8 @@ class Compiler {
   [[nodiscard]] bool out_of_reach(const Abi& abi) const {
     const bool breaks_too = what_.refused_breaks.empty() || what_.refused_breaks.start >= abi.reach;
     const bool ranges_too = what_.ranges.empty() || what_.ranges.front().start >= abi.reach;
-    return abi.reach != 0 && what_.hidden == 0 && what_.mseal == 0 && ranges_too && breaks_too;
+    return abi.reach != 0 && what_.hidden == 0 && what_.mseal == 0 && what_.tracked == 0 && ranges_too &&
+           breaks_too;
   }
 
   // `if (A == abi) dispatch else next`: the number follows the architecture, so that the kernel's bitmap of

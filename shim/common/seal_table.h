@@ -33,6 +33,7 @@ struct SealTable {
   TableVector<policy::Seal> seals;    // sorted, apart
   TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
   policy::Range arena;                // of the tree
+  bool covers_all = false;            // of the tree: every call is reported
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;

@@ -91,6 +91,7 @@ Outcome write_base_program(State& state, bool supervised) {
     what.hidden = SECCOMP_RET_USER_NOTIF;
     what.suspect_huge_files = true;
     what.mseal = SECCOMP_RET_USER_NOTIF;
+    if (state.covers_all) what.tracked = SECCOMP_RET_USER_NOTIF;
   } else {
     list_ranges(state, state.pieces.view());
     what.ranges = state.ranges.view();
@@ -126,6 +127,7 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
 
   set_arena(state, table_arena(state.table));
+  state.covers_all = table_covers_all(state.table);
   // Filters of earlier images still refuse what touches their ranges: nothing must ever be placed there.
   static Fences fences;
   if (!table_fences(state.table, fences)) return {"too many ranges are fenced off", -ENOMEM};
@@ -165,11 +167,16 @@ Outcome start_seccomp(State& state, const Range& reserve) {
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
 
   state.hull.clear();
-  for (const Range& place : image_places()) add_to_hull(state, place);
-  for (const Seal& piece : state.pieces) add_to_hull(state, piece.range);
-  if (!reserve.empty()) add_to_hull(state, reserve);
+  state.covers_all = state.options.covers_all;
   const Range arena = choose_arena();
-  if (!arena.empty()) add_to_hull(state, arena);
+  if (state.covers_all) {
+    add_to_hull(state, {0, ~0ULL});
+  } else {
+    for (const Range& place : image_places()) add_to_hull(state, place);
+    for (const Seal& piece : state.pieces) add_to_hull(state, piece.range);
+    if (!reserve.empty()) add_to_hull(state, reserve);
+    if (!arena.empty()) add_to_hull(state, arena);
+  }
   if (Outcome written = write_base_program(state, true); !written.started()) return written;
 
   const long listener = install_filter(state.program.instructions(), true);
@@ -302,6 +309,7 @@ void start_backend(State& state, const Range& reserve) {
     if (!outcome.started()) {
       state.table = nullptr;  // whoever would have written it is not there
       state.joined = false;
+      state.covers_all = false;
       // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is
       // no news.
       if (reason.started() || (asked == Backend::automatic && backend == Backend::seccomp)) reason = outcome;

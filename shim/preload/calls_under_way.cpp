@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "policy/mm_call.h"
 #include "shim/preload/thread_stop.h"
 #include "shim/preload/threads.h"
 
@@ -29,15 +30,6 @@ std::uint64_t leading_number(const char* text, long size) {
   return number;
 }
 
-bool changes_memory(const policy::Machine& machine, std::uint64_t number) {
-  for (const policy::Abi& abi : machine.abis) {
-    for (const policy::CallNumber& call : abi.calls) {
-      if (call.number == number && call.call != policy::Call::clone) return true;
-    }
-  }
-  return false;
-}
-
 enum class Seen { elsewhere, in_call, running };
 
 Seen look_at(const policy::Machine& machine, const Thread& thread) {
@@ -48,7 +40,7 @@ Seen look_at(const policy::Machine& machine, const Thread& thread) {
     // "-1 ..." sleeps outside of any call (a page fault, say); "running", or unreadable
     return got > 0 && where[0] == '-' ? Seen::elsewhere : Seen::running;
   }
-  return changes_memory(machine, leading_number(where, got)) ? Seen::in_call : Seen::elsewhere;
+  return policy::changes_memory(machine, leading_number(where, got)) ? Seen::in_call : Seen::elsewhere;
 }
 
 // Time on a processor, in ns.

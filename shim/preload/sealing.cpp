@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "policy/range_program.h"
+#include "policy/seal_request.h"
 #include "policy/verdict.h"
 #include "shim/common/maps_reader.h"
 #include "shim/preload/backend.h"
@@ -29,11 +30,6 @@ using policy::Seal;
 // How often a range may change its attributes while it is being sealed before we stop trying.
 constexpr int kAttempts = 3;
 
-bool keeps_contents(const State& state, const policy::Vma& vma) {
-  if (vma.writable || vma.shared) return false;
-  return state.options.discard == policy::DiscardRule::strict || vma.anonymous();
-}
-
 // What is mapped in `ranges` (sorted, apart), as seals, into state.pieces. ENOMEM if any of it is not mapped,
 // or it is in too many pieces. `heap` becomes [start_brk, break) if a range reaches into it, and stays empty
 // if not.
@@ -54,8 +50,8 @@ long read_pieces(State& state, std::span<const Range> ranges, Range& heap) {
       if (!whole) return false;
       const Range part = policy::intersection(vma.range, *range);
       in_heap = in_heap || of_heap;
-      fits =
-          fits && policy::add_seal(state.pieces, {part, keeps_contents(state, vma), 0}, Pieces::capacity());
+      const bool kept = policy::keeps_contents(vma, state.options.discard);
+      fits = fits && policy::add_seal(state.pieces, {part, kept, 0}, Pieces::capacity());
       next = part.end;
       if (next < range->end) return true;
       if (++range != end) next = range->start;
@@ -135,7 +131,8 @@ long choose_way(const State& state, std::span<const Range> ranges) {
       const long answer = tell_supervisor({Control::Kind::prepare, {range, false, 0}});
       if (answer == -EAGAIN) return explain_sharing(1);
       if (answer == as_answer(policy::Way::sealed)) continue;
-      return answer >= 0 && ranges.size() == 1 ? answer : as_answer(policy::Way::filter);
+      const bool one_way = ranges.size() == 1 || state.covers_all;
+      return answer >= 0 && one_way ? answer : as_answer(policy::Way::filter);
     }
     return as_answer(policy::Way::sealed);
   }
@@ -276,16 +273,6 @@ long rehearse(State& state, const Range& heap) {
   return waited == child && status == 0 ? 0 : -ENOMEM;
 }
 
-// The pages of a range as mseal(2) takes it. 0 or -EINVAL.
-long check_range(const State& state, std::uint64_t address, std::uint64_t length, Range& range) {
-  const std::uint64_t page = state.machine.page_size;
-  const std::uint64_t start = address & state.machine.address_mask;
-  const std::uint64_t rounded = policy::round_up(length, page);
-  if (start % page != 0 || (length != 0 && rounded == 0)) return -EINVAL;
-  range = Range::of(start, rounded);
-  return range.end < range.start ? -EINVAL : 0;
-}
-
 // Ranges sorted and apart.
 long seal_checked(State& state, std::span<const Range> ranges) {
   if (state.backend == Backend::automatic) {
@@ -333,7 +320,8 @@ long install_deny_filter(State& state, const Range& heap) {
 long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
   Range range;
   if (flags != 0) return -EINVAL;
-  if (const long error = check_range(state, address, length, range); error != 0) return error;
+  if (const long error = policy::check_request(state.machine, address, length, range); error != 0)
+    return error;
   if (range.empty()) return 0;
   const ExclusiveSection section;
   return seal_checked(state, {&range, 1});
@@ -348,8 +336,9 @@ long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t f
   wanted.clear();
   for (const mseal_range& one : ranges) {
     Range range;
-    const long error = check_range(state, reinterpret_cast<std::uint64_t>(one.addr), one.len, range);
-    if (error != 0) return error;
+    const auto start = reinterpret_cast<std::uint64_t>(one.addr);
+    if (const long error = policy::check_request(state.machine, start, one.len, range); error != 0)
+      return error;
     if (!policy::add_seal(joined, {range, false, 0}, Pieces::capacity())) return -ENOMEM;
   }
   for (const Seal& one : joined) (void)wanted.push_back(one.range);

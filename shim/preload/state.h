@@ -39,6 +39,7 @@ struct State {
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   const void* table = nullptr;                           // the supervisor's table, where there is one
   bool joined = false;                                   // the supervisor was there before this image
+  bool covers_all = false;                               // every call of the tree is reported to it
   Arena arena;
   Ledger ledger;       // the seals, where there is none
   Ledger keyed_seals;  // sealed memory with a protection key, as owner

@@ -51,4 +51,8 @@ policy::Range table_arena(const void* memory) {
   return consistently(table, [&] { return table.arena; });
 }
 
+bool table_covers_all(const void* memory) {
+  return table_in(memory).covers_all;
+}
+
 }  // namespace libmseal::shim

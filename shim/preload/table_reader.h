@@ -22,4 +22,7 @@ bool table_fences(const void* memory, Fences& fences);
 // The arena of the tree; empty if it has none.
 policy::Range table_arena(const void* memory);
 
+// Whether every call of the tree is reported to the supervisor.
+bool table_covers_all(const void* memory);
+
 }  // namespace libmseal::shim

@@ -18,7 +18,7 @@ using shim::kTableBytes;
 namespace {
 
 constexpr unsigned kFutureWrite = 0x0010;  // F_SEAL_FUTURE_WRITE, in the headers since glibc 2.31
-constexpr std::size_t kCollectEvery = 64;
+constexpr std::size_t kCollectEvery = 128;
 
 // It can't be looked at, and for all that can be told has memory of a domain.
 bool might_belong(pid_t process) {
@@ -79,9 +79,10 @@ bool TableFile::add_fence(const Range& range) {
   });
 }
 
-void TableFile::set_arena(const Range& arena) {
+void TableFile::set_tree(const Range& arena, bool covers_all) {
   change([&] {
     table_->arena = arena;
+    table_->covers_all = covers_all;
     return true;
   });
 }
@@ -107,7 +108,7 @@ Domain& Domains::find_or_make(const MmIdentity& identity, const Process& process
     (void)join(*known, process);
     return *known;
   }
-  if (++made_since_collection_ >= kCollectEvery) collect();
+  ++made_since_collection_;
   auto table = std::make_unique<TableFile>();
   std::vector<Range> inherited;
   const auto take = [&](const Domain& domain) {
@@ -130,42 +131,97 @@ Domain& Domains::find_or_make(const MmIdentity& identity, const Process& process
     joined = range;
   }
   if (!joined.empty()) table->add_fence(joined);
-  for (Domain& domain : domains_) domain.members.erase(process);
+  for (Domain& domain : domains_) {
+    if (covers_all_ && domain.members.contains(process)) meet_newcomers(domain, 0);
+    domain.members.erase(process);
+  }
   return adopt(identity, process, std::move(table));
 }
 
 Domain& Domains::adopt(const MmIdentity& identity, const Process& process, std::unique_ptr<TableFile> table) {
-  table->set_arena(arena_);
-  domains_.push_back({identity, std::move(table), {}, {}, false});
+  table->set_tree(arena_, covers_all_);
+  domains_.push_back({});
+  domains_.back().identity = identity;
+  domains_.back().table = std::move(table);
   (void)join(domains_.back(), process);
   return domains_.back();
 }
 
-std::uint32_t Domains::join(Domain& domain, const Process& process) {
-  Member& member = domain.members[process];
+Member& Domains::join(Domain& domain, const Process& process) {
   const std::uint64_t incarnation = incarnation_of(process.id);
-  if (member.mark == 0 || member.incarnation != incarnation) member = {++last_mark_, incarnation};
-  return member.mark;
+  const auto found = domain.members.find(process);
+  if (found != domain.members.end() && found->second.incarnation == incarnation) return found->second;
+  ++made_since_collection_;
+  Member fresh{++last_mark_, incarnation, nullptr};
+  if (covers_all_) {
+    fresh.seals = seals_of_newcomer(domain, process);
+    if (found != domain.members.end()) fresh.seals->join(*found->second.seals);
+  }
+  return domain.members[process] = std::move(fresh);
 }
 
-void Domains::collect() {
-  made_since_collection_ = 0;
-  for (Domain& domain : domains_) {
-    std::erase_if(domain.members,
-                  [](const auto& member) { return process_of(member.first.id) != member.first; });
+std::shared_ptr<SealSet> Domains::seals_of_newcomer(Domain& domain, const Process& process) {
+  auto seals = std::make_shared<SealSet>();
+  if (domain.members.empty()) {
+    for (const Seal& seal : domain.table->seals()) (void)seals->add(seal);
+    return seals;
   }
+  for (const auto& [other, member] : domain.members) {
+    const bool same = other.id != process.id && have_one_memory(other.id, process.id);
+    if (same && process_of(other.id) == other) return member.seals;
+  }
+  const Process parent = process_of(status_of(process.id).parent);
+  if (const auto found = domain.members.find(parent); found != domain.members.end()) {
+    *seals = *found->second.seals;
+    return seals;
+  }
+  // Its parent is gone: any member may be where it came from.
+  for (const auto& [other, member] : domain.members) seals->join(*member.seals);
+  return seals;
+}
+
+void Domains::note_fork(Domain& domain, pid_t task) {
+  domain.forking.insert(task);
+  domain.has_newcomers = true;
+}
+
+void Domains::meet_newcomers(Domain& domain, pid_t speaker) {
+  domain.forking.erase(speaker);
+  if (!domain.has_newcomers && !unseen_forks_) return;
+  std::erase_if(domain.forking, [](pid_t task) { return status_of(task).thread_group == 0; });
+  domain.has_newcomers = !domain.forking.empty();
+  for (const pid_t process : all_processes()) {
+    if (identity_of(process) == domain.identity) (void)join(domain, process_of(process));
+  }
+}
+
+// A child may have its seals from nobody but a member that is dead by now: so children are met first.
+void Domains::forget_dead_members(Domain& domain) {
+  std::vector<Process> dead;
+  for (const auto& [process, member] : domain.members) {
+    if (process_of(process.id) != process) dead.push_back(process);
+  }
+  if (covers_all_ && !dead.empty()) meet_newcomers(domain, 0);
+  for (const Process& process : dead) domain.members.erase(process);
+}
+
+bool Domains::collect() {
+  if (made_since_collection_ < kCollectEvery) return false;
+  made_since_collection_ = 0;
   std::vector<MmIdentity> alive;
   for (const pid_t process : all_processes()) {
     const MmIdentity identity = identity_of(process);
     if (identity.readable()) {
       alive.push_back(identity);
     } else if (might_belong(process)) {
-      return;
+      return false;
     }
   }
   // A living image may still need what its dead ancestors fenced, but it has copied that when it came.
   domains_.remove_if(
       [&](const Domain& domain) { return std::ranges::find(alive, domain.identity) == alive.end(); });
+  for (Domain& domain : domains_) forget_dead_members(domain);
+  return true;
 }
 
 bool Domains::has_others(const Domain& domain, const Process& process) {

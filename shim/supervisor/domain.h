@@ -5,6 +5,8 @@
 
 #include <list>
 #include <map>
+#include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "policy/seal.h"
 #include "shim/common/seal_table.h"
 #include "shim/supervisor/process.h"
+#include "shim/supervisor/seal_set.h"
 
 namespace libmseal::supervisor {
 
@@ -30,7 +33,7 @@ class TableFile {
   // False, and nothing added, when the table is full.
   bool add(const policy::Seal& seal);
   bool add_fence(const policy::Range& range);
-  void set_arena(const policy::Range& arena);
+  void set_tree(const policy::Range& arena, bool covers_all);
 
  private:
   template <class Change>
@@ -45,6 +48,8 @@ class TableFile {
 struct Member {
   std::uint32_t mark = 0;  // as the owner of seals: never 0, and nobody else's
   std::uint64_t incarnation = 0;
+  // Under coverage all: the seals of its memory, the same object for all that have that memory.
+  std::shared_ptr<SealSet> seals;
 };
 
 // One executed image and its forks.
@@ -54,11 +59,16 @@ struct Domain {
   std::map<Process, Member> members;    // the processes that have spoken
   std::vector<policy::Range> filtered;  // where deny filters of this image refuse
   bool shares_memory = false;           // with a process outside its thread groups, by clone(CLONE_VM)
+  std::set<pid_t> forking;              // threads that may still be inside a fork
+  bool has_newcomers = false;           // there may be processes that are no members yet
 };
 
 class Domains {
  public:
-  explicit Domains(const policy::Range& arena) : arena_(arena) {}
+  // With `covers_all`, each member gets the seals that it was born with. `unseen_forks`: there may be forks
+  // that note_fork() is not told of.
+  Domains(const policy::Range& arena, bool covers_all, bool unseen_forks)
+      : arena_(arena), covers_all_(covers_all), unseen_forks_(unseen_forks) {}
 
   // The domain of that memory, or null.
   Domain* find(const MmIdentity& identity);
@@ -66,22 +76,33 @@ class Domains {
   // it has inherited, become its fences.
   Domain& find_or_make(const MmIdentity& identity, const Process& process);
   Domain& adopt(const MmIdentity& identity, const Process& process, std::unique_ptr<TableFile> table);
-  // Makes the process a member, if it is not one. Its mark.
-  std::uint32_t join(Domain& domain, const Process& process);
+  // Makes the process a member, if it is not one.
+  Member& join(Domain& domain, const Process& process);
 
-  // Forgets processes that have ended, and domains that no process belongs to any more. Too early would be
-  // unsafe: while a process of the tree can't be looked at, nothing is forgotten.
-  void collect();
+  // The task is about to make a process.
+  static void note_fork(Domain& domain, pid_t task);
+  // Makes members of all processes that were born before now, so that what `speaker`, a task outside of any
+  // fork, seals next is not taken for theirs.
+  void meet_newcomers(Domain& domain, pid_t speaker);
+
+  // Now and then: forgets processes that have ended, and domains that no process belongs to any more. Too
+  // early would be unsafe: while a process of the tree can't be looked at, nothing is forgotten. True if it
+  // did.
+  bool collect();
 
   // Whether a process other than `process` has this memory, or might.
   [[nodiscard]] static bool has_others(const Domain& domain, const Process& process);
 
  private:
   Domain* ancestor_of(const Process& process);
+  std::shared_ptr<SealSet> seals_of_newcomer(Domain& domain, const Process& process);
+  void forget_dead_members(Domain& domain);
 
   policy::Range arena_;
+  bool covers_all_;
+  bool unseen_forks_;
   std::list<Domain> domains_;
-  std::size_t made_since_collection_ = 0;
+  std::size_t made_since_collection_ = 0;  // domains and members
   std::uint32_t last_mark_ = 0;
 };
 

@@ -79,6 +79,15 @@ void resolve_by_file(const Maps& maps, MmCall& call, std::string_view name) {
 
 }  // namespace
 
+Range heap_of(pid_t task) {
+  Range heap;
+  for (const OwnedVma& one : maps_of(task)) {
+    if (one.name != "[heap]") continue;  // in several pieces once its protection was changed in parts
+    heap = heap.empty() ? one.vma.range : Range{heap.start, one.vma.range.end};
+  }
+  return heap;
+}
+
 void resolve_extent(pid_t task, MmCall& call) {
   switch (call.hidden) {
     case MmCall::Hidden::none:

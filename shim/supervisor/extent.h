@@ -12,4 +12,7 @@ namespace libmseal::supervisor {
 // nothing, loses its effect.
 void resolve_extent(pid_t task, policy::MmCall& call);
 
+// [start of the heap, present break); empty if there is none.
+policy::Range heap_of(pid_t task);
+
 }  // namespace libmseal::supervisor

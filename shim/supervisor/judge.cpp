@@ -9,6 +9,7 @@
 #include "policy/verdict.h"
 #include "shim/common/machine.h"
 #include "shim/supervisor/extent.h"
+#include "shim/supervisor/mseal_server.h"
 #include "shim/supervisor/process.h"
 
 namespace libmseal::supervisor {
@@ -28,6 +29,8 @@ pid_t task_of(const seccomp_notif& notification) {
 }  // namespace
 
 void Judge::handle(const seccomp_notif& notification) {
+  calls_.ended(task_of(notification));
+  if (domains_.collect()) calls_.collect();
   const policy::Machine machine = shim::this_machine();
   const policy::Abi* const abi = policy::find_abi(machine, notification.data.arch);
   if (abi == nullptr) return listener_.refuse(notification.id, ENOSYS);
@@ -48,9 +51,37 @@ void Judge::handle_mseal(const seccomp_notif& notification, const policy::Argume
     spdlog::warn("pid {}: malformed control message, flags {:#x}", notification.pid, arguments[2]);
     return listener_.refuse(notification.id, EINVAL);
   }
-  // mseal past the library, by a raw system call: on this kernel there is none.
-  if (!message) return listener_.refuse(notification.id, ENOSYS);
-  handle_control(notification, *message);
+  if (message) return handle_control(notification, *message);
+  if (options_.covers_all) return handle_raw_mseal(notification, arguments);
+  // Past the library, by a raw system call: on this kernel there is none.
+  listener_.refuse(notification.id, ENOSYS);
+}
+
+void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Arguments& arguments) {
+  const pid_t task = task_of(notification);
+  const MmIdentity identity = identity_of(task);
+  const Process process = process_of(task);
+  if (!listener_.still_waits(notification.id)) return;
+  if (!identity.readable()) return listener_.refuse(notification.id, EPERM);
+  Domain& domain = domains_.find_or_make(identity, process);
+  domains_.meet_newcomers(domain, task);
+  const Member& member = domains_.join(domain, process);
+  const auto shares = [&](pid_t other) {
+    const auto found = domain.members.find(process_of(other));
+    return found != domain.members.end() && found->second.seals == member.seals;
+  };
+  const auto add = [&](Seal seal, bool heap) {
+    if (!member.seals->add(seal)) return false;
+    member.seals->reaches_heap = member.seals->reaches_heap || heap;
+    seal.owner = member.mark;
+    return domain.table->add(seal);
+  };
+  const long result =
+      serve_mseal(shim::this_machine(), arguments, {task, options_.discard, calls_, shares, add});
+  spdlog::info("pid {}: mseal({:#x}, {:#x}, {:#x}): {}", process.id, arguments[0], arguments[1], arguments[2],
+               result);
+  if (result < 0) return listener_.refuse(notification.id, static_cast<int>(-result));
+  listener_.answer(notification.id, result);
 }
 
 void Judge::handle_hello(const seccomp_notif& notification, const MmIdentity& identity) {
@@ -69,7 +100,13 @@ bool Judge::in_hull(const Range& range) const {
 }
 
 std::int64_t Judge::way_for(Domain& domain, const Process& process, const Range& range) {
-  const auto everybodys_or_own = [mark = domains_.join(domain, process)](const Seal& seal) {
+  const Member& member = domains_.join(domain, process);
+  if (options_.covers_all) {
+    const auto every = [](const Seal&) { return true; };
+    const auto sealed = policy::coverage(member.seals->view(), range, every);
+    return static_cast<std::int64_t>(sealed == policy::Coverage::fully ? Way::sealed : Way::hull);
+  }
+  const auto everybodys_or_own = [mark = member.mark](const Seal& seal) {
     return seal.owner == 0 || seal.owner == mark;
   };
   if (policy::coverage(domain.table->seals(), range, everybodys_or_own) == policy::Coverage::fully) {
@@ -89,37 +126,34 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
 
   Domain* const domain = domains_.find(identity);
   if (domain == nullptr) return listener_.refuse(notification.id, ESRCH);
-  const std::uint32_t mark = domains_.join(*domain, process);
-  std::int64_t answer = 0;
-  Seal seal = message.seal;
-  switch (message.kind) {
-    case Control::Kind::prepare:
-      answer = way_for(*domain, process, seal.range);
-      break;
-    case Control::Kind::add_to_hull:
-      // Refusing here refuses for every process of the domain, so there must be one only.
-      if (!in_hull(seal.range) || Domains::has_others(*domain, process)) {
-        answer = -EAGAIN;
-      } else if (!domain->table->add(seal)) {
-        answer = -ENOMEM;
-      }
-      break;
-    case Control::Kind::add_filtered:
-      seal.owner = mark;
-      domain->filtered.push_back(seal.range);
-      if (!domain->table->add(seal)) answer = -ENOMEM;
-      break;
-    case Control::Kind::hello:
-      break;
-  }
+  const std::int64_t answer = message.kind == Control::Kind::prepare
+                                  ? way_for(*domain, process, message.seal.range)
+                                  : add_seal(notification, *domain, process, message);
   spdlog::info("pid {}: {} [{:#x}, {:#x}): {}", process.id,
-               message.kind == Control::Kind::prepare ? "asks to seal" : "sealed", seal.range.start,
-               seal.range.end, answer);
+               message.kind == Control::Kind::prepare ? "asks to seal" : "sealed", message.seal.range.start,
+               message.seal.range.end, answer);
   if (answer < 0) return listener_.refuse(notification.id, static_cast<int>(-answer));
   listener_.answer(notification.id, answer);
 }
 
-std::span<const Seal> Judge::seals_for(const MmCall& call, const Domain& domain) {
+std::int64_t Judge::add_seal(const seccomp_notif& notification, Domain& domain, const Process& process,
+                             const Control& message) {
+  if (options_.covers_all) domains_.meet_newcomers(domain, task_of(notification));
+  const Member& member = domains_.join(domain, process);
+  Seal seal = message.seal;
+  if (message.kind == Control::Kind::add_to_hull && !options_.covers_all) {
+    // Refusing here refuses for every process of the domain, so there must be one only.
+    if (!in_hull(seal.range) || Domains::has_others(domain, process)) return -EAGAIN;
+    return domain.table->add(seal) ? 0 : -ENOMEM;
+  }
+  if (options_.covers_all && !member.seals->add(seal)) return -ENOMEM;
+  if (message.kind == Control::Kind::add_filtered) domain.filtered.push_back(seal.range);
+  seal.owner = member.mark;
+  return domain.table->add(seal) ? 0 : -ENOMEM;
+}
+
+std::span<const Seal> Judge::seals_for(const MmCall& call, Domain& domain, const Process& process) {
+  if (options_.covers_all) return domains_.join(domain, process).seals->view();
   const std::span<const Seal> all = domain.table->seals();
   if (call.hidden != MmCall::Hidden::none || call.rare) return all;
   everybodys_.clear();
@@ -140,20 +174,39 @@ void Judge::handle_call(const seccomp_notif& notification, MmCall call) {
   Domain* const domain = domains_.find(identity);
   if (domain == nullptr)
     return listener_.let_through(notification.id);  // another image: nothing of it is sealed
-  if (call.effect == MmCall::Effect::share_memory) {
-    domain->shares_memory = true;
+  Process process;                                  // needed only where each has seals of its own
+  if (options_.covers_all) {
+    process = process_of(task);
+    if (!listener_.still_waits(notification.id)) return;
+  }
+  if (call.effect == MmCall::Effect::share_memory || call.effect == MmCall::Effect::make_process) {
+    if (options_.covers_all) {
+      (void)domains_.join(*domain, process);
+      Domains::note_fork(*domain, task);
+    } else if (call.effect == MmCall::Effect::share_memory) {
+      domain->shares_memory = true;
+    }
     return listener_.let_through(notification.id);
+  }
+  Range refused_breaks;
+  if (call.effect == MmCall::Effect::lower_break && options_.covers_all) {
+    const SealSet& seals = *domains_.join(*domain, process).seals;
+    if (seals.reaches_heap) {
+      refused_breaks = policy::refused_breaks(seals.view(), heap_of(task), shim::this_machine().page_size);
+      if (!listener_.still_waits(notification.id)) return;
+    }
   }
   if (call.hidden != MmCall::Hidden::none) {
     resolve_extent(task, call);
     if (!listener_.still_waits(notification.id)) return;
   }
-  const Verdict verdict = policy::decide(call, seals_for(call, *domain), {});
+  const Verdict verdict = policy::decide(call, seals_for(call, *domain, process), refused_breaks);
   spdlog::debug("pid {}: system call {} on [{:#x}, {:#x}): {}", task, notification.data.nr,
                 call.ranges[0].start, call.ranges[0].end,
                 verdict == policy::kAllow ? "let through" : "refused");
   switch (verdict.kind) {
     case Verdict::Kind::allow:
+      if (options_.covers_all) calls_.begun(task, call);
       return listener_.let_through(notification.id);
     case Verdict::Kind::refuse:
       spdlog::info("pid {}: refused system call {} on [{:#x}, {:#x})", task, notification.data.nr,

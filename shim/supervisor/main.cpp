@@ -37,9 +37,7 @@ void open_log(const policy::Options& options) {
 
 // The log is a convenience: a path that can't be written is no reason to leave a program without its
 // supervisor.
-void try_open_log(const Handover& handover) {
-  policy::Options options;
-  policy::parse_options(handover.options, options, [](const policy::OptionError&) {});
+void try_open_log(const policy::Options& options) {
   try {
     open_log(options);
   } catch (const std::exception& error) {
@@ -58,9 +56,12 @@ int serve() {
   auto table = std::make_unique<TableFile>();
   auto handover = receive_handover(table->descriptor());
   if (!handover) return EXIT_FAILURE;
-  try_open_log(*handover);
+  policy::Options options;
+  policy::parse_options(handover->options, options, [](const policy::OptionError&) {});
+  try_open_log(options);
 
-  Domains domains(handover->arena);
+  const bool unseen_forks = (options.open_doors & policy::kDoorClone3) != 0;
+  Domains domains(handover->arena, options.covers_all, unseen_forks);
   bool recorded = true;
   for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
   const MmIdentity identity = identity_of(handover->process);
@@ -71,7 +72,7 @@ int serve() {
   acknowledge(recorded ? 0 : -ENOMEM);
 
   Listener listener(handover->listener);
-  Judge judge(listener, domains, std::move(handover->hull));
+  Judge judge(listener, domains, std::move(handover->hull), options);
   seccomp_notif notification;
   while (true) {
     switch (listener.next(notification)) {

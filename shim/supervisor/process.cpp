@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +11,10 @@
 #include <memory>
 #include <string_view>
 
+#include "policy/mm_call.h"
+#include "shim/common/machine.h"
 #include "shim/common/maps_reader.h"
+#include "shim/common/raw_syscall.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -119,6 +123,28 @@ std::vector<pid_t> all_processes() {
       processes.push_back(number_in<pid_t>(entry->d_name));
   }
   return processes;
+}
+
+bool have_one_memory(pid_t one, pid_t other) {
+  const long compared = shim::raw_syscall(__NR_kcmp, one, other, KCMP_VM, 0, 0);
+  return compared == 0 || (shim::failed(compared) && compared != -ESRCH);
+}
+
+Whereabouts whereabouts_of(pid_t task) {
+  std::array<char, 256> buffer{};
+  const std::string_view text = read_file(path_of(task, "syscall"), buffer);
+  if (text.empty()) return status_of(task).thread_group == 0 ? Whereabouts::gone : Whereabouts::running;
+  if (text.front() == '-') return Whereabouts::asleep;  // outside of any call: a page fault, say
+  if (text.front() < '0' || text.front() > '9') return Whereabouts::running;
+  const policy::Machine machine = shim::this_machine();
+  return policy::changes_memory(machine, number_in<std::uint64_t>(text)) ? Whereabouts::in_call
+                                                                         : Whereabouts::asleep;
+}
+
+std::uint64_t running_time_of(pid_t task) {
+  std::array<char, 128> buffer{};
+  const std::string_view text = read_file(path_of(task, "schedstat"), buffer);
+  return text.empty() ? ~0ULL : number_in<std::uint64_t>(text);
 }
 
 std::vector<OwnedVma> maps_of(pid_t task) {

@@ -56,6 +56,21 @@ TaskStatus status_of(pid_t task);
 
 std::vector<pid_t> all_processes();
 
+// Whether two processes have one memory (vfork, clone). Yes, if that may not be known.
+bool have_one_memory(pid_t one, pid_t other);
+
+// Where a thread is, as /proc/TASK/syscall shows it.
+enum class Whereabouts : std::uint8_t {
+  gone,
+  asleep,   // outside of every call that changes memory
+  in_call,  // in one that does
+  running,  // nobody knows where
+};
+Whereabouts whereabouts_of(pid_t task);
+
+// Time on a processor, in ns; all there is if it is not known.
+std::uint64_t running_time_of(pid_t task);
+
 struct OwnedVma {
   policy::Vma vma;  // its name is empty
   std::string name;

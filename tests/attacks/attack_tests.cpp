@@ -78,6 +78,10 @@ TEST_CASE("attack: under our seals") {
   for (const Attack& one : kAttacks) attack(one, "backend=seccomp", one.under_seccomp);
 }
 
+TEST_CASE("attack: when every call is reported") {
+  for (const Attack& one : kAttacks) attack(one, "backend=seccomp,coverage=all", one.under_seccomp);
+}
+
 TEST_CASE("attack: without a supervisor, on deny filters alone") {
   for (const Attack& one : kAttacks) {
     if (std::string_view(one.name) != "huge_page_by_file") attack(one, "backend=filter", one.under_seccomp);

@@ -118,6 +118,22 @@ void budget_ends_cleanly(std::span<char*> arguments) {
   EXPECT(Calls{Via::raw}.unmap(base + 2 * sealed * page, page) == 0);
 }
 
+// Every other page of some thousand, by a call each.
+void seals_one_by_one(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const std::size_t count = std::stoul(arguments[0]);
+  const std::size_t page = page_size();
+  char* const base = map_pages(2 * count);
+  for (std::size_t index = 0; index < count; ++index) {
+    REQUIRE_OR_STOP(::mseal(base + 2 * index * page, page, 0) == 0);
+  }
+  const Calls raw{Via::raw};
+  for (std::size_t index = 0; index < count; ++index) {
+    EXPECT(raw.unmap(base + 2 * index * page, page) == -EPERM);
+    EXPECT(raw.protect(base + (2 * index + 1) * page, page, PROT_READ) == 0);
+  }
+}
+
 // Every other page of some thousand.
 void seals_in_batches(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
@@ -340,6 +356,7 @@ constexpr Scenario kScenarios[] = {
     {"query_tells", query_tells},
     {"budget_ends_cleanly", budget_ends_cleanly},
     {"seals_in_batches", seals_in_batches},
+    {"seals_one_by_one", seals_one_by_one},
     {"errors_of_batches", errors_of_batches},
     {"batch_past_the_budget", batch_past_the_budget},
     {"region_freezes", region_freezes},

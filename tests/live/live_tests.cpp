@@ -114,6 +114,48 @@ TEST_CASE("live: seals hold under backend=filter") {
   for (const char* name : kEverywhere) scenario("backend=filter", name);
 }
 
+TEST_CASE("live: seals hold under coverage=all") {
+  for (const char* name : kEverywhere) scenario("backend=seccomp,coverage=all", name);
+  for (const char* name : {"exec_drops", "sealed_from_birth", "sixty_thousand_from_birth", "region_freezes",
+                           "forks_by_the_thousand", "errors_of_batches"}) {
+    scenario("backend=seccomp,coverage=all", name);
+  }
+}
+
+TEST_CASE("live: coverage=all takes seals by the thousand, and images one after the other") {
+  for (const char* options : {"backend=seccomp,coverage=all", "backend=seccomp,coverage=all,auto=off"}) {
+    expect_success(run(preloaded(options, {LIVE_PROGRAM, "seals_in_batches", "5000"})));
+    expect_success(run(preloaded(options, {LIVE_PROGRAM, "seals_one_by_one", "10000"})));
+  }
+  expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "exec_chain", "50"})));
+}
+
+#ifdef MSEAL_TOOL
+TEST_CASE("live: coverage=all serves mseal to programs that no preload reaches") {
+  const auto served = [](const std::string& program, const char* what) {
+    const Run result =
+        run({{MSEAL_TOOL, "run", "--backend=seccomp", "--coverage=all", "--", program, what}, {}, {}, 60});
+    expect_success(result);
+    CHECK(result.err == "");
+  };
+  served(STATIC_PROGRAM, "few");
+  served(STATIC_PROGRAM, "many");
+  const TemporaryPath musl("musl");
+  const Run built = run({{"musl-gcc", "-static", "-o", musl.string(), STATIC_PROGRAM_SOURCE}, {}, {}, 60});
+  if (needs(built.status == 0, "musl-gcc, of musl-tools")) served(musl.string(), "few");
+}
+
+TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
+  const Run result = run({{MSEAL_TOOL, "run", "--backend=seccomp", "--coverage=all", "--", "/bin/bash", "-c",
+                           "for i in 1 2 3 4 5; do (echo $i | cat); done; ls / > /dev/null; echo done"},
+                          {},
+                          {},
+                          60});
+  CHECK(result.out == "1\n2\n3\n4\n5\ndone\n");
+  CHECK(result.err == "");
+}
+#endif
+
 TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
   if (!needs_mseal()) return;
   for (const char* name :

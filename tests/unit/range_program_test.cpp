@@ -266,6 +266,42 @@ TEST_CASE("a hull program notifies at least what the verdict refuses") {
   CHECK(notified < calls);
 }
 
+TEST_CASE("a program of all addresses notifies every call that could change a mapping or makes a process") {
+  Random random(20261121);
+  auto program = std::make_unique<BpfProgram>();
+  const Range everything{0, ~0ULL};
+  std::size_t notified = 0;
+  std::size_t calls = 0;
+  for (const policy::Machine& machine : kMachines) {
+    policy::RangeProgram what;
+    what.ranges = {&everything, 1};
+    what.contents = {&everything, 1};
+    what.exact = false;
+    for (std::uint32_t* action : {&what.hit, &what.rare, &what.hidden, &what.mseal, &what.tracked}) {
+      *action = SECCOMP_RET_USER_NOTIF;
+    }
+    what.suspect_huge_files = true;
+    program->clear();
+    const auto allow = program->ret(SECCOMP_RET_ALLOW);
+    REQUIRE(compile(machine, what, allow, *program));
+    const Case one = random_case(random, 8);
+    for (int i = 0; i < 20'000; ++i) {
+      const Sample sample = random_sample(random, machine, one);
+      const std::uint32_t action =
+          evaluate(program->instructions(), data_of(*sample.abi, sample.number, sample.arguments));
+      // Ranges that the kernel refuses by themselves are left empty by decode().
+      const bool touches =
+          sample.call.effect == MmCall::Effect::modify || sample.call.effect == MmCall::Effect::discard;
+      const bool must = touches ? !sample.call.ranges[0].empty() || sample.call.hidden != MmCall::Hidden::none
+                                : sample.call.effect != MmCall::Effect::none;
+      if (must && action != SECCOMP_RET_USER_NOTIF) FAIL(describe(sample));
+      notified += action == SECCOMP_RET_USER_NOTIF ? 1 : 0;
+      ++calls;
+    }
+  }
+  CHECK(notified < calls);
+}
+
 TEST_CASE("numbers and architectures of no concern go where the caller says") {
   auto program = std::make_unique<BpfProgram>();
   const auto other = program->ret(SECCOMP_RET_TRACE);

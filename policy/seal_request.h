@@ -1,0 +1,21 @@
+// What mseal is asked for, before anybody looks at what is mapped there.
+#pragma once
+
+#include <cstdint>
+
+#include "policy/abi.h"
+#include "policy/maps_line.h"
+#include "policy/range.h"
+#include "policy/seal.h"
+
+namespace libmseal::policy {
+
+// The pages of a request as mseal(2) reads it, which takes them to be `range`, maybe empty. 0, or -EINVAL: an
+// unaligned start (whatever the length), or a length or range that wraps.
+long check_request(const Machine& machine, std::uint64_t address, std::uint64_t length, Range& range);
+
+// Whether a discarding madvise is refused once the mapping is sealed: it is private and not writable, and,
+// by the kernel's own rule, anonymous.
+bool keeps_contents(const Vma& vma, DiscardRule rule);
+
+}  // namespace libmseal::policy

@@ -1,0 +1,53 @@
+#include "shim/supervisor/calls_let_through.h"
+
+#include <algorithm>
+
+#include "shim/common/trace_stop.h"
+#include "shim/supervisor/process.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+// Where threads may not be stopped (Yama, a debugger): as long as one is seen asleep in another call, or has
+// run this long since, it is past the lock. Evidence, no proof; as in the library.
+constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
+constexpr int kMostNaps = 2'000;
+constexpr long kNap = 50'000;  // ns
+
+bool wait_for_evidence(pid_t task) {
+  const std::uint64_t enough = running_time_of(task) + kEnoughRunning;
+  for (int naps = 0; naps < kMostNaps; ++naps) {
+    const Whereabouts where = whereabouts_of(task);
+    if (where == Whereabouts::gone || where == Whereabouts::asleep) return true;
+    if (where == Whereabouts::running && running_time_of(task) >= enough) return true;
+    const timespec time{0, kNap};
+    (void)nanosleep(&time, nullptr);
+  }
+  return false;
+}
+
+}  // namespace
+
+void CallsLetThrough::begun(pid_t task, const policy::MmCall& call) {
+  calls_[task] = call;
+}
+
+bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<bool(pid_t)>& concerned) {
+  bool all = true;
+  std::erase_if(calls_, [&](const auto& entry) {
+    const auto& [task, call] = entry;
+    const bool lowers_break = call.effect == policy::MmCall::Effect::lower_break;
+    const bool touches = lowers_break || call.ranges[0].touches(range) || call.ranges[1].touches(range);
+    if (!touches || !concerned(task)) return false;
+    const bool over = shim::trace_to_stop(task) || wait_for_evidence(task);
+    all = all && over;
+    return over;
+  });
+  return all;
+}
+
+void CallsLetThrough::collect() {
+  std::erase_if(calls_, [](const auto& entry) { return status_of(entry.first).thread_group == 0; });
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,31 @@
+// The calls that were let through last, one a thread: each may still be on its way to the kernel's lock.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <map>
+
+#include "policy/mm_call.h"
+#include "policy/range.h"
+
+namespace libmseal::supervisor {
+
+class CallsLetThrough {
+ public:
+  void begun(pid_t task, const policy::MmCall& call);
+  // The thread makes another call, so the one before is over.
+  void ended(pid_t task) { calls_.erase(task); }
+
+  // Waits until no thread of a process for which `concerned` holds is inside a call on `range` that it has
+  // begun. False if that can't be told of one of them.
+  bool wait_for(const policy::Range& range, const std::function<bool(pid_t)>& concerned);
+
+  // Forgets threads that are gone.
+  void collect();
+
+ private:
+  std::map<pid_t, policy::MmCall> calls_;
+};
+
+}  // namespace libmseal::supervisor

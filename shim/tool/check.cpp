@@ -1,0 +1,137 @@
+// mseal check: what this kernel offers, which backend will be used, and why.
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "policy/abi.h"
+#include "policy/options.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/tool/command.h"
+#include "shim/tool/places.h"
+
+namespace libmseal::tool {
+namespace {
+
+struct Feature {
+  const char* name;
+  bool present;
+  const char* without;  // what is lost
+};
+
+bool has_mseal() {
+  // Seals nothing: a bad flag, and an empty range.
+  return shim::raw_syscall(policy::kMsealNumber, 4096, 0, 1) == -EINVAL &&
+         shim::raw_syscall(policy::kMsealNumber, 4096, 0, 0) == 0;
+}
+
+bool has_action(std::uint32_t action) {
+  return shim::raw_syscall(__NR_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+// EFAULT: the kernel came as far as reading the program, so it knows the flags.
+bool takes_flags(unsigned long flags) {
+  return shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) == -EFAULT;
+}
+
+long landlock_version() {
+  constexpr long kCreateRuleset = 444;
+  return shim::raw_syscall(kCreateRuleset, 0, 0, 1);
+}
+
+std::vector<Feature> features() {
+  constexpr unsigned long kWaitKillable = 1UL << 5;
+  const unsigned long listener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  return {
+      {"mseal(2)", has_mseal(), "seals are enforced by seccomp instead"},
+      {"seccomp filters", has_action(SECCOMP_RET_ERRNO), "only libc calls can be checked (backend libc)"},
+      {"seccomp listener", has_action(SECCOMP_RET_USER_NOTIF) && takes_flags(listener),
+       "no supervisor (backend filter); another listener may be in force"},
+      {"WAIT_KILLABLE_RECV", takes_flags(listener | kWaitKillable),
+       "a signal may restart a call that was notified"},
+      {"Landlock", landlock_version() >= 2, "no harden=proc_mem"},
+      {"/proc", access("/proc/self/maps", R_OK) == 0, "nothing can be sealed"},
+  };
+}
+
+// What a program is really given: the line that the library writes.
+std::string try_backend(const std::string& library) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return "";
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("LD_PRELOAD", library.c_str(), 1);
+    setenv("MSEAL_OPTIONS", "verbose=1", 1);
+    dup2(ends[1], 2);
+    execl("/proc/self/exe", "mseal", "--help", nullptr);
+    _exit(127);
+  }
+  close(ends[1]);
+  std::string said;
+  char buffer[512];
+  for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
+    said.append(buffer, static_cast<std::size_t>(got));
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  const std::size_t at = said.find("backend ");
+  if (at == std::string::npos) return "";
+  said = said.substr(at);
+  return said.substr(0, said.find('\n'));
+}
+
+void check(bool json, int& status) {
+  const std::string library = find_library();
+  utsname system{};
+  uname(&system);
+  std::string line;
+  {
+    // The child's help text goes nowhere.
+    const int out = dup(1);
+    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(null, 1);
+    line = try_backend(library);
+    dup2(out, 1);
+    close(null);
+    close(out);
+  }
+  const std::string backend = line.empty() ? "none" : line.substr(8, line.find(' ', 8) - 8);
+  status = backend == "kernel" || backend == "seccomp" ? kDone : kNo;
+  if (json) {
+    nlohmann::ordered_json all{{"kernel", system.release}, {"machine", system.machine}, {"library", library}};
+    for (const Feature& feature : features()) all["features"][feature.name] = feature.present;
+    all["backend"] = backend;
+    all["reason"] = line;
+    std::printf("%s\n", all.dump(2).c_str());
+    return;
+  }
+  std::printf("Linux %s, %s\n%s\n\n", system.release, system.machine, library.c_str());
+  for (const Feature& feature : features()) {
+    std::printf("  %-20s %s%s%s\n", feature.name, feature.present ? "yes" : "no", feature.present ? "" : ": ",
+                feature.present ? "" : feature.without);
+  }
+  std::printf("\n%s\n", line.empty() ? "no backend: the library could not be loaded" : line.c_str());
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& status) {
+  auto json = std::make_shared<bool>(false);
+  CLI::App* const command = app.add_subcommand(
+      "check",
+      "Says what this kernel offers and which backend a program will get; exit status 1: a weak one");
+  command->add_flag("--json", *json, "for programs");
+  command->callback([json, &status] { check(*json, status); });
+}
+
+}  // namespace libmseal::tool

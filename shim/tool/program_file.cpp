@@ -1,0 +1,143 @@
+#include "shim/tool/program_file.h"
+
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+namespace libmseal::tool {
+namespace {
+
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return access(name.c_str(), X_OK) == 0 ? name : "";
+  const char* const path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "/bin:/usr/bin" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
+    struct stat file {};
+    if (stat(candidate.c_str(), &file) == 0 && S_ISREG(file.st_mode) && access(candidate.c_str(), X_OK) == 0)
+      return candidate;
+  }
+  return "";
+}
+
+// The interpreter of a script; empty if it is none.
+std::string script_interpreter(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string line;
+  if (!std::getline(file, line) || !line.starts_with("#!")) return "";
+  std::istringstream words(line.substr(2));
+  std::string interpreter;
+  words >> interpreter;
+  // `#!/usr/bin/env NAME` is the program that people mean.
+  std::string name;
+  if (interpreter.ends_with("/env") && words >> name && name[0] != '-') return find_program(name);
+  return interpreter;
+}
+
+void read_elf(ProgramFile& program) {
+  const int file = open(program.path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 || elf_version(EV_CURRENT) == EV_NONE) return;
+  const std::unique_ptr<Elf, int (*)(Elf*)> elf(elf_begin(file, ELF_C_READ, nullptr), elf_end);
+  GElf_Ehdr header{};
+  program.is_elf = elf && gelf_getehdr(elf.get(), &header) != nullptr;
+  std::size_t count = 0;
+  if (program.is_elf && elf_getphdrnum(elf.get(), &count) == 0) {
+#ifdef __x86_64__
+    constexpr int kOurs = EM_X86_64;
+#else
+    constexpr int kOurs = EM_AARCH64;
+#endif
+    program.other_machine = header.e_machine != kOurs || header.e_ident[EI_CLASS] != ELFCLASS64;
+    for (std::size_t index = 0; index < count; ++index) {
+      GElf_Phdr segment{};
+      if (gelf_getphdr(elf.get(), static_cast<int>(index), &segment) == nullptr) break;
+      if (segment.p_type != PT_INTERP) continue;
+      std::array<char, 4096> text{};
+      const std::size_t size = std::min<std::size_t>(segment.p_filesz, text.size() - 1);
+      if (pread(file, text.data(), size, static_cast<off_t>(segment.p_offset)) > 0)
+        program.interpreter = text.data();
+    }
+  }
+  close(file);
+}
+
+}  // namespace
+
+ProgramFile look_at_program(const std::string& name) {
+  ProgramFile program;
+  program.path = find_program(name);
+  constexpr int kMostScripts = 4;  // as the kernel
+  for (int depth = 0; depth < kMostScripts && !program.path.empty(); ++depth) {
+    const std::string interpreter = script_interpreter(program.path);
+    if (interpreter.empty()) break;
+    program.path = interpreter;
+  }
+  if (program.path.empty()) return program;
+  struct stat file {};
+  if (stat(program.path.c_str(), &file) == 0) {
+    const bool capable = getxattr(program.path.c_str(), "security.capability", nullptr, 0) > 0;
+    program.set_id = (file.st_mode & (S_ISUID | S_ISGID)) != 0 || capable;
+  }
+  read_elf(program);
+  return program;
+}
+
+std::string why_not_preloaded(const ProgramFile& program) {
+  if (!program.is_elf) return "is no ELF program";
+  if (program.other_machine) {
+    return "is built for another architecture than libmseal.so: it runs unsealed; build libmseal for it too";
+  }
+  if (program.interpreter.empty()) {
+    return "is static, so LD_PRELOAD does not reach it: it runs unsealed; with --coverage=all its own calls "
+           "of "
+           "mseal(2) are served";
+  }
+  if (program.interpreter.find("ld-musl") != std::string::npos) {
+    return "uses another libc (" + program.interpreter +
+           ") than libmseal.so: it runs unsealed; with --coverage=all its own calls of mseal(2) are served";
+  }
+  if (program.set_id && geteuid() != 0) {
+    return "gains privileges when it starts, so the dynamic linker ignores LD_PRELOAD: run it from the "
+           "account that "
+           "it changes to";
+  }
+  return "";
+}
+
+std::string complaints_of_linker(const ProgramFile& program, const std::string& library) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return "";
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("LD_PRELOAD", library.c_str(), 1);
+    dup2(open("/dev/null", O_WRONLY), 1);
+    dup2(ends[1], 2);
+    execl(program.interpreter.c_str(), program.interpreter.c_str(), "--list", program.path.c_str(), nullptr);
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string said;
+  std::array<char, 1024> buffer{};
+  for (ssize_t got = 0; (got = read(ends[0], buffer.data(), buffer.size())) > 0;) {
+    said.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  close(ends[0]);
+  if (child > 0) waitpid(child, nullptr, 0);
+  // Complaints about the program's own libraries are its own affair, and it will make them again.
+  if (said.find("LD_PRELOAD") == std::string::npos) return "";
+  while (!said.empty() && said.back() == '\n') said.pop_back();
+  return said;
+}
+
+}  // namespace libmseal::tool

@@ -1,0 +1,26 @@
+// What can be told of a program before it is started.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace libmseal::tool {
+
+struct ProgramFile {
+  std::string path;         // of the file that the kernel will load; empty: there is none
+  std::string interpreter;  // its dynamic linker; empty: static, or no ELF file
+  bool is_elf = false;
+  bool other_machine = false;  // for another architecture or word size than ours
+  bool set_id = false;         // set-user-id, set-group-id or capabilities of its file
+};
+
+// Looks the name up as execvp does, and follows the #! lines of scripts.
+ProgramFile look_at_program(const std::string& name);
+
+// Why the preload does not reach the program, and what to do; empty if nothing speaks against it.
+std::string why_not_preloaded(const ProgramFile& program);
+
+// Loads `library` into the program without running it: what the dynamic linker complains of, or nothing.
+std::string complaints_of_linker(const ProgramFile& program, const std::string& library);
+
+}  // namespace libmseal::tool

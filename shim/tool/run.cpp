@@ -1,0 +1,137 @@
+// mseal run: starts a program under the library.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "policy/options.h"
+#include "shim/tool/command.h"
+#include "shim/tool/places.h"
+#include "shim/tool/program_file.h"
+
+namespace libmseal::tool {
+namespace {
+
+// Set for the second stage, in which the library is loaded into this program, so that it is the root of the
+// tree: what it starts then is covered even where no preload reaches.
+constexpr const char* kSecondStage = "MSEAL_RUN_SECOND_STAGE";
+
+struct RunOptions {
+  std::vector<std::pair<std::string, std::string>> items;  // key and value of MSEAL_OPTIONS
+  bool quiet = false;
+  std::vector<std::string> command;
+};
+
+struct OptionHelp {
+  const char* key;
+  const char* help;
+};
+
+constexpr OptionHelp kOptions[] = {
+    {"backend", "what enforces the seals: auto, kernel, seccomp, filter, libc"},
+    {"require", "do not start with anything weaker: kernel, seccomp, filter, libc"},
+    {"auto", "what is sealed at start: elf, off"},
+    {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
+    {"scope", "tree; or process: programs that the program starts are left alone"},
+    {"discard", "which memory keeps its contents: strict, kernel"},
+    {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
+    {"open", "doors to leave open, joined by + (README)"},
+    {"log", "the supervisor's log file"},
+    {"helper", "the supervisor program"},
+};
+
+std::string option_text(const RunOptions& options) {
+  std::string text;
+  for (const auto& [key, value] : options.items) {
+    const std::string item = key + "=" + value;
+    policy::Options parsed;
+    policy::OptionError error;
+    if (!policy::parse_option(item, parsed, error)) {
+      throw std::invalid_argument("--" + item + " is not understood; allowed: " + std::string(error.allowed));
+    }
+    if (value.find(',') != std::string::npos) throw std::invalid_argument("--" + item + ": no commas");
+    text += (text.empty() ? "" : ",") + item;
+  }
+  return text;
+}
+
+bool covers_all(const RunOptions& options) {
+  for (const auto& [key, value] : options.items) {
+    if (key == "coverage" && value == "all") return true;
+  }
+  return false;
+}
+
+[[noreturn]] void become(const std::vector<std::string>& command) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  execvp(arguments[0], arguments.data());
+  std::fprintf(stderr, "mseal: %s: %s\n", arguments[0], std::strerror(errno));
+  std::exit(errno == ENOENT ? kCannotStart : 126);
+}
+
+void warn_if_not_reached(const RunOptions& options, const std::string& library) {
+  const ProgramFile program = look_at_program(options.command.front());
+  if (program.path.empty()) return;  // execvp will say so
+  std::string why = why_not_preloaded(program);
+  const bool served = covers_all(options) && program.is_elf && !program.set_id;
+  if (!why.empty() && served) why.clear();
+  if (why.empty() && !program.interpreter.empty() && !program.other_machine) {
+    const std::string said = complaints_of_linker(program, library);
+    if (!said.empty()) why = "does not load the library: " + said;
+  }
+  if (!why.empty()) std::fprintf(stderr, "mseal: %s %s\n", program.path.c_str(), why.c_str());
+}
+
+void start(const RunOptions& options) {
+  if (std::getenv(kSecondStage) != nullptr) {
+    unsetenv(kSecondStage);
+    become(options.command);
+  }
+  const std::string library = find_library();
+  const std::string text = option_text(options);
+  const char* const inherited = std::getenv("MSEAL_OPTIONS");
+  const std::string all = inherited == nullptr || *inherited == '\0' ? text
+                          : text.empty()                             ? inherited
+                                                                     : inherited + ("," + text);
+  if (!options.quiet) warn_if_not_reached(options, library);
+  setenv("MSEAL_OPTIONS", all.c_str(), 1);
+  const char* const preload = std::getenv("LD_PRELOAD");
+  const std::string preloads =
+      preload == nullptr || *preload == '\0' ? library : library + ":" + std::string(preload);
+  setenv("LD_PRELOAD", preloads.c_str(), 1);
+  if (!covers_all(options)) become(options.command);
+  setenv(kSecondStage, "1", 1);
+  std::vector<std::string> second{"/proc/self/exe", "run", "--"};
+  second.insert(second.end(), options.command.begin(), options.command.end());
+  become(second);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& status) {
+  (void)status;
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* const run = app.add_subcommand("run", "Starts a program under the library");
+  for (const OptionHelp& one : kOptions) {
+    run->add_option_function<std::string>(
+        std::string("--") + one.key,
+        [options, &one](const std::string& value) { options->items.emplace_back(one.key, value); }, one.help);
+  }
+  run->add_flag_callback(
+      "-v,--verbose", [options] { options->items.emplace_back("verbose", "1"); },
+      "say which backend was picked; debug messages in the log");
+  run->add_flag("-q,--quiet", options->quiet, "do not look at the program before it is started");
+  run->add_option("command", options->command, "the program and its arguments")->required();
+  run->positionals_at_end();
+  run->callback([options] { start(*options); });
+}
+
+}  // namespace libmseal::tool
