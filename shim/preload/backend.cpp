@@ -294,6 +294,18 @@ bool kernel_seals(const State& state) {
          mseal(kNowhere, page, 0) == -ENOMEM;
 }
 
+void start_idle(State& state) {
+  const long table = tell_supervisor({Control::Kind::hello, {}});
+  if (table < 0) return;
+  if (join_supervisor(state, table).started()) {
+    state.backend = Backend::seccomp;
+    if (tags_are_refused()) state.machine.address_mask = ~0ULL;
+  } else {
+    state.table = nullptr;
+    state.joined = false;
+  }
+}
+
 void start_backend(State& state, const Range& reserve) {
   const policy::Options& options = state.options;
   const Backend asked = options.backend;

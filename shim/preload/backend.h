@@ -17,4 +17,8 @@ void start_backend(State& state, const policy::Range& reserve);
 // EPERM.
 bool kernel_seals(const State& state);
 
+// For an image that is to be left alone until it asks for seals (scope=process): if there is a supervisor,
+// what filters of earlier images refuse is fenced off all the same.
+void start_idle(State& state);
+
 }  // namespace libmseal::shim

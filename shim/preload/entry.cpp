@@ -8,7 +8,9 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "policy/fixed_vector.h"
 #include "shim/common/machine.h"
+#include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backend.h"
 #include "shim/preload/hardening.h"
@@ -89,6 +91,30 @@ void find_helper(State& state, std::string_view own_path) {
   (void)copy_text(state.helper, {directory, LIBMSEAL_HELPER_DIRECTORY, kHelperName});
 }
 
+// Whether the process that started this one runs under the library too. Not known is no.
+bool parent_is_under_library(std::string_view own_path) {
+  policy::FixedVector<char, 32> path;
+  const auto append = [&path](std::string_view text) {
+    for (const char character : text) (void)path.push_back(character);
+  };
+  char digits[16];
+  std::size_t used = sizeof digits;
+  for (long parent = raw_syscall(__NR_getppid); parent != 0; parent /= 10) {
+    digits[--used] = static_cast<char>('0' + parent % 10);
+  }
+  append("/proc/");
+  append({digits + used, sizeof digits - used});
+  append(std::string_view("/maps\0", 6));
+  const std::size_t slash = own_path.rfind('/');
+  own_path.remove_prefix(slash == std::string_view::npos ? 0 : slash);
+  bool under = false;
+  (void)read_maps(path.begin(), [&](const policy::Vma& vma) {
+    under = vma.inode != 0 && vma.name.ends_with(own_path);
+    return !under;
+  });
+  return under;
+}
+
 // auto=elf: the loaded objects are sealed before the program starts.
 void start_sealed(State& state) {
   if (const long error = find_constant_segments(state, state.pieces); error != 0) {
@@ -111,7 +137,12 @@ __attribute__((constructor)) void start() {
   read_options(state);
   find_helper(state, own_path);
   const ExclusiveSection section;
-  if (state.options.auto_elf) start_sealed(state);
+  const bool idle = state.options.one_process && parent_is_under_library(own_path);
+  if (idle) {
+    start_idle(state);
+  } else if (state.options.auto_elf) {
+    start_sealed(state);
+  }
   harden(state);  // the supervisor, which has been started now, does without
 }
 

@@ -87,9 +87,44 @@ void TableFile::set_tree(const Range& arena, bool covers_all) {
   });
 }
 
-Domain* Domains::find(const MmIdentity& identity) {
-  const auto found = std::ranges::find(domains_, identity, &Domain::identity);
-  return found == domains_.end() ? nullptr : &*found;
+namespace {
+
+// Whether a process of that image is, or may be, of the domain: its memory was not made by an execve of its
+// own, unless that is how the domain began.
+bool may_be_of(const Image& image, const Domain& domain) {
+  if (image.memory != domain.identity) return false;
+  return image.forked || (image.process == domain.creator && !domain.memory->gone());
+}
+
+}  // namespace
+
+Domain* Domains::find(const Image& image) {
+  std::vector<Domain*> candidates;  // several only where addresses are not randomised
+  for (Domain& domain : domains_) {
+    if (!may_be_of(image, domain)) continue;
+    if (!image.forked || domain.members.contains(image.process)) return &domain;
+    candidates.push_back(&domain);
+  }
+  if (candidates.empty()) return nullptr;
+  if (candidates.size() == 1) return candidates.front();
+  const Process parent = process_of(status_of(image.process.id).parent);
+  for (Domain* const domain : candidates) {
+    if (domain->members.contains(parent)) return domain;
+  }
+  return &adopt_orphan(image, candidates);
+}
+
+// Nobody can tell any more which of them it came from: it gets the seals of all.
+Domain& Domains::adopt_orphan(const Image& image, const std::vector<Domain*>& candidates) {
+  auto table = std::make_unique<TableFile>();
+  for (const Domain* const domain : candidates) {
+    for (Seal seal : domain->table->seals()) {
+      seal.owner = 0;
+      (void)table->add(seal);
+    }
+    for (const Range& fence : domain->table->fences()) (void)table->add_fence(fence);
+  }
+  return adopt(image, std::move(table));
 }
 
 Domain* Domains::ancestor_of(const Process& process) {
@@ -98,13 +133,14 @@ Domain* Domains::ancestor_of(const Process& process) {
     if (domain.members.contains(process)) return &domain;
   }
   for (pid_t at = status_of(process.id).parent; at > 1; at = status_of(at).parent) {
-    if (Domain* const domain = find(identity_of(at))) return domain;
+    if (Domain* const domain = find(image_of(at))) return domain;
   }
   return nullptr;
 }
 
-Domain& Domains::find_or_make(const MmIdentity& identity, const Process& process) {
-  if (Domain* const known = find(identity)) {
+Domain& Domains::find_or_make(const Image& image) {
+  const Process& process = image.process;
+  if (Domain* const known = find(image)) {
     (void)join(*known, process);
     return *known;
   }
@@ -135,15 +171,17 @@ Domain& Domains::find_or_make(const MmIdentity& identity, const Process& process
     if (covers_all_ && domain.members.contains(process)) meet_newcomers(domain, 0);
     domain.members.erase(process);
   }
-  return adopt(identity, process, std::move(table));
+  return adopt(image, std::move(table));
 }
 
-Domain& Domains::adopt(const MmIdentity& identity, const Process& process, std::unique_ptr<TableFile> table) {
+Domain& Domains::adopt(const Image& image, std::unique_ptr<TableFile> table) {
   table->set_tree(arena_, covers_all_);
   domains_.push_back({});
-  domains_.back().identity = identity;
+  domains_.back().identity = image.memory;
+  domains_.back().creator = image.process;
+  domains_.back().memory = std::make_unique<MemoryWatch>(image.process.id);
   domains_.back().table = std::move(table);
-  (void)join(domains_.back(), process);
+  (void)join(domains_.back(), image.process);
   return domains_.back();
 }
 
@@ -191,7 +229,8 @@ void Domains::meet_newcomers(Domain& domain, pid_t speaker) {
   std::erase_if(domain.forking, [](pid_t task) { return status_of(task).thread_group == 0; });
   domain.has_newcomers = !domain.forking.empty();
   for (const pid_t process : all_processes()) {
-    if (identity_of(process) == domain.identity) (void)join(domain, process_of(process));
+    const Image image = image_of(process);
+    if (may_be_of(image, domain) && find(image) == &domain) (void)join(domain, image.process);
   }
 }
 
@@ -208,18 +247,19 @@ void Domains::forget_dead_members(Domain& domain) {
 bool Domains::collect() {
   if (made_since_collection_ < kCollectEvery) return false;
   made_since_collection_ = 0;
-  std::vector<MmIdentity> alive;
+  std::vector<Image> alive;
   for (const pid_t process : all_processes()) {
-    const MmIdentity identity = identity_of(process);
-    if (identity.readable()) {
-      alive.push_back(identity);
+    const Image image = image_of(process);
+    if (image.memory.readable()) {
+      alive.push_back(image);
     } else if (might_belong(process)) {
       return false;
     }
   }
   // A living image may still need what its dead ancestors fenced, but it has copied that when it came.
-  domains_.remove_if(
-      [&](const Domain& domain) { return std::ranges::find(alive, domain.identity) == alive.end(); });
+  domains_.remove_if([&](const Domain& domain) {
+    return std::ranges::none_of(alive, [&](const Image& image) { return may_be_of(image, domain); });
+  });
   for (Domain& domain : domains_) forget_dead_members(domain);
   return true;
 }
@@ -227,8 +267,8 @@ bool Domains::collect() {
 bool Domains::has_others(const Domain& domain, const Process& process) {
   return std::ranges::any_of(all_processes(), [&](pid_t other) {
     if (other == process.id) return false;
-    const MmIdentity identity = identity_of(other);
-    return identity.readable() ? identity == domain.identity : might_belong(other);
+    const Image image = image_of(other);
+    return image.memory.readable() ? may_be_of(image, domain) : might_belong(other);
   });
 }
 

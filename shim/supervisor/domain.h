@@ -55,6 +55,8 @@ struct Member {
 // One executed image and its forks.
 struct Domain {
   MmIdentity identity;
+  Process creator;                      // the process that called execve to become this image, or was first
+  std::unique_ptr<MemoryWatch> memory;  // the creator's
   std::unique_ptr<TableFile> table;
   std::map<Process, Member> members;    // the processes that have spoken
   std::vector<policy::Range> filtered;  // where deny filters of this image refuse
@@ -70,12 +72,12 @@ class Domains {
   Domains(const policy::Range& arena, bool covers_all, bool unseen_forks)
       : arena_(arena), covers_all_(covers_all), unseen_forks_(unseen_forks) {}
 
-  // The domain of that memory, or null.
-  Domain* find(const MmIdentity& identity);
-  // The domain of that memory, made if there is none: then the filters of the image that it came from, which
+  // The domain of that image, or null: then nothing of it is sealed.
+  Domain* find(const Image& image);
+  // The domain of that image, made if there is none: then the filters of the image that it came from, which
   // it has inherited, become its fences.
-  Domain& find_or_make(const MmIdentity& identity, const Process& process);
-  Domain& adopt(const MmIdentity& identity, const Process& process, std::unique_ptr<TableFile> table);
+  Domain& find_or_make(const Image& image);
+  Domain& adopt(const Image& image, std::unique_ptr<TableFile> table);
   // Makes the process a member, if it is not one.
   Member& join(Domain& domain, const Process& process);
 
@@ -95,6 +97,7 @@ class Domains {
 
  private:
   Domain* ancestor_of(const Process& process);
+  Domain& adopt_orphan(const Image& image, const std::vector<Domain*>& candidates);
   std::shared_ptr<SealSet> seals_of_newcomer(Domain& domain, const Process& process);
   void forget_dead_members(Domain& domain);
 

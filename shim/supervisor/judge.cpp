@@ -59,11 +59,11 @@ void Judge::handle_mseal(const seccomp_notif& notification, const policy::Argume
 
 void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Arguments& arguments) {
   const pid_t task = task_of(notification);
-  const MmIdentity identity = identity_of(task);
-  const Process process = process_of(task);
+  const Image image = image_of(task);
+  const Process& process = image.process;
   if (!listener_.still_waits(notification.id)) return;
-  if (!identity.readable()) return listener_.refuse(notification.id, EPERM);
-  Domain& domain = domains_.find_or_make(identity, process);
+  if (!image.memory.readable()) return listener_.refuse(notification.id, EPERM);
+  Domain& domain = domains_.find_or_make(image);
   domains_.meet_newcomers(domain, task);
   const Member& member = domains_.join(domain, process);
   const auto shares = [&](pid_t other) {
@@ -84,12 +84,10 @@ void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Ar
   listener_.answer(notification.id, result);
 }
 
-void Judge::handle_hello(const seccomp_notif& notification, const MmIdentity& identity) {
-  const Process process = process_of(task_of(notification));
-  if (!listener_.still_waits(notification.id)) return;
-  const Domain& domain = domains_.find_or_make(identity, process);
+void Judge::handle_hello(const seccomp_notif& notification, const Image& image) {
+  const Domain& domain = domains_.find_or_make(image);
   const int given = listener_.give_descriptor(notification.id, domain.table->descriptor());
-  spdlog::info("pid {}: joined, {} seals, {} fences", process.id, domain.table->seals().size(),
+  spdlog::info("pid {}: joined, {} seals, {} fences", image.process.id, domain.table->seals().size(),
                domain.table->fences().size());
   if (given < 0) return listener_.refuse(notification.id, EMFILE);
   listener_.answer(notification.id, given);
@@ -118,13 +116,13 @@ std::int64_t Judge::way_for(Domain& domain, const Process& process, const Range&
 }
 
 void Judge::handle_control(const seccomp_notif& notification, const Control& message) {
-  const MmIdentity identity = identity_of(task_of(notification));
-  const Process process = process_of(task_of(notification));
+  const Image image = image_of(task_of(notification));
+  const Process& process = image.process;
   if (!listener_.still_waits(notification.id)) return;
-  if (!identity.readable()) return listener_.refuse(notification.id, EPERM);
-  if (message.kind == Control::Kind::hello) return handle_hello(notification, identity);
+  if (!image.memory.readable()) return listener_.refuse(notification.id, EPERM);
+  if (message.kind == Control::Kind::hello) return handle_hello(notification, image);
 
-  Domain* const domain = domains_.find(identity);
+  Domain* const domain = domains_.find(image);
   if (domain == nullptr) return listener_.refuse(notification.id, ESRCH);
   const std::int64_t answer = message.kind == Control::Kind::prepare
                                   ? way_for(*domain, process, message.seal.range)
@@ -164,14 +162,14 @@ std::span<const Seal> Judge::seals_for(const MmCall& call, Domain& domain, const
 
 void Judge::handle_call(const seccomp_notif& notification, MmCall call) {
   const pid_t task = task_of(notification);
-  const MmIdentity identity = identity_of(task);
+  const Image image = image_of(task);
   if (!listener_.still_waits(notification.id)) return;
-  if (!identity.readable()) {
+  if (!image.memory.readable()) {
     spdlog::warn("pid {}: system call {} refused: the process can't be looked at", task,
                  notification.data.nr);
     return listener_.refuse(notification.id, EPERM);
   }
-  Domain* const domain = domains_.find(identity);
+  Domain* const domain = domains_.find(image);
   if (domain == nullptr)
     return listener_.let_through(notification.id);  // another image: nothing of it is sealed
   Process process;                                  // needed only where each has seals of its own

@@ -26,7 +26,7 @@ class Judge {
   // mseal by a raw system call, which is the supervisor's business under coverage all.
   void handle_raw_mseal(const seccomp_notif& notification, const policy::Arguments& arguments);
   void handle_control(const seccomp_notif& notification, const policy::Control& message);
-  void handle_hello(const seccomp_notif& notification, const MmIdentity& identity);
+  void handle_hello(const seccomp_notif& notification, const Image& image);
   void handle_call(const seccomp_notif& notification, policy::MmCall call);
   // Puts a message's seal in force: 0 or -errno.
   std::int64_t add_seal(const seccomp_notif& notification, Domain& domain, const Process& process,

@@ -3,6 +3,7 @@
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -46,6 +47,14 @@ void try_open_log(const policy::Options& options) {
   }
 }
 
+// Two descriptors an image, and trees are large.
+void allow_many_files() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int serve() {
   // Nobody may look into this process or attach to it: it holds the power to let calls through.
   prctl(PR_SET_DUMPABLE, 0);
@@ -53,6 +62,7 @@ int serve() {
     std::signal(signal,
                 SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
   }
+  allow_many_files();
   auto table = std::make_unique<TableFile>();
   auto handover = receive_handover(table->descriptor());
   if (!handover) return EXIT_FAILURE;
@@ -64,8 +74,8 @@ int serve() {
   Domains domains(handover->arena, options.covers_all, unseen_forks);
   bool recorded = true;
   for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
-  const MmIdentity identity = identity_of(handover->process);
-  if (identity.readable()) domains.adopt(identity, process_of(handover->process), std::move(table));
+  const Image image = image_of(handover->process);
+  if (image.memory.readable()) domains.adopt(image, std::move(table));
   spdlog::info("supervisor {} serves pid {}: {} seals, {} ranges in the hull", getpid(), handover->process,
                handover->seals.size(), handover->hull.size());
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <memory>
 #include <string_view>
@@ -97,6 +98,31 @@ Process process_of(pid_t task) {
     if (field == 22) process.start_time = number_in<std::uint64_t>(value);
   });
   return process;
+}
+
+Image image_of(pid_t task) {
+  constexpr std::uint64_t kForkedNoExec = 0x40;  // PF_FORKNOEXEC
+  Image image{{status_of(task).thread_group, 0}, identity_of(task), false};
+  for_each_stat_field(image.process.id, [&](int field, std::string_view value) {
+    if (field == 9) image.forked = (number_in<std::uint64_t>(value) & kForkedNoExec) != 0;
+    if (field == 22) image.process.start_time = number_in<std::uint64_t>(value);
+  });
+  return image;
+}
+
+// An open maps file belongs to the memory, not to the process: once that is gone, it is empty.
+MemoryWatch::MemoryWatch(pid_t process)
+    : maps_(open(path_of(process, "maps").c_str(), O_RDONLY | O_CLOEXEC)) {}
+
+MemoryWatch::~MemoryWatch() {
+  if (maps_ >= 0) close(maps_);
+}
+
+bool MemoryWatch::gone() const {
+  char byte = 0;
+  if (maps_ < 0) return false;
+  const ssize_t got = pread(maps_, &byte, 1, 0);
+  return got == 0 || (got < 0 && errno == ESRCH);
 }
 
 std::uint64_t incarnation_of(pid_t process) {

@@ -11,8 +11,9 @@
 
 namespace libmseal::supervisor {
 
-// The memory of a process, recognised by addresses that execve sets: equal in forked children, new after
-// exec, changed by prctl(PR_SET_MM) alone, which a door closes.
+// The memory of a process, recognised by addresses that execve sets: equal in forked children, changed by
+// prctl(PR_SET_MM) alone, which a door closes. After execve they are others, unless addresses are not
+// randomised.
 struct MmIdentity {
   std::uint64_t start_code = 0;
   std::uint64_t start_stack = 0;
@@ -41,6 +42,29 @@ struct Process {
 
 // The process that the task is a thread of.
 Process process_of(pid_t task);
+
+// What a process runs.
+struct Image {
+  Process process;
+  MmIdentity memory;
+  bool forked = false;  // it has not called execve since it was forked
+};
+// Of the process that the task is a thread of.
+Image image_of(pid_t task);
+
+// Tells whether the memory that a process has now still exists later, whatever has become of the process.
+class MemoryWatch {
+ public:
+  explicit MemoryWatch(pid_t process);
+  ~MemoryWatch();
+  MemoryWatch(const MemoryWatch&) = delete;
+  MemoryWatch& operator=(const MemoryWatch&) = delete;
+
+  [[nodiscard]] bool gone() const;  // no, if it can't be told
+
+ private:
+  int maps_;
+};
 
 // Start times are coarse, and a number may be used again within one tick. The same value twice: the same
 // process, still there. (A process may get another value, when the kernel runs short of memory.)

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -336,6 +337,20 @@ void exec_chain(std::span<char*> arguments) {
   ::_exit(99);
 }
 
+// Seals by every way, hides itself, and becomes the program of the arguments.
+void becomes(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  expect_sealed(sealed_page());
+  char* const near =
+      static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  EXPECT(::mseal(near, page_size(), 0) == 0);
+  EXPECT(::prctl(PR_SET_DUMPABLE, 0) == 0);
+  std::vector<char*> command(arguments.begin(), arguments.end());
+  command.push_back(nullptr);
+  ::execv(command[0], command.data());
+  ::_exit(99);
+}
+
 // A thousand children that do nothing: the supervisor has no part in it.
 void forks_by_the_thousand(std::span<char*>) {
   for (int round = 0; round < 1000; ++round) {
@@ -401,6 +416,7 @@ constexpr Scenario kScenarios[] = {
     {"exec_drops", exec_drops},
     {"exec_fences", exec_fences},
     {"exec_chain", exec_chain},
+    {"becomes", becomes},
     {"forks_by_the_thousand", forks_by_the_thousand},
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},
     {"signals_do_not_help", signals_do_not_help},
