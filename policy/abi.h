@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <span>
+#include <string_view>
 
 namespace libmseal::policy {
 
@@ -27,6 +29,14 @@ enum class Call : std::uint8_t {
   fork,              // nothing; vfork too
   mseal,             // address, length, flags
 };
+
+constexpr std::string_view name_of(Call call) {
+  constexpr std::string_view kNames[] = {
+      "mmap",  "old_mmap", "munmap",           "mprotect",   "mremap", "madvise", "brk",  "shmat",
+      "shmdt", "ipc",      "remap_file_pages", "io_destroy", "clone",  "fork",    "mseal"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(Call::mseal) + 1);
+  return kNames[static_cast<std::size_t>(call)];
+}
 
 struct CallNumber {
   std::uint32_t number;

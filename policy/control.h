@@ -23,10 +23,16 @@ struct Control {
     prepare = 2,       // may `seal.range` be sealed, and how? Answer: a Way
     add_to_hull = 3,   // the supervisor refuses from now on. Answer: 0
     add_filtered = 4,  // a deny filter refuses already; the supervisor knows for hidden extents. Answer: 0
+    call_site = 5,     // where in the program a call comes from, that is about to be made or was refused
   };
 
   Kind kind = Kind::hello;
-  Seal seal;
+  Seal seal;  // call_site: only the range, which may be anything
+
+  // Of call_site alone.
+  bool refused = false;
+  std::uint64_t site = 0;    // the address that the call returns to
+  std::uint64_t number = 0;  // of the system call
 };
 
 // How the shim seals a range, as the supervisor answers `prepare`.
@@ -43,7 +49,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
 
 // ---- the hand-over, on a socket pair, before the filter can notify anybody ----
 
-inline constexpr std::uint32_t kHandoverVersion = 3;
+inline constexpr std::uint32_t kHandoverVersion = 4;
 inline constexpr std::uint32_t kMostInitialSeals = 2048;
 
 // Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is

@@ -87,12 +87,18 @@ bool changes_memory(const Machine& machine, std::uint64_t number) {
   return false;
 }
 
+const CallNumber* find_call(const Abi& abi, std::uint32_t number) {
+  const CallNumber* const end = abi.calls.data() + abi.calls.size();
+  const CallNumber* const entry =
+      std::lower_bound(abi.calls.data(), end, number,
+                       [](const CallNumber& one, std::uint32_t key) { return one.number < key; });
+  return entry == end || entry->number != number ? nullptr : entry;
+}
+
 MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, const Arguments& arguments) {
   MmCall call;
-  const auto* entry =
-      std::lower_bound(abi.calls.data(), abi.calls.data() + abi.calls.size(), number,
-                       [](const CallNumber& one, std::uint32_t key) { return one.number < key; });
-  if (entry == abi.calls.data() + abi.calls.size() || entry->number != number) return call;
+  const CallNumber* const entry = find_call(abi, number);
+  if (entry == nullptr) return call;
   call.call = entry->call;
   switch (call.call) {
     case Call::mmap:

@@ -83,6 +83,9 @@ using Arguments = std::array<std::uint64_t, 6>;
 // work on: unaligned, empty and wrapping ones, which the kernel refuses, are left empty.
 MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, const Arguments& arguments);
 
+// What the number is in that ABI; null if it is none of the calls that we know.
+const CallNumber* find_call(const Abi& abi, std::uint32_t number);
+
 // Whether the number is, in any ABI of the machine, that of a call that can change a mapping.
 bool changes_memory(const Machine& machine, std::uint64_t number);
 

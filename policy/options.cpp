@@ -22,6 +22,7 @@ constexpr auto kRequired = std::span(kBackends).subspan<1>();
 constexpr auto kAuto = std::to_array<Word>({{"elf", 1}, {"off", 0}});
 constexpr auto kSwitch = std::to_array<Word>({{"0", 0}, {"1", 1}});
 constexpr auto kCoverages = std::to_array<Word>({{"fast", 0}, {"all", 1}});
+constexpr auto kModes = std::to_array<Word>({{"enforce", 0}, {"audit", 1}});
 constexpr auto kScopes = std::to_array<Word>({{"tree", 0}, {"process", 1}});
 constexpr auto kDiscard = std::to_array<Word>({
     {"strict", static_cast<int>(DiscardRule::strict)},
@@ -43,7 +44,8 @@ constexpr auto kHardenings = std::to_array<Word>({
 });
 
 constexpr std::string_view kKeys =
-    "keys are backend, require, auto, coverage, scope, discard, open, harden, strict, verbose, log, helper";
+    "keys are backend, mode, require, auto, coverage, scope, discard, open, harden, strict, verbose, log, "
+    "events, helper";
 
 bool find(std::span<const Word> words, std::string_view text, int& value) {
   for (const Word& word : words) {
@@ -105,6 +107,9 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   } else if (key == "coverage") {
     if (!find(kCoverages, value, word)) return wrong("fast, all");
     options.covers_all = word != 0;
+  } else if (key == "mode") {
+    if (!find(kModes, value, word)) return wrong("enforce, audit");
+    options.audit = word != 0;
   } else if (key == "scope") {
     if (!find(kScopes, value, word)) return wrong("tree, process");
     options.one_process = word != 0;
@@ -126,8 +131,12 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     if (!find(kSwitch, value, word)) return wrong("0, 1");
     options.verbose = word != 0;
   } else if (key == "log") {
-    if (!value.starts_with('/')) return wrong("an absolute path");
+    if (!value.starts_with('/') && value != "stderr" && value != "syslog")
+      return wrong("an absolute path, stderr, syslog");
     options.log = value;
+  } else if (key == "events") {
+    if (!value.starts_with('/')) return wrong("an absolute path");
+    options.events = value;
   } else if (key == "helper") {
     if (!value.starts_with('/')) return wrong("an absolute path");
     options.helper = value;

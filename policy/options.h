@@ -40,13 +40,15 @@ struct Options {
   Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
   bool auto_elf = true;                  // seal the objects that are loaded at start
   bool covers_all = false;   // every call is reported to the supervisor, not only those near the first seals
+  bool audit = false;        // nothing is refused: what would have been is recorded
   bool one_process = false;  // programs started by a program under the library are left alone
   bool strict = false;       // a bad option ends the program
   bool verbose = false;      // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
   std::uint8_t open_doors = 0;  // Door bits
   std::uint8_t harden = 0;      // Hardening bits
-  std::string_view log;         // the supervisor's log file; empty: syslog, warnings only
+  std::string_view log;         // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
+  std::string_view events;      // a file for refusals as JSON lines; empty: none
   std::string_view helper;      // the supervisor program; empty: beside libmseal.so, then libexec
 };
 

@@ -13,6 +13,7 @@
 
 #include "policy/range.h"
 #include "policy/seal.h"
+#include "policy/tree_rules.h"
 #include "shim/common/table_size.h"
 
 namespace libmseal::shim {
@@ -33,7 +34,7 @@ struct SealTable {
   TableVector<policy::Seal> seals;    // sorted, apart
   TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
   policy::Range arena;                // of the tree
-  bool covers_all = false;            // of the tree: every call is reported
+  policy::TreeRules rules;            // of the tree
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;

@@ -91,7 +91,7 @@ Outcome write_base_program(State& state, bool supervised) {
     what.hidden = SECCOMP_RET_USER_NOTIF;
     what.suspect_huge_files = true;
     what.mseal = SECCOMP_RET_USER_NOTIF;
-    if (state.covers_all) what.tracked = SECCOMP_RET_USER_NOTIF;
+    if (state.rules.covers_all) what.tracked = SECCOMP_RET_USER_NOTIF;
   } else {
     list_ranges(state, state.pieces.view());
     what.ranges = state.ranges.view();
@@ -127,7 +127,7 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
 
   set_arena(state, table_arena(state.table));
-  state.covers_all = table_covers_all(state.table);
+  state.rules = table_rules(state.table);
   // Filters of earlier images still refuse what touches their ranges: nothing must ever be placed there.
   static Fences fences;
   if (!table_fences(state.table, fences)) return {"too many ranges are fenced off", -ENOMEM};
@@ -157,7 +157,7 @@ Outcome start_seccomp(State& state, const Range& reserve) {
     return join_supervisor(state, table);
   if (const long error = probe_listener(); error != 0) return {"no seccomp listener", error};
   Launch launch;
-  if (const long error = launch.start(state.helper.data()); error != 0)
+  if (const long error = launch.start(state.helper.data(), state.options.log == "stderr"); error != 0)
     return {"no process for the supervisor", error};
 
   const long table = launch.wait_ready();
@@ -167,9 +167,9 @@ Outcome start_seccomp(State& state, const Range& reserve) {
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
 
   state.hull.clear();
-  state.covers_all = state.options.covers_all;
+  state.rules = policy::tree_rules(state.options);
   const Range arena = choose_arena();
-  if (state.covers_all) {
+  if (state.rules.covers_all) {
     add_to_hull(state, {0, ~0ULL});
   } else {
     for (const Range& place : image_places()) add_to_hull(state, place);
@@ -219,6 +219,8 @@ Outcome start_libc(State& state) {
 }
 
 Outcome try_backend(State& state, Backend backend, const Range& reserve) {
+  if (state.options.audit && backend != Backend::seccomp)
+    return {"mode=audit takes the backend seccomp", -EINVAL};
   switch (backend) {
     case Backend::kernel:
       return start_kernel(state);
@@ -299,7 +301,7 @@ void start_idle(State& state) {
   if (table < 0) return;
   if (join_supervisor(state, table).started()) {
     state.backend = Backend::seccomp;
-    if (tags_are_refused()) state.machine.address_mask = ~0ULL;
+    if (!state.rules.audits && tags_are_refused()) state.machine.address_mask = ~0ULL;
   } else {
     state.table = nullptr;
     state.joined = false;
@@ -321,14 +323,15 @@ void start_backend(State& state, const Range& reserve) {
     if (!outcome.started()) {
       state.table = nullptr;  // whoever would have written it is not there
       state.joined = false;
-      state.covers_all = false;
+      state.rules = {};
       // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is
       // no news.
       if (reason.started() || (asked == Backend::automatic && backend == Backend::seccomp)) reason = outcome;
       continue;
     }
     state.backend = backend;
-    if (tags_are_refused()) state.machine.address_mask = ~0ULL;
+    // An audit, which leaves that door open, would take the question for an attempt.
+    if (!state.rules.audits && tags_are_refused()) state.machine.address_mask = ~0ULL;
     if (options.require > backend) {
       Message() << "require=" << name_of(options.require) << " cannot be met: " << reason
                 << "; the program is not started";
@@ -336,6 +339,10 @@ void start_backend(State& state, const Range& reserve) {
     }
     report(state, has_mseal, asked, backend, reason);
     return;
+  }
+  if (options.audit) {
+    Message() << "mode=audit cannot be met: " << reason << "; the program is not started";
+    give_up();
   }
   Message() << "nothing can be sealed: " << reason;
   give_up();

@@ -23,19 +23,23 @@ long write_doors(const policy::Options& options, policy::BpfProgram& program) {
   rules.refuse(SCMP_SYS(seccomp), EBUSY,
                {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, SECCOMP_SET_MODE_FILTER),
                 SCMP_A1(SCMP_CMP_MASKED_EQ, kNewListener, kNewListener)});
-  if (closed(policy::kDoorIoUring)) rules.refuse(SCMP_SYS(io_uring_setup), ENOSYS);
-  if (closed(policy::kDoorClone3)) rules.refuse(SCMP_SYS(clone3), ENOSYS);
+  // An audit refuses nothing, but wants to know.
+  const auto close = [&](int number, unsigned error, std::initializer_list<scmp_arg_cmp> arguments = {}) {
+    options.audit ? rules.notify(number, arguments) : rules.refuse(number, error, arguments);
+  };
+  if (closed(policy::kDoorIoUring)) close(SCMP_SYS(io_uring_setup), ENOSYS);
+  if (closed(policy::kDoorClone3) && !options.audit) rules.refuse(SCMP_SYS(clone3), ENOSYS);
   if (closed(policy::kDoorProcessMadvise)) {
     for (const std::uint32_t advice : policy::kDiscardingAdvice) {
-      rules.refuse(SCMP_SYS(process_madvise), EINVAL, {SCMP_A3(SCMP_CMP_MASKED_EQ, kLowWord, advice)});
+      close(SCMP_SYS(process_madvise), EINVAL, {SCMP_A3(SCMP_CMP_MASKED_EQ, kLowWord, advice)});
     }
   }
   if (closed(policy::kDoorPrctlMm)) {
-    rules.refuse(SCMP_SYS(prctl), EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, PR_SET_MM)});
+    close(SCMP_SYS(prctl), EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, PR_SET_MM)});
   }
 #ifdef __x86_64__
   if (closed(policy::kDoorTaggedAddresses)) {
-    rules.refuse(SCMP_SYS(arch_prctl), EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, kSetTaggedAddresses)});
+    close(SCMP_SYS(arch_prctl), EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, kSetTaggedAddresses)});
   }
 #endif
   return rules.write(program);

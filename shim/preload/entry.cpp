@@ -143,7 +143,7 @@ __attribute__((constructor)) void start() {
   } else if (state.options.auto_elf) {
     start_sealed(state);
   }
-  harden(state);  // the supervisor, which has been started now, does without
+  if (!state.options.audit) harden(state);  // the supervisor, which has been started now, does without
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdarg>
 
@@ -16,29 +17,76 @@
 #include "shim/preload/protection_keys.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/state.h"
+#include "shim/preload/supervisor_link.h"
+#include "shim/preload/table_reader.h"
 
 namespace libmseal::shim {
 namespace {
 
-long checked_syscall(long number, long a, long b, long c, long d, long e, long f) {
-  const State& state = g_state;
-  if (state.backend != policy::Backend::libc) [[likely]]
-    return raw_syscall6(number, a, b, c, d, e, f);
-  const policy::Arguments arguments{static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b),
-                                    static_cast<std::uint64_t>(c), static_cast<std::uint64_t>(d),
-                                    static_cast<std::uint64_t>(e), static_cast<std::uint64_t>(f)};
+// Where the program calls one of these functions from.
+using Site = const void*;
+
+policy::MmCall visible_call(const State& state, long number, const policy::Arguments& arguments) {
   policy::MmCall call =
       policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), arguments);
-  call.hidden = policy::MmCall::Hidden::none;  // this backend sees arguments only
-  const policy::Verdict verdict = state.ledger.consult(
-      [&](std::span<const policy::Seal> seals) { return policy::decide(call, seals, {}); });
-  if (verdict == policy::kRefuse) return -EPERM;
-  return raw_syscall6(number, a, b, c, d, e, f);
+  call.hidden = policy::MmCall::Hidden::none;  // as far as the arguments show
+  return call;
+}
+
+// Tells the supervisor where a call comes from that touches a seal: before it is made, for an audit, or once
+// it was refused.
+void tell_site(const State& state, long number, const policy::Arguments& arguments, Site site, bool refused) {
+  const policy::MmCall call = visible_call(state, number, arguments);
+  if (call.effect != policy::MmCall::Effect::modify && call.effect != policy::MmCall::Effect::discard) return;
+  if (!refused) {
+    const bool touches = [&] {
+      for (const policy::Range& range : call.ranges) {
+        if (!range.empty() && table_coverage(state.table, range) != policy::Coverage::none) return true;
+      }
+      return false;
+    }();
+    if (!touches) return;
+  }
+  (void)tell_supervisor({policy::Control::Kind::call_site,
+                         {call.ranges[0], false, 0},
+                         refused,
+                         reinterpret_cast<std::uint64_t>(site),
+                         static_cast<std::uint64_t>(number)});
+}
+
+// The call under the libc backend, which has no filter, and in an audit.
+long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
+  if (state.backend == policy::Backend::libc) {
+    const policy::MmCall call = visible_call(state, number, a);
+    const policy::Verdict verdict = state.ledger.consult(
+        [&](std::span<const policy::Seal> seals) { return policy::decide(call, seals, {}); });
+    if (verdict == policy::kRefuse) return -EPERM;
+  } else {
+    tell_site(state, number, a, site, false);
+  }
+  return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
+  const State& state = g_state;
+  const bool looks_first = state.backend == policy::Backend::libc || state.rules.audits;
+  const auto arguments = [&] {
+    policy::Arguments all;
+    for (std::size_t index = 0; index < all.size(); ++index)
+      all[index] = static_cast<std::uint64_t>(a[index]);
+    return all;
+  };
+  if (looks_first) [[unlikely]]
+    return looked_at_first(state, number, arguments(), site);
+  const long result = raw_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (result == -EPERM && state.rules.wants_sites) [[unlikely]]
+    tell_site(state, number, arguments(), site, true);
+  return result;
 }
 
 // What no filter knows: whether this thread's protection keys let it write the memory.
-long checked_madvise(long address, long length, long advice) {
-  const long result = checked_syscall(__NR_madvise, address, length, advice, 0, 0, 0);
+long checked_madvise(Site site, long address, long length, long advice) {
+  const long result = checked_syscall(site, __NR_madvise, {address, length, advice, 0, 0, 0});
   if (result != -EPERM) [[likely]]
     return result;
   return discard_by_writing(g_state, static_cast<std::uint64_t>(address), static_cast<std::uint64_t>(length),
@@ -46,15 +94,14 @@ long checked_madvise(long address, long length, long advice) {
 }
 
 template <class... Arguments>
-long checked(long number, Arguments... arguments) {
-  const long all[6] = {register_of(arguments)...};
-  return checked_syscall(number, all[0], all[1], all[2], all[3], all[4], all[5]);
+long checked(Site site, long number, Arguments... arguments) {
+  return checked_syscall(site, number, {register_of(arguments)...});
 }
 
 // mmap with our own protection bit is no system call of the kernel.
-long checked_mmap(long addr, long length, long prot, long flags, long fd, long offset) {
+long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
   if ((prot & PROT_SEAL) == 0) [[likely]]
-    return checked_syscall(__NR_mmap, addr, length, prot, flags, fd, offset);
+    return checked_syscall(site, __NR_mmap, {addr, length, prot, flags, fd, offset});
   return map_sealed(g_state, {static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(length),
                               static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},
                               static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(fd),
@@ -73,17 +120,17 @@ long libc_result(long result) {
 extern "C" {
 
 void* mmap(void* addr, size_t length, int prot, int flags, int fd, off_t offset) {
-  return reinterpret_cast<void*>(
-      libc_result(checked_mmap(register_of(addr), register_of(length), prot, flags, fd, offset)));
+  return reinterpret_cast<void*>(libc_result(checked_mmap(__builtin_return_address(0), register_of(addr),
+                                                          register_of(length), prot, flags, fd, offset)));
 }
 
 void* mmap64(void* addr, size_t length, int prot, int flags, int fd, off64_t offset) {
-  return reinterpret_cast<void*>(
-      libc_result(checked_mmap(register_of(addr), register_of(length), prot, flags, fd, offset)));
+  return reinterpret_cast<void*>(libc_result(checked_mmap(__builtin_return_address(0), register_of(addr),
+                                                          register_of(length), prot, flags, fd, offset)));
 }
 
 int munmap(void* addr, size_t length) {
-  return static_cast<int>(libc_result(checked(__NR_munmap, addr, length)));
+  return static_cast<int>(libc_result(checked(__builtin_return_address(0), __NR_munmap, addr, length)));
 }
 
 void* mremap(void* old_address, size_t old_size, size_t new_size, int flags, ...) {
@@ -93,37 +140,42 @@ void* mremap(void* old_address, size_t old_size, size_t new_size, int flags, ...
   // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, one line up
   void* const target = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0 ? va_arg(rest, void*) : nullptr;
   va_end(rest);
-  return reinterpret_cast<void*>(
-      libc_result(checked(__NR_mremap, old_address, old_size, new_size, flags, target)));
+  return reinterpret_cast<void*>(libc_result(
+      checked(__builtin_return_address(0), __NR_mremap, old_address, old_size, new_size, flags, target)));
 }
 
 int mprotect(void* addr, size_t len, int prot) {
-  return static_cast<int>(libc_result(checked(__NR_mprotect, addr, len, prot)));
+  return static_cast<int>(libc_result(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot)));
 }
 
 int pkey_mprotect(void* addr, size_t len, int prot, int pkey) {
   // As libc: without a key it is mprotect, which old kernels have too.
-  if (pkey == -1) return mprotect(addr, len, prot);
-  return static_cast<int>(libc_result(checked(__NR_pkey_mprotect, addr, len, prot, pkey)));
+  if (pkey == -1)
+    return static_cast<int>(
+        libc_result(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot)));
+  return static_cast<int>(
+      libc_result(checked(__builtin_return_address(0), __NR_pkey_mprotect, addr, len, prot, pkey)));
 }
 
 int madvise(void* addr, size_t length, int advice) {
-  return static_cast<int>(libc_result(checked_madvise(register_of(addr), register_of(length), advice)));
+  return static_cast<int>(libc_result(
+      checked_madvise(__builtin_return_address(0), register_of(addr), register_of(length), advice)));
 }
 
 long syscall(long number, ...) {
   va_list rest;
   va_start(rest, number);
-  long a[6];
+  std::array<long, 6> a;
   for (long& argument : a) argument = va_arg(rest, long);
   va_end(rest);
   if (number == policy::kMsealNumber) {
     return libc_result(seal(g_state, static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1]),
                             static_cast<std::uint64_t>(a[2])));
   }
-  if (number == __NR_mmap) return libc_result(checked_mmap(a[0], a[1], a[2], a[3], a[4], a[5]));
-  if (number == __NR_madvise) return libc_result(checked_madvise(a[0], a[1], a[2]));
-  return libc_result(checked_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
+  const Site site = __builtin_return_address(0);
+  if (number == __NR_mmap) return libc_result(checked_mmap(site, a[0], a[1], a[2], a[3], a[4], a[5]));
+  if (number == __NR_madvise) return libc_result(checked_madvise(site, a[0], a[1], a[2]));
+  return libc_result(checked_syscall(site, number, a));
 }
 
 }  // extern "C"

@@ -131,7 +131,7 @@ long choose_way(const State& state, std::span<const Range> ranges) {
       const long answer = tell_supervisor({Control::Kind::prepare, {range, false, 0}});
       if (answer == -EAGAIN) return explain_sharing(1);
       if (answer == as_answer(policy::Way::sealed)) continue;
-      const bool one_way = ranges.size() == 1 || state.covers_all;
+      const bool one_way = ranges.size() == 1 || state.rules.covers_all;
       return answer >= 0 && one_way ? answer : as_answer(policy::Way::filter);
     }
     return as_answer(policy::Way::sealed);

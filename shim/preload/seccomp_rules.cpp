@@ -43,10 +43,18 @@ SeccompRules::~SeccompRules() {
   if (context_ != nullptr) seccomp_release(context_);
 }
 
-void SeccompRules::refuse(int number, unsigned error, std::initializer_list<scmp_arg_cmp> arguments) {
+void SeccompRules::add(std::uint32_t action, int number, std::initializer_list<scmp_arg_cmp> arguments) {
   if (result_ != 0) return;
-  result_ = seccomp_rule_add_array(context_, SCMP_ACT_ERRNO(error), number,
-                                   static_cast<unsigned>(arguments.size()), arguments.begin());
+  result_ = seccomp_rule_add_array(context_, action, number, static_cast<unsigned>(arguments.size()),
+                                   arguments.begin());
+}
+
+void SeccompRules::refuse(int number, unsigned error, std::initializer_list<scmp_arg_cmp> arguments) {
+  add(SCMP_ACT_ERRNO(error), number, arguments);
+}
+
+void SeccompRules::notify(int number, std::initializer_list<scmp_arg_cmp> arguments) {
+  add(SCMP_ACT_NOTIFY, number, arguments);
 }
 
 long SeccompRules::write(policy::BpfProgram& program) {

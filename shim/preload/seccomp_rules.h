@@ -22,6 +22,8 @@ class SeccompRules {
 
   // The call fails with `error` if all the arguments are as said.
   void refuse(int number, unsigned error, std::initializer_list<scmp_arg_cmp> arguments = {});
+  // The same, but the supervisor is told of it.
+  void notify(int number, std::initializer_list<scmp_arg_cmp> arguments = {});
 
   // Writes the program, which allows everything else, in front of `program`. 0 or -errno.
   long write(policy::BpfProgram& program);
@@ -29,6 +31,8 @@ class SeccompRules {
  private:
   PrivateHeap heap_;
   scmp_filter_ctx context_;
+  void add(std::uint32_t action, int number, std::initializer_list<scmp_arg_cmp> arguments);
+
   long result_ = 0;
 };
 

@@ -12,6 +12,7 @@
 #include "policy/options.h"
 #include "policy/range.h"
 #include "policy/seal.h"
+#include "policy/tree_rules.h"
 #include "shim/preload/ledger.h"
 
 namespace libmseal::shim {
@@ -39,7 +40,7 @@ struct State {
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   const void* table = nullptr;                           // the supervisor's table, where there is one
   bool joined = false;                                   // the supervisor was there before this image
-  bool covers_all = false;                               // every call of the tree is reported to it
+  policy::TreeRules rules;                               // of the tree
   Arena arena;
   Ledger ledger;       // the seals, where there is none
   Ledger keyed_seals;  // sealed memory with a protection key, as owner

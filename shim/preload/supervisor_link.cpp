@@ -23,11 +23,11 @@ long clone_process(unsigned long exit_signal) {
 }
 
 // In the new process, on a copy of the program's memory: nothing but system calls.
-[[noreturn]] void become_helper(const char* helper, int socket) {
+[[noreturn]] void become_helper(const char* helper, int socket, bool keeps_stderr) {
   // The program may run with 0, 1 or 2 closed, and the socket may have got one of them.
   const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
   const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
-  for (int standard = 0; standard <= 2; ++standard) {
+  for (int standard = 0; standard <= (keeps_stderr ? 1 : 2); ++standard) {
     if (failed(null)) {
       (void)raw_syscall(__NR_close, standard);
     } else {
@@ -75,7 +75,7 @@ Launch::~Launch() {
     (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
 }
 
-long Launch::start(const char* helper) {
+long Launch::start(const char* helper, bool keeps_stderr) {
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
@@ -85,7 +85,7 @@ long Launch::start(const char* helper) {
   const long child = clone_process(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
-    if (clone_process(SIGCHLD) == 0) become_helper(helper, ends[1]);
+    if (clone_process(SIGCHLD) == 0) become_helper(helper, ends[1], keeps_stderr);
     while (true) (void)raw_syscall(__NR_exit_group, 0);
   }
   (void)raw_syscall(__NR_close, ends[1]);

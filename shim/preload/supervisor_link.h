@@ -19,8 +19,9 @@ class Launch {
   Launch& operator=(const Launch&) = delete;
 
   // Starts the program at `helper` as nobody's child: in a session of its own, with none of our descriptors,
-  // out of sight of every wait. 0 or -errno.
-  long start(const char* helper);
+  // out of sight of every wait.
+  // With `keeps_stderr` it may write where the program does. 0 or -errno.
+  long start(const char* helper, bool keeps_stderr);
   // Waits until it is ready. The table's descriptor, or -errno (that of execve, if it could not be started).
   long wait_ready();
   // Gives it the listener, the seals that it enforces from now on, the hull, the arena in it and the options.

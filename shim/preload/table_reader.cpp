@@ -51,8 +51,8 @@ policy::Range table_arena(const void* memory) {
   return consistently(table, [&] { return table.arena; });
 }
 
-bool table_covers_all(const void* memory) {
-  return table_in(memory).covers_all;
+policy::TreeRules table_rules(const void* memory) {
+  return table_in(memory).rules;
 }
 
 }  // namespace libmseal::shim

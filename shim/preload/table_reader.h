@@ -6,6 +6,7 @@
 
 #include "policy/fixed_vector.h"
 #include "policy/seal.h"
+#include "policy/tree_rules.h"
 
 namespace libmseal::shim {
 
@@ -22,7 +23,6 @@ bool table_fences(const void* memory, Fences& fences);
 // The arena of the tree; empty if it has none.
 policy::Range table_arena(const void* memory);
 
-// Whether every call of the tree is reported to the supervisor.
-bool table_covers_all(const void* memory);
+policy::TreeRules table_rules(const void* memory);
 
 }  // namespace libmseal::shim

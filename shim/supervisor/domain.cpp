@@ -79,10 +79,10 @@ bool TableFile::add_fence(const Range& range) {
   });
 }
 
-void TableFile::set_tree(const Range& arena, bool covers_all) {
+void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
   change([&] {
     table_->arena = arena;
-    table_->covers_all = covers_all;
+    table_->rules = rules;
     return true;
   });
 }
@@ -168,14 +168,14 @@ Domain& Domains::find_or_make(const Image& image) {
   }
   if (!joined.empty()) table->add_fence(joined);
   for (Domain& domain : domains_) {
-    if (covers_all_ && domain.members.contains(process)) meet_newcomers(domain, 0);
+    if (rules_.covers_all && domain.members.contains(process)) meet_newcomers(domain, 0);
     domain.members.erase(process);
   }
   return adopt(image, std::move(table));
 }
 
 Domain& Domains::adopt(const Image& image, std::unique_ptr<TableFile> table) {
-  table->set_tree(arena_, covers_all_);
+  table->set_tree(arena_, rules_);
   domains_.push_back({});
   domains_.back().identity = image.memory;
   domains_.back().creator = image.process;
@@ -191,7 +191,7 @@ Member& Domains::join(Domain& domain, const Process& process) {
   if (found != domain.members.end() && found->second.incarnation == incarnation) return found->second;
   ++made_since_collection_;
   Member fresh{++last_mark_, incarnation, nullptr};
-  if (covers_all_) {
+  if (rules_.covers_all) {
     fresh.seals = seals_of_newcomer(domain, process);
     if (found != domain.members.end()) fresh.seals->join(*found->second.seals);
   }
@@ -240,7 +240,7 @@ void Domains::forget_dead_members(Domain& domain) {
   for (const auto& [process, member] : domain.members) {
     if (process_of(process.id) != process) dead.push_back(process);
   }
-  if (covers_all_ && !dead.empty()) meet_newcomers(domain, 0);
+  if (rules_.covers_all && !dead.empty()) meet_newcomers(domain, 0);
   for (const Process& process : dead) domain.members.erase(process);
 }
 

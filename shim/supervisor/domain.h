@@ -33,7 +33,7 @@ class TableFile {
   // False, and nothing added, when the table is full.
   bool add(const policy::Seal& seal);
   bool add_fence(const policy::Range& range);
-  void set_tree(const policy::Range& arena, bool covers_all);
+  void set_tree(const policy::Range& arena, const policy::TreeRules& rules);
 
  private:
   template <class Change>
@@ -67,10 +67,10 @@ struct Domain {
 
 class Domains {
  public:
-  // With `covers_all`, each member gets the seals that it was born with. `unseen_forks`: there may be forks
-  // that note_fork() is not told of.
-  Domains(const policy::Range& arena, bool covers_all, bool unseen_forks)
-      : arena_(arena), covers_all_(covers_all), unseen_forks_(unseen_forks) {}
+  // Where every call is reported, each member gets the seals that it was born with. `unseen_forks`: there may
+  // be forks that note_fork() is not told of.
+  Domains(const policy::Range& arena, const policy::TreeRules& rules, bool unseen_forks)
+      : arena_(arena), rules_(rules), unseen_forks_(unseen_forks) {}
 
   // The domain of that image, or null: then nothing of it is sealed.
   Domain* find(const Image& image);
@@ -102,7 +102,7 @@ class Domains {
   void forget_dead_members(Domain& domain);
 
   policy::Range arena_;
-  bool covers_all_;
+  policy::TreeRules rules_;
   bool unseen_forks_;
   std::list<Domain> domains_;
   std::size_t made_since_collection_ = 0;  // domains and members

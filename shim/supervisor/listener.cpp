@@ -8,9 +8,9 @@
 
 namespace libmseal::supervisor {
 
-Listener::Event Listener::next(seccomp_notif& notification) {
+Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
   pollfd wanted{descriptor_, POLLIN, 0};
-  if (poll(&wanted, 1, -1) < 0) return Event::nothing;
+  if (poll(&wanted, 1, timeout_ms) <= 0) return Event::nothing;
   if ((wanted.revents & POLLIN) == 0) {
     return (wanted.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? Event::hang_up : Event::nothing;
   }

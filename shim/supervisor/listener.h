@@ -13,8 +13,8 @@ class Listener {
 
   enum class Event : std::uint8_t { notification, nothing, hang_up };
 
-  // Waits for the next notification. hang_up: no process is left that could notify.
-  Event next(seccomp_notif& notification);
+  // Waits for the next notification, so long at most. hang_up: no process is left that could notify.
+  Event next(seccomp_notif& notification, int timeout_ms = -1);
   // Whether the notifying call is still waiting: what was read of its process until now was read of the right
   // one.
   [[nodiscard]] bool still_waits(std::uint64_t id) const;

@@ -1,5 +1,6 @@
 // mseal-supervisor: answers the seccomp notifications of one process tree, as long as the tree lives.
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 #include <memory>
 
 #include "policy/options.h"
+#include "policy/tree_rules.h"
 #include "shim/supervisor/domain.h"
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/judge.h"
@@ -25,9 +27,13 @@ namespace {
 
 void open_log(const policy::Options& options) {
   std::shared_ptr<spdlog::logger> logger;
-  if (options.log.empty()) {
+  if (options.log.empty() || options.log == "syslog") {
     logger = spdlog::syslog_logger_mt("mseal-supervisor", "mseal-supervisor", LOG_PID, LOG_USER);
     logger->set_level(spdlog::level::warn);
+  } else if (options.log == "stderr") {
+    logger = spdlog::stderr_logger_mt("mseal");
+    logger->set_level(options.verbose ? spdlog::level::debug : spdlog::level::warn);
+    logger->set_pattern("mseal: %v");
   } else {
     logger = spdlog::basic_logger_mt("mseal-supervisor", std::string(options.log));
     logger->set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
@@ -70,8 +76,8 @@ int serve() {
   policy::parse_options(handover->options, options, [](const policy::OptionError&) {});
   try_open_log(options);
 
-  const bool unseen_forks = (options.open_doors & policy::kDoorClone3) != 0;
-  Domains domains(handover->arena, options.covers_all, unseen_forks);
+  const bool unseen_forks = options.audit || (options.open_doors & policy::kDoorClone3) != 0;
+  Domains domains(handover->arena, policy::tree_rules(options), unseen_forks);
   bool recorded = true;
   for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
   const Image image = image_of(handover->process);
@@ -85,13 +91,16 @@ int serve() {
   Judge judge(listener, domains, std::move(handover->hull), options);
   seccomp_notif notification;
   while (true) {
-    switch (listener.next(notification)) {
+    constexpr int kMoment = 50;  // ms in which a refused thread tells of its call site
+    switch (listener.next(notification, judge.has_work_for_later() ? kMoment : -1)) {
       case Listener::Event::notification:
         judge.handle(notification);
         break;
       case Listener::Event::nothing:
+        judge.idle();
         break;
       case Listener::Event::hang_up:
+        judge.idle();
         spdlog::info("no process is left");
         return EXIT_SUCCESS;
     }

@@ -151,6 +151,13 @@ std::vector<pid_t> all_processes() {
   return processes;
 }
 
+std::string program_of(pid_t process) {
+  std::array<char, 4096> buffer{};
+  const ssize_t got = readlink(path_of(process, "exe").c_str(), buffer.data(), buffer.size());
+  return got <= 0 ? "pid " + std::to_string(process)
+                  : std::string(buffer.data(), static_cast<std::size_t>(got));
+}
+
 bool have_one_memory(pid_t one, pid_t other) {
   const long compared = shim::raw_syscall(__NR_kcmp, one, other, KCMP_VM, 0, 0);
   return compared == 0 || (shim::failed(compared) && compared != -ESRCH);

@@ -80,6 +80,9 @@ TaskStatus status_of(pid_t task);
 
 std::vector<pid_t> all_processes();
 
+// The file that the process runs; its number if that can't be told.
+std::string program_of(pid_t process);
+
 // Whether two processes have one memory (vfork, clone). Yes, if that may not be known.
 bool have_one_memory(pid_t one, pid_t other);
 

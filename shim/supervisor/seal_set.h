@@ -1,6 +1,7 @@
 // The seals of one memory, where every call is reported and each memory has its own.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,6 +26,19 @@ class SealSet {
       seals_ = std::make_shared<std::vector<policy::Seal>>(*seals_);
     }
     return policy::add_seal(*seals_, seal, shim::kMostSeals);
+  }
+
+  // For audits, where the memory is gone all the same.
+  void drop(const policy::Range& range) {
+    std::vector<policy::Seal> left;
+    for (const policy::Seal& seal : view()) {
+      const policy::Range before{seal.range.start, std::min(seal.range.end, range.start)};
+      const policy::Range after{std::max(seal.range.start, range.end), seal.range.end};
+      for (const policy::Range& part : {before, after}) {
+        if (!part.empty()) left.push_back({part, seal.keeps_contents, seal.owner});
+      }
+    }
+    seals_ = std::make_shared<std::vector<policy::Seal>>(std::move(left));
   }
 
   // What either holds. What finds no room is sealed together with all that lies between: more, never less.

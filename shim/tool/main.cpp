@@ -12,6 +12,8 @@ int main(int count, char** arguments) {
   int status = kDone;
   add_run(app, status);
   add_check(app, status);
+  add_status(app, status);
+  add_report(app, status);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -36,20 +37,35 @@ struct OptionHelp {
 constexpr OptionHelp kOptions[] = {
     {"backend", "what enforces the seals: auto, kernel, seccomp, filter, libc"},
     {"require", "do not start with anything weaker: kernel, seccomp, filter, libc"},
+    {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
     {"auto", "what is sealed at start: elf, off"},
     {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
     {"scope", "tree; or process: programs that the program starts are left alone"},
     {"discard", "which memory keeps its contents: strict, kernel"},
     {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
     {"open", "doors to leave open, joined by + (README)"},
-    {"log", "the supervisor's log file"},
+    {"events", "a file for refusals, as JSON lines for mseal report"},
+    {"log", "the supervisor's log: a file, stderr, syslog"},
     {"helper", "the supervisor program"},
 };
 
+bool asks(const RunOptions& options, std::string_view key, std::string_view value = {}) {
+  for (const auto& [one, its] : options.items) {
+    if (one == key && (value.empty() || its == value)) return true;
+  }
+  return false;
+}
+
 std::string option_text(const RunOptions& options) {
   std::string text;
+  // An audit that nobody hears of is none.
+  const bool heard = asks(options, "log") || asks(options, "events");
+  if (asks(options, "mode", "audit") && !heard) text = "log=stderr";
   for (const auto& [key, value] : options.items) {
-    const std::string item = key + "=" + value;
+    // The program may change its folder, and the supervisor has.
+    const bool is_file =
+        key == "events" || key == "helper" || (key == "log" && value != "stderr" && value != "syslog");
+    const std::string item = key + "=" + (is_file ? std::filesystem::absolute(value).string() : value);
     policy::Options parsed;
     policy::OptionError error;
     if (!policy::parse_option(item, parsed, error)) {
@@ -62,10 +78,7 @@ std::string option_text(const RunOptions& options) {
 }
 
 bool covers_all(const RunOptions& options) {
-  for (const auto& [key, value] : options.items) {
-    if (key == "coverage" && value == "all") return true;
-  }
-  return false;
+  return asks(options, "coverage", "all");
 }
 
 [[noreturn]] void become(const std::vector<std::string>& command) {

@@ -118,6 +118,28 @@ void budget_ends_cleanly(std::span<char*> arguments) {
   EXPECT(Calls{Via::raw}.unmap(base + 2 * sealed * page, page) == 0);
 }
 
+// Everything that a seal forbids is done, and happens.
+void audit_refuses_nothing(std::span<char*>) {
+  const std::size_t page = page_size();
+  for (const Via via : kBothWays) {
+    const Calls call{via};
+    const auto sealed = [page] {
+      char* const at = map_pages(1);
+      EXPECT(::mseal(at, page, 0) == 0);
+      return at;
+    };
+    EXPECT(call.protect(sealed(), page, PROT_READ) == 0);
+    EXPECT(call.advise(sealed(), page, MADV_DONTNEED) == 0);
+    char* const gone = sealed();
+    EXPECT(call.unmap(gone, page) == 0);
+    // What comes there next is not sealed: nothing more to report.
+    EXPECT(call.map(gone, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) ==
+           reinterpret_cast<long>(gone));
+    EXPECT(call.unmap(gone, page) == 0);
+    EXPECT(call.map(sealed(), page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) > 0);
+  }
+}
+
 // Every other page of some thousand, by a call each.
 void seals_one_by_one(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
@@ -357,6 +379,7 @@ constexpr Scenario kScenarios[] = {
     {"budget_ends_cleanly", budget_ends_cleanly},
     {"seals_in_batches", seals_in_batches},
     {"seals_one_by_one", seals_one_by_one},
+    {"audit_refuses_nothing", audit_refuses_nothing},
     {"errors_of_batches", errors_of_batches},
     {"batch_past_the_budget", batch_past_the_budget},
     {"region_freezes", region_freezes},

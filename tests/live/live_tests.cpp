@@ -268,6 +268,70 @@ TEST_CASE("live: every program of a tree has its seals, however it was started")
   CHECK(text.find("] supervisor ", first + 1) == std::string::npos);
 }
 
+std::string text_in(const std::string& path) {
+  std::stringstream all;
+  all << std::ifstream(path).rdbuf();
+  return all.str();
+}
+
+long count_in(const std::string& text, const std::string& wanted) {
+  long count = 0;
+  for (std::size_t at = text.find(wanted); at != std::string::npos; at = text.find(wanted, at + 1)) ++count;
+  return count;
+}
+
+// The supervisor, which writes them, may be a moment behind.
+std::string events_in(const std::string& path, long least) {
+  std::string text;
+  for (int wait = 0; wait < 100; ++wait) {
+    text = text_in(path);
+    if (count_lines(text) >= least) break;
+    ::usleep(20'000);
+  }
+  return text;
+}
+
+TEST_CASE("live: an audit refuses nothing and records everything, with the place that each call comes from") {
+  const TemporaryPath events("audit.jsonl");
+  expect_success(run(preloaded("backend=seccomp,mode=audit,events=" + events.string(),
+                               {LIVE_PROGRAM, "audit_refuses_nothing"})));
+  const std::string text = events_in(events.string(), 6);
+  INFO(text);
+  CHECK(count_lines(text) == 6);  // the discard of writable memory is none
+  for (const char* call : {"mprotect", "munmap", "mmap"}) {
+    CHECK(count_in(text, std::string("\"call\":\"") + call + "\"") == 2);
+  }
+  CHECK(count_in(text, "\"verdict\":\"would refuse\"") == count_lines(text));
+  const std::string program = std::filesystem::canonical(LIVE_PROGRAM);
+  CHECK(count_in(text, "\"site\":{\"address\":\"0x") == count_lines(text));
+  CHECK(count_in(text, "\"object\":\"" + program + "\"") ==
+        count_lines(text));  // the site, not libc's wrapper
+  CHECK(text.find("libmseal.so") == std::string::npos);
+}
+
+TEST_CASE("live: refusals are recorded with the place that each call comes from") {
+  for (const char* coverage : {"fast", "all"}) {
+    const TemporaryPath events("enforce.jsonl");
+    expect_success(
+        run(preloaded(std::string("backend=seccomp,coverage=") + coverage + ",events=" + events.string(),
+                      {LIVE_PROGRAM, "own_text_is_sealed"})));
+    const std::string text = events_in(events.string(), 6);
+    INFO(text);
+    CHECK(count_lines(text) == 6);
+    CHECK(count_in(text, "\"verdict\":\"refused\"") == 6);
+    // Both the sealed object and the site are the program: by libc's functions, and by raw calls.
+    CHECK(count_in(text, "\"object\":\"" + std::string(std::filesystem::canonical(LIVE_PROGRAM)) + "\"") ==
+          12);
+  }
+}
+
+TEST_CASE("live: an audit that can't be had ends the program") {
+  const Run result = run(preloaded("backend=filter,mode=audit", {"/bin/echo", "never"}));
+  CHECK(result.status == 127);
+  CHECK(result.out == "");
+  CHECK_THAT(result.err, Contains("mode=audit cannot be met"));
+}
+
 TEST_CASE("live: scope=process leaves the children alone, until they ask for seals") {
   const std::string sealed = std::string(LIVE_PROGRAM) + " own_text_is_sealed";
   const std::string unsealed = std::string(LIVE_PROGRAM) + " own_text_is_not_sealed";

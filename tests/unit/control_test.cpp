@@ -21,6 +21,18 @@ TEST_CASE("a message survives the registers") {
   CHECK(decode_control(kX86Machine, encode({}), malformed)->kind == Control::Kind::hello);
 }
 
+TEST_CASE("a call site is told with whatever range the call has") {
+  const Control message{
+      Control::Kind::call_site, {{0x7f0000001001, 0x7f0000001003}, false, 0}, true, 0x401234, 11};
+  bool malformed = true;
+  const auto decoded = decode_control(kX86Machine, encode(message), malformed);
+  REQUIRE(decoded);
+  CHECK(decoded->site == 0x401234);
+  CHECK(decoded->number == 11);
+  CHECK(decoded->refused);
+  CHECK(decoded->seal.range == message.seal.range);
+}
+
 TEST_CASE("the flags are never zero, so that a kernel with mseal(2) refuses the call") {
   CHECK(encode({})[2] != 0);
 }

@@ -1,0 +1,73 @@
+#include "shim/supervisor/event.h"
+
+#include <spdlog/fmt/chrono.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <nlohmann/json.hpp>
+
+#include "shim/supervisor/process.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+nlohmann::ordered_json json_of(const Place& place) {
+  return {{"address", fmt::format("{:#x}", place.address)},
+          {"object", place.object},
+          {"offset", fmt::format("{:#x}", place.offset)},
+          {"protection", place.protection}};
+}
+
+std::string text_of(const Place& place) {
+  if (place.address == 0) return "an unknown place";
+  if (place.object.empty()) return fmt::format("{:#x} (anonymous)", place.address);
+  return fmt::format("{}+{:#x}", place.object, place.offset);
+}
+
+std::string utc(std::chrono::system_clock::time_point time) {
+  const auto milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count() % 1000;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(time)),
+                     milliseconds);
+}
+
+}  // namespace
+
+Place place_in(pid_t task, std::uint64_t address) {
+  Place place{address, "", 0, ""};
+  for (const OwnedVma& one : maps_of(task)) {
+    if (!one.vma.range.contains(address)) continue;
+    place.object = one.name;
+    place.offset = one.vma.offset + (address - one.vma.range.start);
+    place.protection = {one.vma.readable ? 'r' : '-', one.vma.writable ? 'w' : '-',
+                        one.vma.executable ? 'x' : '-', one.vma.shared ? 's' : 'p'};
+    break;
+  }
+  return place;
+}
+
+std::string to_json(const Event& event) {
+  nlohmann::ordered_json all{{"time", utc(event.time)},
+                             {"pid", event.process},
+                             {"tid", event.thread},
+                             {"program", event.program},
+                             {"verdict", event.refused ? "refused" : "would refuse"},
+                             {"call", event.call},
+                             {"number", event.number}};
+  for (const std::uint64_t argument : event.arguments)
+    all["arguments"].push_back(fmt::format("{:#x}", argument));
+  all["start"] = fmt::format("{:#x}", event.range.start);
+  all["end"] = fmt::format("{:#x}", event.range.end);
+  all["sealed"] = json_of(event.sealed);
+  all["site"] = json_of(event.site);
+  // Names of files may hold bytes that are no text.
+  return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string to_text(const Event& event) {
+  return fmt::format("{} {}[{}]: {}({:#x}, {:#x}, {:#x}) on {} {}, from {}",
+                     event.refused ? "refused" : "would refuse", event.program, event.thread, event.call,
+                     event.arguments[0], event.arguments[1], event.arguments[2], text_of(event.sealed),
+                     event.sealed.protection, text_of(event.site));
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,43 @@
+// One refusal, or what would have been one: everything that somebody who reads of it wants to know.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "policy/mm_call.h"
+#include "policy/range.h"
+
+namespace libmseal::supervisor {
+
+// An address, and what is mapped there.
+struct Place {
+  std::uint64_t address = 0;  // 0: not known
+  std::string object;         // a path, a label such as [heap], or empty: anonymous memory
+  std::uint64_t offset = 0;   // in the object
+  std::string protection;     // as in /proc/PID/maps
+};
+
+struct Event {
+  std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
+  pid_t process = 0;
+  pid_t thread = 0;
+  std::string program;
+  bool refused = false;  // no: it was let through, for the mode is audit
+  std::string call;
+  std::uint64_t number = 0;
+  policy::Arguments arguments{};
+  policy::Range range;  // what the call would touch
+  Place sealed;         // the first of it that is sealed
+  Place site;           // where the call returns to, past libc's wrapper
+};
+
+// What is mapped at the address in the task.
+Place place_in(pid_t task, std::uint64_t address);
+
+std::string to_json(const Event& event);
+std::string to_text(const Event& event);
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,97 @@
+#include "shim/supervisor/event_log.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "shim/common/machine.h"
+#include "shim/supervisor/process.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+// Of refusals in enforce mode: a program that tries in a loop must not fill the disk.
+constexpr unsigned kMostPerSecond = 50;
+
+std::string call_name(std::uint64_t number) {
+  for (const policy::CallNumber& entry : shim::this_machine().abis[0].calls) {
+    if (entry.number == number) return std::string(policy::name_of(entry.call));
+  }
+  return std::to_string(number);
+}
+
+}  // namespace
+
+EventLog::EventLog(const policy::Options& options) : limited_(!options.audit) {
+  if (options.events.empty()) return;
+  lines_.reset(std::fopen(std::string(options.events).c_str(), "ae"));
+  if (!lines_)
+    spdlog::error("events={}: {}; refusals are in the log alone", options.events, std::strerror(errno));
+}
+
+void EventLog::record(Event event) {
+  flush();
+  const auto announced = announced_.find(event.thread);
+  if (announced != announced_.end()) {
+    if (announced->second.number == event.number)
+      event.site = place_in(event.thread, announced->second.address);
+    announced_.erase(announced);
+    return write(event);
+  }
+  pending_ = std::move(event);
+}
+
+void EventLog::told(pid_t process, pid_t thread, const policy::Control& message) {
+  if (!message.refused) {
+    flush();
+    announced_[thread] = {message.number, message.site};
+    return;
+  }
+  Event event;
+  if (pending_ && pending_->thread == thread && pending_->number == message.number) {
+    event = *std::exchange(pending_, std::nullopt);
+  } else {
+    event.process = process;
+    event.thread = thread;
+    event.program = program_of(process);
+    event.refused = true;
+    event.call = call_name(message.number);
+    event.number = message.number;
+    event.arguments = {message.seal.range.start, message.seal.range.size()};
+    event.range = message.seal.range;
+    event.sealed = place_in(thread, message.seal.range.start);
+  }
+  event.site = place_in(thread, message.site);
+  flush();
+  write(event);
+}
+
+void EventLog::flush() {
+  if (pending_) write(*std::exchange(pending_, std::nullopt));
+}
+
+bool EventLog::within_rate() {
+  if (!limited_) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - second_ >= std::chrono::seconds(1)) {
+    second_ = now;
+    in_second_ = 0;
+    if (suppressed_ != 0) spdlog::warn("{} more refusals are not recorded: too many a second", suppressed_);
+    suppressed_ = 0;
+  }
+  if (++in_second_ <= kMostPerSecond) return true;
+  ++suppressed_;
+  return false;
+}
+
+void EventLog::write(const Event& event) {
+  if (!within_rate()) return;
+  spdlog::warn("{}", to_text(event));
+  if (!lines_) return;
+  std::fprintf(lines_.get(), "%s\n", to_json(event).c_str());
+  std::fflush(lines_.get());
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,155 @@
+// mseal report: what an audit found, grouped by call site and object.
+#include "shim/tool/report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <tuple>
+
+#include "shim/tool/command.h"
+#include "shim/tool/symbols.h"
+
+namespace libmseal::tool {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMostHits = 64;
+
+std::uint64_t number_in(const json& value) {
+  return std::stoull(value.get<std::string>(), nullptr, 16);
+}
+
+std::string site_of(const json& site, Symbols& symbols) {
+  const std::string object = site.at("object");
+  if (object.empty()) return "code outside of any file";
+  const std::uint64_t offset = number_in(site.at("offset"));
+  const std::string function = symbols.function_at(object, offset);
+  char text[32];
+  std::snprintf(text, sizeof text, "+%#lx", static_cast<unsigned long>(offset));
+  return object + (function.empty() ? text : " " + function);
+}
+
+std::string exemption_of(const Finding& finding) {
+  if (finding.object == "[door]") {
+    const std::string name = finding.call.substr(0, finding.call.find('('));
+    if (name == "prctl") return "open=prctl_mm";
+    if (name == "arch_prctl") return "open=tagged_addresses";
+    return "open=" + name;
+  }
+  if (!finding.object.starts_with('/')) return "";
+  return "skip=" + finding.object.substr(finding.object.rfind('/') + 1);
+}
+
+void add(
+    std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, Finding>& groups,
+    const json& event, Symbols& symbols) {
+  Finding one;
+  one.program = event.at("program");
+  one.verdict = event.at("verdict");
+  one.call = event.at("call");
+  one.object = event.at("sealed").at("object");
+  one.section = symbols.section_at(one.object, number_in(event.at("sealed").at("offset")));
+  one.site = site_of(event.at("site"), symbols);
+  one.exemption = exemption_of(one);
+  one.first = one.last = event.at("time");
+  Finding& group =
+      groups.try_emplace({one.program, one.call, one.object, one.section, one.site}, one).first->second;
+  ++group.count;
+  group.last = one.last;
+  const auto start = number_in(event.at("start"));
+  const auto end = number_in(event.at("end"));
+  if (group.hits.size() < kMostHits && end > start) group.hits.emplace_back(start, end);
+}
+
+void print(const Report& report) {
+  if (report.findings.empty()) {
+    std::printf("nothing was refused, and nothing would have been\n");
+    return;
+  }
+  std::string exemptions;
+  for (const Finding& one : report.findings) {
+    std::printf("%6lu  %s  %s\n        %s%s%s\n        from %s\n", static_cast<unsigned long>(one.count),
+                one.verdict.c_str(), (one.program + ": " + one.call).c_str(),
+                one.object.empty() ? "memory of its own" : one.object.c_str(), one.section.empty() ? "" : " ",
+                one.section.c_str(), one.site.c_str());
+    if (one.exemption.empty()) continue;
+    std::printf("        to allow it: %s\n", one.exemption.c_str());
+  }
+  std::printf("%lu events, %zu kinds\n", static_cast<unsigned long>(report.events), report.findings.size());
+}
+
+json json_of(const Report& report) {
+  json all{{"events", report.events}, {"findings", json::array()}};
+  for (const Finding& one : report.findings) {
+    all["findings"].push_back({{"count", one.count},
+                               {"verdict", one.verdict},
+                               {"program", one.program},
+                               {"call", one.call},
+                               {"object", one.object},
+                               {"section", one.section},
+                               {"site", one.site},
+                               {"exemption", one.exemption},
+                               {"first", one.first},
+                               {"last", one.last}});
+  }
+  return all;
+}
+
+}  // namespace
+
+Report read_report(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw std::runtime_error(path + " can't be read");
+  std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, Finding> groups;
+  Symbols symbols;
+  Report report;
+  std::size_t number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (line.empty()) continue;
+    try {
+      add(groups, json::parse(line), symbols);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(path + ", line " + std::to_string(number) + ": not an event of libmseal (" +
+                               error.what() + ")");
+    }
+    ++report.events;
+  }
+  for (auto& [key, group] : groups) report.findings.push_back(std::move(group));
+  std::stable_sort(report.findings.begin(), report.findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.count > b.count; });
+  return report;
+}
+
+void add_report(CLI::App& app, int& status) {
+  struct Choice {
+    std::string file;
+    bool json = false;
+    bool html = false;
+  };
+  auto choice = std::make_shared<Choice>();
+  CLI::App* const command = app.add_subcommand(
+      "report", "Says what a file of events holds, by call site and object; exit status 1: nothing");
+  command->add_option("file", choice->file, "written by `mseal run --mode=audit --events=FILE`")->required();
+  auto* const as_json = command->add_flag("--json", choice->json, "for programs");
+  command->add_flag("--html", choice->html, "a page of its own, with a picture of the address space")
+      ->excludes(as_json);
+  command->callback([choice, &status] {
+    const Report report = read_report(choice->file);
+    if (choice->json) {
+      std::printf("%s\n", json_of(report).dump(2).c_str());
+    } else if (choice->html) {
+      std::printf("%s", html_page(report).c_str());
+    } else {
+      print(report);
+    }
+    status = report.findings.empty() ? kNo : kDone;
+  });
+}
+
+}  // namespace libmseal::tool

@@ -1,0 +1,116 @@
+#include "shim/tool/symbols.h"
+
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace libmseal::tool {
+namespace {
+
+// Also looks for separate debug files, where Debian puts them.
+char* g_debug_path = nullptr;
+const Dwfl_Callbacks kCallbacks{dwfl_build_id_find_elf, dwfl_standard_find_debuginfo,
+                                dwfl_offline_section_address, &g_debug_path};
+
+}  // namespace
+
+class Symbols::File {
+ public:
+  explicit File(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (file_ < 0) return;
+    elf_ = elf_begin(file_, ELF_C_READ, nullptr);
+    dwfl_ = dwfl_begin(&kCallbacks);
+    if (dwfl_ == nullptr) return;
+    module_ = dwfl_report_offline(dwfl_, path.c_str(), path.c_str(), -1);
+    dwfl_report_end(dwfl_, nullptr, nullptr);
+  }
+  ~File() {
+    if (dwfl_ != nullptr) dwfl_end(dwfl_);
+    if (elf_ != nullptr) elf_end(elf_);
+    if (file_ >= 0) close(file_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  std::string function_at(std::uint64_t offset) {
+    std::uint64_t address = 0;
+    if (module_ == nullptr || !address_of(offset, address)) return "";
+    GElf_Addr bias = 0;
+    (void)dwfl_module_getelf(module_, &bias);
+    GElf_Off distance = 0;
+    GElf_Sym symbol{};
+    // A return address belongs to the call before it.
+    const char* const name =
+        dwfl_module_addrinfo(module_, address + bias - 1, &distance, &symbol, nullptr, nullptr, nullptr);
+    if (name == nullptr) return "";
+    char text[32];
+    std::snprintf(text, sizeof text, "+%#lx", static_cast<unsigned long>(distance + 1));
+    return name + std::string(text);
+  }
+
+  std::string section_at(std::uint64_t offset) {
+    std::size_t names = 0;
+    if (elf_ == nullptr || elf_getshdrstrndx(elf_, &names) != 0) return "";
+    std::string found;
+    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section)) != nullptr;) {
+      GElf_Shdr header{};
+      if (gelf_getshdr(section, &header) == nullptr || header.sh_type == SHT_NOBITS) continue;
+      if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0) continue;
+      // Seals are of pages: a section that begins on the page counts, too.
+      constexpr std::uint64_t kPage = 4096;
+      const bool holds = offset >= header.sh_offset && offset < header.sh_offset + header.sh_size;
+      const bool on_page = header.sh_offset >= offset && header.sh_offset < offset + kPage;
+      const char* const name = elf_strptr(elf_, names, header.sh_name);
+      if (name == nullptr) continue;
+      if (holds) return name;
+      if (on_page && found.empty()) found = name;
+    }
+    return found;
+  }
+
+ private:
+  bool address_of(std::uint64_t offset, std::uint64_t& address) const {
+    std::size_t count = 0;
+    if (elf_ == nullptr || elf_getphdrnum(elf_, &count) != 0) return false;
+    for (std::size_t index = 0; index < count; ++index) {
+      GElf_Phdr segment{};
+      if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != PT_LOAD)
+        continue;
+      if (offset < segment.p_offset || offset >= segment.p_offset + segment.p_filesz) continue;
+      address = segment.p_vaddr + (offset - segment.p_offset);
+      return true;
+    }
+    return false;
+  }
+
+  int file_;
+  Elf* elf_ = nullptr;
+  Dwfl* dwfl_ = nullptr;
+  Dwfl_Module* module_ = nullptr;
+};
+
+Symbols::Symbols() {
+  elf_version(EV_CURRENT);
+}
+
+Symbols::~Symbols() = default;
+
+Symbols::File& Symbols::open_file(const std::string& path) {
+  auto& file = files_[path];
+  if (!file) file = std::make_unique<File>(path);
+  return *file;
+}
+
+std::string Symbols::function_at(const std::string& file, std::uint64_t offset) {
+  return file.starts_with('/') ? open_file(file).function_at(offset) : "";
+}
+
+std::string Symbols::section_at(const std::string& file, std::uint64_t offset) {
+  return file.starts_with('/') ? open_file(file).section_at(offset) : "";
+}
+
+}  // namespace libmseal::tool
