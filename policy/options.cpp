@@ -19,7 +19,12 @@ constexpr auto kBackends = std::to_array<Word>({
     {"libc", static_cast<int>(Backend::libc)},
 });
 constexpr auto kRequired = std::span(kBackends).subspan<1>();
-constexpr auto kAuto = std::to_array<Word>({{"elf", 1}, {"off", 0}});
+constexpr auto kAuto = std::to_array<Word>({
+    {"off", static_cast<int>(AutoSeal::off)},
+    {"marked", static_cast<int>(AutoSeal::marked)},
+    {"elf", static_cast<int>(AutoSeal::elf)},
+    {"data", static_cast<int>(AutoSeal::data)},
+});
 constexpr auto kSwitch = std::to_array<Word>({{"0", 0}, {"1", 1}});
 constexpr auto kCoverages = std::to_array<Word>({{"fast", 0}, {"all", 1}});
 constexpr auto kModes = std::to_array<Word>({{"enforce", 0}, {"audit", 1}});
@@ -44,7 +49,8 @@ constexpr auto kHardenings = std::to_array<Word>({
 });
 
 constexpr std::string_view kKeys =
-    "keys are backend, mode, require, auto, coverage, scope, discard, open, harden, strict, verbose, log, "
+    "keys are backend, mode, require, auto, vdso, skip, coverage, scope, discard, open, harden, strict, "
+    "verbose, log, "
     "events, helper";
 
 bool find(std::span<const Word> words, std::string_view text, int& value) {
@@ -102,8 +108,8 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     if (!find(kRequired, value, word)) return wrong("kernel, seccomp, filter, libc");
     options.require = static_cast<Backend>(word);
   } else if (key == "auto") {
-    if (!find(kAuto, value, word)) return wrong("elf, off");
-    options.auto_elf = word != 0;
+    if (!find(kAuto, value, word)) return wrong("off, marked, elf, data");
+    options.auto_seal = static_cast<AutoSeal>(word);
   } else if (key == "coverage") {
     if (!find(kCoverages, value, word)) return wrong("fast, all");
     options.covers_all = word != 0;
@@ -137,6 +143,12 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   } else if (key == "events") {
     if (!value.starts_with('/')) return wrong("an absolute path");
     options.events = value;
+  } else if (key == "vdso") {
+    if (!find(kSwitch, value, word)) return wrong("0, 1");
+    options.vdso = word != 0;
+  } else if (key == "skip") {
+    if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by +");
+    options.skip = value;
   } else if (key == "helper") {
     if (!value.starts_with('/')) return wrong("an absolute path");
     options.helper = value;

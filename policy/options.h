@@ -35,10 +35,19 @@ enum Hardening : std::uint8_t {
   kHardenProcMem = 1 << 3,
 };
 
+// What is sealed at start.
+enum class AutoSeal : std::uint8_t {
+  off,
+  marked,  // objects that ask for it by GNU_PROPERTY_MEMORY_SEAL
+  elf,     // what is not writable of every object
+  data,    // static data too: it stays where it is and as it is protected
+};
+
 struct Options {
   Backend backend = Backend::automatic;
   Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
-  bool auto_elf = true;                  // seal the objects that are loaded at start
+  AutoSeal auto_seal = AutoSeal::elf;    // what of the objects that are loaded at start
+  bool vdso = false;                     // the kernel's own pages in the process, too
   bool covers_all = false;   // every call is reported to the supervisor, not only those near the first seals
   bool audit = false;        // nothing is refused: what would have been is recorded
   bool one_process = false;  // programs started by a program under the library are left alone
@@ -49,6 +58,7 @@ struct Options {
   std::uint8_t harden = 0;      // Hardening bits
   std::string_view log;         // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
   std::string_view events;      // a file for refusals as JSON lines; empty: none
+  std::string_view skip;        // objects left out: patterns for their names or paths, joined by +
   std::string_view helper;      // the supervisor program; empty: beside libmseal.so, then libexec
 };
 

@@ -133,14 +133,14 @@ __attribute__((constructor)) void start() {
   const bool found = dladdr(reinterpret_cast<const void*>(&start), &self) != 0 && self.dli_fname != nullptr;
   const std::string_view own_path = found ? self.dli_fname : "";
   state.preloaded = is_preloaded(own_path);
-  state.options.auto_elf = state.preloaded;
+  state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   read_options(state);
   find_helper(state, own_path);
   const ExclusiveSection section;
   const bool idle = state.options.one_process && parent_is_under_library(own_path);
   if (idle) {
     start_idle(state);
-  } else if (state.options.auto_elf) {
+  } else if (state.options.auto_seal != policy::AutoSeal::off) {
     start_sealed(state);
   }
   if (!state.options.audit) harden(state);  // the supervisor, which has been started now, does without

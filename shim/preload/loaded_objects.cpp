@@ -1,11 +1,18 @@
 #include "shim/preload/loaded_objects.h"
 
+#include <fcntl.h>
+#include <fnmatch.h>
 #include <link.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
 
+#include "policy/elf_note.h"
 #include "policy/elf_segments.h"
 #include "shim/common/maps_reader.h"
+#include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
 namespace {
@@ -13,40 +20,99 @@ namespace {
 using policy::Range;
 
 struct Segments {
-  std::uint64_t page_size = 0;
+  const State* state = nullptr;
   policy::FixedVector<Range, 2048> loaded;
+  policy::FixedVector<Range, 256> changing;
   bool complete = true;
 };
 
+Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
+  const std::uint64_t page = state.machine.page_size;
+  return {policy::round_down(start, page), policy::round_up(start + size, page)};
+}
+
+// Whether one of the patterns fits the file's path, or its name alone.
+bool is_skipped(std::string_view patterns, const char* path) {
+  const char* const slash = std::strrchr(path, '/');
+  while (!patterns.empty()) {
+    std::array<char, 256> pattern{};
+    const std::size_t size = std::min(patterns.find('+'), patterns.size());
+    std::memcpy(pattern.data(), patterns.data(), std::min(size, pattern.size() - 1));
+    patterns.remove_prefix(std::min(size + 1, patterns.size()));
+    if (fnmatch(pattern.data(), path, 0) == 0) return true;
+    if (slash != nullptr && fnmatch(pattern.data(), slash + 1, 0) == 0) return true;
+  }
+  return false;
+}
+
+// The path of the file; the dynamic linker has none for the program itself.
+const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
+  if (info.dlpi_name != nullptr && info.dlpi_name[0] != '\0') return info.dlpi_name;
+  const long got = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", buffer.data(),
+                               static_cast<long>(buffer.size() - 1));
+  buffer[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
+  return buffer.data();
+}
+
+template <class Visit>
+void for_each_note_of(const dl_phdr_info& info, Visit visit) {
+  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
+    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+    if (header.p_type != PT_NOTE) continue;
+    const auto* const bytes = reinterpret_cast<const std::byte*>(info.dlpi_addr + header.p_vaddr);
+    policy::for_each_note({bytes, header.p_memsz}, header.p_align, visit);
+  }
+}
+
 int collect(dl_phdr_info* info, std::size_t size, void* data) {
   (void)size;
+  static std::array<char, 4096> buffer;  // too large for a thread's stack; the caller is alone
   auto& segments = *static_cast<Segments*>(data);
+  const State& state = *segments.state;
+  const policy::Options& options = state.options;
+  if (!options.skip.empty() && is_skipped(options.skip, path_of(*info, buffer))) return 0;
+  bool marked = false;
+  for_each_note_of(*info, [&](const policy::ElfNote& note) {
+    marked = marked || policy::asks_to_be_sealed(note);
+    const auto address = reinterpret_cast<std::uint64_t>(note.value.data());
+    if (const Range memory = policy::mutable_memory(note, address); !memory.empty()) {
+      segments.complete =
+          segments.complete && segments.changing.push_back(pages_of(state, memory.start, memory.size()));
+    }
+  });
+  if (options.auto_seal == policy::AutoSeal::marked && !marked) return 0;
   for (std::size_t index = 0; index < info->dlpi_phnum; ++index) {
     const ElfW(Phdr)& header = info->dlpi_phdr[index];
     if (header.p_type != PT_LOAD) continue;
-    const std::uint64_t start = info->dlpi_addr + header.p_vaddr;
-    const Range pages{policy::round_down(start, segments.page_size),
-                      policy::round_up(start + header.p_memsz, segments.page_size)};
+    const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
     segments.complete = segments.complete && segments.loaded.push_back(pages);
   }
   return 0;
+}
+
+bool is_of_kernel(const policy::Vma& vma) {
+  return vma.name == "[vdso]" || vma.name.starts_with("[vvar");
 }
 
 }  // namespace
 
 long find_constant_segments(const State& state, Pieces& pieces) {
   static Segments segments;  // too large for a thread's stack; the caller is alone
-  segments.page_size = state.machine.page_size;
+  segments.state = &state;
   segments.loaded.clear();
+  segments.changing.clear();
   segments.complete = true;
   dl_iterate_phdr(collect, &segments);
   if (!segments.complete) return -ENOMEM;
+  const policy::SegmentChoice choice{segments.loaded.view(), segments.changing.view(),
+                                     state.options.auto_seal == policy::AutoSeal::data};
   bool fits = true;
+  const auto add = [&](const Range& part, bool keeps_contents) {
+    fits = fits && policy::add_seal(pieces, {part, keeps_contents, 0}, Pieces::capacity());
+  };
   const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
-    if (vma.inode == 0) return true;  // [vdso] is an object too, but the kernel's
-    policy::select_segments(vma, segments.loaded.view(), [&](const Range& part) {
-      fits = fits && policy::add_seal(pieces, {part, true, 0}, Pieces::capacity());
-    });
+    policy::select_segments(vma, choice, add);
+    if (state.options.vdso && is_of_kernel(vma)) add(vma.range, true);
     return true;
   });
   if (read != 0) return read;

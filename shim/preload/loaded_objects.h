@@ -1,12 +1,11 @@
-// The memory of the ELF objects in this process that never changes again.
+// The memory of the ELF objects in this process that is sealed at start.
 #pragma once
 
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {
 
-// Appends the read-only private file memory of every loaded object to `pieces`: 0 or -errno (ENOMEM: too
-// many).
+// Appends what the options want of every loaded object to `pieces`: 0 or -errno (ENOMEM: too many).
 long find_constant_segments(const State& state, Pieces& pieces);
 
 }  // namespace libmseal::shim

@@ -26,7 +26,7 @@ TEST_CASE("every option is understood") {
             .empty());
   CHECK(options.backend == Backend::seccomp);
   CHECK(options.require == Backend::filter);
-  CHECK_FALSE(options.auto_elf);
+  CHECK(options.auto_seal == AutoSeal::off);
   CHECK(options.discard == DiscardRule::kernel);
   CHECK(options.open_doors == (kDoorIoUring | kDoorClone3));
   CHECK(options.harden == (kHardenPtrace | kHardenUserfaultfd | kHardenProcMem));
@@ -45,10 +45,10 @@ TEST_CASE("a bad item is named with what is allowed, and the rest applies") {
   CHECK(errors[1].starts_with("colour||keys are backend"));
   CHECK(errors[2].starts_with("|1|keys are"));
   CHECK(errors[3].starts_with("open|io_uring+|io_uring, "));
-  CHECK(errors[4] == "log|relative|an absolute path");
+  CHECK(errors[4] == "log|relative|an absolute path, stderr, syslog");
   CHECK(errors[5].starts_with("require|auto|kernel"));
   CHECK(options.backend == Backend::automatic);
-  CHECK_FALSE(options.auto_elf);
+  CHECK(options.auto_seal == AutoSeal::off);
   CHECK(options.open_doors == 0);
 }
 
