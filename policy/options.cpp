@@ -49,9 +49,9 @@ constexpr auto kHardenings = std::to_array<Word>({
 });
 
 constexpr std::string_view kKeys =
-    "keys are backend, mode, require, auto, vdso, skip, coverage, scope, discard, open, harden, strict, "
-    "verbose, log, "
-    "events, helper";
+    "keys are backend, mode, require, auto, vdso, skip, coverage, scope, discard, open, harden, policy, "
+    "strict, "
+    "verbose, log, events, helper";
 
 bool find(std::span<const Word> words, std::string_view text, int& value) {
   for (const Word& word : words) {
@@ -98,7 +98,7 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   }
   int word = 0;
   const auto wrong = [&](std::string_view allowed) {
-    error = {key, value, allowed};
+    error = {key, value, allowed, allowed.data() == kKeys.data()};
     return false;
   };
   if (key == "backend") {
@@ -147,8 +147,11 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     if (!find(kSwitch, value, word)) return wrong("0, 1");
     options.vdso = word != 0;
   } else if (key == "skip") {
-    if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by +");
+    if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by :");
     options.skip = value;
+  } else if (key == "policy") {
+    if (!value.starts_with('/') && value != "none") return wrong("an absolute path, none");
+    options.policy = value;
   } else if (key == "helper") {
     if (!value.starts_with('/')) return wrong("an absolute path");
     options.helper = value;

@@ -58,8 +58,10 @@ struct Options {
   std::uint8_t harden = 0;      // Hardening bits
   std::string_view log;         // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
   std::string_view events;      // a file for refusals as JSON lines; empty: none
-  std::string_view skip;        // objects left out: patterns for their names or paths, joined by +
-  std::string_view helper;      // the supervisor program; empty: beside libmseal.so, then libexec
+  std::string_view skip;        // objects left out: patterns as of look_up()
+  std::string_view
+      policy;  // a policy file, stronger than the system's and the user's; "none": no file at all
+  std::string_view helper;  // the supervisor program; empty: beside libmseal.so, then libexec
 };
 
 // One thing wrong with the text. `allowed` is a list for people.
@@ -67,6 +69,7 @@ struct OptionError {
   std::string_view key;
   std::string_view value;
   std::string_view allowed;
+  bool is_unknown_key = false;
 };
 
 // Reads "key=value,key=value". What is wrong is reported and left at its default; the rest applies. The views

@@ -2,6 +2,7 @@
 // memfd with F_SEAL_FUTURE_WRITE. Boost.Interprocess containers, so that both sides may map it anywhere.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/interprocess/allocators/allocator.hpp>
 #include <boost/interprocess/containers/vector.hpp>
@@ -35,6 +36,10 @@ struct SealTable {
   TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
   policy::Range arena;                // of the tree
   policy::TreeRules rules;            // of the tree
+  // What the policy files say about this image, as text of MSEAL_OPTIONS; set once. Ends with a zero.
+  std::array<char, kPolicyTextBytes> policy{};
+  // What is wrong with them, a line each, for whoever starts the tree.
+  std::array<char, kPolicyTextBytes> complaints{};
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;

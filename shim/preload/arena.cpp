@@ -41,7 +41,8 @@ bool open_arena(State& state) {
   const ExclusiveSection section;
   if (state.backend == policy::Backend::automatic) {
     state.pieces.clear();
-    start_backend(state, {});
+    Launch launch;
+    start_backend(state, {}, launch);
   }
   if (state.arena.state != ArenaState::unused) return state.arena.state == ArenaState::open;
   state.arena.state = ArenaState::missing;  // unless all of this goes well

@@ -105,17 +105,6 @@ Outcome write_base_program(State& state, bool supervised) {
   return {};
 }
 
-// Maps the table behind `descriptor` for reading, and closes that.
-const void* map_table(long descriptor) {
-  const long mapped = raw_syscall(__NR_mmap, 0, kTableBytes, PROT_READ, MAP_SHARED, descriptor, 0);
-  (void)raw_syscall(__NR_close, descriptor);
-  if (failed(mapped)) return nullptr;
-  const auto* const memory = reinterpret_cast<const void*>(mapped);
-  if (is_table(memory)) return memory;
-  (void)raw_syscall(__NR_munmap, mapped, kTableBytes);
-  return nullptr;
-}
-
 Seal table_seal(const void* table) {
   return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes), false, 0};
 }
@@ -152,18 +141,14 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   return {};
 }
 
-Outcome start_seccomp(State& state, const Range& reserve) {
+Outcome start_seccomp(State& state, const Range& reserve, Launch& launch) {
   if (const long table = tell_supervisor({Control::Kind::hello, {}}); table >= 0)
     return join_supervisor(state, table);
   if (const long error = probe_listener(); error != 0) return {"no seccomp listener", error};
-  Launch launch;
-  if (const long error = launch.start(state.helper.data(), state.options.log == "stderr"); error != 0)
-    return {"no process for the supervisor", error};
-
-  const long table = launch.wait_ready();
-  if (table < 0) return {"the supervisor could not be started", table, {state.helper.data()}};
-  state.table = map_table(table);
-  if (state.table == nullptr) return {"the supervisor's table could not be mapped", -EPROTO};
+  if (const long error = launch.start(state); error != 0) return {"no process for the supervisor", error};
+  if (const long error = launch.wait_ready(); error != 0)
+    return {"the supervisor could not be started", error, {state.helper.data()}};
+  state.table = launch.keep_table();
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
 
   state.hull.clear();
@@ -218,14 +203,14 @@ Outcome start_libc(State& state) {
   return {};
 }
 
-Outcome try_backend(State& state, Backend backend, const Range& reserve) {
+Outcome try_backend(State& state, Backend backend, const Range& reserve, Launch& launch) {
   if (state.options.audit && backend != Backend::seccomp)
     return {"mode=audit takes the backend seccomp", -EINVAL};
   switch (backend) {
     case Backend::kernel:
       return start_kernel(state);
     case Backend::seccomp:
-      return start_seccomp(state, reserve);
+      return start_seccomp(state, reserve, launch);
     case Backend::filter:
       return start_filter(state);
     case Backend::libc:
@@ -308,7 +293,7 @@ void start_idle(State& state) {
   }
 }
 
-void start_backend(State& state, const Range& reserve) {
+void start_backend(State& state, const Range& reserve, Launch& launch) {
   const policy::Options& options = state.options;
   const Backend asked = options.backend;
   constexpr Backend kByStrength[] = {Backend::kernel, Backend::seccomp, Backend::filter, Backend::libc};
@@ -319,7 +304,7 @@ void start_backend(State& state, const Range& reserve) {
   for (const Backend backend : kByStrength) {
     if (asked != Backend::automatic && backend > asked) continue;
     state.pieces = initial;
-    const Outcome outcome = try_backend(state, backend, reserve);
+    const Outcome outcome = try_backend(state, backend, reserve, launch);
     if (!outcome.started()) {
       state.table = nullptr;  // whoever would have written it is not there
       state.joined = false;

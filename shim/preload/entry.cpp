@@ -3,10 +3,7 @@
 #include <dlfcn.h>
 #include <sys/auxv.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <initializer_list>
 
 #include "policy/fixed_vector.h"
 #include "shim/common/machine.h"
@@ -17,15 +14,15 @@
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
+#include "shim/preload/policy_levels.h"
 #include "shim/preload/state.h"
+#include "shim/preload/supervisor_link.h"
 
 namespace libmseal::shim {
 
 constinit State g_state;
 
 namespace {
-
-constexpr std::string_view kHelperName = "mseal-supervisor";
 
 // Whether LD_PRELOAD names the file of this object; merely linked, nothing is sealed unless the program asks.
 bool is_preloaded(std::string_view own_path) {
@@ -35,60 +32,6 @@ bool is_preloaded(std::string_view own_path) {
   std::string_view name = own_path;
   if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
   return std::string_view(preload).find(name) != std::string_view::npos;
-}
-
-// The texts one after the other; false, and an empty text, if they do not fit.
-template <std::size_t Size>
-bool copy_text(std::array<char, Size>& to, std::initializer_list<std::string_view> texts) {
-  std::size_t used = 0;
-  for (const std::string_view text : texts) {
-    if (text.size() >= Size - used) {
-      to[0] = '\0';
-      return false;
-    }
-    std::memcpy(to.data() + used, text.data(), text.size());
-    used += text.size();
-  }
-  to[used] = '\0';
-  return true;
-}
-
-void read_options(State& state) {
-  const char* const text = getenv("MSEAL_OPTIONS");
-  if (text == nullptr) return;
-  bool bad = false;
-  if (!copy_text(state.option_text, {text})) {
-    Message() << "MSEAL_OPTIONS is too long: at most " << static_cast<long>(state.option_text.size() - 1)
-              << " bytes; none of it applies";
-    bad = true;
-  }
-  policy::parse_options(state.option_text.data(), state.options, [&](const policy::OptionError& error) {
-    Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value
-              << " is not understood; allowed: " << error.allowed;
-    bad = true;
-  });
-  if (bad && std::string_view(text).find("strict=1") != std::string_view::npos) {
-    Message() << "strict=1: the program is not started";
-    give_up();
-  }
-}
-
-bool runnable(const State& state) {
-  constexpr int kExecute = 1;
-  return raw_syscall(__NR_faccessat, -100, state.helper.data(), kExecute) == 0;
-}
-
-// Beside this object, else where the installation puts it, unless the options name it.
-void find_helper(State& state, std::string_view own_path) {
-  if (!state.options.helper.empty()) {
-    (void)copy_text(state.helper, {state.options.helper});
-    return;
-  }
-  const std::size_t slash = own_path.rfind('/');
-  std::string_view directory = own_path;
-  directory.remove_suffix(slash == std::string_view::npos ? directory.size() : directory.size() - slash - 1);
-  if (copy_text(state.helper, {directory, kHelperName}) && runnable(state)) return;
-  (void)copy_text(state.helper, {directory, LIBMSEAL_HELPER_DIRECTORY, kHelperName});
 }
 
 // Whether the process that started this one runs under the library too. Not known is no.
@@ -115,14 +58,16 @@ bool parent_is_under_library(std::string_view own_path) {
   return under;
 }
 
-// auto=elf: the loaded objects are sealed before the program starts.
-void start_sealed(State& state) {
+// The loaded objects are sealed before the program starts.
+void start_sealed(State& state, Launch& launch) {
   if (const long error = find_constant_segments(state, state.pieces); error != 0) {
     Message() << "the loaded objects are not sealed: /proc/self/maps, " << text_of_error(error);
     state.pieces.clear();
     if (state.options.require != policy::Backend::automatic) give_up();
   }
-  start_backend(state, {});
+  // A program that is merely linked, and of which nothing asks to be sealed, is not touched.
+  const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && state.pieces.empty();
+  if (!nothing_asked) start_backend(state, {}, launch);
 }
 
 __attribute__((constructor)) void start() {
@@ -134,14 +79,14 @@ __attribute__((constructor)) void start() {
   const std::string_view own_path = found ? self.dli_fname : "";
   state.preloaded = is_preloaded(own_path);
   state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
-  read_options(state);
-  find_helper(state, own_path);
+  Launch launch;
+  read_options(state, own_path, launch);
   const ExclusiveSection section;
   const bool idle = state.options.one_process && parent_is_under_library(own_path);
   if (idle) {
     start_idle(state);
   } else if (state.options.auto_seal != policy::AutoSeal::off) {
-    start_sealed(state);
+    start_sealed(state, launch);
   }
   if (!state.options.audit) harden(state);  // the supervisor, which has been started now, does without
 }

@@ -1,16 +1,14 @@
 #include "shim/preload/loaded_objects.h"
 
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <link.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include "policy/elf_note.h"
 #include "policy/elf_segments.h"
+#include "policy/pattern.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 
@@ -31,18 +29,11 @@ Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
   return {policy::round_down(start, page), policy::round_up(start + size, page)};
 }
 
-// Whether one of the patterns fits the file's path, or its name alone.
-bool is_skipped(std::string_view patterns, const char* path) {
-  const char* const slash = std::strrchr(path, '/');
-  while (!patterns.empty()) {
-    std::array<char, 256> pattern{};
-    const std::size_t size = std::min(patterns.find('+'), patterns.size());
-    std::memcpy(pattern.data(), patterns.data(), std::min(size, pattern.size() - 1));
-    patterns.remove_prefix(std::min(size + 1, patterns.size()));
-    if (fnmatch(pattern.data(), path, 0) == 0) return true;
-    if (slash != nullptr && fnmatch(pattern.data(), slash + 1, 0) == 0) return true;
-  }
-  return false;
+// What MSEAL_OPTIONS says goes before what policy files say.
+bool is_skipped(const State& state, const char* path) {
+  const policy::Listed listed = policy::look_up(state.options.skip, path);
+  if (listed != policy::Listed::not_named) return listed == policy::Listed::included;
+  return policy::look_up(state.skipped_by_policy, path) == policy::Listed::included;
 }
 
 // The path of the file; the dynamic linker has none for the program itself.
@@ -70,7 +61,8 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
   auto& segments = *static_cast<Segments*>(data);
   const State& state = *segments.state;
   const policy::Options& options = state.options;
-  if (!options.skip.empty() && is_skipped(options.skip, path_of(*info, buffer))) return 0;
+  const bool some_skipped = !options.skip.empty() || !state.skipped_by_policy.empty();
+  if (some_skipped && is_skipped(state, path_of(*info, buffer))) return 0;
   bool marked = false;
   for_each_note_of(*info, [&](const policy::ElfNote& note) {
     marked = marked || policy::asks_to_be_sealed(note);

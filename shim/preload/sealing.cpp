@@ -277,7 +277,8 @@ long rehearse(State& state, const Range& heap) {
 long seal_checked(State& state, std::span<const Range> ranges) {
   if (state.backend == Backend::automatic) {
     state.pieces.clear();
-    start_backend(state, ranges.size() == 1 ? ranges.front() : Range{});
+    Launch launch;
+    start_backend(state, ranges.size() == 1 ? ranges.front() : Range{}, launch);
   }
   switch (state.backend) {
     case Backend::kernel:

@@ -13,6 +13,7 @@
 #include "policy/range.h"
 #include "policy/seal.h"
 #include "policy/tree_rules.h"
+#include "shim/common/table_size.h"
 #include "shim/preload/ledger.h"
 
 namespace libmseal::shim {
@@ -34,6 +35,10 @@ struct State {
   policy::Machine machine{};
   std::array<char, 2048> option_text{};  // a copy: the environment belongs to the program
   policy::Options options;
+  std::array<char, kPolicyTextBytes> policy_text{};  // what the policy files say, as such options
+  std::string_view skipped_by_policy;                // objects left out, as options.skip, which is stronger
+  std::array<std::array<char, 4096>, 3> policies{};  // paths of those files, the weakest first
+  std::size_t policy_count = 0;
   std::array<char, 4096> helper{};  // path of the supervisor
   bool preloaded = false;           // named in LD_PRELOAD, not merely linked
 

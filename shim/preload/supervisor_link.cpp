@@ -8,9 +8,12 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <tuple>
+#include <utility>
 
 #include "shim/common/descriptor_message.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/table_reader.h"
 
 namespace libmseal::shim {
 namespace {
@@ -23,11 +26,12 @@ long clone_process(unsigned long exit_signal) {
 }
 
 // In the new process, on a copy of the program's memory: nothing but system calls.
-[[noreturn]] void become_helper(const char* helper, int socket, bool keeps_stderr) {
+[[noreturn]] void become_helper(const State& state, int socket) {
   // The program may run with 0, 1 or 2 closed, and the socket may have got one of them.
   const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
   const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
-  for (int standard = 0; standard <= (keeps_stderr ? 1 : 2); ++standard) {
+  // Standard error stays: the supervisor knows whether its log goes there.
+  for (int standard = 0; standard <= 1; ++standard) {
     if (failed(null)) {
       (void)raw_syscall(__NR_close, standard);
     } else {
@@ -41,9 +45,11 @@ long clone_process(unsigned long exit_signal) {
   (void)raw_syscall(__NR_chdir, "/");
   std::uint64_t no_signals = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);
-  const char* const arguments[] = {"mseal-supervisor", nullptr};
+  std::array<const char*, std::tuple_size_v<decltype(state.policies)> + 2> arguments{"mseal-supervisor"};
+  for (std::size_t level = 0; level < state.policy_count; ++level)
+    arguments[level + 1] = state.policies[level].data();
   const char* const environment[] = {nullptr};
-  const long error = raw_syscall(__NR_execve, helper, arguments, environment);
+  const long error = raw_syscall(__NR_execve, state.helper.data(), arguments.data(), environment);
   const policy::Ready failure{0, static_cast<std::uint32_t>(-error), 0};
   (void)raw_syscall(__NR_sendto, kHelperSocket, &failure, sizeof failure, MSG_NOSIGNAL, 0, 0);
   while (true) (void)raw_syscall(__NR_exit_group, 0);
@@ -73,9 +79,11 @@ long receive(int socket, void* data, std::size_t size, int& descriptor) {
 Launch::~Launch() {
   if (socket_ >= 0)
     (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
+  if (table_ != nullptr) unmap_table(table_);
 }
 
-long Launch::start(const char* helper, bool keeps_stderr) {
+long Launch::start(const State& state) {
+  if (socket_ >= 0) return 0;
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
@@ -85,7 +93,7 @@ long Launch::start(const char* helper, bool keeps_stderr) {
   const long child = clone_process(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
-    if (clone_process(SIGCHLD) == 0) become_helper(helper, ends[1], keeps_stderr);
+    if (clone_process(SIGCHLD) == 0) become_helper(state, ends[1]);
     while (true) (void)raw_syscall(__NR_exit_group, 0);
   }
   (void)raw_syscall(__NR_close, ends[1]);
@@ -97,7 +105,12 @@ long Launch::start(const char* helper, bool keeps_stderr) {
   return 0;
 }
 
+const void* Launch::keep_table() {
+  return std::exchange(table_, nullptr);
+}
+
 long Launch::wait_ready() {
+  if (table_ != nullptr) return 0;
   policy::Ready ready;
   int table = -1;
   const long got = receive(socket_, &ready, sizeof ready, table);
@@ -106,7 +119,8 @@ long Launch::wait_ready() {
   if (whole && ready.magic == 0) return -static_cast<long>(ready.version);
   if (whole && ready.magic == policy::kControlMagic && ready.version == policy::kHandoverVersion &&
       table >= 0) {
-    return table;
+    table_ = map_table(table);
+    return table_ != nullptr ? 0 : -EPROTO;
   }
   if (table >= 0) (void)raw_syscall(__NR_close, table);
   return -EPROTO;

@@ -7,6 +7,7 @@
 #include "policy/control.h"
 #include "policy/range.h"
 #include "policy/seal.h"
+#include "shim/preload/state.h"
 
 namespace libmseal::shim {
 
@@ -18,12 +19,15 @@ class Launch {
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
 
-  // Starts the program at `helper` as nobody's child: in a session of its own, with none of our descriptors,
-  // out of sight of every wait.
-  // With `keeps_stderr` it may write where the program does. 0 or -errno.
-  long start(const char* helper, bool keeps_stderr);
-  // Waits until it is ready. The table's descriptor, or -errno (that of execve, if it could not be started).
+  // Starts the program at state.helper as nobody's child: in a session of its own, with none of our
+  // descriptors, out of sight of every wait, with the policy files that it reads. Does nothing if it was
+  // started. 0 or -errno.
+  long start(const State& state);
+  // Waits until it is ready and its table is there. 0 or -errno (that of execve, if it could not be started).
   long wait_ready();
+  [[nodiscard]] const void* table() const { return table_; }
+  // The table stays when this object goes.
+  const void* keep_table();
   // Gives it the listener, the seals that it enforces from now on, the hull, the arena in it and the options.
   // 0 once it serves, or -errno. Nothing that the filter notifies may be called between its installation and
   // the end of this.
@@ -32,6 +36,7 @@ class Launch {
 
  private:
   int socket_ = -1;
+  const void* table_ = nullptr;
 };
 
 // One control message through the filter: the answer, or -errno. ENOSYS or EINVAL: there is no supervisor.

@@ -1,5 +1,8 @@
 #include "shim/preload/table_reader.h"
 
+#include <sys/mman.h>
+
+#include "shim/common/raw_syscall.h"
 #include "shim/common/seal_table.h"
 
 namespace libmseal::shim {
@@ -24,8 +27,18 @@ auto consistently(const SealTable& table, Read read) {
 
 }  // namespace
 
-bool is_table(const void* memory) {
-  return static_cast<const TableRoot*>(memory)->magic == kTableMagic;
+const void* map_table(long descriptor) {
+  const long mapped = raw_syscall(__NR_mmap, 0, kTableBytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  (void)raw_syscall(__NR_close, descriptor);
+  if (failed(mapped)) return nullptr;
+  const auto* const memory = reinterpret_cast<const void*>(mapped);
+  if (static_cast<const TableRoot*>(memory)->magic == kTableMagic) return memory;
+  unmap_table(memory);
+  return nullptr;
+}
+
+void unmap_table(const void* memory) {
+  (void)raw_syscall(__NR_munmap, memory, kTableBytes);
 }
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range) {
@@ -53,6 +66,14 @@ policy::Range table_arena(const void* memory) {
 
 policy::TreeRules table_rules(const void* memory) {
   return table_in(memory).rules;
+}
+
+std::string_view table_policy(const void* memory) {
+  return table_in(memory).policy.data();
+}
+
+std::string_view table_complaints(const void* memory) {
+  return table_in(memory).complaints.data();
 }
 
 }  // namespace libmseal::shim

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "policy/fixed_vector.h"
 #include "policy/seal.h"
@@ -10,8 +11,9 @@
 
 namespace libmseal::shim {
 
-// False if the memory holds no table.
-bool is_table(const void* memory);
+// Maps the table behind `descriptor` for reading, and closes that. Null if there is none.
+const void* map_table(long descriptor);
+void unmap_table(const void* memory);
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range);
 
@@ -24,5 +26,11 @@ bool table_fences(const void* memory, Fences& fences);
 policy::Range table_arena(const void* memory);
 
 policy::TreeRules table_rules(const void* memory);
+
+// What the policy files say about this image, as text of MSEAL_OPTIONS.
+std::string_view table_policy(const void* memory);
+
+// What is wrong with those files, a line each; only in the table of a tree's first image.
+std::string_view table_complaints(const void* memory);
 
 }  // namespace libmseal::shim

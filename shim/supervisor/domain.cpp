@@ -87,6 +87,18 @@ void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
   });
 }
 
+void TableFile::set_policy(std::string_view options, std::string_view complaints) {
+  if (options.size() >= table_->policy.size()) {  // half of a rule is another rule
+    options = {};
+    complaints = "the policy files have too many rules for this program";
+  }
+  change([&] {
+    table_->policy[options.copy(table_->policy.data(), table_->policy.size() - 1)] = '\0';
+    table_->complaints[complaints.copy(table_->complaints.data(), table_->complaints.size() - 1)] = '\0';
+    return true;
+  });
+}
+
 namespace {
 
 // Whether a process of that image is, or may be, of the domain: its memory was not made by an execve of its
@@ -171,6 +183,7 @@ Domain& Domains::find_or_make(const Image& image) {
     if (rules_.covers_all && domain.members.contains(process)) meet_newcomers(domain, 0);
     domain.members.erase(process);
   }
+  table->set_policy(policies_.options_for(process.id), {});
   return adopt(image, std::move(table));
 }
 

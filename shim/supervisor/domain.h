@@ -8,11 +8,13 @@
 #include <memory>
 #include <set>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "policy/range.h"
 #include "policy/seal.h"
 #include "shim/common/seal_table.h"
+#include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/process.h"
 #include "shim/supervisor/seal_set.h"
 
@@ -34,6 +36,7 @@ class TableFile {
   bool add(const policy::Seal& seal);
   bool add_fence(const policy::Range& range);
   void set_tree(const policy::Range& arena, const policy::TreeRules& rules);
+  void set_policy(std::string_view options, std::string_view complaints);
 
  private:
   template <class Change>
@@ -69,8 +72,9 @@ class Domains {
  public:
   // Where every call is reported, each member gets the seals that it was born with. `unseen_forks`: there may
   // be forks that note_fork() is not told of.
-  Domains(const policy::Range& arena, const policy::TreeRules& rules, bool unseen_forks)
-      : arena_(arena), rules_(rules), unseen_forks_(unseen_forks) {}
+  Domains(const policy::Range& arena, const policy::TreeRules& rules, bool unseen_forks,
+          const PolicyLevels& policies)
+      : arena_(arena), rules_(rules), unseen_forks_(unseen_forks), policies_(policies) {}
 
   // The domain of that image, or null: then nothing of it is sealed.
   Domain* find(const Image& image);
@@ -104,6 +108,7 @@ class Domains {
   policy::Range arena_;
   policy::TreeRules rules_;
   bool unseen_forks_;
+  const PolicyLevels& policies_;
   std::list<Domain> domains_;
   std::size_t made_since_collection_ = 0;  // domains and members
   std::uint32_t last_mark_ = 0;

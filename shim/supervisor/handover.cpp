@@ -36,6 +36,12 @@ bool started_by_shim() {
   return getsockopt(kHandoverSocket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
+pid_t peer() {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  return getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
+}
+
 std::optional<Handover> receive_handover(int table) {
   const policy::Ready ready;
   if (!send_with_descriptor(&ready, sizeof ready, table)) return std::nullopt;
@@ -54,10 +60,8 @@ std::optional<Handover> receive_handover(int table) {
   if (!valid) return std::nullopt;
 
   Handover handover;
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
-  handover.process = peer.pid;
+  handover.process = peer();
+  if (handover.process == 0) return std::nullopt;
   handover.listener = message.descriptor();
   const char* from = buffer.data() + sizeof start;
   handover.seals = take<policy::Seal>(from, start.seals);

@@ -27,6 +27,9 @@ inline constexpr int kHandoverSocket = 3;
 // Whether somebody is there to hand over: the program may have been started by hand.
 bool started_by_shim();
 
+// The shim's process; 0 if nobody knows.
+pid_t peer();
+
 // Offers the table, and waits. Nothing if the shim changed its mind or does not speak our version.
 std::optional<Handover> receive_handover(int table);
 

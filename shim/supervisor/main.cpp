@@ -1,4 +1,5 @@
 // mseal-supervisor: answers the seccomp notifications of one process tree, as long as the tree lives.
+#include <fcntl.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
@@ -14,6 +15,7 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <span>
 
 #include "policy/options.h"
 #include "policy/tree_rules.h"
@@ -21,6 +23,7 @@
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listener.h"
+#include "shim/supervisor/policy_levels.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -61,7 +64,14 @@ void allow_many_files() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-int serve() {
+// Kept for a log on standard error alone: whoever waits for its end must not wait for this process.
+void leave_standard_error() {
+  const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (null >= 0) dup2(null, STDERR_FILENO);
+  if (null >= 0) close(null);
+}
+
+int serve(std::span<const char* const> policy_paths) {
   // Nobody may look into this process or attach to it: it holds the power to let calls through.
   prctl(PR_SET_DUMPABLE, 0);
   for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM}) {
@@ -69,15 +79,21 @@ int serve() {
                 SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
   }
   allow_many_files();
+  const PolicyLevels policies(policy_paths);
   auto table = std::make_unique<TableFile>();
+  const std::string policy = policies.options_for(peer());
+  table->set_policy(policy, policies.complaints());
   auto handover = receive_handover(table->descriptor());
   if (!handover) return EXIT_FAILURE;
   policy::Options options;
-  policy::parse_options(handover->options, options, [](const policy::OptionError&) {});
+  const auto said_already = [](const policy::OptionError&) {};
+  policy::parse_options(policy, options, said_already);
+  policy::parse_options(handover->options, options, said_already);
+  if (options.log != "stderr") leave_standard_error();
   try_open_log(options);
 
   const bool unseen_forks = options.audit || (options.open_doors & policy::kDoorClone3) != 0;
-  Domains domains(handover->arena, policy::tree_rules(options), unseen_forks);
+  Domains domains(handover->arena, policy::tree_rules(options), unseen_forks, policies);
   bool recorded = true;
   for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
   const Image image = image_of(handover->process);
@@ -110,14 +126,14 @@ int serve() {
 }  // namespace
 }  // namespace libmseal::supervisor
 
-int main() {
+int main(int count, char** arguments) {
   using namespace libmseal::supervisor;
   if (!started_by_shim()) {
     std::fputs("mseal-supervisor is started by libmseal.so: run LD_PRELOAD=libmseal.so PROGRAM\n", stderr);
     return 2;
   }
   try {
-    return serve();
+    return serve(std::span<const char* const>(arguments + 1, static_cast<std::size_t>(count - 1)));
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
     return EXIT_FAILURE;

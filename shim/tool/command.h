@@ -16,6 +16,7 @@ enum Exit : int {
 // Each adds its subcommand; what the command does, it returns by `status`.
 void add_run(CLI::App& app, int& status);
 void add_check(CLI::App& app, int& status);
+void add_policy(CLI::App& app, int& status);
 void add_report(CLI::App& app, int& status);
 void add_status(CLI::App& app, int& status);
 

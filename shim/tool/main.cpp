@@ -14,6 +14,7 @@ int main(int count, char** arguments) {
   add_check(app, status);
   add_status(app, status);
   add_report(app, status);
+  add_policy(app, status);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -100,8 +100,7 @@ std::string why_not_preloaded(const ProgramFile& program) {
   }
   if (program.interpreter.empty()) {
     return "is static, so LD_PRELOAD does not reach it: it runs unsealed; with --coverage=all its own calls "
-           "of "
-           "mseal(2) are served";
+           "of mseal(2) are served";
   }
   if (program.interpreter.find("ld-musl") != std::string::npos) {
     return "uses another libc (" + program.interpreter +
@@ -109,8 +108,7 @@ std::string why_not_preloaded(const ProgramFile& program) {
   }
   if (program.set_id && geteuid() != 0) {
     return "gains privileges when it starts, so the dynamic linker ignores LD_PRELOAD: run it from the "
-           "account that "
-           "it changes to";
+           "account that it changes to";
   }
   return "";
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 #include <tuple>
 
@@ -24,6 +25,11 @@ std::uint64_t number_in(const json& value) {
   return std::stoull(value.get<std::string>(), nullptr, 16);
 }
 
+// As TOML has strings: a literal one, unless there is a quote in it.
+std::string quoted(const std::string& text) {
+  return text.find('\'') == std::string::npos ? "'" + text + "'" : json(text).dump();
+}
+
 std::string site_of(const json& site, Symbols& symbols) {
   const std::string object = site.at("object");
   if (object.empty()) return "code outside of any file";
@@ -34,6 +40,7 @@ std::string site_of(const json& site, Symbols& symbols) {
   return object + (function.empty() ? text : " " + function);
 }
 
+// What would allow it, as an option of MSEAL_OPTIONS.
 std::string exemption_of(const Finding& finding) {
   if (finding.object == "[door]") {
     const std::string name = finding.call.substr(0, finding.call.find('('));
@@ -43,6 +50,31 @@ std::string exemption_of(const Finding& finding) {
   }
   if (!finding.object.starts_with('/')) return "";
   return "skip=" + finding.object.substr(finding.object.rfind('/') + 1);
+}
+
+// The same for all findings, as a policy file.
+std::string policy_of(const Report& report) {
+  struct Exemptions {
+    std::set<std::string> doors;
+    std::set<std::string> objects;
+  };
+  std::map<std::string, Exemptions> programs;
+  for (const Finding& one : report.findings) {
+    const std::string what = one.exemption.substr(0, one.exemption.find('=') + 1);
+    const std::string which = one.exemption.substr(what.size());
+    if (what == "open=") programs[one.program].doors.insert(which);
+    if (what == "skip=") programs[one.program].objects.insert(which);
+  }
+  std::string text;
+  for (const auto& [program, exemptions] : programs) {
+    text += (text.empty() ? "" : "\n") + std::string("[[program]]\nname = ") + quoted(program) + "\n";
+    std::string doors;
+    for (const std::string& door : exemptions.doors) doors += (doors.empty() ? "" : ", ") + quoted(door);
+    if (!doors.empty()) text += "open = [" + doors + "]\n";
+    for (const std::string& object : exemptions.objects)
+      text += "[[program.object]]\nname = " + quoted(object) + "\nseal = false\n";
+  }
+  return text;
 }
 
 void add(
@@ -71,7 +103,6 @@ void print(const Report& report) {
     std::printf("nothing was refused, and nothing would have been\n");
     return;
   }
-  std::string exemptions;
   for (const Finding& one : report.findings) {
     std::printf("%6lu  %s  %s\n        %s%s%s\n        from %s\n", static_cast<unsigned long>(one.count),
                 one.verdict.c_str(), (one.program + ": " + one.call).c_str(),
@@ -81,10 +112,12 @@ void print(const Report& report) {
     std::printf("        to allow it: %s\n", one.exemption.c_str());
   }
   std::printf("%lu events, %zu kinds\n", static_cast<unsigned long>(report.events), report.findings.size());
+  if (const std::string policy = policy_of(report); !policy.empty())
+    std::printf("\nA policy file that allows all of this (mseal run --policy=FILE):\n\n%s", policy.c_str());
 }
 
 json json_of(const Report& report) {
-  json all{{"events", report.events}, {"findings", json::array()}};
+  json all{{"events", report.events}, {"policy", policy_of(report)}, {"findings", json::array()}};
   for (const Finding& one : report.findings) {
     all["findings"].push_back({{"count", one.count},
                                {"verdict", one.verdict},

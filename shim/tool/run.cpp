@@ -39,13 +39,14 @@ constexpr OptionHelp kOptions[] = {
     {"require", "do not start with anything weaker: kernel, seccomp, filter, libc"},
     {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
     {"auto", "what is sealed at start: elf; data: static data too; marked: objects that ask for it; off"},
-    {"skip", "objects left out: patterns for their file names, joined by +"},
+    {"skip", "objects left out: patterns for their file names, joined by :"},
     {"vdso", "1: the kernel's own pages in the process are sealed, too"},
     {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
     {"scope", "tree; or process: programs that the program starts are left alone"},
     {"discard", "which memory keeps its contents: strict, kernel"},
     {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
     {"open", "doors to leave open, joined by + (README)"},
+    {"policy", "a policy file, stronger than the system's and the user's; none: no file at all"},
     {"events", "a file for refusals, as JSON lines for mseal report"},
     {"log", "the supervisor's log: a file, stderr, syslog"},
     {"helper", "the supervisor program"},
@@ -65,8 +66,8 @@ std::string option_text(const RunOptions& options) {
   if (asks(options, "mode", "audit") && !heard) text = "log=stderr";
   for (const auto& [key, value] : options.items) {
     // The program may change its folder, and the supervisor has.
-    const bool is_file =
-        key == "events" || key == "helper" || (key == "log" && value != "stderr" && value != "syslog");
+    const bool is_file = key == "events" || key == "helper" || (key == "policy" && value != "none") ||
+                         (key == "log" && value != "stderr" && value != "syslog");
     const std::string item = key + "=" + (is_file ? std::filesystem::absolute(value).string() : value);
     policy::Options parsed;
     policy::OptionError error;

@@ -1,5 +1,6 @@
 #include "shim/tool/symbols.h"
 
+#include <cxxabi.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -49,7 +50,9 @@ class Symbols::File {
     if (name == nullptr) return "";
     char text[32];
     std::snprintf(text, sizeof text, "+%#lx", static_cast<unsigned long>(distance + 1));
-    return name + std::string(text);
+    const std::unique_ptr<char, void (*)(void*)> readable(
+        abi::__cxa_demangle(name, nullptr, nullptr, nullptr), std::free);
+    return (readable ? readable.get() : name) + std::string(text);
   }
 
   std::string section_at(std::uint64_t offset) {

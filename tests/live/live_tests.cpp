@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/live/runs.h"
 #include "tests/support/catch.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
@@ -27,35 +28,6 @@ namespace libmseal::tests {
 namespace {
 
 using Catch::Matchers::Contains;
-
-void expect_success(const Run& result) {
-  INFO("stdout: " << result.out << "\nstderr: " << result.err);
-  CHECK(result.status == 0);
-}
-
-long count_lines(const std::string& text) {
-  return std::count(text.begin(), text.end(), '\n');
-}
-
-// A path of our own, gone with the test.
-class TemporaryPath {
- public:
-  explicit TemporaryPath(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() /
-              ("libmseal-" + std::to_string(::getpid()) + "-" + name)) {
-    std::filesystem::remove_all(path_);
-  }
-  ~TemporaryPath() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryPath(const TemporaryPath&) = delete;
-  TemporaryPath& operator=(const TemporaryPath&) = delete;
-  [[nodiscard]] std::string string() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 // A scenario as the user nobody, from copies that everybody can read: the build may lie in a private folder.
 Run run_as_nobody(const std::string& options, const std::string& name, const std::string& argument) {
@@ -130,32 +102,6 @@ TEST_CASE("live: coverage=all takes seals by the thousand, and images one after 
   }
   expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "exec_chain", "50"})));
 }
-
-#ifdef MSEAL_TOOL
-TEST_CASE("live: coverage=all serves mseal to programs that no preload reaches") {
-  const auto served = [](const std::string& program, const char* what) {
-    const Run result =
-        run({{MSEAL_TOOL, "run", "--backend=seccomp", "--coverage=all", "--", program, what}, {}, {}, 60});
-    expect_success(result);
-    CHECK(result.err == "");
-  };
-  served(STATIC_PROGRAM, "few");
-  served(STATIC_PROGRAM, "many");
-  const TemporaryPath musl("musl");
-  const Run built = run({{"musl-gcc", "-static", "-o", musl.string(), STATIC_PROGRAM_SOURCE}, {}, {}, 60});
-  if (needs(built.status == 0, "musl-gcc, of musl-tools")) served(musl.string(), "few");
-}
-
-TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
-  const Run result = run({{MSEAL_TOOL, "run", "--backend=seccomp", "--coverage=all", "--", "/bin/bash", "-c",
-                           "for i in 1 2 3 4 5; do (echo $i | cat); done; ls / > /dev/null; echo done"},
-                          {},
-                          {},
-                          60});
-  CHECK(result.out == "1\n2\n3\n4\n5\ndone\n");
-  CHECK(result.err == "");
-}
-#endif
 
 TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
   if (!needs_mseal()) return;
@@ -266,70 +212,6 @@ TEST_CASE("live: every program of a tree has its seals, however it was started")
   const std::size_t first = text.find("] supervisor ");
   CHECK(first != std::string::npos);
   CHECK(text.find("] supervisor ", first + 1) == std::string::npos);
-}
-
-std::string text_in(const std::string& path) {
-  std::stringstream all;
-  all << std::ifstream(path).rdbuf();
-  return all.str();
-}
-
-long count_in(const std::string& text, const std::string& wanted) {
-  long count = 0;
-  for (std::size_t at = text.find(wanted); at != std::string::npos; at = text.find(wanted, at + 1)) ++count;
-  return count;
-}
-
-// The supervisor, which writes them, may be a moment behind.
-std::string events_in(const std::string& path, long least) {
-  std::string text;
-  for (int wait = 0; wait < 100; ++wait) {
-    text = text_in(path);
-    if (count_lines(text) >= least) break;
-    ::usleep(20'000);
-  }
-  return text;
-}
-
-TEST_CASE("live: an audit refuses nothing and records everything, with the place that each call comes from") {
-  const TemporaryPath events("audit.jsonl");
-  expect_success(run(preloaded("backend=seccomp,mode=audit,events=" + events.string(),
-                               {LIVE_PROGRAM, "audit_refuses_nothing"})));
-  const std::string text = events_in(events.string(), 6);
-  INFO(text);
-  CHECK(count_lines(text) == 6);  // the discard of writable memory is none
-  for (const char* call : {"mprotect", "munmap", "mmap"}) {
-    CHECK(count_in(text, std::string("\"call\":\"") + call + "\"") == 2);
-  }
-  CHECK(count_in(text, "\"verdict\":\"would refuse\"") == count_lines(text));
-  const std::string program = std::filesystem::canonical(LIVE_PROGRAM);
-  CHECK(count_in(text, "\"site\":{\"address\":\"0x") == count_lines(text));
-  CHECK(count_in(text, "\"object\":\"" + program + "\"") ==
-        count_lines(text));  // the site, not libc's wrapper
-  CHECK(text.find("libmseal.so") == std::string::npos);
-}
-
-TEST_CASE("live: refusals are recorded with the place that each call comes from") {
-  for (const char* coverage : {"fast", "all"}) {
-    const TemporaryPath events("enforce.jsonl");
-    expect_success(
-        run(preloaded(std::string("backend=seccomp,coverage=") + coverage + ",events=" + events.string(),
-                      {LIVE_PROGRAM, "own_text_is_sealed"})));
-    const std::string text = events_in(events.string(), 6);
-    INFO(text);
-    CHECK(count_lines(text) == 6);
-    CHECK(count_in(text, "\"verdict\":\"refused\"") == 6);
-    // Both the sealed object and the site are the program: by libc's functions, and by raw calls.
-    CHECK(count_in(text, "\"object\":\"" + std::string(std::filesystem::canonical(LIVE_PROGRAM)) + "\"") ==
-          12);
-  }
-}
-
-TEST_CASE("live: an audit that can't be had ends the program") {
-  const Run result = run(preloaded("backend=filter,mode=audit", {"/bin/echo", "never"}));
-  CHECK(result.status == 127);
-  CHECK(result.out == "");
-  CHECK_THAT(result.err, Contains("mode=audit cannot be met"));
 }
 
 TEST_CASE("live: scope=process leaves the children alone, until they ask for seals") {

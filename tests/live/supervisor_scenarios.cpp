@@ -81,7 +81,7 @@ void raw_mseal_is_unknown(std::span<char*>) {
   EXPECT(shim::raw_syscall(462, base, page, 0) == -ENOSYS);
   EXPECT(Calls{Via::raw}.unmap(base, page) == 0);
   constexpr unsigned long kMagic = 0x6C69626D7365616CUL;
-  for (const unsigned long flags : {0UL, 5UL, 77UL, 1UL << 40 | 3}) {
+  for (const unsigned long flags : {0UL, 6UL, 77UL, 1UL << 40 | 3}) {
     EXPECT(shim::raw_syscall(462, base, page, flags, kMagic, 0, 0) == -EINVAL);
   }
   EXPECT(shim::raw_syscall(462, base + 1, page, 3, kMagic, 0, 0) == -EINVAL);

@@ -1,0 +1,40 @@
+// Patterns for files: of the shell (fnmatch(3)), for the whole path or for the last name in it.
+#pragma once
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+
+namespace libmseal::policy {
+
+inline bool fits(const char* pattern, const char* path) {
+  if (fnmatch(pattern, path, 0) == 0) return true;
+  const char* const slash = std::strrchr(path, '/');
+  return slash != nullptr && fnmatch(pattern, slash + 1, 0) == 0;
+}
+
+// What a list of patterns, joined by ':', says of a file. The first that fits decides; with '!' before it, it
+// says that the file is not meant.
+enum class Listed : unsigned char { not_named, included, excluded };
+
+inline Listed look_up(std::string_view patterns, const char* path) {
+  std::array<char, 512> pattern;
+  while (!patterns.empty()) {
+    const std::size_t size = std::min(patterns.find(':'), patterns.size());
+    std::string_view one = patterns;
+    one.remove_suffix(patterns.size() - size);
+    patterns.remove_prefix(std::min(size + 1, patterns.size()));
+    const bool excludes = one.starts_with('!');
+    if (excludes) one.remove_prefix(1);
+    if (one.empty() || one.size() >= pattern.size()) continue;
+    std::memcpy(pattern.data(), one.data(), one.size());
+    pattern[one.size()] = '\0';
+    if (fits(pattern.data(), path)) return excludes ? Listed::excluded : Listed::included;
+  }
+  return Listed::not_named;
+}
+
+}  // namespace libmseal::policy

@@ -1,0 +1,31 @@
+// The policy files of a tree: read once, when it starts.
+#pragma once
+
+#include <sys/types.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "policy/policy_file.h"
+
+namespace libmseal::supervisor {
+
+class PolicyLevels {
+ public:
+  // `paths`, the weakest first. A file that is wrong does not apply at all; what is wrong is told by
+  // complaints(), a line for each.
+  explicit PolicyLevels(std::span<const char* const> paths);
+
+  [[nodiscard]] const std::string& complaints() const { return complaints_; }
+
+  // What they say about the program that the process runs, as text of MSEAL_OPTIONS; what is for all if the
+  // process can't be looked at.
+  [[nodiscard]] std::string options_for(pid_t process) const;
+
+ private:
+  std::vector<policy::PolicyFile> files_;
+  std::string complaints_;
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,101 @@
+// Policy files: their levels, and what is wrong in them.
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+using Catch::Matchers::Contains;
+
+const std::string kUnsealed = "text constants data bss mutable mutable_too vdso \n";
+const std::string kSealed = "data bss mutable mutable_too vdso \n";
+
+void write(const std::string& path, const std::string& text) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  std::ofstream(path) << text;
+}
+
+// What OWN_DATA_PROGRAM may change of itself, with the user's policy and one that is named.
+Run under(const std::string& options, const std::string& home,
+          std::vector<std::string> command = {OWN_DATA_PROGRAM}) {
+  Command all = preloaded(options, std::move(command));
+  all.environment["XDG_CONFIG_HOME"] = home;
+  return run(all);
+}
+
+TEST_CASE("live: policies of user, command line and MSEAL_OPTIONS, each stronger than those before") {
+  const TemporaryPath home("home");
+  const TemporaryPath named("named.toml");
+  write(home.string() + "/libmseal/policy.toml",
+        "auto = \"data\"\n[[program]]\nname = \"*/own_data_program\"\nvdso = true\n");
+  write(named.string(), "auto = \"off\"\n");
+  const auto changeable = [&](const std::string& options) {
+    const Run result = under(options, home.string());
+    INFO(options);
+    expect_success(result);
+    CHECK(result.err == "");
+    return result.out;
+  };
+  for (const std::string backend : {"backend=seccomp", "backend=filter", "backend=kernel"}) {
+    if (backend == "backend=kernel" && !needs_mseal()) continue;
+    CHECK(changeable(backend) == "mutable mutable_too \n");
+    CHECK(changeable(backend + ",vdso=0") == "mutable mutable_too vdso \n");
+    CHECK(changeable(backend + ",policy=" + named.string()) == kUnsealed);
+    CHECK(changeable(backend + ",auto=elf,policy=" + named.string()) == "data bss mutable mutable_too \n");
+    CHECK(changeable(backend + ",policy=none") == kSealed);
+  }
+}
+
+TEST_CASE("live: every program of a tree gets what the policy says about it") {
+  const TemporaryPath named("tree.toml");
+  write(named.string(),
+        "[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n[[object]]\nname = \"libm.so*\"\nseal = "
+        "false\n");
+  const std::string check = std::string(OWN_DATA_PROGRAM) + "; " + MARKED_PROGRAM;
+  const Run result = under("backend=seccomp,policy=" + named.string(), "", {"/bin/bash", "-c", check});
+  INFO(result.err);
+  CHECK(result.out == kUnsealed + kSealed);
+}
+
+TEST_CASE("live: what is wrong in a policy file is said once, and that file does not apply") {
+  const TemporaryPath home("home");
+  const TemporaryPath named("wrong.toml");
+  write(home.string() + "/libmseal/policy.toml",
+        "[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n");
+  write(named.string(), "auto = \"data\"\ncolour = \"red\"\n");
+  for (const std::string backend : {"backend=seccomp", "backend=filter"}) {
+    const std::string options = backend + ",policy=" + named.string();
+    const Run result =
+        under(options, home.string(), {"/bin/bash", "-c", std::string(OWN_DATA_PROGRAM) + "; exit 0"});
+    CHECK(result.out == kUnsealed);  // the other file does
+    CHECK_THAT(result.err,
+               Contains("wrong.toml:2:1: there is no option 'colour'") && Contains("it does not apply"));
+    if (backend == "backend=seccomp") CHECK(count_lines(result.err) == 1);
+    const Run strict = under("strict=1," + options, home.string());
+    CHECK(strict.status == 127);
+    CHECK(strict.out == "");
+    const Run missing = under(backend + ",policy=/nonexistent/policy.toml", home.string());
+    CHECK_THAT(missing.err, Contains("/nonexistent/policy.toml: can't be read"));
+    CHECK(missing.out == kUnsealed);
+  }
+  const Run unread = under("backend=libc,helper=/nonexistent/helper,policy=" + named.string(), home.string());
+  CHECK_THAT(unread.err, Contains("the policy files are not read"));
+}
+
+TEST_CASE("live: a policy's mode is its tree's") {
+  const TemporaryPath named("audit.toml");
+  const TemporaryPath events("events.jsonl");
+  write(named.string(), "mode = \"audit\"\nevents = \"" + events.string() + "\"\n");
+  const Run result = under("backend=seccomp,policy=" + named.string(), "");
+  CHECK(result.out == kUnsealed);  // nothing is refused
+  CHECK(count_in(events_in(events.string(), 2), "\"verdict\":\"would refuse\"") == 2);
+}
+
+}  // namespace
+}  // namespace libmseal::tests
