@@ -46,8 +46,8 @@ enum class AutoSeal : std::uint8_t {
 struct Options {
   Backend backend = Backend::automatic;
   Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
-  AutoSeal auto_seal = AutoSeal::elf;    // what of the objects that are loaded at start
-  bool vdso = false;                     // the kernel's own pages in the process, too
+  AutoSeal auto_seal = AutoSeal::off;  // what of the objects that are loaded at start; entry.cpp knows better
+  bool vdso = false;                   // the kernel's own pages in the process, too
   bool covers_all = false;   // every call is reported to the supervisor, not only those near the first seals
   bool audit = false;        // nothing is refused: what would have been is recorded
   bool one_process = false;  // programs started by a program under the library are left alone

@@ -129,8 +129,9 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
   static Pieces filtered;
   filtered.clear();
+  bool taken = true;  // images lie in the hull as a whole or not at all, but for rare exceptions
   for (const Seal& piece : state.pieces) {
-    const bool taken = tell_supervisor({Control::Kind::add_to_hull, piece}) == 0;
+    taken = taken && tell_supervisor({Control::Kind::add_to_hull, piece}) == 0;
     if (!taken) (void)filtered.push_back(piece);
   }
   state.pieces = filtered;

@@ -21,7 +21,7 @@ struct Segments {
   const State* state = nullptr;
   policy::FixedVector<Range, 2048> loaded;
   policy::FixedVector<Range, 256> changing;
-  bool complete = true;
+  bool too_many = false;
 };
 
 Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
@@ -68,8 +68,8 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     marked = marked || policy::asks_to_be_sealed(note);
     const auto address = reinterpret_cast<std::uint64_t>(note.value.data());
     if (const Range memory = policy::mutable_memory(note, address); !memory.empty()) {
-      segments.complete =
-          segments.complete && segments.changing.push_back(pages_of(state, memory.start, memory.size()));
+      segments.too_many =
+          segments.too_many || !segments.changing.push_back(pages_of(state, memory.start, memory.size()));
     }
   });
   if (options.auto_seal == policy::AutoSeal::marked && !marked) return 0;
@@ -77,7 +77,7 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     const ElfW(Phdr)& header = info->dlpi_phdr[index];
     if (header.p_type != PT_LOAD) continue;
     const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
-    segments.complete = segments.complete && segments.loaded.push_back(pages);
+    segments.too_many = segments.too_many || !segments.loaded.push_back(pages);
   }
   return 0;
 }
@@ -93,9 +93,9 @@ long find_constant_segments(const State& state, Pieces& pieces) {
   segments.state = &state;
   segments.loaded.clear();
   segments.changing.clear();
-  segments.complete = true;
+  segments.too_many = false;
   dl_iterate_phdr(collect, &segments);
-  if (!segments.complete) return -ENOMEM;
+  if (segments.too_many) return -ENOMEM;
   const policy::SegmentChoice choice{segments.loaded.view(), segments.changing.view(),
                                      state.options.auto_seal == policy::AutoSeal::data};
   bool fits = true;

@@ -238,7 +238,7 @@ void Domains::note_fork(Domain& domain, pid_t task) {
 
 void Domains::meet_newcomers(Domain& domain, pid_t speaker) {
   domain.forking.erase(speaker);
-  if (!domain.has_newcomers && !unseen_forks_) return;
+  if (!domain.has_newcomers) return;
   std::erase_if(domain.forking, [](pid_t task) { return status_of(task).thread_group == 0; });
   domain.has_newcomers = !domain.forking.empty();
   for (const pid_t process : all_processes()) {
@@ -278,11 +278,16 @@ bool Domains::collect() {
 }
 
 bool Domains::has_others(const Domain& domain, const Process& process) {
-  return std::ranges::any_of(all_processes(), [&](pid_t other) {
+  const Births now = births();
+  if (alone_ == process && now.none_since(alone_since_)) return false;
+  const bool others = std::ranges::any_of(all_processes(), [&](pid_t other) {
     if (other == process.id) return false;
     const Image image = image_of(other);
     return image.memory.readable() ? may_be_of(image, domain) : might_belong(other);
   });
+  alone_ = others ? Process{} : process;
+  alone_since_ = now;
+  return others;
 }
 
 }  // namespace libmseal::supervisor

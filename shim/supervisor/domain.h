@@ -70,11 +70,9 @@ struct Domain {
 
 class Domains {
  public:
-  // Where every call is reported, each member gets the seals that it was born with. `unseen_forks`: there may
-  // be forks that note_fork() is not told of.
-  Domains(const policy::Range& arena, const policy::TreeRules& rules, bool unseen_forks,
-          const PolicyLevels& policies)
-      : arena_(arena), rules_(rules), unseen_forks_(unseen_forks), policies_(policies) {}
+  // Where every call is reported, each member gets the seals that it was born with.
+  Domains(const policy::Range& arena, const policy::TreeRules& rules, const PolicyLevels& policies)
+      : arena_(arena), rules_(rules), policies_(policies) {}
 
   // The domain of that image, or null: then nothing of it is sealed.
   Domain* find(const Image& image);
@@ -97,7 +95,7 @@ class Domains {
   bool collect();
 
   // Whether a process other than `process` has this memory, or might.
-  [[nodiscard]] static bool has_others(const Domain& domain, const Process& process);
+  [[nodiscard]] bool has_others(const Domain& domain, const Process& process);
 
  private:
   Domain* ancestor_of(const Process& process);
@@ -107,8 +105,10 @@ class Domains {
 
   policy::Range arena_;
   policy::TreeRules rules_;
-  bool unseen_forks_;
   const PolicyLevels& policies_;
+  // The process that was found to have its memory for itself, and when: an image seals many ranges in a row.
+  Process alone_;
+  Births alone_since_;
   std::list<Domain> domains_;
   std::size_t made_since_collection_ = 0;  // domains and members
   std::uint32_t last_mark_ = 0;

@@ -23,6 +23,9 @@ using policy::Seal;
 using policy::Verdict;
 using policy::Way;
 
+// clone3 keeps its flags in memory: it may make a process.
+constexpr MmCall kSomeFork{.call = policy::Call::fork, .effect = MmCall::Effect::make_process};
+
 pid_t task_of(const seccomp_notif& notification) {
   return static_cast<pid_t>(notification.pid);
 }
@@ -39,7 +42,8 @@ void Judge::handle(const seccomp_notif& notification) {
   std::ranges::copy(notification.data.args, arguments.begin());
   const MmCall call = decode(machine, *abi, static_cast<std::uint32_t>(notification.data.nr), arguments);
   if (find_call(*abi, static_cast<std::uint32_t>(notification.data.nr)) == nullptr)
-    return handle_door(notification);
+    return notification.data.nr == __NR_clone3 ? handle_call(notification, kSomeFork)
+                                               : handle_door(notification);
   if (call.effect == MmCall::Effect::seal) {
     return handle_mseal(notification, arguments, abi == machine.abis.data());
   }
@@ -114,7 +118,7 @@ std::int64_t Judge::way_for(Domain& domain, const Process& process, const Range&
     return static_cast<std::int64_t>(Way::sealed);
   }
   if (domain.shares_memory) return -EAGAIN;
-  const bool hull = in_hull(range) && !Domains::has_others(domain, process);
+  const bool hull = in_hull(range) && !domains_.has_others(domain, process);
   return static_cast<std::int64_t>(hull ? Way::hull : Way::filter);
 }
 
@@ -148,7 +152,7 @@ std::int64_t Judge::add_seal(const seccomp_notif& notification, Domain& domain, 
   Seal seal = message.seal;
   if (message.kind == Control::Kind::add_to_hull && !rules_.covers_all) {
     // Refusing here refuses for every process of the domain, so there must be one only.
-    if (!in_hull(seal.range) || Domains::has_others(domain, process)) return -EAGAIN;
+    if (!in_hull(seal.range) || domains_.has_others(domain, process)) return -EAGAIN;
     return domain.table->add(seal) ? 0 : -ENOMEM;
   }
   if (rules_.covers_all && !member.seals->add(seal)) return -ENOMEM;

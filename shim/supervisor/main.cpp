@@ -92,8 +92,7 @@ int serve(std::span<const char* const> policy_paths) {
   if (options.log != "stderr") leave_standard_error();
   try_open_log(options);
 
-  const bool unseen_forks = options.audit || (options.open_doors & policy::kDoorClone3) != 0;
-  Domains domains(handover->arena, policy::tree_rules(options), unseen_forks, policies);
+  Domains domains(handover->arena, policy::tree_rules(options), policies);
   bool recorded = true;
   for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
   const Image image = image_of(handover->process);

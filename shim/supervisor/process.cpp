@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 #include <memory>
 #include <string_view>
 
@@ -66,34 +67,53 @@ void for_each_stat_field(pid_t task, Visit visit) {
 
 }  // namespace
 
+namespace {
+
+void note_identity(int field, std::string_view value, MmIdentity& identity) {
+  switch (field) {
+    case 26:
+      identity.start_code = number_in<std::uint64_t>(value);
+      break;
+    case 28:
+      identity.start_stack = number_in<std::uint64_t>(value);
+      break;
+    case 47:
+      identity.start_brk = number_in<std::uint64_t>(value);
+      break;
+    case 48:
+      identity.arg_start = number_in<std::uint64_t>(value);
+      break;
+    case 50:
+      identity.env_start = number_in<std::uint64_t>(value);
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
 MmIdentity identity_of(pid_t task) {
   MmIdentity identity;
-  for_each_stat_field(task, [&](int field, std::string_view value) {
-    switch (field) {
-      case 26:
-        identity.start_code = number_in<std::uint64_t>(value);
-        break;
-      case 28:
-        identity.start_stack = number_in<std::uint64_t>(value);
-        break;
-      case 47:
-        identity.start_brk = number_in<std::uint64_t>(value);
-        break;
-      case 48:
-        identity.arg_start = number_in<std::uint64_t>(value);
-        break;
-      case 50:
-        identity.env_start = number_in<std::uint64_t>(value);
-        break;
-      default:
-        break;
-    }
-  });
+  for_each_stat_field(task,
+                      [&](int field, std::string_view value) { note_identity(field, value, identity); });
   return identity;
 }
 
+namespace {
+
+// /proc/TASK/status would tell, but takes long: most tasks lead their group.
+pid_t thread_group_of(pid_t task) {
+  const long leader = shim::raw_syscall(__NR_pidfd_open, task, 0);
+  if (shim::failed(leader)) return status_of(task).thread_group;
+  close(static_cast<int>(leader));
+  return task;
+}
+
+}  // namespace
+
 Process process_of(pid_t task) {
-  Process process{status_of(task).thread_group, 0};
+  Process process{thread_group_of(task), 0};
   for_each_stat_field(process.id, [&](int field, std::string_view value) {
     if (field == 22) process.start_time = number_in<std::uint64_t>(value);
   });
@@ -102,8 +122,10 @@ Process process_of(pid_t task) {
 
 Image image_of(pid_t task) {
   constexpr std::uint64_t kForkedNoExec = 0x40;  // PF_FORKNOEXEC
-  Image image{{status_of(task).thread_group, 0}, identity_of(task), false};
+  Image image{{thread_group_of(task), 0}, {}, false};
+  if (image.process.id != task) image.memory = identity_of(task);
   for_each_stat_field(image.process.id, [&](int field, std::string_view value) {
+    if (image.process.id == task) note_identity(field, value, image.memory);
     if (field == 9) image.forked = (number_in<std::uint64_t>(value) & kForkedNoExec) != 0;
     if (field == 22) image.process.start_time = number_in<std::uint64_t>(value);
   });
@@ -149,6 +171,16 @@ std::vector<pid_t> all_processes() {
       processes.push_back(number_in<pid_t>(entry->d_name));
   }
   return processes;
+}
+
+Births births() {
+  std::array<char, 128> buffer{};
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::string_view text = read_file("/proc/loadavg", buffer);
+  const std::size_t last = text.rfind(' ');
+  return {last == std::string_view::npos ? 0 : number_in<pid_t>(text.substr(last)),
+          static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec)};
 }
 
 std::string program_of(pid_t process) {

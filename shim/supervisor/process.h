@@ -80,6 +80,18 @@ TaskStatus status_of(pid_t task);
 
 std::vector<pid_t> all_processes();
 
+// The births of processes and threads so far, as the numbers they get tell of them.
+struct Births {
+  pid_t last = 0;          // the number that was given last; 0: not known
+  std::uint64_t time = 0;  // in ns
+  // Numbers come around, but not in so short a time.
+  [[nodiscard]] bool none_since(const Births& before) const {
+    constexpr std::uint64_t kTooShort = 20'000'000;
+    return last != 0 && last == before.last && time - before.time < kTooShort;
+  }
+};
+Births births();
+
 // The file that the process runs; its number if that can't be told.
 std::string program_of(pid_t process);
 

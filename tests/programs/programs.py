@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Real programs at their own work, under the library: what is refused, and whether they still do it.
+
+    programs.py [--table] [--runs N] [NAME...]
+
+Each script of work/ is run by itself, then under mode=audit and mode=enforce, with auto=elf and auto=data, in an empty
+folder. What it prints and how it ends must be the same every time. Without names: all of them, each a test; exit status 1
+if one differs, 77 if a program is missing (1 with MSEAL_TESTS_MUST_RUN=1). --table measures instead, and writes the
+README's table: the wall time is the median of paired runs with and without the library.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+
+
+# name: the program whose sealed memory is shown, what else must be there, and how it says its version.
+Program = collections.namedtuple("Program", "main needs version known", defaults=[(), "--version", {}])
+
+PROGRAMS = {
+    "bash": Program("/bin/bash"),
+    "coreutils": Program("/usr/bin/make", ["make", "xargs"]),
+    "python3": Program("/usr/bin/python3", ["/usr/lib/python3/dist-packages/numpy"]),
+    "perl": Program("/usr/bin/perl", version="-e print $^V"),
+    "git": Program("/usr/bin/git"),
+    "sqlite3": Program("/usr/bin/sqlite3"),
+    "compilers": Program("/usr/bin/g++", ["g++", "clang++"]),
+    "redis": Program("/usr/bin/redis-server", ["redis-cli", "redis-benchmark"]),
+    "nginx": Program("/usr/sbin/nginx", ["wrk"], "-v"),
+    "postgres": Program("/usr/lib/postgresql", ["/usr/lib/postgresql"]),
+    "node": Program("/usr/bin/node"),
+    "java": Program("/usr/bin/java", ["javac"]),
+    "chromium": Program("/usr/lib/chromium/chromium"),
+    "gdb": Program("/usr/bin/gdb"),
+    "strace": Program("/usr/bin/strace"),
+    "valgrind": Program("/usr/bin/valgrind"),
+}
+
+Outcome = collections.namedtuple("Outcome", "status out err seconds refusals sealed")
+
+
+def refusals_in(path):
+    """Counts what was refused, by call and object."""
+    found = collections.Counter()
+    if path.exists():
+        for line in path.read_text().splitlines():
+            event = json.loads(line)
+            if event["verdict"] in ("refused", "would refuse"):
+                found[f"{event['program']}: {event['call']} of {event['sealed']['object'] or 'memory of its own'}"] += 1
+    return found
+
+
+class Sampler(threading.Thread):
+    """Looks at the first process that runs the program: how much of it is sealed."""
+
+    def __init__(self, tool, main):
+        super().__init__(daemon=True)
+        self.tool, self.main, self.done, self.sealed = tool, main, threading.Event(), None
+
+    def run(self):
+        while not self.done.wait(0.02) and not self.sealed:
+            for entry in pathlib.Path("/proc").iterdir():
+                if not entry.name.isdigit():
+                    continue
+                try:
+                    program = os.readlink(entry / "exe")
+                except OSError:
+                    continue
+                if program != os.path.realpath(self.main) and not (self.main.endswith("postgresql") and program.endswith("/postgres")):
+                    continue
+                said = subprocess.run([self.tool, "status", "--json", entry.name], capture_output=True, text=True)
+                if said.returncode == 0:
+                    all_maps = json.loads(said.stdout)
+                    objects = {m["name"] for m in all_maps["maps"] if m["state"] != "-" and m["name"].startswith("/") and "memfd" not in m["name"]}
+                    self.sealed = (all_maps["sealed_bytes"], len(objects))
+                    break
+
+
+def run(name, tool, options=None, sample=False):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        work = pathlib.Path(folder, "work")
+        work.mkdir()
+        events = pathlib.Path(folder, "events")
+        command = ["bash", str(HERE / "work" / f"{name}.sh")]
+        if options is not None:
+            command = [tool, "run", *options, f"--events={events}", "--policy=none", "--", *command]
+        sampler = Sampler(tool, PROGRAMS[name].main) if sample else None
+        if sampler:
+            sampler.start()
+        start = time.monotonic()
+        try:
+            done = subprocess.run(command, cwd=work, env={**os.environ, "SOURCE": str(SOURCE)}, capture_output=True,
+                                  stdin=subprocess.DEVNULL, timeout=250)
+            status, out, err = done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        except subprocess.TimeoutExpired as late:
+            status, out, err = "past its time", (late.stdout or b"").decode(errors="replace"), (late.stderr or b"").decode(errors="replace")
+        seconds = time.monotonic() - start
+        if sampler:
+            sampler.done.set()
+            sampler.join()
+        if options is not None:
+            time.sleep(0.1)  # the supervisor may be a moment behind
+        return Outcome(status, out, err, seconds, refusals_in(events), sampler and sampler.sealed)
+
+
+def missing(name):
+    program = PROGRAMS[name]
+    return [one for one in [program.main, *program.needs] if not (os.path.exists(one) or shutil.which(one))]
+
+
+def test(name, tool):
+    """True if the program does under the library what it does without."""
+    plain = run(name, tool)
+    good = plain.status == 0
+    print(f"{name}: alone, status {plain.status}, {plain.seconds:.1f} s" + ("" if good else f"\n{plain.out}{plain.err}"))
+    for mode in ("audit", "enforce"):
+        for auto in ("elf", "data"):
+            under = run(name, tool, ["--backend=seccomp", f"--mode={mode}", f"--auto={auto}"])
+            same = (under.status, under.out) == (plain.status, plain.out)
+            good = good and same
+            print(f"{name}: {mode}, {auto}: {'the same' if same else 'DIFFERENT'}, {under.seconds:.1f} s, "
+                  f"{sum(under.refusals.values())} refusals")
+            for what, count in under.refusals.most_common(20):
+                print(f"    {count} x {what}")
+            if not same:
+                print(f"status {under.status}\n--- said\n{under.out}--- wanted\n{plain.out}--- complained\n{under.err[-4000:]}")
+            elif "libmseal" in under.err:
+                print(under.err[-2000:])
+    return good
+
+
+def version_of(name):
+    main = PROGRAMS[name].main
+    if name == "postgres":
+        main = sorted(pathlib.Path(main).glob("*/bin/postgres"))[-1]
+    said = subprocess.run([main, *PROGRAMS[name].version.split(" ", 1)], capture_output=True, text=True)
+    words = (said.stdout + said.stderr).replace("(", " ").replace(",", " ").replace("/", " ").split()
+    return next((word.lstrip("v") for word in words if word.lstrip("v")[:1].isdigit() and "." in word), "?")
+
+
+def row(name, tool, runs):
+    results = {}
+    for auto in ("elf", "data"):
+        audit = run(name, tool, ["--backend=seccomp", "--mode=audit", f"--auto={auto}"])
+        enforce = run(name, tool, ["--backend=seccomp", f"--auto={auto}"], sample=True)
+        ratios = []
+        for _ in range(runs):
+            plain = run(name, tool)
+            under = run(name, tool, ["--backend=seccomp", f"--auto={auto}"])
+            ratios.append(under.seconds / plain.seconds)
+        same = (enforce.status, enforce.out) == (plain.status, plain.out)
+        sealed = f"{enforce.sealed[0] / 1048576:.1f} MiB, {enforce.sealed[1]}" if enforce.sealed else "?"
+        results[auto] = [sealed, str(sum(audit.refusals.values())), "the same" if same else "differs",
+                         f"{statistics.median(ratios):.2f}"]
+    pairs = [f"{a} / {b}" if a != b else a for a, b in zip(results["elf"], results["data"])]
+    print(f"| {name} | {version_of(name)} | " + " | ".join(pairs) + " |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--build", default=SOURCE / "build/release", type=pathlib.Path, help="a build folder")
+    parser.add_argument("--table", action="store_true", help="measure, and write a table")
+    parser.add_argument("--runs", type=int, default=5, help="pairs of runs for the table")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in PROGRAMS]
+    if unknown:
+        parser.error(f"no program {unknown[0]}; there are {', '.join(PROGRAMS)}")
+    good, skipped = True, False
+    with tempfile.TemporaryDirectory() as folder:  # a build folder may be closed to the users that programs become
+        os.chmod(folder, 0o755)
+        for file in ("mseal", "libmseal.so", "mseal-supervisor"):
+            shutil.copy(options.build / "shim" / file, folder)
+        tool = os.path.join(folder, "mseal")
+        for name in options.names or PROGRAMS:
+            if lacking := missing(name):
+                print(f"skipped: {name}: {', '.join(lacking)} is missing")
+                skipped = True
+            elif options.table:
+                row(name, tool, options.runs)
+            else:
+                good = test(name, tool) and good
+    if not good or (skipped and os.environ.get("MSEAL_TESTS_MUST_RUN") == "1"):
+        sys.exit(1)
+    sys.exit(77 if skipped else 0)
+
+
+if __name__ == "__main__":
+    main()

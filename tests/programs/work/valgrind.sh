@@ -1,0 +1,3 @@
+# valgrind runs programs on a processor of its own.
+set -eu
+valgrind -q --error-exitcode=3 sh -c 'echo under valgrind'
