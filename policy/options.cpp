@@ -49,7 +49,8 @@ constexpr auto kHardenings = std::to_array<Word>({
 });
 
 constexpr std::string_view kKeys =
-    "keys are backend, mode, require, auto, vdso, skip, coverage, scope, discard, open, harden, policy, "
+    "keys are backend, mode, require, auto, vdso, skip, mutable, coverage, scope, discard, open, harden, "
+    "policy, "
     "strict, "
     "verbose, log, events, helper";
 
@@ -149,6 +150,9 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   } else if (key == "skip") {
     if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by :");
     options.skip = value;
+  } else if (key == "mutable") {
+    if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by :");
+    options.changing = value;
   } else if (key == "policy") {
     if (!value.starts_with('/') && value != "none") return wrong("an absolute path, none");
     options.policy = value;

@@ -59,9 +59,9 @@ struct Options {
   std::string_view log;         // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
   std::string_view events;      // a file for refusals as JSON lines; empty: none
   std::string_view skip;        // objects left out: patterns as of look_up()
-  std::string_view
-      policy;  // a policy file, stronger than the system's and the user's; "none": no file at all
-  std::string_view helper;  // the supervisor program; empty: beside libmseal.so, then libexec
+  std::string_view changing;    // objects whose static data is left out of auto=data, as `skip`
+  std::string_view policy;      // a policy file, stronger than those of system and user; "none": none of them
+  std::string_view helper;      // the supervisor program; empty: beside libmseal.so, then libexec
 };
 
 // One thing wrong with the text. `allowed` is a list for people.

@@ -23,7 +23,7 @@ namespace libmseal::policy {
 namespace {
 
 // Options that say where policies come from, or have a table of their own here.
-constexpr auto kNotInFiles = std::to_array<std::string_view>({"policy", "helper", "skip"});
+constexpr auto kNotInFiles = std::to_array<std::string_view>({"policy", "helper", "skip", "mutable"});
 
 bool has_control_character(std::string_view text) {
   return std::ranges::any_of(text,
@@ -71,7 +71,9 @@ class Reader {
     }
     if (std::ranges::find(kNotInFiles, key.str()) != kNotInFiles.end()) {
       complain(key.source(), "'" + std::string(key.str()) + "' can't be set in a policy file" +
-                                 (key.str() == "skip" ? ": use [[object]] with seal = false" : ""));
+                                 (key.str() == "skip"      ? ": use [[object]] with seal = false"
+                                  : key.str() == "mutable" ? ": use [[object]] with mutable = true"
+                                                           : ""));
       return;
     }
     const std::optional<std::string> text = text_of(value);
@@ -130,21 +132,27 @@ class Reader {
       if (key.str() == "name") {
         rule.name = pattern_in(value);
       } else if (key.str() == "seal") {
-        const auto seal = value.value_exact<bool>();
-        if (!seal) complain(value.source(), "'seal' is true or false");
-        rule.seal = seal.value_or(true);
+        rule.seal = flag_in(key, value);
+      } else if (key.str() == "mutable") {
+        rule.changing = flag_in(key, value);
       } else if (key.str() == "why") {
         rule.why = string_in(value, "why");
       } else {
-        complain(key.source(),
-                 "'" + std::string(key.str()) + "' is not understood; an object has name, seal and why");
+        complain(key.source(), "'" + std::string(key.str()) +
+                                   "' is not understood; an object has name, seal, mutable and why");
       }
     }
-    for (const char* const needed : {"name", "seal"}) {
-      if (!table.contains(needed))
-        complain(table.source(), std::string("an object rule needs '") + needed + "'");
-    }
+    if (!table.contains("name"))
+      complain(table.source(), "an object rule needs a name: a pattern for its path");
+    if (!table.contains("seal") && !table.contains("mutable"))
+      complain(table.source(), "an object rule needs 'seal' or 'mutable'");
     program.objects.push_back(std::move(rule));
+  }
+
+  std::optional<bool> flag_in(const toml::key& key, const toml::node& value) {
+    const auto flag = value.value_exact<bool>();
+    if (!flag) complain(value.source(), "'" + std::string(key.str()) + "' is true or false");
+    return flag;
   }
 
   std::string string_in(const toml::node& value, const char* key) {
@@ -179,24 +187,48 @@ PolicyFile read_policy(std::string_view text, std::vector<PolicyError>& errors) 
   return file;
 }
 
+namespace {
+
+// Patterns of one kind as look_up() takes them, the strongest first: what was added last, and what is about
+// programs before what is for all.
+class PatternList {
+ public:
+  void add(bool for_all, const std::string& pattern, std::optional<bool> included) {
+    if (!included) return;
+    std::string& list = for_all ? for_all_ : of_program_;
+    const std::string item = (*included ? "" : "!") + pattern;
+    list = list.empty() ? item : item + ":" + list;
+  }
+  void append_to(std::string& options, std::string_view key) const {
+    if (of_program_.empty() && for_all_.empty()) return;
+    options += (options.empty() ? "" : ",") + std::string(key) + "=" + of_program_ +
+               (of_program_.empty() || for_all_.empty() ? "" : ":") + for_all_;
+  }
+
+ private:
+  std::string of_program_;
+  std::string for_all_;
+};
+
+}  // namespace
+
 std::string options_for(std::span<const PolicyFile> levels, const std::string& path) {
   std::string options;
-  std::string of_program;  // object rules, the strongest first
-  std::string for_all;
+  PatternList skipped;
+  PatternList changing;
   for (const PolicyFile& level : levels) {
     for (const ProgramRule& rule : level.programs) {
-      const bool is_for_all = rule.name.empty();
-      if (!is_for_all && (path.empty() || !fits(rule.name.c_str(), path.c_str()))) continue;
+      const bool for_all = rule.name.empty();
+      if (!for_all && (path.empty() || !fits(rule.name.c_str(), path.c_str()))) continue;
       if (!rule.options.empty()) options += (options.empty() ? "" : ",") + rule.options;
-      std::string& list = is_for_all ? for_all : of_program;
       for (const ObjectRule& object : rule.objects) {
-        const std::string item = (object.seal ? "!" : "") + object.name;
-        list = list.empty() ? item : item + ":" + list;
+        if (object.seal) skipped.add(for_all, object.name, !*object.seal);
+        changing.add(for_all, object.name, object.changing);
       }
     }
   }
-  const std::string skip = of_program + (of_program.empty() || for_all.empty() ? "" : ":") + for_all;
-  if (!skip.empty()) options += (options.empty() ? "skip=" : ",skip=") + skip;
+  skipped.append_to(options, "skip");
+  changing.append_to(options, "mutable");
   return options;
 }
 

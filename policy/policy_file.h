@@ -13,7 +13,7 @@
 //   auto = "data"                     # any option, for this program
 //   [[program.object]]
 //   name = "libnode.so*"
-//   seal = false
+//   mutable = true                    # its static data is left out of auto=data
 //
 // Several files are levels: what a later one says about an option replaces what an earlier one says, and in
 // one file what a later table says. Of object rules, the one that was read last and fits decides; those of
@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,8 +38,9 @@ struct PolicyError {
 };
 
 struct ObjectRule {
-  std::string name;  // a pattern
-  bool seal = true;
+  std::string name;              // a pattern
+  std::optional<bool> seal;      // whether it is sealed at all
+  std::optional<bool> changing;  // `mutable`: whether its static data is left out
   std::string why;
 };
 

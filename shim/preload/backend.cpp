@@ -205,6 +205,7 @@ Outcome start_libc(State& state) {
 }
 
 Outcome try_backend(State& state, Backend backend, const Range& reserve, Launch& launch) {
+  if (state.emulated && backend != Backend::libc) return {"valgrind has no seccomp", -ENOSYS};
   if (state.options.audit && backend != Backend::seccomp)
     return {"mode=audit takes the backend seccomp", -EINVAL};
   switch (backend) {
@@ -271,6 +272,7 @@ void report(const State& state, bool has_mseal, Backend asked, Backend started, 
 }  // namespace
 
 bool kernel_seals(const State& state) {
+  if (state.emulated) return false;
   const std::uint64_t page = state.machine.page_size;
   const auto mseal = [](std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
     return raw_syscall(policy::kMsealNumber, address, length, flags);

@@ -24,12 +24,13 @@ constinit State g_state;
 
 namespace {
 
-// Whether LD_PRELOAD names the file of this object; merely linked, nothing is sealed unless the program asks.
-bool is_preloaded(std::string_view own_path) {
+// Whether LD_PRELOAD names a file that is called so, or so far; an object that is merely linked seals nothing
+// unless the program asks.
+bool preloads(std::string_view path) {
   const char* const preload = getenv("LD_PRELOAD");
   if (preload == nullptr) return false;
-  const std::size_t slash = own_path.rfind('/');
-  std::string_view name = own_path;
+  const std::size_t slash = path.rfind('/');
+  std::string_view name = path;
   if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
   return std::string_view(preload).find(name) != std::string_view::npos;
 }
@@ -77,7 +78,8 @@ __attribute__((constructor)) void start() {
   Dl_info self{};
   const bool found = dladdr(reinterpret_cast<const void*>(&start), &self) != 0 && self.dli_fname != nullptr;
   const std::string_view own_path = found ? self.dli_fname : "";
-  state.preloaded = is_preloaded(own_path);
+  state.preloaded = preloads(own_path);
+  state.emulated = preloads("/vgpreload_core");
   state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   Launch launch;
   read_options(state, own_path, launch);

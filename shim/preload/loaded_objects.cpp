@@ -29,11 +29,11 @@ Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
   return {policy::round_down(start, page), policy::round_up(start + size, page)};
 }
 
-// What MSEAL_OPTIONS says goes before what policy files say.
-bool is_skipped(const State& state, const char* path) {
-  const policy::Listed listed = policy::look_up(state.options.skip, path);
+// Whether the lists name the object. What MSEAL_OPTIONS says goes before what policy files say.
+bool is_named(std::string_view by_options, std::string_view by_policy, const char* path) {
+  const policy::Listed listed = policy::look_up(by_options, path);
   if (listed != policy::Listed::not_named) return listed == policy::Listed::included;
-  return policy::look_up(state.skipped_by_policy, path) == policy::Listed::included;
+  return policy::look_up(by_policy, path) == policy::Listed::included;
 }
 
 // The path of the file; the dynamic linker has none for the program itself.
@@ -61,8 +61,10 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
   auto& segments = *static_cast<Segments*>(data);
   const State& state = *segments.state;
   const policy::Options& options = state.options;
-  const bool some_skipped = !options.skip.empty() || !state.skipped_by_policy.empty();
-  if (some_skipped && is_skipped(state, path_of(*info, buffer))) return 0;
+  const policy::Options& by_policy = state.policy_options;
+  const char* const path = path_of(*info, buffer);
+  if (is_named(options.skip, by_policy.skip, path)) return 0;
+  const bool data_changes = is_named(options.changing, by_policy.changing, path);
   bool marked = false;
   for_each_note_of(*info, [&](const policy::ElfNote& note) {
     marked = marked || policy::asks_to_be_sealed(note);
@@ -78,6 +80,8 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     if (header.p_type != PT_LOAD) continue;
     const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
     segments.too_many = segments.too_many || !segments.loaded.push_back(pages);
+    if (data_changes && (header.p_flags & PF_W) != 0)
+      segments.too_many = segments.too_many || !segments.changing.push_back(pages);
   }
   return 0;
 }

@@ -103,8 +103,8 @@ void read_options(State& state, std::string_view own_path, Launch& launch) {
     const auto ignore = [](const policy::OptionError&) {};  // said above, or by whoever read the files
     state.options = defaults;
     policy::parse_options(state.policy_text.data(), state.options, ignore);
-    state.skipped_by_policy = state.options.skip;
-    state.options.skip = {};
+    state.policy_options = state.options;
+    state.options.skip = state.options.changing = {};
     policy::parse_options(state.option_text.data(), state.options, ignore);
   }
   const bool strict = state.options.strict || text.find("strict=1") != std::string_view::npos;

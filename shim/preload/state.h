@@ -36,11 +36,12 @@ struct State {
   std::array<char, 2048> option_text{};  // a copy: the environment belongs to the program
   policy::Options options;
   std::array<char, kPolicyTextBytes> policy_text{};  // what the policy files say, as such options
-  std::string_view skipped_by_policy;                // objects left out, as options.skip, which is stronger
+  policy::Options policy_options;                    // their own view; the objects that they name are weaker
   std::array<std::array<char, 4096>, 3> policies{};  // paths of those files, the weakest first
   std::size_t policy_count = 0;
   std::array<char, 4096> helper{};  // path of the supervisor
   bool preloaded = false;           // named in LD_PRELOAD, not merely linked
+  bool emulated = false;            // runs under valgrind, which has no seccomp
 
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   const void* table = nullptr;                           // the supervisor's table, where there is one

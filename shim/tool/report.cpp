@@ -41,7 +41,7 @@ std::string site_of(const json& site, Symbols& symbols) {
 }
 
 // What would allow it, as an option of MSEAL_OPTIONS.
-std::string exemption_of(const Finding& finding) {
+std::string exemption_of(const Finding& finding, bool of_static_data) {
   if (finding.object == "[door]") {
     const std::string name = finding.call.substr(0, finding.call.find('('));
     if (name == "prctl") return "open=prctl_mm";
@@ -49,21 +49,23 @@ std::string exemption_of(const Finding& finding) {
     return "open=" + name;
   }
   if (!finding.object.starts_with('/')) return "";
-  return "skip=" + finding.object.substr(finding.object.rfind('/') + 1);
+  return (of_static_data ? "mutable=" : "skip=") + finding.object.substr(finding.object.rfind('/') + 1);
 }
 
 // The same for all findings, as a policy file.
 std::string policy_of(const Report& report) {
   struct Exemptions {
     std::set<std::string> doors;
-    std::set<std::string> objects;
+    std::set<std::string> skipped;
+    std::set<std::string> changing;
   };
   std::map<std::string, Exemptions> programs;
   for (const Finding& one : report.findings) {
     const std::string what = one.exemption.substr(0, one.exemption.find('=') + 1);
     const std::string which = one.exemption.substr(what.size());
     if (what == "open=") programs[one.program].doors.insert(which);
-    if (what == "skip=") programs[one.program].objects.insert(which);
+    if (what == "skip=") programs[one.program].skipped.insert(which);
+    if (what == "mutable=") programs[one.program].changing.insert(which);
   }
   std::string text;
   for (const auto& [program, exemptions] : programs) {
@@ -71,8 +73,11 @@ std::string policy_of(const Report& report) {
     std::string doors;
     for (const std::string& door : exemptions.doors) doors += (doors.empty() ? "" : ", ") + quoted(door);
     if (!doors.empty()) text += "open = [" + doors + "]\n";
-    for (const std::string& object : exemptions.objects)
-      text += "[[program.object]]\nname = " + quoted(object) + "\nseal = false\n";
+    const auto add = [&text](const std::string& object, const char* rule) {
+      text += "[[program.object]]\nname = " + quoted(object) + "\n" + rule + "\n";
+    };
+    for (const std::string& object : exemptions.skipped) add(object, "seal = false");
+    for (const std::string& object : exemptions.changing) add(object, "mutable = true");
   }
   return text;
 }
@@ -85,9 +90,10 @@ void add(
   one.verdict = event.at("verdict");
   one.call = event.at("call");
   one.object = event.at("sealed").at("object");
-  one.section = symbols.section_at(one.object, number_in(event.at("sealed").at("offset")));
+  const std::uint64_t offset = number_in(event.at("sealed").at("offset"));
+  one.section = symbols.section_at(one.object, offset);
   one.site = site_of(event.at("site"), symbols);
-  one.exemption = exemption_of(one);
+  one.exemption = exemption_of(one, symbols.is_static_data(one.object, offset));
   one.first = one.last = event.at("time");
   Finding& group =
       groups.try_emplace({one.program, one.call, one.object, one.section, one.site}, one).first->second;

@@ -40,6 +40,7 @@ constexpr OptionHelp kOptions[] = {
     {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
     {"auto", "what is sealed at start: elf; data: static data too; marked: objects that ask for it; off"},
     {"skip", "objects left out: patterns for their file names, joined by :"},
+    {"mutable", "objects whose static data is left out of auto=data: patterns, as skip"},
     {"vdso", "1: the kernel's own pages in the process are sealed, too"},
     {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
     {"scope", "tree; or process: programs that the program starts are left alone"},

@@ -75,19 +75,30 @@ class Symbols::File {
     return found;
   }
 
+  bool is_static_data(std::uint64_t offset) const {
+    GElf_Phdr segment{};
+    return find_segment(PT_LOAD, offset, segment) && (segment.p_flags & PF_W) != 0 &&
+           !find_segment(PT_GNU_RELRO, offset, segment);
+  }
+
  private:
-  bool address_of(std::uint64_t offset, std::uint64_t& address) const {
+  // The segment of that type that has the offset.
+  bool find_segment(std::uint32_t type, std::uint64_t offset, GElf_Phdr& segment) const {
     std::size_t count = 0;
     if (elf_ == nullptr || elf_getphdrnum(elf_, &count) != 0) return false;
     for (std::size_t index = 0; index < count; ++index) {
-      GElf_Phdr segment{};
-      if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != PT_LOAD)
+      if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != type)
         continue;
-      if (offset < segment.p_offset || offset >= segment.p_offset + segment.p_filesz) continue;
-      address = segment.p_vaddr + (offset - segment.p_offset);
-      return true;
+      if (offset >= segment.p_offset && offset < segment.p_offset + segment.p_filesz) return true;
     }
     return false;
+  }
+
+  bool address_of(std::uint64_t offset, std::uint64_t& address) const {
+    GElf_Phdr segment{};
+    if (!find_segment(PT_LOAD, offset, segment)) return false;
+    address = segment.p_vaddr + (offset - segment.p_offset);
+    return true;
   }
 
   int file_;
@@ -114,6 +125,10 @@ std::string Symbols::function_at(const std::string& file, std::uint64_t offset) 
 
 std::string Symbols::section_at(const std::string& file, std::uint64_t offset) {
   return file.starts_with('/') ? open_file(file).section_at(offset) : "";
+}
+
+bool Symbols::is_static_data(const std::string& file, std::uint64_t offset) {
+  return file.starts_with('/') && open_file(file).is_static_data(offset);
 }
 
 }  // namespace libmseal::tool

@@ -47,5 +47,10 @@ TEST_CASE("live: skip= leaves objects out") {
   expect("skip=!own_data_program:own_data_*", OWN_DATA_PROGRAM, "data bss mutable mutable_too vdso \n");
 }
 
+TEST_CASE("live: mutable= leaves the static data of objects out of auto=data") {
+  expect("auto=data,mutable=own_data_program", OWN_DATA_PROGRAM, "data bss mutable mutable_too vdso \n");
+  expect("auto=data,mutable=libc.so*", OWN_DATA_PROGRAM, "mutable mutable_too vdso \n");
+}
+
 }  // namespace
 }  // namespace libmseal::tests

@@ -149,7 +149,9 @@ TEST_CASE("tool: report groups what an audit found, and names what would allow i
   (void)events_in(events.string(), 4);
   const Run text = tool({"report", events.string()});
   CHECK(text.status == 0);
-  CHECK_THAT(text.out, Contains("to allow it: skip=own_data_program") && Contains("4 events, 4 kinds"));
+  CHECK_THAT(text.out, Contains("to allow it: skip=own_data_program") &&
+                           Contains("to allow it: mutable=own_data_program") &&
+                           Contains("4 events, 4 kinds"));
   const json all = json::parse(tool({"report", "--json", events.string()}).out);
   CHECK(all["events"] == 4);
   std::set<std::string> sections;

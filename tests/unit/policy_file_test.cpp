@@ -43,6 +43,7 @@ auto = "data"
 [[program.object]]
 name = "libnode.so*"
 seal = false
+mutable = true
 [[program]]
 name = "no*"
 discard = "kernel"
@@ -52,7 +53,8 @@ TEST_CASE("policy files come to options, of the programs that they name") {
   const std::array<PolicyFile, 1> levels{good(kSystem)};
   CHECK(options_for(levels, "/bin/true") == "auto=elf,harden=ptrace+proc_mem,vdso=1,skip=libpatchy.so*");
   CHECK(options_for(levels, "/usr/bin/node") ==
-        "auto=elf,harden=ptrace+proc_mem,vdso=1,auto=data,discard=kernel,skip=libnode.so*:libpatchy.so*");
+        "auto=elf,harden=ptrace+proc_mem,vdso=1,auto=data,discard=kernel,skip=libnode.so*:libpatchy.so*,"
+        "mutable=libnode.so*");
   CHECK(options_for(levels, "/opt/bin/node").find("auto=data") == std::string::npos);
   CHECK(options_for(levels, "").find("node") == std::string::npos);
   CHECK(levels[0].programs[1].why == "tried in May");
@@ -97,6 +99,7 @@ TEST_CASE("what is wrong in a policy file is named with its place") {
         std::vector<std::string>{"3:8: 'seal' is true or false"});
   CHECK(wrong("[[object]]\nname = \"a\"\nseal = true\nsize = 3").front().starts_with("4:1: 'size'"));
   CHECK(wrong("events = \"/a\\u0000b\"").size() == 1);
+  CHECK(wrong("[[object]]\nname = \"a\"\nmutable = 1").front() == "3:11: 'mutable' is true or false");
   CHECK(wrong("auto = ").front().starts_with("1:"));
   CHECK(wrong("auto = \"off\"\nauto = \"elf\"").front().starts_with("2:"));
   CHECK(wrong("").empty());
