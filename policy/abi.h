@@ -26,14 +26,13 @@ enum class Call : std::uint8_t {
   remap_file_pages,  // address, length, ...
   io_destroy,        // context, which is the address of its ring
   clone,             // flags, ...
-  fork,              // nothing; vfork too
   mseal,             // address, length, flags
 };
 
 constexpr std::string_view name_of(Call call) {
   constexpr std::string_view kNames[] = {
-      "mmap",  "old_mmap", "munmap",           "mprotect",   "mremap", "madvise", "brk",  "shmat",
-      "shmdt", "ipc",      "remap_file_pages", "io_destroy", "clone",  "fork",    "mseal"};
+      "mmap",  "old_mmap", "munmap", "mprotect",         "mremap",     "madvise", "brk",
+      "shmat", "shmdt",    "ipc",    "remap_file_pages", "io_destroy", "clone",   "mseal"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Call::mseal) + 1);
   return kNames[static_cast<std::size_t>(call)];
 }
@@ -66,8 +65,6 @@ inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
     {28, Call::madvise},
     {30, Call::shmat},
     {56, Call::clone},
-    {57, Call::fork},
-    {58, Call::fork},
     {67, Call::shmdt},
     {207, Call::io_destroy},
     {216, Call::remap_file_pages},
@@ -76,7 +73,6 @@ inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
 });
 
 inline constexpr auto kI386Calls = std::to_array<CallNumber>({
-    {2, Call::fork},
     {45, Call::brk},
     {90, Call::old_mmap},
     {91, Call::munmap},
@@ -84,7 +80,6 @@ inline constexpr auto kI386Calls = std::to_array<CallNumber>({
     {120, Call::clone},
     {125, Call::mprotect},
     {163, Call::mremap},
-    {190, Call::fork},
     {192, Call::mmap},
     {219, Call::madvise},
     {246, Call::io_destroy},

@@ -80,8 +80,7 @@ const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch) {
 bool changes_memory(const Machine& machine, std::uint64_t number) {
   for (const Abi& abi : machine.abis) {
     for (const CallNumber& entry : abi.calls) {
-      const bool makes_process = entry.call == Call::clone || entry.call == Call::fork;
-      if (entry.number == number && !makes_process) return true;
+      if (entry.number == number && entry.call != Call::clone) return true;
     }
   }
   return false;
@@ -162,14 +161,9 @@ MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, cons
     }
     case Call::clone: {
       const auto flags = static_cast<std::uint32_t>(arguments[0]);
-      if ((flags & kCloneThread) != 0) break;
-      const bool shares = (flags & (kCloneVm | kCloneVfork)) == kCloneVm;
-      call.effect = shares ? Effect::share_memory : Effect::make_process;
+      if ((flags & (kCloneVm | kCloneThread | kCloneVfork)) == kCloneVm) call.effect = Effect::share_memory;
       break;
     }
-    case Call::fork:
-      call.effect = Effect::make_process;
-      break;
     case Call::mseal:
       call.effect = Effect::seal;
       break;

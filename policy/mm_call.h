@@ -16,7 +16,6 @@ struct MmCall {
     discard,       // throws away or withholds contents (madvise)
     lower_break,   // brk: unmaps from the argument up to the present end of the heap
     share_memory,  // clone: another thread group gets this memory
-    make_process,  // fork, vfork, clone: another process gets a copy, or borrows it until it calls execve
     seal,          // mseal(2)
   };
 

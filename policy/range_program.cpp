@@ -68,7 +68,7 @@ class Compiler {
   [[nodiscard]] bool is_short() const {
     if (what_.ranges.size() != 1 || what_.contents.size() > 1 || !what_.exact) return false;
     const bool only_ranges =
-        what_.hidden == 0 && what_.mseal == 0 && what_.tracked == 0 && !what_.refuse_foreign;
+        what_.hidden == 0 && what_.mseal == 0 && what_.every_brk == 0 && !what_.refuse_foreign;
     if (what_.rare != SECCOMP_RET_ALLOW || !only_ranges) return false;
     const Range& range = what_.ranges[0];
     constexpr std::uint64_t kReach = 1ULL << 33;  // 32-bit start and 32-bit length
@@ -391,7 +391,7 @@ class Compiler {
 
   // The range of refused breaks lies inside the heap, so an argument is compared in full only near it.
   Label write_brk() {
-    if (what_.tracked != 0) return out_.ret(what_.tracked);
+    if (what_.every_brk != 0) return out_.ret(what_.every_brk);
     const Range& refused = what_.refused_breaks;
     if (refused.empty()) return other_;
     const Label answer = out_.ret(SECCOMP_RET_ERRNO | 0);
@@ -423,10 +423,6 @@ class Compiler {
   // Memory that another thread group shares is out of reach of later filters.
   Label write_clone() {
     const Label hidden = out_.ret(what_.hidden);
-    if (what_.tracked != 0) {
-      out_.branch(BPF_JSET, kCloneThread, allow_, hidden);
-      return out_.load(low_of(0));
-    }
     out_.branch(BPF_JEQ, kCloneVm, hidden, allow_);
     out_.mask(kCloneVm | kCloneThread | kCloneVfork);
     return out_.load(low_of(0));
@@ -454,8 +450,6 @@ class Compiler {
         return what_.hidden != 0 ? write_hidden_if(2, kShmRemap) : other_;
       case Call::ipc:
         return what_.hidden != 0 ? write_ipc() : other_;
-      case Call::fork:
-        return what_.tracked != 0 ? out_.ret(what_.tracked) : other_;
       case Call::clone:
         return what_.hidden != 0 ? write_clone() : other_;
       case Call::shmdt:
@@ -486,7 +480,7 @@ class Compiler {
   [[nodiscard]] bool out_of_reach(const Abi& abi) const {
     const bool breaks_too = what_.refused_breaks.empty() || what_.refused_breaks.start >= abi.reach;
     const bool ranges_too = what_.ranges.empty() || what_.ranges.front().start >= abi.reach;
-    return abi.reach != 0 && what_.hidden == 0 && what_.mseal == 0 && what_.tracked == 0 && ranges_too &&
+    return abi.reach != 0 && what_.hidden == 0 && what_.mseal == 0 && what_.every_brk == 0 && ranges_too &&
            breaks_too;
   }
 

@@ -35,8 +35,7 @@ struct RangeProgram {
       false;                    // mmap MAP_FIXED of any file at a multiple of a huge page counts as hidden
   bool refuse_foreign = false;  // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
   std::uint32_t mseal = 0;      // 0: not this program's business
-  // What to do with every brk, and with every call that makes a process. 0: not this program's business.
-  std::uint32_t tracked = 0;
+  std::uint32_t every_brk = 0;  // what to do with each brk, whatever refused_breaks are. 0: nothing
 };
 
 // Writes the program in front of `program`, which must already hold what runs for calls that are no concern

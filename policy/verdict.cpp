@@ -35,7 +35,6 @@ Verdict decide(const MmCall& call, std::span<const Seal> seals, const Range& ref
       return refused_breaks.contains(call.argument) ? Verdict{Verdict::Kind::answer, 0} : kAllow;
     case MmCall::Effect::none:
     case MmCall::Effect::share_memory:
-    case MmCall::Effect::make_process:
     case MmCall::Effect::seal:
       break;
   }

@@ -91,7 +91,7 @@ Outcome write_base_program(State& state, bool supervised) {
     what.hidden = SECCOMP_RET_USER_NOTIF;
     what.suspect_huge_files = true;
     what.mseal = SECCOMP_RET_USER_NOTIF;
-    if (state.rules.covers_all) what.tracked = SECCOMP_RET_USER_NOTIF;
+    if (state.rules.covers_all) what.every_brk = SECCOMP_RET_USER_NOTIF;
   } else {
     list_ranges(state, state.pieces.view());
     what.ranges = state.ranges.view();

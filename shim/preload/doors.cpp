@@ -5,7 +5,6 @@
 #include <cerrno>
 
 #include "policy/mm_call.h"
-#include "policy/tree_rules.h"
 #include "shim/preload/seccomp_rules.h"
 
 namespace libmseal::shim {
@@ -29,10 +28,7 @@ long write_doors(const policy::Options& options, policy::BpfProgram& program) {
     options.audit ? rules.notify(number, arguments) : rules.refuse(number, error, arguments);
   };
   if (closed(policy::kDoorIoUring)) close(SCMP_SYS(io_uring_setup), ENOSYS);
-  // Where it stays open, whoever keeps the seals of each process wants to know of it.
-  const bool refuses_clone3 = closed(policy::kDoorClone3) && !options.audit;
-  if (refuses_clone3) rules.refuse(SCMP_SYS(clone3), ENOSYS);
-  if (!refuses_clone3 && policy::tree_rules(options).covers_all) rules.notify(SCMP_SYS(clone3));
+  if (closed(policy::kDoorClone3) && !options.audit) rules.refuse(SCMP_SYS(clone3), ENOSYS);
   if (closed(policy::kDoorProcessMadvise)) {
     for (const std::uint32_t advice : policy::kDiscardingAdvice) {
       close(SCMP_SYS(process_madvise), EINVAL, {SCMP_A3(SCMP_CMP_MASKED_EQ, kLowWord, advice)});

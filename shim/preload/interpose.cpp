@@ -84,9 +84,19 @@ long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
   return result;
 }
 
+// The kernel interrupts none of these; but a notification that nobody has taken yet is interrupted by a
+// signal.
+long uninterrupted(Site site, long number, const std::array<long, 6>& a) {
+  while (true) {
+    const long result = checked_syscall(site, number, a);
+    if (result != -EINTR) [[likely]]
+      return result;
+  }
+}
+
 // What no filter knows: whether this thread's protection keys let it write the memory.
 long checked_madvise(Site site, long address, long length, long advice) {
-  const long result = checked_syscall(site, __NR_madvise, {address, length, advice, 0, 0, 0});
+  const long result = uninterrupted(site, __NR_madvise, {address, length, advice, 0, 0, 0});
   if (result != -EPERM) [[likely]]
     return result;
   return discard_by_writing(g_state, static_cast<std::uint64_t>(address), static_cast<std::uint64_t>(length),
@@ -95,13 +105,13 @@ long checked_madvise(Site site, long address, long length, long advice) {
 
 template <class... Arguments>
 long checked(Site site, long number, Arguments... arguments) {
-  return checked_syscall(site, number, {register_of(arguments)...});
+  return uninterrupted(site, number, {register_of(arguments)...});
 }
 
 // mmap with our own protection bit is no system call of the kernel.
 long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
   if ((prot & PROT_SEAL) == 0) [[likely]]
-    return checked_syscall(site, __NR_mmap, {addr, length, prot, flags, fd, offset});
+    return uninterrupted(site, __NR_mmap, {addr, length, prot, flags, fd, offset});
   return map_sealed(g_state, {static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(length),
                               static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},
                               static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(fd),

@@ -180,7 +180,7 @@ Domain& Domains::find_or_make(const Image& image) {
   }
   if (!joined.empty()) table->add_fence(joined);
   for (Domain& domain : domains_) {
-    if (rules_.covers_all && domain.members.contains(process)) meet_newcomers(domain, 0);
+    if (rules_.covers_all && domain.members.contains(process)) meet_newcomers(domain);
     domain.members.erase(process);
   }
   table->set_policy(policies_.options_for(process.id), {});
@@ -231,20 +231,14 @@ std::shared_ptr<SealSet> Domains::seals_of_newcomer(Domain& domain, const Proces
   return seals;
 }
 
-void Domains::note_fork(Domain& domain, pid_t task) {
-  domain.forking.insert(task);
-  domain.has_newcomers = true;
-}
-
-void Domains::meet_newcomers(Domain& domain, pid_t speaker) {
-  domain.forking.erase(speaker);
-  if (!domain.has_newcomers) return;
-  std::erase_if(domain.forking, [](pid_t task) { return status_of(task).thread_group == 0; });
-  domain.has_newcomers = !domain.forking.empty();
+void Domains::meet_newcomers(Domain& domain) {
+  const Births now = births();
+  if (now.none_since(domain.met)) return;
   for (const pid_t process : all_processes()) {
     const Image image = image_of(process);
     if (may_be_of(image, domain) && find(image) == &domain) (void)join(domain, image.process);
   }
+  domain.met = now;
 }
 
 // A child may have its seals from nobody but a member that is dead by now: so children are met first.
@@ -253,7 +247,7 @@ void Domains::forget_dead_members(Domain& domain) {
   for (const auto& [process, member] : domain.members) {
     if (process_of(process.id) != process) dead.push_back(process);
   }
-  if (rules_.covers_all && !dead.empty()) meet_newcomers(domain, 0);
+  if (rules_.covers_all && !dead.empty()) meet_newcomers(domain);
   for (const Process& process : dead) domain.members.erase(process);
 }
 

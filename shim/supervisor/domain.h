@@ -6,7 +6,6 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -64,8 +63,7 @@ struct Domain {
   std::map<Process, Member> members;    // the processes that have spoken
   std::vector<policy::Range> filtered;  // where deny filters of this image refuse
   bool shares_memory = false;           // with a process outside its thread groups, by clone(CLONE_VM)
-  std::set<pid_t> forking;              // threads that may still be inside a fork
-  bool has_newcomers = false;           // there may be processes that are no members yet
+  Births met;                           // up to here all of its processes are members
 };
 
 class Domains {
@@ -83,11 +81,9 @@ class Domains {
   // Makes the process a member, if it is not one.
   Member& join(Domain& domain, const Process& process);
 
-  // The task is about to make a process.
-  static void note_fork(Domain& domain, pid_t task);
-  // Makes members of all processes that were born before now, so that what `speaker`, a task outside of any
-  // fork, seals next is not taken for theirs.
-  void meet_newcomers(Domain& domain, pid_t speaker);
+  // Makes members of all processes that were born before now, so that what is sealed next is not taken for
+  // theirs. One that is being born just now may get it all the same.
+  void meet_newcomers(Domain& domain);
 
   // Now and then: forgets processes that have ended, and domains that no process belongs to any more. Too
   // early would be unsafe: while a process of the tree can't be looked at, nothing is forgotten. True if it

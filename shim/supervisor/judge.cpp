@@ -23,9 +23,6 @@ using policy::Seal;
 using policy::Verdict;
 using policy::Way;
 
-// clone3 keeps its flags in memory: it may make a process.
-constexpr MmCall kSomeFork{.call = policy::Call::fork, .effect = MmCall::Effect::make_process};
-
 pid_t task_of(const seccomp_notif& notification) {
   return static_cast<pid_t>(notification.pid);
 }
@@ -42,8 +39,7 @@ void Judge::handle(const seccomp_notif& notification) {
   std::ranges::copy(notification.data.args, arguments.begin());
   const MmCall call = decode(machine, *abi, static_cast<std::uint32_t>(notification.data.nr), arguments);
   if (find_call(*abi, static_cast<std::uint32_t>(notification.data.nr)) == nullptr)
-    return notification.data.nr == __NR_clone3 ? handle_call(notification, kSomeFork)
-                                               : handle_door(notification);
+    return handle_door(notification);
   if (call.effect == MmCall::Effect::seal) {
     return handle_mseal(notification, arguments, abi == machine.abis.data());
   }
@@ -71,7 +67,7 @@ void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Ar
   if (!listener_.still_waits(notification.id)) return;
   if (!image.memory.readable()) return listener_.refuse(notification.id, EPERM);
   Domain& domain = domains_.find_or_make(image);
-  domains_.meet_newcomers(domain, task);
+  domains_.meet_newcomers(domain);
   const Member& member = domains_.join(domain, process);
   const auto shares = [&](pid_t other) {
     const auto found = domain.members.find(process_of(other));
@@ -137,7 +133,7 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   if (domain == nullptr) return listener_.refuse(notification.id, ESRCH);
   const std::int64_t answer = message.kind == Control::Kind::prepare
                                   ? way_for(*domain, process, message.seal.range)
-                                  : add_seal(notification, *domain, process, message);
+                                  : add_seal(*domain, process, message);
   spdlog::info("pid {}: {} [{:#x}, {:#x}): {}", process.id,
                message.kind == Control::Kind::prepare ? "asks to seal" : "sealed", message.seal.range.start,
                message.seal.range.end, answer);
@@ -145,9 +141,8 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   listener_.answer(notification.id, answer);
 }
 
-std::int64_t Judge::add_seal(const seccomp_notif& notification, Domain& domain, const Process& process,
-                             const Control& message) {
-  if (rules_.covers_all) domains_.meet_newcomers(domain, task_of(notification));
+std::int64_t Judge::add_seal(Domain& domain, const Process& process, const Control& message) {
+  if (rules_.covers_all) domains_.meet_newcomers(domain);
   const Member& member = domains_.join(domain, process);
   Seal seal = message.seal;
   if (message.kind == Control::Kind::add_to_hull && !rules_.covers_all) {
@@ -261,13 +256,8 @@ void Judge::handle_call(const seccomp_notif& notification, MmCall call) {
   Domain* const domain = domains_.find(image);
   if (domain == nullptr)
     return listener_.let_through(notification.id);  // another image: nothing of it is sealed
-  if (call.effect == MmCall::Effect::share_memory || call.effect == MmCall::Effect::make_process) {
-    if (rules_.covers_all) {
-      (void)domains_.join(*domain, image.process);
-      Domains::note_fork(*domain, task);
-    } else if (call.effect == MmCall::Effect::share_memory) {
-      domain->shares_memory = true;
-    }
+  if (call.effect == MmCall::Effect::share_memory) {
+    domain->shares_memory = !rules_.covers_all;  // there, seals are kept for each memory
     return listener_.let_through(notification.id);
   }
   Range refused_breaks;

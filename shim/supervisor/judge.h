@@ -40,8 +40,7 @@ class Judge {
   void handle_hello(const seccomp_notif& notification, const Image& image);
   void handle_call(const seccomp_notif& notification, policy::MmCall call);
   // Puts a message's seal in force: 0 or -errno.
-  std::int64_t add_seal(const seccomp_notif& notification, Domain& domain, const Process& process,
-                        const policy::Control& message);
+  std::int64_t add_seal(Domain& domain, const Process& process, const policy::Control& message);
   // A door that only an audit leaves open.
   void handle_door(const seccomp_notif& notification);
   void refuse(const seccomp_notif& notification, const Image& image, Domain& domain,

@@ -8,6 +8,13 @@
 
 namespace libmseal::supervisor {
 
+Listener::Listener(int descriptor) : descriptor_(descriptor) {
+  // Linux 6.6 and later: whoever notifies wakes this process on its own processor, and waits anyway.
+  constexpr unsigned long kSetFlags = _IOW('!', 4, std::uint64_t);  // SECCOMP_IOCTL_NOTIF_SET_FLAGS
+  constexpr std::uint64_t kSyncWakeUp = 1;                          // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+  (void)ioctl(descriptor_, kSetFlags, kSyncWakeUp);
+}
+
 Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
   pollfd wanted{descriptor_, POLLIN, 0};
   if (poll(&wanted, 1, timeout_ms) <= 0) return Event::nothing;

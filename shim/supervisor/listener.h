@@ -9,7 +9,7 @@ namespace libmseal::supervisor {
 
 class Listener {
  public:
-  explicit Listener(int descriptor) : descriptor_(descriptor) {}
+  explicit Listener(int descriptor);
 
   enum class Event : std::uint8_t { notification, nothing, hang_up };
 

@@ -103,11 +103,9 @@ TEST_CASE("i386 calls reach past 4 GiB") {
 
 TEST_CASE("clone shares memory outside the thread group in one case only") {
   CHECK(native(56, {kCloneVm | SIGCHLD}).effect == MmCall::Effect::share_memory);
-  CHECK(native(56, {kCloneVm | kCloneVfork}).effect == MmCall::Effect::make_process);
+  CHECK(native(56, {kCloneVm | kCloneVfork}).effect == MmCall::Effect::none);
   CHECK(native(56, {kCloneVm | kCloneThread}).effect == MmCall::Effect::none);
-  CHECK(native(56, {SIGCHLD}).effect == MmCall::Effect::make_process);
-  CHECK(native(57, {}).effect == MmCall::Effect::make_process);
-  CHECK(native(58, {}).effect == MmCall::Effect::make_process);
+  CHECK(native(56, {SIGCHLD}).effect == MmCall::Effect::none);
 }
 
 TEST_CASE("remap_file_pages rounds an unaligned start down") {

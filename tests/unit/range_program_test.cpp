@@ -277,7 +277,7 @@ TEST_CASE("a program of all addresses notifies every call that could change a ma
     what.ranges = {&everything, 1};
     what.contents = {&everything, 1};
     what.exact = false;
-    for (std::uint32_t* action : {&what.hit, &what.rare, &what.hidden, &what.mseal, &what.tracked}) {
+    for (std::uint32_t* action : {&what.hit, &what.rare, &what.hidden, &what.mseal, &what.every_brk}) {
       *action = SECCOMP_RET_USER_NOTIF;
     }
     what.suspect_huge_files = true;
