@@ -20,7 +20,8 @@ class Symbols {
   std::string function_at(const std::string& file, std::uint64_t offset);
   // The section that has this offset in the file; empty if none has.
   std::string section_at(const std::string& file, std::uint64_t offset);
-  // Whether what has this offset in the file stays writable in a running program: not text, constants or RELRO.
+  // Whether what has this offset in the file stays writable in a running program: not text, constants or
+  // RELRO.
   bool is_static_data(const std::string& file, std::uint64_t offset);
 
  private:

@@ -29,6 +29,7 @@ constexpr Mode kModes[] = {
     {"minimal filter, one argument", "floor", nullptr},
     {"libmseal, backend=seccomp", "none", "backend=seccomp"},
     {"libmseal, backend=filter", "none", "backend=filter"},
+    {"libmseal, coverage=all", "few", "backend=seccomp,coverage=all"},
     {"every call notified", "notify", nullptr},
 };
 
@@ -73,8 +74,7 @@ int main() {
   }
   std::printf(
       "ns per call inside /usr/bin/python3, median of %d runs; in brackets what is added, and that in parts "
-      "of the "
-      "minimal filter's\n\n",
+      "of the minimal filter's\n\n",
       kRounds);
   std::printf("%-30s %28s %28s %28s\n", "", "mprotect(len 0)", "mmap+munmap", "getppid");
   for (std::size_t mode = 0; mode < std::size(kModes); ++mode) {

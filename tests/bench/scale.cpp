@@ -1,7 +1,10 @@
 // Not a test: what sealing costs as seals grow in number. Run build/PRESET/tests/bench/bench_scale.
 //
 // It starts itself under the library once for each line, for filters never go away.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,34 +37,65 @@ double microseconds(Work work) {
 }
 
 // A call that touches no seal, in ns.
-double untouched_call(void* page) {
-  constexpr int kCount = 50'000;
-  return microseconds([page] {
-           for (int index = 0; index < kCount; ++index) (void)raw_syscall(__NR_mprotect, page, 0, PROT_READ);
+double untouched_call(void* page, int count) {
+  return microseconds([=] {
+           for (int index = 0; index < count; ++index) (void)raw_syscall(__NR_mprotect, page, 0, PROT_READ);
          }) *
-         1000 / kCount;
+         1000 / count;
+}
+
+// How seals come.
+struct Way {
+  const char* name;
+  const char* options;
+  bool notified;  // calls cost so much that few will do
+};
+
+constexpr Way kSingle{"mseal", "backend=seccomp", false};
+constexpr Way kBatch{"mseal_ranges", "backend=seccomp", false};
+constexpr Way kBirth{"PROT_SEAL", "backend=seccomp", false};
+constexpr Way kSingleAll{"mseal, all", "backend=seccomp,coverage=all", true};
+constexpr Way kBatchAll{"mseal_ranges, all", "backend=seccomp,coverage=all", true};
+constexpr Way kWays[] = {kSingle, kBatch, kBirth, kSingleAll, kBatchAll};
+
+bool seal_each(const std::vector<mseal_range>& ranges) {
+  return std::ranges::all_of(ranges, [](const mseal_range& one) { return mseal(one.addr, one.len, 0) == 0; });
+}
+
+// Different protections by turns, so that no two become one mapping.
+bool map_sealed(std::size_t count) {
+  for (std::size_t index = 0; index < count; ++index) {
+    const int protection = index % 2 == 0 ? PROT_READ : PROT_READ | PROT_WRITE;
+    if (mmap(nullptr, kPage, protection | PROT_SEAL, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+      return false;
+  }
+  return true;
 }
 
 // Seals `count` scattered pages, and prints: us a seal, ns of a call before, ns of it after.
-int measure(bool batch, std::size_t count) {
+int measure(const Way& way, std::size_t count) {
+  const std::string_view name = way.name;
+  const int calls = way.notified ? 1'000 : 50'000;
   char* const base = static_cast<char*>(
       mmap(nullptr, (2 * count + 1) * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   char* const page = base + (2 * count) * kPage;
   std::vector<mseal_range> ranges;
   for (std::size_t index = 0; index < count; ++index) ranges.push_back({base + 2 * index * kPage, kPage});
-  (void)untouched_call(page);
-  const double before = untouched_call(page);
+  (void)untouched_call(page, calls);
+  const double before = untouched_call(page, calls);
   bool sealed = true;
   const double spent = microseconds([&] {
-    if (batch) {
+    if (name.starts_with("mseal_ranges")) {
       sealed = mseal_ranges(ranges.data(), count, 0) == 0;
+    } else if (name.starts_with("mseal")) {
+      sealed = seal_each(ranges);
     } else {
-      for (const mseal_range& one : ranges) sealed = sealed && mseal(one.addr, one.len, 0) == 0;
+      sealed = map_sealed(count);
     }
   });
   if (!sealed) return 1;
-  (void)untouched_call(page);
-  std::printf("%f %f %f\n", spent / static_cast<double>(count), before, untouched_call(page));
+  (void)untouched_call(page, calls);
+  std::printf("%f %f %f\n", spent / static_cast<double>(count), before, untouched_call(page, calls));
   return 0;
 }
 
@@ -70,17 +104,16 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void print_line(const char* program, bool batch, std::size_t count) {
+void print_line(const char* program, const Way& way, std::size_t count) {
   std::vector<double> seal;
   std::vector<double> before;
   std::vector<double> after;
   for (int round = 0; round < kRounds; ++round) {
-    const Run result =
-        run(preloaded("backend=seccomp", {program, batch ? "batch" : "single", std::to_string(count)}));
+    const Run result = run(preloaded(way.options, {program, way.name, std::to_string(count)}));
     double values[3];
     if (result.status != 0 ||
         std::sscanf(result.out.c_str(), "%lf %lf %lf", &values[0], &values[1], &values[2]) != 3) {
-      std::printf("%6zu %-7s did not fit: %s", count, batch ? "batch" : "single", result.err.c_str());
+      std::printf("%6zu %-18s did not fit: %s", count, way.name, result.err.c_str());
       return;
     }
     seal.push_back(values[0]);
@@ -88,8 +121,44 @@ void print_line(const char* program, bool batch, std::size_t count) {
     after.push_back(values[2]);
   }
   const double added = median(after) - median(before);
-  std::printf("%6zu %-7s %10.1f %12.0f %12.0f %12.1f\n", count, batch ? "batch" : "single", median(seal),
-              median(before), median(after), added / static_cast<double>(count));
+  std::printf("%6zu %-18s %10.1f %12.0f %12.0f %12.2f\n", count, way.name, median(seal), median(before),
+              median(after), added / static_cast<double>(count));
+  std::fflush(stdout);
+}
+
+// The seccomp() call that a seal by filter makes: as many instructions, none of which is met.
+int measure_seccomp() {
+  constexpr std::size_t kInstructions = 29;
+  constexpr int kCount = 100;
+  std::vector<sock_filter> program(kInstructions, BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog filter{kInstructions, program.data()};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  bool installed = true;
+  const double spent = microseconds([&] {
+    for (int index = 0; index < kCount; ++index) {
+      installed =
+          installed && raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+                                   SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &filter) == 0;
+    }
+  });
+  std::printf("%f 0 0\n", spent / kCount);
+  return installed ? 0 : 1;
+}
+
+void print_latency(const char* title, const char* program, const char* options, const char* what) {
+  std::vector<double> spent;
+  for (int round = 0; round < kRounds; ++round) {
+    Command command{{program, what, "100"}, {}, {}, 60};
+    if (options != nullptr) command = preloaded(options, command.arguments);
+    const Run result = run(command);
+    double one = 0;
+    if (result.status != 0 || std::sscanf(result.out.c_str(), "%lf", &one) != 1) {
+      std::printf("%-60s not here\n", title);
+      return;
+    }
+    spent.push_back(one);
+  }
+  std::printf("%-60s %8.1f\n", title, median(spent));
 }
 
 }  // namespace
@@ -97,11 +166,29 @@ void print_line(const char* program, bool batch, std::size_t count) {
 
 int main(int count, char** arguments) {
   using namespace libmseal::tests;
-  if (count == 3)
-    return measure(std::string_view(arguments[1]) == "batch", std::strtoul(arguments[2], nullptr, 10));
-  std::printf("medians of %d runs\n%6s %-7s %10s %12s %12s %12s\n", kRounds, "seals", "by", "us a seal",
+  if (count == 3) {
+    const std::string_view what = arguments[1];
+    if (what == "seccomp") return measure_seccomp();
+    for (const Way& way : kWays) {
+      if (what == way.name) return measure(way, std::strtoul(arguments[2], nullptr, 10));
+    }
+    return 2;
+  }
+  const char* const self = arguments[0];
+  std::printf("medians of %d runs\n%6s %-18s %10s %12s %12s %12s\n", kRounds, "seals", "by", "us a seal",
               "ns before", "ns after", "ns a seal");
-  for (const std::size_t seals : {1, 10, 100, 300, 700}) print_line(arguments[0], false, seals);
-  for (const std::size_t seals : {10, 100, 700, 2000, 5000}) print_line(arguments[0], true, seals);
+  for (const std::size_t seals : {1, 10, 100, 300, 700}) print_line(self, kSingle, seals);
+  for (const std::size_t seals : {10, 100, 700, 2000, 5000}) print_line(self, kBatch, seals);
+  for (const std::size_t seals : {100, 60000}) print_line(self, kBirth, seals);
+  for (const std::size_t seals : {100, 1000, 10000}) print_line(self, kSingleAll, seals);
+  for (const std::size_t seals : {100, 1000, 10000}) print_line(self, kBatchAll, seals);
+  std::printf("\nus a seal, of 100\n");
+  print_latency("mseal by a filter", self, "backend=seccomp", "mseal");
+  print_latency("mseal by a filter, backend=filter", self, "backend=filter", "mseal");
+  print_latency("  of these, the seccomp() call alone", self, nullptr, "seccomp");
+  print_latency("mmap(PROT_SEAL)", self, "backend=seccomp", "PROT_SEAL");
+  print_latency("mseal by the supervisor, coverage=all", self, "backend=seccomp,coverage=all", "mseal");
+  print_latency("mseal(2) of this kernel, by way of the library", self, "backend=kernel,require=kernel",
+                "mseal");
   return 0;
 }
