@@ -25,6 +25,11 @@ constexpr auto kAuto = std::to_array<Word>({
     {"elf", static_cast<int>(AutoSeal::elf)},
     {"data", static_cast<int>(AutoSeal::data)},
 });
+constexpr auto kLate = std::to_array<Word>({
+    {"off", static_cast<int>(LateSeal::off)},
+    {"nodelete", static_cast<int>(LateSeal::nodelete)},
+    {"all", static_cast<int>(LateSeal::all)},
+});
 constexpr auto kSwitch = std::to_array<Word>({{"0", 0}, {"1", 1}});
 constexpr auto kCoverages = std::to_array<Word>({{"fast", 0}, {"all", 1}});
 constexpr auto kModes = std::to_array<Word>({{"enforce", 0}, {"audit", 1}});
@@ -49,7 +54,8 @@ constexpr auto kHardenings = std::to_array<Word>({
 });
 
 constexpr std::string_view kKeys =
-    "keys are backend, mode, require, auto, vdso, skip, mutable, coverage, scope, discard, open, harden, "
+    "keys are backend, mode, require, auto, late, vdso, skip, mutable, coverage, scope, discard, open, "
+    "harden, "
     "policy, "
     "strict, "
     "verbose, log, events, helper";
@@ -111,6 +117,9 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   } else if (key == "auto") {
     if (!find(kAuto, value, word)) return wrong("off, marked, elf, data");
     options.auto_seal = static_cast<AutoSeal>(word);
+  } else if (key == "late") {
+    if (!find(kLate, value, word)) return wrong("off, nodelete, all");
+    options.late_seal = static_cast<LateSeal>(word);
   } else if (key == "coverage") {
     if (!find(kCoverages, value, word)) return wrong("fast, all");
     options.covers_all = word != 0;

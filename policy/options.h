@@ -43,11 +43,19 @@ enum class AutoSeal : std::uint8_t {
   data,    // static data too: it stays where it is and as it is protected
 };
 
+// Which objects that dlopen brings later are sealed, too.
+enum class LateSeal : std::uint8_t {
+  nodelete,  // those that say that they are never unloaded
+  off,
+  all,  // dlclose leaves them where they are
+};
+
 struct Options {
   Backend backend = Backend::automatic;
   Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
   AutoSeal auto_seal = AutoSeal::off;  // what of the objects that are loaded at start; entry.cpp knows better
-  bool vdso = false;                   // the kernel's own pages in the process, too
+  LateSeal late_seal = LateSeal::nodelete;
+  bool vdso = false;         // the kernel's own pages in the process, too
   bool covers_all = false;   // every call is reported to the supervisor, not only those near the first seals
   bool audit = false;        // nothing is refused: what would have been is recorded
   bool one_process = false;  // programs started by a program under the library are left alone

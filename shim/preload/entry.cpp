@@ -61,6 +61,7 @@ bool parent_is_under_library(std::string_view own_path) {
 
 // The loaded objects are sealed before the program starts.
 void start_sealed(State& state, Launch& launch) {
+  state.objects_seen = count_objects();
   if (const long error = find_constant_segments(state, state.pieces); error != 0) {
     Message() << "the loaded objects are not sealed: /proc/self/maps, " << text_of_error(error);
     state.pieces.clear();

@@ -17,10 +17,20 @@ namespace {
 
 using policy::Range;
 
-struct Segments {
+// An object that may not be ready yet: as long as its RELRO is writable, the dynamic linker is at work.
+struct LateObject {
+  Range relro;
+  std::size_t first = 0;  // of Objects::loaded
+  std::size_t end = 0;
+  bool ready = true;
+};
+
+struct Objects {
   const State* state = nullptr;
+  bool late = false;  // only those that count as late ones
   policy::FixedVector<Range, 2048> loaded;
   policy::FixedVector<Range, 256> changing;
+  policy::FixedVector<LateObject, 512> late_ones;
   bool too_many = false;
 };
 
@@ -55,34 +65,67 @@ void for_each_note_of(const dl_phdr_info& info, Visit visit) {
   }
 }
 
+// What the dynamic section says about sealing an object while the program runs.
+bool may_be_sealed_late(const dl_phdr_info& info, policy::LateSeal wanted) {
+  bool stays = wanted == policy::LateSeal::all;
+  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
+    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+    if (header.p_type != PT_DYNAMIC) continue;
+    const auto* entry = reinterpret_cast<const ElfW(Dyn)*>(info.dlpi_addr + header.p_vaddr);
+    for (; entry->d_tag != DT_NULL; ++entry) {
+      const bool patches_text =
+          entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0);
+      if (patches_text) return false;  // and nothing tells when that is done
+      if (entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE) != 0) stays = true;
+    }
+  }
+  return stays;
+}
+
+// The pages that the dynamic linker protects once it has relocated the object; empty if there are none.
+Range relro_of(const dl_phdr_info& info, std::uint64_t page) {
+  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
+    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+    if (header.p_type != PT_GNU_RELRO) continue;
+    const std::uint64_t start = info.dlpi_addr + header.p_vaddr;
+    return {policy::round_down(start, page), policy::round_down(start + header.p_memsz, page)};
+  }
+  return {};
+}
+
 int collect(dl_phdr_info* info, std::size_t size, void* data) {
   (void)size;
   static std::array<char, 4096> buffer;  // too large for a thread's stack; the caller is alone
-  auto& segments = *static_cast<Segments*>(data);
-  const State& state = *segments.state;
+  auto& objects = *static_cast<Objects*>(data);
+  const State& state = *objects.state;
   const policy::Options& options = state.options;
+  if (objects.late && !may_be_sealed_late(*info, options.late_seal)) return 0;
   const policy::Options& by_policy = state.policy_options;
   const char* const path = path_of(*info, buffer);
   if (is_named(options.skip, by_policy.skip, path)) return 0;
   const bool data_changes = is_named(options.changing, by_policy.changing, path);
   bool marked = false;
+  const auto append = [&](auto& list, const auto& item) {
+    objects.too_many = objects.too_many || !list.push_back(item);
+  };
   for_each_note_of(*info, [&](const policy::ElfNote& note) {
     marked = marked || policy::asks_to_be_sealed(note);
     const auto address = reinterpret_cast<std::uint64_t>(note.value.data());
-    if (const Range memory = policy::mutable_memory(note, address); !memory.empty()) {
-      segments.too_many =
-          segments.too_many || !segments.changing.push_back(pages_of(state, memory.start, memory.size()));
-    }
+    if (const Range memory = policy::mutable_memory(note, address); !memory.empty())
+      append(objects.changing, pages_of(state, memory.start, memory.size()));
   });
   if (options.auto_seal == policy::AutoSeal::marked && !marked) return 0;
+  const std::size_t first = objects.loaded.size();
   for (std::size_t index = 0; index < info->dlpi_phnum; ++index) {
     const ElfW(Phdr)& header = info->dlpi_phdr[index];
     if (header.p_type != PT_LOAD) continue;
     const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
-    segments.too_many = segments.too_many || !segments.loaded.push_back(pages);
-    if (data_changes && (header.p_flags & PF_W) != 0)
-      segments.too_many = segments.too_many || !segments.changing.push_back(pages);
+    append(objects.loaded, pages);
+    if (data_changes && (header.p_flags & PF_W) != 0) append(objects.changing, pages);
   }
+  if (objects.late)
+    append(objects.late_ones,
+           LateObject{relro_of(*info, state.machine.page_size), first, objects.loaded.size()});
   return 0;
 }
 
@@ -92,15 +135,25 @@ bool is_of_kernel(const policy::Vma& vma) {
 
 }  // namespace
 
-long find_constant_segments(const State& state, Pieces& pieces) {
-  static Segments segments;  // too large for a thread's stack; the caller is alone
-  segments.state = &state;
-  segments.loaded.clear();
-  segments.changing.clear();
-  segments.too_many = false;
-  dl_iterate_phdr(collect, &segments);
-  if (segments.too_many) return -ENOMEM;
-  const policy::SegmentChoice choice{segments.loaded.view(), segments.changing.view(),
+namespace {
+
+Objects g_objects;  // too large for a thread's stack; whoever uses it is alone
+
+// 0, or -ENOMEM.
+long find_objects(const State& state, bool late) {
+  g_objects.state = &state;
+  g_objects.late = late;
+  g_objects.loaded.clear();
+  g_objects.changing.clear();
+  g_objects.late_ones.clear();
+  g_objects.too_many = false;
+  dl_iterate_phdr(collect, &g_objects);
+  return g_objects.too_many ? -ENOMEM : 0;
+}
+
+// What of g_objects.loaded is to be sealed.
+long find_parts(const State& state, bool with_kernels, Pieces& pieces) {
+  const policy::SegmentChoice choice{g_objects.loaded.view(), g_objects.changing.view(),
                                      state.options.auto_seal == policy::AutoSeal::data};
   bool fits = true;
   const auto add = [&](const Range& part, bool keeps_contents) {
@@ -108,11 +161,60 @@ long find_constant_segments(const State& state, Pieces& pieces) {
   };
   const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
     policy::select_segments(vma, choice, add);
-    if (state.options.vdso && is_of_kernel(vma)) add(vma.range, true);
+    if (with_kernels && is_of_kernel(vma)) add(vma.range, true);
     return true;
   });
   if (read != 0) return read;
   return fits ? 0 : -ENOMEM;
+}
+
+// Leaves the segments of objects that are ready. True if all of them are.
+bool drop_unready() {
+  bool all_ready = true;
+  const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
+    for (LateObject& object : g_objects.late_ones) {
+      if (vma.writable && vma.range.touches(object.relro)) object.ready = all_ready = false;
+    }
+    return true;
+  });
+  if (read != 0) all_ready = false;
+  policy::FixedVector<Range, 2048>& loaded = g_objects.loaded;
+  std::size_t kept = 0;
+  for (const LateObject& object : g_objects.late_ones) {
+    for (std::size_t index = object.first; index < object.end; ++index) {
+      if (read == 0 && object.ready) loaded[kept++] = loaded[index];
+    }
+  }
+  loaded.truncate(kept);
+  return all_ready;
+}
+
+int read_counter(dl_phdr_info* info, std::size_t size, void* data) {
+  (void)size;
+  *static_cast<unsigned long long*>(data) = info->dlpi_adds;
+  return 1;  // the first object says it for all
+}
+
+}  // namespace
+
+long find_constant_segments(const State& state, Pieces& pieces) {
+  if (const long error = find_objects(state, false); error != 0) return error;
+  return find_parts(state, state.options.vdso, pieces);
+}
+
+unsigned long long count_objects() {
+  unsigned long long adds = 0;
+  dl_iterate_phdr(read_counter, &adds);
+  return adds;
+}
+
+bool find_late_segments(const State& state, Pieces& pieces) {
+  pieces.clear();
+  if (find_objects(state, true) != 0) return false;
+  if (g_objects.late_ones.empty()) return true;
+  const bool all_ready = drop_unready();
+  if (find_parts(state, false, pieces) != 0) pieces.clear();
+  return all_ready;
 }
 
 }  // namespace libmseal::shim

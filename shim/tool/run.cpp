@@ -39,6 +39,7 @@ constexpr OptionHelp kOptions[] = {
     {"require", "do not start with anything weaker: kernel, seccomp, filter, libc"},
     {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
     {"auto", "what is sealed at start: elf; data: static data too; marked: objects that ask for it; off"},
+    {"late", "which objects that dlopen brings are sealed, too: nodelete, all, off"},
     {"skip", "objects left out: patterns for their file names, joined by :"},
     {"mutable", "objects whose static data is left out of auto=data: patterns, as skip"},
     {"vdso", "1: the kernel's own pages in the process are sealed, too"},

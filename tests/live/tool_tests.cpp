@@ -196,5 +196,25 @@ TEST_CASE("tool: policy check and policy show") {
   CHECK(tool({"policy", "check", "/nonexistent/policy.toml"}).status == 2);
 }
 
+TEST_CASE("tool: bash completes commands and options") {
+  const auto completed = [](const std::string& line) {
+    Command command{{"/bin/bash", "-c",
+                     "source " TOOL_COMPLETION "; COMP_WORDS=(" + line +
+                         " ''); if [[ ${COMP_WORDS[-2]} == --* ]]; then unset 'COMP_WORDS[-1]'; fi; "
+                         "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _mseal; echo ${COMPREPLY[*]}"},
+                    {{"PATH", std::filesystem::path(MSEAL_TOOL).parent_path().string() + ":/usr/bin:/bin"}},
+                    {},
+                    60};
+    const Run result = run(command);
+    INFO(result.err);
+    CHECK(result.err == "");
+    return result.out;
+  };
+  CHECK(completed("mseal") == "run check status report policy --help\n");
+  CHECK(completed("mseal run --cov") == "--coverage\n");
+  CHECK(completed("mseal policy") == "check show --help\n");
+  CHECK_THAT(completed("mseal run --"), Contains("--mode") && Contains("--policy") && Contains("--harden"));
+}
+
 }  // namespace
 }  // namespace libmseal::tests

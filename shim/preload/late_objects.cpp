@@ -1,0 +1,124 @@
+#include "shim/preload/late_objects.h"
+
+#include <dlfcn.h>
+
+#include <atomic>
+
+#include "mseal/mseal.h"
+#include "shim/preload/loaded_objects.h"
+#include "shim/preload/message.h"
+#include "shim/preload/sealing.h"
+
+namespace libmseal::shim {
+namespace {
+
+// Never waited for: whoever comes second leaves it to the first, for the dynamic linker's own locks are
+// involved.
+std::atomic_flag g_busy = ATOMIC_FLAG_INIT;
+
+policy::FixedVector<mseal_range, 2048> g_unsealed;
+
+void seal_new_segments(State& state, Pieces& pieces) {
+  g_unsealed.clear();
+  for (const policy::Seal& piece : pieces) {
+    auto* const start = reinterpret_cast<void*>(piece.range.start);
+    if (mseal_query(start, piece.range.size()) == MSEAL_STATE_FULLY) continue;
+    (void)g_unsealed.push_back({start, piece.range.size()});
+  }
+  if (g_unsealed.empty()) return;
+  static bool said = false;
+  const long sealed = seal_all(state, g_unsealed.view(), 0);
+  if (sealed == 0 || said) return;
+  said = true;
+  Message() << "an object that dlopen has loaded is not sealed: " << text_of_error(sealed);
+}
+
+}  // namespace
+
+void seal_late_objects(State& state) {
+  using policy::AutoSeal;
+  const bool wanted =
+      state.options.auto_seal != AutoSeal::off && state.options.late_seal != policy::LateSeal::off;
+  if (!wanted || state.backend == policy::Backend::automatic) return;
+  if (g_busy.test_and_set(std::memory_order_acquire)) return;
+  const unsigned long long now = count_objects();
+  if (now != state.objects_seen) {
+    static Pieces pieces;
+    if (find_late_segments(state, pieces)) state.objects_seen = now;
+    seal_new_segments(state, pieces);
+  }
+  g_busy.clear(std::memory_order_release);
+}
+
+}  // namespace libmseal::shim
+
+// ---- dlsym, of the program's and for it: the caller's address must stay what it was, so this jumps ----
+
+extern "C" {
+
+using Dlsym = void* (*)(void*, const char*);
+
+// libc's own; where it is not there yet, nobody can have an object to ask for.
+__attribute__((used, visibility("hidden"))) Dlsym libmseal_before_dlsym() {
+  libmseal::shim::seal_late_objects(libmseal::shim::g_state);
+  static std::atomic<Dlsym> found = nullptr;
+  Dlsym real = found.load(std::memory_order_relaxed);
+  if (real != nullptr) return real;
+  for (const char* const version : {"GLIBC_2.34", "GLIBC_2.17", "GLIBC_2.2.5"}) {
+    if (real == nullptr) real = reinterpret_cast<Dlsym>(dlvsym(RTLD_NEXT, "dlsym", version));
+  }
+  if (real == nullptr) return [](void*, const char*) -> void* { return nullptr; };
+  found.store(real, std::memory_order_relaxed);
+  return real;
+}
+}
+
+#if defined(__x86_64__)
+asm(R"(
+  .pushsection .text
+  .globl dlsym
+  .type dlsym, @function
+dlsym:
+  .cfi_startproc
+  endbr64
+  push %rdi
+  .cfi_adjust_cfa_offset 8
+  push %rsi
+  .cfi_adjust_cfa_offset 8
+  sub $8, %rsp
+  .cfi_adjust_cfa_offset 8
+  call libmseal_before_dlsym
+  add $8, %rsp
+  .cfi_adjust_cfa_offset -8
+  pop %rsi
+  .cfi_adjust_cfa_offset -8
+  pop %rdi
+  .cfi_adjust_cfa_offset -8
+  jmp *%rax
+  .cfi_endproc
+  .size dlsym, . - dlsym
+  .popsection
+)");
+#else
+asm(R"(
+  .pushsection .text
+  .globl dlsym
+  .type dlsym, %function
+dlsym:
+  .cfi_startproc
+  stp x0, x1, [sp, -32]!
+  .cfi_adjust_cfa_offset 32
+  str x30, [sp, 16]
+  .cfi_offset x30, -16
+  bl libmseal_before_dlsym
+  mov x16, x0
+  ldr x30, [sp, 16]
+  .cfi_restore x30
+  ldp x0, x1, [sp], 32
+  .cfi_adjust_cfa_offset -32
+  br x16
+  .cfi_endproc
+  .size dlsym, . - dlsym
+  .popsection
+)");
+#endif

@@ -1,0 +1,15 @@
+// Objects that dlopen brings while the program runs.
+//
+// dlopen itself can't be interposed: it looks up RUNPATH by its caller. But hardly anybody loads an object
+// and asks for nothing in it, so dlsym is: before it does its work, what has been loaded until then is
+// sealed.
+#pragma once
+
+#include "shim/preload/state.h"
+
+namespace libmseal::shim {
+
+// Seals what has come since the last time, as the options want it. Called while nobody holds the lock.
+void seal_late_objects(State& state);
+
+}  // namespace libmseal::shim

@@ -1,0 +1,74 @@
+// Objects that dlopen brings, and objects of unusual kinds.
+#include <string>
+#include <vector>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+const std::string kEnd = "default next error\n";
+
+std::string loaded(const std::string& options, const std::vector<std::string>& names) {
+  std::vector<std::string> command{LOADING_PROGRAM};
+  command.insert(command.end(), names.begin(), names.end());
+  const Run result = run(preloaded("policy=none," + options, command));
+  INFO(options << ": " << result.err);
+  CHECK(result.status == 0);
+  return result.out;
+}
+
+TEST_CASE("live: objects that are never unloaded are sealed when they come, by option all") {
+  for (const std::string backend :
+       {"backend=seccomp", "backend=filter", "backend=seccomp,coverage=all", "backend=kernel"}) {
+    if (backend == "backend=kernel" && !needs_mseal()) continue;
+    CHECK(loaded(backend, {"plain", "nodelete"}) == "plain: 42, open\nnodelete: 42, sealed\n" + kEnd);
+    CHECK(loaded(backend + ",late=off", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
+    CHECK(loaded(backend + ",late=all", {"plain", "plain"}) ==
+          "plain: 42, sealed\nplain: 42, sealed\n" + kEnd);  // the first one stays where it was
+    CHECK(loaded(backend + ",skip=nodelete.so", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
+  }
+  CHECK(loaded("auto=off,backend=seccomp", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
+}
+
+TEST_CASE("live: objects of unusual kinds work, before and after they are sealed") {
+  for (const std::string options :
+       {"backend=seccomp", "backend=seccomp,auto=data", "backend=filter,auto=data"}) {
+    CHECK(loaded(options, {"lazy", "ifunc", "prelinked", "patching"}) ==
+          "lazy: 42, sealed\nifunc: 42, sealed\nprelinked: 42, sealed\npatching: 42, sealed\n" + kEnd);
+    // Nothing tells when the dynamic linker is through with text that it patches.
+    CHECK(loaded(options + ",late=all", {"textrel"}) == "textrel: 42, open\n" + kEnd);
+  }
+}
+
+TEST_CASE("live: an object that wants an executable stack needs the dynamic linker unsealed") {
+  // It would change a page of its own that is RELRO: mseal(2) refuses that as well.
+  for (const std::string backend : {"backend=seccomp", "backend=kernel"}) {
+    if (backend == "backend=kernel" && !needs_mseal()) continue;
+    CHECK(loaded(backend, {"execstack"}) == "execstack: not loaded\n" + kEnd);
+    CHECK(loaded(backend + ",skip=ld-linux*", {"execstack"}) == "execstack: 42, sealed\n" + kEnd);
+  }
+}
+
+TEST_CASE("live: objects of unusual kinds work when they are there from the start") {
+  const auto started_with = [](const std::string& name, const std::string& options) {
+    Command command = preloaded("policy=none,backend=seccomp," + options, {LOADING_PROGRAM, "-"});
+    command.environment["LD_PRELOAD"] += ":" PLUGINS "/" + name + ".so";
+    const Run result = run(command);
+    INFO(result.err);
+    CHECK(result.status == 0);
+    return result.out;
+  };
+  for (const std::string options : {"auto=elf", "auto=data"}) {
+    for (const char* name : {"plain", "lazy", "ifunc", "prelinked", "textrel", "execstack", "patching"}) {
+      INFO(name << " " << options);
+      CHECK(started_with(name, options) == "-: 42, sealed\n" + kEnd);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::tests

@@ -1,0 +1,38 @@
+/* Loads the objects that it is told, from where its RUNPATH says ("-": what is there already), and tells of each: whether it works, and whether its
+ * text is sealed. Then closes it. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int main(int count, char** arguments) {
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  for (int index = 1; index < count; ++index) {
+    char file[64];
+    snprintf(file, sizeof file, "%s.so", arguments[index]);
+    const int is_there = strcmp(arguments[index], "-") == 0;
+    void* const object = is_there ? RTLD_DEFAULT : dlopen(file, RTLD_LAZY);
+    if (object == NULL && !is_there) {
+      printf("%s: not loaded\n", arguments[index]);
+      fprintf(stderr, "%s\n", dlerror());
+      continue;
+    }
+    int (*answer)(void);
+    *(void**)&answer = dlsym(object, "answer");
+    printf("%s: %d", arguments[index], answer != NULL ? answer() : -1);
+    if (answer != NULL) {
+      void* const text = (void*)((uintptr_t)answer & -page);
+      printf(mprotect(text, page, PROT_READ | PROT_EXEC) == 0 ? ", open" : ", sealed");
+    }
+    printf(is_there || dlclose(object) == 0 ? "\n" : ", not closed\n");
+  }
+  /* What depends on the caller's address, and what is not there. */
+  void* const own = dlsym(RTLD_DEFAULT, "dlsym");
+  void* const next = dlsym(RTLD_NEXT, "strlen");
+  printf("%s %s %s\n", own != NULL ? "default" : "-", next != NULL ? "next" : "-",
+         dlsym(RTLD_DEFAULT, "no_such_function") == NULL && dlerror() != NULL ? "error" : "-");
+  return 0;
+}
