@@ -36,10 +36,12 @@ struct SealTable {
   TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
   policy::Range arena;                // of the tree
   policy::TreeRules rules;            // of the tree
-  // What the policy files say about this image, as text of MSEAL_OPTIONS; set once. Ends with a zero.
-  std::array<char, kPolicyTextBytes> policy{};
+  // What the policy files say about this image, as text of MSEAL_OPTIONS; set once. Ends with a zero. The
+  // memory is zero from the start, and most of it is never written: every page of it is one more for each
+  // image.
+  std::array<char, kPolicyTextBytes> policy;
   // What is wrong with them, a line each, for whoever starts the tree.
-  std::array<char, kPolicyTextBytes> complaints{};
+  std::array<char, kPolicyTextBytes> complaints;
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;
@@ -50,7 +52,7 @@ struct TableRoot {
   boost::interprocess::offset_ptr<SealTable> table;
 };
 
-inline constexpr std::size_t kTableHeader = 4096;
+inline constexpr std::size_t kTableHeader = 64;
 inline constexpr std::size_t kMostSeals = 65536;
 inline constexpr std::size_t kMostFences = 16384;
 

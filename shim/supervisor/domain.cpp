@@ -93,8 +93,8 @@ void TableFile::set_policy(std::string_view options, std::string_view complaints
     complaints = "the policy files have too many rules for this program";
   }
   change([&] {
-    table_->policy[options.copy(table_->policy.data(), table_->policy.size() - 1)] = '\0';
-    table_->complaints[complaints.copy(table_->complaints.data(), table_->complaints.size() - 1)] = '\0';
+    (void)options.copy(table_->policy.data(), table_->policy.size() - 1);
+    (void)complaints.copy(table_->complaints.data(), table_->complaints.size() - 1);
     return true;
   });
 }
