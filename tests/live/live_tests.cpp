@@ -95,13 +95,11 @@ TEST_CASE("live: seals hold under coverage=all") {
   }
 }
 
-TEST_CASE("live: coverage=all takes seals by the thousand, and images one after the other") {
-  for (const auto& [options, count] : {std::pair("backend=seccomp,coverage=all", "10000"),
-                                       std::pair("backend=seccomp,coverage=all,auto=off", "1000")}) {
-    expect_success(run(preloaded(options, {LIVE_PROGRAM, "seals_in_batches", count})));
-    expect_success(run(preloaded(options, {LIVE_PROGRAM, "seals_one_by_one", count})));
-  }
-  expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "exec_chain", "50"})));
+TEST_CASE("live: coverage=all takes seals by the hundred, and images one after the other") {
+  expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "seals_in_batches", "1000"})));
+  expect_success(
+      run(preloaded("backend=seccomp,coverage=all,auto=off", {LIVE_PROGRAM, "seals_one_by_one", "200"})));
+  expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "exec_chain", "10"})));
 }
 
 TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
