@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -297,50 +296,6 @@ void _start(void) {
   }
 }
 #endif
-
-// Starts 500 images, and says how many descriptors and how much memory (PSS, KiB) the supervisor has before,
-// with 100 of them alive, and after; then the processor time (ticks) that it has used before and after a
-// second of rest.
-constexpr const char* kManyImages = R"(
-supervisor=$(sed -n 's/.*supervisor \([0-9]*\) serves.*/\1/p' "$1")
-look() { echo $(ls /proc/$supervisor/fd | wc -l) $(awk '/^Pss:/ { print $2 }' /proc/$supervisor/smaps_rollup); }
-ticks() { read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system _ < /proc/$supervisor/stat; echo $((user + system)); }
-look
-for i in $(seq 100); do sleep 100 & done
-sleep 1
-look
-kill $(jobs -p)
-wait 2>/dev/null
-for i in $(seq 400); do /bin/true; done
-look
-sleep 0.2
-ticks
-read -t 1 _ <> <(:)  # a second, without another image
-ticks
-)";
-
-TEST_CASE("live: the supervisor forgets images that have ended, stays small, and rests") {
-  if (!needs(::geteuid() == 0, "root, to look at the supervisor")) return;
-  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
-    const TemporaryPath log("small.log");
-    const Run result = run(preloaded(std::string(options) + ",log=" + log.string(),
-                                     {"/bin/bash", "-c", kManyImages, "bash", log.string()}));
-    INFO(options << ": " << result.out << result.err);
-    std::istringstream numbers(result.out);
-    std::array<long, 3> files{};
-    std::array<long, 3> memory{};
-    for (std::size_t index = 0; index < files.size(); ++index) numbers >> files[index] >> memory[index];
-    long before = 0;
-    long after = 0;
-    numbers >> before >> after;
-    REQUIRE(numbers);
-    constexpr long kImages = 100;                     // two descriptors each
-    CHECK(files[1] >= files[0] + 2 * (kImages - 2));  // nobody is forgotten early
-    CHECK(files[2] < files[0] + 2 * 150);             // it looks every 128 images
-    for (const long one : memory) CHECK(one < 4096);
-    CHECK(after - before <= 1);  // a tick may end just then
-  }
-}
 
 TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
