@@ -63,6 +63,11 @@ def refusals_in(path):
     return found
 
 
+def size_of(text):
+    start, end = (int(part, 16) for part in text.split("-"))
+    return end - start
+
+
 class Sampler(threading.Thread):
     """Looks at the first process that runs the program: how much of it is sealed."""
 
@@ -83,9 +88,12 @@ class Sampler(threading.Thread):
                     continue
                 said = subprocess.run([self.tool, "status", "--json", entry.name], capture_output=True, text=True)
                 if said.returncode == 0:
-                    all_maps = json.loads(said.stdout)
-                    objects = {m["name"] for m in all_maps["maps"] if m["state"] != "-" and m["name"].startswith("/") and "memfd" not in m["name"]}
-                    self.sealed = (all_maps["sealed_bytes"], len(objects))
+                    status = json.loads(said.stdout)
+                    sealed = [m for m in status["maps"] if m["state"] != "-"]
+                    # Not the seals' own table, which is sealed as well.
+                    own = sum(size_of(m["range"]) for m in sealed if "memfd:libmseal" in m["name"])
+                    objects = {m["name"] for m in sealed if m["name"].startswith("/") and "memfd:libmseal" not in m["name"]}
+                    self.sealed = (status["sealed_bytes"] - own, len(objects))
                     break
 
 
@@ -154,7 +162,7 @@ def version_of(name):
     if name == "postgres":
         main = sorted(pathlib.Path(main).glob("*/bin/postgres"))[-1]
     said = subprocess.run([main, *PROGRAMS[name].version.split(" ", 1)], capture_output=True, text=True)
-    words = (said.stdout + said.stderr).replace("(", " ").replace(",", " ").replace("/", " ").split()
+    words = (said.stdout + said.stderr).translate(str.maketrans("(),/=", "     ")).split()
     return next((word.lstrip("v") for word in words if word.lstrip("v")[:1].isdigit() and "." in word), "?")
 
 
