@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "mseal/mseal.h"
+#include "shim/common/raw_syscall.h"
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/message.h"
 #include "shim/preload/sealing.h"
@@ -12,9 +13,16 @@
 namespace libmseal::shim {
 namespace {
 
-// Never waited for: whoever comes second leaves it to the first, for the dynamic linker's own locks are
-// involved.
-std::atomic_flag g_busy = ATOMIC_FLAG_INIT;
+// The process that is at it; 0: none. Never waited for: whoever comes second leaves it to the first, for the
+// dynamic linker's own locks are involved. A child forked meanwhile finds its parent here.
+std::atomic<long> g_busy = 0;
+
+bool begin() {
+  const long self = raw_syscall(__NR_getpid);
+  long holder = 0;
+  if (g_busy.compare_exchange_strong(holder, self)) return true;
+  return holder != self && g_busy.compare_exchange_strong(holder, self);
+}
 
 policy::FixedVector<mseal_range, 2048> g_unsealed;
 
@@ -40,14 +48,12 @@ void seal_late_objects(State& state) {
   const bool wanted =
       state.options.auto_seal != AutoSeal::off && state.options.late_seal != policy::LateSeal::off;
   if (!wanted || state.backend == policy::Backend::automatic) return;
-  if (g_busy.test_and_set(std::memory_order_acquire)) return;
   const unsigned long long now = count_objects();
-  if (now != state.objects_seen) {
-    static Pieces pieces;
-    if (find_late_segments(state, pieces)) state.objects_seen = now;
-    seal_new_segments(state, pieces);
-  }
-  g_busy.clear(std::memory_order_release);
+  if (now == state.objects_seen || !begin()) return;
+  static Pieces pieces;
+  if (find_late_segments(state, pieces)) state.objects_seen = now;
+  seal_new_segments(state, pieces);
+  g_busy = 0;
 }
 
 }  // namespace libmseal::shim

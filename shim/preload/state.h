@@ -43,7 +43,7 @@ struct State {
   bool preloaded = false;           // named in LD_PRELOAD, not merely linked
   bool emulated = false;            // runs under valgrind, which has no seccomp
 
-  unsigned long long objects_seen = 0;  // as many had been loaded when they were last looked at
+  std::atomic<unsigned long long> objects_seen = 0;  // as many had been loaded when they were last looked at
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   const void* table = nullptr;                           // the supervisor's table, where there is one
   bool joined = false;                                   // the supervisor was there before this image
