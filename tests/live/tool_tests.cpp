@@ -53,6 +53,16 @@ TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
   CHECK(result.err == "");
 }
 
+TEST_CASE("live: coverage=all leaves a static shell and its children alone") {
+  const Run there = run({{"busybox", "true"}, {}, {}, 60});
+  if (!needs(there.status == 0, "busybox-static")) return;
+  const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", "busybox", "sh", "-c",
+                           "for i in 1 2 3; do echo $i | busybox cat; done; busybox ls / | busybox wc -l > "
+                           "/dev/null; (exec busybox echo done)"});
+  CHECK(result.out == "1\n2\n3\ndone\n");
+  CHECK(result.err == "");
+}
+
 TEST_CASE("tool: run starts a program under the library, with its options and its exit status") {
   const Run sealed = tool({"run", "--backend=seccomp", "--auto", "data", "--", OWN_DATA_PROGRAM});
   CHECK(sealed.out == "mutable mutable_too vdso \n");
