@@ -97,7 +97,7 @@ class Reader {
   }
 
   static std::optional<std::string> text_of(const toml::node& value) {
-    if (const auto text = value.value_exact<std::string>()) return text;
+    if (auto text = value.value_exact<std::string>()) return text;
     if (const auto flag = value.value_exact<bool>()) return *flag ? "1" : "0";
     const toml::array* const words = value.as_array();
     if (words == nullptr || words->empty()) return std::nullopt;
@@ -162,7 +162,7 @@ class Reader {
   }
 
   std::string pattern_in(const toml::node& value) {
-    const std::string text = string_in(value, "name");
+    std::string text = string_in(value, "name");
     if (text.empty() || text.starts_with('!') || text.find_first_of(":,") != std::string::npos ||
         has_control_character(text))
       complain(value.source(), "a name is a pattern for a path (* ? [a-z]), without ':' and ','");

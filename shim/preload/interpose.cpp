@@ -160,9 +160,10 @@ int mprotect(void* addr, size_t len, int prot) {
 
 int pkey_mprotect(void* addr, size_t len, int prot, int pkey) {
   // As libc: without a key it is mprotect, which old kernels have too.
-  if (pkey == -1)
+  if (pkey == -1) {
     return static_cast<int>(
         libc_result(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot)));
+  }
   return static_cast<int>(
       libc_result(checked(__builtin_return_address(0), __NR_pkey_mprotect, addr, len, prot, pkey)));
 }

@@ -123,9 +123,8 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     append(objects.loaded, pages);
     if (data_changes && (header.p_flags & PF_W) != 0) append(objects.changing, pages);
   }
-  if (objects.late)
-    append(objects.late_ones,
-           LateObject{relro_of(*info, state.machine.page_size), first, objects.loaded.size()});
+  const Range relro = relro_of(*info, state.machine.page_size);
+  if (objects.late) append(objects.late_ones, LateObject{relro, first, objects.loaded.size()});
   return 0;
 }
 

@@ -36,6 +36,7 @@ std::vector<Piece> pieces_in(pid_t task, const Range& range, policy::DiscardRule
 
 bool keeps_at_least(const std::vector<Piece>& covered, const std::vector<Piece>& now) {
   std::vector<Seal> seals;
+  seals.reserve(covered.size());
   for (const Piece& piece : covered) seals.push_back(piece.seal);
   return std::ranges::all_of(now, [&](const Piece& piece) {
     const auto keeps = [](const Seal& seal) { return seal.keeps_contents; };

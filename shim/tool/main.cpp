@@ -4,8 +4,10 @@
 
 #include "shim/tool/command.h"
 
-int main(int count, char** arguments) {
-  using namespace libmseal::tool;
+namespace libmseal::tool {
+namespace {
+
+int run(int count, char** arguments) {
   CLI::App app("Memory sealing for kernels that have none", "mseal");
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
@@ -19,9 +21,18 @@ int main(int count, char** arguments) {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "mseal: %s\n", error.what());
-    return kUsage;
   }
   return status;
+}
+
+}  // namespace
+}  // namespace libmseal::tool
+
+int main(int count, char** arguments) {
+  try {
+    return libmseal::tool::run(count, arguments);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mseal: %s\n", error.what());
+    return libmseal::tool::kUsage;
+  }
 }

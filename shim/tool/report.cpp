@@ -117,7 +117,8 @@ void print(const Report& report) {
     if (one.exemption.empty()) continue;
     std::printf("        to allow it: %s\n", one.exemption.c_str());
   }
-  std::printf("%lu events, %zu kinds\n", static_cast<unsigned long>(report.events), report.findings.size());
+  std::printf("events: %lu, of %zu kinds\n", static_cast<unsigned long>(report.events),
+              report.findings.size());
   if (const std::string policy = policy_of(report); !policy.empty())
     std::printf("\nA policy file that allows all of this (mseal run --policy=FILE):\n\n%s", policy.c_str());
 }

@@ -88,11 +88,13 @@ bool covers_all(const RunOptions& options) {
 
 [[noreturn]] void become(const std::vector<std::string>& command) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   execvp(arguments[0], arguments.data());
-  std::fprintf(stderr, "mseal: %s: %s\n", arguments[0], std::strerror(errno));
-  std::exit(errno == ENOENT ? kCannotStart : 126);
+  const int why = errno;
+  std::fprintf(stderr, "mseal: %s: %s\n", arguments[0], std::strerror(why));
+  std::exit(why == ENOENT ? kCannotStart : 126);
 }
 
 void warn_if_not_reached(const RunOptions& options, const std::string& library) {

@@ -35,9 +35,10 @@ struct Line {
 
 std::vector<Line> read_lines(int process) {
   std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
-  if (!maps)
+  if (!maps) {
     throw std::runtime_error("there is no process " + std::to_string(process) +
                              ", or it may not be looked at");
+  }
   std::vector<Line> lines;
   for (std::string text; std::getline(maps, text);) {
     if (const auto vma = policy::parse_maps_line(text))
@@ -54,9 +55,10 @@ std::optional<std::vector<Seal>> read_table(int process, const std::vector<Line>
     std::snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", process,
                   static_cast<unsigned long>(line.range.start), static_cast<unsigned long>(line.range.end));
     const int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    if (file < 0) {
       throw std::runtime_error("the table of process " + std::to_string(process) +
                                " may not be looked at: run as root");
+    }
     void* const memory = mmap(nullptr, shim::kTableBytes, PROT_READ, MAP_SHARED, file, 0);
     close(file);
     if (memory == MAP_FAILED) throw std::runtime_error("the table can't be mapped");

@@ -88,8 +88,7 @@ TEST_CASE("live: seals hold under backend=filter") {
 
 TEST_CASE("live: seals hold under coverage=all") {
   for (const char* name : kEverywhere) scenario("backend=seccomp,coverage=all", name);
-  for (const char* name : {"exec_drops", "sealed_from_birth", "sixty_thousand_from_birth", "region_freezes",
-                           "forks_by_the_thousand", "errors_of_batches"}) {
+  for (const char* name : {"exec_drops", "sealed_from_birth", "region_freezes", "errors_of_batches"}) {
     scenario("backend=seccomp,coverage=all", name);
   }
 }

@@ -66,6 +66,21 @@ TEST_CASE("live-long: the supervisor forgets images that have ended, stays small
   }
 }
 
+TEST_CASE("live-long: forks, and mappings sealed from birth, by the thousand under coverage=all") {
+  for (const char* scenario : {"forks_by_the_thousand", "sixty_thousand_from_birth"}) {
+    expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, scenario})));
+  }
+}
+
+#ifdef MSEAL_TOOL
+TEST_CASE("live-long: coverage=all serves thousands of seals to a static program") {
+  const Run result = run(
+      {{MSEAL_TOOL, "run", "--backend=seccomp", "--coverage=all", "--", STATIC_PROGRAM, "many"}, {}, {}, 60});
+  expect_success(result);
+  CHECK(result.err == "");
+}
+#endif
+
 TEST_CASE("live-long: fifty images one after the other under coverage=all") {
   expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "exec_chain", "50"})));
 }
