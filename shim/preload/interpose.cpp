@@ -177,6 +177,7 @@ long syscall(long number, ...) {
   va_list rest;
   va_start(rest, number);
   std::array<long, 6> a;
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the same
   for (long& argument : a) argument = va_arg(rest, long);
   va_end(rest);
   if (number == policy::kMsealNumber) {
