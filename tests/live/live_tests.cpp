@@ -88,7 +88,8 @@ TEST_CASE("live: seals hold under backend=filter") {
 
 TEST_CASE("live: seals hold under coverage=all") {
   for (const char* name : kEverywhere) scenario("backend=seccomp,coverage=all", name);
-  for (const char* name : {"exec_drops", "sealed_from_birth", "region_freezes", "errors_of_batches"}) {
+  for (const char* name : {"exec_drops", "sealed_from_birth", "region_freezes", "errors_of_batches",
+                           "interrupted_calls_go_on"}) {
     scenario("backend=seccomp,coverage=all", name);
   }
 }

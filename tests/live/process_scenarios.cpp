@@ -8,10 +8,12 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csetjmp>
 #include <csignal>
 #include <cstring>
@@ -403,6 +405,40 @@ void signals_do_not_help(std::span<char*>) {
   }
 }
 
+// A call that waits for the supervisor may be interrupted before that has taken it, if a handler does not ask
+// for restarts. Programs do not expect that of these.
+void interrupted_calls_go_on(std::span<char*>) {
+  struct sigaction action {};
+  action.sa_handler = [](int) { g_ticks = g_ticks + 1; };
+  ::sigaction(SIGALRM, &action, nullptr);
+  std::vector<pid_t> spinners;  // so that the supervisor does not come at once
+  for (int index = 0; index < 2; ++index) {
+    const pid_t spinner = ::fork();
+    while (spinner == 0) (void)::getppid();
+    REQUIRE_OR_STOP(spinner > 0);
+    spinners.push_back(spinner);
+  }
+  const itimerval interval{{0, 500}, {0, 500}};
+  ::setitimer(ITIMER_REAL, &interval, nullptr);
+  while (g_ticks < 2000) {
+    void* const memory = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(memory != MAP_FAILED);
+    EXPECT(::mprotect(memory, page_size(), PROT_READ | PROT_WRITE) == 0);
+    EXPECT(::madvise(memory, page_size(), MADV_DONTNEED) == 0);
+    EXPECT(::munmap(memory, page_size()) == 0);
+    const pid_t child = ::fork();
+    EXPECT(child >= 0);
+    if (child == 0) ::_exit(0);
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  ::setitimer(ITIMER_REAL, nullptr, nullptr);
+  for (const pid_t spinner : spinners) {
+    ::kill(spinner, SIGKILL);
+    ::waitpid(spinner, nullptr, 0);
+  }
+}
+
 constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
@@ -420,6 +456,7 @@ constexpr Scenario kScenarios[] = {
     {"forks_by_the_thousand", forks_by_the_thousand},
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},
     {"signals_do_not_help", signals_do_not_help},
+    {"interrupted_calls_go_on", interrupted_calls_go_on},
 };
 
 }  // namespace
