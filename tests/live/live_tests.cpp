@@ -69,6 +69,7 @@ constexpr const char* kEverywhere[] = {
     "own_text_is_sealed",
     "fork_inherits",
     "fork_does_not_seal_the_parent",
+    "seals_after_the_fork_are_not_inherited",
     "threads_are_covered",
     "nothing_to_wait_for",
     "no_descriptor_is_left",
@@ -106,7 +107,8 @@ TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
   for (const char* name :
        {"leaves_neighbours_alone", "keeps_kernels_order_of_errors", "keeps_sealed_heap", "errors_of_mseal",
         "reseals", "seals_by_syscall_function", "mimmutable_rounds_down", "query_tells",
-        "threads_are_covered", "no_descriptor_is_left", "nothing_to_wait_for"}) {
+        "threads_are_covered", "no_descriptor_is_left", "nothing_to_wait_for",
+        "seals_after_the_fork_are_not_inherited"}) {
     scenario("backend=kernel", name);
   }
 }
