@@ -86,7 +86,7 @@ struct Births {
   std::uint64_t time = 0;  // in ns
   // Numbers come around, but not in so short a time.
   [[nodiscard]] bool none_since(const Births& before) const {
-    constexpr std::uint64_t kTooShort = 20'000'000;
+    constexpr std::uint64_t kTooShort = 2'000'000;
     return last != 0 && last == before.last && time - before.time < kTooShort;
   }
 };
