@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -96,17 +97,64 @@ const char* state_of(std::span<const Seal> seals, const policy::Range& range) {
   return "-";
 }
 
+// All that is known of a process's seals.
+struct Sealed {
+  std::vector<Seal> seals;
+  std::uint64_t bytes = 0;
+  bool supervised = false;
+};
+
+Sealed look_at(int process, const std::vector<Line>& lines) {
+  const auto table = read_table(process, lines);
+  Sealed sealed{read_kernel_flags(process), 0, table.has_value()};
+  for (const Seal& seal : table.value_or(std::vector<Seal>{}))
+    (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
+  for (const Seal& seal : sealed.seals) sealed.bytes += seal.range.size();
+  return sealed;
+}
+
+bool has_library(const std::vector<Line>& lines) {
+  return std::ranges::any_of(lines, [](const Line& line) { return line.name.ends_with("/libmseal.so"); });
+}
+
+// The processes that run with the library. Those that may not be looked at are left out.
+void list(bool json, int& status) {
+  status = kNo;
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const int process = std::stoi(name);
+    try {
+      const std::vector<Line> lines = read_lines(process);
+      if (!has_library(lines)) continue;
+      const Sealed sealed = look_at(process, lines);
+      const std::string program = std::filesystem::read_symlink(entry.path() / "exe");
+      status = kDone;
+      if (json) {
+        all.push_back({{"pid", process},
+                       {"program", program},
+                       {"supervised", sealed.supervised},
+                       {"sealed_bytes", sealed.bytes}});
+      } else {
+        std::printf("%8d %8lu KiB sealed  %s\n", process, static_cast<unsigned long>(sealed.bytes / 1024),
+                    program.c_str());
+      }
+    } catch (const std::exception&) {  // it has ended, or is somebody else's
+      continue;
+    }
+  }
+  if (json) std::printf("%s\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
 void show(int process, bool json, int& status) {
   const std::vector<Line> lines = read_lines(process);
-  const auto table = read_table(process, lines);
-  std::vector<Seal> seals = read_kernel_flags(process);
-  for (const Seal& seal : table.value_or(std::vector<Seal>{}))
-    (void)policy::add_seal(seals, seal, ~std::size_t{0});
-  std::uint64_t bytes = 0;
-  for (const Seal& seal : seals) bytes += seal.range.size();
+  const Sealed sealed = look_at(process, lines);
+  const std::vector<Seal>& seals = sealed.seals;
+  const std::uint64_t bytes = sealed.bytes;
   status = seals.empty() ? kNo : kDone;
   if (json) {
-    nlohmann::ordered_json all{{"pid", process}, {"supervised", table.has_value()}, {"sealed_bytes", bytes}};
+    nlohmann::ordered_json all{{"pid", process}, {"supervised", sealed.supervised}, {"sealed_bytes", bytes}};
     for (const Line& line : lines) {
       char range[48];
       std::snprintf(range, sizeof range, "%lx-%lx", static_cast<unsigned long>(line.range.start),
@@ -123,7 +171,7 @@ void show(int process, bool json, int& status) {
     std::printf("%s%-7s%s %s\n", paint, state.c_str(), *paint == '\0' ? "" : "\033[0m", line.text.c_str());
   }
   std::printf("%lu KiB sealed in %zu ranges%s\n", static_cast<unsigned long>(bytes / 1024), seals.size(),
-              table ? ", under a supervisor" : "");
+              sealed.supervised ? ", under a supervisor" : "");
 }
 
 }  // namespace
@@ -136,9 +184,16 @@ void add_status(CLI::App& app, int& status) {
   auto choice = std::make_shared<Choice>();
   CLI::App* const command = app.add_subcommand(
       "status", "Shows the mappings of a process and which are sealed; exit status 1: none");
-  command->add_option("pid", choice->process, "the process")->required()->check(CLI::PositiveNumber);
+  command->add_option("pid", choice->process, "the process; without it, all that run with the library")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--json", choice->json, "for programs");
-  command->callback([choice, &status] { show(choice->process, choice->json, status); });
+  command->callback([choice, &status] {
+    if (choice->process == 0) {
+      list(choice->json, status);
+    } else {
+      show(choice->process, choice->json, status);
+    }
+  });
 }
 
 }  // namespace libmseal::tool

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -141,6 +142,12 @@ TEST_CASE("tool: status shows what of a process is sealed") {
     if (name == "[stack]") CHECK(line["state"] == "-");
   }
   CHECK(text_segments >= 3);
+
+  const json everybody = json::parse(tool({"status", "--json"}).out);
+  CHECK(std::count_if(everybody.begin(), everybody.end(), [&](const json& one) {
+          return one["pid"] == std::stoi(sealed.id()) && one["sealed_bytes"] == all["sealed_bytes"];
+        }) == 1);
+  CHECK_THAT(tool({"status"}).out, Contains(sealed.id() + " ") && Contains("/sleep\n"));
 
   const Sleeper unsealed("auto=off");
   CHECK(tool({"status", unsealed.id()}).status == 1);
