@@ -22,17 +22,19 @@ enum class Call : std::uint8_t {
   brk,               // new end of the heap
   shmat,             // id, address, flags
   shmdt,             // address
-  ipc,               // i386: shmat and shmdt behind a number
+  ipc,               // i386: shmat and shmdt behind a number; all of it in registers (ipc/syscall.c)
   remap_file_pages,  // address, length, ...
+  io_setup,          // number of events; unmaps its own ring again if it fails
   io_destroy,        // context, which is the address of its ring
-  clone,             // flags, ...
+  shmget,            // key, size, flags
   mseal,             // address, length, flags
 };
 
 constexpr std::string_view name_of(Call call) {
   constexpr std::string_view kNames[] = {
-      "mmap",  "old_mmap", "munmap", "mprotect",         "mremap",     "madvise", "brk",
-      "shmat", "shmdt",    "ipc",    "remap_file_pages", "io_destroy", "clone",   "mseal"};
+      "mmap",  "old_mmap", "munmap", "mprotect",         "mremap",   "madvise",    "brk",
+      "shmat", "shmdt",    "ipc",    "remap_file_pages", "io_setup", "io_destroy", "shmget",
+      "mseal"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Call::mseal) + 1);
   return kNames[static_cast<std::size_t>(call)];
 }
@@ -46,8 +48,13 @@ struct Abi {
   std::uint32_t audit_arch;
   std::span<const CallNumber> calls;   // sorted by number
   std::uint32_t first_foreign_number;  // from here on numbers belong to another ABI (x32), 0: none
-  std::uint64_t
-      reach;  // no call names an address at or above this: 32-bit start plus 32-bit length; 0: no limit
+  // The bits of an argument register that the kernel reads. seccomp_data shows all 64, so whoever enters by
+  // int 0x80 can have anything in the upper halves.
+  std::uint64_t argument_mask;
+
+  [[nodiscard]] constexpr bool has_short_arguments() const { return argument_mask <= 0xFFFF'FFFFU; }
+  // No call names an address at or above this: 32-bit start plus 32-bit length. 0: no limit.
+  [[nodiscard]] constexpr std::uint64_t reach() const { return has_short_arguments() ? 1ULL << 33 : 0; }
 };
 
 inline constexpr std::uint32_t kAuditX86_64 = 0xC000003E;
@@ -63,9 +70,10 @@ inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
     {12, Call::brk},
     {25, Call::mremap},
     {28, Call::madvise},
+    {29, Call::shmget},
     {30, Call::shmat},
-    {56, Call::clone},
     {67, Call::shmdt},
+    {206, Call::io_setup},
     {207, Call::io_destroy},
     {216, Call::remap_file_pages},
     {329, Call::mprotect},
@@ -77,27 +85,29 @@ inline constexpr auto kI386Calls = std::to_array<CallNumber>({
     {90, Call::old_mmap},
     {91, Call::munmap},
     {117, Call::ipc},
-    {120, Call::clone},
     {125, Call::mprotect},
     {163, Call::mremap},
     {192, Call::mmap},
     {219, Call::madvise},
+    {245, Call::io_setup},
     {246, Call::io_destroy},
     {257, Call::remap_file_pages},
     {380, Call::mprotect},
+    {395, Call::shmget},
     {397, Call::shmat},
     {398, Call::shmdt},
     {462, Call::mseal},
 });
 
 inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
+    {0, Call::io_setup},
     {1, Call::io_destroy},
+    {194, Call::shmget},
     {196, Call::shmat},
     {197, Call::shmdt},
     {214, Call::brk},
     {215, Call::munmap},
     {216, Call::mremap},
-    {220, Call::clone},
     {222, Call::mmap},
     {226, Call::mprotect},
     {233, Call::madvise},
@@ -109,23 +119,38 @@ inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
 inline constexpr std::uint32_t kX32Bit = 0x40000000;
 
 inline constexpr auto kX86Abis = std::to_array<Abi>({
-    {kAuditX86_64, kX86_64Calls, kX32Bit, 0},
-    {kAuditI386, kI386Calls, 0, 1ULL << 33},
+    {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL},
+    {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL},
 });
-inline constexpr auto kArm64Abis = std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0, 0}});
+inline constexpr auto kArm64Abis = std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0, ~0ULL}});
+
+// The sizes of huge pages, in ascending order. An address at no multiple of the first can't be mapped by one.
+inline constexpr auto kX86HugePages = std::to_array<std::uint64_t>({2U << 20, 1U << 30});
+// With 4 KiB, 16 KiB and 64 KiB pages, contiguous entries included (arch/arm64/mm/hugetlbpage.c).
+inline constexpr auto kArm64HugePages = std::to_array<std::uint64_t>(
+    {64U << 10, 2U << 20, 32U << 20, 512U << 20, 1U << 30, 16ULL << 30});
 
 // What one machine needs to know of its addresses and ABIs.
 struct Machine {
   std::span<const Abi> abis;   // the native one first
   std::uint64_t address_mask;  // bits of an address that the kernel looks at: x86 LAM 62:57, arm64 TBI 63:56
   std::uint64_t page_size;
-  std::uint64_t smallest_huge_page;  // a file mapping at no multiple of it can't be one of huge pages
+  std::span<const std::uint64_t> huge_pages;
+
+  // The largest huge page that can lie at the address; 0 if none can.
+  [[nodiscard]] constexpr std::uint64_t huge_page_at(std::uint64_t address) const {
+    std::uint64_t largest = 0;
+    for (const std::uint64_t size : huge_pages) {
+      if (address % size == 0) largest = size;
+    }
+    return largest;
+  }
 };
 
-inline constexpr Machine kX86Machine{kX86Abis, ~0x7E00'0000'0000'0000ULL, 4096, 2U << 20};
+inline constexpr Machine kX86Machine{kX86Abis, ~0x7E00'0000'0000'0000ULL, 4096, kX86HugePages};
 
 constexpr Machine arm64_machine(std::uint64_t page_size) {
-  return {kArm64Abis, 0x00FF'FFFF'FFFF'FFFFULL, page_size, 64U << 10};
+  return {kArm64Abis, 0x00FF'FFFF'FFFF'FFFFULL, page_size, kArm64HugePages};
 }
 
 }  // namespace libmseal::policy

@@ -19,15 +19,18 @@ inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
 
 struct Control {
   enum class Kind : std::uint8_t {
-    hello = 1,         // this image wants seals. Answer: a descriptor of its table
-    prepare = 2,       // may `seal.range` be sealed, and how? Answer: a Way
-    add_to_hull = 3,   // the supervisor refuses from now on. Answer: 0
-    add_filtered = 4,  // a deny filter refuses already; the supervisor knows for hidden extents. Answer: 0
-    call_site = 5,     // where in the program a call comes from, that is about to be made or was refused
+    hello = 1,           // this image wants seals. Answer: a descriptor of its table
+    prepare = 2,         // may `seal.range` be sealed, and how? Answer: a Way
+    filters_are_in = 3,  // nobody may share the memory without them. Answer: 0
+    add_supervised = 4,  // the supervisor refuses from now on. Answer: 0
+    add_filtered = 5,    // a deny filter refuses already; the supervisor decides what is deferred. Answer: 0
+    query = 6,           // how much of `seal.range` has the process sealed? Answer: a Coverage
+    call_site = 7,       // where in the program a call comes from, that is about to be made or was refused
   };
 
   Kind kind = Kind::hello;
-  Seal seal;  // call_site: only the range, which may be anything
+  Seal seal;                 // of most kinds the range alone; of call_site it may be anything
+  bool below_break = false;  // of the kinds that add: brk could unmap it
 
   // Of call_site alone.
   bool refused = false;
@@ -37,9 +40,9 @@ struct Control {
 
 // How the shim seals a range, as the supervisor answers `prepare`.
 enum class Way : std::uint8_t {
-  filter = 0,  // by a deny filter
-  hull = 1,    // inside the hull of a domain with one process: by the supervisor
-  sealed = 2,  // every byte is sealed already
+  filter = 0,      // by a deny filter
+  supervised = 1,  // by the supervisor, which is notified of the calls there
+  sealed = 2,      // every byte is sealed already
 };
 
 Arguments encode(const Control& message);
@@ -49,7 +52,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
 
 // ---- the hand-over, on a socket pair, before the filter can notify anybody ----
 
-inline constexpr std::uint32_t kHandoverVersion = 4;
+inline constexpr std::uint32_t kHandoverVersion = 5;
 inline constexpr std::uint32_t kMostInitialSeals = 2048;
 
 // Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is
@@ -60,15 +63,21 @@ struct Ready {
   std::uint32_t reserved = 0;
 };
 
+// Supervisor to shim, instead of that: it can't serve this program. `reason` ends with a zero.
+struct Declined {
+  std::uint64_t magic = kControlMagic + 1;
+  std::array<char, 120> reason{};
+};
+
 // Shim to supervisor, with the listener. So many of struct Seal, of struct Range and bytes of MSEAL_OPTIONS
 // follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kHandoverVersion;
   std::uint32_t seals = 0;
-  std::uint32_t hulls = 0;
+  std::uint32_t watched = 0;
   std::uint32_t options = 0;
-  Range arena;  // part of the hull; empty if there is none
+  Range arena;  // empty if there is none
 };
 
 }  // namespace libmseal::policy

@@ -58,4 +58,15 @@ std::optional<Vma> parse_maps_line(std::string_view line) {
   return vma;
 }
 
+std::optional<std::uint64_t> parse_page_size_line(std::string_view line) {
+  constexpr std::string_view kLabel = "KernelPageSize:";
+  if (!line.starts_with(kLabel)) return std::nullopt;
+  line.remove_prefix(kLabel.size());
+  while (take(line, ' ')) {
+  }
+  std::uint64_t kibibytes = 0;
+  if (!take_number(line, 10, kibibytes) || line != " kB" || kibibytes > (~0ULL >> 10)) return std::nullopt;
+  return kibibytes << 10;
+}
+
 }  // namespace libmseal::policy

@@ -29,4 +29,7 @@ struct Vma {
 // Nothing if the line has not the form the kernel gives it.
 std::optional<Vma> parse_maps_line(std::string_view line);
 
+// The bytes in a "KernelPageSize:" line of /proc/PID/smaps; nothing for any other line.
+std::optional<std::uint64_t> parse_page_size_line(std::string_view line);
+
 }  // namespace libmseal::policy

@@ -44,6 +44,12 @@ constexpr auto kDoors = std::to_array<Word>({
     {"prctl_mm", kDoorPrctlMm},
     {"tagged_addresses", kDoorTaggedAddresses},
     {"clone3", kDoorClone3},
+    {"hugetlb_files", kDoorHugetlbFiles},
+    {"shm_remap", kDoorShmRemap},
+    {"old_mmap", kDoorOldMmap},
+    {"uselib", kDoorUselib},
+    {"io_destroy", kDoorIoDestroy},
+    {"shadow_stack", kDoorShadowStack},
 });
 
 constexpr auto kHardenings = std::to_array<Word>({
@@ -70,7 +76,7 @@ bool find(std::span<const Word> words, std::string_view text, int& value) {
 }
 
 // "word+word" to the bits of the words.
-bool parse_bits(std::span<const Word> words, std::string_view text, std::uint8_t& bits) {
+bool parse_bits(std::span<const Word> words, std::string_view text, std::uint16_t& bits) {
   int all = 0;
   while (true) {
     const std::size_t plus = text.find('+');
@@ -82,7 +88,7 @@ bool parse_bits(std::span<const Word> words, std::string_view text, std::uint8_t
     if (plus == std::string_view::npos) break;
     text.remove_prefix(plus + 1);
   }
-  bits = static_cast<std::uint8_t>(all);
+  bits = static_cast<std::uint16_t>(all);
   return true;
 }
 
@@ -134,7 +140,8 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     options.discard = static_cast<DiscardRule>(word);
   } else if (key == "open") {
     if (!parse_bits(kDoors, value, options.open_doors)) {
-      return wrong("io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, joined by +");
+      return wrong("io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, hugetlb_files, shm_remap, old_mmap, "
+          "uselib, io_destroy, shadow_stack, joined by +");
     }
   } else if (key == "harden") {
     if (!parse_bits(kHardenings, value, options.harden)) {

@@ -19,12 +19,18 @@ enum class Backend : std::uint8_t {
 std::string_view name_of(Backend backend);
 
 // Entries that a sealed process loses because no filter can judge them; an option opens each again.
-enum Door : std::uint8_t {
+enum Door : std::uint16_t {
   kDoorIoUring = 1 << 0,
   kDoorProcessMadvise = 1 << 1,
   kDoorPrctlMm = 1 << 2,
   kDoorTaggedAddresses = 1 << 3,
   kDoorClone3 = 1 << 4,
+  kDoorHugetlbFiles = 1 << 5,
+  kDoorShmRemap = 1 << 6,
+  kDoorOldMmap = 1 << 7,
+  kDoorUselib = 1 << 8,
+  kDoorIoDestroy = 1 << 9,
+  kDoorShadowStack = 1 << 10,
 };
 
 // Calls that write sealed memory without changing a mapping. mseal(2) does not refuse them; an option does.
@@ -62,8 +68,8 @@ struct Options {
   bool strict = false;       // a bad option ends the program
   bool verbose = false;      // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
-  std::uint8_t open_doors = 0;  // Door bits
-  std::uint8_t harden = 0;      // Hardening bits
+  std::uint16_t open_doors = 0;  // Door bits
+  std::uint16_t harden = 0;      // Hardening bits
   std::string_view log;         // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
   std::string_view events;      // a file for refusals as JSON lines; empty: none
   std::string_view skip;        // objects left out: patterns as of look_up()

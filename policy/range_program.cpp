@@ -46,10 +46,10 @@ class Compiler {
 
   bool run() {
     if (is_short()) return write_short();
-    allow_ = out_.ret(SECCOMP_RET_ALLOW);
-    // At the end of the program: the kernel's check takes what follows a return for its continuation, and
-    // would miss there what is stored on the other ways.
-    rare_ = what_.rare == 0 || what_.rare == SECCOMP_RET_ALLOW ? other_ : out_.ret(what_.rare);
+    write_returns();
+    allow_ = returning(SECCOMP_RET_ALLOW);
+    deferred_ = defers_to_others() ? other_ : returning(what_.deferred);
+    hit_ = returning(what_.denial);
     write_searches();
     Label next = other_;
     for (std::size_t index = machine_.abis.size(); index > 0; --index) {
@@ -61,27 +61,69 @@ class Compiler {
   }
 
  private:
+  [[nodiscard]] bool defers() const { return what_.deferred != 0; }
+  [[nodiscard]] bool defers_to_others() const {
+    return what_.deferred == 0 || what_.deferred == SECCOMP_RET_ALLOW;
+  }
+  [[nodiscard]] bool notifies() const { return !defers_to_others(); }
+
+  // All returns stand at the end of the program: the kernel's check (net/core/filter.c, check_load_and_stores)
+  // takes what follows one for its continuation, and would miss there what is stored on the other ways.
+  void write_returns() {
+    const auto need = [&](std::uint32_t action) {
+      if (action != 0) add_return(action);
+    };
+    for (const std::uint32_t action :
+         {std::uint32_t{SECCOMP_RET_ALLOW}, what_.denial, what_.notice, what_.shm_remap, what_.old_mmap,
+          what_.io_destroy, what_.mseal, what_.every_brk})
+      need(action);
+    if (!defers_to_others()) need(what_.deferred);
+    if (!what_.refused_breaks.empty() || !what_.attachments.empty()) need(kAnswerZero);
+    if (what_.refuse_foreign) need(SECCOMP_RET_ERRNO | ENOSYS);
+  }
+
+  void add_return(std::uint32_t action) {
+    for (const Return& one : returns_) {
+      if (one.action == action) return;
+    }
+    (void)returns_.push_back({action, out_.ret(action)});
+  }
+
+  [[nodiscard]] Label returning(std::uint32_t action) const {
+    for (const Return& one : returns_) {
+      if (one.action == action) return one.at;
+    }
+    return other_;
+  }
+
+  // Asked for nothing but ranges and their contents.
+  [[nodiscard]] bool is_plain() const {
+    return what_.notice == 0 && defers_to_others() && what_.shm_remap == 0 && what_.old_mmap == 0 && what_.io_destroy == 0 &&
+           what_.mseal == 0 && what_.every_brk == 0 && !what_.refuse_foreign && !what_.refuse_grows_down &&
+           what_.attachments.empty();
+  }
+
   // ---- the short program of one seal ----
 
   // One range under one upper word, out of reach of every ABI but the native one, and nothing else asked for.
   // Then the architecture need not be looked at: no call of another one names an address so high.
   [[nodiscard]] bool is_short() const {
-    if (what_.ranges.size() != 1 || what_.contents.size() > 1 || !what_.exact) return false;
-    const bool only_ranges =
-        what_.hidden == 0 && what_.mseal == 0 && what_.every_brk == 0 && !what_.refuse_foreign;
-    if (what_.rare != SECCOMP_RET_ALLOW || !only_ranges) return false;
-    const Range& range = what_.ranges[0];
+    const ProtectedRanges& denied = what_.denied;
+    if (denied.ranges.size() != 1 || denied.contents.size() > 1) return false;
+    if (!is_plain() || !defers()) return false;
+    const Range& range = denied.ranges[0];
     constexpr std::uint64_t kReach = 1ULL << 33;  // 32-bit start and 32-bit length
     return what_.refused_breaks.empty() && range.start >= kReach &&
-           high(range.start) == high(range.end - 1) && (what_.contents.empty() || what_.contents[0] == range);
+           high(range.start) == high(range.end - 1) &&
+           (denied.contents.empty() || denied.contents[0] == range);
   }
 
   // The call is refused if it starts under the word, below the end of the range, and ends above the higher
   // one of the two starts: so it is not empty, nor does it cross a multiple of 4 GiB.
   bool write_short() {
-    const Range& range = what_.ranges[0];
+    const Range& range = what_.denied.ranges[0];
     constexpr std::uint32_t kHigherStart = 0;  // scratch memory
-    const Label hit = out_.ret(what_.hit);
+    const Label hit = out_.ret(what_.denial);
     out_.branch_x(BPF_JGT, hit, other_);
     out_.load_scratch_x(kHigherStart);
     out_.add_x();
@@ -98,7 +140,7 @@ class Compiler {
     const Label touches = out_.load(high_of(0));
 
     Label advise = other_;
-    if (!what_.contents.empty()) {
+    if (!what_.denied.contents.empty()) {
       for (const std::uint32_t advice : kEverydayAdvice)
         advise = out_.branch(BPF_JEQ, advice, touches, advise);
       advise = out_.load(low_of(2));
@@ -222,13 +264,23 @@ class Compiler {
 
   // ---- the range of a call ----
 
-  // scratch start = the argument, stripped of the bits that the kernel does not look at.
+  // The upper half of an argument: of an ABI with short arguments the kernel does not read it.
+  Label load_high(std::uint32_t argument) {
+    return short_arguments_ ? out_.load_value(0) : out_.load(high_of(argument));
+  }
+
+  // The same of an address, stripped of the bits that the kernel does not look at.
+  Label load_high_of_address(std::uint32_t argument) {
+    if (!short_arguments_ && high(machine_.address_mask) != ~0U) out_.mask(high(machine_.address_mask));
+    return load_high(argument);
+  }
+
+  // scratch start = the argument.
   Label store_start(std::uint32_t argument) {
     out_.store_scratch(kStartLow);
     out_.load(low_of(argument));
     out_.store_scratch(kStartHigh);
-    if (high(machine_.address_mask) != ~0U) out_.mask(high(machine_.address_mask));
-    return out_.load(high_of(argument));
+    return load_high_of_address(argument);
   }
 
   // scratch = [argument `start`, + argument `length`), then on to `next`.
@@ -240,7 +292,7 @@ class Compiler {
       if (carry) out_.add(1);
       out_.add_x();
       out_.load_scratch_x(kStartHigh);
-      return out_.load(high_of(length));
+      return load_high(length);
     };
     const Label without_carry = upper_half(false);
     const Label with_carry = upper_half(true);
@@ -255,13 +307,15 @@ class Compiler {
   // The same where a range that crosses a multiple of 4 GiB is somebody else's: its end has the upper word of
   // its start.
   Label set_narrow_range(std::uint32_t start, std::uint32_t length, Label next) {
-    out_.branch_x(BPF_JGE, next, rare_);  // the sum is below an addend only if it wrapped
+    out_.branch_x(BPF_JGE, next, deferred_);  // the sum is below an addend only if it wrapped
     out_.store_scratch(kEndLow);
     out_.add_x();
     out_.load_scratch_x(kStartLow);
     const Label low_words = out_.load(low_of(length));
-    out_.branch(BPF_JEQ, 0, low_words, rare_);
-    out_.load(high_of(length));
+    if (!short_arguments_) {
+      out_.branch(BPF_JEQ, 0, low_words, deferred_);
+      out_.load(high_of(length));
+    }
     return store_start(start);
   }
 
@@ -278,7 +332,6 @@ class Compiler {
 
   // A hit counts only if the kernel would not refuse the range itself: aligned, not empty, not wrapping.
   Label confirm(Label hit, Label miss) {
-    if (!what_.exact) return hit;
     if (narrow_) {  // it can't wrap
       out_.branch_x(BPF_JGT, hit, miss);
       out_.load_scratch_x(kStartLow);
@@ -297,60 +350,92 @@ class Compiler {
     return out_.load_scratch(kStartLow);
   }
 
+  // Among the denied ranges, then among the watched ones.
+  Label search_both(std::span<const Range> denied, std::span<const Range> watched) {
+    Label miss = allow_;
+    if (what_.notice != 0 && !watched.empty()) miss = search(watched, returning(what_.notice), allow_);
+    return denied.empty() ? miss : search(denied, confirm(hit_, allow_), miss);
+  }
+
   void write_searches() {
-    hit_ = out_.ret(what_.hit);
-    ranges_search_ = search(what_.ranges, confirm(hit_, allow_), allow_);
-    const bool same =
-        std::equal(what_.contents.begin(), what_.contents.end(), what_.ranges.begin(), what_.ranges.end());
-    contents_search_ = same || what_.contents.empty() ? ranges_search_
-                                                      : search(what_.contents, confirm(hit_, allow_), allow_);
-    ranges_ = set_range(0, 1, ranges_search_);
+    const auto same = [](std::span<const Range> one, std::span<const Range> other) {
+      return std::equal(one.begin(), one.end(), other.begin(), other.end());
+    };
+    ranges_search_ = search_both(what_.denied.ranges, what_.watched.ranges);
+    const bool one_search = same(what_.denied.ranges, what_.denied.contents) &&
+                            same(what_.watched.ranges, what_.watched.contents);
+    contents_search_ =
+        one_search ? ranges_search_ : search_both(what_.denied.contents, what_.watched.contents);
   }
 
   // ---- the calls ----
 
+  // Arguments 0 and 1 are a range to look for.
+  Label ranges() {
+    if (ranges_ == 0) ranges_ = set_range(0, 1, ranges_search_);
+    return ranges_;
+  }
+
   Label write_mmap() {
-    Label fixed = ranges_;
-    if (what_.hidden != 0) {
-      const Label hidden = out_.ret(what_.hidden);
-      if (what_.suspect_huge_files) {
-        out_.branch(BPF_JSET, low(machine_.smallest_huge_page - 1), ranges_, hidden);
-        const Label file = out_.load(low_of(0));
-        out_.branch(BPF_JSET, kMapAnonymous, ranges_, file);
-        fixed = out_.load(low_of(3));
-      }
-      fixed = out_.branch(BPF_JSET, kMapHugetlb, hidden, fixed);
+    Label fixed = ranges();
+    if (notifies()) {
+      // A file may lie on hugetlbfs, where whole huge pages are replaced.
+      const std::uint32_t partial = low(machine_.huge_pages.front() - 1);
+      out_.branch(BPF_JSET, partial, deferred_, ranges());
+      const Label length = out_.load(low_of(1));
+      out_.branch(BPF_JSET, partial, ranges(), length);
+      const Label file = out_.load(low_of(0));
+      out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
+      fixed = out_.load(low_of(3));
     }
     const Label replaces = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
-    out_.branch(BPF_JSET, kMapFixed, replaces, allow_);
+    const Label ordinary = out_.branch(BPF_JSET, kMapFixed, replaces, allow_);
+    if (what_.deferred != SECCOMP_RET_ALLOW)
+      out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), ordinary);
     return out_.load(low_of(3));
   }
 
   Label write_mprotect() {
-    if (what_.hidden == 0) return ranges_;
-    const Label hidden = out_.ret(what_.hidden);
-    out_.branch(BPF_JSET, kProtGrowsDown | kProtGrowsUp, hidden, ranges_);
+    if (!notifies() && !what_.refuse_grows_down) return ranges();
+    out_.branch(BPF_JSET, kProtGrowsDown, notifies() ? deferred_ : hit_, ranges());
     return out_.load(low_of(2));
   }
 
   // Nobody has a reason to call it with an unaligned start, which the kernel would round down.
   Label write_remap_file_pages() {
-    if (what_.rare != 0) return rare_;
-    const Label unaligned = what_.hidden != 0 ? out_.ret(what_.hidden) : hit_;
-    out_.branch(BPF_JSET, low(machine_.page_size - 1), unaligned, ranges_);
+    if (defers()) return deferred_;
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), hit_, ranges());
     return out_.load(low_of(0));
   }
 
-  Label write_mremap_leaving_rare() {
+  Label write_mremap_deferring() {
     // No size: nothing in the lower word, and what has something in the upper one is wide.
-    out_.branch(BPF_JEQ, 0, rare_, ranges_);
+    out_.branch(BPF_JEQ, 0, deferred_, ranges());
     const Label somewhere = out_.load(low_of(1));
-    out_.branch(BPF_JSET, kMremapFixed, rare_, somewhere);
+    out_.branch(BPF_JSET, kMremapFixed, deferred_, somewhere);
     return out_.load(low_of(3));
   }
 
+  // `if (argument & mask) goto some; else goto none`
+  Label branch_any(std::uint32_t argument, std::uint64_t mask, Label some, Label none) {
+    if (high(mask) != 0 && !short_arguments_) {
+      out_.branch(BPF_JSET, high(mask), some, none);
+      none = out_.load(high_of(argument));
+    }
+    out_.branch(BPF_JSET, low(mask), some, none);
+    return out_.load(low_of(argument));
+  }
+
+  // If the source is of huge pages, the kernel rounds the size at the target up to whole ones.
+  Label unless_partly_huge(Label next) {
+    for (const std::uint64_t size : machine_.huge_pages) {
+      next = branch_any(4, size - 1, next, branch_any(2, size - 1, hit_, next));
+    }
+    return next;
+  }
+
   Label write_mremap() {
-    if (what_.rare != 0) return write_mremap_leaving_rare();
+    if (defers()) return write_mremap_deferring();
     // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old
     // address.
     const auto source_then = [&](Label sized, Label next) {
@@ -361,27 +446,23 @@ class Compiler {
       const Label low_of_small = out_.load(low_of(1));
       const Label huge = out_.branch(BPF_JEQ, ~0U, low_of_huge, sized);
       out_.branch(BPF_JEQ, 0, low_of_small, huge);
-      return out_.load(high_of(1));
+      return load_high(1);
     };
-    const Label source = source_then(ranges_, ranges_search_);
-    Label with_target = hit_;
-    if (what_.exact) {
-      const Label target = set_range(4, 2, ranges_search_);
-      const Label found = search(what_.ranges, confirm(hit_, target), target);
-      with_target = source_then(set_range(0, 1, found), found);
-    }
+    const Label source = source_then(ranges(), ranges_search_);
+    const Label target = set_range(4, 2, ranges_search_);
+    const Label found = search(what_.denied.ranges, confirm(hit_, target), target);
+    const Label with_target = unless_partly_huge(source_then(set_range(0, 1, found), found));
     out_.branch(BPF_JSET, kMremapFixed, with_target, source);
     return out_.load(low_of(3));
   }
 
   Label write_madvise() {
-    const bool notify_rare = what_.rare != 0 && what_.rare != SECCOMP_RET_ALLOW;
-    if (what_.contents.empty() && !notify_rare) return other_;
+    const bool looks = !what_.denied.contents.empty() || !what_.watched.contents.empty();
+    if (!looks && !notifies()) return other_;
     Label discards = allow_;
-    if (!what_.contents.empty()) {
-      discards = contents_search_ == ranges_search_ ? ranges_ : set_range(0, 1, contents_search_);
-    }
-    const Label elsewhere = what_.rare != 0 ? rare_ : discards;
+    if (looks)
+      discards = contents_search_ == ranges_search_ ? ranges() : set_range(0, 1, contents_search_);
+    const Label elsewhere = defers() ? deferred_ : discards;
     Label next = allow_;
     for (const std::uint32_t advice : kDiscardingAdvice) {
       next = out_.branch(BPF_JEQ, advice, is_everyday(advice) ? discards : elsewhere, next);
@@ -391,40 +472,58 @@ class Compiler {
 
   // The range of refused breaks lies inside the heap, so an argument is compared in full only near it.
   Label write_brk() {
-    if (what_.every_brk != 0) return out_.ret(what_.every_brk);
+    if (what_.every_brk != 0) return returning(what_.every_brk);
     const Range& refused = what_.refused_breaks;
     if (refused.empty()) return other_;
-    const Label answer = out_.ret(SECCOMP_RET_ERRNO | 0);
+    const Label answer = returning(kAnswerZero);
     const auto at_least = [&](std::uint64_t bound, Label yes, Label no) {
       out_.branch(BPF_JGE, low(bound), yes, no);
       const Label low_halves = out_.load(low_of(0));
       const Label equal = out_.branch(BPF_JEQ, high(bound), low_halves, no);
       out_.branch(BPF_JGT, high(bound), yes, equal);
-      return out_.load(high_of(0));
+      return load_high(0);
     };
     const Label above_start = at_least(refused.end, allow_, answer);
     return at_least(refused.start, above_start, allow_);
   }
 
-  Label write_hidden_if(std::uint32_t argument, std::uint32_t bits) {
-    const Label hidden = out_.ret(what_.hidden);
-    out_.branch(BPF_JSET, bits, hidden, allow_);
-    return out_.load(low_of(argument));
+  Label write_shmat(std::uint32_t flags) {
+    if (what_.shm_remap == 0) return other_;
+    out_.branch(BPF_JSET, kShmRemap, returning(what_.shm_remap), other_);
+    return out_.load(low_of(flags));
+  }
+
+  // Who makes huge pages is told of, or goes without.
+  Label huge_pages() { return notifies() ? deferred_ : hit_; }
+
+  Label write_shmget(std::uint32_t flags) {
+    if (what_.deferred == SECCOMP_RET_ALLOW) return other_;
+    out_.branch(BPF_JSET, kShmHugetlb, huge_pages(), other_);
+    return out_.load(low_of(flags));
+  }
+
+  Label write_shmdt(std::uint32_t address) {
+    if (defers()) return deferred_;
+    Label next = other_;
+    for (const std::uint64_t attachment : what_.attachments) {
+      const Label answer = returning(kAnswerZero);
+      out_.branch(BPF_JEQ, high(attachment), answer, next);
+      const Label high_half = load_high_of_address(address);
+      out_.branch(BPF_JEQ, low(attachment), high_half, next);
+      next = out_.load(low_of(address));
+    }
+    return next;
   }
 
   Label write_ipc() {
-    const Label hidden = out_.ret(what_.hidden);
-    const Label detach = out_.branch(BPF_JEQ, kIpcShmdt, hidden, allow_);
-    out_.branch(BPF_JEQ, kIpcShmat, hidden, detach);
+    const Label detach = write_shmdt(4);
+    const Label attach = write_shmat(2);
+    const Label make = write_shmget(3);
+    if (detach == other_ && attach == other_ && make == other_) return other_;
+    const Label not_detach = out_.branch(BPF_JEQ, kIpcShmget, make, other_);
+    const Label not_attach = out_.branch(BPF_JEQ, kIpcShmdt, detach, not_detach);
+    out_.branch(BPF_JEQ, kIpcShmat, attach, not_attach);
     out_.mask(0xFFFF);
-    return out_.load(low_of(0));
-  }
-
-  // Memory that another thread group shares is out of reach of later filters.
-  Label write_clone() {
-    const Label hidden = out_.ret(what_.hidden);
-    out_.branch(BPF_JEQ, kCloneVm, hidden, allow_);
-    out_.mask(kCloneVm | kCloneThread | kCloneVfork);
     return out_.load(low_of(0));
   }
 
@@ -433,7 +532,7 @@ class Compiler {
       case Call::mmap:
         return write_mmap();
       case Call::munmap:
-        return ranges_;
+        return ranges();
       case Call::remap_file_pages:
         return write_remap_file_pages();
       case Call::mprotect:
@@ -445,20 +544,31 @@ class Compiler {
       case Call::brk:
         return write_brk();
       case Call::mseal:
-        return what_.mseal != 0 ? out_.ret(what_.mseal) : other_;
+        return what_.mseal != 0 ? returning(what_.mseal) : other_;
       case Call::shmat:
-        return what_.hidden != 0 ? write_hidden_if(2, kShmRemap) : other_;
-      case Call::ipc:
-        return what_.hidden != 0 ? write_ipc() : other_;
-      case Call::clone:
-        return what_.hidden != 0 ? write_clone() : other_;
+        return write_shmat(2);
       case Call::shmdt:
+        return write_shmdt(0);
+      case Call::ipc:
+        return write_ipc();
+      case Call::io_setup:
+        return other_;
       case Call::io_destroy:
+        return what_.io_destroy != 0 ? returning(what_.io_destroy) : other_;
+      case Call::shmget:
+        return write_shmget(2);
       case Call::old_mmap:
-        return what_.hidden != 0 ? out_.ret(what_.hidden) : other_;
+        return what_.old_mmap != 0 ? returning(what_.old_mmap) : other_;
     }
     return other_;
   }
+
+  static constexpr std::uint32_t kAnswerZero = SECCOMP_RET_ERRNO | 0;
+
+  struct Return {
+    std::uint32_t action;
+    Label at;
+  };
 
   struct Handler {
     std::uint32_t number;
@@ -478,16 +588,22 @@ class Compiler {
 
   // No call of the ABI can name an address as high as the lowest range.
   [[nodiscard]] bool out_of_reach(const Abi& abi) const {
-    const bool breaks_too = what_.refused_breaks.empty() || what_.refused_breaks.start >= abi.reach;
-    const bool ranges_too = what_.ranges.empty() || what_.ranges.front().start >= abi.reach;
-    return abi.reach != 0 && what_.hidden == 0 && what_.mseal == 0 && what_.every_brk == 0 && ranges_too &&
-           breaks_too;
+    const auto above = [&](std::span<const Range> ranges) {
+      return ranges.empty() || ranges.front().start >= abi.reach();
+    };
+    const bool breaks_too = what_.refused_breaks.empty() || what_.refused_breaks.start >= abi.reach();
+    return abi.reach() != 0 && is_plain() && breaks_too && above(what_.denied.ranges);
   }
 
   // `if (A == abi) dispatch else next`: the number follows the architecture, so that the kernel's bitmap of
   // calls with a constant answer works.
   Label write_abi(const Abi& abi, Label next) {
     if (out_of_reach(abi)) return next;
+    if (abi.has_short_arguments() != short_arguments_) {
+      short_arguments_ = abi.has_short_arguments();
+      handlers_ = {};
+      ranges_ = 0;
+    }
     Handlers handlers;
     for (const CallNumber& entry : abi.calls) {
       Label& handler = handlers_[static_cast<std::size_t>(entry.call)];
@@ -497,8 +613,10 @@ class Compiler {
     out_.jump(dispatch(handlers, 0, handlers.size()));
     if (abi.first_foreign_number != 0 && what_.refuse_foreign) {
       const Label native = out_.front();
-      const Label foreign = out_.ret(SECCOMP_RET_ERRNO | ENOSYS);
-      out_.branch(BPF_JGE, abi.first_foreign_number, foreign, native);
+      const Label foreign = returning(SECCOMP_RET_ERRNO | ENOSYS);
+      // -1 is how a tracer skips a call: its answer counts.
+      const Label not_skipped = out_.branch(BPF_JEQ, ~0U, other_, foreign);
+      out_.branch(BPF_JGE, abi.first_foreign_number, not_skipped, native);
     }
     const Label by_number = out_.load(kNumber);
     return out_.branch(BPF_JEQ, abi.audit_arch, by_number, next);
@@ -507,15 +625,19 @@ class Compiler {
   const Machine& machine_;
   const RangeProgram& what_;
   const Label other_;
-  const bool narrow_ = what_.rare != 0;  // ranges that cross a multiple of 4 GiB are rare, so somebody else's
+  const bool narrow_ = what_.deferred != 0;  // a range that crosses a multiple of 4 GiB is somebody else's
   BpfProgram& out_;
+  FixedVector<Return, 12> returns_;
   Label allow_ = 0;
-  Label rare_ = 0;
+  Label deferred_ = 0;
   Label hit_ = 0;
   Label ranges_search_ = 0;
   Label contents_search_ = 0;
-  Label ranges_ = 0;                          // arguments 0 and 1 are a range to look for
-  std::array<Label, kCallKinds> handlers_{};  // one for all ABIs: they differ in numbers only
+
+  // Of the ABI that is being written; those with arguments of one width share them.
+  bool short_arguments_ = false;
+  Label ranges_ = 0;
+  std::array<Label, kCallKinds> handlers_{};
 };
 
 }  // namespace

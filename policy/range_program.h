@@ -18,34 +18,48 @@
 
 namespace libmseal::policy {
 
+// Two lists, each sorted and apart.
+struct ProtectedRanges {
+  std::span<const Range> ranges;    // what no call may unmap, replace, move, resize or re-protect
+  std::span<const Range> contents;  // what no madvise may discard
+};
+
+// Every action is a return value of seccomp; 0: such calls are not this program's business.
 struct RangeProgram {
-  std::span<const Range> ranges;  // sorted, apart: what no call may unmap, replace, move, resize, re-protect
-  std::span<const Range> contents;  // sorted, apart: what no madvise may discard
-  Range refused_breaks{};           // brk arguments that answer 0
-  std::uint32_t hit = 0;            // the action for a call that touches a range
-  bool exact = true;                // false: somebody decides each hit, so hit early rather than look twice
+  ProtectedRanges denied;     // refused here, and exactly: nothing that the kernel would refuse anyway counts
+  std::uint32_t denial = 0;   // the action for a call that touches one of them
+  Range refused_breaks{};     // brk arguments that answer 0
+  ProtectedRanges watched;    // somebody decides each hit, so hit early rather than look twice
+  std::uint32_t notice = 0;   // the action for a call that touches one of these
 
-  // What to do with calls that MmCall calls rare. 0: decide about them here, like about all others.
-  std::uint32_t rare = 0;
+  // What to do with calls that MmCall calls deferred. 0: decide about them here, like about all others;
+  // SECCOMP_RET_ALLOW: an older filter brings them to whoever decides.
+  std::uint32_t deferred = 0;
 
-  // What to do with calls whose extent the arguments do not show, with clone that shares memory outside the
-  // thread group, and with mseal itself. 0: they are not this program's business.
-  std::uint32_t hidden = 0;
-  bool suspect_huge_files =
-      false;                    // mmap MAP_FIXED of any file at a multiple of a huge page counts as hidden
-  bool refuse_foreign = false;  // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
-  std::uint32_t mseal = 0;      // 0: not this program's business
-  std::uint32_t every_brk = 0;  // what to do with each brk, whatever refused_breaks are. 0: nothing
+  // Of programs that decide about deferred calls here, where nobody can look any closer.
+  bool refuse_grows_down = false;                   // every mprotect with PROT_GROWSDOWN
+  std::span<const std::uint64_t> attachments{};     // what shmdt answers 0 for
+
+  // Of the first filter alone.
+  std::uint32_t shm_remap = 0;   // shmat with SHM_REMAP
+  std::uint32_t old_mmap = 0;    // i386, arguments in memory
+  std::uint32_t io_destroy = 0;  // which unmaps wherever its ring is by then
+  std::uint32_t mseal = 0;
+  std::uint32_t every_brk = 0;   // whatever refused_breaks are
+  bool refuse_foreign = false;   // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
 };
 
 // Writes the program in front of `program`, which must already hold what runs for calls that are no concern
 // of this one: `other` is where they go. Returns false if it does not fit.
 //
-// An exact program agrees with decide() on every call whose extent is visible and that is not left to `rare`;
-// one that is not may hit more often (empty and unaligned ranges, every mremap with a target), never less.
+// A program without `watched` agrees with decide() on every call that is not left to `deferred`, but for calls
+// that hardly anybody makes: where it decides about deferred calls it refuses some that touch nothing
+// (huge pages; mremap to a multiple of a huge page of a size that is none; PROT_GROWSDOWN as said above;
+// remap_file_pages with an unaligned start). What is watched may hit more often
+// (empty and unaligned ranges), never less.
 //
-// The commonest program, that of one seal above 8 GiB with everything rare left to others, has a form of its
-// own of 42 instructions: it is compiled if it will do.
+// The commonest program, that of one seal above 8 GiB with everything deferred left to others, has a form of
+// its own of 29 instructions: it is compiled if it will do.
 bool compile(const Machine& machine, const RangeProgram& what, BpfProgram::Label other, BpfProgram& program);
 
 }  // namespace libmseal::policy

@@ -14,14 +14,28 @@ enum class DiscardRule : std::uint8_t {
   kernel,  // private, not writable and anonymous: the rule of mseal(2)
 };
 
-// The attributes of a sealed mapping are frozen with it, so they are learnt once, when it is sealed.
+// A sealed range, with those attributes of its mapping that the rules ask for. They are frozen with the seal,
+// so they are learnt once, when it is made.
 struct Seal {
   Range range;
-  bool keeps_contents = false;  // a discarding madvise is refused
-  std::uint32_t owner =
-      0;  // mark of the process that sealed it for itself; 0: every process of the domain has it
+  bool discard_protected = false;  // a discarding madvise is refused
+  bool may_grow_down = false;      // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
+  std::uint64_t attachment = 0;    // where shmat(2) put the System V segment that it belongs to; 0: none
 
   bool operator==(const Seal&) const = default;
+
+  [[nodiscard]] bool same_attributes(const Seal& other) const {
+    return discard_protected == other.discard_protected && may_grow_down == other.may_grow_down &&
+           attachment == other.attachment;
+  }
+  // The attributes of the stricter of the two.
+  [[nodiscard]] Seal joined_with(const Seal& other, const Range& part) const {
+    return {part, discard_protected || other.discard_protected, may_grow_down || other.may_grow_down,
+            attachment != 0 ? attachment : other.attachment};
+  }
+  [[nodiscard]] Seal part(const Range& within) const {
+    return {within, discard_protected, may_grow_down, attachment};
+  }
 };
 
 // Every function below takes seals that are sorted by start and do not overlap.
@@ -51,11 +65,11 @@ inline bool touches_seal(std::span<const Seal> seals, const Range& range) {
   return touched;
 }
 
-inline bool touches_kept_contents(std::span<const Seal> seals, const Range& range) {
+inline bool touches_protected_contents(std::span<const Seal> seals, const Range& range) {
   if (range.empty()) return false;
   bool touched = false;
   for_each_sealed_part(seals, range, [&](const Range&, const Seal& seal) {
-    touched = seal.keeps_contents;
+    touched = seal.discard_protected;
     return !touched;
   });
   return touched;
@@ -75,10 +89,13 @@ Coverage coverage(std::span<const Seal> seals, const Range& range, Counts counts
   return covered == range.size() ? Coverage::fully : Coverage::partly;
 }
 
+inline Coverage coverage(std::span<const Seal> seals, const Range& range) {
+  return coverage(seals, range, [](const Seal&) { return true; });
+}
+
 // Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.
-// What is held already is never weakened: an overlapped part keeps its contents if either says so, and is
-// everybody's if either is; of two owners it keeps the first. False, and nothing changed, when the result
-// might not fit into `capacity` entries.
+// What is held already is never weakened: an overlapped part gets the attributes of both. False, and nothing
+// changed, when the result might not fit into `capacity` entries.
 template <class Container>
 bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   if (seal.range.empty()) return true;
@@ -96,31 +113,27 @@ bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
     if (index == seals.size() || seals[index].range.start > next) {
       const std::uint64_t stop =
           index < seals.size() ? std::min(seals[index].range.start, seal.range.end) : seal.range.end;
-      seals.insert(at(index), Seal{{next, stop}, seal.keeps_contents, seal.owner});
+      seals.insert(at(index), seal.part({next, stop}));
       next = stop;
       continue;
     }
     const Seal before = seals[index];
-    const Range part = intersection(before.range, seal.range);
-    next = part.end;
-    const Seal both{part, before.keeps_contents || seal.keeps_contents, seal.owner == 0 ? 0 : before.owner};
-    if (both.keeps_contents == before.keeps_contents && both.owner == before.owner) continue;
+    const Seal both = before.joined_with(seal, intersection(before.range, seal.range));
+    next = both.range.end;
+    if (both.same_attributes(before)) continue;
     seals[index] = both;
-    if (before.range.start < part.start) {
-      seals.insert(at(index++), Seal{{before.range.start, part.start}, before.keeps_contents, before.owner});
+    if (before.range.start < both.range.start) {
+      seals.insert(at(index++), before.part({before.range.start, both.range.start}));
     }
-    if (part.end < before.range.end) {
-      seals.insert(at(index + 1), Seal{{part.end, before.range.end}, before.keeps_contents, before.owner});
+    if (both.range.end < before.range.end) {
+      seals.insert(at(index + 1), before.part({both.range.end, before.range.end}));
     }
   }
   for (std::size_t right = index < seals.size() ? index : seals.size() - 1; right > 0 && right >= first;
        --right) {
     Seal& left = seals[right - 1];
     const Seal& joined = seals[right];
-    if (left.range.end != joined.range.start || left.keeps_contents != joined.keeps_contents ||
-        left.owner != joined.owner) {
-      continue;
-    }
+    if (left.range.end != joined.range.start || !left.same_attributes(joined)) continue;
     left.range.end = joined.range.end;
     seals.erase(at(right));
   }

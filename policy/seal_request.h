@@ -16,6 +16,13 @@ long check_request(const Machine& machine, std::uint64_t address, std::uint64_t 
 
 // Whether a discarding madvise is refused once the mapping is sealed: it is private and not writable, and,
 // by the kernel's own rule, anonymous.
-bool keeps_contents(const Vma& vma, DiscardRule rule);
+bool discard_protected(const Vma& vma, DiscardRule rule);
+
+// The seal of `part` of the mapping.
+Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule);
+
+// Whether the mapping may be one of huge pages for all that its line shows. mseal(2) of a part of a huge page
+// is EINVAL.
+bool may_have_huge_pages(const Machine& machine, const Vma& vma);
 
 }  // namespace libmseal::policy

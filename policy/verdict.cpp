@@ -1,40 +1,55 @@
 #include "policy/verdict.h"
 
+#include <algorithm>
+
 namespace libmseal::policy {
 namespace {
 
-Verdict decide_modify(const MmCall& call, std::span<const Seal> seals) {
-  if (call.hidden != MmCall::Hidden::none && call.ranges[0].empty()) return kRefuse;
+// With PROT_GROWSDOWN the kernel starts at the beginning of the mapping that the range is in, if that is a
+// stack. Which mapping lies there may change until the kernel looks; that a seal of a stack lies below can't.
+bool reaches_down_to_seal(const MmCall& call, std::span<const Seal> seals) {
+  return call.grows_down && std::any_of(seals.begin(), seals.end(), [&](const Seal& seal) {
+           return seal.may_grow_down && seal.range.start < call.ranges[0].end;
+         });
+}
+
+Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
+  const std::span<const Seal> seals = memory.seals;
   for (const Range& range : call.ranges) {
-    if (!touches_seal(seals, range)) continue;
-    if (call.call == Call::shmdt) return {Verdict::Kind::answer, 0};
-    return kRefuse;
+    if (touches_seal(seals, range)) return kRefuse;
   }
-  return kAllow;
+  if (reaches_down_to_seal(call, seals)) return kRefuse;
+  if (!touches_seal(seals, call.if_huge)) return kAllow;
+  if (call.call == Call::mmap) return kDependsOnFile;
+  return memory.huge_pages ? kRefuse : kAllow;
 }
 
 }  // namespace
 
-Range refused_breaks(std::span<const Seal> seals, const Range& heap, std::uint64_t page_size) {
-  Range refused{heap.start, heap.start};
-  for_each_sealed_part(seals, heap, [&](const Range& part, const Seal&) {
-    refused.end =
-        round_up(part.end, page_size) - page_size + 1;  // the break itself is rounded up by the kernel
-    return true;
-  });
-  return refused;
+Range refused_breaks(const Range& part, std::uint64_t floor, std::uint64_t page_size) {
+  // The break itself is rounded up by the kernel.
+  const std::uint64_t end = round_up(part.end, page_size) - page_size + 1;
+  return part.empty() || end <= floor ? Range{} : Range{floor, end};
 }
 
-Verdict decide(const MmCall& call, std::span<const Seal> seals, const Range& refused_breaks) {
+Verdict decide(const MmCall& call, const SealedMemory& memory) {
   switch (call.effect) {
     case MmCall::Effect::modify:
-      return decide_modify(call, seals);
+      return decide_modify(call, memory);
     case MmCall::Effect::discard:
-      return touches_kept_contents(seals, call.ranges[0]) ? kRefuse : kAllow;
+      return touches_protected_contents(memory.seals, call.ranges[0]) ? kRefuse : kAllow;
     case MmCall::Effect::lower_break:
-      return refused_breaks.contains(call.argument) ? Verdict{Verdict::Kind::answer, 0} : kAllow;
+      return memory.refused_breaks.contains(call.argument) ? Verdict{Verdict::Kind::answer, 0} : kAllow;
+    case MmCall::Effect::detach: {
+      const bool sealed = std::any_of(memory.seals.begin(), memory.seals.end(), [&](const Seal& seal) {
+        return seal.attachment != 0 && seal.attachment == call.argument;
+      });
+      return sealed ? Verdict{Verdict::Kind::answer, 0} : kAllow;
+    }
+    case MmCall::Effect::unjudgeable:
+      return memory.seals.empty() ? kAllow : kRefuse;
     case MmCall::Effect::none:
-    case MmCall::Effect::share_memory:
+    case MmCall::Effect::make_huge_pages:
     case MmCall::Effect::seal:
       break;
   }

@@ -11,9 +11,10 @@ namespace libmseal::policy {
 
 struct Verdict {
   enum class Kind : std::uint8_t {
-    allow,   // the kernel may run the call
-    refuse,  // fails with EPERM, nothing is changed
-    answer,  // returns `value` and is not run
+    allow,          // the kernel may run the call
+    refuse,         // fails with EPERM, nothing is changed
+    answer,         // returns `value` and is not run
+    depends_on_file  // refused if the file that it maps lies on hugetlbfs
   };
 
   Kind kind = Kind::allow;
@@ -24,18 +25,26 @@ struct Verdict {
 
 inline constexpr Verdict kAllow{Verdict::Kind::allow, 0};
 inline constexpr Verdict kRefuse{Verdict::Kind::refuse, 0};
+inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
 
-// The arguments of brk that would unmap a sealed page of the heap [start_brk, present break); empty if there
-// is none.
-Range refused_breaks(std::span<const Seal> seals, const Range& heap, std::uint64_t page_size);
+// All that the rule asks of a process: attributes that are frozen with its seals, and facts that only grow.
+struct SealedMemory {
+  std::span<const Seal> seals;    // sorted, apart
+  Range refused_breaks{};         // arguments of brk that would unmap a seal
+  bool huge_pages = false;        // it may have some
+};
 
-// What the seals of a process say to a call of it. Ranges of a call with a hidden extent must have been
-// filled in; an unresolved one (hidden, first range empty) is refused, for nobody knows what it would touch.
+// The arguments of brk that would unmap the sealed `part`, which lies below the break; `floor` is the lowest
+// break that the kernel accepts. A mapping above the break is never reached: the break does not grow over
+// one (mm/mmap.c, do_brk).
+Range refused_breaks(const Range& part, std::uint64_t floor, std::uint64_t page_size);
+
+// What the seals of a process say to a call of it.
 //
 // Follows mseal(2) as merged: an overlap with a sealed range refuses the whole call; a discarding madvise is
-// refused only where the contents are kept (private, not writable). A brk that would unmap a sealed page
+// refused only where the contents are protected (private, not writable). A brk that would unmap a seal
 // answers 0, which every libc takes for ENOMEM; shmdt of a sealed segment answers 0 and leaves it, as the
-// kernel does.
-Verdict decide(const MmCall& call, std::span<const Seal> seals, const Range& refused_breaks);
+// kernel does. A call that can't be judged is refused as soon as anything is sealed.
+Verdict decide(const MmCall& call, const SealedMemory& memory);
 
 }  // namespace libmseal::policy

@@ -23,4 +23,21 @@ long read_maps(const char* path, Visit visit) {
   return understood ? 0 : -EPROTO;
 }
 
+// The size of the pages that the mapping at `start` is made of, by a file like /proc/PID/smaps; the largest of
+// all numbers if that can't be told.
+inline std::uint64_t page_size_at(const char* smaps, std::uint64_t start) {
+  bool inside = false;
+  std::uint64_t size = ~0ULL;
+  const long read = read_lines(smaps, [&](std::string_view line) {
+    if (const auto vma = policy::parse_maps_line(line)) {
+      inside = vma->range.start == start;
+      return vma->range.start <= start;
+    }
+    const auto bytes = inside ? policy::parse_page_size_line(line) : std::nullopt;
+    if (bytes) size = *bytes;
+    return !bytes;
+  });
+  return read == 0 ? size : ~0ULL;
+}
+
 }  // namespace libmseal::shim

@@ -4,18 +4,15 @@
 
 #include <cerrno>
 
-#include "policy/control.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backend.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/sealing.h"
-#include "shim/preload/supervisor_link.h"
 
 namespace libmseal::shim {
 namespace {
 
-using policy::Control;
 using policy::Range;
 
 // Above what sanitizers and language runtimes take, below programs and libraries.
@@ -24,39 +21,24 @@ constexpr std::uint64_t kFirstPlace = 32 * kTiB;
 constexpr std::uint64_t kPlaces = 32;
 constexpr int kAttempts = 16;  // at places where something is already
 
-enum Window : std::uint8_t { kKept, kOthers };
+enum Window : std::uint8_t { kProtected, kOther };
 
 bool is_empty(const Range& range) {
   bool empty = true;
-  const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
+  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
     empty = empty && !vma.range.touches(range);
     return empty && vma.range.start < range.end;
   });
   return read == 0 && empty;
 }
 
-// Seals both windows for this image. False if they are not to be had.
-bool open_arena(State& state) {
-  if (state.arena.state == ArenaState::open) return true;
+void start_if_needed(State& state) {
+  if (state.backend != policy::Backend::automatic) return;
   const ExclusiveSection section;
-  if (state.backend == policy::Backend::automatic) {
-    state.pieces.clear();
-    Launch launch;
-    start_backend(state, {}, launch);
-  }
-  if (state.arena.state != ArenaState::unused) return state.arena.state == ArenaState::open;
-  state.arena.state = ArenaState::missing;  // unless all of this goes well
-  if (state.table == nullptr) return false;
-  for (const Range& window : state.arena.windows) {
-    if (window.empty() || !is_empty(window)) return false;
-  }
-  for (const Window which : {kKept, kOthers}) {
-    const Range& window = state.arena.windows[which];
-    if (tell_supervisor({Control::Kind::add_to_hull, {window, which == kKept, 0}}) != 0) return false;
-    state.arena.next[which] = window.start;
-  }
-  state.arena.state = ArenaState::open;
-  return true;
+  if (state.backend != policy::Backend::automatic) return;
+  state.pieces.clear();
+  Launch launch;
+  start_backend(state, launch, true);
 }
 
 // In the window, at the next free place: the address, or -errno.
@@ -86,26 +68,41 @@ long map_then_seal(State& state, const policy::Arguments& arguments) {
 
 }  // namespace
 
-policy::Range choose_arena() {
-  std::uint64_t chance = 0;
-  if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
-  return Range::of(kFirstPlace + chance % kPlaces * kTiB, kTiB);
+Range choose_arena() {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::uint64_t chance = 0;
+    if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
+    const Range place = Range::of(kFirstPlace + chance % kPlaces * kTiB, kTiB);
+    if (is_empty(place)) return place;
+  }
+  return {};
+}
+
+Range protected_window(const Range& arena) {
+  return {arena.start, arena.start + arena.size() / 2};
+}
+
+Range other_window(const Range& arena) {
+  return {arena.start + arena.size() / 2, arena.end};
 }
 
 void set_arena(State& state, const Range& arena) {
-  const std::uint64_t middle = arena.start + arena.size() / 2;
-  state.arena.windows = {Range{arena.start, middle}, Range{middle, arena.end}};
+  state.arena.windows = {protected_window(arena), other_window(arena)};
+  for (std::size_t which = 0; which < state.arena.windows.size(); ++which)
+    state.arena.next[which] = state.arena.windows[which].start;
 }
 
 long map_sealed(State& state, const policy::Arguments& arguments) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
   const bool anywhere =
       (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) == 0;
-  if (!anywhere || !open_arena(state)) return map_then_seal(state, arguments);
+  start_if_needed(state);
   const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
   const bool kept = (arguments[2] & PROT_WRITE) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE &&
                     (anonymous || state.options.discard == policy::DiscardRule::strict);
-  return map_in_window(state, kept ? kKept : kOthers, arguments);
+  const Window window = kept ? kProtected : kOther;
+  if (!anywhere || state.arena.windows[window].empty()) return map_then_seal(state, arguments);
+  return map_in_window(state, window, arguments);
 }
 
 }  // namespace libmseal::shim

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -16,6 +17,7 @@
 #include "shim/preload/arena.h"
 #include "shim/preload/doors.h"
 #include "shim/preload/filter.h"
+#include "shim/preload/io_uring.h"
 #include "shim/preload/message.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/supervisor_link.h"
@@ -40,8 +42,8 @@ struct Outcome {
 
 // Where images land: without randomised addresses at all of these, and where randomisation moves them by
 // little (arm64, by less than 1 GiB unless vm.mmap_rnd_bits was raised) always. Images started from this one
-// land there too, and are then sealed by the supervisor, not by filters that would refuse their own
-// successors.
+// land there too, so what is sealed there is refused by the supervisor, which knows who calls, and not by
+// filters, which would refuse their own successors.
 constexpr std::uint64_t kGiB = 1U << 30;
 #ifdef __x86_64__
 std::array<Range, 3> image_places() {
@@ -63,50 +65,69 @@ std::array<Range, 3> image_places() {
 }
 #endif
 
-void add_to_hull(State& state, const Range& range) {
-  static Pieces joined;
-  joined.clear();
-  for (const Range& held : state.hull) (void)policy::add_seal(joined, {held, true, 0}, Pieces::capacity());
-  (void)policy::add_seal(joined, {range, true, 0}, Pieces::capacity());
-  state.hull.clear();
-  for (const Seal& one : joined) (void)state.hull.push_back(one.range);
+bool is_watched(const State& state, const Range& range) {
+  return std::any_of(state.watched.begin(), state.watched.end(),
+                     [&](const Range& one) { return one.touches(range); });
 }
 
-// The program of the first filter: the ranges with everything that the arguments do not show, joined to the
-// doors.
-Outcome write_base_program(State& state, bool supervised) {
+// The first filter: what is sealed for certain, what somebody has to look at, and the blocked entry points.
+Outcome write_base_program(State& state, const Range& arena, bool supervised) {
+  const policy::Options& options = state.options;
   state.program.clear();
-  if (const long error = write_doors(state.options, state.program); error != 0) {
-    return {"the doors could not be compiled", error};
+  if (const long error = write_doors(options, state.program); error != 0) {
+    return {"the rules for blocked entry points could not be compiled", error};
   }
   const auto doors = state.program.front();
+  const bool audits = supervised && state.rules.audits;
+  static Pieces denied;
+  denied.clear();
+  bool fits = true;
+  const auto deny = [&](const Seal& seal) {
+    fits = fits && policy::add_seal(denied, seal, Pieces::capacity());
+  };
+  for (const Seal& piece : state.pieces) {
+    if (!is_watched(state, piece.range)) deny(piece);
+  }
+  if (!audits) {
+    deny({protected_window(arena), true, false, 0});
+    deny({other_window(arena), false, false, 0});
+  }
   policy::RangeProgram what;
   what.refuse_foreign = true;
+  list_ranges(state, denied.view());
+  what.denied = {state.ranges.view(), state.contents.view()};
+  what.denial = SECCOMP_RET_ERRNO | EPERM;
+  what.refused_breaks = state.refused_breaks;
+  const auto blocked = [&](policy::Door door, std::uint32_t error) -> std::uint32_t {
+    if ((options.open_doors & door) != 0) return 0;
+    return audits ? static_cast<std::uint32_t>(SECCOMP_RET_USER_NOTIF) : SECCOMP_RET_ERRNO | error;
+  };
+  what.shm_remap = blocked(policy::kDoorShmRemap, EPERM);
+  what.old_mmap = blocked(policy::kDoorOldMmap, ENOSYS);
+  what.io_destroy = blocked(policy::kDoorIoDestroy, EPERM);
   if (supervised) {
-    what.ranges = state.hull.view();
-    what.contents = state.hull.view();
-    what.exact = false;
-    what.hit = SECCOMP_RET_USER_NOTIF;
-    what.rare = SECCOMP_RET_USER_NOTIF;
-    what.hidden = SECCOMP_RET_USER_NOTIF;
-    what.suspect_huge_files = true;
+    what.watched = {state.watched.view(), state.watched.view()};
+    what.notice = SECCOMP_RET_USER_NOTIF;
+    what.deferred = SECCOMP_RET_USER_NOTIF;
     what.mseal = SECCOMP_RET_USER_NOTIF;
     if (state.rules.covers_all) what.every_brk = SECCOMP_RET_USER_NOTIF;
   } else {
-    list_ranges(state, state.pieces.view());
-    what.ranges = state.ranges.view();
-    what.contents = state.contents.view();
-    what.hit = SECCOMP_RET_ERRNO | EPERM;
-    what.hidden = SECCOMP_RET_ERRNO | EPERM;  // nobody can look, so nobody may
+    refuse_what_nobody_judges(state, denied.view(), what);
     what.mseal = SECCOMP_RET_ERRNO | ENOSYS;
   }
-  if (!policy::compile(state.machine, what, doors, state.program))
+  if (!fits || !policy::compile(state.machine, what, doors, state.program))
     return {"too many ranges for one filter", -ENOMEM};
   return {};
 }
 
+// A ring may do what no filter sees (IORING_OP_MADVISE), and go on with it by itself.
+constexpr Outcome kIoUringBefore{
+    "the program had an io_uring before its first seal, and no filter sees what that does: make it afterwards, "
+    "or set open=io_uring",
+    -EBUSY};
+
 Seal table_seal(const void* table) {
-  return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes), false, 0};
+  return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes)};
 }
 
 // Inside a tree that has a supervisor: this image joins it.
@@ -118,9 +139,7 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   set_arena(state, table_arena(state.table));
   state.rules = table_rules(state.table);
   // Filters of earlier images still refuse what touches their ranges: nothing must ever be placed there.
-  static Fences fences;
-  if (!table_fences(state.table, fences)) return {"too many ranges are fenced off", -ENOMEM};
-  for (const Range& fence : fences) {
+  for (const Range& fence : table_fences(state.table)) {
     (void)raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   }
@@ -129,45 +148,52 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
   static Pieces filtered;
   filtered.clear();
-  bool taken = true;  // images lie in the hull as a whole or not at all, but for rare exceptions
+  bool taken = true;  // images lie in the watched places as a whole or not at all, but for rare exceptions
+  const bool by_supervisor = state.rules.covers_all || state.refused_breaks.empty();
   for (const Seal& piece : state.pieces) {
-    taken = taken && tell_supervisor({Control::Kind::add_to_hull, piece}) == 0;
+    Control message{Control::Kind::add_supervised, piece};
+    message.below_break = !state.refused_breaks.empty();
+    taken = taken && by_supervisor && tell_supervisor(message) == 0;
     if (!taken) (void)filtered.push_back(piece);
   }
   state.pieces = filtered;
   if (filtered.empty()) return {};
-  if (const long error = install_deny_filter(state, {}); error != 0)
-    return {"no filter for this program", error};
-  for (const Seal& piece : filtered) (void)tell_supervisor({Control::Kind::add_filtered, piece});
+  if (const long error = install_deny_filter(state); error != 0) return {"no filter for this program", error};
+  for (const Seal& piece : filtered) {
+    if (const long error = tell_supervisor({Control::Kind::add_filtered, piece}); error != 0)
+      return {"the supervisor does not take the seals of this program", error};
+  }
   return {};
 }
 
-Outcome start_seccomp(State& state, const Range& reserve, Launch& launch) {
-  if (const long table = tell_supervisor({Control::Kind::hello, {}}); table >= 0)
-    return join_supervisor(state, table);
+Outcome start_seccomp(State& state, Launch& launch, bool late) {
+  const long table = tell_supervisor({Control::Kind::hello, {}});
+  if (table >= 0) return join_supervisor(state, table);
+  if (table != -ENOSYS && table != -EINVAL)
+    return {"the supervisor of this process tree does not serve this program", table};
+  if (late && may_have_io_uring(state.options)) return kIoUringBefore;
   if (const long error = probe_listener(); error != 0) return {"no seccomp listener", error};
   if (const long error = launch.start(state); error != 0) return {"no process for the supervisor", error};
-  if (const long error = launch.wait_ready(); error != 0)
+  if (const long error = launch.wait_ready(); error != 0) {
+    if (!launch.declined().empty()) return {launch.declined(), error};
     return {"the supervisor could not be started", error, {state.helper.data()}};
+  }
   state.table = launch.keep_table();
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
 
-  state.hull.clear();
+  state.watched.clear();
   state.rules = policy::tree_rules(state.options);
-  const Range arena = choose_arena();
   if (state.rules.covers_all) {
-    add_to_hull(state, {0, ~0ULL});
+    (void)state.watched.push_back({0, ~0ULL});
   } else {
-    for (const Range& place : image_places()) add_to_hull(state, place);
-    for (const Seal& piece : state.pieces) add_to_hull(state, piece.range);
-    if (!reserve.empty()) add_to_hull(state, reserve);
-    if (!arena.empty()) add_to_hull(state, arena);
+    for (const Range& place : image_places()) (void)state.watched.push_back(place);
   }
-  if (Outcome written = write_base_program(state, true); !written.started()) return written;
+  const Range arena = choose_arena();
+  if (Outcome written = write_base_program(state, arena, true); !written.started()) return written;
 
   const long listener = install_filter(state.program.instructions(), true);
   if (listener < 0) return {"the filter could not be installed", listener};
-  const long served = launch.hand_over(static_cast<int>(listener), state.pieces.view(), state.hull.view(),
+  const long served = launch.hand_over(static_cast<int>(listener), state.pieces.view(), state.watched.view(),
                                        arena, {state.option_text.data()});
   (void)raw_syscall(__NR_close, listener);
   if (served != 0) {
@@ -178,12 +204,16 @@ Outcome start_seccomp(State& state, const Range& reserve, Launch& launch) {
   return {};
 }
 
-Outcome start_filter(State& state) {
-  if (Outcome written = write_base_program(state, false); !written.started()) return written;
+Outcome start_filter(State& state, bool late) {
+  if (late && may_have_io_uring(state.options)) return kIoUringBefore;
+  state.watched.clear();
+  const Range arena = choose_arena();
+  if (Outcome written = write_base_program(state, arena, false); !written.started()) return written;
   if (const long error = install_filter(state.program.instructions(), false); error != 0) {
     return {"no seccomp filter", error};
   }
   for (const Seal& piece : state.pieces) (void)state.ledger.add(piece);
+  set_arena(state, arena);
   return {};
 }
 
@@ -204,7 +234,7 @@ Outcome start_libc(State& state) {
   return {};
 }
 
-Outcome try_backend(State& state, Backend backend, const Range& reserve, Launch& launch) {
+Outcome try_backend(State& state, Backend backend, Launch& launch, bool late) {
   if (state.emulated && backend != Backend::libc) return {"valgrind has no seccomp", -ENOSYS};
   if (state.options.audit && backend != Backend::seccomp)
     return {"mode=audit takes the backend seccomp", -EINVAL};
@@ -212,9 +242,9 @@ Outcome try_backend(State& state, Backend backend, const Range& reserve, Launch&
     case Backend::kernel:
       return start_kernel(state);
     case Backend::seccomp:
-      return start_seccomp(state, reserve, launch);
+      return start_seccomp(state, launch, late);
     case Backend::filter:
-      return start_filter(state);
+      return start_filter(state, late);
     case Backend::libc:
     case Backend::automatic:
       break;
@@ -240,13 +270,17 @@ Message& operator<<(Message& message, const Outcome& outcome) {
   return message << ", " << text_of_error(outcome.error);
 }
 
-// Whether no address can carry tag bits: the door to them is closed, by us or by an ancestor. Filters are
-// shorter then.
-bool tags_are_refused() {
+// Whether no address can carry tag bits: this memory has no linear address masking, and can't get it, for we
+// or an ancestor have closed the way to it. Filters are shorter then.
+bool has_no_tags() {
 #ifdef __x86_64__
+  constexpr long kGetUntagMask = 0x4001;        // ARCH_GET_UNTAG_MASK; EINVAL of kernels that have no masking
   constexpr long kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
   constexpr long kTooManyBits = 64;             // the kernel's own answer is EINVAL
-  return raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
+  std::uint64_t mask = ~0ULL;
+  const long asked = raw_syscall(__NR_arch_prctl, kGetUntagMask, &mask);
+  const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;
+  return untagged && raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
 #else
   return false;
 #endif
@@ -289,14 +323,14 @@ void start_idle(State& state) {
   if (table < 0) return;
   if (join_supervisor(state, table).started()) {
     state.backend = Backend::seccomp;
-    if (!state.rules.audits && tags_are_refused()) state.machine.address_mask = ~0ULL;
+    if (!state.rules.audits && has_no_tags()) state.machine.address_mask = ~0ULL;
   } else {
     state.table = nullptr;
     state.joined = false;
   }
 }
 
-void start_backend(State& state, const Range& reserve, Launch& launch) {
+void start_backend(State& state, Launch& launch, bool late) {
   const policy::Options& options = state.options;
   const Backend asked = options.backend;
   constexpr Backend kByStrength[] = {Backend::kernel, Backend::seccomp, Backend::filter, Backend::libc};
@@ -307,7 +341,7 @@ void start_backend(State& state, const Range& reserve, Launch& launch) {
   for (const Backend backend : kByStrength) {
     if (asked != Backend::automatic && backend > asked) continue;
     state.pieces = initial;
-    const Outcome outcome = try_backend(state, backend, reserve, launch);
+    const Outcome outcome = try_backend(state, backend, launch, late);
     if (!outcome.started()) {
       state.table = nullptr;  // whoever would have written it is not there
       state.joined = false;
@@ -319,7 +353,7 @@ void start_backend(State& state, const Range& reserve, Launch& launch) {
     }
     state.backend = backend;
     // An audit, which leaves that door open, would take the question for an attempt.
-    if (!state.rules.audits && tags_are_refused()) state.machine.address_mask = ~0ULL;
+    if (!state.rules.audits && has_no_tags()) state.machine.address_mask = ~0ULL;
     if (options.require > backend) {
       Message() << "require=" << name_of(options.require) << " cannot be met: " << reason
                 << "; the program is not started";

@@ -9,10 +9,10 @@
 namespace libmseal::shim {
 
 // Picks the strongest backend that the options and the kernel allow, and starts it with the seals in
-// state.pieces (the objects loaded at start; may be empty) in force. `reserve` is a range about to be sealed,
-// or empty: it joins the hull. Whatever is weaker than what was asked for is said in one line; weaker than
-// `require`, it ends the program. `launch` may hold a supervisor that is ready. The caller holds the lock.
-void start_backend(State& state, const policy::Range& reserve, Launch& launch);
+// state.pieces (the objects loaded at start; may be empty) in force. Whatever is weaker than what was asked for
+// is said in one line; weaker than `require`, it ends the program. `launch` may hold a supervisor that is ready.
+// `late`: the program has run already. The caller holds the lock.
+void start_backend(State& state, Launch& launch, bool late);
 
 // Whether this kernel has a working mseal(2): asked by what it does, for a container profile may answer
 // EPERM.

@@ -11,8 +11,11 @@ namespace libmseal::shim {
 namespace {
 
 constexpr std::uint64_t kNewListener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+constexpr std::uint64_t kHugetlbFile = 0x0004;  // MFD_HUGETLB
 #ifdef __x86_64__
 constexpr std::uint64_t kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR, in kernel headers since 6.4
+constexpr std::uint64_t kEnableShadowStack = 0x5001;   // ARCH_SHSTK_ENABLE and _DISABLE, since 6.6
+constexpr std::uint64_t kDisableShadowStack = 0x5002;
 #endif
 
 }  // namespace
@@ -27,7 +30,13 @@ long write_doors(const policy::Options& options, policy::BpfProgram& program) {
   const auto close = [&](int number, unsigned error, std::initializer_list<scmp_arg_cmp> arguments = {}) {
     options.audit ? rules.notify(number, arguments) : rules.refuse(number, error, arguments);
   };
-  if (closed(policy::kDoorIoUring)) close(SCMP_SYS(io_uring_setup), ENOSYS);
+  if (closed(policy::kDoorIoUring)) {
+    close(SCMP_SYS(io_uring_setup), ENOSYS);
+    close(SCMP_SYS(io_uring_enter), ENOSYS);  // of a ring that came from elsewhere
+    close(SCMP_SYS(io_uring_register), ENOSYS);
+  }
+  if (closed(policy::kDoorHugetlbFiles))
+    close(SCMP_SYS(memfd_create), ENOSYS, {SCMP_A1(SCMP_CMP_MASKED_EQ, kHugetlbFile, kHugetlbFile)});
   if (closed(policy::kDoorClone3) && !options.audit) rules.refuse(SCMP_SYS(clone3), ENOSYS);
   if (closed(policy::kDoorProcessMadvise)) {
     for (const std::uint32_t advice : policy::kDiscardingAdvice) {
@@ -38,6 +47,12 @@ long write_doors(const policy::Options& options, policy::BpfProgram& program) {
     close(SCMP_SYS(prctl), EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, PR_SET_MM)});
   }
 #ifdef __x86_64__
+  if (closed(policy::kDoorUselib)) close(SCMP_SYS(uselib), ENOSYS);
+  if (closed(policy::kDoorShadowStack)) {
+    // The kernel unmaps a shadow stack where it once put it, whatever lies there by then.
+    close(SCMP_SYS(arch_prctl), EOPNOTSUPP, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, kEnableShadowStack)});
+    close(SCMP_SYS(arch_prctl), EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, kDisableShadowStack)});
+  }
   if (closed(policy::kDoorTaggedAddresses)) {
     close(SCMP_SYS(arch_prctl), EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, kSetTaggedAddresses)});
   }

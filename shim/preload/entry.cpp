@@ -11,6 +11,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backend.h"
 #include "shim/preload/hardening.h"
+#include "shim/preload/heap.h"
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
@@ -63,13 +64,16 @@ bool parent_is_under_library(std::string_view own_path) {
 void start_sealed(State& state, Launch& launch) {
   state.objects_seen = count_objects();
   if (const long error = find_constant_segments(state, state.pieces); error != 0) {
-    Message() << "the loaded objects are not sealed: /proc/self/maps, " << text_of_error(error);
+    Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << text_of_error(error);
     state.pieces.clear();
     if (state.options.require != policy::Backend::automatic) give_up();
   }
   // A program that is merely linked, and of which nothing asks to be sealed, is not touched.
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && state.pieces.empty();
-  if (!nothing_asked) start_backend(state, {}, launch);
+  if (nothing_asked) return;
+  if (const long error = find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks); error != 0)
+    state.refused_breaks = {1, ~0ULL};  // where the break is, nobody knows
+  start_backend(state, launch, false);
 }
 
 __attribute__((constructor)) void start() {

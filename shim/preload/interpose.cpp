@@ -26,17 +26,14 @@ namespace {
 // Where the program calls one of these functions from.
 using Site = const void*;
 
-policy::MmCall visible_call(const State& state, long number, const policy::Arguments& arguments) {
-  policy::MmCall call =
-      policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), arguments);
-  call.hidden = policy::MmCall::Hidden::none;  // as far as the arguments show
-  return call;
+policy::MmCall decoded(const State& state, long number, const policy::Arguments& arguments) {
+  return policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), arguments);
 }
 
 // Tells the supervisor where a call comes from that touches a seal: before it is made, for an audit, or once
 // it was refused.
 void tell_site(const State& state, long number, const policy::Arguments& arguments, Site site, bool refused) {
-  const policy::MmCall call = visible_call(state, number, arguments);
+  const policy::MmCall call = decoded(state, number, arguments);
   if (call.effect != policy::MmCall::Effect::modify && call.effect != policy::MmCall::Effect::discard) return;
   if (!refused) {
     const bool touches = [&] {
@@ -48,7 +45,8 @@ void tell_site(const State& state, long number, const policy::Arguments& argumen
     if (!touches) return;
   }
   (void)tell_supervisor({policy::Control::Kind::call_site,
-                         {call.ranges[0], false, 0},
+                         {call.ranges[0]},
+                         false,
                          refused,
                          reinterpret_cast<std::uint64_t>(site),
                          static_cast<std::uint64_t>(number)});
@@ -57,10 +55,12 @@ void tell_site(const State& state, long number, const policy::Arguments& argumen
 // The call under the libc backend, which has no filter, and in an audit.
 long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
   if (state.backend == policy::Backend::libc) {
-    const policy::MmCall call = visible_call(state, number, a);
+    const policy::MmCall call = decoded(state, number, a);
     const policy::Verdict verdict = state.ledger.consult(
-        [&](std::span<const policy::Seal> seals) { return policy::decide(call, seals, {}); });
-    if (verdict == policy::kRefuse) return -EPERM;
+        [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}); });
+    // Whether a file lies on hugetlbfs nobody looks up here.
+    if (verdict == policy::kRefuse || verdict == policy::kDependsOnFile) return -EPERM;
+    if (verdict.kind == policy::Verdict::Kind::answer) return verdict.value;
   } else {
     tell_site(state, number, a, site, false);
   }

@@ -8,9 +8,9 @@
 #include <cstdint>
 
 #include "policy/mount_line.h"
+#include "shim/common/directory.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/directory.h"
 #include "shim/preload/threads.h"
 
 namespace libmseal::shim {
@@ -76,7 +76,7 @@ std::string_view forbid_writing_proc() {
   handled.handled_access_fs = kWrite | kRefer;
   const long rules = raw_syscall(__NR_landlock_create_ruleset, &handled, sizeof handled.handled_access_fs, 0);
   if (failed(rules)) return "Landlock takes no ruleset";
-  long result = for_each_entry("/", [&](long root, const char* name) -> long {
+  long result = for_each_entry_at("/", [&](long root, const char* name) -> long {
     return std::string_view(name) == "proc" ? 0 : allow_below(rules, root, name);
   });
   if (result == 0) result = restrict_self(rules);

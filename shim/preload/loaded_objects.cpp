@@ -9,6 +9,7 @@
 #include "policy/elf_note.h"
 #include "policy/elf_segments.h"
 #include "policy/pattern.h"
+#include "policy/seal_request.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 
@@ -16,6 +17,7 @@ namespace libmseal::shim {
 namespace {
 
 using policy::Range;
+using policy::Seal;
 
 // An object that may not be ready yet: as long as its RELRO is writable, the dynamic linker is at work.
 struct LateObject {
@@ -155,12 +157,14 @@ long find_parts(const State& state, bool with_kernels, Pieces& pieces) {
   const policy::SegmentChoice choice{g_objects.loaded.view(), g_objects.changing.view(),
                                      state.options.auto_seal == policy::AutoSeal::data};
   bool fits = true;
-  const auto add = [&](const Range& part, bool keeps_contents) {
-    fits = fits && policy::add_seal(pieces, {part, keeps_contents, 0}, Pieces::capacity());
+  const auto add = [&](const policy::Vma& vma, const Range& part, bool discard_protected) {
+    Seal seal = policy::seal_of(vma, part, state.options.discard);
+    seal.discard_protected = discard_protected;
+    fits = fits && policy::add_seal(pieces, seal, Pieces::capacity());
   };
-  const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
-    policy::select_segments(vma, choice, add);
-    if (with_kernels && is_of_kernel(vma)) add(vma.range, true);
+  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
+    policy::select_segments(vma, choice, [&](const Range& part, bool kept) { add(vma, part, kept); });
+    if (with_kernels && is_of_kernel(vma)) add(vma, vma.range, true);
     return true;
   });
   if (read != 0) return read;
@@ -170,7 +174,7 @@ long find_parts(const State& state, bool with_kernels, Pieces& pieces) {
 // Leaves the segments of objects that are ready. True if all of them are.
 bool drop_unready() {
   bool all_ready = true;
-  const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
+  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
     for (LateObject& object : g_objects.late_ones) {
       if (vma.writable && vma.range.touches(object.relro)) object.ready = all_ready = false;
     }

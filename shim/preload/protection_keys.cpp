@@ -56,12 +56,12 @@ bool all_zero(const char* page, std::size_t size) {
 long find_keyed_pieces(State& state, std::span<const Range> ranges) {
   state.keyed.clear();
   const bool writable_parts = std::any_of(state.pieces.begin(), state.pieces.end(),
-                                          [](const Seal& piece) { return !piece.keeps_contents; });
+                                          [](const Seal& piece) { return !piece.discard_protected; });
   if (!writable_parts || !processor_has_keys()) return 0;
   policy::Vma current;
   bool anonymous = false;
   bool fits = true;
-  const long read = read_lines("/proc/self/smaps", [&](std::string_view line) {
+  const long read = read_lines("/proc/thread-self/smaps", [&](std::string_view line) {
     if (const auto vma = policy::parse_maps_line(line)) {
       current = *vma;
       current.name = {};  // the line is gone with the next one
@@ -73,8 +73,10 @@ long find_keyed_pieces(State& state, std::span<const Range> ranges) {
     for (const Range& range : ranges) {
       const Range part = policy::intersection(current.range, range);
       if (!current.range.touches(range)) continue;
-      fits = fits && policy::add_seal(state.pieces, {part, true, 0}, Pieces::capacity());
-      if (anonymous) fits = fits && state.keyed.push_back({part, true, *key});
+      Seal kept{part};
+      kept.discard_protected = true;
+      fits = fits && policy::add_seal(state.pieces, kept, Pieces::capacity());
+      if (anonymous) fits = fits && state.keyed.push_back({part, *key});
     }
     return true;
   });
@@ -87,10 +89,10 @@ long discard_by_writing(const State& state, std::uint64_t address, std::uint64_t
   const std::uint64_t page = state.machine.page_size;
   const Range range = Range::of(address, policy::round_up(length, page));
   if (range.empty()) return -EPERM;
-  const bool allowed = state.keyed_seals.consult([&](std::span<const Seal> seals) {
+  const bool allowed = state.keyed_seals.consult([&](std::span<const policy::KeyedRange> keyed) {
     // Asked of the processor only where there is a key, so where it knows the instruction.
-    const auto writable = [](const Seal& seal) { return policy::may_write(key_rights(), seal.owner); };
-    return policy::coverage(seals, range, writable) == policy::Coverage::fully;
+    return policy::all_keyed(keyed, range,
+                             [](std::uint32_t key) { return policy::may_write(key_rights(), key); });
   });
   if (!allowed) return -EPERM;
   if (advice == MADV_FREE) return 0;  // the kernel, too, may leave the contents for as long as it likes

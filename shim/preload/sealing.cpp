@@ -8,15 +8,15 @@
 
 #include "policy/range_program.h"
 #include "policy/seal_request.h"
-#include "policy/verdict.h"
 #include "shim/common/maps_reader.h"
+#include "shim/common/sharers.h"
 #include "shim/preload/backend.h"
 #include "shim/preload/calls_under_way.h"
 #include "shim/preload/filter.h"
+#include "shim/preload/heap.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
 #include "shim/preload/protection_keys.h"
-#include "shim/preload/sharers.h"
 #include "shim/preload/supervisor_link.h"
 
 namespace libmseal::shim {
@@ -30,41 +30,49 @@ using policy::Seal;
 // How often a range may change its attributes while it is being sealed before we stop trying.
 constexpr int kAttempts = 3;
 
-// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces. ENOMEM if any of it is not mapped,
-// or it is in too many pieces. `heap` becomes [start_brk, break) if a range reaches into it, and stays empty
-// if not.
-long read_pieces(State& state, std::span<const Range> ranges, Range& heap) {
+// Whether `part` begins or ends inside of a huge page.
+bool cuts_huge_page(const State& state, const policy::Vma& vma, const Range& part) {
+  const std::uint64_t smallest = state.machine.huge_pages.front();
+  const bool whole = part.start % smallest == 0 && part.end % smallest == 0;
+  if (whole && part.start % (1ULL << 30) == 0 && part.end % (1ULL << 30) == 0) return false;
+  if (part == vma.range || !policy::may_have_huge_pages(state.machine, vma)) return false;
+  const std::uint64_t page = page_size_at("/proc/thread-self/smaps", vma.range.start);
+  return page == ~0ULL || part.start % page != 0 || part.end % page != 0;
+}
+
+// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces, with state.refused_breaks. ENOMEM if
+// any of it is not mapped, or it is in too many pieces; EINVAL for a part of a huge page.
+long read_pieces(State& state, std::span<const Range> ranges) {
   state.pieces.clear();
   const Range* range = ranges.data();
   const Range* const end = range + ranges.size();
   std::uint64_t next = range->start;  // mapped up to here
   bool fits = true;
   bool whole = true;
-  bool in_heap = false;
-  heap = {};
-  const long read = read_maps("/proc/self/maps", [&](const policy::Vma& vma) {
-    const bool of_heap = vma.name == "[heap]";  // in several pieces once its protection was changed in parts
-    if (of_heap) heap = heap.empty() ? vma.range : Range{heap.start, vma.range.end};
+  bool cuts = false;
+  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
     while (range != end && vma.range.end > next) {
       whole = whole && vma.range.start <= next;
       if (!whole) return false;
       const Range part = policy::intersection(vma.range, *range);
-      in_heap = in_heap || of_heap;
-      const bool kept = policy::keeps_contents(vma, state.options.discard);
-      fits = fits && policy::add_seal(state.pieces, {part, kept, 0}, Pieces::capacity());
+      cuts = cuts || cuts_huge_page(state, vma, part);
+      const Seal piece = policy::seal_of(vma, part, state.options.discard);
+      fits = fits && policy::add_seal(state.pieces, piece, Pieces::capacity());
       next = part.end;
       if (next < range->end) return true;
       if (++range != end) next = range->start;
     }
-    return range != end || of_heap;
+    return range != end;
   });
-  if (!in_heap) heap = {};
   if (read != 0) return read;
   if (!fits) {
     Message() << "mseal: the range has too many mappings of different kinds; seal it in parts";
     return -ENOMEM;
   }
   if (range != end) return -ENOMEM;
+  if (cuts) return -EINVAL;
+  if (const long error = find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks); error != 0)
+    return error;
   return find_keyed_pieces(state, ranges);
 }
 
@@ -94,12 +102,16 @@ long explain_filter_failure(long error) {
   }
 }
 
-long explain_sharing(long shared) {
+long explain_sharing() {
   static bool said = false;
-  complain_once(said,
-                shared > 0 ? "another process runs in this memory (vfork, clone)"
-                           : "cannot tell who shares this memory",
+  complain_once(said, "another process runs in this memory (vfork, clone), or may do so",
                 "seal before it is started or after it has ended");
+  return -EAGAIN;
+}
+
+long explain_unknown() {
+  static bool said = false;
+  complain_once(said, "the supervisor can't look at this process", "seal before PR_SET_DUMPABLE 0");
   return -EAGAIN;
 }
 
@@ -110,26 +122,43 @@ long explain_thread(long error) {
   return error;
 }
 
-bool tell_all(const State& state, Control::Kind kind) {
-  for (const Seal& piece : state.pieces) {
-    if (tell_supervisor({kind, piece}) != 0) return false;
-  }
-  return true;
-}
-
 bool all_sealed(std::span<const Seal> seals, std::span<const Range> ranges) {
   return std::all_of(ranges.begin(), ranges.end(), [seals](const Range& range) {
-    return policy::coverage(seals, range, [](const Seal&) { return true; }) == policy::Coverage::fully;
+    return policy::coverage(seals, range) == policy::Coverage::fully;
   });
 }
 
+// Asks until nobody shares the memory, for a child made by vfork is gone in a moment; not for ever, for one
+// made by clone may stay. The last answer.
+template <class Ask>
+long ask_until_alone(Ask ask) {
+  constexpr int kMostNaps = 1000;
+  constexpr long kNap = 1'000'000;  // ns
+  long answer = ask();
+  for (int naps = 0; answer == -EAGAIN && naps < kMostNaps; ++naps) {
+    const timespec time{0, kNap};
+    (void)raw_syscall(__NR_nanosleep, &time, nullptr);
+    answer = ask();
+  }
+  return answer;
+}
+
+// Whether another process has this memory, where there is no supervisor to tell: 0, or -EAGAIN.
+long look_for_sharers(State& state) {
+  const ProcRoot proc;
+  if (!shows_own_namespace(proc)) return -EAGAIN;
+  SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid));
+  return search.run(state.alone_since, [](long) { return false; }) == Sharing::alone ? 0 : -EAGAIN;
+}
+
 // How to seal the ranges, or -errno. Without an answer from a supervisor, and many: by a filter.
-long choose_way(const State& state, std::span<const Range> ranges) {
+long choose_way(State& state, std::span<const Range> ranges) {
   const auto as_answer = [](policy::Way way) { return static_cast<long>(way); };
   if (state.backend == Backend::seccomp) {
     for (const Range& range : ranges) {
-      const long answer = tell_supervisor({Control::Kind::prepare, {range, false, 0}});
-      if (answer == -EAGAIN) return explain_sharing(1);
+      const long answer = ask_until_alone([&] { return tell_supervisor({Control::Kind::prepare, {range}}); });
+      if (answer == -EAGAIN) return explain_sharing();
+      if (answer == -EPERM) return explain_unknown();
       if (answer == as_answer(policy::Way::sealed)) continue;
       const bool one_way = ranges.size() == 1 || state.rules.covers_all;
       return answer >= 0 && one_way ? answer : as_answer(policy::Way::filter);
@@ -138,74 +167,87 @@ long choose_way(const State& state, std::span<const Range> ranges) {
   }
   const bool sealed =
       state.ledger.consult([&](std::span<const Seal> seals) { return all_sealed(seals, ranges); });
-  return as_answer(sealed ? policy::Way::sealed : policy::Way::filter);
+  if (sealed) return as_answer(policy::Way::sealed);
+  if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain_sharing();
+  return as_answer(policy::Way::filter);
 }
 
-// The filters leave calls that are rare or whose extent they can't see to the supervisor, so it has to know
-// the seals. If it is gone, those calls fail anyway.
+// Puts state.pieces under the supervisor's eyes. False if it does not take them.
+bool cover_by_supervisor(const State& state) {
+  // The supervisor hears of brk only where it hears of everything.
+  if (!state.refused_breaks.empty() && !state.rules.covers_all) return false;
+  return std::all_of(state.pieces.begin(), state.pieces.end(), [&](const Seal& piece) {
+    Control message{Control::Kind::add_supervised, piece};
+    message.below_break = !state.refused_breaks.empty();
+    return tell_supervisor(message) == 0;
+  });
+}
+
+// The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
+// fail anyway.
 long register_filtered(const State& state) {
   static bool full = false;
-  static bool unknown = false;
   for (const Seal& piece : state.pieces) {
     const long told = tell_supervisor({Control::Kind::add_filtered, piece});
     if (told == 0 || told == -ENOSYS) continue;
-    if (told == -ENOMEM) {
-      complain_once(full, "the supervisor's table is full",
-                    "seal larger ranges, or fewer; what is sealed stays sealed");
-      return -ENOMEM;
-    }
-    complain_once(unknown, "the supervisor can't look at this process", "seal before PR_SET_DUMPABLE 0");
-    return -EAGAIN;
+    if (told != -ENOMEM) return explain_unknown();
+    complain_once(full, "the supervisor's table is full",
+                  "seal larger ranges, or fewer; what is sealed stays sealed");
+    return -ENOMEM;
   }
   return 0;
 }
 
-// state.pieces, covered: 0 or -errno. A sealed heap needs a filter, for the supervisor is not told of brk.
-long cover(State& state, long way, const Range& heap) {
-  const bool by_hull = way == static_cast<long>(policy::Way::hull) && heap.empty();
-  if (by_hull && tell_all(state, Control::Kind::add_to_hull)) return 0;
-  if (const long shared = memory_is_shared(); shared != 0) return explain_sharing(shared);
-  const long installed = install_deny_filter(state, heap);
+// Puts filters in force for state.pieces: 0 or -errno.
+long cover_by_filters(State& state) {
+  const long installed = install_deny_filter(state);
   if (installed != 0) return explain_filter_failure(installed);
-  return state.backend == Backend::seccomp ? register_filtered(state) : 0;
+  // Who came to share the memory between the first look and the filter does not have it.
+  const bool supervised = state.backend == Backend::seccomp;
+  const long alone = ask_until_alone([&] {
+    return supervised ? tell_supervisor({Control::Kind::filters_are_in, {}}) : look_for_sharers(state);
+  });
+  if (alone != 0 && alone != -ENOSYS) return explain_sharing();
+  return supervised ? register_filtered(state) : 0;
 }
 
-// The same mappings, protected at least as the pieces that were covered?
-bool pieces_hold(const Pieces& covered, const Pieces& now) {
-  for (const Seal& piece : now) {
-    if (!piece.keeps_contents) continue;
-    const auto keeps = [](const Seal& seal) { return seal.keeps_contents; };
-    if (policy::coverage(covered.view(), piece.range, keeps) != policy::Coverage::fully) return false;
-  }
-  return true;
+// The same mappings, with no attribute that the pieces that were covered lack?
+bool pieces_hold(const Pieces& covered, const Range& breaks, const State& now) {
+  if (!now.refused_breaks.empty() && !breaks.contains(now.refused_breaks)) return false;
+  return std::all_of(now.pieces.begin(), now.pieces.end(), [&](const Seal& piece) {
+    const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
+    return policy::coverage(covered.view(), piece.range, as_strict) == policy::Coverage::fully;
+  });
 }
 
 long seal_enforced(State& state, std::span<const Range> ranges) {
   static Pieces covered;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    Range heap;
-    if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
+    if (const long read = read_pieces(state, ranges); read != 0) return read;
     const long way = choose_way(state, ranges);
     if (way < 0) return way;
     if (attempt == 0 && way == static_cast<long>(policy::Way::sealed)) return 0;
     covered = state.pieces;
-    if (const long done = cover(state, way, heap); done != 0) return done;
+    const Range breaks = state.refused_breaks;
+    const bool by_supervisor = way == static_cast<long>(policy::Way::supervised) && cover_by_supervisor(state);
+    if (!by_supervisor) {
+      if (const long done = cover_by_filters(state); done != 0) return done;
+    }
     if (const long waited = wait_for_calls_under_way(state.machine); waited != 0)
       return explain_thread(waited);
-    if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
-    if (!pieces_hold(covered, state.pieces)) continue;
+    if (const long read = read_pieces(state, ranges); read != 0) return read;
+    if (!pieces_hold(covered, breaks, state)) continue;
     if (state.backend == Backend::filter) {
       for (const Seal& piece : covered) (void)state.ledger.add(piece);
     }
-    for (const Seal& piece : state.keyed) (void)state.keyed_seals.add(piece);
+    for (const policy::KeyedRange& piece : state.keyed) (void)state.keyed_seals.add(piece);
     return 0;
   }
   return -EAGAIN;
 }
 
 long seal_in_ledger(State& state, std::span<const Range> ranges) {
-  Range heap;
-  if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
+  if (const long read = read_pieces(state, ranges); read != 0) return read;
   for (const Seal& piece : state.pieces) {
     if (!state.ledger.add(piece)) {
       static bool said = false;
@@ -214,55 +256,56 @@ long seal_in_ledger(State& state, std::span<const Range> ranges) {
       return -ENOMEM;
     }
   }
-  for (const Seal& piece : state.keyed) (void)state.keyed_seals.add(piece);
+  for (const policy::KeyedRange& piece : state.keyed) (void)state.keyed_seals.add(piece);
   return 0;
 }
 
 long seal_by_kernel(State& state, std::span<const Range> ranges) {
   // mseal(2) takes one range: what is wrong with any of them is found before the first is sealed for good.
-  Range heap;
   if (ranges.size() > 1) {
-    if (const long read = read_pieces(state, ranges, heap); read != 0) return read;
+    if (const long read = read_pieces(state, ranges); read != 0) return read;
   }
   for (const Range& range : ranges) {
     const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
     if (result != 0) return result;
-    (void)state.ledger.add({range, true, 0});
+    (void)state.ledger.add({range, true});
   }
   return 0;
 }
 
 // The program for these pieces into state.program; false if it is too long.
-bool compile_pieces(State& state, std::span<const Seal> pieces, const Range& heap) {
+bool compile_pieces(State& state, std::span<const Seal> pieces) {
   list_ranges(state, pieces);
   policy::RangeProgram what;
-  what.ranges = state.ranges.view();
-  what.contents = state.contents.view();
-  what.refused_breaks = policy::refused_breaks(pieces, heap, state.machine.page_size);
-  what.hit = SECCOMP_RET_ERRNO | EPERM;
-  if (state.table != nullptr)
-    what.rare = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
+  what.denied = {state.ranges.view(), state.contents.view()};
+  what.denial = SECCOMP_RET_ERRNO | EPERM;
+  what.refused_breaks = state.refused_breaks;
+  if (state.table != nullptr) {
+    what.deferred = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
+  } else {
+    refuse_what_nobody_judges(state, pieces, what);
+  }
   state.program.clear();
   const auto allow = state.program.ret(SECCOMP_RET_ALLOW);
   return policy::compile(state.machine, what, allow, state.program);
 }
 
 // In as few filters as take them.
-long install_in_parts(State& state, std::span<const Seal> pieces, const Range& heap) {
-  if (compile_pieces(state, pieces, heap)) return install_filter(state.program.instructions(), false);
+long install_in_parts(State& state, std::span<const Seal> pieces) {
+  if (compile_pieces(state, pieces)) return install_filter(state.program.instructions(), false);
   if (pieces.size() == 1) return -ENOMEM;
   const std::size_t half = pieces.size() / 2;
-  if (const long error = install_in_parts(state, pieces.first(half), heap); error != 0) return error;
-  return install_in_parts(state, pieces.subspan(half), heap);
+  if (const long error = install_in_parts(state, pieces.first(half)); error != 0) return error;
+  return install_in_parts(state, pieces.subspan(half));
 }
 
 // Whether the kernel has room for all of them: a filter can't be taken back, so a child tries first.
-long rehearse(State& state, const Range& heap) {
+long rehearse(State& state) {
   const long child =
       raw_syscall(__NR_clone, 0, 0, 0, 0, 0);  // neither SIGCHLD nor an ordinary wait() tells of it
   if (failed(child)) return child;
   if (child == 0) {
-    const long error = install_in_parts(state, state.pieces.view(), heap);
+    const long error = install_in_parts(state, state.pieces.view());
     while (true) (void)raw_syscall(__NR_exit_group, error == 0 ? 0 : 1);
   }
   int status = 0;
@@ -278,7 +321,7 @@ long seal_checked(State& state, std::span<const Range> ranges) {
   if (state.backend == Backend::automatic) {
     state.pieces.clear();
     Launch launch;
-    start_backend(state, ranges.size() == 1 ? ranges.front() : Range{}, launch);
+    start_backend(state, launch, true);
   }
   switch (state.backend) {
     case Backend::kernel:
@@ -307,15 +350,27 @@ void list_ranges(State& state, std::span<const Seal> pieces) {
   state.contents.clear();
   for (const Seal& piece : pieces) {
     append(state.ranges, piece.range);
-    if (piece.keeps_contents) append(state.contents, piece.range);
+    if (piece.discard_protected) append(state.contents, piece.range);
   }
 }
 
-long install_deny_filter(State& state, const Range& heap) {
-  if (!compile_pieces(state, state.pieces.view(), heap)) {
-    if (const long error = rehearse(state, heap); error != 0) return error;
+void refuse_what_nobody_judges(State& state, std::span<const Seal> pieces, policy::RangeProgram& what) {
+  state.attachments.clear();
+  for (const Seal& piece : pieces) {
+    what.refuse_grows_down = what.refuse_grows_down || piece.may_grow_down;
+    const auto held = state.attachments.view();
+    const bool listed = std::find(held.begin(), held.end(), piece.attachment) != held.end();
+    // What finds no room is not lost: its pages are refused to everything but shmdt.
+    if (piece.attachment != 0 && !listed) (void)state.attachments.push_back(piece.attachment);
   }
-  return install_in_parts(state, state.pieces.view(), heap);
+  what.attachments = state.attachments.view();
+}
+
+long install_deny_filter(State& state) {
+  if (!compile_pieces(state, state.pieces.view())) {
+    if (const long error = rehearse(state); error != 0) return error;
+  }
+  return install_in_parts(state, state.pieces.view());
 }
 
 long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
@@ -340,7 +395,7 @@ long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t f
     const auto start = reinterpret_cast<std::uint64_t>(one.addr);
     if (const long error = policy::check_request(state.machine, start, one.len, range); error != 0)
       return error;
-    if (!policy::add_seal(joined, {range, false, 0}, Pieces::capacity())) return -ENOMEM;
+    if (!policy::add_seal(joined, {range}, Pieces::capacity())) return -ENOMEM;
   }
   for (const Seal& one : joined) (void)wanted.push_back(one.range);
   return wanted.empty() ? 0 : seal_checked(state, wanted.view());

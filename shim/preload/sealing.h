@@ -6,6 +6,7 @@
 
 #include "mseal/mseal.h"
 #include "policy/range.h"
+#include "policy/range_program.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {
@@ -16,12 +17,15 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64
 // As mseal_ranges(): all of them, or none.
 long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t flags);
 
-// Installs filters that refuse every call touching state.pieces (sorted, apart), for this process and its
-// children; one, if they fit into one. `heap` is [start_brk, break) if one of them lies there. 0 or -errno:
-// then none is in force.
-long install_deny_filter(State& state, const policy::Range& heap);
+// Installs filters that refuse every call touching state.pieces (sorted, apart), and every brk that would unmap
+// one (state.refused_breaks), for this process and its children; one, if they fit into one. 0 or -errno: then
+// none is in force.
+long install_deny_filter(State& state);
 
 // Splits pieces into the two lists that a range program takes: state.ranges and state.contents.
 void list_ranges(State& state, std::span<const policy::Seal> pieces);
+
+// What a program refuses altogether where there is no supervisor to look closer.
+void refuse_what_nobody_judges(State& state, std::span<const policy::Seal> pieces, policy::RangeProgram& what);
 
 }  // namespace libmseal::shim

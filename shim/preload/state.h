@@ -10,9 +10,11 @@
 #include "policy/bpf_program.h"
 #include "policy/fixed_vector.h"
 #include "policy/options.h"
+#include "policy/protection_key.h"
 #include "policy/range.h"
 #include "policy/seal.h"
 #include "policy/tree_rules.h"
+#include "shim/common/births.h"
 #include "shim/common/table_size.h"
 #include "shim/preload/ledger.h"
 
@@ -22,13 +24,10 @@ inline constexpr std::size_t kMostPieces = 16384;  // of one call
 using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
 using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
-// Where mappings are sealed from birth (arena.h).
-enum class ArenaState : std::uint8_t { unused, open, missing };
-
+// Where mappings are sealed from birth (arena.h); empty where there is no such place.
 struct Arena {
   std::array<policy::Range, 2> windows{};
   std::array<std::atomic<std::uint64_t>, 2> next{};
-  std::atomic<ArenaState> state = ArenaState::unused;
 };
 
 struct State {
@@ -49,16 +48,19 @@ struct State {
   bool joined = false;                                   // the supervisor was there before this image
   policy::TreeRules rules;                               // of the tree
   Arena arena;
-  Ledger ledger;       // the seals, where there is none
-  Ledger keyed_seals;  // sealed memory with a protection key, as owner
+  Births alone_since;  // nobody shared this memory then
+  Ledger<policy::Seal> ledger;             // the seals, where there is none
+  Ledger<policy::KeyedRange> keyed_seals;  // sealed memory with a protection key
 
   // Working memory of whoever holds the lock.
   policy::BpfProgram program;
   Pieces pieces;
-  Pieces keyed;  // of these pieces: the writable ones with a protection key, as owner
+  policy::FixedVector<policy::KeyedRange, kMostPieces> keyed;  // of these pieces: the writable ones with a key
+  policy::Range refused_breaks;                                // the arguments of brk that would unmap one of them
   Ranges ranges;
   Ranges contents;
-  Ranges hull;
+  Ranges watched;
+  policy::FixedVector<std::uint64_t, 256> attachments;
 };
 
 extern State g_state;

@@ -111,10 +111,20 @@ const void* Launch::keep_table() {
 
 long Launch::wait_ready() {
   if (table_ != nullptr) return 0;
-  policy::Ready ready;
+  union {
+    policy::Ready ready;
+    policy::Declined declined;
+  } message{};
   int table = -1;
-  const long got = receive(socket_, &ready, sizeof ready, table);
+  const long got = receive(socket_, &message, sizeof message, table);
   if (got < 0) return got;
+  if (got == static_cast<long>(sizeof message.declined) &&
+      message.declined.magic == policy::Declined{}.magic) {
+    declined_ = message.declined;
+    declined_.reason.back() = '\0';
+    return -EACCES;
+  }
+  const policy::Ready& ready = message.ready;
   const bool whole = got == static_cast<long>(sizeof ready);
   if (whole && ready.magic == 0) return -static_cast<long>(ready.version);
   if (whole && ready.magic == policy::kControlMagic && ready.version == policy::kHandoverVersion &&
@@ -126,17 +136,17 @@ long Launch::wait_ready() {
   return -EPROTO;
 }
 
-long Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> hull,
+long Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> watched,
                        const policy::Range& arena, std::string_view options) {
   policy::Start start;
   start.seals = static_cast<std::uint32_t>(seals.size());
-  start.hulls = static_cast<std::uint32_t>(hull.size());
+  start.watched = static_cast<std::uint32_t>(watched.size());
   start.arena = arena;
   start.options = static_cast<std::uint32_t>(options.size());
   std::array<iovec, 4> parts{
       iovec{&start, sizeof start},
       iovec{const_cast<policy::Seal*>(seals.data()), seals.size_bytes()},
-      iovec{const_cast<policy::Range*>(hull.data()), hull.size_bytes()},
+      iovec{const_cast<policy::Range*>(watched.data()), watched.size_bytes()},
       iovec{const_cast<char*>(options.data()), options.size()},
   };
   DescriptorMessage message(parts);

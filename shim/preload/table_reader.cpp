@@ -45,18 +45,13 @@ policy::Coverage table_coverage(const void* memory, const policy::Range& range) 
   const SealTable& table = table_in(memory);
   return consistently(table, [&] {
     const std::span<const policy::Seal> seals(table.seals.data(), table.seals.size());
-    return policy::coverage(seals, range, [](const policy::Seal&) { return true; });
+    return policy::coverage(seals, range);
   });
 }
 
-bool table_fences(const void* memory, Fences& fences) {
+std::span<const policy::Range> table_fences(const void* memory) {
   const SealTable& table = table_in(memory);
-  return consistently(table, [&] {
-    fences.clear();
-    bool fits = true;
-    for (const policy::Range& fence : table.fences) fits = fits && fences.push_back(fence);
-    return fits;
-  });
+  return {table.fences.data(), table.fences.size()};
 }
 
 policy::Range table_arena(const void* memory) {

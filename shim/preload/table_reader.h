@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
-#include "policy/fixed_vector.h"
 #include "policy/seal.h"
 #include "policy/tree_rules.h"
 
@@ -17,10 +17,8 @@ void unmap_table(const void* memory);
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range);
 
-using Fences = policy::FixedVector<policy::Range, 1024>;
-
-// The fences as they are now; false if there are more than fit.
-bool table_fences(const void* memory, Fences& fences);
+// The fences of this image, which are all there when it joins.
+std::span<const policy::Range> table_fences(const void* memory);
 
 // The arena of the tree; empty if it has none.
 policy::Range table_arena(const void* memory);

@@ -10,7 +10,7 @@
 
 #include "policy/fixed_vector.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/directory.h"
+#include "shim/common/directory.h"
 
 namespace libmseal::shim {
 
@@ -58,8 +58,8 @@ class Thread {
 // -errno.
 template <class Visit>
 long for_each_thread(Visit visit) {
-  return for_each_entry("/proc/self/task",
-                        [&](long tasks, const char* name) { return visit(Thread(tasks, name)); });
+  return for_each_entry_at("/proc/self/task",
+                           [&](long tasks, const char* name) { return visit(Thread(tasks, name)); });
 }
 
 }  // namespace libmseal::shim

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "shim/common/trace_stop.h"
-#include "shim/supervisor/process.h"
+#include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -36,8 +36,10 @@ bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<b
   bool all = true;
   std::erase_if(calls_, [&](const auto& entry) {
     const auto& [task, call] = entry;
-    const bool lowers_break = call.effect == policy::MmCall::Effect::lower_break;
-    const bool touches = lowers_break || call.ranges[0].touches(range) || call.ranges[1].touches(range);
+    // Where the extent is not in the ranges, it may be anywhere.
+    const bool visible = call.effect == policy::MmCall::Effect::modify || call.effect == policy::MmCall::Effect::discard;
+    const bool touches = !visible || call.grows_down || call.ranges[0].touches(range) ||
+                         call.ranges[1].touches(range) || call.if_huge.touches(range);
     if (!touches || !concerned(task)) return false;
     const bool over = shim::trace_to_stop(task) || wait_for_evidence(task);
     all = all && over;
@@ -47,7 +49,7 @@ bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<b
 }
 
 void CallsLetThrough::collect() {
-  std::erase_if(calls_, [](const auto& entry) { return status_of(entry.first).thread_group == 0; });
+  std::erase_if(calls_, [](const auto& entry) { return whereabouts_of(entry.first) == Whereabouts::gone; });
 }
 
 }  // namespace libmseal::supervisor

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "shim/supervisor/process.h"
+#include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
 namespace {

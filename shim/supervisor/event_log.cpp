@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "shim/common/machine.h"
-#include "shim/supervisor/process.h"
+#include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
 namespace {

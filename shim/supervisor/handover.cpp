@@ -42,6 +42,12 @@ pid_t peer() {
   return getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
 }
 
+void decline(std::string_view reason) {
+  policy::Declined message;
+  (void)reason.copy(message.reason.data(), message.reason.size() - 1);
+  (void)send(kHandoverSocket, &message, sizeof message, MSG_NOSIGNAL);
+}
+
 std::optional<Handover> receive_handover(int table) {
   const policy::Ready ready;
   if (!send_with_descriptor(&ready, sizeof ready, table)) return std::nullopt;
@@ -54,7 +60,7 @@ std::optional<Handover> receive_handover(int table) {
   if (got < static_cast<ssize_t>(sizeof start)) return std::nullopt;
   std::memcpy(&start, buffer.data(), sizeof start);
   const std::size_t expected = sizeof start + std::size_t{start.seals} * sizeof(policy::Seal) +
-                               std::size_t{start.hulls} * sizeof(policy::Range) + start.options;
+                               std::size_t{start.watched} * sizeof(policy::Range) + start.options;
   const bool valid = start.magic == policy::kControlMagic && start.version == policy::kHandoverVersion &&
                      expected == static_cast<std::size_t>(got) && message.descriptor() >= 0;
   if (!valid) return std::nullopt;
@@ -65,7 +71,7 @@ std::optional<Handover> receive_handover(int table) {
   handover.listener = message.descriptor();
   const char* from = buffer.data() + sizeof start;
   handover.seals = take<policy::Seal>(from, start.seals);
-  handover.hull = take<policy::Range>(from, start.hulls);
+  handover.watched = take<policy::Range>(from, start.watched);
   handover.arena = start.arena;
   handover.options.assign(from, start.options);
   return handover;

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/range.h"
@@ -16,7 +17,7 @@ struct Handover {
   pid_t process = 0;  // the shim's
   int listener = -1;
   std::vector<policy::Seal> seals;
-  std::vector<policy::Range> hull;
+  std::vector<policy::Range> watched;
   policy::Range arena;
   std::string options;
 };
@@ -29,6 +30,9 @@ bool started_by_shim();
 
 // The shim's process; 0 if nobody knows.
 pid_t peer();
+
+// Tells the shim that there will be no supervisor for it, and why.
+void decline(std::string_view reason);
 
 // Offers the table, and waits. Nothing if the shim changed its mind or does not speak our version.
 std::optional<Handover> receive_handover(int table);

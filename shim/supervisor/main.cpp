@@ -9,6 +9,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -19,11 +20,12 @@
 
 #include "policy/options.h"
 #include "policy/tree_rules.h"
-#include "shim/supervisor/domain.h"
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listener.h"
 #include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/proc.h"
+#include "shim/supervisor/registry.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -71,6 +73,19 @@ void leave_standard_error() {
   if (null >= 0) close(null);
 }
 
+// The program that has handed over, with the seals that are in force already: 0 or -errno.
+int adopt_first_image(Registry& registry, const Handover& handover, std::unique_ptr<TableFile> table) {
+  Caller caller = registry.look_up(handover.process);
+  if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
+  registry.make_image(caller, std::move(table));
+  for (const policy::Seal& seal : handover.seals) {
+    const bool watched = std::ranges::any_of(
+        handover.watched, [&](const policy::Range& one) { return one.contains(seal.range); });
+    if (const long error = registry.add(caller, seal, !watched, {}); error != 0) return static_cast<int>(error);
+  }
+  return 0;
+}
+
 int serve(std::span<const char* const> policy_paths) {
   // Nobody may look into this process or attach to it: it holds the power to let calls through.
   prctl(PR_SET_DUMPABLE, 0);
@@ -79,6 +94,13 @@ int serve(std::span<const char* const> policy_paths) {
                 SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
   }
   allow_many_files();
+  std::unique_ptr<Proc> proc;
+  try {
+    proc = open_proc(peer());
+  } catch (const std::exception& error) {
+    decline(error.what());
+    return EXIT_FAILURE;
+  }
   const PolicyLevels policies(policy_paths);
   auto table = std::make_unique<TableFile>();
   const std::string policy = policies.options_for(peer());
@@ -92,18 +114,14 @@ int serve(std::span<const char* const> policy_paths) {
   if (options.log != "stderr") leave_standard_error();
   try_open_log(options);
 
-  Domains domains(handover->arena, policy::tree_rules(options), policies);
-  bool recorded = true;
-  for (const policy::Seal& seal : handover->seals) recorded = recorded && table->add(seal);
-  const Image image = image_of(handover->process);
-  if (image.memory.readable()) domains.adopt(image, std::move(table));
-  spdlog::info("supervisor {} serves pid {}: {} seals, {} ranges in the hull", getpid(), handover->process,
-               handover->seals.size(), handover->hull.size());
-
-  acknowledge(recorded ? 0 : -ENOMEM);
+  Registry registry(*proc, handover->arena, policy::tree_rules(options));
+  const int adopted = adopt_first_image(registry, *handover, std::move(table));
+  spdlog::info("supervisor {} serves pid {}: {} seals, {} watched ranges", getpid(), handover->process,
+               handover->seals.size(), handover->watched.size());
+  acknowledge(adopted);
 
   Listener listener(handover->listener);
-  Judge judge(listener, domains, std::move(handover->hull), options);
+  Judge judge(listener, registry, policies, std::move(handover->watched), options);
   seccomp_notif notification;
   while (true) {
     constexpr int kMoment = 50;  // ms in which a refused thread tells of its call site

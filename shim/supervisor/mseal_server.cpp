@@ -5,7 +5,10 @@
 #include <vector>
 
 #include "policy/seal_request.h"
-#include "shim/supervisor/process.h"
+#include "policy/verdict.h"
+#include "shim/common/maps_reader.h"
+#include "shim/common/proc_root.h"
+#include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -13,35 +16,51 @@ namespace {
 using policy::Range;
 using policy::Seal;
 
-struct Piece {
-  Seal seal;
-  bool of_heap = false;
-};
-
-// What is mapped in `range`; empty if any page of it is not.
-std::vector<Piece> pieces_in(pid_t task, const Range& range, policy::DiscardRule discard) {
-  std::vector<Piece> pieces;
+// What is mapped in `range`, or -errno: ENOMEM if any page of it is not, EINVAL for a part of what may be a
+// huge page.
+long pieces_in(const policy::Machine& machine, const SealTarget& target, const Range& range,
+               std::vector<Seal>& pieces) {
+  pieces.clear();
+  const shim::ProcPath smaps = shim::ProcPath("/proc/").append(target.task).append("/smaps");
   std::uint64_t next = range.start;  // mapped up to here
-  for (const OwnedVma& one : maps_of(task)) {
+  for (const OwnedVma& one : maps_of(target.task)) {
     const Range part = policy::intersection(one.vma.range, range);
     if (part.empty()) continue;
-    if (part.start != next) return {};
+    if (part.start != next) return -ENOMEM;
     policy::Vma vma = one.vma;
     vma.name = one.name;
-    pieces.push_back({{part, policy::keeps_contents(vma, discard), 0}, one.name == "[heap]"});
+    const std::uint64_t smallest = machine.huge_pages.front();
+    const bool whole_pages = part.start % smallest == 0 && part.end % smallest == 0;
+    if (!whole_pages && part != vma.range && policy::may_have_huge_pages(machine, vma) &&
+        shim::page_size_at(smaps.text(), vma.range.start) > machine.page_size)
+      return -EINVAL;
+    pieces.push_back(policy::seal_of(vma, part, target.discard));
     next = part.end;
   }
-  return next == range.end ? pieces : std::vector<Piece>{};
+  return next == range.end ? 0 : -ENOMEM;
 }
 
-bool keeps_at_least(const std::vector<Piece>& covered, const std::vector<Piece>& now) {
-  std::vector<Seal> seals;
-  seals.reserve(covered.size());
-  for (const Piece& piece : covered) seals.push_back(piece.seal);
-  return std::ranges::all_of(now, [&](const Piece& piece) {
-    const auto keeps = [](const Seal& seal) { return seal.keeps_contents; };
-    return !piece.seal.keeps_contents ||
-           policy::coverage(seals, piece.seal.range, keeps) == policy::Coverage::fully;
+// The arguments of brk that would unmap one of the pieces. Where the break is, nobody but the program knows,
+// so it may be above any of them that lies within reach of a heap.
+Range breaks_refused_for(const policy::Machine& machine, pid_t task, const std::vector<Seal>& pieces) {
+  constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
+  const shim::ProcRoot proc;
+  policy::StatLine stat;
+  if (shim::read_stat(proc, task, stat) != 0) return {1, ~0ULL};
+  const std::uint64_t floor = std::min(stat.end_data, stat.start_brk);
+  Range refused{};
+  for (const Seal& piece : pieces) {
+    if (piece.range.end <= floor || piece.range.start > floor + kReachOfHeap) continue;
+    const Range one = policy::refused_breaks(piece.range, floor, machine.page_size);
+    if (one.end > refused.end) refused = one;
+  }
+  return refused;
+}
+
+bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
+  return std::ranges::all_of(now, [&](const Seal& piece) {
+    const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
+    return policy::coverage(covered, piece.range, as_strict) == policy::Coverage::fully;
   });
 }
 
@@ -55,17 +74,19 @@ long serve_mseal(const policy::Machine& machine, const policy::Arguments& argume
   if (const long wrong = policy::check_request(machine, arguments[0], arguments[1], range); wrong != 0)
     return wrong;
   if (range.empty()) return 0;
-  std::vector<Piece> pieces = pieces_in(target.task, range, target.discard);
+  std::vector<Seal> pieces;
+  if (const long wrong = pieces_in(machine, target, range, pieces); wrong != 0) return wrong;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    if (pieces.empty()) return -ENOMEM;
     // From now on calls are refused; those that were let through before have to end; then it is looked at
     // again.
-    for (const Piece& piece : pieces) {
-      if (!target.add(piece.seal, piece.of_heap)) return -ENOMEM;
+    const Range refused = breaks_refused_for(machine, target.task, pieces);
+    for (const Seal& piece : pieces) {
+      if (!target.add(piece, refused)) return -ENOMEM;
     }
     if (!target.calls.wait_for(range, target.shares_memory)) return -EAGAIN;
-    std::vector<Piece> now = pieces_in(target.task, range, target.discard);
-    if (!now.empty() && keeps_at_least(pieces, now)) return 0;
+    std::vector<Seal> now;
+    if (const long wrong = pieces_in(machine, target, range, now); wrong != 0) return wrong;
+    if (at_least(pieces, now)) return 0;
     pieces = std::move(now);
   }
   return -EAGAIN;

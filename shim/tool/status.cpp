@@ -80,13 +80,13 @@ std::vector<Seal> read_kernel_flags(int process) {
   for (std::string text; std::getline(smaps, text);) {
     if (const auto vma = policy::parse_maps_line(text)) current = vma->range;
     if (text.starts_with("VmFlags:") && (text + " ").find(" sl ") != std::string::npos)
-      (void)policy::add_seal(seals, {current, true, 0}, ~std::size_t{0});
+      (void)policy::add_seal(seals, {current, true}, ~std::size_t{0});
   }
   return seals;
 }
 
 const char* state_of(std::span<const Seal> seals, const policy::Range& range) {
-  switch (policy::coverage(seals, range, [](const Seal&) { return true; })) {
+  switch (policy::coverage(seals, range)) {
     case policy::Coverage::fully:
       return "sealed";
     case policy::Coverage::partly:

@@ -10,10 +10,10 @@
 
 namespace libmseal::shim {
 
-// Calls visit(descriptor of the directory, name) for each entry but . and .. until one returns something else
-// than 0, and returns that; 0 at the end; -errno.
+// Calls visit(name) for each entry of the open directory but . and .. until one returns something else than 0,
+// and returns that; 0 at the end; -errno. The descriptor stays open.
 template <class Visit>
-long for_each_entry(const char* path, Visit visit) {
+long for_each_entry(long directory, Visit visit) {
   struct Entry {  // the kernel's linux_dirent64
     std::uint64_t inode;
     std::int64_t next;
@@ -21,8 +21,6 @@ long for_each_entry(const char* path, Visit visit) {
     std::uint8_t type;
     char name[];
   };
-  const long directory = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (failed(directory)) return directory;
   alignas(Entry) char buffer[2048] = {};
   long result = 0;
   while (result == 0) {
@@ -32,10 +30,19 @@ long for_each_entry(const char* path, Visit visit) {
     for (long at = 0; at < got && result == 0;) {
       const auto* const entry = reinterpret_cast<const Entry*>(buffer + at);
       const std::string_view name = entry->name;
-      if (name != "." && name != "..") result = visit(directory, entry->name);
+      if (name != "." && name != "..") result = visit(static_cast<const char*>(entry->name));
       at += entry->length;
     }
   }
+  return result;
+}
+
+// The same of the directory at `path`, with its descriptor: visit(descriptor, name).
+template <class Visit>
+long for_each_entry_at(const char* path, Visit visit) {
+  const long directory = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (failed(directory)) return directory;
+  const long result = for_each_entry(directory, [&](const char* name) { return visit(directory, name); });
   (void)raw_syscall(__NR_close, directory);
   return result;
 }

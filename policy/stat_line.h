@@ -1,0 +1,29 @@
+// The text of /proc/PID/stat (proc(5)).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace libmseal::policy {
+
+// The fields that we ask for, with their numbers in proc(5). Those of the memory are zero for a task that
+// has none (any more), and for one that the reader may not look at.
+struct StatLine {
+  char state = '?';               // 3
+  std::uint64_t flags = 0;        // 9, PF_ flags of the kernel
+  std::uint64_t start_time = 0;   // 22, in ticks since boot
+  std::uint64_t start_code = 0;   // 26
+  std::uint64_t start_stack = 0;  // 28
+  std::uint64_t end_data = 0;     // 46
+  std::uint64_t start_brk = 0;    // 47
+  std::uint64_t arg_start = 0;    // 48
+  std::uint64_t env_start = 0;    // 50
+};
+
+inline constexpr std::uint64_t kForkedNoExec = 0x40;  // PF_FORKNOEXEC: has not called execve since it was forked
+
+// Nothing if the text has not the form the kernel gives it, or ends before the last of these fields.
+std::optional<StatLine> parse_stat_line(std::string_view text);
+
+}  // namespace libmseal::policy

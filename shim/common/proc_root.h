@@ -1,0 +1,184 @@
+// A held /proc: files in it, read whole and without allocating, and what can be learnt from them.
+//
+// Whoever holds CAP_SYS_ADMIN may mount something over a file of /proc. What is opened from here never
+// crosses a mount.
+#pragma once
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sys/statfs.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "policy/fixed_vector.h"
+#include "policy/stat_line.h"
+#include "shim/common/directory.h"
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+
+// A path below /proc, such as 12/task/13/stat.
+class ProcPath {
+ public:
+  ProcPath(long process, std::string_view file) { append(process).append("/").append(file); }
+  explicit ProcPath(std::string_view file) { append(file); }
+
+  ProcPath& append(std::string_view text) {
+    for (const char character : text) {
+      if (used_ + 1 < sizeof text_) text_[used_++] = character;
+    }
+    text_[used_] = '\0';
+    return *this;
+  }
+  ProcPath& append(long number) {
+    char digits[24];
+    const auto written = std::to_chars(digits, digits + sizeof digits, number);
+    return append({digits, static_cast<std::size_t>(written.ptr - digits)});
+  }
+  [[nodiscard]] const char* text() const { return text_; }
+
+ private:
+  char text_[96] = {};
+  std::size_t used_ = 0;
+};
+
+// The number at the front of `text`, after blanks; 0 if there is none.
+inline long leading_number(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  long number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+class ProcRoot {
+ public:
+  // Holds the procfs at /proc. descriptor() is -errno if there is none: ENOTDIR for something else there.
+  ProcRoot() : directory_(raw_syscall(__NR_openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+    struct statfs filesystem {};
+    if (failed(directory_)) return;
+    if (raw_syscall(__NR_fstatfs, directory_, &filesystem) == 0 && filesystem.f_type == PROC_SUPER_MAGIC)
+      return;
+    (void)raw_syscall(__NR_close, directory_);
+    directory_ = -ENOTDIR;
+  }
+  ~ProcRoot() {
+    if (!failed(directory_)) (void)raw_syscall(__NR_close, directory_);
+  }
+  ProcRoot(const ProcRoot&) = delete;
+  ProcRoot& operator=(const ProcRoot&) = delete;
+
+  [[nodiscard]] long descriptor() const { return directory_; }
+
+  // A descriptor, or -errno.
+  [[nodiscard]] long open(const ProcPath& path, std::uint64_t flags = O_RDONLY) const {
+    if (failed(directory_)) return directory_;
+    open_how how{};
+    how.flags = flags | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_XDEV;
+    const long file = raw_syscall(__NR_openat2, directory_, path.text(), &how, sizeof how);
+    // Some container profiles do not know the call; they do not let anybody mount either.
+    if (file != -ENOSYS && file != -EPERM) return file;
+    return raw_syscall(__NR_openat, directory_, path.text(), static_cast<long>(how.flags));
+  }
+
+  // Reads the file into `buffer`: the bytes read, or -errno. What does not fit is cut.
+  template <std::size_t Size>
+  long read(const ProcPath& path, char (&buffer)[Size]) const {
+    const long file = open(path);
+    if (failed(file)) return file;
+    long held = 0;
+    long got = 0;
+    do {
+      got = raw_syscall(__NR_read, file, buffer + held, static_cast<long>(Size) - held);
+      if (got > 0) held += got;
+    } while (got == -EINTR || (got > 0 && held < static_cast<long>(Size)));
+    (void)raw_syscall(__NR_close, file);
+    return got < 0 ? got : held;
+  }
+
+  // Calls visit(name) for each entry of the directory, as for_each_entry().
+  template <class Visit>
+  long list(const ProcPath& path, Visit visit) const {
+    const long directory = open(path, O_RDONLY | O_DIRECTORY);
+    if (failed(directory)) return directory;
+    const long result = for_each_entry(directory, visit);
+    (void)raw_syscall(__NR_close, directory);
+    return result;
+  }
+
+ private:
+  long directory_;
+};
+
+// Where a line of /proc/PID/status goes on after `key` ("\nTgid:"); empty if it has none. The name of the
+// process is the first line and has its newlines escaped, so no key can be forged by it.
+inline std::string_view after_key(std::string_view text, std::string_view key) {
+  const std::size_t at = text.find(key);
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + key.size());
+  return text;
+}
+
+// Of /proc/TASK/status.
+struct TaskStatus {
+  long thread_group = 0;
+  bool filtered = false;         // runs under seccomp filters
+  std::uint32_t filters = ~0U;   // how many; kernels before 5.9 do not say
+  long uids[4] = {-1, -1, -1, -1};
+};
+
+// 0 or -errno.
+inline long read_status(const ProcRoot& proc, long task, TaskStatus& status) {
+  char buffer[4096];
+  const long got = proc.read(ProcPath(task, "status"), buffer);
+  if (got < 0) return got;
+  const std::string_view text(buffer, static_cast<std::size_t>(got));
+  const std::string_view group = after_key(text, "\nTgid:");
+  const std::string_view seccomp = after_key(text, "\nSeccomp:");
+  if (group.empty() || seccomp.empty()) return -EPROTO;
+  status.thread_group = leading_number(group);
+  status.filtered = leading_number(seccomp) != 0;
+  if (const std::string_view filters = after_key(text, "\nSeccomp_filters:"); !filters.empty())
+    status.filters = static_cast<std::uint32_t>(leading_number(filters));
+  std::string_view uids = after_key(text, "\nUid:");
+  for (long& uid : status.uids) {
+    while (!uids.empty() && (uids.front() == '\t' || uids.front() == ' ')) uids.remove_prefix(1);
+    uid = leading_number(uids);
+    while (!uids.empty() && uids.front() >= '0' && uids.front() <= '9') uids.remove_prefix(1);
+  }
+  return 0;
+}
+
+// 0 or -errno.
+inline long read_stat(const ProcRoot& proc, long task, policy::StatLine& stat) {
+  char buffer[2048];
+  const long got = proc.read(ProcPath(task, "stat"), buffer);
+  if (got < 0) return got;
+  const auto line = policy::parse_stat_line({buffer, static_cast<std::size_t>(got)});
+  if (!line) return -EPROTO;
+  stat = *line;
+  return 0;
+}
+
+// Whether the numbers in this /proc are those of the reader's own pid namespace: it may be that of an outer
+// one (unshare --pid without a new mount). NSpid begins with the namespace of the procfs.
+inline bool shows_own_namespace(const ProcRoot& proc) {
+  char buffer[4096];
+  const long got = proc.read(ProcPath("self/status"), buffer);
+  if (got < 0) return false;
+  const std::string_view text(buffer, static_cast<std::size_t>(got));
+  std::string_view numbers = after_key(text, "\nNSpid:");
+  const std::size_t end = numbers.find('\n');
+  if (numbers.empty() || end == std::string_view::npos) return false;
+  numbers.remove_suffix(numbers.size() - end);
+  while (numbers.starts_with('\t')) numbers.remove_prefix(1);
+  return numbers.find('\t') == std::string_view::npos &&
+         leading_number(numbers) == raw_syscall(__NR_getpid);
+}
+
+}  // namespace libmseal::shim

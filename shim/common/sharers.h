@@ -1,0 +1,116 @@
+// Other processes that run in the memory of a process (vfork, clone with CLONE_VM): filters that are installed
+// in one of them do not reach the others.
+//
+// The list of a task's children does not tell: CLONE_PARENT hides a child, and so does the death of the one
+// that made it. So every task is looked at that may have been born since nobody shared the memory.
+#pragma once
+
+#include <linux/kcmp.h>
+
+#include <cerrno>
+
+#include "shim/common/births.h"
+#include "shim/common/proc_root.h"
+
+namespace libmseal::shim {
+
+enum class Sharing : std::uint8_t {
+  alone,
+  shared,
+  unknown,  // a task that can't be looked at may share it
+};
+
+class SharerSearch {
+ public:
+  // Of the process `group`, of which `task` is a thread that lives on meanwhile.
+  SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
+
+  // Calls found(process) for each sharer; it returns false to stop. `since`: nobody shared the memory then;
+  // becomes now if nobody does.
+  template <class Found>
+  Sharing run(Births& since, Found found) {
+    const Births now = births_so_far(proc_);
+    if (now.none_since(since)) return Sharing::alone;
+    Sharing sharing = Sharing::alone;
+    const auto look = [&](long task) {
+      const Sharing one = look_at(task);
+      if (one != Sharing::alone) sharing = one;
+      return one != Sharing::shared || found(task);
+    };
+    constexpr long kMany = 4096;
+    if (now.soon_after(since) && now.last > since.last && now.last - since.last < kMany) {
+      for (long task = since.last + 1; task <= now.last; ++task) {
+        if (!look(task)) break;
+      }
+    } else if (look_at_all(look) < 0) {
+      return sharing == Sharing::shared ? sharing : Sharing::unknown;
+    }
+    if (sharing == Sharing::alone) since = now;
+    return sharing;
+  }
+
+ private:
+  Sharing look_at(long task) {
+    if (task == group_ || task == task_) return Sharing::alone;
+    const long compared = raw_syscall(__NR_kcmp, task_, task, KCMP_VM, 0, 0);
+    if (compared > 0 || compared == -ESRCH) return Sharing::alone;
+    TaskStatus status;
+    const long read = read_status(proc_, task, status);
+    if (compared == 0) {
+      if (read == 0 && status.thread_group == group_) return Sharing::alone;
+      return read == -ENOENT || read == -ESRCH ? Sharing::alone : Sharing::shared;
+    }
+    return read == 0 ? judge_by_looks(task, status) : Sharing::unknown;
+  }
+
+  // The two can't be compared.
+  Sharing judge_by_looks(long task, const TaskStatus& status) {
+    if (status.thread_group == group_) return Sharing::alone;
+    policy::StatLine own;
+    policy::StatLine other;
+    if (read_stat(proc_, task_, own) != 0 || read_stat(proc_, task, other) != 0) return Sharing::unknown;
+    const bool differ = own.start_stack != 0 && other.start_stack != 0 &&
+                        (own.start_stack != other.start_stack || own.start_code != other.start_code ||
+                         own.arg_start != other.arg_start);
+    if (differ) return Sharing::alone;
+    TaskStatus mine;
+    if (read_status(proc_, task_, mine) != 0) return Sharing::unknown;
+    // Who shares the memory runs for the same user, unless it has changed users, as root's processes may.
+    bool same_user = false;
+    for (const long uid : status.uids) {
+      for (const long own_uid : mine.uids) same_user = same_user || uid == own_uid || own_uid == 0;
+    }
+    return same_user && status.filtered ? Sharing::unknown : Sharing::alone;
+  }
+
+  template <class Look>
+  long look_at_all(Look look) {
+    return proc_.list(ProcPath("."), [&](const char* name) -> long {
+      if (name[0] < '1' || name[0] > '9') return 0;
+      const long process = leading_number(name);
+      if (!look(process)) return 1;
+      return look_at_threads(process, look);
+    });
+  }
+
+  // A leader that has ended has no memory, while its threads may live on.
+  template <class Look>
+  long look_at_threads(long process, Look look) {
+    if (process == group_) return 0;
+    policy::StatLine stat;
+    const long read = read_stat(proc_, process, stat);
+    if (read == -ENOENT || read == -ESRCH) return 0;
+    if (read != 0) return read;
+    if (stat.state != 'Z' && stat.state != 'X') return 0;
+    const long listed = proc_.list(ProcPath(process, "task"), [&](const char* name) -> long {
+      return look(leading_number(name)) ? 0 : 1;
+    });
+    return listed == -ENOENT || listed == -ESRCH ? 0 : listed;
+  }
+
+  const ProcRoot& proc_;
+  long group_;
+  long task_;
+};
+
+}  // namespace libmseal::shim

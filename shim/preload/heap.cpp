@@ -1,0 +1,35 @@
+#include "shim/preload/heap.h"
+
+#include <algorithm>
+
+#include "policy/verdict.h"
+#include "shim/common/proc_root.h"
+
+namespace libmseal::shim {
+
+long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
+                         policy::Range& refused) {
+  refused = {};
+  const auto present = policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size);
+  // Most pieces lie above every heap, and there is nothing to look up.
+  const bool above = std::all_of(pieces.begin(), pieces.end(), [present](const policy::Seal& piece) {
+    return piece.range.start >= present;
+  });
+  if (above) return 0;
+  char text[2048];
+  const ProcRoot proc;
+  const long got = proc.read(ProcPath("thread-self/stat"), text);
+  if (got < 0) return got;
+  const auto stat = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
+  if (!stat || stat->start_brk == 0) return -EPROTO;
+  // Kernels with CONFIG_COMPAT_BRK go down to the end of the data (mm/mmap.c, brk).
+  const std::uint64_t floor = std::min(stat->end_data, stat->start_brk);
+  for (const policy::Seal& piece : pieces) {
+    if (piece.range.start >= present || piece.range.end <= floor) continue;
+    const policy::Range one = policy::refused_breaks(piece.range, floor, machine.page_size);
+    if (one.end > refused.end) refused = one;
+  }
+  return 0;
+}
+
+}  // namespace libmseal::shim

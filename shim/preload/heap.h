@@ -1,0 +1,16 @@
+// Where brk(2) would reach sealed memory.
+#pragma once
+
+#include <span>
+
+#include "policy/abi.h"
+#include "policy/seal.h"
+
+namespace libmseal::shim {
+
+// The arguments of brk that would unmap one of the pieces (empty: none would), into `refused`: 0 or -errno.
+// The kernel unmaps whatever lies between the new break and the present one, not only what /proc calls [heap].
+long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
+                         policy::Range& refused);
+
+}  // namespace libmseal::shim

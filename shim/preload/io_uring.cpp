@@ -1,0 +1,50 @@
+#include "shim/preload/io_uring.h"
+
+#include "shim/common/maps_reader.h"
+#include "shim/common/proc_root.h"
+#include "shim/preload/threads.h"
+
+namespace libmseal::shim {
+namespace {
+
+constexpr std::string_view kRing = "anon_inode:[io_uring]";
+
+bool has_descriptor() {
+  const long result = for_each_entry_at("/proc/thread-self/fd", [](long directory, const char* name) -> long {
+    char target[64] = {};
+    const long got = raw_syscall(__NR_readlinkat, directory, name, target, static_cast<long>(sizeof target));
+    return got > 0 && std::string_view(target, static_cast<std::size_t>(got)) == kRing ? 1 : 0;
+  });
+  return result != 0;
+}
+
+bool has_mapping() {
+  bool found = false;
+  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
+    found = vma.name == kRing;
+    return !found;
+  });
+  return found || read != 0;
+}
+
+// Threads that submit by themselves (IORING_SETUP_SQPOLL) belong to the process since 5.12.
+bool has_worker() {
+  constexpr std::uint64_t kIoWorker = 0x10;  // PF_IO_WORKER
+  const long result = for_each_thread([](const Thread& thread) -> long {
+    char text[2048] = {};
+    const long got = thread.read("stat", text);
+    if (got == 0) return 0;
+    const auto stat = got < 0 ? std::nullopt : policy::parse_stat_line({text, static_cast<std::size_t>(got)});
+    return !stat || (stat->flags & kIoWorker) != 0 ? 1 : 0;
+  });
+  return result != 0;
+}
+
+}  // namespace
+
+bool may_have_io_uring(const policy::Options& options) {
+  if ((options.open_doors & policy::kDoorIoUring) != 0 || options.audit) return false;
+  return has_descriptor() || has_mapping() || has_worker();
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,201 @@
+#include "shim/supervisor/proc.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <stdexcept>
+
+#include "policy/mm_call.h"
+#include "shim/common/machine.h"
+#include "shim/common/maps_reader.h"
+#include "shim/common/proc_root.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+using shim::ProcPath;
+using shim::ProcRoot;
+
+bool means_gone(long error) {
+  return error == -ESRCH || error == -ENOENT;
+}
+
+template <class T>
+Look<T> look_of(long result, T value) {
+  if (result == 0) return Look<T>::seen(std::move(value));
+  return means_gone(result) ? Look<T>::gone() : Look<T>::unknown();
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(long number) : number_(static_cast<int>(number)) {}
+  ~Descriptor() { close(number_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+ protected:
+  [[nodiscard]] int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// An open stat file is that of one task: once it is gone, reading fails with ESRCH.
+class HeldStat final : public HeldTask, Descriptor {
+ public:
+  using Descriptor::Descriptor;
+
+  [[nodiscard]] Look<policy::StatLine> stat() const override {
+    std::array<char, 2048> buffer{};
+    const ssize_t got = pread(number(), buffer.data(), buffer.size(), 0);
+    if (got < 0) return errno == ESRCH ? Look<policy::StatLine>::gone() : Look<policy::StatLine>::unknown();
+    const auto line = policy::parse_stat_line({buffer.data(), static_cast<std::size_t>(got)});
+    return line ? Look<policy::StatLine>::seen(*line) : Look<policy::StatLine>::unknown();
+  }
+};
+
+// An open maps file belongs to the memory, not to the process: once that is gone, it is empty.
+class HeldMaps final : public HeldMemory, Descriptor {
+ public:
+  using Descriptor::Descriptor;
+
+  [[nodiscard]] bool gone() const override {
+    char byte = 0;
+    const ssize_t got = pread(number(), &byte, 1, 0);
+    return got == 0 || (got < 0 && errno == ESRCH);
+  }
+};
+
+class KernelProc final : public Proc {
+ public:
+  [[nodiscard]] const ProcRoot& root() const { return root_; }
+
+  Look<policy::StatLine> stat(pid_t task) override {
+    policy::StatLine line;
+    const long result = shim::read_stat(root_, task, line);
+    return look_of(result, line);
+  }
+
+  Look<shim::TaskStatus> status(pid_t task) override {
+    shim::TaskStatus status;
+    const long result = shim::read_status(root_, task, status);
+    return look_of(result, status);
+  }
+
+  std::unique_ptr<HeldTask> hold(pid_t task) override {
+    const long file = root_.open(ProcPath(task, "stat"));
+    return shim::failed(file) ? nullptr : std::make_unique<HeldStat>(file);
+  }
+
+  std::unique_ptr<HeldMemory> hold_memory(pid_t process) override {
+    const long file = root_.open(ProcPath(process, "maps"));
+    return shim::failed(file) ? nullptr : std::make_unique<HeldMaps>(file);
+  }
+
+  Look<std::vector<pid_t>> processes() override {
+    // With hidepid= a process of another user looks as if it were not there. The first one always is.
+    policy::StatLine first;
+    if (shim::read_stat(root_, 1, first) != 0) return Look<std::vector<pid_t>>::unknown();
+    const auto listed = numbers_in(ProcPath("."));
+    return listed.is_seen() ? listed : Look<std::vector<pid_t>>::unknown();
+  }
+
+  Look<std::vector<pid_t>> threads(pid_t process) override { return numbers_in(ProcPath(process, "task")); }
+
+  shim::Births births() override { return shim::births_so_far(root_); }
+
+  shim::Sharing sharers(pid_t process, pid_t task, shim::Births& since, std::vector<pid_t>& found) override {
+    return shim::SharerSearch(root_, process, task).run(since, [&](long sharer) {
+      found.push_back(static_cast<pid_t>(sharer));
+      return true;
+    });
+  }
+
+  std::uint64_t now() override {
+    timespec time{};
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
+  }
+
+ private:
+  Look<std::vector<pid_t>> numbers_in(const ProcPath& path) {
+    std::vector<pid_t> numbers;
+    const long result = root_.list(path, [&](const char* name) -> long {
+      if (name[0] >= '1' && name[0] <= '9') numbers.push_back(static_cast<pid_t>(shim::leading_number(name)));
+      return 0;
+    });
+    return look_of(result, std::move(numbers));
+  }
+
+  ProcRoot root_;
+};
+
+// A short file of /proc in one read; empty if there is none.
+template <std::size_t Size>
+std::string_view read_file(pid_t task, std::string_view file, std::array<char, Size>& buffer) {
+  const std::string path = std::string("/proc/") + ProcPath(task, file).text();
+  const int opened = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (opened < 0) return {};
+  const ssize_t got = read(opened, buffer.data(), buffer.size());
+  close(opened);
+  return got <= 0 ? std::string_view{} : std::string_view(buffer.data(), static_cast<std::size_t>(got));
+}
+
+}  // namespace
+
+std::unique_ptr<Proc> open_proc(pid_t process) {
+  auto proc = std::make_unique<KernelProc>();
+  if (shim::failed(proc->root().descriptor())) throw std::runtime_error("there is no procfs at /proc");
+  if (!shim::shows_own_namespace(proc->root()))
+    throw std::runtime_error("/proc is that of another pid namespace: mount one of this namespace");
+  const auto stat = proc->stat(process);
+  if (!stat.is_seen() || stat->start_stack == 0) {
+    throw std::runtime_error(
+        "the program may not be looked at in /proc: its file is not readable, or it is not dumpable");
+  }
+  return proc;
+}
+
+std::string program_of(pid_t process) {
+  std::array<char, 4096> buffer{};
+  const std::string path = std::string("/proc/") + ProcPath(process, "exe").text();
+  const ssize_t got = readlink(path.c_str(), buffer.data(), buffer.size());
+  return got <= 0 ? "pid " + std::to_string(process)
+                  : std::string(buffer.data(), static_cast<std::size_t>(got));
+}
+
+Whereabouts whereabouts_of(pid_t task) {
+  std::array<char, 256> buffer{};
+  const std::string_view text = read_file(task, "syscall", buffer);
+  if (text.empty()) {
+    std::array<char, 512> stat{};
+    return read_file(task, "stat", stat).empty() && errno == ENOENT ? Whereabouts::gone : Whereabouts::running;
+  }
+  if (text.front() == '-') return Whereabouts::asleep;  // outside of any call: a page fault, say
+  if (text.front() < '0' || text.front() > '9') return Whereabouts::running;
+  const auto number = static_cast<std::uint64_t>(shim::leading_number(text));
+  return policy::changes_memory(shim::this_machine(), number) ? Whereabouts::in_call : Whereabouts::asleep;
+}
+
+std::uint64_t running_time_of(pid_t task) {
+  std::array<char, 128> buffer{};
+  const std::string_view text = read_file(task, "schedstat", buffer);
+  return text.empty() ? ~0ULL : static_cast<std::uint64_t>(shim::leading_number(text));
+}
+
+std::vector<OwnedVma> maps_of(pid_t task) {
+  std::vector<OwnedVma> maps;
+  const std::string path = std::string("/proc/") + ProcPath(task, "maps").text();
+  const long read = shim::read_maps(path.c_str(), [&](const policy::Vma& vma) {
+    maps.push_back({vma, std::string(vma.name)});
+    maps.back().vma.name = {};
+    return true;
+  });
+  if (read != 0) maps.clear();
+  return maps;
+}
+
+}  // namespace libmseal::supervisor

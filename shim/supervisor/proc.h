@@ -1,0 +1,114 @@
+// What the supervisor looks up about tasks. Every look may fail, and a failure is an answer of its own: only
+// what is known for sure decides in favour of a caller.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/maps_line.h"
+#include "policy/stat_line.h"
+#include "shim/common/births.h"
+#include "shim/common/sharers.h"
+
+namespace libmseal::supervisor {
+
+// What a look finds.
+template <class T>
+class Look {
+ public:
+  static Look seen(T value) { return Look(std::move(value), false); }
+  static Look gone() { return Look(std::nullopt, true); }      // there is no such task any more
+  static Look unknown() { return Look(std::nullopt, false); }  // it could not be found out
+
+  [[nodiscard]] bool is_seen() const { return value_.has_value(); }
+  [[nodiscard]] bool is_gone() const { return gone_; }
+  const T& operator*() const { return *value_; }
+  const T* operator->() const { return &*value_; }
+
+ private:
+  Look(std::optional<T> value, bool gone) : value_(std::move(value)), gone_(gone) {}
+
+  std::optional<T> value_;
+  bool gone_;
+};
+
+// A task that is recognised as long as it lives, whoever has its number later.
+class HeldTask {
+ public:
+  HeldTask() = default;
+  virtual ~HeldTask() = default;
+  HeldTask(const HeldTask&) = delete;
+  HeldTask& operator=(const HeldTask&) = delete;
+
+  [[nodiscard]] virtual Look<policy::StatLine> stat() const = 0;
+};
+
+// The memory that a process has now, whatever becomes of the process.
+class HeldMemory {
+ public:
+  HeldMemory() = default;
+  virtual ~HeldMemory() = default;
+  HeldMemory(const HeldMemory&) = delete;
+  HeldMemory& operator=(const HeldMemory&) = delete;
+
+  [[nodiscard]] virtual bool gone() const = 0;  // no, if it can't be told
+};
+
+// The narrow door to /proc; tests have one of their own.
+class Proc {
+ public:
+  Proc() = default;
+  virtual ~Proc() = default;
+  Proc(const Proc&) = delete;
+  Proc& operator=(const Proc&) = delete;
+
+  virtual Look<policy::StatLine> stat(pid_t task) = 0;
+  virtual Look<shim::TaskStatus> status(pid_t task) = 0;
+  // Null if it can't be held.
+  virtual std::unique_ptr<HeldTask> hold(pid_t task) = 0;
+  virtual std::unique_ptr<HeldMemory> hold_memory(pid_t process) = 0;
+  virtual Look<std::vector<pid_t>> processes() = 0;
+  virtual Look<std::vector<pid_t>> threads(pid_t process) = 0;
+  virtual shim::Births births() = 0;
+  // The processes that share the memory of the process, of which `task` is a thread.
+  virtual shim::Sharing sharers(pid_t process, pid_t task, shim::Births& since,
+                                std::vector<pid_t>& found) = 0;
+  // Since boot, in ns, as start times are.
+  virtual std::uint64_t now() = 0;
+};
+
+// The kernel's. Throws std::runtime_error with the reason if it can't serve for the process: no procfs, one of
+// another pid namespace, or a process that may not be looked at.
+std::unique_ptr<Proc> open_proc(pid_t process);
+
+// ---- what is looked up for a person to read, where a failure only leaves something out ----
+
+struct OwnedVma {
+  policy::Vma vma;  // its name is empty
+  std::string name;
+};
+// The mappings of a task; empty if they can't be read.
+std::vector<OwnedVma> maps_of(pid_t task);
+
+// The file that the process runs; its number if that can't be told.
+std::string program_of(pid_t process);
+
+// ---- where a thread is, as /proc/TASK/syscall shows it ----
+
+enum class Whereabouts : std::uint8_t {
+  gone,
+  asleep,   // outside of every call that changes memory
+  in_call,  // in one that does
+  running,  // nobody knows where
+};
+Whereabouts whereabouts_of(pid_t task);
+
+// Time on a processor, in ns; all there is if it is not known.
+std::uint64_t running_time_of(pid_t task);
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,111 @@
+// What one memory has sealed, and in which order: its forks have what came before them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "policy/seal.h"
+#include "policy/verdict.h"
+#include "shim/common/births.h"
+#include "shim/common/seal_table.h"
+
+namespace libmseal::supervisor {
+
+// A seal, and what tells which processes were born with it.
+struct SealEntry {
+  policy::Seal seal;
+  bool filtered = false;      // a deny filter enforces it; else the supervisor alone
+  std::uint32_t filters = 0;  // so many filters the process had then; 0: not known
+  std::uint64_t made = 0;     // when, in ns since boot
+};
+
+// When a process was born, and how many filters it has at most from its parent.
+struct Birth {
+  std::uint64_t latest = ~0ULL;  // not after that, in ns since boot
+  std::uint32_t filters = ~0U;
+
+  // Whether a process born so may have the seal from a parent that has it.
+  [[nodiscard]] bool may_have(const SealEntry& entry) const {
+    return entry.made <= latest && (!entry.filtered || entry.filters <= filters);
+  }
+};
+
+class Record {
+ public:
+  [[nodiscard]] std::span<const policy::Seal> seals() const { return seals_; }
+  [[nodiscard]] std::span<const SealEntry> entries() const { return entries_; }
+  [[nodiscard]] const policy::Range& refused_breaks() const { return refused_breaks_; }
+
+  // Whether `count` more seals are sure to find room.
+  [[nodiscard]] bool has_room(std::size_t count) const {
+    return seals_.size() + 3 * count + 3 <= shim::kMostSeals && entries_.size() + count <= shim::kMostSeals;
+  }
+
+  // False, and nothing added, when there is no room.
+  bool add(const SealEntry& entry) {
+    if (entries_.size() == shim::kMostSeals || !policy::add_seal(seals_, entry.seal, shim::kMostSeals))
+      return false;
+    entries_.push_back(entry);
+    return true;
+  }
+
+  // The entries that have been inherited already: records of one image have most of them in common.
+  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint32_t>>;
+
+  // Adds what a process born so may have of `other`. What finds no room is sealed together with all that lies
+  // between: more, never less.
+  void inherit(const Record& other, const Birth& birth, Seen& seen) {
+    bool any = false;
+    for (const SealEntry& entry : other.entries_) {
+      if (!birth.may_have(entry)) continue;
+      any = true;
+      if (!seen.emplace(entry.seal.range.start, entry.seal.range.end, entry.made, entry.filters).second) continue;
+      if (!add(entry)) widen(entry.seal);
+    }
+    if (any) add_refused_breaks(other.refused_breaks_);
+  }
+
+  void add_refused_breaks(const policy::Range& refused) {
+    if (refused.empty()) return;
+    if (refused_breaks_.empty()) refused_breaks_ = refused;
+    refused_breaks_ = {std::min(refused_breaks_.start, refused.start),
+                       std::max(refused_breaks_.end, refused.end)};
+  }
+
+  // For audits, where the memory is gone all the same.
+  void drop(const policy::Range& range) {
+    std::vector<policy::Seal> left;
+    for (const policy::Seal& seal : seals_) {
+      const policy::Range before{seal.range.start, std::min(seal.range.end, range.start)};
+      const policy::Range after{std::max(seal.range.start, range.end), seal.range.end};
+      for (const policy::Range& part : {before, after}) {
+        if (!part.empty()) left.push_back(seal.part(part));
+      }
+    }
+    seals_ = std::move(left);
+    std::erase_if(entries_, [&](const SealEntry& entry) { return range.contains(entry.seal.range); });
+  }
+
+  shim::Births alone_since;        // nobody else had the memory then
+  std::uint64_t prepared = 0;      // when it last asked to seal something, in ns since boot
+
+ private:
+  void widen(const policy::Seal& seal) {
+    policy::Seal all = seal;
+    for (const policy::Seal& one : seals_) all = all.joined_with(one, all.range);
+    all.range = {std::min(seals_.front().range.start, seal.range.start),
+                 std::max(seals_.back().range.end, seal.range.end)};
+    seals_.assign({all});
+    entries_.assign({SealEntry{all, false, 0, 0}});
+  }
+
+  std::vector<SealEntry> entries_;
+  std::vector<policy::Seal> seals_;  // the same, sorted and apart
+  policy::Range refused_breaks_;
+};
+
+}  // namespace libmseal::supervisor

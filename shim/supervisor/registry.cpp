@@ -1,0 +1,379 @@
+#include "shim/supervisor/registry.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ranges>
+#include <stdexcept>
+
+namespace libmseal::supervisor {
+
+using policy::Range;
+using policy::Seal;
+
+// What could be told of a task and its process.
+struct Registry::Identified {
+  Process process;
+  MmIdentity memory;
+  bool forked = false;    // it has not called execve since it was forked
+  bool filtered = false;  // runs under seccomp filters
+  std::uint64_t lowest_break = 1;
+
+  // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
+  // that is how the image began.
+  [[nodiscard]] bool may_be_of(const Image& image) const {
+    if (memory != image.identity) return false;
+    const bool creator_is_there = image.memory == nullptr || !image.memory->gone();
+    return forked || (process == image.creator && creator_is_there);
+  }
+};
+
+namespace {
+
+constexpr std::size_t kCollectEvery = 128;
+
+std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
+  static const auto per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  return ticks * (1'000'000'000 / per_second);
+}
+
+}  // namespace
+
+Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
+    : proc_(proc), arena_(arena), rules_(rules) {}
+
+// ---- who calls ----
+
+Look<Registry::Identified> Registry::identify(pid_t task) {
+  using Result = Look<Identified>;
+  const auto failed = [](bool gone) { return gone ? Result::gone() : Result::unknown(); };
+  const auto described = [](pid_t leader, const policy::StatLine& process, const policy::StatLine& memory,
+                            bool filtered) {
+    return Result::seen({{leader, process.start_time},
+                         MmIdentity::of(memory),
+                         (process.flags & policy::kForkedNoExec) != 0,
+                         filtered,
+                         std::max<std::uint64_t>(1, std::min(memory.end_data, memory.start_brk))});
+  };
+  if (const HeldTask* const held = held_leader(task)) {
+    // A member's first thread: one look at what is held.
+    if (const auto stat = held->stat(); stat.is_seen()) return described(task, *stat, *stat, true);
+  }
+  const auto stat = proc_.stat(task);
+  if (!stat.is_seen()) return failed(stat.is_gone());
+  const auto status = proc_.status(task);
+  if (!status.is_seen()) return failed(status.is_gone());
+  const auto leader = static_cast<pid_t>(status->thread_group);
+  // When the process was born, and whether it has called execve, only its leader tells, even when it has ended;
+  // the memory is that of the task, which lives.
+  const auto of_process = leader == task ? stat : proc_.stat(leader);
+  if (!of_process.is_seen()) return Result::unknown();
+  return described(leader, *of_process, *stat, status->filtered);
+}
+
+const HeldTask* Registry::held_leader(pid_t task) const {
+  for (const Image& image : images_) {
+    const auto found = image.members.lower_bound({task, 0});
+    if (found == image.members.end() || found->first.id != task) continue;
+    if (const HeldTask* const held = found->second.task.get(); held != nullptr && held->stat().is_seen())
+      return held;
+  }
+  return nullptr;
+}
+
+Caller Registry::look_up(pid_t task) {
+  Caller caller;
+  caller.task = task;
+  caller.record = nullptr;
+  const auto who = identify(task);
+  if (!who.is_seen()) {
+    caller.record = seals_of_everybody();
+    return caller;
+  }
+  caller.process = who->process;
+  caller.identity = who->memory;
+  caller.lowest_break = who->lowest_break;
+  std::vector<Image*> candidates;  // several only where addresses are not randomised
+  for (Image& image : images_) {
+    const bool known = image.members.contains(who->process);
+    if (who->memory.readable() ? who->may_be_of(image) : known) candidates.push_back(&image);
+  }
+  if (candidates.empty()) {
+    caller.standing = who->memory.readable() ? Caller::Standing::foreign : Caller::Standing::unknown;
+    if (!caller.foreign()) caller.record = seals_of_everybody();
+    return caller;
+  }
+  caller.standing = Caller::Standing::member;
+  for (Image* const image : candidates) {
+    const auto found = image->members.find(who->process);
+    if (found == image->members.end()) continue;
+    // The number and the start time are the same; only the held task tells that the process is.
+    const HeldTask* const held = found->second.task.get();
+    if (held != nullptr && held->stat().is_seen()) {
+      caller.image = image;
+      caller.record = found->second.record;
+      return caller;
+    }
+  }
+  caller.image = candidates.front();
+  caller.record = join(*caller.image, who->process, seals_of_newcomer(candidates, who->process)).record;
+  return caller;
+}
+
+std::shared_ptr<Record> Registry::fresh_record() const {
+  auto record = std::make_shared<Record>();
+  // Sealed from birth, in every process: the first filter refuses there.
+  const std::uint64_t middle = arena_.start + arena_.size() / 2;
+  (void)record->add({{{arena_.start, middle}, true, false, 0}});
+  (void)record->add({{{middle, arena_.end}, false, false, 0}});
+  return record;
+}
+
+std::shared_ptr<Record> Registry::seals_of_everybody() const {
+  auto record = fresh_record();
+  Record::Seen seen;
+  for (const Image& image : images_) {
+    for (const auto& [process, member] : image.members) record->inherit(*member.record, {}, seen);
+    for (const auto& ended : image.ended) record->inherit(*ended, {}, seen);
+  }
+  return record;
+}
+
+Birth Registry::birth_of(const Process& process) {
+  const auto status = proc_.status(process.id);
+  // It was born before the end of that tick.
+  return {nanoseconds_of_ticks(process.start_time + 1), status.is_seen() ? status->filters : ~0U};
+}
+
+std::shared_ptr<Record> Registry::seals_of_newcomer(const std::vector<Image*>& candidates,
+                                                    const Process& process) {
+  auto record = fresh_record();
+  const Birth birth = birth_of(process);
+  Record::Seen seen;
+  for (const Image* const image : candidates) {
+    for (const auto& [other, member] : image->members) {
+      // Its own seals, if it could not be held and may be another: all of them.
+      record->inherit(*member.record, other == process ? Birth{} : birth, seen);
+    }
+    for (const auto& ended : image->ended) record->inherit(*ended, birth, seen);
+  }
+  return record;
+}
+
+Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Record> record) {
+  ++made_since_collection_;
+  Member& member = image.members[process];
+  member.task = proc_.hold(process.id);
+  // Held too late, it is another's.
+  if (member.task != nullptr) {
+    const auto stat = member.task->stat();
+    if (!stat.is_seen() || stat->start_time != process.start_time) member.task = nullptr;
+  }
+  member.record = std::move(record);
+  return member;
+}
+
+// ---- images ----
+
+// Where deny filters of earlier images may still refuse in the process.
+std::vector<Range> Registry::inherited_filters(const Process& process) {
+  std::vector<Range> ranges;
+  const auto take = [&](const Record& record, const Birth& birth) {
+    for (const SealEntry& entry : record.entries()) {
+      if (entry.filtered && birth.may_have(entry)) ranges.push_back(entry.seal.range);
+    }
+  };
+  const auto take_fences = [&](const Image& image) {
+    const auto fences = image.table->fences();
+    ranges.insert(ranges.end(), fences.begin(), fences.end());
+  };
+  bool known = false;  // by what it was before it called execve
+  for (const Image& image : images_) {
+    const auto found = image.members.find(process);
+    if (found == image.members.end() || found->second.task == nullptr) continue;
+    known = true;
+    take(*found->second.record, {});
+    take_fences(image);
+  }
+  if (known) return ranges;
+  const Birth birth = birth_of(process);
+  for (const Image& image : images_) {
+    for (const auto& [other, member] : image.members) take(*member.record, birth);
+    for (const auto& ended : image.ended) take(*ended, birth);
+    take_fences(image);
+  }
+  for (const SealEntry& entry : retired_filters_) {
+    if (birth.may_have(entry)) ranges.push_back(entry.seal.range);
+  }
+  return ranges;
+}
+
+void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
+  if (std::ranges::find(image.ended, record) == image.ended.end()) image.ended.push_back(record);
+}
+
+void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
+  std::vector<Range> inherited = inherited_filters(caller.process);
+  std::ranges::sort(inherited, {}, &Range::start);
+  std::vector<Range> fences;
+  for (const Range& range : inherited) {
+    if (!fences.empty() && range.start <= fences.back().end) {
+      fences.back().end = std::max(fences.back().end, range.end);
+    } else {
+      fences.push_back(range);
+    }
+  }
+  for (const Range& fence : fences) {
+    if (!table->add_fence(fence)) throw std::runtime_error("too many ranges are fenced off");
+  }
+  table->set_tree(arena_, rules_);
+
+  Image image;
+  image.identity = caller.identity;
+  image.creator = caller.process;
+  image.memory = proc_.hold_memory(caller.process.id);
+  image.table = std::move(table);
+  images_.push_back(std::move(image));
+  Member& member = join(images_.back(), caller.process, fresh_record());
+  // It has called execve: what it had before is for the children that it had then.
+  for (Image& other : images_) {
+    const auto found = other.members.find(caller.process);
+    if (&other == &images_.back() || found == other.members.end()) continue;
+    retire(other, found->second.record);
+    other.members.erase(found);
+  }
+  caller.standing = Caller::Standing::member;
+  caller.image = &images_.back();
+  caller.record = member.record;
+}
+
+// ---- sealing ----
+
+shim::Sharing Registry::sharers(const Caller& caller) {
+  std::vector<pid_t> found;
+  const auto sharing = proc_.sharers(caller.process.id, caller.task, caller.record->alone_since, found);
+  for (const pid_t sharer : found) {
+    const auto who = identify(sharer);
+    if (!who.is_seen()) continue;
+    const auto member = caller.image->members.find(who->process);
+    if (member != caller.image->members.end()) {
+      if (member->second.record == caller.record) continue;
+      Record::Seen seen;
+      caller.record->inherit(*member->second.record, {}, seen);
+    }
+    (void)join(*caller.image, who->process, caller.record);
+  }
+  return sharing;
+}
+
+long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const Range& refused_breaks) {
+  SealEntry entry{seal, filtered, 0, proc_.now()};
+  if (filtered) {
+    const auto status = proc_.status(caller.process.id);
+    // Not known: 0, so that every later child has it.
+    entry.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
+    if (caller.record->prepared != 0) entry.made = caller.record->prepared;
+  }
+  if (!caller.record->add(entry)) return -ENOMEM;
+  caller.record->add_refused_breaks(refused_breaks);
+  return caller.image->table->add(seal) ? 0 : -ENOMEM;
+}
+
+// ---- forgetting ----
+
+void Registry::keep_filters(const Image& image) {
+  const auto keep = [&](const Record& record) {
+    std::ranges::copy_if(record.entries(), std::back_inserter(retired_filters_), &SealEntry::filtered);
+  };
+  for (const auto& [process, member] : image.members) keep(*member.record);
+  for (const auto& ended : image.ended) keep(*ended);
+  // The oldest go: a program that lands on one of them, which is rare, is refused that place.
+  if (retired_filters_.size() > shim::kMostFences / 2)
+    retired_filters_.erase(retired_filters_.begin(),
+                           retired_filters_.end() - static_cast<std::ptrdiff_t>(shim::kMostFences / 2));
+}
+
+// All processes, if that is sure: nobody was born or unseen meanwhile.
+Look<std::vector<Registry::Identified>> Registry::everybody() {
+  using Result = Look<std::vector<Identified>>;
+  const shim::Births before = proc_.births();
+  const auto processes = proc_.processes();
+  if (!processes.is_seen()) return Result::unknown();
+  std::vector<Identified> alive;
+  for (const pid_t process : *processes) {
+    auto who = identify(process);
+    if (who.is_gone()) continue;
+    if (!who.is_seen()) return Result::unknown();
+    if (who->memory.readable()) {
+      alive.push_back(*who);
+      continue;
+    }
+    // It may not be looked at, or is the kernel's own, or its leader has ended and its threads go on.
+    const auto status = proc_.status(process);
+    const auto threads = proc_.threads(process);
+    if (status.is_gone() || threads.is_gone()) continue;
+    if (!status.is_seen() || !threads.is_seen()) return Result::unknown();
+    if (!status->filtered) continue;  // of no sealed tree
+    const auto known = std::ranges::find_if(*threads, [&](pid_t thread) {
+      const auto stat = proc_.stat(thread);
+      return stat.is_seen() && MmIdentity::of(*stat).readable();
+    });
+    const auto leader = proc_.stat(process);
+    const bool ended = leader.is_seen() && (leader->state == 'Z' || leader->state == 'X');
+    if (known == threads->end()) {
+      if (ended && threads->size() == 1) continue;
+      return Result::unknown();
+    }
+    const auto thread = identify(*known);
+    if (!thread.is_seen()) return Result::unknown();
+    alive.push_back(*thread);
+  }
+  const shim::Births after = proc_.births();
+  if (before.last == 0 || before.last != after.last) return Result::unknown();
+  return Result::seen(std::move(alive));
+}
+
+// A child may have its seals from nobody but a member that has ended: so all children are met first.
+void Registry::forget_ended(Image& image, const std::vector<Identified>& alive) {
+  for (const Identified& one : alive) {
+    if (!one.may_be_of(image) || image.members.contains(one.process)) continue;
+    std::vector<Image*> candidates;
+    for (Image& other : images_) {
+      if (one.may_be_of(other)) candidates.push_back(&other);
+    }
+    (void)join(image, one.process, seals_of_newcomer(candidates, one.process));
+  }
+  image.ended.clear();
+  std::erase_if(image.members, [&](const auto& entry) {
+    return std::ranges::none_of(alive, [&](const Identified& one) { return one.process == entry.first; });
+  });
+}
+
+bool Registry::collect() {
+  return made_since_collection_ >= kCollectEvery && collect_now();
+}
+
+bool Registry::collect_now() {
+  const auto alive = everybody();
+  // Without a proof nothing is forgotten; the next attempt is not at once, for it takes a look at everybody.
+  made_since_collection_ = alive.is_seen() ? 0 : kCollectEvery / 2;
+  if (!alive.is_seen()) return false;
+  const auto belongs_nowhere = [&](const Identified& one) {
+    return one.filtered &&
+           std::ranges::none_of(images_, [&](const Image& image) { return one.may_be_of(image); });
+  };
+  // A program without the library has inherited filters, too; one that it starts may have the library.
+  const bool others = std::ranges::any_of(*alive, belongs_nowhere);
+  if (!others) retired_filters_.clear();
+  images_.remove_if([&](const Image& image) {
+    if (std::ranges::any_of(*alive, [&](const Identified& one) { return one.may_be_of(image); })) return false;
+    if (others) keep_filters(image);
+    return true;
+  });
+  for (Image& image : images_) forget_ended(image, *alive);
+  made_since_collection_ = 0;
+  return true;
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,139 @@
+// Who has sealed what: the one place that tells for which process a caller counts.
+//
+// Seals belong to a process and to what it forks afterwards. Processes do not tell of their forks, and nothing
+// that /proc shows of a parent is lineage (CLONE_PARENT, subreapers, dead parents). So a process that is met
+// for the first time gets every seal that it might have been born with: of each process of the same executed
+// image those that were made before it was born and whose filters it has. A process that can't be told from
+// others gets the seals of all of them, and one that can't be looked at those of everybody. Only a process that
+// is proved to run another image has none.
+#pragma once
+
+#include <sys/types.h>
+
+#include <list>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "policy/range.h"
+#include "policy/seal.h"
+#include "policy/tree_rules.h"
+#include "shim/supervisor/proc.h"
+#include "shim/supervisor/record.h"
+#include "shim/supervisor/table_file.h"
+
+namespace libmseal::supervisor {
+
+// The memory of an executed image, recognised by addresses that execve sets: equal in forked children, changed
+// by prctl(PR_SET_MM) alone, which is blocked. After execve they are others, unless addresses are not
+// randomised.
+struct MmIdentity {
+  std::uint64_t start_code = 0;
+  std::uint64_t start_stack = 0;
+  std::uint64_t start_brk = 0;
+  std::uint64_t arg_start = 0;
+  std::uint64_t env_start = 0;
+
+  static MmIdentity of(const policy::StatLine& stat) {
+    return {stat.start_code, stat.start_stack, stat.start_brk, stat.arg_start, stat.env_start};
+  }
+  bool operator==(const MmIdentity&) const = default;
+  // The kernel shows zeros of a process that may not be looked at, and of a task that has no memory any more.
+  [[nodiscard]] bool readable() const { return start_stack != 0; }
+};
+
+// One process, told apart from a later one with the same number, unless that was born in the same tick.
+struct Process {
+  pid_t id = 0;
+  std::uint64_t start_time = 0;  // in ticks since boot
+
+  auto operator<=>(const Process&) const = default;
+};
+
+struct Member {
+  std::unique_ptr<HeldTask> task;  // null if it could not be held
+  std::shared_ptr<Record> record;  // the same object for all that have one memory
+};
+
+// One executed image and its forks.
+struct Image {
+  MmIdentity identity;
+  Process creator;                     // the process that called execve to become this image, or was first
+  std::unique_ptr<HeldMemory> memory;  // the creator's; null if it could not be held
+  std::unique_ptr<TableFile> table;
+  std::map<Process, Member> members;            // the processes that have been met
+  std::vector<std::shared_ptr<Record>> ended;   // of members that are none any more, for children not yet met
+};
+
+// For whom a call counts. Looked up once for each notification.
+struct Caller {
+  enum class Standing : std::uint8_t {
+    member,   // of `image`
+    foreign,  // proved to run another image: nothing of it is sealed
+    unknown,  // it could not be found out: everything may be
+  };
+
+  Standing standing = Standing::unknown;
+  pid_t task = 0;
+  Process process;
+  MmIdentity identity;              // of a foreign one
+  std::uint64_t lowest_break = 1;   // that the kernel accepts
+  Image* image = nullptr;           // of a member
+  std::shared_ptr<Record> record;   // never null but for a foreign one
+
+  [[nodiscard]] bool foreign() const { return standing == Standing::foreign; }
+};
+
+class Registry {
+ public:
+  Registry(Proc& proc, const policy::Range& arena, const policy::TreeRules& rules);
+
+  [[nodiscard]] Caller look_up(pid_t task);
+
+  // An image of its own for a foreign caller, which is a member afterwards. The filters of earlier images that
+  // it may have become the table's fences. Throws if there is no room for it.
+  void make_image(Caller& caller, std::unique_ptr<TableFile> table);
+
+  // Whether other processes have the caller's memory. Those that do get the same record as the caller.
+  shim::Sharing sharers(const Caller& caller);
+
+  // The caller is about to seal something: what it adds from now on counts as made now, for a child that is born
+  // before it is added may have its filter.
+  void begin_sealing(const Caller& caller) { caller.record->prepared = proc_.now(); }
+
+  // Puts a seal in force for the caller, which is a member: 0 or -errno.
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered, const policy::Range& refused_breaks);
+
+  // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
+  // that is proved. True if it did.
+  bool collect();
+  // The same at once, for a resource has run out.
+  bool collect_now();
+
+ private:
+  struct Identified;
+
+  [[nodiscard]] Look<Identified> identify(pid_t task);
+  [[nodiscard]] const HeldTask* held_leader(pid_t task) const;
+  [[nodiscard]] Birth birth_of(const Process& process);
+  [[nodiscard]] std::shared_ptr<Record> fresh_record() const;
+  [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
+  [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
+                                                          const Process& process);
+  Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
+  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
+  [[nodiscard]] Look<std::vector<Identified>> everybody();
+  static void retire(Image& image, const std::shared_ptr<Record>& record);
+  void keep_filters(const Image& image);
+  void forget_ended(Image& image, const std::vector<Identified>& alive);
+
+  Proc& proc_;
+  policy::Range arena_;
+  policy::TreeRules rules_;
+  std::list<Image> images_;
+  std::vector<SealEntry> retired_filters_;  // of forgotten images, as long as they may be in force somewhere
+  std::size_t made_since_collection_ = 0;  // images and members
+};
+
+}  // namespace libmseal::supervisor

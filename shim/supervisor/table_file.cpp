@@ -1,0 +1,97 @@
+#include "shim/supervisor/table_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <new>
+#include <stdexcept>
+
+namespace libmseal::supervisor {
+
+using policy::Range;
+using policy::Seal;
+using shim::kTableBytes;
+
+namespace {
+
+constexpr unsigned kFutureWrite = 0x0010;  // F_SEAL_FUTURE_WRITE, in the headers since glibc 2.31
+
+}  // namespace
+
+TableFile::TableFile() {
+  const auto fail = [this](const char* why) {
+    release();
+    throw std::runtime_error(why);
+  };
+  descriptor_ = memfd_create("libmseal-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) fail("no memory file");
+  memory_ = mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, 0);
+  if (memory_ == MAP_FAILED) fail("no memory for a table");
+  if (fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | kFutureWrite | F_SEAL_SEAL) != 0)
+    fail("the table can't be made read-only");
+  auto* const root = new (memory_) shim::TableRoot;
+  shim::TableMemory memory(boost::interprocess::create_only, static_cast<char*>(memory_) + shim::kTableHeader,
+                           kTableBytes - shim::kTableHeader);
+  table_ = memory.construct<shim::SealTable>(boost::interprocess::anonymous_instance)(
+      memory.get_segment_manager());
+  table_->seals.reserve(shim::kMostSeals);
+  table_->fences.reserve(shim::kMostFences);
+  root->table = table_;
+  root->magic = shim::kTableMagic;
+}
+
+TableFile::~TableFile() {
+  release();
+}
+
+void TableFile::release() {
+  if (memory_ != nullptr && memory_ != MAP_FAILED) munmap(memory_, kTableBytes);
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+std::span<const Range> TableFile::fences() const {
+  return {table_->fences.data(), table_->fences.size()};
+}
+
+template <class Change>
+bool TableFile::change(Change change) {
+  table_->generation.fetch_add(1, std::memory_order_acq_rel);
+  const bool changed = change();
+  table_->generation.fetch_add(1, std::memory_order_release);
+  return changed;
+}
+
+bool TableFile::add(const Seal& seal) {
+  return change([&] { return policy::add_seal(table_->seals, seal, shim::kMostSeals); });
+}
+
+bool TableFile::add_fence(const Range& range) {
+  if (table_->fences.size() == shim::kMostFences) return false;
+  return change([&] {
+    table_->fences.push_back(range);
+    return true;
+  });
+}
+
+void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
+  change([&] {
+    table_->arena = arena;
+    table_->rules = rules;
+    return true;
+  });
+}
+
+void TableFile::set_policy(std::string_view options, std::string_view complaints) {
+  if (options.size() >= table_->policy.size()) {  // half of a rule is another rule
+    options = {};
+    complaints = "the policy files have too many rules for this program";
+  }
+  change([&] {
+    (void)options.copy(table_->policy.data(), table_->policy.size() - 1);
+    (void)complaints.copy(table_->complaints.data(), table_->complaints.size() - 1);
+    return true;
+  });
+}
+
+}  // namespace libmseal::supervisor

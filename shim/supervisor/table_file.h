@@ -1,0 +1,40 @@
+// The table of a sealed image, in a memory file that others may map for reading only.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "policy/range.h"
+#include "policy/seal.h"
+#include "shim/common/seal_table.h"
+
+namespace libmseal::supervisor {
+
+class TableFile {
+ public:
+  // Throws std::runtime_error if it can't be made.
+  TableFile();
+  ~TableFile();
+  TableFile(const TableFile&) = delete;
+  TableFile& operator=(const TableFile&) = delete;
+
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+
+  [[nodiscard]] std::span<const policy::Range> fences() const;
+  // False, and nothing added, when the table is full.
+  bool add(const policy::Seal& seal);
+  bool add_fence(const policy::Range& range);
+  void set_tree(const policy::Range& arena, const policy::TreeRules& rules);
+  void set_policy(std::string_view options, std::string_view complaints);
+
+ private:
+  void release();
+  template <class Change>
+  bool change(Change change);
+
+  int descriptor_ = -1;
+  void* memory_ = nullptr;
+  shim::SealTable* table_ = nullptr;
+};
+
+}  // namespace libmseal::supervisor
