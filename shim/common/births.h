@@ -34,9 +34,11 @@ inline Births births_so_far(const ProcRoot& proc) {
   char buffer[128];
   const long got = proc.read(ProcPath("loadavg"), buffer);
   if (got <= 0) return births;
-  const std::string_view text(buffer, static_cast<std::size_t>(got));
+  std::string_view text(buffer, static_cast<std::size_t>(got));
   const std::size_t last = text.rfind(' ');
-  if (last != std::string_view::npos) births.last = leading_number(text.substr(last));
+  if (last == std::string_view::npos) return births;
+  text.remove_prefix(last);
+  births.last = leading_number(text);
   return births;
 }
 

@@ -214,6 +214,8 @@ Outcome start_filter(State& state, bool late) {
   }
   for (const Seal& piece : state.pieces) (void)state.ledger.add(piece);
   set_arena(state, arena);
+  (void)state.ledger.add({protected_window(arena), true});
+  (void)state.ledger.add({other_window(arena)});
   return {};
 }
 

@@ -94,11 +94,7 @@ Caller Registry::look_up(pid_t task) {
   caller.process = who->process;
   caller.identity = who->memory;
   caller.lowest_break = who->lowest_break;
-  std::vector<Image*> candidates;  // several only where addresses are not randomised
-  for (Image& image : images_) {
-    const bool known = image.members.contains(who->process);
-    if (who->memory.readable() ? who->may_be_of(image) : known) candidates.push_back(&image);
-  }
+  const std::vector<Image*> candidates = images_of(*who);
   if (candidates.empty()) {
     caller.standing = who->memory.readable() ? Caller::Standing::foreign : Caller::Standing::unknown;
     if (!caller.foreign()) caller.record = seals_of_everybody();
@@ -119,6 +115,36 @@ Caller Registry::look_up(pid_t task) {
   caller.image = candidates.front();
   caller.record = join(*caller.image, who->process, seals_of_newcomer(candidates, who->process)).record;
   return caller;
+}
+
+// Several only where addresses are not randomised.
+std::vector<Image*> Registry::images_of(const Identified& who) {
+  std::vector<Image*> images;
+  for (Image& image : images_) {
+    const bool known = image.members.contains(who.process);
+    if (who.memory.readable() ? who.may_be_of(image) : known) images.push_back(&image);
+  }
+  return images;
+}
+
+void Registry::meet_newcomers(Image& image) {
+  const shim::Births now = proc_.births();
+  if (now.none_since(image.met)) return;
+  std::vector<pid_t> born;
+  if (now.soon_after(image.met) && now.last > image.met.last) {
+    for (long task = image.met.last + 1; task <= now.last; ++task) born.push_back(static_cast<pid_t>(task));
+  } else if (const auto all = proc_.processes(); all.is_seen()) {
+    born = *all;
+  } else {
+    return;  // who is not met gets more than it has, not less
+  }
+  for (const pid_t task : born) {
+    const auto who = identify(task);
+    if (!who.is_seen() || who->process.id != task || !who->memory.readable() || !who->may_be_of(image)) continue;
+    if (!image.members.contains(who->process))
+      (void)join(image, who->process, seals_of_newcomer(images_of(*who), who->process));
+  }
+  image.met = now;
 }
 
 std::shared_ptr<Record> Registry::fresh_record() const {
@@ -269,6 +295,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
 
 long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const Range& refused_breaks) {
   SealEntry entry{seal, filtered, 0, proc_.now()};
+  if (!filtered) meet_newcomers(*caller.image);
   if (filtered) {
     const auto status = proc_.status(caller.process.id);
     // Not known: 0, so that every later child has it.
@@ -338,11 +365,7 @@ Look<std::vector<Registry::Identified>> Registry::everybody() {
 void Registry::forget_ended(Image& image, const std::vector<Identified>& alive) {
   for (const Identified& one : alive) {
     if (!one.may_be_of(image) || image.members.contains(one.process)) continue;
-    std::vector<Image*> candidates;
-    for (Image& other : images_) {
-      if (one.may_be_of(other)) candidates.push_back(&other);
-    }
-    (void)join(image, one.process, seals_of_newcomer(candidates, one.process));
+    (void)join(image, one.process, seals_of_newcomer(images_of(one), one.process));
   }
   image.ended.clear();
   std::erase_if(image.members, [&](const auto& entry) {

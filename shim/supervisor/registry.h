@@ -64,6 +64,7 @@ struct Image {
   std::unique_ptr<TableFile> table;
   std::map<Process, Member> members;            // the processes that have been met
   std::vector<std::shared_ptr<Record>> ended;   // of members that are none any more, for children not yet met
+  shim::Births met;                             // whoever was born before that is a member
 };
 
 // For whom a call counts. Looked up once for each notification.
@@ -121,6 +122,10 @@ class Registry {
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
                                                           const Process& process);
+  // Makes members of the children that were born before now, so that what is sealed next is not taken for
+  // theirs. Only one that is being born just now may get it all the same.
+  void meet_newcomers(Image& image);
+  [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
   [[nodiscard]] Look<std::vector<Identified>> everybody();

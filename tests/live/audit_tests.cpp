@@ -35,13 +35,15 @@ TEST_CASE("live: refusals are recorded with the place that each call comes from"
     expect_success(
         run(preloaded(std::string("backend=seccomp,coverage=") + coverage + ",events=" + events.string(),
                       {LIVE_PROGRAM, "own_text_is_sealed"})));
-    const std::string text = events_in(events.string(), 6);
+    // A raw call that a filter refuses is told of by nobody.
+    const std::size_t calls = std::string(coverage) == "all" ? 6 : 3;
+    const std::string text = events_in(events.string(), calls);
     INFO(text);
-    CHECK(count_lines(text) == 6);
-    CHECK(count_in(text, "\"verdict\":\"refused\"") == 6);
+    CHECK(count_lines(text) == calls);
+    CHECK(count_in(text, "\"verdict\":\"refused\"") == calls);
     // Both the sealed object and the site are the program: by libc's functions, and by raw calls.
     CHECK(count_in(text, "\"object\":\"" + std::string(std::filesystem::canonical(LIVE_PROGRAM)) + "\"") ==
-          12);
+          2 * calls);
   }
 }
 

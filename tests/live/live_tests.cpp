@@ -275,7 +275,10 @@ void _start(void) {
            {"static-pie", {"-static-pie", "-fPIE"}},
            {"32-bit", {"-m32", "-static", "-no-pie"}},
            {"setuid", {"-static", "-no-pie"}}}) {
-    if (build(name, flags)) images.push_back(folder.string() + "/" + name);
+    if (!build(name, flags)) continue;
+    const std::string image = folder.string() + "/" + name;
+    const bool runs = run({{"/bin/sh", "-c", image}, {}, {}, 60}).status != 126;
+    if (needs(runs, "a kernel that runs 32-bit programs", "ia32")) images.push_back(image);
   }
   std::filesystem::permissions(folder.string() + "/setuid", std::filesystem::perms(04755));
   std::string all = "set -e; ulimit -c 0; ";
@@ -323,12 +326,11 @@ TEST_CASE("live: the supervisor is out of reach of its user's other processes") 
   expect_success(run_as_nobody("backend=seccomp,log=" + log.string(), "supervisor_is_private", log.string()));
 }
 
-TEST_CASE("live: a process that hides itself is promised no new seal, and one line says so") {
+TEST_CASE("live: a process that hides itself goes on sealing") {
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
-  const Run result = run_as_nobody("backend=seccomp", "hidden_process_gets_no_promise", "");
+  const Run result = run_as_nobody("backend=seccomp", "hidden_process_seals_on", "");
   expect_success(result);
-  CHECK(count_lines(result.err) == 1);
-  CHECK_THAT(result.err, Contains("the supervisor can't look at this process"));
+  CHECK(result.err == "");
 }
 
 TEST_CASE("live: a thread with filters of its own prevents sealing, and one line says so") {
@@ -531,7 +533,7 @@ TEST_CASE("live: without /proc the loaded objects stay unsealed, and one line sa
   INFO(result.err);
   if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return;
   CHECK(result.out == "works\n");
-  CHECK_THAT(result.err, Contains("the loaded objects are not sealed: /proc/self/maps"));
+  CHECK_THAT(result.err, Contains("the loaded objects are not sealed: /proc/thread-self/maps"));
 }
 
 TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
