@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,7 +22,7 @@ namespace libmseal::tests {
 
 using shim::raw_syscall;
 
-enum Outcome { kHeld = 0, kBroken = 1, kCannotTry = 77 };
+enum Outcome { kHeld = 0, kBroken = 1, kKilled = 2, kCannotTry = 77 };
 
 #ifdef __x86_64__
 inline constexpr std::size_t kPage = 4096;
@@ -43,6 +44,31 @@ inline char* map_at(std::uint64_t where, std::size_t size, int flags = MAP_PRIVA
     cannot_try("no memory for the victim");
   }
   return reinterpret_cast<char*>(at);
+}
+
+// What mseal answers, as the kernel gives its answers.
+inline long seal(void* at, std::size_t size) {
+  return ::mseal(at, size, 0) == 0 ? 0 : -errno;
+}
+
+// mseal has sealed nothing and says so: nothing can be broken.
+inline int nothing_promised(long answer) {
+  std::printf("mseal answered %ld (%s)\n", answer, std::strerror(static_cast<int>(-answer)));
+  return kHeld;
+}
+
+// How a child ended. One that was killed has shown nothing.
+inline int outcome_of(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, __WALL) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  std::printf("a child was killed by signal %d\n", WTERMSIG(status));
+  return kKilled;
+}
+
+inline int worse_of(int one, int other) {
+  return one != kHeld ? one : other;
 }
 
 // Sealed memory, and whether it is still what it was.
@@ -77,10 +103,11 @@ class Victim {
     mapping_ = mapping();
     contents_ = contents();
   }
-  // Protection and file of each mapping in the range.
+  // Protection and file of each mapping in the range. The leader's maps are empty once it has ended, so they
+  // are asked for by the thread.
   [[nodiscard]] std::string mapping() const {
     const policy::Range wanted = policy::Range::of(address(), size_);
-    std::ifstream maps("/proc/self/maps");
+    std::ifstream maps("/proc/thread-self/maps");
     std::string found;
     for (std::string line; std::getline(maps, line);) {
       const auto vma = policy::parse_maps_line(line);
