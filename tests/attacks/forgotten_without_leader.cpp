@@ -1,0 +1,27 @@
+// The first thread ends, the process goes on: nobody is to forget it while other programs come and go.
+#include <pthread.h>
+
+#include <thread>
+
+#include "tests/attacks/programs.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+void rest() {
+  ::usleep(50'000);  // the first thread has ended by then
+  const Victim text = Victim::text();
+  for (int count = 0; count < 70; ++count) run_program();
+  const long answer = raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+  const int outcome = conclude(text, "mprotect of the text", answer);
+  std::fflush(stdout);
+  ::_exit(outcome);
+}
+
+}  // namespace
+
+int main() {
+  std::thread(rest).detach();
+  ::pthread_exit(nullptr);
+}
