@@ -25,5 +25,5 @@ int main() {
   const int held =
       conclude(page, "io_destroy below a page", raw_syscall(__NR_io_destroy, ring_aimed_at(page)));
   const long answer = raw_syscall(__NR_io_destroy, ring_aimed_at(own));
-  return worse_of(held, conclude(own, "io_destroy below the program", answer));
+  leave(worse_of(held, conclude(own, "io_destroy below the program", answer)));
 }

@@ -86,6 +86,14 @@ class Victim {
     if (::mseal(at_, size_, 0) != 0) cannot_try("mseal");
     remember();
   }
+  // Sealed before this image began to look.
+  static Victim sealed_already(char* at, std::size_t size) {
+    Victim victim;
+    victim.at_ = at;
+    victim.size_ = size;
+    victim.remember();
+    return victim;
+  }
   // This program's own code: sealed at start, judged by the supervisor.
   static Victim text() {
     const auto page = reinterpret_cast<std::uintptr_t>(&cannot_try) & -kPage;
@@ -99,6 +107,7 @@ class Victim {
   [[nodiscard]] bool intact() const { return mapping() == mapping_ && contents() == contents_; }
 
  private:
+  Victim() = default;
   void remember() {
     mapping_ = mapping();
     contents_ = contents();
@@ -123,8 +132,8 @@ class Victim {
     return {at_, size_};
   }
 
-  char* at_;
-  std::size_t size_;
+  char* at_ = nullptr;
+  std::size_t size_ = 0;
   std::string mapping_;
   std::string contents_;
 };
@@ -136,6 +145,12 @@ inline int conclude(const Victim& victim, const char* attempt, long answer) {
               answer < 0 && answer > -4096 ? std::strerror(static_cast<int>(-answer)) : "no error",
               held ? "unharmed" : "CHANGED");
   return held ? kHeld : kBroken;
+}
+
+// Ends at once, where a part of the process may be missing or the first thread has ended.
+[[noreturn]] inline void leave(int outcome) {
+  std::fflush(stdout);
+  ::_exit(outcome);
 }
 
 }  // namespace libmseal::tests

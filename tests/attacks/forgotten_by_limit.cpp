@@ -17,8 +17,8 @@ int main(int, char** arguments) {
   if (::prlimit(supervisor, RLIMIT_NOFILE, nullptr, &before) != 0) cannot_try("prlimit");
   rlimit low = before;
   low.rlim_cur = 3;
-  for (int count = 0; count < 80; ++count) {
-    run_program();
+  for (int count = 0; count < 150; ++count) {
+    make_known();
     (void)::prlimit(supervisor, RLIMIT_NOFILE, &low, nullptr);
     (void)change_text();
     (void)::prlimit(supervisor, RLIMIT_NOFILE, &before, nullptr);

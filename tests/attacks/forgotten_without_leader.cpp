@@ -9,19 +9,18 @@ using namespace libmseal::tests;
 
 namespace {
 
-void rest() {
+void rest(const Victim& text) {
   ::usleep(50'000);  // the first thread has ended by then
-  const Victim text = Victim::text();
   for (int count = 0; count < 70; ++count) run_program();
   const long answer = raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
   const int outcome = conclude(text, "mprotect of the text", answer);
-  std::fflush(stdout);
-  ::_exit(outcome);
+  leave(outcome);
 }
 
 }  // namespace
 
 int main() {
-  std::thread(rest).detach();
+  static const Victim text = Victim::text();
+  std::thread([] { rest(text); }).detach();
   ::pthread_exit(nullptr);
 }

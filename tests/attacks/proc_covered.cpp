@@ -10,8 +10,8 @@ int main() {
   const auto change_text = [&] {
     return raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
   };
-  for (int count = 0; count < 80; ++count) {
-    run_program();
+  for (int count = 0; count < 150; ++count) {
+    make_known();
     if (::mount("none", "/proc", "tmpfs", 0, nullptr) != 0) cannot_try("mount");
     (void)change_text();
     ::umount2("/proc", MNT_DETACH);

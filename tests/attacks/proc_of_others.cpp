@@ -28,7 +28,8 @@ int somebody() {
 }  // namespace
 
 int main() {
-  const Victim text = Victim::text();
+  const auto page = reinterpret_cast<std::uintptr_t>(&somebody) & -kPage;
+  const Victim text = Victim::sealed_already(reinterpret_cast<char*>(page), kPage);
   const int number = somebody();
   if (number == 0) cannot_try("no other process");
   for (int attempt = 0; attempt < 1000; ++attempt) {
@@ -43,8 +44,7 @@ int main() {
       const long answer =
           raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
       const int outcome = conclude(text, "mprotect under another's number", answer);
-      std::fflush(stdout);
-      ::_exit(outcome);
+      leave(outcome);
     }
     const int outcome = outcome_of(child);
     if (outcome != kCannotTry) return outcome;

@@ -1,6 +1,7 @@
 // Other programs of the same tree, started one after the other.
 #pragma once
 
+#include "policy/control.h"
 #include "tests/attacks/attack.h"
 
 namespace libmseal::tests {
@@ -14,6 +15,20 @@ inline void run_program(const char* path = "/bin/true") {
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+}
+
+// A child that says one thing to the supervisor, which so gets to know a process more, and ends.
+inline void make_known() {
+  using policy::Control;
+  const int child = ::fork();
+  if (child == 0) {
+    const auto page = reinterpret_cast<std::uint64_t>(&make_known) & -kPage;
+    const auto said = policy::encode({Control::Kind::prepare, {policy::Range::of(page, kPage), false, 0}});
+    raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
+    ::_exit(0);
+  }
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 

@@ -38,8 +38,7 @@ int main() {
     if (!alone || !make_segment(small, 16 * kPage)) cannot_try("the same segment in another namespace");
     const int outcome =
         conclude(victim, "shmat(SHM_REMAP)", raw_syscall(__NR_shmat, small, kTarget, SHM_REMAP));
-    std::fflush(stdout);
-    ::_exit(outcome);
+    leave(outcome);
   }
   const int outcome = outcome_of(child);
   ::shmctl(small, IPC_RMID, nullptr);

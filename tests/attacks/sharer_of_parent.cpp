@@ -19,6 +19,5 @@ int main() {
   });
   const int outcome = seal_beside_sharer();
   waits.join();
-  std::fflush(stdout);
-  ::_exit(outcome);
+  leave(outcome);
 }
