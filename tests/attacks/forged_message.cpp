@@ -1,5 +1,6 @@
 // A child tells the supervisor that a page is sealed by a filter, which is not there: the parent's own mseal
 // must install one all the same.
+#include "tests/attacks/heap.h"
 #include "tests/attacks/programs.h"
 #include "tests/attacks/sharer.h"
 
@@ -43,6 +44,18 @@ int main() {
     }
     (void)outcome_of(child);
     worst = worse_of(worst, seal_and_change("munmap after a child's message", page));
+  }
+  // In the same memory, and of a page that brk could take.
+  const std::uint64_t heap = grow_heap(2);
+  g_page = reinterpret_cast<char*>(heap);
+  std::memset(g_page, 'v', kPage);
+  const int of_heap =
+      ::clone(forge_in_same_memory, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+  if (of_heap > 0) ::waitpid(of_heap, nullptr, 0);
+  if (const long sealed = seal(g_page, kPage); sealed == 0) {
+    const Victim victim = Victim::sealed_already(g_page, kPage);
+    worst =
+        worse_of(worst, conclude(victim, "brk after a vfork child's message", raw_syscall(__NR_brk, heap)));
   }
   g_page = map_at(0, kPage);
   std::memset(g_page, 'v', kPage);
