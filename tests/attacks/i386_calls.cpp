@@ -21,6 +21,6 @@ int main() {
   const std::uint32_t arguments[6] = {at, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ~0U, 0};
   std::memcpy(memory, arguments, sizeof arguments);
   const long old_mmap = int80(90, 0x2100'0000, 0, 0, 0, 0);
-  if (old_mmap != -EPERM) answer = old_mmap;
+  if (!libmseal::shim::failed(old_mmap)) answer = old_mmap;
   return conclude(victim, "int 0x80", answer);
 }

@@ -58,7 +58,7 @@ int main() {
   *arguments = {CLONE_VM, 0, 0, 0, SIGCHLD, kStack + kPage, 8 * kPage, 0};
   long child = start(kClone3, kStack | kGarbage, sizeof *arguments);
   if (child < 0) {
-    std::printf("clone3 by int 0x80 answered %ld (%s)\n", child, std::strerror(static_cast<int>(-child)));
+    std::printf("clone3 by int 0x80: %s\n", std::strerror(static_cast<int>(-child)));
     child = start(kClone, (CLONE_VM | SIGCHLD) | kGarbage, (kStack + 12 * kPage) | kGarbage);
   }
   if (child < 0) return conclude(text, "clone by int 0x80", child);

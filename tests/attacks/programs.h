@@ -18,14 +18,19 @@ inline void run_program(const char* path = "/bin/true") {
   }
 }
 
+// Tells the supervisor, past the library, that `page` is to be sealed, or is.
+inline long forge(policy::Control::Kind kind, char* page) {
+  const auto range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), kPage);
+  const auto said = policy::encode({kind, {range, true, 0}});
+  return raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
+}
+
 // A child that says one thing to the supervisor, which so gets to know a process more, and ends.
 inline void make_known() {
-  using policy::Control;
   const int child = ::fork();
   if (child == 0) {
     const auto page = reinterpret_cast<std::uint64_t>(&make_known) & -kPage;
-    const auto said = policy::encode({Control::Kind::prepare, {policy::Range::of(page, kPage), false, 0}});
-    raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
+    (void)forge(policy::Control::Kind::prepare, reinterpret_cast<char*>(page));
     ::_exit(0);
   }
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
