@@ -312,6 +312,9 @@ constexpr std::string_view reason_unsealed(std::string_view name) {
   if (name.starts_with("static_")) return "its seals are the kernel's or nobody's: no preload reaches it";
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
+  if (name == "own_listener") return "it would take its own text away";
+  if (name == "x32_numbers") return "few kernels have the x32 ABI";
+  if (name == "tagged_addresses") return "few processors ignore tags";
   if (name == "uselib_over") return "few kernels have uselib(2)";
   return "";
 }

@@ -30,7 +30,7 @@ int main() {
   long answer = 0;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   int tries = 0;
-  while (victim.intact() && std::chrono::steady_clock::now() < end) {
+  while (tries % 64 != 0 || (victim.intact() && std::chrono::steady_clock::now() < end)) {
     ++tries;
     answer =
         raw_syscall(__NR_mmap, kTarget, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, used, 0);

@@ -2,6 +2,7 @@
 // the memory, and before the filter is in force.
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <thread>
 
 #include "tests/attacks/attack.h"
@@ -14,11 +15,19 @@ namespace {
 char* volatile g_sealed = nullptr;  // mseal has returned for it
 volatile long g_escaped = 0;
 
-// Waits a little for the seal, and tries.
+void wait_us(long time) {
+  const timespec moment{0, time * 1000};
+  raw_syscall(__NR_nanosleep, &moment, nullptr);
+}
+
+// Waits a few milliseconds for the seal, and tries.
 int child(void*) {
-  for (int looks = 0; looks < 20'000; ++looks) {
+  for (int looks = 0; looks < 60; ++looks) {
     char* const page = g_sealed;
-    if (page == nullptr) continue;
+    if (page == nullptr) {
+      wait_us(10);
+      continue;
+    }
     if (raw_syscall(__NR_mprotect, page, kPage, PROT_READ | PROT_WRITE) == 0) g_escaped = g_escaped + 1;
     break;
   }
@@ -30,16 +39,19 @@ int child(void*) {
 int main() {
   std::atomic<bool> done = false;
   std::thread mother([&] {
+    long pause = 0;
     while (!done) {
       const int made = ::clone(child, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
       if (made > 0) ::waitpid(made, nullptr, 0);
+      pause = (pause + 37) % 500;
+      wait_us(pause);
     }
   });
   int sealed = 0;
   int changed = 0;
   int refused = 0;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(8);
-  while (sealed < 200 && changed == 0 && std::chrono::steady_clock::now() < end) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (sealed < 1000 && changed == 0 && std::chrono::steady_clock::now() < end) {
     char* const page = map_at(0, kPage);
     if (::mprotect(page, kPage, PROT_READ) != 0) cannot_try("mprotect");
     if (seal(page, kPage) != 0) {
