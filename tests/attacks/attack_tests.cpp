@@ -138,6 +138,7 @@ constexpr Attack kAttacks[] = {
     everywhere("forgotten_few_files", held(-EPERM), Start::few_files),
     everywhere("forgotten_by_limit", held(-EPERM)),
     everywhere("forgotten_relay", held(-EPERM)),
+    everywhere("seal_without_leader", held(-EPERM)),
     everywhere("forged_message", held(-EPERM)),
     ours("forged_heap_message", held(0), kOldBreak),
     everywhere("lost_on_fork", held(-EPERM)),
@@ -153,9 +154,11 @@ constexpr Attack kAttacks[] = {
     everywhere("sharer_raced", held()),
 
     ours("own_listener", held(-EBUSY), held(-EPERM)),
+    everywhere("supervisor_killed", held(-EPERM)),
+    everywhere("supervisor_stopped", held(-EPERM)),
     everywhere("own_filters", held(-EPERM)),
 
-    {"static_leader_ended", kNotServed, held(-EPERM), kNotServed, held(-EPERM), Start::by_shell},
+    {"static_seal_without_leader", kNotServed, held(-EPERM), kNotServed, held(-EPERM), Start::by_shell},
     {"static_call_under_way", kNotServed, held(), kNotServed, held(), Start::by_shell},
     {"static_heap_start_over_mapped", kNotServed, held(0), kNotServed, kOldBreak, Start::by_shell},
 
@@ -244,6 +247,12 @@ std::vector<long> answers_in(const std::string& text) {
   return answers;
 }
 
+// What the attack does to the supervisor, and says so when it has found one.
+constexpr std::string_view fate_of_supervisor(std::string_view name) {
+  if (name == "own_listener" || name == "supervisor_killed") return "killed";
+  return name == "supervisor_stopped" ? "stopped" : "";
+}
+
 void attack(const char* name, Start start, const std::string& options, const Expected& expected) {
   DYNAMIC_SECTION(name << " under " << options) {
     if (expected.not_here != nullptr) {
@@ -257,8 +266,9 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     const Run result =
         run(command_for(name, start, folder, {{"LD_PRELOAD", LIBMSEAL_SO}, {"MSEAL_OPTIONS", all}}));
     INFO(result.out << result.err);
-    if (std::string_view(name) == "own_listener" && options.starts_with("backend=seccomp")) {
-      CHECK_THAT(result.out, Catch::Matchers::Contains("the supervisor is killed"));
+    const std::string_view fate = fate_of_supervisor(name);
+    if (!fate.empty() && options.starts_with("backend=seccomp")) {
+      CHECK_THAT(result.out, Catch::Matchers::Contains("the supervisor is " + std::string(fate)));
     }
     // Who was killed has held nothing.
     REQUIRE(result.exited);

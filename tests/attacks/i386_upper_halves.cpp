@@ -50,5 +50,18 @@ int main() {
   attack("mremap onto it, garbage in the target", [&](std::uint64_t at) {
     return int80_whole(kMremap, source + kPage, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, at | kGarbage);
   });
-  return worst;
+  // Of its own kind: a shared mapping, replaced by another part of its file.
+  constexpr std::uint32_t kRemapFilePages = 257;
+  const int file = ::memfd_create("file", 0);
+  char* const shared = reinterpret_cast<char*>(0x3200'0000);
+  if (file < 0 || ::ftruncate(file, 4 * kPage) != 0 ||
+      ::mmap(shared, 4 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, file, 0) !=
+          shared) {
+    cannot_try("a shared mapping");
+  }
+  for (std::size_t page = 0; page < 4; ++page)
+    std::memset(shared + page * kPage, 'a' + static_cast<int>(page), kPage);
+  const Victim victim(shared, 4 * kPage);
+  const long answer = int80_garbage(kRemapFilePages, victim.address(), kPage, 0, 2, 0);
+  return worse_of(conclude(victim, "remap_file_pages", answer), worst);
 }

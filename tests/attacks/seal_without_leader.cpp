@@ -1,4 +1,5 @@
-// A static program whose first thread has ended seals a page, by the system call alone.
+// A program whose first thread has ended seals a page: by the library, and as a static program by the system
+// call alone.
 #include <pthread.h>
 
 #include <thread>
