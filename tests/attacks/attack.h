@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,7 +22,7 @@ namespace libmseal::tests {
 
 using shim::raw_syscall;
 
-enum Outcome { kHeld = 0, kBroken = 1, kCannotTry = 77 };
+enum Outcome { kHeld = 0, kBroken = 1, kKilled = 2, kCannotTry = 77 };
 
 #ifdef __x86_64__
 inline constexpr std::size_t kPage = 4096;
@@ -45,6 +46,31 @@ inline char* map_at(std::uint64_t where, std::size_t size, int flags = MAP_PRIVA
   return reinterpret_cast<char*>(at);
 }
 
+// What mseal answers, as the kernel gives its answers.
+inline long seal(void* at, std::size_t size) {
+  return ::mseal(at, size, 0) == 0 ? 0 : -errno;
+}
+
+// mseal has sealed nothing and says so: nothing can be broken.
+inline int nothing_promised(long answer) {
+  std::printf("mseal answered %ld (%s)\n", answer, std::strerror(static_cast<int>(-answer)));
+  return kHeld;
+}
+
+// How a child ended. One that was killed has shown nothing.
+inline int outcome_of(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, __WALL) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  std::printf("a child was killed by signal %d\n", WTERMSIG(status));
+  return kKilled;
+}
+
+inline int worse_of(int one, int other) {
+  return one != kHeld ? one : other;
+}
+
 // Sealed memory, and whether it is still what it was.
 class Victim {
  public:
@@ -60,6 +86,14 @@ class Victim {
     if (::mseal(at_, size_, 0) != 0) cannot_try("mseal");
     remember();
   }
+  // Sealed before this image began to look.
+  static Victim sealed_already(char* at, std::size_t size) {
+    Victim victim;
+    victim.at_ = at;
+    victim.size_ = size;
+    victim.remember();
+    return victim;
+  }
   // This program's own code: sealed at start, judged by the supervisor.
   static Victim text() {
     const auto page = reinterpret_cast<std::uintptr_t>(&cannot_try) & -kPage;
@@ -73,14 +107,16 @@ class Victim {
   [[nodiscard]] bool intact() const { return mapping() == mapping_ && contents() == contents_; }
 
  private:
+  Victim() = default;
   void remember() {
     mapping_ = mapping();
     contents_ = contents();
   }
-  // Protection and file of each mapping in the range.
+  // Protection and file of each mapping in the range. The leader's maps are empty once it has ended, so they
+  // are asked for by the thread.
   [[nodiscard]] std::string mapping() const {
     const policy::Range wanted = policy::Range::of(address(), size_);
-    std::ifstream maps("/proc/self/maps");
+    std::ifstream maps("/proc/thread-self/maps");
     std::string found;
     for (std::string line; std::getline(maps, line);) {
       const auto vma = policy::parse_maps_line(line);
@@ -96,8 +132,8 @@ class Victim {
     return {at_, size_};
   }
 
-  char* at_;
-  std::size_t size_;
+  char* at_ = nullptr;
+  std::size_t size_ = 0;
   std::string mapping_;
   std::string contents_;
 };
@@ -109,6 +145,12 @@ inline int conclude(const Victim& victim, const char* attempt, long answer) {
               answer < 0 && answer > -4096 ? std::strerror(static_cast<int>(-answer)) : "no error",
               held ? "unharmed" : "CHANGED");
   return held ? kHeld : kBroken;
+}
+
+// Ends at once, where a part of the process may be missing or the first thread has ended.
+[[noreturn]] inline void leave(int outcome) {
+  std::fflush(stdout);
+  ::_exit(outcome);
 }
 
 }  // namespace libmseal::tests

@@ -31,21 +31,22 @@ int main() {
   const Victim victim = Victim::page();
   const Victim text = Victim::text();
   const std::vector<libmseal::policy::Range> others = expendable();
-  (void)raw_syscall(__NR_madvise, victim.at(), victim.size(), MADV_WIPEONFORK);
+  const long wiped = raw_syscall(__NR_madvise, victim.at(), victim.size(), MADV_WIPEONFORK);
   for (const auto& range : others) (void)raw_syscall(__NR_madvise, range.start, range.size(), MADV_DONTFORK);
+  const char own = *text.at();
   // Past libc, whose memory the child may lack.
   const long child = raw_syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) {
     const bool refused = raw_syscall(__NR_munmap, victim.at(), victim.size()) == -EPERM &&
                          raw_syscall(__NR_munmap, text.at(), text.size()) == -EPERM;
-    const bool kept = *victim.at() == 'v' && *text.at() != 0;
+    const bool kept = *victim.at() == 'v' && *text.at() == own;
     while (true) raw_syscall(__NR_exit_group, refused && kept ? kHeld : kBroken);
   }
   for (const auto& range : others) (void)raw_syscall(__NR_madvise, range.start, range.size(), MADV_DOFORK);
   int status = 0;
   (void)raw_syscall(__NR_wait4, child, &status, 0, 0);
   std::printf("the child's end: %#x\n", static_cast<unsigned>(status));
-  const int held = conclude(victim, "madvise and fork", 0);
+  const int held = conclude(victim, "madvise(WIPEONFORK)", wiped);
   if (held != kHeld) return held;
   return WIFEXITED(status) ? WEXITSTATUS(status) : kBroken;
 }

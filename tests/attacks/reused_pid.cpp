@@ -1,7 +1,6 @@
 // A process seals for itself and ends; another gets its number. What the dead one sealed is not the new
 // one's: its own mseal must seal, or say that it did not.
 #include <fcntl.h>
-#include <sys/wait.h>
 
 #include "tests/attacks/attack.h"
 
@@ -16,19 +15,13 @@ bool choose_next(int number) {
   return last.good();
 }
 
-int end_of(int child) {
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : kBroken;
-}
-
 }  // namespace
 
 int main() {
   char* const page = map_at(0, kPage);
   const int first = ::fork();
   if (first == 0) ::_exit(::mseal(page, kPage, 0) == 0 ? kHeld : kCannotTry);
-  if (end_of(first) != kHeld) cannot_try("mseal in a child");
+  if (outcome_of(first) != kHeld) cannot_try("mseal in a child");
   for (int attempt = 0; attempt < 20'000; ++attempt) {  // others come first at times
     if (!choose_next(first)) cannot_try("ns_last_pid");
     const int second = ::fork();
@@ -37,7 +30,7 @@ int main() {
       if (::mseal(page, kPage, 0) != 0) ::_exit(kHeld);
       ::_exit(raw_syscall(__NR_munmap, page, kPage) == -EPERM ? kHeld : kBroken);
     }
-    const int outcome = end_of(second);
+    const int outcome = outcome_of(second);
     if (outcome == kCannotTry) continue;
     std::printf("the second process %d: what it sealed is %s\n", first,
                 outcome == kHeld ? "sealed" : "NOT SEALED");

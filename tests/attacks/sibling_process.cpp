@@ -29,14 +29,10 @@ int main() {
   static char stack[kLargestPage];
   const int child = ::clone(sibling, stack + sizeof stack, CLONE_VM | SIGCHLD, nullptr);
   if (child < 0) return conclude(text, "clone(CLONE_VM)", -errno);
-  const bool sealed = ::mseal(g_page, kPage, 0) == 0;
-  const int error = errno;
+  const long sealed = seal(g_page, kPage);
   g_sealed = true;
   ::waitpid(child, nullptr, 0);
-  if (!sealed) {
-    std::printf("mseal did not promise anything: %s\n", std::strerror(error));
-    return kHeld;
-  }
+  if (sealed != 0) return nothing_promised(sealed);
   std::printf("sealed; munmap by the sibling answered %ld\n", g_answer);
   return g_answer == 0 ? kBroken : kHeld;
 }

@@ -79,6 +79,7 @@ Run run(const Command& command) {
   close(err[0]);
   int status = 0;
   waitpid(child, &status, 0);
+  result.exited = WIFEXITED(status);
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;
 }

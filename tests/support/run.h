@@ -11,7 +11,8 @@
 namespace libmseal::tests {
 
 struct Run {
-  int status = -1;  // exit status; 128 + signal; -1 if it ran past the time limit and was killed
+  int status = -1;      // exit status; 128 + signal; -1 if it ran past the time limit and was killed
+  bool exited = false;  // by itself
   std::string out;
   std::string err;
 };

@@ -1,0 +1,45 @@
+// A child tells the supervisor that a page is sealed by a filter, which is not there: the parent's own mseal
+// must install one all the same.
+#include "tests/attacks/programs.h"
+#include "tests/attacks/sharer.h"
+
+using namespace libmseal::tests;
+using libmseal::policy::Control;
+
+namespace {
+
+char* g_page = nullptr;
+
+int forge_in_same_memory(void*) {
+  (void)forge(Control::Kind::add_filtered, g_page);
+  while (true) raw_syscall(__NR_exit, 0);
+}
+
+int seal_and_change(const char* name, char* page) {
+  const long sealed = seal(page, kPage);
+  if (sealed != 0) return nothing_promised(sealed);
+  const Victim victim = Victim::sealed_already(page, kPage);
+  return conclude(victim, name, raw_syscall(__NR_munmap, page, kPage));
+}
+
+}  // namespace
+
+int main() {
+  int worst = kHeld;
+  for (const Control::Kind kind : {Control::Kind::add_filtered, Control::Kind::add_to_hull}) {
+    char* const page = map_at(0, kPage);
+    std::memset(page, 'v', kPage);
+    const int child = ::fork();
+    if (child == 0) {
+      (void)forge(kind, page);
+      ::_exit(0);
+    }
+    (void)outcome_of(child);
+    worst = worse_of(worst, seal_and_change("munmap after a child's message", page));
+  }
+  g_page = map_at(0, kPage);
+  std::memset(g_page, 'v', kPage);
+  const int sharer = ::clone(forge_in_same_memory, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+  if (sharer > 0) ::waitpid(sharer, nullptr, 0);
+  return worse_of(worst, seal_and_change("munmap after a vfork child's message", g_page));
+}

@@ -1,0 +1,31 @@
+// shmdt of a sealed segment by int 0x80, with and without garbage in the upper halves.
+#include <sys/ipc.h>
+#include <sys/shm.h>
+
+#include "tests/attacks/attack.h"
+#include "tests/attacks/int80.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+// A sealed page in the middle of an attached segment.
+Victim attached_at(std::uint64_t where) {
+  const int segment = ::shmget(IPC_PRIVATE, 4 * kPage, IPC_CREAT | 0600);
+  char* const at = static_cast<char*>(::shmat(segment, reinterpret_cast<void*>(where), 0));
+  ::shmctl(segment, IPC_RMID, nullptr);
+  if (at == reinterpret_cast<char*>(-1)) cannot_try("shmat");
+  std::memset(at, 'v', 4 * kPage);
+  return {at + kPage, kPage};
+}
+
+}  // namespace
+
+int main() {
+  need_int80();
+  constexpr std::uint32_t kShmdt = 398;
+  const Victim first = attached_at(0x2000'0000);
+  const Victim second = attached_at(0x2100'0000);
+  const int held = conclude(first, "shmdt", int80(kShmdt, 0x2000'0000, 0, 0, 0, 0));
+  return worse_of(held, conclude(second, "shmdt with garbage", int80_garbage(kShmdt, 0x2100'0000)));
+}

@@ -1,0 +1,25 @@
+// A ring made before the first seal is there already when the door is closed; one is served by a thread of
+// the kernel.
+#include "tests/attacks/uring.h"
+
+using namespace libmseal::tests;
+
+int main() {
+  Uring ring;
+  Uring polled(IORING_SETUP_SQPOLL);
+  if (libmseal::shim::failed(ring.ring())) {
+    errno = static_cast<int>(-ring.ring());
+    cannot_try("io_uring_setup");
+  }
+  char* const page = map_at(0, kPage);
+  std::memset(page, 'v', kPage);
+  if (::mprotect(page, kPage, PROT_READ) != 0) cannot_try("mprotect");
+  const long sealed = seal(page, kPage);
+  if (sealed != 0) return nothing_promised(sealed);
+  const Victim victim = Victim::sealed_already(page, kPage);
+  int worst = kHeld;
+  if (!libmseal::shim::failed(polled.ring())) {
+    worst = conclude(victim, "io_uring MADVISE, polled", polled.madvise(victim, MADV_DONTNEED));
+  }
+  return worse_of(worst, conclude(victim, "io_uring MADVISE", ring.madvise(victim, MADV_DONTNEED)));
+}

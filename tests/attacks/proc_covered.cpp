@@ -1,0 +1,20 @@
+// Covers /proc while the supervisor looks who is still there. Root can.
+#include <sys/mount.h>
+
+#include "tests/attacks/programs.h"
+
+using namespace libmseal::tests;
+
+int main() {
+  const Victim text = Victim::text();
+  const auto change_text = [&] {
+    return raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+  };
+  for (int count = 0; count < 150; ++count) {
+    make_known();
+    if (::mount("none", "/proc", "tmpfs", 0, nullptr) != 0) cannot_try("mount");
+    (void)change_text();
+    ::umount2("/proc", MNT_DETACH);
+  }
+  return conclude(text, "mprotect of the text", change_text());
+}

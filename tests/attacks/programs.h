@@ -1,0 +1,40 @@
+// Other programs of the same tree, started one after the other.
+#pragma once
+
+#include "policy/control.h"
+#include "tests/attacks/attack.h"
+
+namespace libmseal::tests {
+
+// Under the library, as this one: the supervisor gets to know an image more.
+inline void run_program(const char* path = "/bin/true") {
+  const int child = ::fork();
+  if (child == 0) {
+    ::execl(path, path, nullptr);
+    ::_exit(126);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+}
+
+// Tells the supervisor, past the library, that `page` is to be sealed, or is.
+inline long forge(policy::Control::Kind kind, char* page) {
+  const auto range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), kPage);
+  const auto said = policy::encode({kind, {range, true, 0}});
+  return raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
+}
+
+// A child that says one thing to the supervisor, which so gets to know a process more, and ends.
+inline void make_known() {
+  const int child = ::fork();
+  if (child == 0) {
+    const auto page = reinterpret_cast<std::uint64_t>(&make_known) & -kPage;
+    (void)forge(policy::Control::Kind::prepare, reinterpret_cast<char*>(page));
+    ::_exit(0);
+  }
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace libmseal::tests

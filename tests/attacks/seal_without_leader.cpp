@@ -1,0 +1,28 @@
+// A program whose first thread has ended seals a page: by the library, and as a static program by the system
+// call alone.
+#include <pthread.h>
+
+#include <thread>
+
+#include "tests/attacks/attack.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+void rest() {
+  ::usleep(50'000);  // the first thread has ended by then
+  char* const page = map_at(0, kPage);
+  std::memset(page, 'v', kPage);
+  const long sealed = seal(page, kPage);
+  if (sealed != 0) leave(nothing_promised(sealed));
+  const Victim victim = Victim::sealed_already(page, kPage);
+  leave(conclude(victim, "munmap", raw_syscall(__NR_munmap, page, kPage)));
+}
+
+}  // namespace
+
+int main() {
+  std::thread(rest).detach();
+  ::pthread_exit(nullptr);
+}

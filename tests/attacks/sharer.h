@@ -1,0 +1,63 @@
+// Processes that run in this memory without being threads of this process.
+#pragma once
+
+#include <sched.h>
+
+#include <csignal>
+
+#include "tests/attacks/attack.h"
+
+namespace libmseal::tests {
+
+struct Sharer {
+  volatile bool runs = false;    // it has started
+  volatile bool sealed = false;  // now it may try
+  volatile bool done = false;
+  volatile long answer = 0;
+  char* volatile page = nullptr;
+};
+inline Sharer g_sharer;
+
+inline void nap() {
+  struct timespec moment {
+    0, 1'000'000
+  };
+  raw_syscall(__NR_nanosleep, &moment, nullptr);
+}
+
+// What the sharer does once it is where it wants to be. It owns nothing but its stack: system calls only.
+[[noreturn]] inline void share() {
+  g_sharer.runs = true;
+  while (!g_sharer.sealed) nap();
+  g_sharer.answer = raw_syscall(__NR_munmap, g_sharer.page, kPage);
+  g_sharer.done = true;
+  while (true) raw_syscall(__NR_exit, 0);
+}
+
+template <int Which>
+char* stack_top() {
+  alignas(16) static char stack[kLargestPage];
+  return stack + sizeof stack;
+}
+
+// Seals a page while the sharer is there, lets it try, and says what came of it.
+inline int seal_beside_sharer() {
+  for (int moments = 0; !g_sharer.runs; ++moments) {
+    if (moments == 5000) cannot_try("the sharer does not run");
+    nap();
+  }
+  g_sharer.page = map_at(0, kPage);
+  std::memset(g_sharer.page, 'v', kPage);
+  const long sealed = seal(g_sharer.page, kPage);
+  if (sealed != 0) {
+    g_sharer.sealed = true;
+    return nothing_promised(sealed);
+  }
+  const Victim victim(g_sharer.page, kPage);
+  g_sharer.sealed = true;
+  for (int moments = 0; !g_sharer.done && moments < 5000; ++moments) nap();
+  if (!g_sharer.done) cannot_try("the sharer does not end");
+  return conclude(victim, "munmap by the sharer", g_sharer.answer);
+}
+
+}  // namespace libmseal::tests

@@ -1,0 +1,74 @@
+// A thread that makes one vfork child after the other: one of them may be born after it was asked who shares
+// the memory, and before the filter is in force.
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <thread>
+
+#include "tests/attacks/attack.h"
+#include "tests/attacks/sharer.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+char* volatile g_sealed = nullptr;  // mseal has returned for it
+volatile long g_escaped = 0;
+
+void wait_us(long time) {
+  const timespec moment{0, time * 1000};
+  raw_syscall(__NR_nanosleep, &moment, nullptr);
+}
+
+// Waits a few milliseconds for the seal, and tries.
+int child(void*) {
+  for (int looks = 0; looks < 60; ++looks) {
+    char* const page = g_sealed;
+    if (page == nullptr) {
+      wait_us(10);
+      continue;
+    }
+    if (raw_syscall(__NR_mprotect, page, kPage, PROT_READ | PROT_WRITE) == 0) g_escaped = g_escaped + 1;
+    break;
+  }
+  while (true) raw_syscall(__NR_exit, 0);
+}
+
+}  // namespace
+
+int main() {
+  std::atomic<bool> done = false;
+  std::thread mother([&] {
+    long pause = 0;
+    while (!done) {
+      const int made = ::clone(child, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+      if (made > 0) ::waitpid(made, nullptr, 0);
+      pause = (pause + 37) % 500;
+      wait_us(pause);
+    }
+  });
+  int sealed = 0;
+  int changed = 0;
+  int refused = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (sealed < 1000 && changed == 0 && std::chrono::steady_clock::now() < end) {
+    char* const page = map_at(0, kPage);
+    if (::mprotect(page, kPage, PROT_READ) != 0) cannot_try("mprotect");
+    if (seal(page, kPage) != 0) {
+      ++refused;
+      ::munmap(page, kPage);
+      continue;
+    }
+    ++sealed;
+    g_sealed = page;
+    ::usleep(2000);
+    g_sealed = nullptr;
+    if (g_escaped != 0) ++changed;
+  }
+  done = true;
+  mother.join();
+  std::printf("%d pages were sealed, %d seals refused; %d sealed pages were changed\n", sealed, refused,
+              changed);
+  if (sealed == 0) return kHeld;
+  return changed == 0 ? kHeld : kBroken;
+}

@@ -1,0 +1,66 @@
+// A munmap that waits for the lock of the memory map while a static program makes its first seal.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "tests/attacks/attack.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+// One try, in an image of its own. The protection of much memory is changed meanwhile, which takes long.
+int once() {
+  constexpr std::size_t kMuch = 256 << 20;
+  char* const much = static_cast<char*>(
+      ::mmap(nullptr, kMuch, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+  if (much == MAP_FAILED) cannot_try("much memory");
+  ::madvise(much, kMuch, MADV_NOHUGEPAGE);
+  char* const page = map_at(0x2000'0000'0000, kPage);
+  std::memset(page, 'v', kPage);
+  std::atomic<int> begun = 0;
+  std::thread slow([&] {
+    begun = 1;
+    (void)raw_syscall(__NR_mprotect, much, kMuch, PROT_READ);
+  });
+  long answer = 0;
+  std::thread remover([&] {
+    while (begun != 1) {
+    }
+    ::usleep(100);
+    begun = 2;
+    answer = raw_syscall(__NR_munmap, page, kPage);
+  });
+  while (begun != 2) {
+  }
+  ::usleep(200);
+  const long sealed = seal(page, kPage);
+  unsigned char there = 0;
+  const bool sealed_page = sealed == 0 && raw_syscall(__NR_mincore, page, kPage, &there) == 0;
+  slow.join();
+  remover.join();
+  const bool still_there = raw_syscall(__NR_mincore, page, kPage, &there) == 0;
+  if (sealed != 0) return kHeld;
+  std::printf("mseal answered 0, with the page %s; munmap answered %ld; the page is %s\n",
+              sealed_page ? "there" : "gone", answer, still_there ? "unharmed" : "CHANGED");
+  return still_there ? kHeld : kBroken;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count > 2) return once();
+  // Emulated machines are slow.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  int rounds = 0;
+  for (; rounds < 30 && std::chrono::steady_clock::now() < end; ++rounds) {
+    const int child = ::fork();
+    if (child == 0) {
+      ::execl("/proc/self/exe", arguments[0], "", "once", nullptr);
+      ::_exit(126);
+    }
+    if (const int outcome = outcome_of(child); outcome != kHeld) return outcome;
+  }
+  std::printf("%d rounds\n", rounds);
+  return kHeld;
+}

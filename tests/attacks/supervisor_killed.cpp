@@ -1,0 +1,17 @@
+// Without its supervisor, the program's own text is still refused, and by the kernel's word.
+#include <csignal>
+
+#include "tests/attacks/attack.h"
+#include "tests/attacks/supervisor.h"
+
+using namespace libmseal::tests;
+
+int main(int, char** arguments) {
+  const Victim text = Victim::text();
+  const pid_t supervisor = supervisor_of(arguments[1]);
+  if (supervisor != 0 && ::kill(supervisor, SIGKILL) != 0) cannot_try("kill");
+  if (supervisor != 0) std::printf("the supervisor is killed\n");
+  ::usleep(100'000);
+  const long answer = raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+  return conclude(text, "mprotect of the text", answer);
+}
