@@ -32,13 +32,10 @@ bool is_empty(const Range& range) {
   return read == 0 && empty;
 }
 
-void start_if_needed(State& state) {
-  if (state.backend != policy::Backend::automatic) return;
+long start_if_needed(State& state) {
+  if (state.backend != policy::Backend::automatic) return 0;
   const ExclusiveSection section;
-  if (state.backend != policy::Backend::automatic) return;
-  state.pieces.clear();
-  Launch launch;
-  start_backend(state, launch, true);
+  return state.backend == policy::Backend::automatic ? start_backend_late(state) : 0;
 }
 
 // In the window, at the next free place: the address, or -errno.
@@ -96,7 +93,7 @@ long map_sealed(State& state, const policy::Arguments& arguments) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
   const bool anywhere =
       (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) == 0;
-  start_if_needed(state);
+  if (const long error = start_if_needed(state); error != 0) return error;
   const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
   const bool kept = (arguments[2] & PROT_WRITE) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE &&
                     (anonymous || state.options.discard == policy::DiscardRule::strict);

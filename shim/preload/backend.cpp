@@ -120,12 +120,6 @@ Outcome write_base_program(State& state, const Range& arena, bool supervised) {
   return {};
 }
 
-// A ring may do what no filter sees (IORING_OP_MADVISE), and go on with it by itself.
-constexpr Outcome kIoUringBefore{
-    "the program had an io_uring before its first seal, and no filter sees what that does: make it afterwards, "
-    "or set open=io_uring",
-    -EBUSY};
-
 Seal table_seal(const void* table) {
   return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes)};
 }
@@ -166,12 +160,11 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   return {};
 }
 
-Outcome start_seccomp(State& state, Launch& launch, bool late) {
+Outcome start_seccomp(State& state, Launch& launch) {
   const long table = tell_supervisor({Control::Kind::hello, {}});
   if (table >= 0) return join_supervisor(state, table);
   if (table != -ENOSYS && table != -EINVAL)
     return {"the supervisor of this process tree does not serve this program", table};
-  if (late && may_have_io_uring(state.options)) return kIoUringBefore;
   if (const long error = probe_listener(); error != 0) return {"no seccomp listener", error};
   if (const long error = launch.start(state); error != 0) return {"no process for the supervisor", error};
   if (const long error = launch.wait_ready(); error != 0) {
@@ -204,8 +197,7 @@ Outcome start_seccomp(State& state, Launch& launch, bool late) {
   return {};
 }
 
-Outcome start_filter(State& state, bool late) {
-  if (late && may_have_io_uring(state.options)) return kIoUringBefore;
+Outcome start_filter(State& state) {
   state.watched.clear();
   const Range arena = choose_arena();
   if (Outcome written = write_base_program(state, arena, false); !written.started()) return written;
@@ -236,7 +228,7 @@ Outcome start_libc(State& state) {
   return {};
 }
 
-Outcome try_backend(State& state, Backend backend, Launch& launch, bool late) {
+Outcome try_backend(State& state, Backend backend, Launch& launch) {
   if (state.emulated && backend != Backend::libc) return {"valgrind has no seccomp", -ENOSYS};
   if (state.options.audit && backend != Backend::seccomp)
     return {"mode=audit takes the backend seccomp", -EINVAL};
@@ -244,9 +236,9 @@ Outcome try_backend(State& state, Backend backend, Launch& launch, bool late) {
     case Backend::kernel:
       return start_kernel(state);
     case Backend::seccomp:
-      return start_seccomp(state, launch, late);
+      return start_seccomp(state, launch);
     case Backend::filter:
-      return start_filter(state, late);
+      return start_filter(state);
     case Backend::libc:
     case Backend::automatic:
       break;
@@ -332,7 +324,26 @@ void start_idle(State& state) {
   }
 }
 
-void start_backend(State& state, Launch& launch, bool late) {
+long start_backend_late(State& state) {
+  const policy::Options& options = state.options;
+  const bool by_kernel = options.backend >= Backend::kernel || options.backend == Backend::automatic;
+  const bool by_filter = options.backend != Backend::libc && !state.emulated && !(by_kernel && kernel_seals(state));
+  if (by_filter && may_have_io_uring(options)) {
+    static bool said = false;
+    if (!said) {
+      Message() << "mseal: the program had an io_uring before its first seal, and no filter sees what that does: "
+                   "make it afterwards, or set open=io_uring";
+    }
+    said = true;
+    return -EAGAIN;
+  }
+  state.pieces.clear();
+  Launch launch;
+  start_backend(state, launch);
+  return 0;
+}
+
+void start_backend(State& state, Launch& launch) {
   const policy::Options& options = state.options;
   const Backend asked = options.backend;
   constexpr Backend kByStrength[] = {Backend::kernel, Backend::seccomp, Backend::filter, Backend::libc};
@@ -343,7 +354,7 @@ void start_backend(State& state, Launch& launch, bool late) {
   for (const Backend backend : kByStrength) {
     if (asked != Backend::automatic && backend > asked) continue;
     state.pieces = initial;
-    const Outcome outcome = try_backend(state, backend, launch, late);
+    const Outcome outcome = try_backend(state, backend, launch);
     if (!outcome.started()) {
       state.table = nullptr;  // whoever would have written it is not there
       state.joined = false;

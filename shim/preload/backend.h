@@ -11,8 +11,12 @@ namespace libmseal::shim {
 // Picks the strongest backend that the options and the kernel allow, and starts it with the seals in
 // state.pieces (the objects loaded at start; may be empty) in force. Whatever is weaker than what was asked for
 // is said in one line; weaker than `require`, it ends the program. `launch` may hold a supervisor that is ready.
-// `late`: the program has run already. The caller holds the lock.
-void start_backend(State& state, Launch& launch, bool late);
+// The caller holds the lock.
+void start_backend(State& state, Launch& launch);
+
+// The same for a program that has run already and asks for its first seal: 0, or -EAGAIN if it has made an
+// io_uring before, which may change memory by requests that it holds already (IORING_OP_MADVISE).
+long start_backend_late(State& state);
 
 // Whether this kernel has a working mseal(2): asked by what it does, for a container profile may answer
 // EPERM.

@@ -73,7 +73,7 @@ void start_sealed(State& state, Launch& launch) {
   if (nothing_asked) return;
   if (const long error = find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks); error != 0)
     state.refused_breaks = {1, ~0ULL};  // where the break is, nobody knows
-  start_backend(state, launch, false);
+  start_backend(state, launch);
 }
 
 __attribute__((constructor)) void start() {

@@ -319,9 +319,7 @@ long rehearse(State& state) {
 // Ranges sorted and apart.
 long seal_checked(State& state, std::span<const Range> ranges) {
   if (state.backend == Backend::automatic) {
-    state.pieces.clear();
-    Launch launch;
-    start_backend(state, launch, true);
+    if (const long error = start_backend_late(state); error != 0) return error;
   }
   switch (state.backend) {
     case Backend::kernel:

@@ -106,7 +106,7 @@ constexpr Attack kAttacks[] = {
 
     ours("process_madvise_self", held(-EINVAL), held(-EPERM)),
     ours("io_uring_madvise", held(-ENOSYS), held(-EPERM)),
-    everywhere("io_uring_before_seal", held(-EPERM), Start::late),
+    ours("io_uring_before_seal", held(-EAGAIN), held(-EPERM), Start::late),
     ours("uselib_over", held(-ENOSYS), held()),
 #ifdef __x86_64__
     everywhere("i386_calls", held(-EPERM)),

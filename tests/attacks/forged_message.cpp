@@ -26,7 +26,7 @@ int seal_and_change(const char* name, char* page) {
 
 int main() {
   int worst = kHeld;
-  for (const Control::Kind kind : {Control::Kind::add_filtered, Control::Kind::add_to_hull}) {
+  for (const Control::Kind kind : {Control::Kind::add_filtered, Control::Kind::add_supervised}) {
     char* const page = map_at(0, kPage);
     std::memset(page, 'v', kPage);
     const int child = ::fork();

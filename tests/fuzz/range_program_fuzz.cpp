@@ -21,7 +21,7 @@ std::vector<policy::Seal> take_seals(tests::Input& input) {
     const std::uint64_t start = (input.take<std::uint64_t>() & 0x7FFF'FFFF'F000);
     const std::uint64_t pages = 1 + input.take<std::uint16_t>();
     tests::must(policy::add_seal(
-        seals, {policy::Range::of(start, pages * 4096), input.take<std::uint8_t>() % 2 == 0, 0}, 64));
+        seals, {policy::Range::of(start, pages * 4096), input.take<std::uint8_t>() % 2 == 0}, 64));
   }
   return seals;
 }
@@ -47,12 +47,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else {
       ranges.push_back(seal.range);
     }
-    if (seal.keeps_contents) contents.push_back(seal.range);
+    if (seal.discard_protected) contents.push_back(seal.range);
   }
   policy::RangeProgram what;
-  what.ranges = ranges;
-  what.contents = contents;
-  what.hit = kRefuse;
+  what.denied = {ranges, contents};
+  what.denial = kRefuse;
+  what.deferred = SECCOMP_RET_ALLOW;
   const auto program = std::make_unique<policy::BpfProgram>();
   const auto allow = program->ret(SECCOMP_RET_ALLOW);
   tests::must(compile(policy::kX86Machine, what, allow, *program));
@@ -65,13 +65,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     call.arch = abi.audit_arch;
     call.nr = static_cast<int>(number);
     for (std::size_t index = 0; index < arguments.size(); ++index) {
-      if (abi.reach != 0) arguments[index] &= 0xFFFFFFFF;
       call.args[index] = arguments[index];
     }
     const policy::MmCall decoded = decode(policy::kX86Machine, abi, number, arguments);
-    if (decoded.hidden != policy::MmCall::Hidden::none) continue;
     const bool refused = tests::evaluate(program->instructions(), call) == kRefuse;
-    tests::must(refused == (decide(decoded, seals, {}) == policy::kRefuse));
+    const bool must_be = decide(decoded, {seals}) == policy::kRefuse;
+    // What is deferred may be left to others; a range that wraps around fails anyway.
+    const bool wraps = arguments[0] + arguments[1] < arguments[1];
+    const bool unjudged = decoded.effect == policy::MmCall::Effect::unjudgeable;
+    if (decoded.deferred || unjudged) {
+      tests::must(!refused || must_be || wraps);
+    } else {
+      tests::must(refused == must_be);
+    }
   }
   return 0;
 }

@@ -36,7 +36,7 @@ TEST_CASE("live: refusals are recorded with the place that each call comes from"
         run(preloaded(std::string("backend=seccomp,coverage=") + coverage + ",events=" + events.string(),
                       {LIVE_PROGRAM, "own_text_is_sealed"})));
     // A raw call that a filter refuses is told of by nobody.
-    const std::size_t calls = std::string(coverage) == "all" ? 6 : 3;
+    const long calls = std::string(coverage) == "all" ? 6 : 3;
     const std::string text = events_in(events.string(), calls);
     INFO(text);
     CHECK(count_lines(text) == calls);

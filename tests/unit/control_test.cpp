@@ -6,24 +6,36 @@ namespace libmseal::policy {
 namespace {
 
 TEST_CASE("a message survives the registers") {
-  for (const auto kind : {Control::Kind::prepare, Control::Kind::add_to_hull, Control::Kind::add_filtered}) {
-    for (const bool keeps : {false, true}) {
-      const Control message{kind, {{0x7f0000001000, 0x7f0000004000}, keeps, 0}};
+  for (const auto kind : {Control::Kind::add_supervised, Control::Kind::add_filtered}) {
+    for (int attributes = 0; attributes < 16; ++attributes) {
+      Control message{kind, {{0x7f0000001000, 0x7f0000004000}, (attributes & 1) != 0, (attributes & 2) != 0}};
+      if ((attributes & 4) != 0) message.seal.attachment = 0x7f0000000000;
+      message.below_break = (attributes & 8) != 0;
       bool malformed = true;
       const auto decoded = decode_control(kX86Machine, encode(message), malformed);
       REQUIRE(decoded);
       CHECK_FALSE(malformed);
       CHECK(decoded->kind == kind);
       CHECK(decoded->seal == message.seal);
+      CHECK(decoded->below_break == message.below_break);
     }
   }
-  bool malformed = true;
-  CHECK(decode_control(kX86Machine, encode({}), malformed)->kind == Control::Kind::hello);
+  for (const auto kind : {Control::Kind::prepare, Control::Kind::query}) {
+    bool malformed = true;
+    const auto decoded =
+        decode_control(kX86Machine, encode({kind, {{0x7f0000001000, 0x7f0000004000}}}), malformed);
+    REQUIRE(decoded);
+    CHECK(decoded->seal.range == Range{0x7f0000001000, 0x7f0000004000});
+  }
+  for (const auto kind : {Control::Kind::hello, Control::Kind::filters_are_in}) {
+    bool malformed = true;
+    CHECK(decode_control(kX86Machine, encode({kind, {}}), malformed)->kind == kind);
+  }
 }
 
 TEST_CASE("a call site is told with whatever range the call has") {
   const Control message{
-      Control::Kind::call_site, {{0x7f0000001001, 0x7f0000001003}, false, 0}, true, 0x401234, 11};
+      Control::Kind::call_site, {{0x7f0000001001, 0x7f0000001003}}, false, true, 0x401234, 11};
   bool malformed = true;
   const auto decoded = decode_control(kX86Machine, encode(message), malformed);
   REQUIRE(decoded);
@@ -44,7 +56,10 @@ TEST_CASE("what is no message is a raw mseal, what is a bad one is malformed") {
   const Arguments bad[] = {
       {0x1000, 0x1000, 9, kControlMagic, 0, 0},    {0x1000, 0x1000, 0, kControlMagic, 0, 0},
       {0x1001, 0x1000, 2, kControlMagic, 0, 0},    {0x1000, 0x1001, 2, kControlMagic, 0, 0},
-      {0x1000, 0, 3, kControlMagic, 0, 0},         {0x1000, ~0xFFFULL, 3, kControlMagic, 0, 0},
+      {0x1000, 0, 4, kControlMagic, 0, 0},         {0x1000, ~0xFFFULL, 5, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 2 | 1U << 8, kControlMagic, 0, 0},  // attributes of a seal that adds none
+      {0x1000, 0x1000, 5 | 1U << 9, kControlMagic, 0, 0},  {0x1000, 0x1000, 1, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 3, kControlMagic, 0, 0},    {0x1000, 0x1000, 5, kControlMagic, 0, 1},
       {0x1000, 0x1000, 2, kControlMagic, 1, 0},    {0x1000, 0x1000, 1ULL << 32 | 2, kControlMagic, 0, 0},
       {~0xFFFULL, 0x1000, 2, kControlMagic, 0, 0},
   };

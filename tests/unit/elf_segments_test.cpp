@@ -11,8 +11,8 @@ std::vector<Range> selected(const char* line, const std::vector<Range>& segments
                             const std::vector<Range>& changing = {}, bool data = false) {
   std::vector<Range> parts;
   const Vma vma = *parse_maps_line(line);
-  select_segments(vma, {segments, changing, data}, [&](const Range& part, bool keeps_contents) {
-    CHECK(keeps_contents == !vma.writable);
+  select_segments(vma, {segments, changing, data}, [&](const Range& part, bool discard_protected) {
+    CHECK(discard_protected == !vma.writable);
     parts.push_back(part);
   });
   return parts;

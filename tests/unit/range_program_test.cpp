@@ -70,7 +70,7 @@ Case random_case(Random& random, std::size_t count) {
   }
   for (const Seal& seal : one.seals) {
     append(one.ranges, seal.range);
-    if (seal.keeps_contents) append(one.contents, seal.range);
+    if (seal.discard_protected) append(one.contents, seal.range);
   }
   if (below(random, 2) == 0) {
     const std::uint64_t start = random_page(random);

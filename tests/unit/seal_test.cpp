@@ -17,13 +17,11 @@ TEST_CASE("overlapping seals keep what each of them said, byte by byte") {
     std::map<std::uint64_t, Seal> model;  // one entry a cell
     for (int i = 0; i < 8; ++i) {
       const std::uint64_t start = random() % 24;
-      Seal seal{
-          {start, start + 1 + random() % 8}, random() % 2 == 0, static_cast<std::uint32_t>(random() % 3)};
+      const Seal seal{{start, start + 1 + random() % 8}, random() % 2 == 0, random() % 2 == 0, random() % 3};
       REQUIRE(add_seal(seals, seal, 256));
       for (std::uint64_t cell = seal.range.start; cell < seal.range.end; ++cell) {
         const auto [at, added] = model.try_emplace(cell, seal);
-        if (!added) at->second.keeps_contents |= seal.keeps_contents;
-        if (seal.owner == 0) at->second.owner = 0;
+        if (!added) at->second = at->second.joined_with(seal, at->second.range);
       }
     }
     std::uint64_t last = 0;
@@ -33,15 +31,13 @@ TEST_CASE("overlapping seals keep what each of them said, byte by byte") {
       REQUIRE_FALSE(seal.range.empty());
       last = seal.range.end;
       for (std::uint64_t cell = seal.range.start; cell < seal.range.end; ++cell, ++cells) {
-        REQUIRE(model.at(cell).keeps_contents == seal.keeps_contents);
-        REQUIRE(model.at(cell).owner == seal.owner);
+        REQUIRE(model.at(cell).same_attributes(seal));
       }
     }
     REQUIRE(cells == model.size());
     for (std::size_t i = 1; i < seals.size(); ++i) {
-      const bool could_join = seals[i - 1].range.end == seals[i].range.start &&
-                              seals[i - 1].keeps_contents == seals[i].keeps_contents &&
-                              seals[i - 1].owner == seals[i].owner;
+      const bool could_join =
+          seals[i - 1].range.end == seals[i].range.start && seals[i - 1].same_attributes(seals[i]);
       REQUIRE_FALSE(could_join);
     }
   }
@@ -50,17 +46,17 @@ TEST_CASE("overlapping seals keep what each of them said, byte by byte") {
 TEST_CASE("a full list refuses a seal and stays as it was") {
   FixedVector<Seal, 8> seals;
   std::uint64_t start = 0;
-  while (add_seal(seals, {Range::of(start, 1), false, 0}, seals.capacity())) start += 2;
+  while (add_seal(seals, {Range::of(start, 1)}, seals.capacity())) start += 2;
   const std::vector<Seal> before(seals.begin(), seals.end());
   CHECK(before.size() >= 5);
-  CHECK_FALSE(add_seal(seals, {Range::of(1000, 1), false, 0}, seals.capacity()));
+  CHECK_FALSE(add_seal(seals, {Range::of(1000, 1)}, seals.capacity()));
   CHECK(std::vector<Seal>(seals.begin(), seals.end()) == before);
 }
 
 TEST_CASE("coverage counts bytes and chosen seals") {
-  const std::vector<Seal> seals{{{10, 20}, true, 0}, {{20, 30}, false, 7}};
+  const std::vector<Seal> seals{{{10, 20}, true, false, 0}, {{20, 30}, false, true, 7}};
   const auto all = [](const Seal&) { return true; };
-  const auto common = [](const Seal& seal) { return seal.owner == 0; };
+  const auto common = [](const Seal& seal) { return !seal.may_grow_down; };
   CHECK(coverage(std::span<const Seal>(seals), {10, 30}, all) == Coverage::fully);
   CHECK(coverage(std::span<const Seal>(seals), {10, 30}, common) == Coverage::partly);
   CHECK(coverage(std::span<const Seal>(seals), {9, 30}, all) == Coverage::partly);
@@ -69,13 +65,13 @@ TEST_CASE("coverage counts bytes and chosen seals") {
 }
 
 TEST_CASE("an empty or wrapping range touches nothing") {
-  const std::vector<Seal> seals{{{0x1000, 0x2000}, true, 0}};
+  const std::vector<Seal> seals{{{0x1000, 0x2000}, true, false, 0}};
   CHECK_FALSE(touches_seal(seals, {0x1000, 0x1000}));
   CHECK_FALSE(touches_seal(seals, Range::of(0x1000, ~0ULL)));
   CHECK(touches_seal(seals, {0, ~0ULL}));
   CHECK_FALSE(touches_seal(seals, {0, 0x1000}));
   CHECK_FALSE(touches_seal(seals, {0x2000, 0x3000}));
-  CHECK(touches_kept_contents(seals, {0x1FFF, 0x3000}));
+  CHECK(touches_protected_contents(seals, {0x1FFF, 0x3000}));
 }
 
 }  // namespace

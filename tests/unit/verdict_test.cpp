@@ -8,7 +8,12 @@ namespace libmseal::policy {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-const std::vector<Seal> kSeals{{{0x10000, 0x12000}, true, 0}, {{0x20000, 0x21000}, false, 0}};
+constexpr Verdict kAnswerZero{Verdict::Kind::answer, 0};
+const std::vector<Seal> kSeals{{{0x10000, 0x12000}, true, false, 0}, {{0x20000, 0x21000}, false, false, 0}};
+
+Verdict verdict_on(const MmCall& call) {
+  return decide(call, {kSeals});
+}
 
 MmCall modify(Range first, Range second = {}) {
   MmCall call;
@@ -18,55 +23,85 @@ MmCall modify(Range first, Range second = {}) {
 }
 
 TEST_CASE("an overlap anywhere refuses the whole call") {
-  CHECK(decide(modify({0x10000, 0x11000}), kSeals, {}) == kRefuse);
-  CHECK(decide(modify({0xF000, 0x10001}), kSeals, {}) == kRefuse);
-  CHECK(decide(modify({0x11FFF, 0x30000}), kSeals, {}) == kRefuse);
-  CHECK(decide(modify({0x1000, 0x2000}, {0x20000, 0x21000}), kSeals, {}) == kRefuse);
-  CHECK(decide(modify({0x12000, 0x20000}), kSeals, {}) == kAllow);
-  CHECK(decide(modify({}), kSeals, {}) == kAllow);
+  CHECK(verdict_on(modify({0x10000, 0x11000})) == kRefuse);
+  CHECK(verdict_on(modify({0xF000, 0x10001})) == kRefuse);
+  CHECK(verdict_on(modify({0x11FFF, 0x30000})) == kRefuse);
+  CHECK(verdict_on(modify({0x1000, 0x2000}, {0x20000, 0x21000})) == kRefuse);
+  CHECK(verdict_on(modify({0x12000, 0x20000})) == kAllow);
+  CHECK(verdict_on(modify({})) == kAllow);
 }
 
-TEST_CASE("discarding is refused where the contents are kept") {
+TEST_CASE("discarding is refused where the contents are protected") {
   MmCall call = modify({0x10000, 0x11000});
   call.effect = MmCall::Effect::discard;
-  CHECK(decide(call, kSeals, {}) == kRefuse);
+  CHECK(verdict_on(call) == kRefuse);
   call.ranges[0] = {0x20000, 0x21000};
-  CHECK(decide(call, kSeals, {}) == kAllow);
+  CHECK(verdict_on(call) == kAllow);
   call.ranges[0] = {0x11000, 0x21000};
-  CHECK(decide(call, kSeals, {}) == kRefuse);
+  CHECK(verdict_on(call) == kRefuse);
 }
 
-TEST_CASE("an extent that nobody could find out is refused") {
-  MmCall call = modify({});
-  call.hidden = MmCall::Hidden::in_memory;
-  CHECK(decide(call, kSeals, {}) == kRefuse);
+TEST_CASE("what can't be judged is refused as soon as anything is sealed") {
+  MmCall call;
+  call.effect = MmCall::Effect::unjudgeable;
+  CHECK(verdict_on(call) == kRefuse);
+  CHECK(decide(call, {}) == kAllow);
+}
+
+TEST_CASE("PROT_GROWSDOWN reaches down to every sealed stack below") {
+  std::vector<Seal> seals{{{0x10000, 0x12000}, false, true, 0}, {{0x40000, 0x41000}, false, false, 0}};
+  MmCall call = modify({0x30000, 0x31000});
+  CHECK(decide(call, {seals}) == kAllow);
+  call.grows_down = true;
+  CHECK(decide(call, {seals}) == kRefuse);
+  call.ranges[0] = {0x8000, 0x9000};
+  CHECK(decide(call, {seals}) == kAllow);
+  seals[0].may_grow_down = false;
+  call.ranges[0] = {0x30000, 0x31000};
+  CHECK(decide(call, {seals}) == kAllow);
 }
 
 TEST_CASE("shmdt of a sealed segment claims success") {
-  MmCall call = modify({0x10000, 0x11000});
-  call.call = Call::shmdt;
-  call.hidden = MmCall::Hidden::attached;
-  CHECK(decide(call, kSeals, {}) == Verdict{Verdict::Kind::answer, 0});
+  const std::vector<Seal> seals{{{0x10000, 0x12000}, false, false, 0xF000}};
+  MmCall call;
+  call.effect = MmCall::Effect::detach;
+  call.argument = 0xF000;
+  CHECK(decide(call, {seals}) == kAnswerZero);
+  call.argument = 0x10000;
+  CHECK(decide(call, {seals}) == kAllow);
+  call.argument = 0;
+  CHECK(verdict_on(call) == kAllow);
 }
 
-TEST_CASE("brk is answered when it would unmap a sealed page of the heap") {
-  const Range heap{0xF000, 0x30000};
-  const Range refused = refused_breaks(kSeals, heap, kPage);
+TEST_CASE("what huge pages would touch counts where there may be some") {
+  MmCall call = modify({0x8000, 0x9000});
+  call.if_huge = {0x9000, 0x11000};
+  call.call = Call::mmap;
+  CHECK(verdict_on(call) == kDependsOnFile);
+  call.call = Call::mremap;
+  CHECK(verdict_on(call) == kAllow);
+  CHECK(decide(call, {kSeals, {}, true}) == kRefuse);
+  call.ranges[0] = {0x10000, 0x11000};
+  CHECK(verdict_on(call) == kRefuse);
+}
+
+TEST_CASE("brk is answered when it would unmap a sealed page below the break") {
+  const Range refused = refused_breaks({0x20000, 0x21000}, 0xF000, kPage);
   MmCall call;
   call.effect = MmCall::Effect::lower_break;
   const auto verdict = [&](std::uint64_t argument) {
     call.argument = argument;
-    return decide(call, kSeals, refused);
+    return decide(call, {kSeals, refused});
   };
-  const Verdict answer{Verdict::Kind::answer, 0};
   CHECK(verdict(0) == kAllow);
-  CHECK(verdict(0xF000) == answer);
-  CHECK(verdict(0x20000) == answer);
+  CHECK(verdict(0xEFFF) == kAllow);
+  CHECK(verdict(0xF000) == kAnswerZero);
+  CHECK(verdict(0x20000) == kAnswerZero);
   CHECK(verdict(0x20001) == kAllow);  // rounded up to the end of the seal
   CHECK(verdict(0x21000) == kAllow);
   CHECK(verdict(0x40000) == kAllow);
-  CHECK(refused_breaks(kSeals, {}, kPage).empty());
-  CHECK(refused_breaks(kSeals, {0x30000, 0x40000}, kPage).empty());
+  CHECK(refused_breaks({}, 0xF000, kPage).empty());
+  CHECK(refused_breaks({0x1000, 0x2000}, 0xF000, kPage).empty());
 }
 
 }  // namespace
