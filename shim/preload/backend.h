@@ -14,10 +14,6 @@ namespace libmseal::shim {
 // `require`, it ends the program. `launch` may hold a supervisor that is ready. The caller holds the lock.
 void start_backend(State& state, const policy::Range& reserve, Launch& launch);
 
-// Whether this kernel has a working mseal(2): asked by what it does, for a container profile may answer
-// EPERM.
-bool kernel_seals(const State& state);
-
 // For an image that is to be left alone until it asks for seals (scope=process): if there is a supervisor,
 // what filters of earlier images refuse is fenced off all the same.
 void start_idle(State& state);

@@ -23,20 +23,25 @@ class Launch {
   // descriptors, out of sight of every wait, with the policy files that it reads. Does nothing if it was
   // started. 0 or -errno.
   long start(const State& state);
-  // Waits until it is ready and its table is there. 0 or -errno (that of execve, if it could not be started).
+  // Waits until it is ready and its table is there. 0 or -errno; what went wrong is in words then.
   long wait_ready();
+  [[nodiscard]] std::string_view trouble() const { return trouble_; }
   [[nodiscard]] const void* table() const { return table_; }
+  // Without it after all.
+  void stop();
   // The table stays when this object goes.
   const void* keep_table();
   // Gives it the listener, the seals that it enforces from now on, the hull, the arena in it and the options.
-  // 0 once it serves, or -errno. Nothing that the filter notifies may be called between its installation and
-  // the end of this.
-  long hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> hull,
-                 const policy::Range& arena, std::string_view options);
+  // What it answers once it serves; `result` is -errno if it does not. Nothing that the filter notifies may
+  // be called between its installation and the end of this.
+  policy::Serving hand_over(int listener, std::span<const policy::Seal> seals,
+                            std::span<const policy::Range> hull, const policy::Range& arena,
+                            std::string_view options);
 
  private:
   int socket_ = -1;
   const void* table_ = nullptr;
+  std::string_view trouble_;
 };
 
 // One control message through the filter: the answer, or -errno. ENOSYS or EINVAL: there is no supervisor.

@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <new>
-#include <stdexcept>
+#include <system_error>
 
 namespace libmseal::supervisor {
 
@@ -26,15 +27,21 @@ bool might_belong(pid_t process) {
   return status.filtered && status.has_memory;
 }
 
+[[noreturn]] void fail(int descriptor, const char* what) {
+  const int why = errno;
+  if (descriptor >= 0) close(descriptor);
+  throw std::system_error(why, std::generic_category(), what);
+}
+
 }  // namespace
 
 TableFile::TableFile() {
   descriptor_ = memfd_create("libmseal-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) throw std::runtime_error("no memory file");
+  if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) fail(descriptor_, "no memory file");
   memory_ = mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, 0);
-  if (memory_ == MAP_FAILED) throw std::runtime_error("no memory for a table");
+  if (memory_ == MAP_FAILED) fail(descriptor_, "no memory for a table");
   if (fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | kFutureWrite | F_SEAL_SEAL) != 0) {
-    throw std::runtime_error("the table can't be made read-only");
+    fail(descriptor_, "the table can't be made read-only");
   }
   auto* const root = new (memory_) shim::TableRoot;
   shim::TableMemory memory(boost::interprocess::create_only, static_cast<char*>(memory_) + shim::kTableHeader,
@@ -44,6 +51,8 @@ TableFile::TableFile() {
   table_->seals.reserve(shim::kMostSeals);
   table_->fences.reserve(shim::kMostFences);
   root->table = table_;
+  root->version = policy::kLayoutVersion;
+  root->size = sizeof(shim::SealTable);
   root->magic = shim::kTableMagic;
 }
 

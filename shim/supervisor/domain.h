@@ -19,7 +19,7 @@
 
 namespace libmseal::supervisor {
 
-// A table in a memory file that others may map for reading only. Throws std::runtime_error if it can't be
+// A table in a memory file that others may map for reading only. Throws std::system_error if it can't be
 // made.
 class TableFile {
  public:

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/control.h"
 #include "policy/range.h"
 #include "policy/seal.h"
 
@@ -30,10 +31,13 @@ bool started_by_shim();
 // The shim's process; 0 if nobody knows.
 pid_t peer();
 
+// Says why there is no table to offer.
+void report_trouble(policy::Trouble trouble, int error);
+
 // Offers the table, and waits. Nothing if the shim changed its mind or does not speak our version.
 std::optional<Handover> receive_handover(int table);
 
 // Lets the shim go on. From here on its calls may be notified.
-void acknowledge(int result);
+void acknowledge(const policy::Serving& answer);
 
 }  // namespace libmseal::supervisor
