@@ -45,6 +45,19 @@ TEST_CASE("live: in a tree whose supervisor is of another version a program does
   CHECK(run(command).status == 127);
 }
 
+TEST_CASE("live: in such a tree policy files are read by a supervisor of the library's own version") {
+  const TemporaryPath policy("own.toml");
+  std::ofstream(policy.string()) << "auto = \"off\"\nharden = [\"ptrace\"]\n";
+  const Run result = run(
+      {{OTHER_VERSION, OWN_DATA_PROGRAM},
+       {{"MSEAL_OPTIONS", "backend=seccomp,policy=" + policy.string()}, {"XDG_CONFIG_HOME", "/nonexistent"}},
+       {},
+       60});
+  CHECK(result.status == 0);
+  CHECK(result.out == "text constants data bss mutable mutable_too vdso \n");
+  CHECK(result.err == "");
+}
+
 TEST_CASE("live: policy files without a usable supervisor are said, and end the program where they bind it") {
   const TemporaryPath policy("unread.toml");
   const auto under = [&](const std::string& text, const std::string& helper, const std::string& more = "") {

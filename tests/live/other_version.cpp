@@ -60,11 +60,15 @@ int install_filter() {
       syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
 }
 
-void serve(int listener, int table) {
+// Until the tree has ended. The child's status is in `status` then; before Linux 6.11 one that nobody has
+// waited for holds on to its filters.
+void serve(int listener, int table, pid_t child, int& status) {
+  bool waited = false;
   while (true) {
+    waited = waited || waitpid(child, &status, WNOHANG) == child;
     pollfd wanted{listener, POLLIN, 0};
-    if (poll(&wanted, 1, -1) < 0) continue;
-    if ((wanted.revents & POLLIN) == 0) return;
+    if (poll(&wanted, 1, waited ? -1 : 50) <= 0) continue;
+    if ((wanted.revents & POLLIN) == 0) break;
     seccomp_notif asked{};
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) continue;
     seccomp_notif_resp answer{asked.id, 0, -ENOSYS, 0};
@@ -78,6 +82,7 @@ void serve(int listener, int table) {
     }
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
   }
+  if (!waited) waitpid(child, &status, 0);
 }
 
 }  // namespace
@@ -107,8 +112,7 @@ int main(int count, char** arguments) {
   iovec part{&byte, 1};
   shim::DescriptorMessage message({&part, 1});
   if (recvmsg(ends[0], message.to_receive(), MSG_CMSG_CLOEXEC) <= 0) return 6;
-  serve(message.descriptor(), make_table());
   int status = 0;
-  waitpid(child, &status, 0);
+  serve(message.descriptor(), make_table(), child, status);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 7;
 }
