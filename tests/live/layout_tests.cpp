@@ -13,8 +13,7 @@ namespace {
 
 using Catch::Matchers::Contains;
 
-const std::string kManyChildren =
-    "for i in 1 2 3 4 5 6; do /bin/true; (/bin/true; /bin/true); done; echo done";
+const std::string kManyChildren = "/bin/true; (/bin/true; /bin/true); echo done";
 
 TEST_CASE("live: a supervisor of another version means backend filter, in one line for the whole tree") {
   const Run result = run(preloaded(std::string("policy=none,backend=seccomp,helper=") + OTHER_VERSION,
@@ -68,13 +67,15 @@ TEST_CASE("live: policy files without a usable supervisor are said, and end the 
     return run(command);
   };
   for (const std::string helper : {"/nonexistent/helper", OTHER_VERSION, "/bin/true"}) {
-    for (const std::string backend : {"", ",backend=filter", ",backend=libc"}) {
+    for (const std::string backend : {"", ",backend=libc"}) {
       INFO(helper << backend);
       const Run weak =
           under("auto = \"data\"\n# harden = [\"ptrace\"]\ndiscard = \"strict\"\n", helper, backend);
       CHECK(weak.status == 0);
       CHECK(weak.out == "runs\n");
       CHECK_THAT(weak.err, Contains("the policy files are not read: "));
+      CHECK(under("auto = \"data\"\n", helper, ",strict=1" + backend).status == 127);
+      if (helper != OTHER_VERSION) continue;
       for (const std::string rule :
            {"harden = [\"ptrace\"]", "require = \"filter\"", "strict = true", "  \"mode\"= \"audit\"",
             "[[program]]\nname = \"echo\"\nharden=['proc_mem']"}) {
@@ -85,7 +86,6 @@ TEST_CASE("live: policy files without a usable supervisor are said, and end the 
         CHECK(count_lines(bound.err) == 1);
         CHECK_THAT(bound.err, Contains("the program is not started") && Contains("unread.toml has "));
       }
-      CHECK(under("auto = \"data\"\n", helper, ",strict=1" + backend).status == 127);
       CHECK(under("strict = false\nharden = []\nmode = 'enforce'\n", helper, backend).status == 0);
     }
   }

@@ -18,9 +18,9 @@ namespace {
 
 using Catch::Matchers::Contains;
 
-constexpr const char* kShell = "for i in 1 2 3 4 5 6; do /bin/true; (/bin/true; /bin/true); done; echo done";
+constexpr const char* kShell = "/bin/true; (/bin/true; /bin/true); echo done";
 constexpr const char* kPython =
-    "import subprocess\nfor i in range(12): subprocess.run(['/bin/true'])\nprint('done')";
+    "import subprocess\nfor i in range(3): subprocess.run(['/bin/true'])\nprint('done')";
 
 using Limit = decltype(RLIMIT_AS);
 
@@ -47,7 +47,7 @@ void tries(const std::string& options, Limit limit, rlim_t value, const std::str
 }
 
 TEST_CASE("live: a limit on file sizes kills no program, and is named once") {
-  for (const rlim_t bytes : {0, 1024, 102'400}) {
+  for (const rlim_t bytes : {0, 102'400}) {
     tries("backend=seccomp", RLIMIT_FSIZE, bytes, "ulimit -f");
     tries("backend=filter", RLIMIT_FSIZE, bytes, "");
   }
@@ -55,13 +55,12 @@ TEST_CASE("live: a limit on file sizes kills no program, and is named once") {
 }
 
 TEST_CASE("live: a limit on descriptors is named once") {
-  for (const rlim_t files : {5, 6, 7, 8, 10, 12, 16, 40})
-    tries("backend=seccomp", RLIMIT_NOFILE, files, "ulimit -n");
+  for (const rlim_t files : {5, 8, 16}) tries("backend=seccomp", RLIMIT_NOFILE, files, "ulimit -n");
   tries("backend=seccomp", RLIMIT_NOFILE, 256, "");
 }
 
 TEST_CASE("live: a limit on memory is named once") {
-  for (const rlim_t bytes : {24'000'000, 64'000'000, 200'000'000})
+  for (const rlim_t bytes : {24'000'000, 200'000'000})
     tries("backend=seccomp", RLIMIT_AS, bytes, "ulimit -v");
   tries("backend=seccomp", RLIMIT_AS, rlim_t{1} << 31, "");
 }

@@ -23,7 +23,7 @@ namespace {
 
 using Catch::Matchers::Contains;
 
-const std::vector<std::string> kEcho{"/bin/bash", "-c", "/bin/true; /bin/echo runs"};
+const std::vector<std::string> kEcho{"/bin/bash", "-c", "/bin/true; echo runs"};
 
 TEST_CASE("live: a file of events or a log that can't be opened is named before the program starts") {
   const TemporaryPath pipe("fifo");
@@ -42,6 +42,7 @@ TEST_CASE("live: a file of events or a log that can't be opened is named before 
       CHECK(result.out == "runs\n");
       CHECK(count_lines(result.err) == 1);
       CHECK_THAT(result.err, Contains("libmseal: " + key + file + " can't be written: " + why));
+      if (key == "log=" && file != pipe.string()) continue;
       const Run audit = run(preloaded("policy=none,mode=audit," + key + file, kEcho));
       CHECK(audit.status == 127);
       CHECK(audit.out == "");
