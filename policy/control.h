@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "policy/layout.h"
 #include "policy/mm_call.h"
 #include "policy/seal.h"
 
@@ -52,32 +53,48 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
 
 // ---- the hand-over, on a socket pair, before the filter can notify anybody ----
 
-inline constexpr std::uint32_t kHandoverVersion = 5;
 inline constexpr std::uint32_t kMostInitialSeals = 2048;
 
-// Supervisor to shim, with the descriptor of the table. Magic 0: it could not be started, and errno is
-// `version`.
-struct Ready {
-  std::uint64_t magic = kControlMagic;
-  std::uint32_t version = kHandoverVersion;
-  std::uint32_t reserved = 0;
+// Why a supervisor is not ready.
+enum class Trouble : std::uint32_t {
+  none,
+  not_run,    // execve failed
+  no_table,   // the memory for the table could not be had
+  few_files,  // it may open too few files to serve a tree
+  no_proc,         // there is no procfs at /proc
+  foreign_proc,    // that of another pid namespace is
+  hidden_program,  // the program may not be looked at
 };
 
-// Supervisor to shim, instead of that: it can't serve this program. `reason` ends with a zero.
-struct Declined {
-  std::uint64_t magic = kControlMagic + 1;
-  std::array<char, 120> reason{};
+// Supervisor to shim, with the descriptor of the table if there is no trouble. The first two fields stay
+// where they are in every version.
+struct Ready {
+  std::uint64_t magic = kControlMagic;
+  std::uint32_t version = kLayoutVersion;
+  Trouble trouble = Trouble::none;
+  std::int32_t error = 0;  // of the trouble, as errno
+  std::uint32_t reserved = 0;
 };
 
 // Shim to supervisor, with the listener. So many of struct Seal, of struct Range and bytes of MSEAL_OPTIONS
 // follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
-  std::uint32_t version = kHandoverVersion;
+  std::uint32_t version = kLayoutVersion;
   std::uint32_t seals = 0;
+  std::uint32_t filtered = 0;  // so many of them, the first ones, are refused by the first filter itself
   std::uint32_t watched = 0;
   std::uint32_t options = 0;
+  std::uint32_t reserved = 0;
   Range arena;  // empty if there is none
+};
+
+// Supervisor to shim: it serves from now on, unless `result` is not 0 (-errno).
+struct Serving {
+  std::int32_t result = 0;
+  std::int32_t log = 0;     // errno of opening the log file; 0: it is open, or there is none
+  std::int32_t events = 0;  // the same of the file of events
+  std::uint32_t reserved = 0;
 };
 
 }  // namespace libmseal::policy

@@ -94,6 +94,10 @@ bool parse_bits(std::span<const Word> words, std::string_view text, std::uint16_
 
 }  // namespace
 
+std::string_view option_keys() {
+  return kKeys;
+}
+
 std::string_view name_of(Backend backend) {
   for (const Word& word : kBackends) {
     if (word.value == static_cast<int>(backend)) return word.text;
@@ -138,6 +142,7 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   } else if (key == "discard") {
     if (!find(kDiscard, value, word)) return wrong("strict, kernel");
     options.discard = static_cast<DiscardRule>(word);
+    options.discard_given = true;
   } else if (key == "open") {
     if (!parse_bits(kDoors, value, options.open_doors)) {
       return wrong("io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, hugetlb_files, shm_remap, old_mmap, "

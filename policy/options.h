@@ -18,6 +18,9 @@ enum class Backend : std::uint8_t {
 
 std::string_view name_of(Backend backend);
 
+// Every key that parse_option() knows, for people.
+std::string_view option_keys();
+
 // Entries that a sealed process loses because no filter can judge them; an option opens each again.
 enum Door : std::uint16_t {
   kDoorIoUring = 1 << 0,
@@ -68,6 +71,7 @@ struct Options {
   bool strict = false;       // a bad option ends the program
   bool verbose = false;      // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
+  bool discard_given = false;    // the user has said so, so the backend must keep it
   std::uint16_t open_doors = 0;  // Door bits
   std::uint16_t harden = 0;      // Hardening bits
   std::string_view log;         // the supervisor's log: a file, "stderr", "syslog" or empty: syslog

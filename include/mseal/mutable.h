@@ -8,8 +8,10 @@
  *   ...
  *   mprotect(&settings, MSEAL_MUTABLE_SIZE(settings), PROT_READ);
  *
- * They lie on pages of their own and are left out; mseal() seals them when they are ready. For C and C++,
- * with GNU as (which GCC and Clang use); not under link-time optimisation of the file that includes this.
+ * They lie on pages of their own and are left out; mseal() seals them when they are ready. What is mapped
+ * from a file keeps its contents only under discard=strict: the kernel's own rule lets madvise(MADV_DONTNEED)
+ * take a variable back to what the file says. For C and C++, with GNU as (which GCC and Clang use); not under
+ * link-time optimisation of the file that includes this.
  *
  * OpenBSD's section .openbsd.mutable is the same idea, there marked by the linker. */
 #ifndef LIBMSEAL_MUTABLE_H

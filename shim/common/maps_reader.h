@@ -10,7 +10,7 @@
 namespace libmseal::shim {
 
 // Calls visit(vma) for each mapping in the file, in order; visit returns false to stop. Returns 0, or -errno:
-// of the file, or EPROTO for a line that is no maps line. The name of a path longer than a line is cut.
+// of the file, or EBADMSG for a line that is no maps line. The name of a path longer than a line is cut.
 template <class Visit>
 long read_maps(const char* path, Visit visit) {
   bool understood = true;
@@ -20,7 +20,7 @@ long read_maps(const char* path, Visit visit) {
     return vma && visit(*vma);
   });
   if (read != 0) return read;
-  return understood ? 0 : -EPROTO;
+  return understood ? 0 : -EBADMSG;
 }
 
 // The size of the pages that the mapping at `start` is made of, by a file like /proc/PID/smaps; the largest of

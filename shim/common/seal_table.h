@@ -12,6 +12,7 @@
 #include <boost/interprocess/offset_ptr.hpp>
 #include <cstdint>
 
+#include "policy/layout.h"
 #include "policy/range.h"
 #include "policy/seal.h"
 #include "policy/tree_rules.h"
@@ -46,11 +47,20 @@ struct SealTable {
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;
 
-// At the start of the memory; the containers' memory begins kTableHeader bytes on.
+// At the start of the memory; the containers' memory begins kTableHeader bytes on. Magic and version stay
+// where they are in every version.
 struct TableRoot {
   std::uint64_t magic = 0;
+  std::uint32_t version = 0;
+  std::uint32_t size = 0;  // of SealTable, which depends on the Boost that it was built with
   boost::interprocess::offset_ptr<SealTable> table;
 };
+
+// Whether this build can read the table in that memory.
+inline bool is_readable(const TableRoot& root) {
+  return root.magic == kTableMagic && root.version == policy::kLayoutVersion &&
+         root.size == sizeof(SealTable);
+}
 
 inline constexpr std::size_t kTableHeader = 64;
 inline constexpr std::size_t kMostSeals = 65536;

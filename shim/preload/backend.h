@@ -18,10 +18,6 @@ void start_backend(State& state, Launch& launch);
 // io_uring before, which may change memory by requests that it holds already (IORING_OP_MADVISE).
 long start_backend_late(State& state);
 
-// Whether this kernel has a working mseal(2): asked by what it does, for a container profile may answer
-// EPERM.
-bool kernel_seals(const State& state);
-
 // For an image that is to be left alone until it asks for seals (scope=process): if there is a supervisor,
 // what filters of earlier images refuse is fenced off all the same.
 void start_idle(State& state);

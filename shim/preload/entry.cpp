@@ -5,10 +5,8 @@
 
 #include <cstdlib>
 
-#include "policy/fixed_vector.h"
 #include "shim/common/machine.h"
-#include "shim/common/maps_reader.h"
-#include "shim/common/raw_syscall.h"
+#include "shim/preload/ancestors.h"
 #include "shim/preload/backend.h"
 #include "shim/preload/hardening.h"
 #include "shim/preload/heap.h"
@@ -36,37 +34,17 @@ bool preloads(std::string_view path) {
   return std::string_view(preload).find(name) != std::string_view::npos;
 }
 
-// Whether the process that started this one runs under the library too. Not known is no.
-bool parent_is_under_library(std::string_view own_path) {
-  policy::FixedVector<char, 32> path;
-  const auto append = [&path](std::string_view text) {
-    for (const char character : text) (void)path.push_back(character);
-  };
-  char digits[16];
-  std::size_t used = sizeof digits;
-  for (long parent = raw_syscall(__NR_getppid); parent != 0; parent /= 10) {
-    digits[--used] = static_cast<char>('0' + parent % 10);
-  }
-  append("/proc/");
-  append({digits + used, sizeof digits - used});
-  append(std::string_view("/maps\0", 6));
-  const std::size_t slash = own_path.rfind('/');
-  own_path.remove_prefix(slash == std::string_view::npos ? 0 : slash);
-  bool under = false;
-  (void)read_maps(path.begin(), [&](const policy::Vma& vma) {
-    under = vma.inode != 0 && vma.name.ends_with(own_path);
-    return !under;
-  });
-  return under;
-}
-
 // The loaded objects are sealed before the program starts.
 void start_sealed(State& state, Launch& launch) {
   state.objects_seen = count_objects();
   if (const long error = find_constant_segments(state, state.pieces); error != 0) {
-    Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << text_of_error(error);
+    const bool required = state.options.require != policy::Backend::automatic;
+    if (required || first_in_tree(state, Notice::unsealed_objects, 0, error)) {
+      Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << text_of_error(error)
+                << (required ? "; the program is not started" : "");
+    }
     state.pieces.clear();
-    if (state.options.require != policy::Backend::automatic) give_up();
+    if (required) give_up();
   }
   // A program that is merely linked, and of which nothing asks to be sealed, is not touched.
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && state.pieces.empty();
@@ -83,13 +61,14 @@ __attribute__((constructor)) void start() {
   Dl_info self{};
   const bool found = dladdr(reinterpret_cast<const void*>(&start), &self) != 0 && self.dli_fname != nullptr;
   const std::string_view own_path = found ? self.dli_fname : "";
+  state.own_path = own_path;
   state.preloaded = preloads(own_path);
   state.emulated = preloads("/vgpreload_core");
   state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   Launch launch;
-  read_options(state, own_path, launch);
+  read_options(state, launch);
   const ExclusiveSection section;
-  const bool idle = state.options.one_process && parent_is_under_library(own_path);
+  const bool idle = state.options.one_process && parent_is_under_library(state);
   if (idle) {
     start_idle(state);
   } else if (state.options.auto_seal != policy::AutoSeal::off) {

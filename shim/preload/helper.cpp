@@ -17,13 +17,13 @@ bool runnable(const State& state) {
 
 }  // namespace
 
-void find_helper(State& state, std::string_view own_path) {
+void find_helper(State& state) {
   if (!state.options.helper.empty()) {
     (void)copy_text(state.helper, {state.options.helper});
     return;
   }
-  const std::size_t slash = own_path.rfind('/');
-  std::string_view directory = own_path;
+  const std::size_t slash = state.own_path.rfind('/');
+  std::string_view directory = state.own_path;
   directory.remove_suffix(slash == std::string_view::npos ? directory.size() : directory.size() - slash - 1);
   if (copy_text(state.helper, {directory, kHelperName}) && runnable(state)) return;
   (void)copy_text(state.helper, {directory, LIBMSEAL_HELPER_DIRECTORY, kHelperName});

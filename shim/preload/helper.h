@@ -1,14 +1,12 @@
 // Where the supervisor program is.
 #pragma once
 
-#include <string_view>
-
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {
 
 // Its path into state.helper: what the options name, else beside this object, else where the installation
 // puts it.
-void find_helper(State& state, std::string_view own_path);
+void find_helper(State& state);
 
 }  // namespace libmseal::shim

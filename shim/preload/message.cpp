@@ -1,5 +1,7 @@
 #include "shim/preload/message.h"
 
+#include <sys/resource.h>
+
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
@@ -34,6 +36,15 @@ Message::~Message() {
   (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
 }
 
+namespace {
+
+bool memory_is_limited() {
+  rlimit memory{};
+  return raw_syscall(__NR_prlimit64, 0, RLIMIT_AS, nullptr, &memory) == 0 && memory.rlim_cur != RLIM_INFINITY;
+}
+
+}  // namespace
+
 std::string_view text_of_error(long error) {
   switch (error < 0 ? -error : error) {
     case EPERM:
@@ -51,17 +62,38 @@ std::string_view text_of_error(long error) {
     case ENOSYS:
       return "not there on this kernel (ENOSYS)";
     case ENOMEM:
-      return "no room left (ENOMEM)";
+      return memory_is_limited() ? "no memory left (ENOMEM): ulimit -v limits it" : "no room left (ENOMEM)";
     case EMFILE:
-      return "too many open files (EMFILE)";
+      return "no descriptor left (EMFILE): ulimit -n limits them";
+    case ENFILE:
+      return "too many open files on this machine (ENFILE)";
+    case EFBIG:
+      return "the file would be too large (EFBIG): ulimit -f limits it";
     case EAGAIN:
-      return "no resources (EAGAIN)";
+      return "no resources (EAGAIN): ulimit -u may limit processes";
+    case EISDIR:
+      return "a folder (EISDIR)";
+    case ENOTDIR:
+      return "no such folder (ENOTDIR)";
+    case ENXIO:
+      return "a pipe that nobody reads (ENXIO)";
+    case EROFS:
+      return "on a read-only file system (EROFS)";
+    case ENOSPC:
+      return "the disk is full (ENOSPC)";
+    case ELOOP:
+      return "too many symbolic links (ELOOP)";
+    case ENAMETOOLONG:
+      return "the name is too long (ENAMETOOLONG)";
     case ENOEXEC:
       return "not a program (ENOEXEC)";
     case EPIPE:
-      return "it ended early (EPIPE)";
+      return memory_is_limited() ? "it ended early (EPIPE): ulimit -v may leave it too little memory"
+                                 : "it ended early (EPIPE)";
     case EPROTO:
-      return "it does not speak this version (EPROTO)";
+      return "install it and the library from one build (EPROTO)";
+    case EBADMSG:
+      return "not in the form that this version knows (EBADMSG)";
     case ETIMEDOUT:
       return "no answer in time (ETIMEDOUT)";
     default:

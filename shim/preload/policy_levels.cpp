@@ -3,9 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
+#include "shim/common/line_reader.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/ancestors.h"
 #include "shim/preload/helper.h"
 #include "shim/preload/message.h"
 #include "shim/preload/table_reader.h"
@@ -45,44 +49,118 @@ void find_levels(State& state) {
   if (!state.options.policy.empty()) add_level(state, {state.options.policy}, true);
 }
 
-// Of the supervisor that this tree has, or of one that is new. Null, with a line that says why, if there is
-// none.
-const void* table_with_policy(State& state, Launch& launch) {
-  if (const long joined = tell_supervisor({policy::Control::Kind::hello, {}}); joined >= 0)
-    return map_table(joined);
-  long error = launch.start(state);
-  if (error == 0) error = launch.wait_ready();
-  if (error == 0) return launch.table();
-  Message() << "the policy files are not read: the supervisor (" << state.helper.data()
-            << ") could not be started, " << text_of_error(error);
-  return nullptr;
+// Why the files could not be read.
+struct Unread {
+  std::string_view what;
+  long error = 0;
+};
+
+// Of the supervisor that this tree has, or of one that is new. Null if there is none.
+const void* table_with_policy(State& state, Launch& launch, Unread& why) {
+  if (const long joined = tell_supervisor({policy::Control::Kind::hello, {}}); joined >= 0) {
+    const void* table = nullptr;
+    if (map_table(joined, table) == 0) return table;
+  }
+  why = {"no process for the supervisor", launch.start(state)};
+  if (why.error != 0) return nullptr;
+  why.error = launch.wait_ready();
+  why.what = launch.trouble();
+  return why.error == 0 ? launch.table() : nullptr;
 }
 
-void print_complaints(std::string_view complaints) {
+bool is_part_of_name(char character) {
+  return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+         (character >= '0' && character <= '9') || character == '_' || character == '-';
+}
+
+// Whether the line of TOML sets that key, and to something else than `unless`. This does not read the file;
+// it errs on the side of yes.
+bool sets_key(std::string_view line, std::string_view key, std::string_view unless) {
+  const std::size_t first = line.find_first_not_of(" \t");
+  if (first == std::string_view::npos || line[first] == '#') return false;
+  for (std::size_t at = line.find(key); at != std::string_view::npos; at = line.find(key, at + 1)) {
+    if (at != 0 && is_part_of_name(line[at - 1])) continue;
+    std::size_t next = at + key.size();
+    while (next < line.size() && std::string_view("\"' \t").find(line[next]) != std::string_view::npos)
+      ++next;
+    if (next == line.size() || line[next] != '=') continue;
+    while (next < line.size() && std::string_view("\"'= \t").find(line[next]) != std::string_view::npos)
+      ++next;
+    std::string_view value = line;
+    value.remove_prefix(next);
+    if (!value.starts_with(unless)) return true;
+  }
+  return false;
+}
+
+// The rule in that file without which a program must not start, if there is one.
+std::string_view binding_rule(const char* path) {
+  std::string_view found;
+  const long read = read_lines(path, [&](std::string_view line) {
+    if (sets_key(line, "harden", "[]")) found = "harden";
+    if (sets_key(line, "require", "libc")) found = "require";
+    if (sets_key(line, "strict", "false")) found = "strict";
+    if (sets_key(line, "mode", "enforce")) found = "mode";
+    return found.empty();
+  });
+  const bool nobody_can =
+      read == -EACCES || read == -ENOENT;  // nor could the supervisor, which leaves it out
+  return read == 0 || nobody_can ? found : "rules that could not be looked at";
+}
+
+void tell_unread(const State& state, const Unread& why) {
+  const auto tell = [&](std::string_view path, std::string_view rule) {
+    Message message;
+    message << "the policy files are not read: " << why.what << " (" << state.helper.data() << "), "
+            << text_of_error(why.error);
+    if (!rule.empty()) {
+      message << "; " << path << " has " << rule
+              << ", so the program is not started (policy=none starts it without the files)";
+    }
+  };
+  for (std::size_t level = 0; level < state.policy_count; ++level) {
+    const char* const path = state.policies[level].data();
+    const std::string_view rule = binding_rule(path);
+    if (rule.empty()) continue;
+    tell(path, rule);
+    give_up();
+  }
+  if (first_in_tree(state, Notice::unread_policies, 0, why.error)) tell({}, {});
+}
+
+void complain(const State& state, std::string_view text, std::string_view more) {
+  if (first_in_tree(state, Notice::complaint, detail_of(text), 0)) Message() << text << more;
+}
+
+void print_complaints(const State& state, std::string_view complaints) {
   while (!complaints.empty()) {
     std::string_view line = complaints;
     const std::size_t size = std::min(complaints.find('\n'), complaints.size());
     line.remove_suffix(complaints.size() - size);
     complaints.remove_prefix(std::min(size + 1, complaints.size()));
-    Message() << line << "; it does not apply";
+    complain(state, line, "; it does not apply");
   }
 }
 
 // True if all of them could be read.
 bool read_levels(State& state, Launch& launch) {
-  const void* const table = table_with_policy(state, launch);
-  if (table == nullptr) return false;
+  Unread why;
+  const void* const table = table_with_policy(state, launch, why);
+  if (table == nullptr) {
+    tell_unread(state, why);
+    return false;
+  }
   const std::string_view complaints = table_complaints(table);
   (void)copy_text(state.policy_text, {table_policy(table)});
   const bool good = complaints.empty();
-  print_complaints(complaints);
+  print_complaints(state, complaints);
   if (table != launch.table()) unmap_table(table);
   return good;
 }
 
 }  // namespace
 
-void read_options(State& state, std::string_view own_path, Launch& launch) {
+void read_options(State& state, Launch& launch) {
   const policy::Options defaults = state.options;
   const std::string_view text = variable("MSEAL_OPTIONS");
   bool good = true;
@@ -92,11 +170,12 @@ void read_options(State& state, std::string_view own_path, Launch& launch) {
     good = false;
   }
   policy::parse_options(state.option_text.data(), state.options, [&](const policy::OptionError& error) {
+    good = false;
+    if (!first_in_tree(state, Notice::complaint, detail_of(error.key) ^ detail_of(error.value), 0)) return;
     Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value
               << " is not understood; allowed: " << error.allowed;
-    good = false;
   });
-  find_helper(state, own_path);
+  find_helper(state);
   find_levels(state);
   if (state.policy_count != 0) {
     good = read_levels(state, launch) && good;

@@ -9,7 +9,8 @@ namespace libmseal::shim {
 
 // Reads MSEAL_OPTIONS and those files into state.options: what stands in MSEAL_OPTIONS is stronger, and of
 // the files the one named last. The supervisor reads the files: `launch` is left ready if it took a new one.
-// What is wrong is said, and does not apply; under strict=1 it ends the program.
-void read_options(State& state, std::string_view own_path, Launch& launch);
+// What is wrong is said, and does not apply; under strict=1 it ends the program. So does a file that nobody
+// could read, if it has a rule that the program must not start without: require, harden, strict or an audit.
+void read_options(State& state, Launch& launch);
 
 }  // namespace libmseal::shim

@@ -11,16 +11,18 @@ namespace libmseal::shim {
 namespace {
 
 constexpr std::size_t kBytes = std::size_t{8} << 20;  // reserved; only what is written takes memory
+constexpr std::size_t kFewestBytes = std::size_t{1} << 20;
 constexpr std::size_t kAlignment = alignof(std::max_align_t);
 
 char* g_memory = nullptr;
+std::size_t g_size = 0;
 std::size_t g_used = 0;
 
 // Each block is preceded by its size, for realloc.
 void* allocate(std::size_t size) {
-  if (g_memory == nullptr || size > kBytes - g_used) return nullptr;
+  if (g_memory == nullptr || size > g_size - g_used) return nullptr;
   const std::size_t taken = kAlignment + (size + kAlignment - 1) / kAlignment * kAlignment;
-  if (taken > kBytes - g_used) return nullptr;
+  if (taken > g_size - g_used) return nullptr;
   char* const block = g_memory + g_used + kAlignment;
   g_used += taken;
   std::memcpy(block - sizeof size, &size, sizeof size);
@@ -36,14 +38,19 @@ std::size_t size_of(const void* block) {
 }  // namespace
 
 PrivateHeap::PrivateHeap() {
-  const long memory = raw_syscall(__NR_mmap, 0, kBytes, PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  long memory = -1;
+  g_size = 2 * kBytes;
+  while (failed(memory) && g_size > kFewestBytes) {  // a limit on memory (ulimit -v) may leave room for less
+    g_size /= 2;
+    memory = raw_syscall(__NR_mmap, 0, g_size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  }
   g_memory = failed(memory) ? nullptr : reinterpret_cast<char*>(memory);
   g_used = 0;
 }
 
 PrivateHeap::~PrivateHeap() {
-  if (g_memory != nullptr) (void)raw_syscall(__NR_munmap, g_memory, kBytes);
+  if (g_memory != nullptr) (void)raw_syscall(__NR_munmap, g_memory, g_size);
   g_memory = nullptr;
 }
 

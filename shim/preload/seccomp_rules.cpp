@@ -1,6 +1,6 @@
 #include "shim/preload/seccomp_rules.h"
 
-#include <sys/mman.h>
+#include <fcntl.h>
 
 #include <array>
 #include <cerrno>
@@ -10,14 +10,16 @@
 namespace libmseal::shim {
 namespace {
 
-// The finished program, by way of a memory file: libseccomp 2.5 exports to descriptors only.
+// The finished program, by way of a pipe: libseccomp 2.5 exports to descriptors only, and what is written to
+// a file counts against the program's limit on file sizes (ulimit -f), whose signal kills.
 long export_to(scmp_filter_ctx context, policy::BpfProgram& program) {
-  const long file = raw_syscall(__NR_memfd_create, "libmseal-rules", MFD_CLOEXEC);
-  if (failed(file)) return file;
+  std::array<int, 2> ends{};
+  const long made = raw_syscall(__NR_pipe2, ends.data(), O_CLOEXEC | O_NONBLOCK);
+  if (failed(made)) return made;
   std::array<sock_filter, 1024> instructions;
-  long result = seccomp_export_bpf(context, static_cast<int>(file));
-  if (result == 0) result = raw_syscall(__NR_pread64, file, instructions.data(), sizeof instructions, 0);
-  (void)raw_syscall(__NR_close, file);
+  long result = seccomp_export_bpf(context, ends[1]);
+  if (result == 0) result = raw_syscall(__NR_read, ends[0], instructions.data(), sizeof instructions);
+  for (const int end : ends) (void)raw_syscall(__NR_close, end);
   if (result < 0) return result;
   if (static_cast<std::size_t>(result) == sizeof instructions) return -E2BIG;
   program.prepend({instructions.data(), static_cast<std::size_t>(result) / sizeof(sock_filter)});

@@ -39,6 +39,7 @@ struct State {
   std::array<std::array<char, 4096>, 3> policies{};  // paths of those files, the weakest first
   std::size_t policy_count = 0;
   std::array<char, 4096> helper{};  // path of the supervisor
+  std::string_view own_path;        // of this object; empty if it is not known
   bool preloaded = false;           // named in LD_PRELOAD, not merely linked
   bool emulated = false;            // runs under valgrind, which has no seccomp
 

@@ -25,10 +25,19 @@ long clone_process(unsigned long exit_signal) {
   return raw_syscall(__NR_clone, exit_signal, 0, 0, 0, 0);
 }
 
+[[noreturn]] void cannot_run(long socket, long error) {
+  policy::Ready failure;
+  failure.trouble = policy::Trouble::not_run;
+  failure.error = static_cast<std::int32_t>(-error);
+  (void)raw_syscall(__NR_sendto, socket, &failure, sizeof failure, MSG_NOSIGNAL, 0, 0);
+  while (true) (void)raw_syscall(__NR_exit_group, 0);
+}
+
 // In the new process, on a copy of the program's memory: nothing but system calls.
 [[noreturn]] void become_helper(const State& state, int socket) {
   // The program may run with 0, 1 or 2 closed, and the socket may have got one of them.
   const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
+  if (failed(safe_socket)) cannot_run(socket, safe_socket);
   const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
   // Standard error stays: the supervisor knows whether its log goes there.
   for (int standard = 0; standard <= 1; ++standard) {
@@ -50,9 +59,7 @@ long clone_process(unsigned long exit_signal) {
     arguments[level + 1] = state.policies[level].data();
   const char* const environment[] = {nullptr};
   const long error = raw_syscall(__NR_execve, state.helper.data(), arguments.data(), environment);
-  const policy::Ready failure{0, static_cast<std::uint32_t>(-error), 0};
-  (void)raw_syscall(__NR_sendto, kHelperSocket, &failure, sizeof failure, MSG_NOSIGNAL, 0, 0);
-  while (true) (void)raw_syscall(__NR_exit_group, 0);
+  cannot_run(kHelperSocket, error);
 }
 
 // One message, with a descriptor if the sender attached one (-1 otherwise). Bytes received, or -errno.
@@ -77,9 +84,15 @@ long receive(int socket, void* data, std::size_t size, int& descriptor) {
 }  // namespace
 
 Launch::~Launch() {
+  stop();
+}
+
+void Launch::stop() {
   if (socket_ >= 0)
     (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
   if (table_ != nullptr) unmap_table(table_);
+  socket_ = -1;
+  table_ = nullptr;
 }
 
 long Launch::start(const State& state) {
@@ -111,35 +124,46 @@ const void* Launch::keep_table() {
 
 long Launch::wait_ready() {
   if (table_ != nullptr) return 0;
-  union {
-    policy::Ready ready;
-    policy::Declined declined;
-  } message{};
+  policy::Ready ready;
   int table = -1;
-  const long got = receive(socket_, &message, sizeof message, table);
-  if (got < 0) return got;
-  if (got == static_cast<long>(sizeof message.declined) &&
-      message.declined.magic == policy::Declined{}.magic) {
-    declined_ = message.declined;
-    declined_.reason.back() = '\0';
-    return -EACCES;
+  const long got = receive(socket_, &ready, sizeof ready, table);
+  const auto fails = [&](std::string_view what, long error) {
+    trouble_ = what;
+    if (table >= 0) (void)raw_syscall(__NR_close, table);
+    return error;
+  };
+  if (got < 0) return fails("the supervisor did not get ready", got);
+  const bool speaks = got == static_cast<long>(sizeof ready) && ready.magic == policy::kControlMagic &&
+                      ready.version == policy::kLayoutVersion;
+  if (!speaks) return fails("the supervisor is of another version", -EPROTO);
+  switch (ready.trouble) {
+    case policy::Trouble::not_run:
+      return fails("the supervisor could not be started", -static_cast<long>(ready.error));
+    case policy::Trouble::no_table:
+      return fails("the supervisor has no memory for its table", -static_cast<long>(ready.error));
+    case policy::Trouble::few_files:
+      return fails("the supervisor may open too few files", -static_cast<long>(ready.error));
+    case policy::Trouble::no_proc:
+      return fails("the supervisor needs a procfs at /proc", -ENOENT);
+    case policy::Trouble::foreign_proc:
+      return fails("/proc is that of another pid namespace: mount one of this namespace", -ESRCH);
+    case policy::Trouble::hidden_program:
+      return fails("the supervisor may not look at this program: its file is not readable, or it is not dumpable",
+                   -EACCES);
+    case policy::Trouble::none:
+      break;
   }
-  const policy::Ready& ready = message.ready;
-  const bool whole = got == static_cast<long>(sizeof ready);
-  if (whole && ready.magic == 0) return -static_cast<long>(ready.version);
-  if (whole && ready.magic == policy::kControlMagic && ready.version == policy::kHandoverVersion &&
-      table >= 0) {
-    table_ = map_table(table);
-    return table_ != nullptr ? 0 : -EPROTO;
-  }
-  if (table >= 0) (void)raw_syscall(__NR_close, table);
-  return -EPROTO;
+  if (table < 0) return fails("the supervisor's table did not arrive", -EMFILE);  // no descriptor is left
+  const long mapped = map_table(std::exchange(table, -1), table_);
+  return mapped == 0 ? 0 : fails("the supervisor's table could not be mapped", mapped);
 }
 
-long Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> watched,
-                       const policy::Range& arena, std::string_view options) {
+policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
+                                  std::span<const policy::Range> watched, const policy::Range& arena,
+                                  std::string_view options) {
   policy::Start start;
   start.seals = static_cast<std::uint32_t>(seals.size());
+  start.filtered = static_cast<std::uint32_t>(filtered);
   start.watched = static_cast<std::uint32_t>(watched.size());
   start.arena = arena;
   start.options = static_cast<std::uint32_t>(options.size());
@@ -149,14 +173,14 @@ long Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::s
       iovec{const_cast<policy::Range*>(watched.data()), watched.size_bytes()},
       iovec{const_cast<char*>(options.data()), options.size()},
   };
+  policy::Serving answer;
   DescriptorMessage message(parts);
   const long sent = raw_syscall(__NR_sendmsg, socket_, message.with(listener), MSG_NOSIGNAL);
-  if (failed(sent)) return sent;
-  std::int32_t answer = 0;
   int none = -1;
-  const long got = receive(socket_, &answer, sizeof answer, none);
-  if (got < 0) return got;
-  return got == static_cast<long>(sizeof answer) ? answer : -EPROTO;
+  const long got = failed(sent) ? sent : receive(socket_, &answer, sizeof answer, none);
+  if (got != static_cast<long>(sizeof answer))
+    answer.result = static_cast<std::int32_t>(got < 0 ? got : -EPROTO);
+  return answer;
 }
 
 long tell_supervisor(const policy::Control& message) {

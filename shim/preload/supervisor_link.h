@@ -23,23 +23,26 @@ class Launch {
   // descriptors, out of sight of every wait, with the policy files that it reads. Does nothing if it was
   // started. 0 or -errno.
   long start(const State& state);
-  // Waits until it is ready and its table is there. 0 or -errno (that of execve, if it could not be started;
-  // EACCES if it declines to serve this program: then declined() says why).
+  // Waits until it is ready and its table is there. 0 or -errno; what went wrong is in words then.
   long wait_ready();
-  [[nodiscard]] std::string_view declined() const { return declined_.reason.data(); }
+  [[nodiscard]] std::string_view trouble() const { return trouble_; }
   [[nodiscard]] const void* table() const { return table_; }
+  // Without it after all.
+  void stop();
   // The table stays when this object goes.
   const void* keep_table();
-  // Gives it the listener, the seals that are in force from now on, the watched ranges, the arena and the
-  // options. 0 once it serves, or -errno. Nothing that the filter notifies may be called between its installation and
-  // the end of this.
-  long hand_over(int listener, std::span<const policy::Seal> seals, std::span<const policy::Range> watched,
-                 const policy::Range& arena, std::string_view options);
+  // Gives it the listener, the seals that are in force from now on (the first `filtered` of them by the
+  // first filter itself), the watched ranges, the arena and the options.
+  // What it answers once it serves; `result` is -errno if it does not. Nothing that the filter notifies may
+  // be called between its installation and the end of this.
+  policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
+                            std::span<const policy::Range> watched, const policy::Range& arena,
+                            std::string_view options);
 
  private:
   int socket_ = -1;
   const void* table_ = nullptr;
-  policy::Declined declined_;
+  std::string_view trouble_;
 };
 
 // One control message through the filter: the answer, or -errno. ENOSYS or EINVAL: there is no supervisor.

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <cerrno>
+
 #include "shim/common/raw_syscall.h"
 #include "shim/common/seal_table.h"
 
@@ -27,14 +29,18 @@ auto consistently(const SealTable& table, Read read) {
 
 }  // namespace
 
-const void* map_table(long descriptor) {
+long map_table(long descriptor, const void*& memory) {
+  memory = nullptr;
   const long mapped = raw_syscall(__NR_mmap, 0, kTableBytes, PROT_READ, MAP_SHARED, descriptor, 0);
   (void)raw_syscall(__NR_close, descriptor);
-  if (failed(mapped)) return nullptr;
-  const auto* const memory = reinterpret_cast<const void*>(mapped);
-  if (static_cast<const TableRoot*>(memory)->magic == kTableMagic) return memory;
-  unmap_table(memory);
-  return nullptr;
+  if (failed(mapped)) return mapped;
+  const auto* const root = reinterpret_cast<const TableRoot*>(mapped);
+  if (!is_readable(*root)) {
+    unmap_table(root);
+    return -EPROTO;
+  }
+  memory = root;
+  return 0;
 }
 
 void unmap_table(const void* memory) {

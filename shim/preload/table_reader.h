@@ -11,8 +11,9 @@
 
 namespace libmseal::shim {
 
-// Maps the table behind `descriptor` for reading, and closes that. Null if there is none.
-const void* map_table(long descriptor);
+// Maps the table behind `descriptor` for reading, and closes that. 0, or -errno: EPROTO for a table of
+// another version.
+long map_table(long descriptor, const void*& memory);
 void unmap_table(const void* memory);
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range);

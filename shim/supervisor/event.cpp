@@ -63,6 +63,12 @@ std::string to_json(const Event& event) {
   return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string lost_events_to_json(std::uint64_t count, const std::string& why) {
+  return nlohmann::ordered_json{
+      {"time", utc(std::chrono::system_clock::now())}, {"lost", count}, {"why", why}}
+      .dump();
+}
+
 std::string to_text(const Event& event) {
   return fmt::format("{} {}[{}]: {}({:#x}, {:#x}, {:#x}) on {} {}, from {}",
                      event.refused ? "refused" : "would refuse", event.program, event.thread, event.call,

@@ -40,4 +40,7 @@ Place place_in(pid_t task, std::uint64_t address);
 std::string to_json(const Event& event);
 std::string to_text(const Event& event);
 
+// What stands in the file of events for those that are missing there.
+std::string lost_events_to_json(std::uint64_t count, const std::string& why);
+
 }  // namespace libmseal::supervisor

@@ -24,11 +24,17 @@ std::string call_name(std::uint64_t number) {
 
 }  // namespace
 
-EventLog::EventLog(const policy::Options& options) : limited_(!options.audit) {
-  if (options.events.empty()) return;
-  lines_.reset(std::fopen(std::string(options.events).c_str(), "ae"));
-  if (!lines_)
-    spdlog::error("events={}: {}; refusals are in the log alone", options.events, std::strerror(errno));
+EventLog::EventLog(const policy::Options& options) : path_(options.events), limited_(!options.audit) {
+  if (!path_.empty()) error_ = lines_.open(path_);
+  if (error_ != 0)
+    spdlog::error("events={}: {}; refusals are in the log alone", path_, std::strerror(error_));
+}
+
+EventLog::~EventLog() {
+  flush();
+  tell_of_suppressed();
+  if (const auto lost = lines_.take_lost(); lost != 0)
+    spdlog::error("events={}: {} events were lost", path_, lost);
 }
 
 void EventLog::record(Event event) {
@@ -78,20 +84,36 @@ bool EventLog::within_rate() {
   if (now - second_ >= std::chrono::seconds(1)) {
     second_ = now;
     in_second_ = 0;
-    if (suppressed_ != 0) spdlog::warn("{} more refusals are not recorded: too many a second", suppressed_);
-    suppressed_ = 0;
+    tell_of_suppressed();
   }
   if (++in_second_ <= kMostPerSecond) return true;
   ++suppressed_;
   return false;
 }
 
+void EventLog::tell_of_suppressed() {
+  if (suppressed_ == 0) return;
+  spdlog::warn("{} more refusals are not recorded: too many a second", suppressed_);
+  if (lines_.is_open()) write_line(lost_events_to_json(suppressed_, "too many a second"));
+  suppressed_ = 0;
+}
+
+void EventLog::write_line(const std::string& line) {
+  const int failed = lines_.write(line + "\n");
+  if (failed != 0 && !failing_)
+    spdlog::error("events={}: {}; events are being lost", path_, std::strerror(failed));
+  if (failed == 0 && failing_) {
+    const auto lost = lines_.take_lost();
+    spdlog::error("events={}: {} events were lost", path_, lost);
+    (void)lines_.write(lost_events_to_json(lost, "the file could not be written") + "\n");
+  }
+  failing_ = failed != 0;
+}
+
 void EventLog::write(const Event& event) {
   if (!within_rate()) return;
   spdlog::warn("{}", to_text(event));
-  if (!lines_) return;
-  std::fprintf(lines_.get(), "%s\n", to_json(event).c_str());
-  std::fflush(lines_.get());
+  if (lines_.is_open()) write_line(to_json(event));
 }
 
 }  // namespace libmseal::supervisor

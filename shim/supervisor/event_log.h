@@ -4,21 +4,27 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <cstdio>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "policy/control.h"
 #include "policy/options.h"
 #include "shim/supervisor/event.h"
+#include "shim/supervisor/line_file.h"
 
 namespace libmseal::supervisor {
 
 class EventLog {
  public:
   explicit EventLog(const policy::Options& options);
+  // Tells of what was not written, and not told yet.
+  ~EventLog();
+  EventLog(const EventLog&) = delete;
+  EventLog& operator=(const EventLog&) = delete;
+
+  // errno of opening the file of events; 0: it is open, or there is none.
+  [[nodiscard]] int error() const { return error_; }
 
   // A refusal, complete but perhaps for its call site: that is known beforehand (announced, in audit mode) or
   // told by the thread as soon as it sees the refusal.
@@ -35,13 +41,18 @@ class EventLog {
  private:
   void write(const Event& event);
   bool within_rate();
+  void write_line(const std::string& line);
+  void tell_of_suppressed();
 
   struct Site {
     std::uint64_t number = 0;
     std::uint64_t address = 0;
   };
 
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> lines_{nullptr, std::fclose};
+  std::string path_;
+  LineFile lines_;
+  int error_ = 0;
+  bool failing_ = false;  // the last line did not get into the file
   bool limited_;
   std::optional<Event> pending_;
   std::map<pid_t, Site> announced_;

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstdint>
 #include <cstring>
 
 #include "policy/control.h"
@@ -42,10 +41,11 @@ pid_t peer() {
   return getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
 }
 
-void decline(std::string_view reason) {
-  policy::Declined message;
-  (void)reason.copy(message.reason.data(), message.reason.size() - 1);
-  (void)send(kHandoverSocket, &message, sizeof message, MSG_NOSIGNAL);
+void report_trouble(policy::Trouble trouble, int error) {
+  policy::Ready answer;
+  answer.trouble = trouble;
+  answer.error = error;
+  (void)send(kHandoverSocket, &answer, sizeof answer, MSG_NOSIGNAL);
 }
 
 std::optional<Handover> receive_handover(int table) {
@@ -61,7 +61,7 @@ std::optional<Handover> receive_handover(int table) {
   std::memcpy(&start, buffer.data(), sizeof start);
   const std::size_t expected = sizeof start + std::size_t{start.seals} * sizeof(policy::Seal) +
                                std::size_t{start.watched} * sizeof(policy::Range) + start.options;
-  const bool valid = start.magic == policy::kControlMagic && start.version == policy::kHandoverVersion &&
+  const bool valid = start.magic == policy::kControlMagic && start.version == policy::kLayoutVersion &&
                      expected == static_cast<std::size_t>(got) && message.descriptor() >= 0;
   if (!valid) return std::nullopt;
 
@@ -71,14 +71,14 @@ std::optional<Handover> receive_handover(int table) {
   handover.listener = message.descriptor();
   const char* from = buffer.data() + sizeof start;
   handover.seals = take<policy::Seal>(from, start.seals);
+  handover.filtered = start.filtered;
   handover.watched = take<policy::Range>(from, start.watched);
   handover.arena = start.arena;
   handover.options.assign(from, start.options);
   return handover;
 }
 
-void acknowledge(int result) {
-  const std::int32_t answer = result;
+void acknowledge(const policy::Serving& answer) {
   (void)send(kHandoverSocket, &answer, sizeof answer, MSG_NOSIGNAL);
   close(kHandoverSocket);
 }

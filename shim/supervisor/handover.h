@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/control.h"
 #include "policy/range.h"
 #include "policy/seal.h"
 
@@ -17,6 +18,7 @@ struct Handover {
   pid_t process = 0;  // the shim's
   int listener = -1;
   std::vector<policy::Seal> seals;
+  std::size_t filtered = 0;  // so many of them, the first ones, are refused by the first filter itself
   std::vector<policy::Range> watched;
   policy::Range arena;
   std::string options;
@@ -31,13 +33,13 @@ bool started_by_shim();
 // The shim's process; 0 if nobody knows.
 pid_t peer();
 
-// Tells the shim that there will be no supervisor for it, and why.
-void decline(std::string_view reason);
+// Says why there is no table to offer.
+void report_trouble(policy::Trouble trouble, int error);
 
 // Offers the table, and waits. Nothing if the shim changed its mind or does not speak our version.
 std::optional<Handover> receive_handover(int table);
 
 // Lets the shim go on. From here on its calls may be notified.
-void acknowledge(int result);
+void acknowledge(const policy::Serving& answer);
 
 }  // namespace libmseal::supervisor

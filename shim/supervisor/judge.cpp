@@ -107,7 +107,8 @@ void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Ar
   if (caller.foreign()) make_image(caller);
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
   // Whoever else has the memory gets its seals.
-  if (registry_.sharers(caller) == shim::Sharing::unknown) return listener_.refuse(notification.id, EAGAIN);
+  if (registry_.begin_sealing(caller) == shim::Sharing::unknown)
+    return listener_.refuse(notification.id, EAGAIN);
   const auto shares = [&](pid_t other) {
     const Caller who = registry_.look_up(other);
     return !who.foreign() && (who.standing == Caller::Standing::unknown || who.record == caller.record);
@@ -141,10 +142,10 @@ std::int64_t Judge::prepare(const Caller& caller, const Range& range) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
   if (policy::coverage(caller.record->seals(), range) == policy::Coverage::fully) return way(Way::sealed);
   if (!caller.record->has_room(1)) return -ENOMEM;
-  if (is_watched(range)) return way(Way::supervised);
-  registry_.begin_sealing(caller);
-  if (registry_.sharers(caller) != shim::Sharing::alone) return -EAGAIN;
-  return way(Way::filter);
+  const shim::Sharing sharing = registry_.begin_sealing(caller);
+  // Where the supervisor refuses, it does so for all who have the memory.
+  if (is_watched(range)) return sharing == shim::Sharing::unknown ? -EAGAIN : way(Way::supervised);
+  return sharing == shim::Sharing::alone ? way(Way::filter) : -EAGAIN;
 }
 
 std::int64_t Judge::add(const Caller& caller, const Control& message) {
@@ -152,7 +153,7 @@ std::int64_t Judge::add(const Caller& caller, const Control& message) {
   if (!filtered) {
     // Refused from here: so it must be where calls are notified, and for all who have the memory.
     if (!is_watched(message.seal.range)) return -EAGAIN;
-    if (registry_.sharers(caller) == shim::Sharing::unknown) return -EAGAIN;
+    if (registry_.begin_sealing(caller) == shim::Sharing::unknown) return -EAGAIN;
   }
   Range breaks;
   if (message.below_break) {

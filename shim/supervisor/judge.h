@@ -27,6 +27,7 @@ class Judge {
   void handle(const seccomp_notif& notification) noexcept;
   // There is nothing to do for a moment.
   void idle() { events_.flush(); }
+  [[nodiscard]] int events_error() const { return events_.error(); }
   [[nodiscard]] bool has_work_for_later() const { return events_.waiting(); }
 
  private:

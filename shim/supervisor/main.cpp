@@ -1,28 +1,27 @@
 // mseal-supervisor: answers the seccomp notifications of one process tree, as long as the tree lives.
 #include <fcntl.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <syslog.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <new>
 #include <span>
+#include <system_error>
 
+#include "policy/control.h"
 #include "policy/options.h"
 #include "policy/tree_rules.h"
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listener.h"
+#include "shim/supervisor/log.h"
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/registry.h"
@@ -30,40 +29,31 @@
 namespace libmseal::supervisor {
 namespace {
 
-void open_log(const policy::Options& options) {
-  std::shared_ptr<spdlog::logger> logger;
-  if (options.log.empty() || options.log == "syslog") {
-    logger = spdlog::syslog_logger_mt("mseal-supervisor", "mseal-supervisor", LOG_PID, LOG_USER);
-    logger->set_level(spdlog::level::warn);
-  } else if (options.log == "stderr") {
-    logger = spdlog::stderr_logger_mt("mseal");
-    logger->set_level(options.verbose ? spdlog::level::debug : spdlog::level::warn);
-    logger->set_pattern("mseal: %v");
-  } else {
-    logger = spdlog::basic_logger_mt("mseal-supervisor", std::string(options.log));
-    logger->set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
-    logger->flush_on(spdlog::level::info);
-  }
-  spdlog::set_default_logger(logger);
-}
-
-// The log is a convenience: a path that can't be written is no reason to leave a program without its
-// supervisor.
-void try_open_log(const policy::Options& options) {
-  try {
-    open_log(options);
-  } catch (const std::exception& error) {
-    open_log({});
-    spdlog::warn("log={}: {}", options.log, error.what());
-  }
-}
-
 // Two descriptors an image, and trees are large.
-void allow_many_files() {
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+constexpr rlim_t kManyFiles = 65536;
+constexpr rlim_t kFewestFiles = 64;
+constexpr rlim_t kLeastMemory = kFewestFiles * shim::kTableBytes;  // of addresses: a table an image
+
+// The limits are the program's, and say nothing about this process: its table is a file of some MiB to the
+// kernel. As far up as it may.
+void raise_limit(decltype(RLIMIT_AS) which, rlim_t wanted) {
+  rlimit limit{};
+  if (getrlimit(which, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(which, &limit);
+  if (limit.rlim_max >= wanted) return;
+  limit = {wanted, wanted};
+  (void)setrlimit(which, &limit);  // root may
+}
+
+void raise_limits() {
+  raise_limit(RLIMIT_NOFILE, kManyFiles);
+  for (const auto which : {RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA}) raise_limit(which, RLIM_INFINITY);
+}
+
+bool may_have(decltype(RLIMIT_AS) which, rlim_t least) {
+  rlimit limit{};
+  return getrlimit(which, &limit) != 0 || limit.rlim_cur >= least;
 }
 
 // Kept for a log on standard error alone: whoever waits for its end must not wait for this process.
@@ -78,31 +68,51 @@ int adopt_first_image(Registry& registry, const Handover& handover, std::unique_
   Caller caller = registry.look_up(handover.process);
   if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
   registry.make_image(caller, std::move(table));
-  for (const policy::Seal& seal : handover.seals) {
-    const bool watched = std::ranges::any_of(
-        handover.watched, [&](const policy::Range& one) { return one.contains(seal.range); });
-    if (const long error = registry.add(caller, seal, !watched, {}); error != 0) return static_cast<int>(error);
+  for (std::size_t index = 0; index < handover.seals.size(); ++index) {
+    const long error = registry.add(caller, handover.seals[index], index < handover.filtered, {});
+    if (error != 0) return static_cast<int>(error);
   }
   return 0;
+}
+
+// The table of the tree's first image, or nothing: then the shim has been told why.
+std::unique_ptr<TableFile> make_first_table() {
+  // Better none than one that leaves every later program of the tree without.
+  if (!may_have(RLIMIT_NOFILE, kFewestFiles)) {
+    report_trouble(policy::Trouble::few_files, EMFILE);
+    return nullptr;
+  }
+  if (!may_have(RLIMIT_AS, kLeastMemory)) {
+    report_trouble(policy::Trouble::no_table, ENOMEM);
+    return nullptr;
+  }
+  try {
+    return std::make_unique<TableFile>();
+  } catch (const std::system_error& error) {
+    report_trouble(policy::Trouble::no_table, error.code().value());
+  } catch (const std::bad_alloc&) {
+    report_trouble(policy::Trouble::no_table, ENOMEM);
+  }
+  return nullptr;
 }
 
 int serve(std::span<const char* const> policy_paths) {
   // Nobody may look into this process or attach to it: it holds the power to let calls through.
   prctl(PR_SET_DUMPABLE, 0);
-  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM}) {
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ}) {
     std::signal(signal,
                 SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
   }
-  allow_many_files();
-  std::unique_ptr<Proc> proc;
-  try {
-    proc = open_proc(peer());
-  } catch (const std::exception& error) {
-    decline(error.what());
+  raise_limits();
+  policy::Trouble trouble = policy::Trouble::none;
+  const std::unique_ptr<Proc> proc = open_proc(peer(), trouble);
+  if (!proc) {
+    report_trouble(trouble, 0);
     return EXIT_FAILURE;
   }
+  auto table = make_first_table();
+  if (!table) return EXIT_FAILURE;
   const PolicyLevels policies(policy_paths);
-  auto table = std::make_unique<TableFile>();
   const std::string policy = policies.options_for(peer());
   table->set_policy(policy, policies.complaints());
   auto handover = receive_handover(table->descriptor());
@@ -111,17 +121,19 @@ int serve(std::span<const char* const> policy_paths) {
   const auto said_already = [](const policy::OptionError&) {};
   policy::parse_options(policy, options, said_already);
   policy::parse_options(handover->options, options, said_already);
-  if (options.log != "stderr") leave_standard_error();
-  try_open_log(options);
+  policy::Serving answer;
+  answer.log = open_log(options);
 
   Registry registry(*proc, handover->arena, policy::tree_rules(options));
-  const int adopted = adopt_first_image(registry, *handover, std::move(table));
+  answer.result = adopt_first_image(registry, *handover, std::move(table));
   spdlog::info("supervisor {} serves pid {}: {} seals, {} watched ranges", getpid(), handover->process,
                handover->seals.size(), handover->watched.size());
-  acknowledge(adopted);
 
   Listener listener(handover->listener);
   Judge judge(listener, registry, policies, std::move(handover->watched), options);
+  answer.events = judge.events_error();
+  if (options.log != "stderr") leave_standard_error();  // now: a path may be that of standard error
+  acknowledge(answer);
   seccomp_notif notification;
   while (true) {
     constexpr int kMoment = 50;  // ms in which a refused thread tells of its call site

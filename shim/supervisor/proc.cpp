@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
-#include <stdexcept>
 
 #include "policy/mm_call.h"
 #include "shim/common/machine.h"
@@ -90,8 +89,8 @@ class KernelProc final : public Proc {
     return shim::failed(file) ? nullptr : std::make_unique<HeldStat>(file);
   }
 
-  std::unique_ptr<HeldMemory> hold_memory(pid_t process) override {
-    const long file = root_.open(ProcPath(process, "maps"));
+  std::unique_ptr<HeldMemory> hold_memory(pid_t task) override {
+    const long file = root_.open(ProcPath(task, "maps"));
     return shim::failed(file) ? nullptr : std::make_unique<HeldMaps>(file);
   }
 
@@ -146,17 +145,19 @@ std::string_view read_file(pid_t task, std::string_view file, std::array<char, S
 
 }  // namespace
 
-std::unique_ptr<Proc> open_proc(pid_t process) {
+std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
   auto proc = std::make_unique<KernelProc>();
-  if (shim::failed(proc->root().descriptor())) throw std::runtime_error("there is no procfs at /proc");
-  if (!shim::shows_own_namespace(proc->root()))
-    throw std::runtime_error("/proc is that of another pid namespace: mount one of this namespace");
   const auto stat = proc->stat(process);
-  if (!stat.is_seen() || stat->start_stack == 0) {
-    throw std::runtime_error(
-        "the program may not be looked at in /proc: its file is not readable, or it is not dumpable");
+  if (shim::failed(proc->root().descriptor())) {
+    trouble = policy::Trouble::no_proc;
+  } else if (!shim::shows_own_namespace(proc->root())) {
+    trouble = policy::Trouble::foreign_proc;
+  } else if (!stat.is_seen() || stat->start_stack == 0) {
+    trouble = policy::Trouble::hidden_program;
+  } else {
+    return proc;
   }
-  return proc;
+  return nullptr;
 }
 
 std::string program_of(pid_t process) {

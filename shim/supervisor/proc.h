@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/control.h"
 #include "policy/maps_line.h"
 #include "policy/stat_line.h"
 #include "shim/common/births.h"
@@ -48,7 +49,7 @@ class HeldTask {
   [[nodiscard]] virtual Look<policy::StatLine> stat() const = 0;
 };
 
-// The memory that a process has now, whatever becomes of the process.
+// The memory that a task has now, whatever becomes of the task.
 class HeldMemory {
  public:
   HeldMemory() = default;
@@ -71,7 +72,7 @@ class Proc {
   virtual Look<shim::TaskStatus> status(pid_t task) = 0;
   // Null if it can't be held.
   virtual std::unique_ptr<HeldTask> hold(pid_t task) = 0;
-  virtual std::unique_ptr<HeldMemory> hold_memory(pid_t process) = 0;
+  virtual std::unique_ptr<HeldMemory> hold_memory(pid_t task) = 0;
   virtual Look<std::vector<pid_t>> processes() = 0;
   virtual Look<std::vector<pid_t>> threads(pid_t process) = 0;
   virtual shim::Births births() = 0;
@@ -82,9 +83,9 @@ class Proc {
   virtual std::uint64_t now() = 0;
 };
 
-// The kernel's. Throws std::runtime_error with the reason if it can't serve for the process: no procfs, one of
-// another pid namespace, or a process that may not be looked at.
-std::unique_ptr<Proc> open_proc(pid_t process);
+// The kernel's. Null, with the reason, if it can't serve for the process: no procfs, one of another pid
+// namespace, or a process that may not be looked at.
+std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble);
 
 // ---- what is looked up for a person to read, where a failure only leaves something out ----
 

@@ -258,7 +258,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   Image image;
   image.identity = caller.identity;
   image.creator = caller.process;
-  image.memory = proc_.hold_memory(caller.process.id);
+  image.memory = proc_.hold_memory(caller.task);  // its leader may have ended
   image.table = std::move(table);
   images_.push_back(std::move(image));
   Member& member = join(images_.back(), caller.process, fresh_record());
@@ -275,6 +275,12 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 }
 
 // ---- sealing ----
+
+shim::Sharing Registry::begin_sealing(const Caller& caller) {
+  caller.record->prepared = proc_.now();
+  meet_newcomers(*caller.image);
+  return sharers(caller);  // at last: who was just met may share the memory
+}
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
@@ -294,13 +300,11 @@ shim::Sharing Registry::sharers(const Caller& caller) {
 }
 
 long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const Range& refused_breaks) {
-  SealEntry entry{seal, filtered, 0, proc_.now()};
-  if (!filtered) meet_newcomers(*caller.image);
+  SealEntry entry{seal, filtered, 0, caller.record->prepared != 0 ? caller.record->prepared : proc_.now()};
   if (filtered) {
     const auto status = proc_.status(caller.process.id);
     // Not known: 0, so that every later child has it.
     entry.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
-    if (caller.record->prepared != 0) entry.made = caller.record->prepared;
   }
   if (!caller.record->add(entry)) return -ENOMEM;
   caller.record->add_refused_breaks(refused_breaks);

@@ -96,14 +96,12 @@ class Registry {
   // it may have become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
 
-  // Whether other processes have the caller's memory. Those that do get the same record as the caller.
+  // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not taken
+  // for theirs; whoever is born from now on may have it. Whether others have its memory: they get its record.
+  shim::Sharing begin_sealing(const Caller& caller);
   shim::Sharing sharers(const Caller& caller);
 
-  // The caller is about to seal something: what it adds from now on counts as made now, for a child that is born
-  // before it is added may have its filter.
-  void begin_sealing(const Caller& caller) { caller.record->prepared = proc_.now(); }
-
-  // Puts a seal in force for the caller, which is a member: 0 or -errno.
+  // Puts a seal in force, as made when the caller began: 0 or -errno.
   long add(const Caller& caller, const policy::Seal& seal, bool filtered, const policy::Range& refused_breaks);
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
@@ -122,8 +120,7 @@ class Registry {
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
                                                           const Process& process);
-  // Makes members of the children that were born before now, so that what is sealed next is not taken for
-  // theirs. Only one that is being born just now may get it all the same.
+  // Makes members of all that were born before now.
   void meet_newcomers(Image& image);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);

@@ -4,8 +4,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <new>
-#include <stdexcept>
+#include <system_error>
 
 namespace libmseal::supervisor {
 
@@ -20,9 +21,10 @@ constexpr unsigned kFutureWrite = 0x0010;  // F_SEAL_FUTURE_WRITE, in the header
 }  // namespace
 
 TableFile::TableFile() {
-  const auto fail = [this](const char* why) {
+  const auto fail = [this](const char* what) {
+    const int why = errno;
     release();
-    throw std::runtime_error(why);
+    throw std::system_error(why, std::generic_category(), what);
   };
   descriptor_ = memfd_create("libmseal-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) fail("no memory file");
@@ -38,6 +40,8 @@ TableFile::TableFile() {
   table_->seals.reserve(shim::kMostSeals);
   table_->fences.reserve(shim::kMostFences);
   root->table = table_;
+  root->version = policy::kLayoutVersion;
+  root->size = sizeof(shim::SealTable);
   root->magic = shim::kTableMagic;
 }
 

@@ -12,7 +12,7 @@ namespace libmseal::supervisor {
 
 class TableFile {
  public:
-  // Throws std::runtime_error if it can't be made.
+  // Throws std::system_error if it can't be made.
   TableFile();
   ~TableFile();
   TableFile(const TableFile&) = delete;

@@ -7,12 +7,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/abi.h"
@@ -36,6 +40,12 @@ bool has_mseal() {
          shim::raw_syscall(policy::kMsealNumber, 4096, 0, 0) == 0;
 }
 
+const char* without_mseal() {
+  return shim::raw_syscall(policy::kMsealNumber, 4096, 0, 0) == -EPERM
+             ? "a seccomp profile refuses it (EPERM); seals are enforced by seccomp instead"
+             : "seals are enforced by seccomp instead";
+}
+
 bool has_action(std::uint32_t action) {
   return shim::raw_syscall(__NR_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
@@ -54,7 +64,7 @@ std::vector<Feature> features() {
   constexpr unsigned long kWaitKillable = 1UL << 5;
   const unsigned long listener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
   return {
-      {"mseal(2)", has_mseal(), "seals are enforced by seccomp instead"},
+      {"mseal(2)", has_mseal(), without_mseal()},
       {"seccomp filters", has_action(SECCOMP_RET_ERRNO), "only libc calls can be checked (backend libc)"},
       {"seccomp listener", has_action(SECCOMP_RET_USER_NOTIF) && takes_flags(listener),
        "no supervisor (backend filter); another listener may be in force"},
@@ -65,16 +75,27 @@ std::vector<Feature> features() {
   };
 }
 
-// What a program is really given: the line that the library writes.
-std::string try_backend(const std::string& library) {
+// What a program is really given, and what the library says about it.
+struct Attempt {
+  std::string backend = "none";
+  std::string reason;  // the line about the backend, or the last one
+  std::vector<std::string> lines;
+};
+
+// The user's MSEAL_OPTIONS hold, but for those without which there would be nothing to see.
+Attempt try_backend(const std::string& library, const std::string& options) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return "";
+  if (pipe2(ends, O_CLOEXEC) != 0) return {};
+  const std::string program = own_program();
   const pid_t child = fork();
   if (child == 0) {
     setenv("LD_PRELOAD", library.c_str(), 1);
-    setenv("MSEAL_OPTIONS", "verbose=1", 1);
+    setenv("MSEAL_OPTIONS",
+           (options + (options.empty() ? "" : ",") + "auto=elf,scope=tree,verbose=1").c_str(), 1);
+    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);  // the help text
+    if (null >= 0) dup2(null, 1);
     dup2(ends[1], 2);
-    execl("/proc/self/exe", "mseal", "--help", nullptr);
+    execl(program.c_str(), "mseal", "--help", nullptr);
     _exit(127);
   }
   close(ends[1]);
@@ -84,34 +105,41 @@ std::string try_backend(const std::string& library) {
     said.append(buffer, static_cast<std::size_t>(got));
   close(ends[0]);
   waitpid(child, nullptr, 0);
-  const std::size_t at = said.find("backend ");
-  if (at == std::string::npos) return "";
-  said = said.substr(at);
-  return said.substr(0, said.find('\n'));
+  Attempt attempt;
+  std::istringstream lines(said);
+  for (std::string line; std::getline(lines, line);) {
+    constexpr std::string_view kLibrary = "libmseal: ";
+    constexpr std::string_view kBackend = "backend ";
+    if (!line.starts_with(kLibrary)) continue;
+    attempt.lines.push_back(line.substr(kLibrary.size()));
+    if (attempt.backend != "none") continue;
+    attempt.reason = attempt.lines.back();
+    if (!attempt.reason.starts_with(kBackend)) continue;
+    const std::size_t end = attempt.reason.find(' ', kBackend.size());
+    attempt.backend = attempt.reason.substr(kBackend.size(), end - kBackend.size());
+  }
+  return attempt;
 }
 
 void check(bool json, int& status) {
   const std::string library = find_library();
   utsname system{};
   uname(&system);
-  std::string line;
-  {
-    // The child's help text goes nowhere.
-    const int out = dup(1);
-    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(null, 1);
-    line = try_backend(library);
-    dup2(out, 1);
-    close(null);
-    close(out);
-  }
-  const std::string backend = line.empty() ? "none" : line.substr(8, line.find(' ', 8) - 8);
-  status = backend == "kernel" || backend == "seccomp" ? kDone : kNo;
+  const char* const inherited = std::getenv("MSEAL_OPTIONS");
+  const std::string options = inherited == nullptr ? "" : inherited;
+  const Attempt attempt = try_backend(library, options);
+  const bool strong = attempt.backend == "kernel" || attempt.backend == "seccomp";
+  const bool sealed = std::ranges::none_of(attempt.lines, [](const std::string& line) {
+    return line.find("are not sealed") != std::string::npos;
+  });
+  status = strong && sealed ? kDone : kNo;
   if (json) {
     nlohmann::ordered_json all{{"kernel", system.release}, {"machine", system.machine}, {"library", library}};
     for (const Feature& feature : features()) all["features"][feature.name] = feature.present;
-    all["backend"] = backend;
-    all["reason"] = line;
+    all["options"] = options;
+    all["backend"] = attempt.backend;
+    all["reason"] = attempt.reason;
+    all["said"] = attempt.lines;
     std::printf("%s\n", all.dump(2).c_str());
     return;
   }
@@ -120,7 +148,10 @@ void check(bool json, int& status) {
     std::printf("  %-20s %s%s%s\n", feature.name, feature.present ? "yes" : "no", feature.present ? "" : ": ",
                 feature.present ? "" : feature.without);
   }
-  std::printf("\n%s\n", line.empty() ? "no backend: the library could not be loaded" : line.c_str());
+  std::printf("\n");
+  if (!options.empty()) std::printf("with MSEAL_OPTIONS=%s:\n", options.c_str());
+  for (const std::string& line : attempt.lines) std::printf("%s\n", line.c_str());
+  if (attempt.lines.empty()) std::printf("no backend: the library could not be loaded\n");
 }
 
 }  // namespace

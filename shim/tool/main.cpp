@@ -1,7 +1,9 @@
 // mseal: runs programs under the library, and tells what it does.
 #include <cstdio>
 #include <exception>
+#include <string>
 
+#include "policy/layout.h"
 #include "shim/tool/command.h"
 
 namespace libmseal::tool {
@@ -10,6 +12,9 @@ namespace {
 int run(int count, char** arguments) {
   CLI::App app("Memory sealing for kernels that have none", "mseal");
   app.require_subcommand(1);
+  app.set_version_flag("--version",
+                       "mseal " LIBMSEAL_VERSION ", layout " + std::to_string(policy::kLayoutVersion),
+                       "say which version this is");
   app.get_formatter()->column_width(34);
   int status = kDone;
   add_run(app, status);

@@ -1,17 +1,77 @@
 #include "shim/tool/places.h"
 
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "policy/layout.h"
 
 namespace libmseal::tool {
 
+namespace fs = std::filesystem;
+
+std::string own_program() {
+  std::error_code missing;
+  const fs::path file = fs::read_symlink("/proc/self/exe", missing);
+  if (!missing) return file;
+  // What execve was given; this program has not changed its folder.
+  return fs::canonical(reinterpret_cast<const char*>(getauxval(AT_EXECFN)));
+}
+
+namespace {
+
+// As the library's note says; 0 if it has none.
+std::uint32_t layout_of(const fs::path& library) {
+  const int file = open(library.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 || elf_version(EV_CURRENT) == EV_NONE) return 0;
+  const std::unique_ptr<Elf, int (*)(Elf*)> elf(elf_begin(file, ELF_C_READ, nullptr), elf_end);
+  std::uint32_t version = 0;
+  for (Elf_Scn* section = nullptr; elf && (section = elf_nextscn(elf.get(), section)) != nullptr;) {
+    GElf_Shdr header{};
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_NOTE) continue;
+    Elf_Data* const data = elf_getdata(section, nullptr);
+    GElf_Nhdr note{};
+    std::size_t name = 0;
+    std::size_t value = 0;
+    for (std::size_t at = 0; data != nullptr && (at = gelf_getnote(data, at, &note, &name, &value)) > 0;) {
+      const char* const bytes = static_cast<const char*>(data->d_buf);
+      constexpr std::string_view kName("libmseal\0", 9);
+      if (std::string_view(bytes + name, note.n_namesz) != kName || note.n_descsz != sizeof version) continue;
+      std::memcpy(&version, bytes + value, sizeof version);
+    }
+  }
+  close(file);
+  return version;
+}
+
+std::string of_this_version(const fs::path& library) {
+  if (const std::uint32_t layout = layout_of(library); layout != policy::kLayoutVersion) {
+    throw std::runtime_error(library.string() + " is of another version (layout " + std::to_string(layout) +
+                             ") than this tool (layout " + std::to_string(policy::kLayoutVersion) +
+                             "): install both from one build");
+  }
+  return library;
+}
+
+}  // namespace
+
 std::string find_library() {
-  namespace fs = std::filesystem;
-  const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
+  const fs::path here = fs::path(own_program()).parent_path();
   const fs::path beside = here / "libmseal.so";
-  if (fs::exists(beside)) return beside;
+  if (fs::exists(beside)) return of_this_version(beside);
   const fs::path installed = (here / LIBMSEAL_LIBRARY_DIRECTORY / "libmseal.so").lexically_normal();
-  if (fs::exists(installed)) return installed;
+  if (fs::exists(installed)) return of_this_version(installed);
   throw std::runtime_error("libmseal.so is neither " + beside.string() + " nor " + installed.string() +
                            ": install it, or build the target mseal");
 }

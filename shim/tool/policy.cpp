@@ -2,35 +2,20 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "policy/policy_file.h"
 #include "shim/tool/command.h"
+#include "shim/tool/policy_reader.h"
 #include "shim/tool/program_file.h"
 
 namespace libmseal::tool {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Prints what is wrong with the file.
-policy::PolicyFile read(const std::string& path, bool& good) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file || text.bad()) throw std::runtime_error(path + " can't be read");
-  std::vector<policy::PolicyError> errors;
-  policy::PolicyFile policy = policy::read_policy(text.str(), errors);
-  for (const policy::PolicyError& error : errors)
-    std::fprintf(stderr, "%s:%u:%u: %s\n", path.c_str(), error.line, error.column, error.what.c_str());
-  good = good && errors.empty();
-  return policy;
-}
 
 // Those that the library looks for, the weakest first.
 std::vector<std::string> present_files() {
@@ -48,7 +33,7 @@ std::vector<std::string> present_files() {
 
 void check(const std::vector<std::string>& files, int& status) {
   bool good = true;
-  for (const std::string& file : files) (void)read(file, good);
+  for (const std::string& file : files) (void)read_policy_file(file, good);
   status = good ? kDone : kUsage;
 }
 
@@ -59,7 +44,7 @@ void show(const std::string& program, const std::string& named, int& status) {
   std::vector<policy::PolicyFile> levels;
   for (const std::string& file : files) {
     bool fine = true;
-    policy::PolicyFile level = read(file, fine);
+    policy::PolicyFile level = read_policy_file(file, fine);
     if (fine) levels.push_back(std::move(level));
     good = good && fine;
     std::printf("# %s%s\n", file.c_str(), fine ? "" : ": does not apply");

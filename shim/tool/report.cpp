@@ -3,16 +3,17 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <tuple>
 
 #include "shim/tool/command.h"
 #include "shim/tool/symbols.h"
+#include "shim/tool/text_file.h"
 
 namespace libmseal::tool {
 namespace {
@@ -105,8 +106,10 @@ void add(
 }
 
 void print(const Report& report) {
+  if (report.lost != 0)
+    std::printf("%lu more events are missing in the file\n", static_cast<unsigned long>(report.lost));
   if (report.findings.empty()) {
-    std::printf("nothing was refused, and nothing would have been\n");
+    if (report.lost == 0) std::printf("nothing was refused, and nothing would have been\n");
     return;
   }
   for (const Finding& one : report.findings) {
@@ -124,7 +127,10 @@ void print(const Report& report) {
 }
 
 json json_of(const Report& report) {
-  json all{{"events", report.events}, {"policy", policy_of(report)}, {"findings", json::array()}};
+  json all{{"events", report.events},
+           {"lost", report.lost},
+           {"policy", policy_of(report)},
+           {"findings", json::array()}};
   for (const Finding& one : report.findings) {
     all["findings"].push_back({{"count", one.count},
                                {"verdict", one.verdict},
@@ -142,9 +148,21 @@ json json_of(const Report& report) {
 
 }  // namespace
 
+namespace {
+
+// What is wrong with a line, in words.
+std::string reason_of(const std::exception& error) {
+  if (dynamic_cast<const json::parse_error*>(&error) != nullptr)
+    return "it is no JSON, or not all of it is there";
+  if (dynamic_cast<const json::out_of_range*>(&error) != nullptr) return "a part of it is missing";
+  if (dynamic_cast<const json::type_error*>(&error) != nullptr) return "a part of it is of the wrong kind";
+  return "an address in it is no number";
+}
+
+}  // namespace
+
 Report read_report(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw std::runtime_error(path + " can't be read");
+  std::istringstream file(read_text(path));
   std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, Finding> groups;
   Symbols symbols;
   Report report;
@@ -153,10 +171,15 @@ Report read_report(const std::string& path) {
     ++number;
     if (line.empty()) continue;
     try {
-      add(groups, json::parse(line), symbols);
+      const json event = json::parse(line);
+      if (event.contains("lost")) {
+        report.lost += event.at("lost").get<std::uint64_t>();
+        continue;
+      }
+      add(groups, event, symbols);
     } catch (const std::exception& error) {
-      throw std::runtime_error(path + ", line " + std::to_string(number) + ": not an event of libmseal (" +
-                               error.what() + ")");
+      throw std::runtime_error(path + ", line " + std::to_string(number) +
+                               ": not an event of libmseal: " + reason_of(error));
     }
     ++report.events;
   }

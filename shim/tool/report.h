@@ -26,6 +26,7 @@ struct Finding {
 struct Report {
   std::vector<Finding> findings;  // the most frequent first
   std::uint64_t events = 0;
+  std::uint64_t lost = 0;  // that the supervisor could not write, or did not: too many a second
 };
 
 // Throws std::runtime_error, with the line, if the file can't be read or holds something else.

@@ -1,4 +1,5 @@
 // mseal run: starts a program under the library.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,11 +10,14 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "policy/options.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
+#include "shim/tool/policy_reader.h"
 #include "shim/tool/program_file.h"
 
 namespace libmseal::tool {
@@ -82,6 +86,44 @@ std::string option_text(const RunOptions& options) {
   return text;
 }
 
+// The options as the library will have them. What makes no sense there is its to say.
+policy::Options parsed(const std::string& text) {
+  policy::Options options;
+  policy::parse_options(text, options, [](const policy::OptionError&) {});
+  return options;
+}
+
+// What would only come out later, or not at all.
+void check(const policy::Options& options) {
+  if (options.backend != policy::Backend::automatic && options.require > options.backend) {
+    throw std::invalid_argument("require=" + std::string(name_of(options.require)) +
+                                " is stronger than backend=" + std::string(name_of(options.backend)) +
+                                ": the program could never start");
+  }
+  if (!options.policy.empty() && options.policy != "none") {
+    bool good = true;
+    const std::string file(options.policy);
+    (void)read_policy_file(file, good);
+    if (!good) throw std::invalid_argument("policy=" + file + " does not apply; the program is not started");
+  }
+  if (!options.audit) return;
+  const bool log_is_file = options.log.starts_with('/');
+  for (const auto& [key, path] : {std::pair("events", options.events), std::pair("log", options.log)}) {
+    if (path.empty() || (key == std::string_view("log") && !log_is_file)) continue;
+    const std::string file(path);
+    // As the supervisor opens it: a pipe that nobody reads is no place for an audit.
+    const int descriptor =
+        open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    const int why = errno;
+    if (descriptor < 0) {
+      throw std::runtime_error(key + ("=" + file) + " can't be written: " +
+                               (why == ENXIO ? "a pipe that nobody reads" : std::strerror(why)) +
+                               "; the program is not started");
+    }
+    close(descriptor);
+  }
+}
+
 bool covers_all(const RunOptions& options) {
   return asks(options, "coverage", "all");
 }
@@ -121,6 +163,7 @@ void start(const RunOptions& options) {
   const std::string all = inherited == nullptr || *inherited == '\0' ? text
                           : text.empty()                             ? inherited
                                                                      : inherited + ("," + text);
+  check(parsed(all));
   if (!options.quiet) warn_if_not_reached(options, library);
   setenv("MSEAL_OPTIONS", all.c_str(), 1);
   const char* const preload = std::getenv("LD_PRELOAD");
@@ -129,7 +172,7 @@ void start(const RunOptions& options) {
   setenv("LD_PRELOAD", preloads.c_str(), 1);
   if (!covers_all(options)) become(options.command);
   setenv(kSecondStage, "1", 1);
-  std::vector<std::string> second{"/proc/self/exe", "run", "--"};
+  std::vector<std::string> second{own_program(), "run", "--"};
   second.insert(second.end(), options.command.begin(), options.command.end());
   become(second);
 }
@@ -148,6 +191,9 @@ void add_run(CLI::App& app, int& status) {
   run->add_flag_callback(
       "-v,--verbose", [options] { options->items.emplace_back("verbose", "1"); },
       "say which backend was picked; debug messages in the log");
+  run->add_flag_callback(
+      "--strict", [options] { options->items.emplace_back("strict", "1"); },
+      "do not start with a bad option or a bad policy file");
   run->add_flag("-q,--quiet", options->quiet, "do not look at the program before it is started");
   run->add_option("command", options->command, "the program and its arguments")->required();
   run->positionals_at_end();

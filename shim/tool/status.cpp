@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -48,6 +49,13 @@ std::vector<Line> read_lines(int process) {
   return lines;
 }
 
+struct OtherVersion : std::runtime_error {
+  explicit OtherVersion(int process)
+      : std::runtime_error(
+            "the table of process " + std::to_string(process) +
+            " is of another version of libmseal than this tool: what is sealed can't be told") {}
+};
+
 // The table that the process maps, by way of /proc/PID/map_files. Nothing if it maps none.
 std::optional<std::vector<Seal>> read_table(int process, const std::vector<Line>& lines) {
   for (const Line& line : lines) {
@@ -65,8 +73,10 @@ std::optional<std::vector<Seal>> read_table(int process, const std::vector<Line>
     if (memory == MAP_FAILED) throw std::runtime_error("the table can't be mapped");
     const auto* const root = static_cast<const shim::TableRoot*>(memory);
     std::vector<Seal> seals;
-    if (root->magic == shim::kTableMagic) seals.assign(root->table->seals.begin(), root->table->seals.end());
+    const bool readable = shim::is_readable(*root);
+    if (readable) seals.assign(root->table->seals.begin(), root->table->seals.end());
     munmap(memory, shim::kTableBytes);
+    if (!readable) throw OtherVersion(process);
     return seals;
   }
   return std::nullopt;
@@ -120,6 +130,8 @@ bool has_library(const std::vector<Line>& lines) {
 // The processes that run with the library. Those that may not be looked at are left out.
 void list(bool json, int& status) {
   status = kNo;
+  if (!std::filesystem::exists("/proc/self"))
+    throw std::runtime_error("/proc is not mounted, which tells of processes");
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
@@ -140,6 +152,9 @@ void list(bool json, int& status) {
         std::printf("%8d %8lu KiB sealed  %s\n", process, static_cast<unsigned long>(sealed.bytes / 1024),
                     program.c_str());
       }
+    } catch (const OtherVersion& error) {
+      std::fprintf(stderr, "mseal: %s\n", error.what());
+      status = kDone;
     } catch (const std::exception&) {  // it has ended, or is somebody else's
       continue;
     }
@@ -174,24 +189,32 @@ void show(int process, bool json, int& status) {
               sealed.supervised ? ", under a supervisor" : "");
 }
 
+int number_of(const std::string& process) {
+  int number = 0;
+  const char* const end = process.data() + process.size();
+  const auto [rest, error] = std::from_chars(process.data(), end, number);
+  if (error != std::errc() || rest != end || number <= 0)
+    throw std::invalid_argument("'" + process + "' is no process id: a number is wanted, as ps shows it");
+  return number;
+}
+
 }  // namespace
 
 void add_status(CLI::App& app, int& status) {
   struct Choice {
-    int process = 0;
+    std::string process;
     bool json = false;
   };
   auto choice = std::make_shared<Choice>();
   CLI::App* const command = app.add_subcommand(
       "status", "Shows the mappings of a process and which are sealed; exit status 1: none");
-  command->add_option("pid", choice->process, "the process; without it, all that run with the library")
-      ->check(CLI::PositiveNumber);
+  command->add_option("pid", choice->process, "the process; without it, all that run with the library");
   command->add_flag("--json", choice->json, "for programs");
   command->callback([choice, &status] {
-    if (choice->process == 0) {
+    if (choice->process.empty()) {
       list(choice->json, status);
     } else {
-      show(choice->process, choice->json, status);
+      show(number_of(choice->process), choice->json, status);
     }
   });
 }

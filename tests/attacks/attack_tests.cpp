@@ -83,13 +83,14 @@ constexpr Attack kAttacks[] = {
     ours("huge_page_file_moved", held(-ENOSYS), held(-EPERM)),
     everywhere("huge_page_part_sealed", held(-EINVAL)),
     ours("huge_page_swapped", held(-ENOSYS), held()),
-    everywhere("huge_page_mounted", held(-EPERM)),
+    // Without a supervisor nobody sees what the file is.
+    {"huge_page_mounted", held(-EPERM), held(-EPERM), changes(), held(-EPERM)},
 
     everywhere("segment_over", held(-EPERM)),
     everywhere("segment_over_huge", held(-EPERM)),
     everywhere("segment_of_another_namespace", held(-EPERM)),
-    {"segment_detached", held(0), held(0), held(-EPERM), held(0)},
-    {"segment_decoy", held(0), held(0), held(-EPERM), held(0)},
+    everywhere("segment_detached", held(0)),
+    everywhere("segment_decoy", held(0)),
 
     everywhere("file_pages_remapped", held(-EPERM)),
     everywhere("file_pages_rounded", held(-EPERM)),
@@ -114,9 +115,9 @@ constexpr Attack kAttacks[] = {
     everywhere("i386_upper_halves", held(-EPERM)),
     ours("i386_break", held(0), kOldBreak),
     ours("i386_segments", held(-EPERM), held()),
-    {"i386_segment_detached", held(0), held(0), held(-EPERM), held(0)},
+    everywhere("i386_segment_detached", held(0)),
     ours("i386_ring", held(-EPERM), held(0)),
-    {"i386_clone", held(-EAGAIN), held(-EPERM), held(-EPERM), held(-EPERM)},
+    {"i386_clone", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     everywhere("x32_numbers", held(-ENOSYS)),
     everywhere("skipped_call", held()),
 #endif
@@ -147,7 +148,7 @@ constexpr Attack kAttacks[] = {
     everywhere("threads_being_born", held()),
 
     // A filter does not reach them: mseal promises nothing while they live.
-    {"sibling_process", held(-EAGAIN), held(-EPERM), held(-EPERM), held(-EPERM)},
+    {"sibling_process", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_of_parent", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_orphaned", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},

@@ -226,7 +226,7 @@ TEST_CASE("tool: bash completes commands and options") {
     CHECK(result.err == "");
     return result.out;
   };
-  CHECK(completed("mseal") == "run check status report policy --help\n");
+  CHECK(completed("mseal") == "run check status report policy --help --version\n");
   CHECK(completed("mseal run --cov") == "--coverage\n");
   CHECK(completed("mseal policy") == "check show --help\n");
   CHECK_THAT(completed("mseal run --"), Contains("--mode") && Contains("--policy") && Contains("--harden"));

@@ -1,0 +1,95 @@
+// Library and supervisor of different versions, and policy files that nobody can read.
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+using Catch::Matchers::Contains;
+
+const std::string kManyChildren = "/bin/true; (/bin/true; /bin/true); echo done";
+
+TEST_CASE("live: a supervisor of another version means backend filter, in one line for the whole tree") {
+  const Run result = run(preloaded(std::string("policy=none,backend=seccomp,helper=") + OTHER_VERSION,
+                                   {"/bin/bash", "-c", kManyChildren}));
+  CHECK(result.out == "done\n");
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err,
+             Contains("backend filter instead of seccomp: the supervisor is of another version") &&
+                 Contains("from one build"));
+}
+
+TEST_CASE("live: in a tree whose supervisor is of another version a program does without, in one line") {
+  Command command{{OTHER_VERSION, "/bin/bash", "-c", kManyChildren},
+                  {{"MSEAL_OPTIONS", "policy=none,backend=seccomp"}},
+                  {},
+                  60};
+  const Run result = run(command);
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK(result.out == "done\n");
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err,
+             Contains("backend filter instead of seccomp: the supervisor of this process tree is of "
+                      "another version"));
+  command.arguments = {OTHER_VERSION, LIVE_PROGRAM, "refuses_changes"};
+  CHECK(run(command).status == 0);
+  command.environment["MSEAL_OPTIONS"] = "policy=none,backend=seccomp,require=seccomp";
+  CHECK(run(command).status == 127);
+}
+
+TEST_CASE("live: in such a tree policy files are read by a supervisor of the library's own version") {
+  const TemporaryPath policy("own.toml");
+  std::ofstream(policy.string()) << "auto = \"off\"\nharden = [\"ptrace\"]\n";
+  const Run result = run(
+      {{OTHER_VERSION, OWN_DATA_PROGRAM},
+       {{"MSEAL_OPTIONS", "backend=seccomp,policy=" + policy.string()}, {"XDG_CONFIG_HOME", "/nonexistent"}},
+       {},
+       60});
+  CHECK(result.status == 0);
+  CHECK(result.out == "text constants data bss mutable mutable_too vdso \n");
+  CHECK(result.err == "");
+}
+
+TEST_CASE("live: policy files without a usable supervisor are said, and end the program where they bind it") {
+  const TemporaryPath policy("unread.toml");
+  const auto under = [&](const std::string& text, const std::string& helper, const std::string& more = "") {
+    std::ofstream(policy.string()) << text;
+    Command command =
+        preloaded("helper=" + helper + ",policy=" + policy.string() + more, {"/bin/echo", "runs"});
+    command.environment["XDG_CONFIG_HOME"] = "/nonexistent";
+    return run(command);
+  };
+  for (const std::string helper : {"/nonexistent/helper", OTHER_VERSION, "/bin/true"}) {
+    for (const std::string backend : {"", ",backend=libc"}) {
+      INFO(helper << backend);
+      const Run weak =
+          under("auto = \"data\"\n# harden = [\"ptrace\"]\ndiscard = \"strict\"\n", helper, backend);
+      CHECK(weak.status == 0);
+      CHECK(weak.out == "runs\n");
+      CHECK_THAT(weak.err, Contains("the policy files are not read: "));
+      CHECK(under("auto = \"data\"\n", helper, ",strict=1" + backend).status == 127);
+      if (helper != OTHER_VERSION) continue;
+      for (const std::string rule :
+           {"harden = [\"ptrace\"]", "require = \"filter\"", "strict = true", "  \"mode\"= \"audit\"",
+            "[[program]]\nname = \"echo\"\nharden=['proc_mem']"}) {
+        INFO(rule);
+        const Run bound = under("auto = \"data\"\n" + rule + "\n", helper, backend);
+        CHECK(bound.status == 127);
+        CHECK(bound.out == "");
+        CHECK(count_lines(bound.err) == 1);
+        CHECK_THAT(bound.err, Contains("the program is not started") && Contains("unread.toml has "));
+      }
+      CHECK(under("strict = false\nharden = []\nmode = 'enforce'\n", helper, backend).status == 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::tests

@@ -1,0 +1,125 @@
+// What a program's surroundings leave no room for: the true cause, once for its tree.
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+using Catch::Matchers::Contains;
+
+constexpr const char* kShell = "/bin/true; (/bin/true; /bin/true); echo done";
+constexpr const char* kPython =
+    "import subprocess\nfor i in range(3): subprocess.run(['/bin/true'])\nprint('done')";
+
+using Limit = decltype(RLIMIT_AS);
+
+// A shell and a python3 with many children, which nobody may give more: what the library says in each.
+void tries(const std::string& options, Limit limit, rlim_t value, const std::string& cause) {
+  std::vector<std::vector<std::string>> commands{{"/bin/bash", "-c", kShell}};
+  // What it maps is more than the least that memory is limited to here.
+  if (limit != RLIMIT_AS && std::filesystem::exists("/usr/bin/python3"))
+    commands.push_back({"/usr/bin/python3", "-c", kPython});
+  for (const auto& arguments : commands) {
+    Command command = preloaded("policy=none," + options, arguments);
+    command.prepare = [limit, value] {
+      prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+      const rlimit both{value, value};
+      if (setrlimit(limit, &both) != 0) _exit(125);
+    };
+    const Run result = run(command);
+    INFO(arguments[0] << " " << options << " " << value << ": " << result.err);
+    CHECK(result.status == 0);
+    CHECK(result.out == "done\n");
+    CHECK(count_lines(result.err) == (cause.empty() ? 0 : 1));
+    if (!cause.empty()) CHECK_THAT(result.err, Contains("instead of seccomp: ") && Contains(cause));
+  }
+}
+
+TEST_CASE("live: a limit on file sizes kills no program, and is named once") {
+  for (const rlim_t bytes : {0, 102'400}) {
+    tries("backend=seccomp", RLIMIT_FSIZE, bytes, "ulimit -f");
+    tries("backend=filter", RLIMIT_FSIZE, bytes, "");
+  }
+  tries("backend=seccomp", RLIMIT_FSIZE, rlim_t{1} << 30, "");
+}
+
+TEST_CASE("live: a limit on descriptors is named once") {
+  for (const rlim_t files : {5, 8, 16}) tries("backend=seccomp", RLIMIT_NOFILE, files, "ulimit -n");
+  tries("backend=seccomp", RLIMIT_NOFILE, 256, "");
+}
+
+TEST_CASE("live: a limit on memory is named once") {
+  for (const rlim_t bytes : {24'000'000, 200'000'000})
+    tries("backend=seccomp", RLIMIT_AS, bytes, "ulimit -v");
+  tries("backend=seccomp", RLIMIT_AS, rlim_t{1} << 31, "");
+}
+
+TEST_CASE("live: a supervisor with the right to more takes it") {
+  if (!needs(::geteuid() == 0, "root")) return;
+  const rlimit none{0, 0};
+  const auto may_raise = [] {
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    ++files.rlim_max;
+    const bool may = setrlimit(RLIMIT_NOFILE, &files) == 0;
+    --files.rlim_max;
+    if (may) setrlimit(RLIMIT_NOFILE, &files);
+    return may;
+  };
+  if (!may_raise()) return;  // a container's root: what the other cases are about
+  Command command = preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
+  command.prepare = [none] { setrlimit(RLIMIT_FSIZE, &none); };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(result.err == "");
+}
+
+TEST_CASE("live: a missing helper is said once for a tree, whoever starts its programs") {
+  std::vector<std::vector<std::string>> commands{{"/bin/bash", "-c", kShell},
+                                                 {"/bin/bash", "-c", "exec /bin/bash -c \"$0\"", kShell}};
+  if (std::filesystem::exists("/usr/bin/python3")) commands.push_back({"/usr/bin/python3", "-c", kPython});
+  for (const auto& arguments : commands) {
+    const Run result = run(preloaded("policy=none,backend=seccomp,helper=/nonexistent/helper", arguments));
+    INFO(arguments[0] << ": " << result.err);
+    CHECK(result.out == "done\n");
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err, Contains("no such file (ENOENT)"));
+  }
+}
+
+TEST_CASE("live: a bad option is said once for a tree") {
+  const Run result = run(preloaded("policy=none,backend=seccomp,colour=red", {"/bin/bash", "-c", kShell}));
+  CHECK(result.out == "done\n");
+  CHECK(count_lines(result.err) == 1);
+}
+
+TEST_CASE("live: without /proc one line says so for the objects and one for the backend, once for a tree") {
+  if (!needs(::geteuid() == 0, "root, to hide /proc")) return;
+  const Run result = run({{"unshare", "-m", "sh", "-c",
+                           "mount -t tmpfs none /proc && exec env LD_PRELOAD=" LIBMSEAL_SO
+                           " MSEAL_OPTIONS=policy=none,backend=seccomp /bin/bash -c \"$0\"",
+                           kShell},
+                          {},
+                          {},
+                          60});
+  INFO(result.err);
+  if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return;
+  CHECK(result.out == "done\n");
+  CHECK(count_lines(result.err) == 2);
+  CHECK_THAT(result.err, Contains("the loaded objects are not sealed: /proc/self/maps, no such file") &&
+                             Contains("the supervisor needs /proc"));
+}
+
+}  // namespace
+}  // namespace libmseal::tests

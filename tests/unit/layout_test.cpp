@@ -1,0 +1,127 @@
+// What library, supervisor, table and tool pass to each other, member by member. Whoever changes any of it is
+// stopped here: by the compiler, where a member comes or goes, or by the test.
+#include "policy/layout.h"
+
+#include <cstddef>
+#include <sstream>
+#include <string>
+#include <type_traits>
+
+#include "policy/control.h"
+#include "policy/options.h"
+#include "policy/tree_rules.h"
+#include "shim/common/seal_table.h"
+#include "tests/support/catch.h"
+
+namespace libmseal {
+namespace {
+
+// "name size: offset+size of each member". Members in the order in which they stand.
+template <class Whole, class... Members>
+std::string describe(const char* name, const Whole& whole, const Members&... members) {
+  std::ostringstream text;
+  text << name << " " << sizeof whole << ":";
+  const auto* const start = reinterpret_cast<const char*>(&whole);
+  ((text << " " << reinterpret_cast<const char*>(&members) - start << "+" << sizeof members), ...);
+  text << "\n";
+  return text.str();
+}
+
+// Where Boost's containers have their say, only the sizes of what is ours.
+template <class... Members>
+std::string sizes(const char* name, const Members&... members) {
+  std::ostringstream text;
+  text << name << ":";
+  ((text << " " << sizeof members), ...);
+  text << "\n";
+  return text.str();
+}
+
+std::string describe_everything() {
+  std::string all;
+  {
+    const policy::Ready one;
+    const auto& [a, b, c, d, e] = one;
+    all += describe("Ready", one, a, b, c, d, e);
+  }
+  {
+    const policy::Start one;
+    const auto& [a, b, c, d, e, f] = one;
+    all += describe("Start", one, a, b, c, d, e, f);
+  }
+  {
+    const policy::Serving one;
+    const auto& [a, b, c, d] = one;
+    all += describe("Serving", one, a, b, c, d);
+  }
+  {
+    const policy::Range one;
+    const auto& [a, b] = one;
+    all += describe("Range", one, a, b);
+  }
+  {
+    const policy::Seal one;
+    const auto& [a, b, c] = one;
+    all += describe("Seal", one, a, b, c);
+  }
+  {
+    const policy::TreeRules one;
+    const auto& [a, b, c] = one;
+    all += describe("TreeRules", one, a, b, c);
+  }
+  {
+    const policy::Options one;
+    const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = one;
+    all += describe("Options", one, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t);
+    all += "keys: " + std::string(policy::option_keys()) + "\n";
+  }
+  {
+    const shim::TableRoot one;
+    const auto& [a, b, c, d] = one;
+    all += describe("TableRoot", one, a, b, c, d);
+  }
+  {
+    char memory[4096];
+    shim::TableMemory buffer(boost::interprocess::create_only, memory, sizeof memory);
+    const shim::SealTable one(buffer.get_segment_manager());
+    const auto& [generation, seals, fences, arena, rules, options, complaints] = one;
+    const typename std::decay_t<decltype(seals)>::value_type seal{};
+    const typename std::decay_t<decltype(fences)>::value_type fence{};
+    all += sizes("SealTable", generation, seal, fence, arena, rules, options, complaints);
+  }
+  {
+    const policy::Control one;
+    const auto& [a, b, c, d, e] = one;
+    all += describe("Control", one, a, b, c, d, e);
+    const auto last = static_cast<int>(policy::Control::Kind::call_site);
+    for (int kind = 1; kind <= last; ++kind) {
+      const policy::Control message{
+          static_cast<policy::Control::Kind>(kind), {{0x1000, 0x3000}, true, 7}, true, 0x401234, 11};
+      for (const std::uint64_t argument : encode(message)) all += std::to_string(argument) + " ";
+    }
+    all += "\n";
+  }
+  std::ostringstream numbers;
+  numbers << "numbers: " << policy::kControlMagic << " " << shim::kTableMagic << " " << shim::kTableHeader
+          << " " << shim::kTableBytes << " " << shim::kPolicyTextBytes << " " << shim::kMostSeals << " "
+          << shim::kMostFences << " " << static_cast<int>(policy::Way::sealed) << " "
+          << static_cast<int>(policy::Trouble::few_files) << "\n";
+  return all + numbers.str();
+}
+
+std::uint32_t fingerprint(const std::string& text) {
+  std::uint32_t hash = 2166136261;  // FNV-1a
+  for (const char character : text) hash = (hash ^ static_cast<unsigned char>(character)) * 16777619;
+  return hash;
+}
+
+TEST_CASE("what the parts pass to each other has not changed, or has a new version") {
+  const std::string text = describe_everything();
+  INFO(text);
+  // If this fails: raise kLayoutVersion by one, and put the new pair here.
+  CHECK(policy::kLayoutVersion == 5);
+  CHECK(fingerprint(text) == 0x4808e5f2);
+}
+
+}  // namespace
+}  // namespace libmseal
