@@ -96,11 +96,11 @@ class Compiler {
     return other_;
   }
 
-  // Asked for nothing but ranges and their contents.
-  [[nodiscard]] bool is_plain() const {
-    return what_.notice == 0 && defers_to_others() && what_.shm_remap == 0 && what_.old_mmap == 0 && what_.io_destroy == 0 &&
-           what_.mseal == 0 && what_.every_brk == 0 && !what_.refuse_foreign && !what_.refuse_grows_down &&
-           what_.attachments.empty();
+  // Not asked for anything that the first filter alone is for.
+  [[nodiscard]] bool is_of_seals() const {
+    return what_.notice == 0 && defers_to_others() && what_.shm_remap == 0 && what_.old_mmap == 0 &&
+           what_.io_destroy == 0 && what_.mseal == 0 && what_.every_brk == 0 && !what_.refuse_foreign &&
+           !what_.refuse_huge_pages;
   }
 
   // ---- the short program of one seal ----
@@ -110,7 +110,7 @@ class Compiler {
   [[nodiscard]] bool is_short() const {
     const ProtectedRanges& denied = what_.denied;
     if (denied.ranges.size() != 1 || denied.contents.size() > 1) return false;
-    if (!is_plain() || !defers()) return false;
+    if (!is_of_seals() || !defers()) return false;
     const Range& range = denied.ranges[0];
     constexpr std::uint64_t kReach = 1ULL << 33;  // 32-bit start and 32-bit length
     return what_.refused_breaks.empty() && range.start >= kReach &&
@@ -390,8 +390,7 @@ class Compiler {
     }
     const Label replaces = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
     const Label ordinary = out_.branch(BPF_JSET, kMapFixed, replaces, allow_);
-    if (what_.deferred != SECCOMP_RET_ALLOW)
-      out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), ordinary);
+    if (tells_of_huge_pages()) out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), ordinary);
     return out_.load(low_of(3));
   }
 
@@ -494,10 +493,11 @@ class Compiler {
   }
 
   // Who makes huge pages is told of, or goes without.
+  [[nodiscard]] bool tells_of_huge_pages() const { return notifies() || what_.refuse_huge_pages; }
   Label huge_pages() { return notifies() ? deferred_ : hit_; }
 
   Label write_shmget(std::uint32_t flags) {
-    if (what_.deferred == SECCOMP_RET_ALLOW) return other_;
+    if (!tells_of_huge_pages()) return other_;
     out_.branch(BPF_JSET, kShmHugetlb, huge_pages(), other_);
     return out_.load(low_of(flags));
   }
@@ -588,11 +588,11 @@ class Compiler {
 
   // No call of the ABI can name an address as high as the lowest range.
   [[nodiscard]] bool out_of_reach(const Abi& abi) const {
-    const auto above = [&](std::span<const Range> ranges) {
-      return ranges.empty() || ranges.front().start >= abi.reach();
-    };
-    const bool breaks_too = what_.refused_breaks.empty() || what_.refused_breaks.start >= abi.reach();
-    return abi.reach() != 0 && is_plain() && breaks_too && above(what_.denied.ranges);
+    const auto above = [&](std::uint64_t address) { return address >= abi.reach(); };
+    const auto& ranges = what_.denied.ranges;
+    return abi.reach() != 0 && is_of_seals() && (ranges.empty() || above(ranges.front().start)) &&
+           (what_.refused_breaks.empty() || above(what_.refused_breaks.start)) &&
+           std::all_of(what_.attachments.begin(), what_.attachments.end(), above);
   }
 
   // `if (A == abi) dispatch else next`: the number follows the architecture, so that the kernel's bitmap of

@@ -41,6 +41,7 @@ struct RangeProgram {
   std::span<const std::uint64_t> attachments{};     // what shmdt answers 0 for
 
   // Of the first filter alone.
+  bool refuse_huge_pages = false;  // every attempt to make some: without a supervisor
   std::uint32_t shm_remap = 0;   // shmat with SHM_REMAP
   std::uint32_t old_mmap = 0;    // i386, arguments in memory
   std::uint32_t io_destroy = 0;  // which unmaps wherever its ring is by then

@@ -129,6 +129,7 @@ Outcome write_base_program(State& state, std::span<const Seal> first, const Rang
     if (state.rules.covers_all) what.every_brk = SECCOMP_RET_USER_NOTIF;
   } else {
     refuse_what_nobody_judges(state, denied.view(), what);
+    what.refuse_huge_pages = (options.open_doors & policy::kDoorHugetlbFiles) == 0;
     what.mseal = SECCOMP_RET_ERRNO | ENOSYS;
   }
   if (!fits || !policy::compile(state.machine, what, doors, state.program))

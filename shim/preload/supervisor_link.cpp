@@ -51,7 +51,6 @@ long clone_process(unsigned long exit_signal) {
   // Kernels before 5.9 have no close_range; what stays open there closes with O_CLOEXEC or costs a
   // descriptor.
   (void)raw_syscall(__NR_close_range, kHelperSocket + 1, ~0U, 0);
-  (void)raw_syscall(__NR_chdir, "/");
   std::uint64_t no_signals = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);
   std::array<const char*, std::tuple_size_v<decltype(state.policies)> + 2> arguments{"mseal-supervisor"};

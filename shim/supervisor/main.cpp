@@ -103,6 +103,7 @@ int serve(std::span<const char* const> policy_paths) {
     std::signal(signal,
                 SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
   }
+  (void)chdir("/");  // it must not keep a file system busy
   raise_limits();
   policy::Trouble trouble = policy::Trouble::none;
   const std::unique_ptr<Proc> proc = open_proc(peer(), trouble);
