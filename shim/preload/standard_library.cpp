@@ -1,5 +1,6 @@
-// What the headers of libstdc++ call out of line when something can't be: this library is linked without libstdc++. None of
-// it is ever reached (the optimizer drops most of it), and there is nobody to catch an exception: the program ends.
+// What the headers of libstdc++ call out of line when something can't be: this library is linked without
+// libstdc++. None of it is ever reached (the optimizer drops most of it), and there is nobody to catch an
+// exception: the program ends.
 #include <string_view>
 
 // NOLINTBEGIN(cert-dcl58-cpp,bugprone-reserved-identifier)
