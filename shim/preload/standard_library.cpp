@@ -21,5 +21,21 @@ void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept 
 }
 #endif
 
+void terminate() noexcept {
+  __builtin_trap();
+}
+
 }  // namespace std
+
+// Boost's headers are compiled with exceptions (table_reader.cpp).
+extern "C" {
+
+void* __cxa_begin_catch(void*) noexcept {
+  __builtin_trap();
+}
+
+int __gxx_personality_v0(...) {
+  __builtin_trap();
+}
+}
 // NOLINTEND(cert-dcl58-cpp,bugprone-reserved-identifier)
