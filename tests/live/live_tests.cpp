@@ -15,7 +15,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -600,28 +599,6 @@ TEST_CASE("live: healthy programs hear nothing") {
   const Run result = run(preloaded("backend=seccomp", {"/bin/true"}));
   CHECK(result.out + result.err == "");
   CHECK(run({{MSEAL_SUPERVISOR}, {}, {}, 60}).status == 2);
-}
-
-TEST_CASE("live: libmseal.so depends on libc alone and exports its API alone") {
-  const Run needed = run({{"readelf", "-d", LIBMSEAL_SO}, {}, {}, 60});
-  if (!needs(needed.status == 0, "readelf, of binutils")) return;
-  std::istringstream lines(needed.out);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("(NEEDED)") == std::string::npos) continue;
-    CHECK_THAT(line, Contains("[libc.so.6]") || Contains("[ld-linux"));  // both of libc
-  }
-  const Run symbols = run({{"nm", "-D", "--defined-only", "--format=posix", LIBMSEAL_SO}, {}, {}, 60});
-  std::istringstream names(symbols.out);
-  std::string exported;
-  for (std::string line; std::getline(names, line);) exported += line.substr(0, line.find(' ')) + " ";
-  CHECK(exported ==
-        "dlsym madvise mimmutable mmap mmap64 mprotect mremap mseal mseal_query mseal_ranges munmap "
-        "pkey_mprotect "
-        "syscall ");
-  const Run imports = run({{"nm", "-D", "--undefined-only", "--format=posix", LIBMSEAL_SO}, {}, {}, 60});
-  for (const char* allocator : {"malloc", "calloc", "realloc", "free", "strdup"}) {
-    CHECK_THAT("\n" + imports.out, !Contains(std::string("\n") + allocator + "@"));
-  }
 }
 
 }  // namespace

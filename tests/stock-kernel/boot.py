@@ -6,10 +6,12 @@ network. One of another architecture sees the present directory, on files made f
 the command prints comes out here; its exit status is this program's.
 
     tests/stock-kernel/boot.py -- uname -r
-    tests/stock-kernel/boot.py --kernel 5.10 -- ctest --test-dir build/release -LE host
+    tests/stock-kernel/boot.py --kernel 5.10 -- ctest --test-dir build/dev -LE host
 
-Other exit statuses: 77 if something is missing (1 with MSEAL_TESTS_MUST_RUN=1), 124 past the time limit, 125 if the
-guest did not come up.
+Other exit statuses: 77 if something is missing (1 with MSEAL_TESTS_MUST_RUN=1), 124 past a time limit, 125 if the
+guest did not come up. How long the work takes depends on what else this machine does, so there is no limit for the whole
+unless --timeout sets one; a guest that says nothing for --silence seconds is given up. Tests in the guest get more time
+(MSEAL_TESTS_PATIENCE).
 """
 import argparse
 import os
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import guest_image
 import guest_root
@@ -44,7 +47,8 @@ def options():
     parser.add_argument("--accel", default="tcg", choices=["tcg", "kvm"])
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--memory", type=int, default=2048, help="MiB")
-    parser.add_argument("--timeout", type=int, default=280, help="seconds")
+    parser.add_argument("--timeout", type=int, help="seconds for the whole (default: no limit)")
+    parser.add_argument("--silence", type=int, default=600, help="seconds without a word from the guest (default: 600)")
     parser.add_argument("--append", default="", help="more words for the kernel's command line")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
@@ -55,6 +59,7 @@ def write_control(folder, command, shares):
     (folder / "shares").write_text("".join(f"share{index} {path}\n" for index, path in enumerate(shares)))
     lines = ["export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in os.environ.items() if name.startswith("MSEAL_")]
+    lines.append("export MSEAL_TESTS_PATIENCE=${MSEAL_TESTS_PATIENCE:-5}")
     lines += [f"cd {shlex.quote(os.getcwd())}", f"exec {shlex.join(command)}"]
     (folder / "command").write_text("\n".join(lines) + "\n")
 
@@ -63,11 +68,34 @@ def share(path, tag, more=""):
     return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap{more}"]
 
 
-def copy(source, target):
-    with os.fdopen(source, "rb", 0) as stream:
-        while chunk := stream.read(65536):
-            target.buffer.write(chunk)
-            target.flush()
+class Copier(threading.Thread):
+    """Copies what the guest says, and knows when it last said something."""
+
+    def __init__(self, source, target):
+        super().__init__()
+        self.source, self.target, self.heard = source, target, time.monotonic()
+
+    def run(self):
+        with os.fdopen(self.source, "rb", 0) as stream:
+            while chunk := stream.read(65536):
+                self.heard = time.monotonic()
+                self.target.buffer.write(chunk)
+                self.target.flush()
+
+
+def wait(process, readers, arguments):
+    """None, or why the guest was given up."""
+    start = time.monotonic()
+    while True:
+        try:
+            process.wait(1)
+            return None
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+            if arguments.timeout and now - start > arguments.timeout:
+                return f"stopped after {arguments.timeout} s"
+            if now - max(reader.heard for reader in readers) > arguments.silence:
+                return f"stopped: it said nothing for {arguments.silence} s"
 
 
 def boot(arguments, kernel, initrd, root, shares, control, console):
@@ -87,7 +115,7 @@ def boot(arguments, kernel, initrd, root, shares, control, console):
         # qemu empties a file that it is given by name; to a pipe that does nothing.
         qemu += ["-chardev", f"file,id={name},path=/proc/self/fd/{sink}",
                  "-device", f"virtserialport,chardev={name},name={name}"]
-        readers.append(threading.Thread(target=copy, args=(source, stream)))
+        readers.append(Copier(source, stream))
         writers.append(sink)
     qemu += share(root, "root", ",readonly=on") + share(control, "control")
     for index, path in enumerate(shares):
@@ -97,16 +125,15 @@ def boot(arguments, kernel, initrd, root, shares, control, console):
         os.close(sink)
     for reader in readers:
         reader.start()
-    try:
-        process.wait(arguments.timeout)
-    except subprocess.TimeoutExpired:
+    given_up = wait(process, readers, arguments)
+    if given_up:
         process.kill()
         process.wait()
-        print(f"stock-kernel: stopped after {arguments.timeout} s", file=sys.stderr)
+    for reader in readers:
+        reader.join()
+    if given_up:
+        print(f"stock-kernel: {given_up}", file=sys.stderr)
         return TIMED_OUT
-    finally:
-        for reader in readers:
-            reader.join()
     status = control / "status"
     if status.exists():
         return int(status.read_text())

@@ -1,8 +1,10 @@
 """Debian packages of any suite and architecture, fetched without touching this machine's own package lists."""
+import contextlib
 import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "libmseal" / "stock-kernel"
 
@@ -46,7 +48,8 @@ class Suite:
         self.options = [f"-oDir::Etc::sourcelist={sources}", "-oDir::Etc::sourceparts=/dev/null",
                         f"-oDir::State::lists={lists}", f"-oDir::State::status={self.folder / 'status'}",
                         f"-oDir::Cache={self.folder}", "-oAPT::Get::List-Cleanup=0", f"-oAPT::Architecture={arch}",
-                        f"-oAPT::Architectures={arch}", "-oAcquire::Languages=none", "-oAPT::Sandbox::User=root"]
+                        f"-oAPT::Architectures={arch}", "-oAcquire::Languages=none", "-oAcquire::GzipIndexes=true",
+                        "-oAPT::Sandbox::User=root"]
 
     def update(self):
         if not any((self.folder / "lists").glob("*_Packages*")):
@@ -64,16 +67,15 @@ class Suite:
             files = sorted(self.folder.glob(f"{package}_*.deb"))
         return files[-1]
 
-    def unpack(self, package):
-        """The folder with the files of the package."""
+    @contextlib.contextmanager
+    def unpacked(self, package):
+        """A folder with the files of the package, which go with its archive once they were looked at: kernels are large."""
         file = self.fetch(package)
-        folder = self.folder / file.stem
-        if not folder.exists():
-            unpacking = folder.with_suffix(".new")
-            shutil.rmtree(unpacking, ignore_errors=True)
-            run(["dpkg-deb", "-x", file, unpacking])
-            unpacking.rename(folder)
-        return folder
+        with tempfile.TemporaryDirectory(prefix="libmseal-package-") as name:
+            folder = pathlib.Path(name)
+            run(["dpkg-deb", "-x", file, folder])
+            yield folder
+        file.unlink()
 
     def root(self, packages):
         """A file tree with these packages and all that they depend on, unpacked and no more: nothing of them is run."""

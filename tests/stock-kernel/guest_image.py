@@ -92,11 +92,12 @@ def prepare(version, arch, init):
                                                              pathlib.Path(__file__).stat().st_mtime)
     if kernel.exists() and newer:
         return kernel, initrd
-    unpacked = suite.unpack(f"linux-image-{arch}{flavour}")
-    busybox = list(Suite("bookworm", arch).unpack("busybox-static").glob("**/bin/busybox"))
-    images = list((unpacked / "boot").glob("vmlinuz-*"))
-    if not images or not busybox:
-        raise Missing(f"a kernel in {unpacked}")
-    kernel.write_bytes(uncompressed(images[0]))
-    initrd.write_bytes(first_file_system(unpacked, busybox[0].read_bytes(), init))
+    with suite.unpacked(f"linux-image-{arch}{flavour}") as files, \
+            Suite("bookworm", arch).unpacked("busybox-static") as more:
+        busybox = list(more.glob("**/bin/busybox"))
+        images = list((files / "boot").glob("vmlinuz-*"))
+        if not images or not busybox:
+            raise Missing(f"a kernel in {suite.folder}")
+        kernel.write_bytes(uncompressed(images[0]))
+        initrd.write_bytes(first_file_system(files, busybox[0].read_bytes(), init))
     return kernel, initrd

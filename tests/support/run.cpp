@@ -16,6 +16,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// MSEAL_TESTS_PATIENCE multiplies all time limits: for machines that are emulated or busy.
+int patience() {
+  const char* const value = std::getenv("MSEAL_TESTS_PATIENCE");
+  const int factor = value != nullptr ? std::atoi(value) : 1;
+  return factor > 0 ? factor : 1;
+}
+
 [[noreturn]] void become(const Command& command, int out, int err) {
   const int null = open("/dev/null", O_RDONLY);
   dup2(null, 0);
@@ -51,7 +58,7 @@ Run run(const Command& command) {
   close(err[1]);
 
   Run result;
-  const auto deadline = Clock::now() + std::chrono::seconds(command.timeout_s);
+  const auto deadline = Clock::now() + std::chrono::seconds(command.timeout_s * patience());
   std::array<pollfd, 2> wanted{pollfd{out[0], POLLIN, 0}, pollfd{err[0], POLLIN, 0}};
   // To the end of both pipes: a helper that kept one open would show here as a time-out.
   while (wanted[0].fd >= 0 || wanted[1].fd >= 0) {
