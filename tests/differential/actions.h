@@ -329,9 +329,12 @@ static inline long destroy_ring(const struct operation *op) {
   return result;
 }
 
+/* The first child is the first process of a new pid namespace; nothing can be started any more when it is gone. So the
+ * child goes on. */
 static inline long unshare_some(const struct operation *op) {
   if (unshare((int)op->a[0]) != 0) return -errno;
   if ((op->a[0] & CLONE_NEWIPC) != 0) make_segments(LARGEST_SEGMENT, 2 * PAGE);
+  if ((op->a[0] & CLONE_NEWPID) != 0) go_on_in_child();
   return 0;
 }
 
@@ -514,6 +517,12 @@ static inline long old_mmap(const struct operation *op) {
   for (int index = 0; index < 4; ++index) arguments[index] = (unsigned)op->a[index];
   arguments[4] = ~0U;
   return i386_call(op->garbage, 90, (unsigned long)arguments, 0, 0, 0, 0, 0);
+}
+
+/* The heap of a program at a fixed address is anywhere in the first GiB: where the arena is to be, start again. */
+static inline void start_elsewhere(unsigned long arena, char **arguments) {
+  const unsigned long heap = (unsigned long)sbrk(0), room = 16 << 20;
+  if (heap + room > arena && heap < arena + 4 * room) execv("/proc/self/exe", arguments);
 }
 
 /* All but fresh, fork and leader_exits, which are for whoever runs the sequence. */

@@ -48,7 +48,7 @@ std::string hex(std::uint64_t number) {
 // Chooses operations by what the sequence will have sealed by then, at least.
 class Generator {
  public:
-  Generator(Family family, std::uint64_t seed) : random_(seed * 16 + static_cast<std::uint64_t>(family)) {
+  Generator(Family family, std::uint64_t seed, bool i386) : i386_(i386), random_(seed * 16 + static_cast<std::uint64_t>(family)) {
     family_ = family;
     constexpr std::uint64_t kFar = 0x10'0000'0000;
     constexpr std::uint64_t kLow = 0x2000'0000;  // where images are placed without ASLR
@@ -85,7 +85,7 @@ class Generator {
     if (several && (often ? below(3) == 0 : is(Family::sharers) && below(10) == 0)) {
       one.caller = one_of({by_thread, by_vfork_child, by_sharer, by_sibling});
     }
-    if (one.kind <= op_brk && one.kind != op_remap_file_pages && is(Family::i386) && below(3) != 0) {
+    if (i386_ && one.kind <= op_brk && one.kind != op_remap_file_pages && is(Family::i386) && below(3) != 0) {
       one.garbage = below(5) == 0 ? 1 : static_cast<unsigned>(random_()) | 1;
     }
     return one;
@@ -170,7 +170,7 @@ class Generator {
       case Family::stacks:
         return choose_stack(first, count);
       case Family::i386:
-        if (below(4) == 0) push(op_old_mmap, {at, count * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED});
+        if (i386_ && below(4) == 0) push(op_old_mmap, {at, count * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED});
         return;
       case Family::sharers:
         if (below(8) != 0 || !may_seal()) return;
@@ -356,10 +356,7 @@ class Generator {
         if (++leaders_ <= 2) push(op_leader_exits);
         return;
       case 1:
-        if (pid_namespaces_++ == 0) {
-          push(op_unshare, {CLONE_NEWPID});
-          push(op_fork);
-        }
+        if (++pid_namespaces_ <= 1) push(op_unshare, {CLONE_NEWPID});
         return;
       case 2:
         if (++mount_namespaces_ <= 1) push(op_unshare, {CLONE_NEWNS});
@@ -491,6 +488,7 @@ class Generator {
     }
   }
 
+  bool i386_;
   std::mt19937_64 random_;
   Family family_ = Family::pages;
   std::uint64_t arena_ = 0;
@@ -559,6 +557,7 @@ static void *go_on(void *unused) {
 
 int main(int count, char **arguments) {
   if (count == 4) return map_in_other_image(arguments);
+  start_elsewhere(ARENA, arguments);
   const int ended = keep();
   if (ended >= 0) return ended;
   const int failed = set_up(ARENA);
@@ -569,8 +568,8 @@ int main(int count, char **arguments) {
 
 }  // namespace
 
-Sequence generate(Family family, std::uint64_t seed, int count) {
-  Generator generator(family, seed);
+Sequence generate(Family family, std::uint64_t seed, int count, bool i386) {
+  Generator generator(family, seed, i386);
   Sequence sequence{generator.arena(), {}};
   sequence.operations.reserve(static_cast<std::size_t>(count));
   std::generate_n(std::back_inserter(sequence.operations), count, [&] { return generator.next(); });

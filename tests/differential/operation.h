@@ -31,7 +31,8 @@ struct Sequence {
   std::vector<operation> operations;
 };
 
-Sequence generate(Family family, std::uint64_t seed, int count);
+// Without `i386` no call is made by int 0x80, which some machines do not have.
+Sequence generate(Family family, std::uint64_t seed, int count, bool i386);
 
 // "0x10000000", then a line an operation: "caller garbage name arguments...", numbers in hexadecimal.
 std::string to_line(const operation& one);

@@ -145,6 +145,11 @@ class Twin {
         go_on_in_child();
         maps_.reopen();
         return 0;
+      case op_unshare: {
+        const long result = perform(&one);
+        if ((one.a[0] & CLONE_NEWPID) != 0) maps_.reopen();
+        return result;
+      }
       case op_leader_exits:
         return 0;
       case op_mseal: {
@@ -466,11 +471,12 @@ class Twin {
 
 Twin* Twin::the_one = nullptr;
 
-int replay(const char* path) {
-  std::ifstream file(path);
+int replay(char** arguments) {
+  std::ifstream file(arguments[1]);
   std::string line;
   std::getline(file, line);
   const std::uint64_t arena = std::strtoull(line.c_str(), nullptr, 16);
+  start_elsewhere(arena, arguments);
   std::vector<operation> operations;
   while (std::getline(file, line)) {
     const auto one = parse_line(line);
@@ -488,5 +494,5 @@ int replay(const char* path) {
 
 int main(int count, char** arguments) {
   if (count == 4) return map_in_other_image(arguments);
-  return count == 2 ? libmseal::tests::replay(arguments[1]) : 2;
+  return count == 2 ? libmseal::tests::replay(arguments) : 2;
 }
