@@ -134,12 +134,14 @@ std::optional<Difference> compare(const std::string& backend, const Sequence& se
   return std::nullopt;
 }
 
-// Leaves out whatever the difference does not need. What happens by chance is tried more than once.
+// Leaves out whatever the difference does not need, as far as it gets in two minutes.
 Sequence shrink(const std::string& backend, Sequence sequence, std::size_t failing) {
   Tally ignored;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   sequence.operations.resize(failing + 1);
   for (std::size_t piece = sequence.operations.size() / 2; piece > 0; piece = piece == 1 ? 0 : (piece + 1) / 2) {
     for (std::size_t at = 0; at + piece < sequence.operations.size();) {
+      if (std::chrono::steady_clock::now() > end) return sequence;
       Sequence fewer = sequence;
       fewer.operations.erase(fewer.operations.begin() + static_cast<std::ptrdiff_t>(at),
                              fewer.operations.begin() + static_cast<std::ptrdiff_t>(at + piece));

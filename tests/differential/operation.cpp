@@ -58,8 +58,11 @@ class Generator {
       case Family::pages:
         arena_ = kFar;
         break;
-      case Family::i386:
       case Family::heap:
+        arena_ = one_of({kLow, kBelow, kEdge - 24 * PAGE, kEdge, kFar});
+        start_heap();
+        break;
+      case Family::i386:
       case Family::mixed:
         arena_ = one_of({kLow, kBelow, kEdge - 24 * PAGE, kEdge, kFar});
         break;
@@ -260,7 +263,7 @@ class Generator {
 
   void choose_segment(std::uint64_t first, std::uint64_t count) {
     const std::uint64_t at = address(first);
-    const std::uint64_t segment = below(SEGMENTS);
+    const std::uint64_t segment = below(12) == 0 ? 2 : below(2);  // 2 is of huge pages
     const std::uint64_t window = arena_ % HUGE_PAGE == 0 ? arena_ : (arena_ / HUGE_PAGE + 1) * HUGE_PAGE;
     const auto attach = [&](std::uint64_t which) {
       push(op_munmap, {at, LARGEST_SEGMENT});
@@ -277,7 +280,7 @@ class Generator {
       case 4:
         return push(op_mmap, {at, count * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, segment_like_file});
       case 5:
-        if (below(20) == 0 && ++namespaces_ <= 2) push(op_unshare, {CLONE_NEWIPC});
+        if (below(10) == 0 && ++namespaces_ <= 2) push(op_unshare, {CLONE_NEWIPC});
         return;
       case 6:
         if (below(4) != 0 || !may_seal()) return;
@@ -323,6 +326,33 @@ class Generator {
       default:
         return push(op_brk, {address(HEAP_PAGE + below(2) * below(PAGES - HEAP_PAGE))});
     }
+  }
+
+  // While the whole heap is there: once the break is down, seals keep it there.
+  void start_heap() {
+    const std::uint64_t first = HEAP_PAGE + 1 + below(PAGES - HEAP_PAGE - 3);
+    const auto map_file = [&](std::uint64_t page) {
+      push(op_mmap, {address(page), PAGE, PROT_READ, MAP_FIXED | MAP_PRIVATE, plain_file});
+    };
+    switch (below(4)) {
+      case 0:
+        map_file(first);
+        seal_as_it_is(first, 1);
+        break;
+      case 1:
+        push(op_munmap, {address(HEAP_PAGE), PAGE});
+        seal_as_it_is(first, 2);
+        push(op_fresh, {HEAP_PAGE});
+        break;
+      case 2:
+        seal_as_it_is(first, 2);
+        map_file(HEAP_PAGE);
+        break;
+      default:
+        return;
+    }
+    ++seals_;
+    push(op_brk, {address(HEAP_PAGE)});
   }
 
   void choose_stack(std::uint64_t first, std::uint64_t count) {
@@ -383,7 +413,7 @@ class Generator {
     switch (below(60)) {
       case 0:
       case 1:
-        if (++crowds_ <= 2) push(op_children, {132, below(2)});
+        if (++crowds_ <= 1) push(op_children, {132, below(4) == 0 ? 1UL : 0});
         return;
       case 2:
         if (++leaders_ <= 1) push(op_leader_exits);
