@@ -47,8 +47,8 @@ inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, co
   // Whether the source is of huge pages can't be told for sure, so the size counts as rounded up to the
   // target's alignment, never beyond what a huge page could take. The same goes for mappings of huge pages:
   // how large these are is not in the arguments.
-  const bool places = ours.call.starts_with("mremap") || ours.call.starts_with("move_ring") ||
-                      ours.call.starts_with("mmap");
+  const bool places =
+      ours.call.starts_with("mremap") || ours.call.starts_with("move_ring") || ours.call.starts_with("mmap");
   if (refused && ours.may_be_huge && places) return "may be a huge page";
   // How long a segment is depends on the namespace of the caller.
   if (refused && ours.any && ours.call.starts_with("shmat") && (argument_of(ours.call, 2) == "0x4000")) {
@@ -66,11 +66,13 @@ inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, co
     }
   }
   // The library of a new image keeps free the addresses that filters of its ancestors still refuse.
-  if (refused && ours.touches && ours.outlives_exec && ours.call.starts_with("exec_child") && kernel.result == "0") {
+  if (refused && ours.touches && ours.outlives_exec && ours.call.starts_with("exec_child") &&
+      kernel.result == "0") {
     return "filters outlive exec";
   }
   // Another process shares the memory and would not get the filter.
-  if (ours.result == "-11" && ours.call.starts_with("mseal_shared") && kernel.result == "0") return "mseal while shared";
+  if (ours.result == "-11" && ours.call.starts_with("mseal_shared") && kernel.result == "0")
+    return "mseal while shared";
   return std::nullopt;
 }
 
@@ -94,7 +96,8 @@ inline std::optional<std::string_view> allowed_difference(const Step& kernel, co
     return "shmdt all or nothing";
   }
   // The raw call answers what every libc takes for ENOMEM; the kernel's answers the present break.
-  if (ours.touches && ours.call.starts_with("brk") && ours.result == "0" && kernel.result.starts_with("page")) {
+  if (ours.touches && ours.call.starts_with("brk") && ours.result == "0" &&
+      kernel.result.starts_with("page")) {
     return "brk answers 0";
   }
   // A filter sees the seal before the kernel sees what else is wrong with the arguments: a hole in front of

@@ -48,7 +48,8 @@ std::string hex(std::uint64_t number) {
 // Chooses operations by what the sequence will have sealed by then, at least.
 class Generator {
  public:
-  Generator(Family family, std::uint64_t seed, bool i386) : i386_(i386), random_(seed * 16 + static_cast<std::uint64_t>(family)) {
+  Generator(Family family, std::uint64_t seed, bool i386)
+      : i386_(i386), random_(seed * 16 + static_cast<std::uint64_t>(family)) {
     family_ = family;
     constexpr std::uint64_t kFar = 0x10'0000'0000;
     constexpr std::uint64_t kLow = 0x2000'0000;  // where images are placed without ASLR
@@ -149,7 +150,8 @@ class Generator {
 
   operation choose() {
     Family family = family_;
-    if (family == Family::mixed) family = static_cast<Family>(below(static_cast<std::uint64_t>(Family::mixed)));
+    if (family == Family::mixed)
+      family = static_cast<Family>(below(static_cast<std::uint64_t>(Family::mixed)));
     if (below(3) == 0) {
       choose_special(family);
       if (!pending_.empty()) return take();
@@ -173,7 +175,8 @@ class Generator {
       case Family::stacks:
         return choose_stack(first, count);
       case Family::i386:
-        if (i386_ && below(4) == 0) push(op_old_mmap, {at, count * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED});
+        if (i386_ && below(4) == 0)
+          push(op_old_mmap, {at, count * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED});
         return;
       case Family::sharers:
         if (below(8) != 0 || !may_seal()) return;
@@ -203,7 +206,8 @@ class Generator {
       case 1:
         return push(op_fresh, {PAGES + below(HUGE_SLOTS)});
       case 2:  // its whole, or a part
-        if (below(4) == 0 && may_seal()) push(op_mseal, {below(2) == 0 ? slot : part, below(3) == 0 ? HUGE_PAGE : size, 0});
+        if (below(4) == 0 && may_seal())
+          push(op_mseal, {below(2) == 0 ? slot : part, below(3) == 0 ? HUGE_PAGE : size, 0});
         return;
       case 3:
       case 4:
@@ -212,8 +216,9 @@ class Generator {
       case 5:  // of small pages
         return push(op_mremap, {address(first), PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, window});
       case 6:
-        return push(op_mmap, {one_of({window, window, slot, address(first)}), size, PROT_READ | PROT_WRITE,
-                              fixed | static_cast<std::uint64_t>(one_of({MAP_SHARED, MAP_PRIVATE})), huge_file});
+        return push(op_mmap,
+                    {one_of({window, window, slot, address(first)}), size, PROT_READ | PROT_WRITE,
+                     fixed | static_cast<std::uint64_t>(one_of({MAP_SHARED, MAP_PRIVATE})), huge_file});
       case 7:
         return push(op_mmap, {one_of({window, window, slot}), size, PROT_READ | PROT_WRITE,
                               fixed | MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, no_file});
@@ -278,7 +283,8 @@ class Generator {
       case 3:
         return push(op_shmdt, {at});
       case 4:
-        return push(op_mmap, {at, count * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, segment_like_file});
+        return push(op_mmap,
+                    {at, count * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, segment_like_file});
       case 5:
         if (below(10) == 0 && ++namespaces_ <= 2) push(op_unshare, {CLONE_NEWIPC});
         return;
@@ -307,8 +313,9 @@ class Generator {
         push(op_munmap, {address(HEAP_PAGE + 6), end - address(HEAP_PAGE + 6)});
         return push(op_brk, {end - below(3) * PAGE});
       case 3:
-        return push(op_mmap, {address(first), count * PAGE, PROT_READ | PROT_WRITE,
-                              MAP_FIXED | static_cast<std::uint64_t>(one_of({MAP_SHARED, MAP_PRIVATE})), plain_file});
+        return push(op_mmap,
+                    {address(first), count * PAGE, PROT_READ | PROT_WRITE,
+                     MAP_FIXED | static_cast<std::uint64_t>(one_of({MAP_SHARED, MAP_PRIVATE})), plain_file});
       case 4:
         if (below(4) == 0 && may_seal()) seal_as_it_is(first, count);
         return;
@@ -405,9 +412,7 @@ class Generator {
     }
   }
 
-  void limit_files() {
-    push(op_limit_files, {one_of({32UL, 64UL, 135UL, 135UL})});
-  }
+  void limit_files() { push(op_limit_files, {one_of({32UL, 64UL, 135UL, 135UL})}); }
 
   void choose_limit() {
     switch (below(60)) {
@@ -423,7 +428,7 @@ class Generator {
       case 4:
         return push(op_children, {1 + below(3), 1});
       default:
-        return;
+        return below(4) == 0 ? push(op_protect_text) : void();
     }
   }
 
@@ -505,10 +510,11 @@ class Generator {
         return make(op_mprotect,
                     {at, size, prot | one_of({0UL, 0UL, 0UL, 0UL, 0UL, 0x01000000UL, 0x02000000UL})});
       case 3:
-        return make(op_madvise, {at, size,
-                                 static_cast<std::uint64_t>(
-                                     one_of({MADV_NORMAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_DONTFORK,
-                                             MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED, 77}))});
+        return make(op_madvise,
+                    {at, size,
+                     static_cast<std::uint64_t>(
+                         one_of({MADV_NORMAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_DONTFORK,
+                                 MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED, 77}))});
       default: {
         // The kernel's seals split mappings and ours do not, and an mremap across a split fails.
         if (!touches) size = std::min(size, PAGE);
@@ -587,9 +593,9 @@ static void *go_on(void *unused) {
 
 int main(int count, char **arguments) {
   if (count == 4) return map_in_other_image(arguments);
-  start_elsewhere(ARENA, arguments);
-  const int ended = keep();
+  const int ended = keep(count, arguments);
   if (ended >= 0) return ended;
+  start_elsewhere(ARENA, arguments);
   const int failed = set_up(ARENA);
   if (failed != 0) return failed;
   go_on(NULL);
@@ -638,11 +644,12 @@ std::string to_program(const Sequence& sequence) {
   std::string program(kProgramHead);
   program += content_of(OPERATION_KINDS_FILE);
   program += content_of(ACTIONS_FILE);
-  program += "\n#define ARENA " + hex(sequence.arena) + "UL\nstatic const struct operation operations[] = {\n";
+  program +=
+      "\n#define ARENA " + hex(sequence.arena) + "UL\nstatic const struct operation operations[] = {\n";
   for (const operation& one : sequence.operations) {
-    program += "    {op_" + std::string(shape_of(one).name) + ", by_" + std::string(kCallers[one.caller]) + ", " +
-               hex(one.garbage) + ", {" + (shape_of(one).arguments == 0 ? "0" : joined(one, ", ")) + "}}, /* " +
-               to_text(one) + " */\n";
+    program += "    {op_" + std::string(shape_of(one).name) + ", by_" + std::string(kCallers[one.caller]) +
+               ", " + hex(one.garbage) + ", {" + (shape_of(one).arguments == 0 ? "0" : joined(one, ", ")) +
+               "}}, /* " + to_text(one) + " */\n";
   }
   program += "};\n";
   return program + std::string(kProgramTail);

@@ -11,7 +11,8 @@
 
 namespace libmseal::tests {
 
-// What a sequence has more of than others. Each also has what all have: mmap, munmap, mprotect, madvise, mremap...
+// What a sequence has more of than others. Each also has what all have: mmap, munmap, mprotect, madvise,
+// mremap...
 enum class Family : std::uint8_t {
   pages,     // nothing else
   huge,      // huge pages: anonymous ones, a file of them, parts of them

@@ -3,8 +3,8 @@
 //
 //   twin_program FILE      the arena's address, then a line an operation, as operation.h writes them
 //
-// A line an operation comes back: the call, what it comes near to, its result, and the state of the arena: for
-// each page its protection and its first byte. Whatever the other twin says, a line ends with
+// A line an operation comes back: the call, what it comes near to, its result, and the state of the arena:
+// for each page its protection and its first byte. Whatever the other twin says, a line ends with
 //   BROKEN ...    if a sealed page is not what it was: mapped, its protection, its file, its contents
 //   CHANGED ...   if a call that our seals refused has changed a page all the same
 #include <sys/mman.h>
@@ -40,9 +40,7 @@ struct Page {
   std::uint64_t content = 0;  // the first bytes, if they can be read
   bool lost = false;          // past the end of its file
 
-  [[nodiscard]] int rights() const {
-    return bits == '_' ? 0 : bits <= '9' ? bits - '0' : bits - 'a' + 10;
-  }
+  [[nodiscard]] int rights() const { return bits == '_' ? 0 : bits <= '9' ? bits - '0' : bits - 'a' + 10; }
   bool operator==(const Page&) const = default;
 };
 
@@ -92,9 +90,11 @@ class Twin {
   explicit Twin(std::vector<operation> operations) : operations_(std::move(operations)) {
     const char* const options = std::getenv("MSEAL_OPTIONS");
     by_kernel_ = options != nullptr && std::strstr(options, "backend=kernel") != nullptr;
+    text_sealed_ = options != nullptr && std::strstr(options, "auto=elf") != nullptr;
     watch_for_bad_pages();
     maps_.reopen();
     now_ = look();
+    text_reference_ = text_;
   }
   Twin(const Twin&) = delete;
   Twin& operator=(const Twin&) = delete;
@@ -120,10 +120,12 @@ class Twin {
     const long result = perform_one(one);
     now_ = look();
     std::string trouble = broken_pages();
-    if (!by_kernel_ && was_refused(one, result) && now_ != before) trouble += " CHANGED" + difference(before, now_);
+    if (!by_kernel_ && was_refused(one, result) && now_ != before)
+      trouble += " CHANGED" + difference(before, now_);
 
     std::printf("%zu %s [%s%s%s%s] = %s", number, to_text(one).c_str(), touches_ ? "touches " : "",
-                may_be_huge_ ? "huge " : "", near_ring_ ? "ring " : "", any ? "any" : "", text_of(result).c_str());
+                may_be_huge_ ? "huge " : "", near_ring_ ? "ring " : "", any ? "any" : "",
+                text_of(result).c_str());
     if (touches_) std::printf(" sealed %s", state(true).c_str());
     if (needs_repair(one, any)) repair(one);
     keep_sealed_as_they_are();
@@ -208,7 +210,9 @@ class Twin {
 
   void note_mremap(const std::uint64_t* a) {
     const bool huge = is_huge(a[0]);
-    const auto rounded = [huge](std::uint64_t size) { return huge ? policy::round_up(size, HUGE_PAGE) : size; };
+    const auto rounded = [huge](std::uint64_t size) {
+      return huge ? policy::round_up(size, HUGE_PAGE) : size;
+    };
     touches_ = note(a[0], rounded(a[1] == 0 ? 1 : a[1])) || touches_;
     if ((a[3] & MREMAP_FIXED) == 0) return;
     touches_ = note(a[4], rounded(a[2])) || touches_;
@@ -221,7 +225,9 @@ class Twin {
     if (one.garbage != 0) {
       for (std::uint64_t& argument : a) argument &= 0xFFFFFFFF;
     }
-    const auto touch = [this](std::uint64_t at, std::uint64_t size) { touches_ = note(at, size) || touches_; };
+    const auto touch = [this](std::uint64_t at, std::uint64_t size) {
+      touches_ = note(at, size) || touches_;
+    };
     switch (one.kind) {
       case op_mremap:
         return note_mremap(a.data());
@@ -265,6 +271,9 @@ class Twin {
       }
       case op_race_stack:
         return touch(a[0] - PAGE, PAGE);
+      case op_protect_text:
+        touches_ = text_sealed_;
+        return;
       case op_munmap:
       case op_pkey_mprotect:
       case op_madvise:
@@ -314,7 +323,8 @@ class Twin {
   void repair(const operation& one) {
     for (std::size_t slot = 0; slot < SLOTS; ++slot) {
       if (!named_[slot]) continue;
-      native_call(SYS_madvise, slot_start(slot), slot_size(slot), MADV_KEEPONFORK, 0, 0, 0);  // shows at the next fork
+      native_call(SYS_madvise, slot_start(slot), slot_size(slot), MADV_KEEPONFORK, 0, 0,
+                  0);  // shows at the next fork
       if (!sealed_[slot]) {
         fresh(slot);
       } else if ((now_[slot].rights() & 3) == 3 && !now_[slot].lost && now_[slot].kind != 'H') {
@@ -348,6 +358,8 @@ class Twin {
 
   [[nodiscard]] std::string broken_pages() const {
     std::string text;
+    if (text_sealed_ && text_ != text_reference_)
+      text += " BROKEN text " + std::string{text_reference_, text_};
     for (std::size_t slot = 0; slot < SLOTS; ++slot) {
       if (!sealed_[slot]) continue;
       const Page& was = reference_[slot];
@@ -392,10 +404,13 @@ class Twin {
     Pages pages;
     const std::uint64_t end = slot_range(SLOTS - 1).end;
     maps_.read(end, [&](const policy::Vma& vma) {
+      const int bits =
+          (vma.readable ? 1 : 0) + (vma.writable ? 2 : 0) + (vma.executable ? 4 : 0) + (vma.shared ? 8 : 0);
+      if (vma.range.start <= text_page() && vma.range.end > text_page()) text_ = "0123456789abcdef"[bits];
       if (vma.range.end <= world.arena) return;
-      const int bits = (vma.readable ? 1 : 0) + (vma.writable ? 2 : 0) + (vma.executable ? 4 : 0) + (vma.shared ? 8 : 0);
       const char kind = kind_of(vma);
-      for (std::size_t slot = vma.range.start <= world.arena ? 0 : first_slot(vma.range.start); slot < SLOTS; ++slot) {
+      for (std::size_t slot = vma.range.start <= world.arena ? 0 : first_slot(vma.range.start); slot < SLOTS;
+           ++slot) {
         if (slot_start(slot) >= vma.range.end) break;
         pages[slot].bits = "0123456789abcdef"[bits];
         pages[slot].kind = kind;
@@ -460,6 +475,9 @@ class Twin {
   std::size_t next_ = 0;
   Maps maps_;
   bool by_kernel_ = false;
+  bool text_sealed_ = false;
+  char text_ = '_';  // the protection of a page of the program's text
+  char text_reference_ = '_';
   Pages now_{};
   Pages reference_{};  // what sealed pages were
   std::array<bool, SLOTS> sealed_{};
@@ -471,7 +489,8 @@ class Twin {
 
 Twin* Twin::the_one = nullptr;
 
-int replay(char** arguments) {
+int replay(int count, char** arguments) {
+  if (const int ended = keep(count, arguments); ended >= 0) return ended;
   std::ifstream file(arguments[1]);
   std::string line;
   std::getline(file, line);
@@ -483,7 +502,6 @@ int replay(char** arguments) {
     if (!one) return 2;
     operations.push_back(*one);
   }
-  if (const int ended = keep(); ended >= 0) return ended;
   if (const int failed = set_up(arena); failed != 0) return failed;
   Twin::the_one = new Twin(std::move(operations));
   Twin::the_one->go_on();
@@ -494,5 +512,5 @@ int replay(char** arguments) {
 
 int main(int count, char** arguments) {
   if (count == 4) return map_in_other_image(arguments);
-  return count == 2 ? libmseal::tests::replay(arguments) : 2;
+  return count == 2 ? libmseal::tests::replay(count, arguments) : 2;
 }
