@@ -412,13 +412,19 @@ class Generator {
     }
   }
 
-  void limit_files() { push(op_limit_files, {one_of({32UL, 64UL, 135UL, 135UL})}); }
+  // So many children, and the program that is sealed from the start; of which the first thread may be gone.
+  void limit_files() {
+    push(op_limit_files, {one_of({32UL, 64UL, 135UL, 135UL})});
+    if (below(2) == 0) push(op_leader_exits);
+    push(op_children, {132, below(3) == 0 ? 0 : 1UL});
+    push(op_protect_text);
+  }
 
   void choose_limit() {
     switch (below(60)) {
       case 0:
       case 1:
-        if (++crowds_ <= 1) push(op_children, {132, below(4) == 0 ? 1UL : 0});
+        if (below(2) == 0 && ++crowds_ <= 1) push(op_children, {132, 0});
         return;
       case 2:
         if (++leaders_ <= 1) push(op_leader_exits);
