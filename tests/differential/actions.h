@@ -620,6 +620,8 @@ static inline int keep(int count, char** arguments) {
   if (twin == 0) {
     setenv("TWIN_KEPT", "1", 1);
     if (library != NULL) setenv("LD_PRELOAD", library, 1);
+    const char* const files = getenv("LATER_FILES"); /* RLIMIT_NOFILE, also of the supervisor */
+    if (files != NULL) (void)limit_files(strtoul(files, NULL, 10), 0);
     execv("/proc/self/exe", again);
     _exit(126);
   }

@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -95,6 +96,7 @@ std::vector<std::string> twin(const std::string& backend, const Sequence& sequen
   command.timeout_s = 300;
   command.environment["LATER_PRELOAD"] = command.environment["LD_PRELOAD"];
   command.environment.erase("LD_PRELOAD");
+  if (sequence.files != 0) command.environment["LATER_FILES"] = std::to_string(sequence.files);
   const Run result = run(command);
   std::filesystem::remove(path);
   std::vector<std::string> lines = lines_of(result.out);
@@ -218,6 +220,8 @@ void compare_family(Family family) {
     const auto difference = compare(backend, sequence, tally);
     if (!difference) continue;
     --failures_left;
+    // At once, for shrinking takes its time.
+    std::cerr << "seed " << seed << ", backend=" << backend << ", " << difference->other << std::endl;
     const Sequence fewest = shrink(backend, sequence, difference->step);
     std::ostringstream message;
     message << "seed " << seed << ", backend=" << backend << "\nkernel: " << difference->kernel

@@ -69,7 +69,7 @@ class Generator {
         break;
       case Family::limits:
         arena_ = kLow;
-        limit_files();
+        start_limits();
         break;
       default:
         arena_ = one_of({kLow, kFar});
@@ -413,8 +413,7 @@ class Generator {
   }
 
   // So many children, and the program that is sealed from the start; of which the first thread may be gone.
-  void limit_files() {
-    push(op_limit_files, {one_of({32UL, 64UL, 135UL, 135UL})});
+  void start_limits() {
     if (below(2) == 0) push(op_leader_exits);
     push(op_children, {132, below(3) == 0 ? 0 : 1UL});
     push(op_protect_text);
@@ -599,6 +598,7 @@ static void *go_on(void *unused) {
 
 int main(int count, char **arguments) {
   if (count == 4) return map_in_other_image(arguments);
+  if (strcmp(FILES, "0") != 0) setenv("LATER_FILES", FILES, 1);
   const int ended = keep(count, arguments);
   if (ended >= 0) return ended;
   start_elsewhere(ARENA, arguments);
@@ -612,7 +612,8 @@ int main(int count, char **arguments) {
 
 Sequence generate(Family family, std::uint64_t seed, int count, bool i386) {
   Generator generator(family, seed, i386);
-  Sequence sequence{generator.arena(), {}};
+  const unsigned files = family == Family::limits ? 128 + static_cast<unsigned>(seed * 3 % 16) : 0;
+  Sequence sequence{generator.arena(), files, {}};
   sequence.operations.reserve(static_cast<std::size_t>(count));
   std::generate_n(std::back_inserter(sequence.operations), count, [&] { return generator.next(); });
   return sequence;
@@ -657,7 +658,7 @@ std::string to_program(const Sequence& sequence) {
                ", " + hex(one.garbage) + ", {" + (shape_of(one).arguments == 0 ? "0" : joined(one, ", ")) +
                "}}, /* " + to_text(one) + " */\n";
   }
-  program += "};\n";
+  program += "};\n#define FILES \"" + std::to_string(sequence.files) + "\"\n";
   return program + std::string(kProgramTail);
 }
 

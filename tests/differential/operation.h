@@ -29,6 +29,7 @@ enum class Family : std::uint8_t {
 
 struct Sequence {
   std::uint64_t arena = 0;
+  unsigned files = 0;  // RLIMIT_NOFILE of the twin and the supervisor, if not 0
   std::vector<operation> operations;
 };
 
