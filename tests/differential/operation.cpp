@@ -1,11 +1,14 @@
 #include "tests/differential/operation.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <deque>
+#include <fstream>
 #include <iterator>
 #include <random>
 #include <sstream>
@@ -13,31 +16,27 @@
 namespace libmseal::tests {
 namespace {
 
-using Kind = Operation::Kind;
-
 struct Shape {
-  Kind kind;
   std::string_view name;
   std::size_t arguments;
 };
 
 constexpr Shape kShapes[] = {
-    {Kind::mmap, "mmap", 4},
-    {Kind::munmap, "munmap", 2},
-    {Kind::mprotect, "mprotect", 3},
-    {Kind::pkey_mprotect, "pkey_mprotect", 4},
-    {Kind::madvise, "madvise", 3},
-    {Kind::mremap, "mremap", 5},
-    {Kind::remap_file_pages, "remap_file_pages", 5},
-    {Kind::shmat, "shmat", 3},
-    {Kind::shmdt, "shmdt", 1},
-    {Kind::mseal, "mseal", 3},
-    {Kind::fresh, "fresh", 1},
-    {Kind::fork, "fork", 0},
+#define X(name, arguments) {#name, arguments},
+    OPERATION_KINDS(X)
+#undef X
 };
 
-const Shape& shape_of(Kind kind) {
-  return *std::ranges::find(kShapes, kind, &Shape::kind);
+constexpr std::string_view kCallers[] = {"self", "thread", "vfork_child", "sharer", "sibling"};
+static_assert(std::size(kCallers) == callers);
+
+const Shape& shape_of(const operation& one) {
+  return kShapes[one.kind];
+}
+
+// Those that are one system call, which anybody can make.
+bool is_call(const operation& one) {
+  return one.kind <= op_shmdt;
 }
 
 std::string hex(std::uint64_t number) {
@@ -49,14 +48,51 @@ std::string hex(std::uint64_t number) {
 // Chooses operations by what the sequence will have sealed by then, at least.
 class Generator {
  public:
-  explicit Generator(std::uint64_t seed) : random_(seed) {}
+  Generator(Family family, std::uint64_t seed, bool i386)
+      : i386_(i386), random_(seed * 16 + static_cast<std::uint64_t>(family)) {
+    family_ = family;
+    constexpr std::uint64_t kFar = 0x10'0000'0000;
+    constexpr std::uint64_t kLow = 0x2000'0000;  // where images are placed without ASLR
+    constexpr std::uint64_t kBelow = 0xC000'0000;
+    constexpr std::uint64_t kEdge = 0x1'0000'0000;
+    switch (family) {
+      case Family::pages:
+        arena_ = kFar;
+        break;
+      case Family::heap:
+        arena_ = one_of({kLow, kBelow, kEdge - 24 * PAGE, kEdge, kFar});
+        start_heap();
+        break;
+      case Family::i386:
+      case Family::mixed:
+        arena_ = one_of({kLow, kBelow, kEdge - 24 * PAGE, kEdge, kFar});
+        break;
+      case Family::limits:
+        arena_ = kLow;
+        start_limits();
+        break;
+      default:
+        arena_ = one_of({kLow, kFar});
+        break;
+    }
+  }
 
-  Operation next() {
-    if (pending_.empty()) pending_.push_back(choose());
-    Operation operation = pending_.front();
+  [[nodiscard]] std::uint64_t arena() const { return arena_; }
+
+  operation next() {
+    if (pending_.empty()) push(choose());
+    operation one = pending_.front();
     pending_.pop_front();
-    operation.other_thread = operation.kind != Kind::fork && below(4) == 0;
-    return operation;
+    const bool several = is_call(one) && one.kind != op_shmat;  // namespaces are a thread's own
+    const bool often = family_ == Family::sharers;
+    if ((several || one.kind == op_mseal) && below(4) == 0) one.caller = by_thread;
+    if (several && (often ? below(3) == 0 : is(Family::sharers) && below(10) == 0)) {
+      one.caller = one_of({by_thread, by_vfork_child, by_sharer, by_sibling});
+    }
+    if (i386_ && one.kind <= op_brk && one.kind != op_remap_file_pages && is(Family::i386) && below(3) != 0) {
+      one.garbage = below(5) == 0 ? 1 : static_cast<unsigned>(random_()) | 1;
+    }
+    return one;
   }
 
  private:
@@ -68,33 +104,357 @@ class Generator {
   T one_of(const T (&values)[Size]) {
     return values[below(Size)];
   }
-  static std::uint64_t address(std::uint64_t page) { return kArena + page * kPage; }
+  [[nodiscard]] std::uint64_t address(std::uint64_t page) const { return arena_ + page * PAGE; }
+  // As slot_start() of actions.h.
+  [[nodiscard]] std::uint64_t huge_slot(std::uint64_t index) const {
+    return (address(PAGES) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE + (8 + index) * HUGE_PAGE;
+  }
+  [[nodiscard]] bool is(Family family) const { return family_ == family || family_ == Family::mixed; }
+
+  void push(const operation& one) { pending_.push_back(one); }
+  void push(operation_kind kind, std::initializer_list<std::uint64_t> arguments = {}) {
+    push(make(kind, arguments));
+  }
+  static operation make(operation_kind kind, std::initializer_list<std::uint64_t> arguments = {}) {
+    operation one{};
+    one.kind = kind;
+    std::ranges::copy(arguments, std::begin(one.a));
+    return one;
+  }
 
   [[nodiscard]] bool surely_sealed(std::uint64_t at, std::uint64_t size) const {
-    for (std::uint64_t page = (at - kArena) / kPage; page < kPages && address(page) < at + size; ++page) {
+    for (std::uint64_t page = (at - arena_) / PAGE; page < PAGES && address(page) < at + size; ++page) {
       if (sealed_[page]) return true;
     }
     return false;
   }
 
-  Operation choose() {
-    const std::uint64_t first = below(kPages);
+  operation take() {
+    const operation first = pending_.front();
+    pending_.pop_front();
+    return first;
+  }
+
+  // Puts memory there, and seals it.
+  void seal_fresh(std::uint64_t first, std::uint64_t count) {
+    if (seals_++ >= kMostSeals) return;
+    for (std::uint64_t page = first; page < std::min(first + count, PAGES); ++page) push(op_fresh, {page});
+    seal_as_it_is(first, count);
+  }
+  void seal_as_it_is(std::uint64_t first, std::uint64_t count) {
+    const std::uint64_t end = std::min(first + count, PAGES);
+    for (std::uint64_t page = first; page < end; ++page) sealed_[page] = true;
+    push(op_mseal, {address(first), (end - first) * PAGE, 0});
+  }
+  bool may_seal() { return seals_ < kMostSeals && ++seals_ > 0; }
+
+  operation choose() {
+    Family family = family_;
+    if (family == Family::mixed)
+      family = static_cast<Family>(below(static_cast<std::uint64_t>(Family::mixed)));
+    if (below(3) == 0) {
+      choose_special(family);
+      if (!pending_.empty()) return take();
+    }
+    return choose_common();
+  }
+
+  void choose_special(Family family) {
+    const std::uint64_t first = below(PAGES - 8);
+    const std::uint64_t at = address(first);
+    const std::uint64_t count = 1 + below(3);
+    switch (family) {
+      case Family::huge:
+        return choose_huge(first, count);
+      case Family::rings:
+        return choose_ring(first, count);
+      case Family::segments:
+        return choose_segment(first, count);
+      case Family::heap:
+        return choose_heap();
+      case Family::stacks:
+        return choose_stack(first, count);
+      case Family::i386:
+        if (i386_ && below(4) == 0)
+          push(op_old_mmap, {at, count * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED});
+        return;
+      case Family::sharers:
+        if (below(8) != 0 || !may_seal()) return;
+        for (std::uint64_t page = first; page < first + count; ++page) push(op_fresh, {page});
+        return push(op_mseal_shared, {at, count * PAGE, below(sharings)});
+      case Family::images:
+        return choose_image(at, count * PAGE);
+      case Family::limits:
+        return choose_limit();
+      case Family::pages:
+      case Family::mixed:
+        break;
+    }
+    constexpr std::uint64_t kDoors[] = {op_io_uring_setup, op_uselib, op_memfd_create_huge};
+    if (below(20) == 0) push(static_cast<operation_kind>(one_of(kDoors)));
+  }
+
+  void choose_huge(std::uint64_t first, std::uint64_t count) {
+    // The page of the arena where a huge page can begin.
+    const std::uint64_t window = arena_ % HUGE_PAGE == 0 ? arena_ : (arena_ / HUGE_PAGE + 1) * HUGE_PAGE;
+    const std::uint64_t slot = huge_slot(below(HUGE_SLOTS));
+    const std::uint64_t part = slot + (below(2) == 0 ? 0 : below(HUGE_PAGE / PAGE) * PAGE);
+    const std::uint64_t size = one_of({PAGE, PAGE, count * PAGE, HUGE_PAGE});
+    const std::uint64_t fixed = MAP_FIXED | MAP_NORESERVE;
+    switch (below(10)) {
+      case 0:
+      case 1:
+        return push(op_fresh, {PAGES + below(HUGE_SLOTS)});
+      case 2:  // its whole, or a part
+        if (below(4) == 0 && may_seal())
+          push(op_mseal, {below(2) == 0 ? slot : part, below(3) == 0 ? HUGE_PAGE : size, 0});
+        return;
+      case 3:
+      case 4:
+        return push(op_mremap, {below(3) == 0 ? part : slot, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                                one_of({window, window, address(first), huge_slot(below(HUGE_SLOTS))})});
+      case 5:  // of small pages
+        return push(op_mremap, {address(first), PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, window});
+      case 6:
+        return push(op_mmap,
+                    {one_of({window, window, slot, address(first)}), size, PROT_READ | PROT_WRITE,
+                     fixed | static_cast<std::uint64_t>(one_of({MAP_SHARED, MAP_PRIVATE})), huge_file});
+      case 7:
+        return push(op_mmap, {one_of({window, window, slot}), size, PROT_READ | PROT_WRITE,
+                              fixed | MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, no_file});
+      case 8:
+        return below(2) == 0 ? push(op_munmap, {part, size}) : push(op_mprotect, {part, size, PROT_READ});
+      default:  // what is moved away is not sealed, says who sealed a part of it
+        if (below(3) == 0 && may_seal()) {
+          push(op_fresh, {PAGES});
+          push(op_mseal, {huge_slot(0) + PAGE, PAGE, 0});
+          push(op_mremap, {huge_slot(0), PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, huge_slot(1)});
+        }
+        return;
+    }
+  }
+
+  void choose_ring(std::uint64_t first, std::uint64_t count) {
+    const std::uint64_t ring = below(RINGS);
+    const std::uint64_t events = one_of({1UL, 64UL, 200UL, 500UL});
+    switch (below(8)) {
+      case 0:
+      case 1:
+        return push(op_io_setup, {ring, events});
+      case 2:
+        return push(op_io_destroy, {ring});
+      case 3:
+        return push(op_forge_ring, {ring});
+      case 4:
+      case 5:
+        return push(op_move_ring, {ring, one_of({1UL, 1UL, 2UL, 16UL}), address(first)});
+      case 6:  // its first page goes to before a seal
+        push(op_io_destroy, {ring});
+        push(op_io_setup, {ring, events});
+        push(op_move_ring, {ring, 1, address(first)});
+        if (below(3) == 0) seal_fresh(first + 1 + below(2), count);
+        return push(op_io_destroy, {ring});
+      default:  // it is gone, and something sealed is in its place
+        push(op_io_destroy, {ring});
+        push(op_io_setup, {ring, events});
+        push(op_move_ring, {ring, 16, address(first)});
+        push(op_munmap, {address(first), 8 * PAGE});
+        for (std::uint64_t page = first; page < first + 4; ++page) push(op_fresh, {page});
+        push(op_forge_ring, {ring});
+        if (below(3) == 0 && may_seal()) seal_as_it_is(first + below(2), count);
+        return push(op_io_destroy, {ring});
+    }
+  }
+
+  void choose_segment(std::uint64_t first, std::uint64_t count) {
+    const std::uint64_t at = address(first);
+    const std::uint64_t segment = below(12) == 0 ? 2 : below(2);  // 2 is of huge pages
+    const std::uint64_t window = arena_ % HUGE_PAGE == 0 ? arena_ : (arena_ / HUGE_PAGE + 1) * HUGE_PAGE;
+    const auto attach = [&](std::uint64_t which) {
+      push(op_munmap, {at, LARGEST_SEGMENT});
+      push(op_shmat, {which, at, 0});
+    };
+    switch (below(9)) {
+      case 0:
+        return attach(segment);
+      case 1:
+      case 2:
+        return push(op_shmat, {segment, segment == 2 ? window : at, SHM_REMAP});
+      case 3:
+        return push(op_shmdt, {at});
+      case 4:
+        return push(op_mmap,
+                    {at, count * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, segment_like_file});
+      case 5:
+        if (below(10) == 0 && ++namespaces_ <= 2) push(op_unshare, {CLONE_NEWIPC});
+        return;
+      case 6:
+        if (below(4) != 0 || !may_seal()) return;
+        attach(1);
+        return seal_as_it_is(first + below(6), count);
+      default:  // something else where it began
+        attach(1);
+        if (below(4) == 0 && may_seal()) seal_as_it_is(first + 1 + below(5), count);
+        push(op_mmap, {at, (1 + below(2)) * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED,
+                       one_of({std::uint64_t{segment_like_file}, std::uint64_t{plain_file}})});
+        return push(op_shmdt, {at});
+    }
+  }
+
+  void choose_heap() {
+    const std::uint64_t first = HEAP_PAGE + below(PAGES - HEAP_PAGE);
+    const std::uint64_t count = std::min(1 + below(3), PAGES - first);
+    const std::uint64_t end = address(PAGES);
+    switch (below(8)) {
+      case 0:
+      case 1:
+        return push(op_brk, {address(first) - below(2) * below(PAGE)});
+      case 2:  // up again, where nothing is in the way
+        push(op_munmap, {address(HEAP_PAGE + 6), end - address(HEAP_PAGE + 6)});
+        return push(op_brk, {end - below(3) * PAGE});
+      case 3:
+        return push(op_mmap,
+                    {address(first), count * PAGE, PROT_READ | PROT_WRITE,
+                     MAP_FIXED | static_cast<std::uint64_t>(one_of({MAP_SHARED, MAP_PRIVATE})), plain_file});
+      case 4:
+        if (below(4) == 0 && may_seal()) seal_as_it_is(first, count);
+        return;
+      case 5:  // a file
+        if (below(4) != 0 || !may_seal()) return;
+        push(op_mmap, {address(first), count * PAGE, PROT_READ, MAP_FIXED | MAP_PRIVATE, plain_file});
+        seal_as_it_is(first, count);
+        return push(op_brk, {address(HEAP_PAGE + below(4))});
+      case 6:  // its first pages are not there, or are a file's
+        push(op_munmap, {address(HEAP_PAGE), PAGE});
+        if (below(2) == 0) {
+          push(op_mmap, {address(HEAP_PAGE), PAGE, PROT_READ, MAP_FIXED | MAP_PRIVATE, plain_file});
+        }
+        return push(op_brk, {address(HEAP_PAGE)});
+      default:
+        return push(op_brk, {address(HEAP_PAGE + below(2) * below(PAGES - HEAP_PAGE))});
+    }
+  }
+
+  // While the whole heap is there: once the break is down, seals keep it there.
+  void start_heap() {
+    const std::uint64_t first = HEAP_PAGE + 1 + below(PAGES - HEAP_PAGE - 3);
+    const auto map_file = [&](std::uint64_t page) {
+      push(op_mmap, {address(page), PAGE, PROT_READ, MAP_FIXED | MAP_PRIVATE, plain_file});
+    };
+    switch (below(4)) {
+      case 0:
+        map_file(first);
+        seal_as_it_is(first, 1);
+        break;
+      case 1:
+        push(op_munmap, {address(HEAP_PAGE), PAGE});
+        seal_as_it_is(first, 2);
+        push(op_fresh, {HEAP_PAGE});
+        break;
+      case 2:
+        seal_as_it_is(first, 2);
+        map_file(HEAP_PAGE);
+        break;
+      default:
+        return;
+    }
+    ++seals_;
+    push(op_brk, {address(HEAP_PAGE)});
+  }
+
+  void choose_stack(std::uint64_t first, std::uint64_t count) {
+    const std::uint64_t at = address(first);
+    constexpr std::uint64_t kStack = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN;
+    constexpr std::uint64_t kGrowsDown = 0x01000000;
+    const auto prot = static_cast<std::uint64_t>(one_of({PROT_READ, PROT_READ | PROT_WRITE}));
+    switch (below(6)) {
+      case 0:
+      case 1:
+        return push(op_mmap, {at, count * PAGE, PROT_READ | PROT_WRITE, kStack, no_file});
+      case 2:
+      case 3:
+        return push(op_mprotect, {at, PAGE, prot | kGrowsDown});
+      case 4:  // from above the seal
+        push(op_mmap, {at, 4 * PAGE, PROT_READ | PROT_WRITE, kStack, no_file});
+        if (below(4) == 0 && may_seal()) seal_as_it_is(first, count);
+        return push(op_mprotect, {at + 3 * PAGE, PAGE, prot | kGrowsDown});
+      default:
+        if (below(8) != 0 || !may_seal()) return;
+        push(op_mmap, {at, PAGE, PROT_READ | PROT_WRITE, kStack, no_file});
+        seal_as_it_is(first, 1);
+        if (!sealed_[first + 1]) push(op_race_stack, {at + PAGE});
+        return;
+    }
+  }
+
+  void choose_image(std::uint64_t at, std::uint64_t size) {
+    switch (below(30)) {
+      case 0:
+        if (++leaders_ <= 2) push(op_leader_exits);
+        return;
+      case 1:
+        if (++pid_namespaces_ <= 1) push(op_unshare, {CLONE_NEWPID});
+        return;
+      case 2:
+        if (++mount_namespaces_ <= 1) push(op_unshare, {CLONE_NEWNS});
+        return;
+      case 3:
+        if (++namespaces_ <= 1) push(op_unshare, {CLONE_NEWIPC});
+        return;
+      case 4:
+      case 5:
+      case 6:
+        return push(op_exec_child, {at, size});
+      case 7:
+        return push(op_children, {1 + below(3), below(2)});
+      default:
+        return;
+    }
+  }
+
+  // So many children, and the program that is sealed from the start; of which the first thread may be gone.
+  void start_limits() {
+    if (below(2) == 0) push(op_leader_exits);
+    push(op_children, {132, below(3) == 0 ? 0 : 1UL});
+    push(op_protect_text);
+  }
+
+  void choose_limit() {
+    switch (below(60)) {
+      case 0:
+      case 1:
+        if (below(2) == 0 && ++crowds_ <= 1) push(op_children, {132, 0});
+        return;
+      case 2:
+        if (++leaders_ <= 1) push(op_leader_exits);
+        return;
+      case 3:
+        return push(op_limit_supervisor, {one_of({4UL, 12UL, 16UL, 32UL})});
+      case 4:
+        return push(op_children, {1 + below(3), 1});
+      default:
+        return below(4) == 0 ? push(op_protect_text) : void();
+    }
+  }
+
+  operation choose_common() {
+    const std::uint64_t first = below(PAGES);
     const std::uint64_t count = 1 + below(below(4) == 0 ? 12 : 3);
     std::uint64_t at = address(first);
-    std::uint64_t size = count * kPage - below(2) * below(kPage);
-    size = std::min(size, (kPages - first) * kPage);
+    std::uint64_t size = count * PAGE - below(2) * below(PAGE);
+    size = std::min(size, (PAGES - first) * PAGE);
     const bool touches = surely_sealed(at, size);
     const bool odd = below(13) == 0;
     if (odd) {
       switch (below(3)) {
         case 0:
-          at += 1 + below(kPage - 1);
+          at += 1 + below(PAGE - 1);
           break;
         case 1:
           size = 0;
           break;
         default:
-          size = -kPage * below(3) - 1;
+          size = -PAGE * below(3) - 1;
           break;
       }
     }
@@ -102,28 +462,27 @@ class Generator {
         one_of({PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC}));
     switch (below(60)) {
       case 0:
-        return forks_++ < kMostForks ? Operation{Kind::fork} : Operation{Kind::munmap, false, {at, size}};
+        return forks_++ < kMostForks ? make(op_fork) : make(op_munmap, {at, size});
       case 1:
         // Unaligned ones have attacks of their own: what the kernel rounds down, ours refuses.
-        return {Kind::remap_file_pages, false, {address(first), count * kPage, 0, below(3), 0}};
+        return make(op_remap_file_pages, {address(first), count * PAGE, 0, below(3), 0});
       case 2:
       case 3:
-        return {Kind::shmat, false, {0, at, SHM_REMAP}};
+        return make(op_shmat, {0, at, SHM_REMAP});
       case 4:
-        return {Kind::shmdt, false, {at}};
+        return make(op_shmdt, {at});
       case 5:
       case 6:
-        if (seals_ < kMostSeals) {
-          ++seals_;
-          const Operation seal{Kind::mseal, false, {at, size, 0}};
+        if (may_seal()) {
+          const operation seal = make(op_mseal, {at, size, 0});
           // On whatever is there, which may be a hole; or on memory, so that it is sealed for sure.
           if (odd || below(4) == 0) return seal;
-          for (std::uint64_t page = first; page < kPages && address(page) < at + size; ++page) {
-            pending_.push_back({Kind::fresh, false, {page}});
+          for (std::uint64_t page = first; page < PAGES && address(page) < at + size; ++page) {
+            push(op_fresh, {page});
             sealed_[page] = true;
           }
-          pending_.push_back(seal);
-          return {Kind::fresh, false, {first}};
+          push(seal);
+          return make(op_fresh, {first});
         }
         [[fallthrough]];
       case 7:
@@ -136,181 +495,170 @@ class Generator {
       case 14:
       case 15:
       case 16:
-        return {Kind::fresh, false, {first}};
+        return make(op_fresh, {first});
       case 17:
       case 18:
-        return {
-            Kind::pkey_mprotect, false, {at, size, prot, static_cast<std::uint64_t>(one_of({-1, 0, 99}))}};
+        return make(op_pkey_mprotect, {at, size, prot, static_cast<std::uint64_t>(one_of({-1, 0, 99}))});
       default:
         break;
     }
     switch (below(5)) {
       case 0:
-        return {
-            Kind::mmap,
-            false,
-            {at, size, prot,
-             static_cast<std::uint64_t>(MAP_ANONYMOUS | one_of({MAP_FIXED, MAP_FIXED, MAP_FIXED_NOREPLACE}) |
-                                        (below(4) == 0 ? MAP_SHARED : MAP_PRIVATE))}};
+        return make(op_mmap, {at, size, prot,
+                              static_cast<std::uint64_t>(MAP_ANONYMOUS |
+                                                         one_of({MAP_FIXED, MAP_FIXED, MAP_FIXED_NOREPLACE}) |
+                                                         (below(4) == 0 ? MAP_SHARED : MAP_PRIVATE)),
+                              no_file});
       case 1:
-        return {Kind::munmap, false, {at, size}};
+        return make(op_munmap, {at, size});
       case 2:
-        return {Kind::mprotect,
-                false,
-                {at, size, prot | one_of({0UL, 0UL, 0UL, 0UL, 0UL, 0x01000000UL, 0x02000000UL})}};
+        return make(op_mprotect,
+                    {at, size, prot | one_of({0UL, 0UL, 0UL, 0UL, 0UL, 0x01000000UL, 0x02000000UL})});
       case 3:
-        return {Kind::madvise,
-                false,
-                {at, size,
-                 static_cast<std::uint64_t>(
-                     one_of({MADV_NORMAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK,
-                             MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED, 77}))}};
+        return make(op_madvise,
+                    {at, size,
+                     static_cast<std::uint64_t>(
+                         one_of({MADV_NORMAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_DONTFORK,
+                                 MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED, 77}))});
       default: {
         // The kernel's seals split mappings and ours do not, and an mremap across a split fails.
-        if (!touches) size = std::min(size, kPage);
+        if (!touches) size = std::min(size, PAGE);
         const std::uint64_t flags = below(3) == 0 ? MREMAP_MAYMOVE | MREMAP_FIXED : 0;
-        return {Kind::mremap, false, {at, size, (1 + below(6)) * kPage, flags, address(below(kPages - 6))}};
+        return make(op_mremap, {at, size, (1 + below(6)) * PAGE, flags, address(below(PAGES - 6))});
       }
     }
   }
 
+  bool i386_;
   std::mt19937_64 random_;
-  std::deque<Operation> pending_;
-  std::array<bool, kPages> sealed_{};
+  Family family_ = Family::pages;
+  std::uint64_t arena_ = 0;
+  std::deque<operation> pending_;
+  std::array<bool, PAGES> sealed_{};
   int seals_ = 0;
   int forks_ = 0;
+  int leaders_ = 0;
+  int crowds_ = 0;
+  int namespaces_ = 0;
+  int pid_namespaces_ = 0;
+  int mount_namespaces_ = 0;
 };
 
-std::string joined(const Operation& operation, std::string_view separator) {
+std::string joined(const operation& one, std::string_view separator) {
   std::string text;
-  for (std::size_t index = 0; index < shape_of(operation.kind).arguments; ++index) {
+  for (std::size_t index = 0; index < shape_of(one).arguments; ++index) {
     if (index != 0) text += separator;
-    text += hex(operation.arguments[index]);
+    text += hex(one.a[index]);
   }
   return text;
 }
 
-constexpr std::string_view kProgramHead = R"(#define _GNU_SOURCE
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/shm.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define PAGE 4096UL
-#define ARENA 0x1000000000UL
-#define PAGES 48
-#undef SYS_mseal
-#define SYS_mseal 462UL
-static long segment;
-
-static void fresh(unsigned long page) {
-  char *at = mmap((void *)(ARENA + page * PAGE), PAGE, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  if (at != MAP_FAILED) *at = 'a' + page % 26;
-}
-/* Past libc, and past whatever stands in front of it. */
-static long raw(const unsigned long *a) {
-  register unsigned long r10 __asm__("r10") = a[4];
-  register unsigned long r8 __asm__("r8") = a[5];
-  register unsigned long r9 __asm__("r9") = a[6];
-  long result;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(a[0]), "D"(a[1]), "S"(a[2]), "d"(a[3]), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-static void *in_thread(void *call) {
-  unsigned long *a = call;
-  a[7] = (unsigned long)(a[0] == SYS_mseal ? syscall(SYS_mseal, a[1], a[2], a[3]) : raw(a));
-  return NULL;
-}
-static void call(const char *text, int other_thread, long number, unsigned long a, unsigned long b,
-                 unsigned long c, unsigned long d, unsigned long e, unsigned long f) {
-  unsigned long all[8] = {(unsigned long)number, a, b, c, d, e, f, 0};
-  pthread_t thread;
-  if (other_thread && pthread_create(&thread, NULL, in_thread, all) == 0)
-    pthread_join(thread, NULL);
-  else
-    in_thread(all);
-  printf("%s = %ld\n", text, (long)all[7]);
-  fflush(stdout);
+std::string content_of(const char* path) {
+  std::ifstream file(path);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  return text;
 }
 
-static inline int go_on_in_child(void) {
-  for (unsigned long page = 0; page < PAGES; ++page) madvise((void *)(ARENA + page * PAGE), PAGE, MADV_DOFORK);
-  return fork() != 0 && wait(NULL) > 0;
-}
-
-int main(void) {
-  segment = shmget(IPC_PRIVATE, 2 * PAGE, IPC_CREAT | 0600);
-  for (unsigned long page = 0; page < PAGES; ++page) fresh(page);
+constexpr std::string_view kProgramHead = R"(#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 )";
 
-constexpr std::string_view kProgramTail = R"(  shmctl((int)segment, IPC_RMID, NULL);
-  return 0;
-}
-)";
+constexpr std::string_view kProgramTail = R"(
+static const char *const operation_texts[] = {
+#define X(name, arguments) #name,
+    OPERATION_KINDS(X)
+#undef X
+};
 
-std::string to_statement(const Operation& operation) {
-  if (operation.kind == Kind::fresh) return "fresh(" + joined(operation, ", ") + ");";
-  if (operation.kind == Kind::fork) return "if (go_on_in_child()) return 0;";
-  std::string statement =
-      "call(\"" + to_text(operation) + "\", " + (operation.other_thread ? "1" : "0") + ", ";
-  statement += "SYS_" + std::string(shape_of(operation.kind).name);
-  std::array<std::uint64_t, 6> all{};
-  std::copy_n(operation.arguments.begin(), shape_of(operation.kind).arguments, all.begin());
-  if (operation.kind == Kind::mmap) all[4] = ~0ULL;  // no file
-  for (std::size_t index = 0; index < all.size(); ++index) {
-    statement += operation.kind == Kind::shmat && index == 0 ? ", (unsigned long)segment"
-                                                             : ", " + hex(all[index]) + "UL";
+static unsigned long next;
+
+static void *go_on(void *unused) {
+  (void)unused;
+  while (next < sizeof operations / sizeof *operations) {
+    const struct operation *one = &operations[next++];
+    long result = 0;
+    if (one->kind == op_fresh)
+      fresh(one->a[0]);
+    else if (one->kind == op_fork)
+      go_on_in_child();
+    else if (one->kind == op_leader_exits)
+      leave_to_other_thread(go_on);
+    else
+      result = perform(one);
+    if ((unsigned long)result - world.arena <= PAGES * PAGE)
+      printf("%s = page %lu\n", operation_texts[one->kind], ((unsigned long)result - world.arena) / PAGE);
+    else
+      printf("%s = %ld\n", operation_texts[one->kind], result);
   }
-  return statement + ");";
+  print_pages();
+  fflush(NULL);
+  _exit(0);
 }
+
+int main(int count, char **arguments) {
+  if (count == 4) return map_in_other_image(arguments);
+  if (strcmp(FILES, "0") != 0) setenv("LATER_FILES", FILES, 1);
+  const int ended = keep(count, arguments);
+  if (ended >= 0) return ended;
+  start_elsewhere(ARENA, arguments);
+  const int failed = set_up(ARENA);
+  if (failed != 0) return failed;
+  go_on(NULL);
+}
+)";
 
 }  // namespace
 
-std::vector<Operation> generate(std::uint64_t seed, int count) {
-  Generator generator(seed);
-  std::vector<Operation> operations;
-  operations.reserve(static_cast<std::size_t>(count));
-  std::generate_n(std::back_inserter(operations), count, [&] { return generator.next(); });
-  return operations;
+Sequence generate(Family family, std::uint64_t seed, int count, bool i386) {
+  Generator generator(family, seed, i386);
+  const unsigned files = family == Family::limits ? 128 + static_cast<unsigned>(seed * 3 % 16) : 0;
+  Sequence sequence{generator.arena(), files, {}};
+  sequence.operations.reserve(static_cast<std::size_t>(count));
+  std::generate_n(std::back_inserter(sequence.operations), count, [&] { return generator.next(); });
+  return sequence;
 }
 
-std::string to_line(const Operation& operation) {
-  std::string line = operation.other_thread ? "~" : "";
-  line += shape_of(operation.kind).name;
-  if (shape_of(operation.kind).arguments != 0) line += " " + joined(operation, " ");
+std::string to_line(const operation& one) {
+  std::string line = hex(one.caller) + " " + hex(one.garbage) + " ";
+  line += shape_of(one).name;
+  if (shape_of(one).arguments != 0) line += " " + joined(one, " ");
   return line;
 }
 
-std::optional<Operation> parse_line(std::string_view line) {
-  Operation operation;
-  operation.other_thread = line.starts_with('~');
-  std::istringstream words{std::string(line.substr(operation.other_thread ? 1 : 0))};
+std::optional<operation> parse_line(std::string_view line) {
+  operation one{};
+  std::istringstream words{std::string(line)};
+  unsigned caller = 0;
   std::string name;
-  words >> name;
+  words >> std::hex >> caller >> one.garbage >> name;
   const auto* const shape = std::ranges::find(kShapes, name, &Shape::name);
-  if (shape == std::end(kShapes)) return std::nullopt;
-  operation.kind = shape->kind;
-  for (std::size_t index = 0; index < shape->arguments; ++index) {
-    words >> std::hex >> operation.arguments[index];
-  }
-  return words.fail() ? std::nullopt : std::optional(operation);
+  if (shape == std::end(kShapes) || caller >= callers) return std::nullopt;
+  one.caller = static_cast<enum caller>(caller);
+  one.kind = static_cast<operation_kind>(shape - std::begin(kShapes));
+  for (std::size_t index = 0; index < shape->arguments; ++index) words >> std::hex >> one.a[index];
+  return words.fail() ? std::nullopt : std::optional(one);
 }
 
-std::string to_text(const Operation& operation) {
-  return std::string(shape_of(operation.kind).name) + "(" + joined(operation, ", ") + ")";
+std::string to_text(const operation& one) {
+  std::string text = std::string(shape_of(one).name) + "(" + joined(one, ", ") + ")";
+  if (one.garbage != 0) text += " int80 " + hex(one.garbage);
+  if (one.caller != by_self) text += " by " + std::string(kCallers[one.caller]);
+  return text;
 }
 
-std::string to_program(std::span<const Operation> operations) {
+std::string to_program(const Sequence& sequence) {
   std::string program(kProgramHead);
-  for (const Operation& operation : operations) program += "  " + to_statement(operation) + "\n";
+  program += content_of(OPERATION_KINDS_FILE);
+  program += content_of(ACTIONS_FILE);
+  program +=
+      "\n#define ARENA " + hex(sequence.arena) + "UL\nstatic const struct operation operations[] = {\n";
+  for (const operation& one : sequence.operations) {
+    program += "    {op_" + std::string(shape_of(one).name) + ", by_" + std::string(kCallers[one.caller]) +
+               ", " + hex(one.garbage) + ", {" + (shape_of(one).arguments == 0 ? "0" : joined(one, ", ")) +
+               "}}, /* " + to_text(one) + " */\n";
+  }
+  program += "};\n#define FILES \"" + std::to_string(sequence.files) + "\"\n";
   return program + std::string(kProgramTail);
 }
 

@@ -1,50 +1,48 @@
-// One operation of a random sequence on the twins' arena: generated, written down, replayed, shown as C.
+// Random sequences of operations on the twins' arena: generated, written down, replayed, shown as C.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tests/differential/operation_kinds.h"
+
 namespace libmseal::tests {
 
-inline constexpr std::uint64_t kArena = 0x10'0000'0000;
-inline constexpr std::uint64_t kPage = 4096;
-inline constexpr int kPages = 48;
-
-struct Operation {
-  enum class Kind : std::uint8_t {
-    mmap,
-    munmap,
-    mprotect,
-    pkey_mprotect,
-    madvise,
-    mremap,
-    remap_file_pages,
-    shmat,  // of the twins' segment, whatever the first argument
-    shmdt,
-    mseal,
-    fresh,  // puts new memory at page arguments[0], unless that is sealed
-    fork,   // the child goes on with what follows
-  };
-
-  Kind kind = Kind::fresh;
-  bool other_thread = false;  // not by the first thread but by one that was there from the start
-  std::array<std::uint64_t, 5> arguments{};
+// What a sequence has more of than others. Each also has what all have: mmap, munmap, mprotect, madvise,
+// mremap...
+enum class Family : std::uint8_t {
+  pages,     // nothing else
+  huge,      // huge pages: anonymous ones, a file of them, parts of them
+  rings,     // io_setup, io_destroy, and what becomes of the ring between
+  segments,  // System V shared memory, also of another IPC namespace, and a file that looks like it
+  i386,      // int 0x80 with garbage in the upper halves of the registers, around and below 4 GiB
+  heap,      // brk over whatever is mapped in the heap
+  stacks,    // MAP_GROWSDOWN and PROT_GROWSDOWN
+  sharers,   // calls by processes that share the memory, and seals made while they do
+  images,    // exec of other images, new namespaces, first threads that end
+  limits,    // many children and few file descriptors, also for the supervisor
+  mixed,     // of everything
 };
 
-std::vector<Operation> generate(std::uint64_t seed, int count);
+struct Sequence {
+  std::uint64_t arena = 0;
+  unsigned files = 0;  // RLIMIT_NOFILE of the twin and the supervisor, if not 0
+  std::vector<operation> operations;
+};
 
-// "mprotect 0x1000000000 0x1000 0x1", with "~" in front if it is the other thread's.
-std::string to_line(const Operation& operation);
-std::optional<Operation> parse_line(std::string_view line);
+// Without `i386` no call is made by int 0x80, which some machines do not have.
+Sequence generate(Family family, std::uint64_t seed, int count, bool i386);
 
-// "mprotect(0x1000000000, 0x1000, 0x1)"
-std::string to_text(const Operation& operation);
+// "0x10000000", then a line an operation: "caller garbage name arguments...", numbers in hexadecimal.
+std::string to_line(const operation& one);
+std::optional<operation> parse_line(std::string_view line);
+
+// "mprotect(0x1000000000, 0x1000, 0x1) by thread"
+std::string to_text(const operation& one);
 // A whole program that does the operations and prints what came of each.
-std::string to_program(std::span<const Operation> operations);
+std::string to_program(const Sequence& sequence);
 
 }  // namespace libmseal::tests
