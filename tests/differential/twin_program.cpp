@@ -251,7 +251,7 @@ class Twin {
       case op_mprotect:
         touch(a[0], a[1]);
         // These may reach to either end of the mapping.
-        if ((a[2] & (policy::kProtGrowsDown | policy::kProtGrowsUp)) != 0) touch(world.arena, PAGES * PAGE);
+        if ((a[2] & (policy::kProtGrowsDown | 0x02000000U)) != 0) touch(world.arena, PAGES * PAGE);
         return;
       case op_move_ring: {
         const ring& moved = world.rings[a[0]];
@@ -295,7 +295,7 @@ class Twin {
   [[nodiscard]] bool needs_repair(const operation& one, bool any) const {
     switch (one.kind) {
       case op_mprotect:
-        return touches_ || (any && (one.a[2] & (policy::kProtGrowsDown | policy::kProtGrowsUp)) != 0);
+        return touches_ || (any && (one.a[2] & (policy::kProtGrowsDown | 0x02000000U)) != 0);
       case op_pkey_mprotect:
       case op_madvise:
       case op_shmdt:

@@ -277,7 +277,7 @@ void _start(void) {
     if (!build(name, flags)) continue;
     const std::string image = folder.string() + "/" + name;
     const bool runs = run({{"/bin/sh", "-c", image}, {}, {}, 60}).status != 126;
-    if (needs(runs, "a kernel that runs 32-bit programs", "ia32")) images.push_back(image);
+    if (needs(runs, "a kernel that runs 32-bit programs", "i386")) images.push_back(image);
   }
   std::filesystem::permissions(folder.string() + "/setuid", std::filesystem::perms(04755));
   std::string all = "set -e; ulimit -c 0; ";
