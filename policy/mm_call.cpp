@@ -44,7 +44,8 @@ void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& cal
   call.argument = arguments[4];
   if (!hugetlb) call.if_huge = {range.end, huge.end};
   // A bpf arena does not cross a multiple of 4 GiB; it goes behind it (kernel/bpf/arena.c).
-  if (wide) call.ranges[1] = range_at(machine, round_up(range.start, 1ULL << 32), arguments[1]);
+  const Range behind = Range::of(round_up(range.start, 1ULL << 32), arguments[1]);
+  if (wide && !range.empty() && !behind.empty()) call.ranges[1] = behind;
 }
 
 void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& call) {
