@@ -27,11 +27,18 @@ Range rounded_to_huge_pages(const Range& range, std::uint64_t page) {
   return {range.start, end > range.start ? end : ~0ULL};
 }
 
+// The upper bits of the flags of mmap and shmget name a size by its logarithm.
+std::uint64_t huge_page_in(std::uint32_t flags) {
+  const std::uint32_t logarithm = flags >> 26;
+  return logarithm == 0 ? 0 : 1ULL << logarithm;
+}
+
 void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& call) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
   const bool hugetlb = (flags & kMapHugetlb) != 0;
   call.makes_huge_pages = call.deferred = hugetlb;
   if (hugetlb) call.effect = Effect::make_huge_pages;
+  if (hugetlb) call.huge_page = huge_page_in(flags);
   if ((flags & kMapFixed) == 0 || (flags & kMapFixedNoreplace) != 0) return;
   call.effect = Effect::modify;
   const Range range = range_at(machine, arguments[0], arguments[1]);
@@ -44,7 +51,8 @@ void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& cal
   call.argument = arguments[4];
   if (!hugetlb) call.if_huge = {range.end, huge.end};
   // A bpf arena does not cross a multiple of 4 GiB; it goes behind it (kernel/bpf/arena.c).
-  if (wide) call.ranges[1] = range_at(machine, round_up(range.start, 1ULL << 32), arguments[1]);
+  const Range behind = Range::of(round_up(range.start, 1ULL << 32), arguments[1]);
+  if (wide && !range.empty() && !behind.empty()) call.ranges[1] = behind;
 }
 
 void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& call) {
@@ -86,6 +94,7 @@ void decode_segment(std::uint64_t flags, MmCall& call) {
   if ((static_cast<std::uint32_t>(flags) & kShmHugetlb) == 0) return;
   call.effect = Effect::make_huge_pages;
   call.makes_huge_pages = call.deferred = true;
+  call.huge_page = huge_page_in(static_cast<std::uint32_t>(flags));
 }
 
 void decode_attach(std::uint64_t flags, MmCall& call) {

@@ -33,9 +33,10 @@ struct MmCall {
   // a bpf arena goes that does not fit below a multiple of 4 GiB.
   std::array<Range, 2> ranges{};
   // What it touches besides if huge pages are involved: for mmap MAP_FIXED of a file, if the file `argument`
-  // lies on hugetlbfs; for mremap, if any mapping in the source is of huge pages.
+  // lies on hugetlbfs; for mremap, at most, if any mapping in the source is of huge pages.
   Range if_huge{};
   bool makes_huge_pages = false;
+  std::uint64_t huge_page = 0;  // what it makes are of this size; 0: of the usual one
   std::uint64_t argument = 0;
 };
 

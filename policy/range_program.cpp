@@ -30,8 +30,8 @@ constexpr std::uint32_t high(std::uint64_t value) {
   return static_cast<std::uint32_t>(value >> 32);
 }
 
-// Scratch memory: the range in question, [start, end).
-enum Slot : std::uint32_t { kStartLow, kStartHigh, kEndLow, kEndHigh };
+// Scratch memory: the range in question, [start, end). From kSecond on another one, kept for later.
+enum Slot : std::uint32_t { kStartLow, kStartHigh, kEndLow, kEndHigh, kSecond };
 
 class Compiler {
   static constexpr std::size_t kMostCalls = 20;
@@ -376,15 +376,92 @@ class Compiler {
     return ranges_;
   }
 
+  // `if (argument & mask) goto some; else goto none`
+  Label branch_any(std::uint32_t argument, std::uint64_t mask, Label some, Label none) {
+    if (high(mask) != 0 && !short_arguments_) {
+      out_.branch(BPF_JSET, high(mask), some, none);
+      none = out_.load(high_of(argument));
+    }
+    out_.branch(BPF_JSET, low(mask), some, none);
+    return out_.load(low_of(argument));
+  }
+
+  // If huge pages of any size can lie at the address, but the length is not one of whole ones: if the range is
+  // of huge pages, the kernel rounds the length up.
+  Label if_partly_huge(std::uint32_t address, std::uint32_t length, Label partly, Label next) {
+    Label others = next;
+    for (const std::uint64_t size : machine_.huge_pages) {
+      others = branch_any(address, size - 1, others, branch_any(length, size - 1, partly, others));
+    }
+    return others;
+  }
+
+  // scratch = [the multiple of 4 GiB above the address, + argument `length`), then on to `next`. Not for an
+  // address that is one.
+  Label set_range_above_line(std::uint32_t address, std::uint32_t length, Label next) {
+    out_.jump(next);
+    out_.store_scratch(kEndHigh);
+    out_.add_x();
+    out_.load_scratch_x(kStartHigh);
+    load_high(length);
+    out_.store_scratch(kEndLow);
+    out_.load(low_of(length));
+    out_.store_scratch(kStartLow);
+    out_.load_value(0);
+    out_.store_scratch(kStartHigh);
+    out_.add(1);
+    return load_high_of_address(address);
+  }
+
+  // Copies the range in question within scratch memory, then on to `next`.
+  Label copy_range(std::uint32_t from, std::uint32_t to, Label next) {
+    out_.jump(next);
+    for (std::uint32_t slot = 0; slot < kSecond; ++slot) {
+      out_.store_scratch(to + slot);
+      out_.load_scratch(from + slot);
+    }
+    return out_.front();
+  }
+
+  // `next` is where the first of two ranges is looked for, after which comes the one that is in question now.
+  Label keep_second(Label next) { return copy_range(0, kSecond, next); }
+
+  // Looks for the range, then for the one that was kept.
+  Label both_ranges() {
+    if (both_search_ == 0) {
+      const Label second = copy_range(kSecond, 0, ranges_search_);
+      both_search_ = search(what_.denied.ranges, confirm(hit_, second), second);
+    }
+    return both_search_;
+  }
+
+  // A file may be a bpf arena, which goes behind the multiple of 4 GiB that it would cross.
+  Label write_fixed_file() {
+    const Label both = set_range_above_line(0, 1, keep_second(set_range(0, 1, both_ranges())));
+    out_.branch_x(BPF_JGE, ranges(), both);  // the sum is below an addend only if it crossed one
+    out_.add_x();
+    out_.load(low_of(1));
+    out_.copy_to_x();
+    Label narrow = out_.load(low_of(0));
+    if (!short_arguments_) {
+      out_.branch(BPF_JEQ, 0, narrow, both);
+      narrow = out_.load(high_of(1));
+    }
+    const Label aligned = out_.branch(BPF_JEQ, 0, ranges(), narrow);
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), allow_, aligned);
+    return out_.load(low_of(0));
+  }
+
   Label write_mmap() {
     Label fixed = ranges();
+    if (!defers()) {
+      const Label file = write_fixed_file();
+      out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
+      fixed = out_.load(low_of(3));
+    }
     if (notifies()) {
       // A file may lie on hugetlbfs, where whole huge pages are replaced.
-      const std::uint32_t partial = low(machine_.huge_pages.front() - 1);
-      out_.branch(BPF_JSET, partial, deferred_, ranges());
-      const Label length = out_.load(low_of(1));
-      out_.branch(BPF_JSET, partial, ranges(), length);
-      const Label file = out_.load(low_of(0));
+      const Label file = if_partly_huge(0, 1, deferred_, ranges());
       out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
       fixed = out_.load(low_of(3));
     }
@@ -415,24 +492,6 @@ class Compiler {
     return out_.load(low_of(3));
   }
 
-  // `if (argument & mask) goto some; else goto none`
-  Label branch_any(std::uint32_t argument, std::uint64_t mask, Label some, Label none) {
-    if (high(mask) != 0 && !short_arguments_) {
-      out_.branch(BPF_JSET, high(mask), some, none);
-      none = out_.load(high_of(argument));
-    }
-    out_.branch(BPF_JSET, low(mask), some, none);
-    return out_.load(low_of(argument));
-  }
-
-  // If the source is of huge pages, the kernel rounds the size at the target up to whole ones.
-  Label unless_partly_huge(Label next) {
-    for (const std::uint64_t size : machine_.huge_pages) {
-      next = branch_any(4, size - 1, next, branch_any(2, size - 1, hit_, next));
-    }
-    return next;
-  }
-
   Label write_mremap() {
     if (defers()) return write_mremap_deferring();
     // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old
@@ -448,9 +507,9 @@ class Compiler {
       return load_high(1);
     };
     const Label source = source_then(ranges(), ranges_search_);
-    const Label target = set_range(4, 2, ranges_search_);
-    const Label found = search(what_.denied.ranges, confirm(hit_, target), target);
-    const Label with_target = unless_partly_huge(source_then(set_range(0, 1, found), found));
+    const Label sized = set_range(0, 1, both_ranges());
+    const Label target = set_range(4, 2, keep_second(source_then(sized, both_ranges())));
+    const Label with_target = if_partly_huge(4, 2, hit_, target);
     out_.branch(BPF_JSET, kMremapFixed, with_target, source);
     return out_.load(low_of(3));
   }
@@ -458,9 +517,8 @@ class Compiler {
   Label write_madvise() {
     const bool looks = !what_.denied.contents.empty() || !what_.watched.contents.empty();
     if (!looks && !notifies()) return other_;
-    Label discards = allow_;
-    if (looks)
-      discards = contents_search_ == ranges_search_ ? ranges() : set_range(0, 1, contents_search_);
+    const Label discards =
+        contents_search_ == ranges_search_ ? ranges() : set_range(0, 1, contents_search_);
     const Label elsewhere = defers() ? deferred_ : discards;
     Label next = allow_;
     for (const std::uint32_t advice : kDiscardingAdvice) {
@@ -633,6 +691,7 @@ class Compiler {
   Label hit_ = 0;
   Label ranges_search_ = 0;
   Label contents_search_ = 0;
+  Label both_search_ = 0;
 
   // Of the ABI that is being written; those with arguments of one width share them.
   bool short_arguments_ = false;

@@ -21,7 +21,9 @@ Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
   if (reaches_down_to_seal(call, seals)) return kRefuse;
   if (!touches_seal(seals, call.if_huge)) return kAllow;
   if (call.call == Call::mmap) return kDependsOnFile;
-  return memory.huge_pages ? kRefuse : kAllow;
+  if (memory.huge_page == 0) return kAllow;
+  const Range reach{call.if_huge.start, round_up(call.if_huge.start, memory.huge_page)};
+  return touches_seal(seals, reach) ? kRefuse : kAllow;
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
 struct SealedMemory {
   std::span<const Seal> seals;    // sorted, apart
   Range refused_breaks{};         // arguments of brk that would unmap a seal
-  bool huge_pages = false;        // it may have some
+  // The largest huge page that it may have, in bytes, if the kernel moves several mappings at once (6.17).
+  std::uint64_t huge_page = 0;
 };
 
 // The arguments of brk that would unmap the sealed `part`, which lies below the break; `floor` is the lowest

@@ -223,10 +223,12 @@ bool pieces_hold(const Pieces& covered, const Range& breaks, const State& now) {
 long seal_enforced(State& state, std::span<const Range> ranges) {
   static Pieces covered;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    if (const long read = read_pieces(state, ranges); read != 0) return read;
+    const long read = read_pieces(state, ranges);
+    if (read != 0 && read != -EINVAL) return read;
     const long way = choose_way(state, ranges);
     if (way < 0) return way;
     if (attempt == 0 && way == static_cast<long>(policy::Way::sealed)) return 0;
+    if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
     covered = state.pieces;
     const Range breaks = state.refused_breaks;
     const bool by_supervisor = way == static_cast<long>(policy::Way::supervised) && cover_by_supervisor(state);
@@ -235,7 +237,7 @@ long seal_enforced(State& state, std::span<const Range> ranges) {
     }
     if (const long waited = wait_for_calls_under_way(state.machine); waited != 0)
       return explain_thread(waited);
-    if (const long read = read_pieces(state, ranges); read != 0) return read;
+    if (const long again = read_pieces(state, ranges); again != 0) return again;
     if (!pieces_hold(covered, breaks, state)) continue;
     if (state.backend == Backend::filter) {
       for (const Seal& piece : covered) (void)state.ledger.add(piece);

@@ -4,9 +4,13 @@
 #include <linux/magic.h>
 #include <spdlog/spdlog.h>
 #include <sys/statfs.h>
+#include <sys/utsname.h>
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <exception>
+#include <fstream>
+#include <string>
 
 #include "policy/mm_call.h"
 #include "policy/verdict.h"
@@ -35,6 +39,25 @@ bool has_ordinary_pages(pid_t task, std::uint64_t descriptor) {
   struct statfs filesystem {};
   if (statfs(path.c_str(), &filesystem) != 0) return errno == ENOENT;  // no file: EBADF
   return filesystem.f_type != HUGETLBFS_MAGIC;
+}
+
+// Whether mremap moves several mappings at once, each by its own rules (mm/mremap.c, remap_move, since 6.17).
+bool moves_several_mappings() {
+  utsname system{};
+  int major = 0;
+  int minor = 0;
+  if (uname(&system) != 0 || std::sscanf(system.release, "%d.%d", &major, &minor) != 2) return true;
+  return major > 6 || (major == 6 && minor >= 17);
+}
+
+// Of what is made without a word about its size; the largest there is if the kernel does not say.
+std::uint64_t usual_huge_page() {
+  std::ifstream file("/proc/meminfo");
+  constexpr std::string_view kKey = "Hugepagesize:";
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(kKey)) return std::stoull(line.substr(kKey.size())) * 1024;
+  }
+  return ~0ULL;
 }
 
 }  // namespace
@@ -286,14 +309,17 @@ void Judge::refuse(const seccomp_notif& notification, const Caller& caller, cons
 void Judge::handle_call(const seccomp_notif& notification, const MmCall& call) {
   const Caller caller = registry_.look_up(task_of(notification));
   if (!listener_.still_waits(notification.id)) return;
-  huge_pages_ = huge_pages_ || call.makes_huge_pages;
+  if (call.makes_huge_pages && moves_several_mappings()) {
+    const std::uint64_t size = call.huge_page != 0 ? call.huge_page : usual_huge_page();
+    huge_page_ = std::max(huge_page_, std::min(size, shim::this_machine().huge_pages.back()));
+  }
   if (caller.standing == Caller::Standing::unknown) {
     spdlog::warn("pid {}: system call {}: it can't be told whose seals count, so all do", caller.task,
                  notification.data.nr);
   }
   Verdict verdict = policy::kAllow;
   if (!caller.foreign()) {
-    verdict = policy::decide(call, {caller.record->seals(), caller.record->refused_breaks(), huge_pages_});
+    verdict = policy::decide(call, {caller.record->seals(), caller.record->refused_breaks(), huge_page_});
     if (verdict == policy::kDependsOnFile)
       verdict = has_ordinary_pages(caller.task, call.argument) ? policy::kAllow : policy::kRefuse;
   }

@@ -56,7 +56,8 @@ class Judge {
   policy::TreeRules rules_;
   CallsLetThrough calls_;
   EventLog events_;
-  bool huge_pages_ = false;  // a process of the tree may have some
+  // The largest huge page that a process of the tree may have, where that matters (verdict.h).
+  std::uint64_t huge_page_ = 0;
 };
 
 }  // namespace libmseal::supervisor

@@ -50,17 +50,21 @@ inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, co
   const bool places =
       ours.call.starts_with("mremap") || ours.call.starts_with("move_ring") || ours.call.starts_with("mmap");
   if (refused && ours.may_be_huge && places) return "may be a huge page";
-  // How long a segment is depends on the namespace of the caller.
-  if (refused && ours.any && ours.call.starts_with("shmat") && (argument_of(ours.call, 2) == "0x4000")) {
+  // Since 6.17 an mremap may move several mappings, and those of huge pages reach past the end of the target.
+  if (refused && ours.call.starts_with("mremap") && ours.any &&
+      argument_of(ours.call, 1) == argument_of(ours.call, 2))
+    return "may be several mappings, one of huge pages";
+  // How long a segment is depends on the namespace of the caller. Refused from the first call of mseal on.
+  if (refused && ours.call.starts_with("shmat") && (argument_of(ours.call, 2) == "0x4000")) {
     return "shmat SHM_REMAP";
   }
   // Which mapping begins the stack can be changed between the look and the call.
   const std::string_view protection = ours.call.starts_with("mprotect") ? argument_of(ours.call, 2) : "";
   if (refused && ours.any && protection.size() == 9 && protection.starts_with("0x1")) return "PROT_GROWSDOWN";
-  // The length that the kernel remembers is not that of the mapping, and where it begins can be moved.
-  if (refused && ours.near_ring && ours.call.starts_with("io_destroy")) return "io_destroy below a seal";
+  // The kernel unmaps the ring where it is by then, which another thread may choose.
+  if (refused && ours.call.starts_with("io_destroy")) return "io_destroy";
   // Arguments in memory, rings and files of huge pages can't be judged, and no healthy program has them.
-  if (unknown && ours.any) {
+  if (unknown) {
     for (const std::string_view door : {"io_uring_setup", "uselib", "memfd_create_huge", "old_mmap"}) {
       if (ours.call.starts_with(door)) return door;
     }

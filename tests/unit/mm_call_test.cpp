@@ -81,6 +81,8 @@ TEST_CASE("a bpf arena goes behind the multiple of 4 GiB that it would cross") {
   const MmCall call = native(9, {line - 0x1000, 0x2000, 0, MAP_FIXED | MAP_SHARED, 3});
   CHECK(call.ranges[1] == Range{line, line + 0x2000});
   CHECK(native(9, {line - 0x1000, 0x2000, 0, MAP_FIXED | MAP_ANONYMOUS}).ranges[1].empty());
+  CHECK(native(9, {line - 0x1000, ~0xFFFULL, 0, MAP_FIXED | MAP_SHARED, 3}).ranges[1].empty());  // it wraps
+  CHECK(native(9, {line - 0x1001, 0x2000, 0, MAP_FIXED | MAP_SHARED, 3}).ranges[1].empty());
 }
 
 TEST_CASE("ranges that the kernel refuses are empty, tags are stripped") {

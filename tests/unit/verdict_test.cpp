@@ -80,7 +80,8 @@ TEST_CASE("what huge pages would touch counts where there may be some") {
   CHECK(verdict_on(call) == kDependsOnFile);
   call.call = Call::mremap;
   CHECK(verdict_on(call) == kAllow);
-  CHECK(decide(call, {kSeals, {}, true}) == kRefuse);
+  CHECK(decide(call, {kSeals, {}, 0x20000}) == kRefuse);
+  CHECK(decide(call, {kSeals, {}, 0x2000}) == kAllow);
   call.ranges[0] = {0x10000, 0x11000};
   CHECK(verdict_on(call) == kRefuse);
 }
