@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -117,6 +118,8 @@ class Registry {
 
   [[nodiscard]] Look<Identified> identify(pid_t task);
   [[nodiscard]] const HeldTask* held_leader(pid_t task) const;
+  // The member, if it is sure that the process is that one; else null.
+  [[nodiscard]] static const Member* held_member(const Image& image, const Process& process);
   [[nodiscard]] Birth birth_of(const Process& process);
   [[nodiscard]] std::shared_ptr<Record> fresh_record() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
@@ -125,9 +128,13 @@ class Registry {
   // Makes members of the children that were born before now, so that what is sealed next is not taken for
   // theirs. Only one that is being born just now may get it all the same.
   void meet_newcomers(Image& image);
+  // Makes it a member if it is one and has not been met.
+  void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
+  Member& join_newcomer(Image& image, const Process& process, const std::vector<Image*>& candidates);
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
+  [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process);
   [[nodiscard]] Look<std::vector<Identified>> everybody();
   static void retire(Image& image, const std::shared_ptr<Record>& record);
   void keep_filters(const Image& image);
