@@ -24,8 +24,11 @@ struct Registry::Identified {
   // that is how the image began.
   [[nodiscard]] bool may_be_of(const Image& image) const {
     if (memory != image.identity) return false;
-    const bool creator_is_there = image.memory == nullptr || !image.memory->gone();
-    return forked || (process == image.creator && creator_is_there);
+    if (forked) return true;
+    const auto is_there = [](const std::unique_ptr<HeldMemory>& held) { return held == nullptr || !held->gone(); };
+    if (process == image.creator && is_there(image.memory)) return true;
+    const auto member = image.members.find(process);
+    return member != image.members.end() && member->second.executed_it && is_there(member->second.memory);
   }
 };
 
@@ -313,14 +316,27 @@ shim::Sharing Registry::sharers(const Caller& caller) {
     bool held = false;
     for (Image& image : images_) {  // it may have been met as one of another with the same addresses
       const auto member = image.members.find(who->process);
-      if (member == image.members.end()) continue;
+      const bool other = who->memory.readable() && who->memory != image.identity;
+      if (other || member == image.members.end()) continue;
       if (member->second.record != caller.record) caller.record->merge(*member->second.record);
       member->second.record = caller.record;
       held = held || held_member(image, who->process) != nullptr;
     }
     if (!held) (void)join(*caller.image, who->process, caller.record);
+    if (!who->forked) note_executed(*caller.image, who->process, caller);
   }
   return sharing;
+}
+
+// The process called execve to become what the caller, its child with the same memory, made an image of.
+void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
+  if (process == image.creator && image.memory != nullptr && !image.memory->gone()) return;
+  auto found = image.members.find(process);
+  Member& member = found != image.members.end() ? found->second : join(image, process, caller.record);
+  if (member.executed_it && member.memory != nullptr && !member.memory->gone()) return;
+  member.executed_it = true;
+  member.memory = proc_.hold_memory(caller.task);
+  if (member.memory != nullptr && member.memory->gone()) member.memory = nullptr;
 }
 
 long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const Range& refused_breaks) {

@@ -55,6 +55,9 @@ struct Process {
 struct Member {
   std::unique_ptr<HeldTask> task;  // null if it could not be held
   std::shared_ptr<Record> record;  // the same object for all that have one memory
+  // It called execve, and a child with the same memory sealed first.
+  bool executed_it = false;
+  std::unique_ptr<HeldMemory> memory;  // of one that did; null if it could not be held
 };
 
 // One executed image and its forks.
@@ -133,6 +136,7 @@ class Registry {
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
   Member& join_newcomer(Image& image, const Process& process, const std::vector<Image*>& candidates);
+  void note_executed(Image& image, const Process& process, const Caller& caller);
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
   [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process);
   [[nodiscard]] Look<std::vector<Identified>> everybody();

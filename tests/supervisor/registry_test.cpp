@@ -248,6 +248,22 @@ TEST_CASE("a sharer that was taken for one of another image with the same addres
   CHECK(tree.sealed(300) == Seals{1, 2});
 }
 
+TEST_CASE("the parent has what a child in its memory sealed first") {
+  SealedTree tree;
+  tree.proc.exec(100, 8);  // without the library
+  tree.proc.share(100, 200, 20);
+  tree.at_tick(20);
+  REQUIRE(tree.join(200).standing == Standing::member);
+  REQUIRE(tree.seal(200, 3) == 0);
+  CHECK(tree.sealed(200) == Seals{3});
+  CHECK(tree.sealed(100) == Seals{3});
+  tree.proc.exit(200);
+  CHECK(tree.registry.collect_now());
+  CHECK(tree.sealed(100) == Seals{3});
+  tree.proc.exec(100, 8);
+  CHECK(tree.registry.look_up(100).foreign());
+}
+
 // ---- execve ----
 
 std::vector<Range> fences_of(const Caller& caller) {
@@ -611,7 +627,9 @@ class Chaos {
         for (auto* faults : {&tree_.proc.stat_faults, &tree_.proc.status_faults, &tree_.proc.thread_faults}) {
           for (auto& [id, fault] : *faults) fault = Fault::unknown;
         }
-        collected_ += tree_.registry.collect_now() ? 1 : 0;
+        const bool collected = tree_.registry.collect_now();
+        if (collected) note("collected", 0);
+        collected_ += collected ? 1 : 0;
       }
       tree_.proc.heal();
       check();
@@ -649,6 +667,7 @@ class Chaos {
   // Fork from a thread: the child's memory is that of the thread's process.
   void bear(pid_t parent, pid_t child, bool shared) {
     auto& proc = tree_.proc;
+    note(shared ? "share" : "fork", parent, child);
     if (shared) {
       proc.share(parent, child, tick_);
     } else {
@@ -672,12 +691,17 @@ class Chaos {
         if (born != 0) bear(id, born, true);
         break;
       case 3:
-        if (born != 0 && proc.tasks.at(id).leader == id) proc.thread(id, born);
+        if (born == 0 || proc.tasks.at(id).leader != id) break;
+        note("thread", id, born);
+        proc.thread(id, born);
         break;
       case 4:
-        if (is_whole(id)) proc.exec(id, same_addresses_ ? 1 : ++images_);
+        if (!is_whole(id)) break;
+        note("exec", id);
+        proc.exec(id, same_addresses_ ? 1 : ++images_);
         break;
       case 5:
+        note("exit", id);
         if (is_whole(id)) {
           proc.exit(id);
         } else if (proc.tasks.at(id).leader == id) {
@@ -705,6 +729,7 @@ class Chaos {
     const pid_t leader = proc.tasks.at(id).leader;
     const long result = by_filter && leader == id ? tree_.seal_by_filter(id, next_) : tree_.seal(id, next_);
     if (result == 0) {
+      note(by_filter ? "filter" : "seal", id, next_);
       proc.tasks.at(id).memory->sealed.insert(next_++);
       ++sealed_;
     }
@@ -718,6 +743,7 @@ class Chaos {
         (*faults)[below(2) == 0 ? id : proc.tasks.at(id).leader] = below(2) == 0 ? Fault::unknown : Fault::gone;
     }
     proc.nothing_held = below(4) == 0;
+    if (proc.nothing_held) note("nothing held", 0);
     proc.no_memory_held = below(4) == 0;
     proc.held_unreadable = below(6) == 0;
     proc.list_unknown = below(6) == 0;
@@ -734,11 +760,17 @@ class Chaos {
       foreign_ += caller.foreign() ? 1 : 0;
       if (caller.foreign() && must.empty()) continue;
       const Seals has = seals_in(caller);
-      if (!holds(has, must)) FAIL("process " << id << " lacks a seal");
+      if (!holds(has, must)) FAIL("process " << id << " lacks a seal" << history_.str());
     }
   }
 
+  void note(const char* what, pid_t one, pid_t other = 0) {
+    history_ << "\n" << tick_ << ": " << what << ' ' << one;
+    if (other != 0) history_ << ' ' << other;
+  }
+
   std::mt19937 random_;
+  std::ostringstream history_;
   Tree tree_;
   bool same_addresses_ = false;
   std::uint64_t tick_ = 0;
