@@ -7,13 +7,11 @@
 
 namespace libmseal::shim {
 
-long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
-                         policy::Range& refused) {
-  refused = {};
-  const auto present = policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size);
+long find_break_reach(const policy::Machine& machine, std::span<const policy::Seal> pieces, BreakReach& reach) {
+  reach = {policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size), {}};
   // Most pieces lie above every heap, and there is nothing to look up.
-  const bool above = std::all_of(pieces.begin(), pieces.end(), [present](const policy::Seal& piece) {
-    return piece.range.start >= present;
+  const bool above = std::all_of(pieces.begin(), pieces.end(), [&reach](const policy::Seal& piece) {
+    return piece.range.start >= reach.present;
   });
   if (above) return 0;
   char text[2048];
@@ -25,9 +23,9 @@ long find_refused_breaks(const policy::Machine& machine, std::span<const policy:
   // Kernels with CONFIG_COMPAT_BRK go down to the end of the data (mm/mmap.c, brk).
   const std::uint64_t floor = std::min(stat->end_data, stat->start_brk);
   for (const policy::Seal& piece : pieces) {
-    if (piece.range.start >= present || piece.range.end <= floor) continue;
-    const policy::Range one = policy::refused_breaks(piece.range, floor, machine.page_size);
-    if (one.end > refused.end) refused = one;
+    const policy::Range below = policy::intersection(piece.range, {floor, reach.present});
+    const policy::Range refused = policy::refused_breaks(below, floor, machine.page_size);
+    if (refused.end > reach.refused.end) reach.refused = refused;
   }
   return 0;
 }

@@ -40,7 +40,7 @@ bool cuts_huge_page(const State& state, const policy::Vma& vma, const Range& par
   return page == ~0ULL || part.start % page != 0 || part.end % page != 0;
 }
 
-// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces, with state.refused_breaks. ENOMEM if
+// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces, with state.breaks. ENOMEM if
 // any of it is not mapped, or it is in too many pieces; EINVAL for a part of a huge page.
 long read_pieces(State& state, std::span<const Range> ranges) {
   state.pieces.clear();
@@ -71,7 +71,7 @@ long read_pieces(State& state, std::span<const Range> ranges) {
   }
   if (range != end) return -ENOMEM;
   if (cuts) return -EINVAL;
-  if (const long error = find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks); error != 0)
+  if (const long error = find_break_reach(state.machine, state.pieces.view(), state.breaks); error != 0)
     return error;
   return find_keyed_pieces(state, ranges);
 }
@@ -175,12 +175,9 @@ long choose_way(State& state, std::span<const Range> ranges) {
 // Puts state.pieces under the supervisor's eyes. False if it does not take them.
 bool cover_by_supervisor(const State& state) {
   // The supervisor hears of brk only where it hears of everything.
-  if (!state.refused_breaks.empty() && !state.rules.covers_all) return false;
-  return std::all_of(state.pieces.begin(), state.pieces.end(), [&](const Seal& piece) {
-    Control message{Control::Kind::add_supervised, piece};
-    message.below_break = !state.refused_breaks.empty();
-    return tell_supervisor(message) == 0;
-  });
+  if (!state.breaks.refused.empty() && !state.rules.covers_all) return false;
+  return std::all_of(state.pieces.begin(), state.pieces.end(),
+                     [&](const Seal& piece) { return seal_by_supervisor(state, piece); });
 }
 
 // The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
@@ -213,7 +210,7 @@ long cover_by_filters(State& state) {
 
 // The same mappings, with no attribute that the pieces that were covered lack?
 bool pieces_hold(const Pieces& covered, const Range& breaks, const State& now) {
-  if (!now.refused_breaks.empty() && !breaks.contains(now.refused_breaks)) return false;
+  if (!now.breaks.refused.empty() && !breaks.contains(now.breaks.refused)) return false;
   return std::all_of(now.pieces.begin(), now.pieces.end(), [&](const Seal& piece) {
     const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
     return policy::coverage(covered.view(), piece.range, as_strict) == policy::Coverage::fully;
@@ -230,7 +227,7 @@ long seal_enforced(State& state, std::span<const Range> ranges) {
     if (attempt == 0 && way == static_cast<long>(policy::Way::sealed)) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
     covered = state.pieces;
-    const Range breaks = state.refused_breaks;
+    const Range breaks = state.breaks.refused;
     const bool by_supervisor = way == static_cast<long>(policy::Way::supervised) && cover_by_supervisor(state);
     if (!by_supervisor) {
       if (const long done = cover_by_filters(state); done != 0) return done;
@@ -281,7 +278,7 @@ bool compile_pieces(State& state, std::span<const Seal> pieces) {
   policy::RangeProgram what;
   what.denied = {state.ranges.view(), state.contents.view()};
   what.denial = SECCOMP_RET_ERRNO | EPERM;
-  what.refused_breaks = state.refused_breaks;
+  what.refused_breaks = state.breaks.refused;
   if (state.table != nullptr) {
     what.deferred = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
   } else {
@@ -337,6 +334,20 @@ long seal_checked(State& state, std::span<const Range> ranges) {
 }
 
 }  // namespace
+
+bool seal_by_supervisor(const State& state, const Seal& piece) {
+  // Only what lies below the break is reached by brk.
+  const std::uint64_t edge = state.breaks.reaches(piece.range) ? state.breaks.present : piece.range.start;
+  const Range below{piece.range.start, std::min(edge, piece.range.end)};
+  const Range above{below.end, piece.range.end};
+  for (const Range& part : {below, above}) {
+    if (part.empty()) continue;
+    Control message{Control::Kind::add_supervised, piece.part(part)};
+    message.below_break = part == below;
+    if (tell_supervisor(message) != 0) return false;
+  }
+  return true;
+}
 
 void list_ranges(State& state, std::span<const Seal> pieces) {
   const auto append = [](Ranges& ranges, const Range& range) {

@@ -18,9 +18,12 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64
 long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t flags);
 
 // Installs filters that refuse every call touching state.pieces (sorted, apart), and every brk that would unmap
-// one (state.refused_breaks), for this process and its children; one, if they fit into one. 0 or -errno: then
+// one (state.breaks), for this process and its children; one, if they fit into one. 0 or -errno: then
 // none is in force.
 long install_deny_filter(State& state);
+
+// Asks the supervisor to refuse what touches the piece. False if it does not.
+bool seal_by_supervisor(const State& state, const policy::Seal& piece);
 
 // Splits pieces into the two lists that a range program takes: state.ranges and state.contents.
 void list_ranges(State& state, std::span<const policy::Seal> pieces);

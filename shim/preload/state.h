@@ -16,6 +16,7 @@
 #include "policy/tree_rules.h"
 #include "shim/common/births.h"
 #include "shim/common/table_size.h"
+#include "shim/preload/heap.h"
 #include "shim/preload/ledger.h"
 
 namespace libmseal::shim {
@@ -57,7 +58,7 @@ struct State {
   policy::BpfProgram program;
   Pieces pieces;
   policy::FixedVector<policy::KeyedRange, kMostPieces> keyed;  // of these pieces: the writable ones with a key
-  policy::Range refused_breaks;                                // the arguments of brk that would unmap one of them
+  BreakReach breaks;  // of these pieces
   Ranges ranges;
   Ranges contents;
   Ranges watched;

@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -54,6 +55,9 @@ struct Process {
 struct Member {
   std::unique_ptr<HeldTask> task;  // null if it could not be held
   std::shared_ptr<Record> record;  // the same object for all that have one memory
+  // It called execve, and a child with the same memory sealed first.
+  bool executed_it = false;
+  std::unique_ptr<HeldMemory> memory;  // of one that did; null if it could not be held
 };
 
 // One executed image and its forks.
@@ -115,6 +119,8 @@ class Registry {
 
   [[nodiscard]] Look<Identified> identify(pid_t task);
   [[nodiscard]] const HeldTask* held_leader(pid_t task) const;
+  // The member, if it is sure that the process is that one; else null.
+  [[nodiscard]] static const Member* held_member(const Image& image, const Process& process);
   [[nodiscard]] Birth birth_of(const Process& process);
   [[nodiscard]] std::shared_ptr<Record> fresh_record() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
@@ -122,9 +128,14 @@ class Registry {
                                                           const Process& process);
   // Makes members of all that were born before now.
   void meet_newcomers(Image& image);
+  // Makes it a member if it is one and has not been met.
+  void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
+  Member& join_newcomer(Image& image, const Process& process, const std::vector<Image*>& candidates);
+  void note_executed(Image& image, const Process& process, const Caller& caller);
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
+  [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process);
   [[nodiscard]] Look<std::vector<Identified>> everybody();
   static void retire(Image& image, const std::shared_ptr<Record>& record);
   void keep_filters(const Image& image);

@@ -39,7 +39,7 @@ constexpr int kOperations = 1000;
 // RELRO and other pages of files keep their contents by default, which is more than mseal(2) does.
 const std::string kOptions = "discard=kernel,backend=";
 const std::string kNoAuto = ",auto=off";
-const std::string kAuto = ",auto=elf";
+const std::string kAuto = ",auto=elf,open=hugetlb_files";
 const std::string kAll = ",coverage=all";
 
 Step parse(std::string_view line, const std::string& backend) {

@@ -392,9 +392,6 @@ class Generator {
       case 0:
         if (++leaders_ <= 2) push(op_leader_exits);
         return;
-      case 1:
-        if (++pid_namespaces_ <= 1) push(op_unshare, {CLONE_NEWPID});
-        return;
       case 2:
         if (++mount_namespaces_ <= 1) push(op_unshare, {CLONE_NEWNS});
         return;
@@ -540,7 +537,6 @@ class Generator {
   int leaders_ = 0;
   int crowds_ = 0;
   int namespaces_ = 0;
-  int pid_namespaces_ = 0;
   int mount_namespaces_ = 0;
 };
 

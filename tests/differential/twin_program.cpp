@@ -301,13 +301,15 @@ class Twin {
       case op_shmdt:
         return touches_;
       case op_mremap:
+        return touches_ || may_be_huge_ || (any && one.a[1] == one.a[2]);
       case op_move_ring:
+        return touches_ || may_be_huge_ || any;
       case op_mmap:
-        return (touches_ && one.kind != op_mmap) || may_be_huge_;
+        return may_be_huge_;
       case op_shmat:
-        return any && (one.a[2] & SHM_REMAP) != 0;
+        return (one.a[2] & SHM_REMAP) != 0;
       case op_io_destroy:
-        return near_ring_;
+        return true;
       case op_old_mmap:
         return any;
       default:

@@ -402,6 +402,7 @@ TEST_CASE("a program without a supervisor refuses what the verdict refuses, and 
     what.denial = kRefuse;
     what.refused_breaks = one.refused_breaks;
     what.refuse_grows_down = one.may_grow_down;
+    what.refuse_huge_pages = true;
     what.attachments = one.attachments;
     what.shm_remap = kShmRemapAction;
     what.old_mmap = kOldMmapAction;
@@ -457,6 +458,7 @@ TEST_CASE("without a supervisor, by hand: shmdt, stacks and huge pages") {
 
   CHECK(run(native, 10, {kFree, kPage, policy::kProtGrowsDown}) == kAllow);  // if no stack is sealed
   what.refuse_grows_down = true;
+  what.refuse_huge_pages = true;
   CHECK(run(native, 10, {kFree, kPage, policy::kProtGrowsDown}) == kRefuse);
   CHECK(run(native, 329, {kFree, kPage, policy::kProtGrowsDown}) == kRefuse);
   CHECK(run(compat, 125, {0x5000 | kGarbage, kPage, policy::kProtGrowsDown | kGarbage}) == kRefuse);
