@@ -54,7 +54,8 @@ class Record {
   }
 
   // The entries that have been inherited already: records of one image have most of them in common.
-  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint32_t>>;
+  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, bool, bool, std::uint64_t, bool,
+                                   std::uint32_t, std::uint64_t>>;
 
   // Adds what a process born so may have of `other`. What finds no room is sealed together with all that lies
   // between: more, never less.
@@ -63,10 +64,17 @@ class Record {
     for (const SealEntry& entry : other.entries_) {
       if (!birth.may_have(entry)) continue;
       any = true;
-      if (!seen.emplace(entry.seal.range.start, entry.seal.range.end, entry.made, entry.filters).second) continue;
+      if (!seen.insert(key_of(entry)).second) continue;
       if (!add(entry)) widen(entry.seal);
     }
     if (any) add_refused_breaks(other.refused_breaks_);
+  }
+
+  // Adds all of `other` that it has not.
+  void merge(const Record& other) {
+    Seen seen;
+    for (const SealEntry& entry : entries_) seen.insert(key_of(entry));
+    inherit(other, {}, seen);
   }
 
   void add_refused_breaks(const policy::Range& refused) {
@@ -90,10 +98,16 @@ class Record {
     std::erase_if(entries_, [&](const SealEntry& entry) { return range.contains(entry.seal.range); });
   }
 
-  shim::Births alone_since;        // nobody else had the memory then
-  std::uint64_t prepared = 0;      // when it last asked to seal something, in ns since boot
+  shim::Births alone_since;    // nobody else had the memory then
+  std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
 
  private:
+  static Seen::key_type key_of(const SealEntry& entry) {
+    const policy::Seal& seal = entry.seal;
+    return {seal.range.start, seal.range.end, seal.discard_protected, seal.may_grow_down,
+            seal.attachment,  entry.filtered, entry.filters,          entry.made};
+  }
+
   void widen(const policy::Seal& seal) {
     policy::Seal all = seal;
     for (const policy::Seal& one : seals_) all = all.joined_with(one, all.range);

@@ -23,9 +23,17 @@ struct Registry::Identified {
   // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
   // that is how the image began.
   [[nodiscard]] bool may_be_of(const Image& image) const {
-    if (memory != image.identity) return false;
-    const bool creator_is_there = image.memory == nullptr || !image.memory->gone();
-    return forked || (process == image.creator && creator_is_there);
+    return memory == image.identity && has_not_left(image);
+  }
+  // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
+  [[nodiscard]] bool has_not_left(const Image& image) const {
+    if (forked) return true;
+    const auto is_there = [](const std::unique_ptr<HeldMemory>& held) {
+      return held == nullptr || !held->gone();
+    };
+    if (process == image.creator && is_there(image.memory)) return true;
+    const auto member = image.members.find(process);
+    return member != image.members.end() && member->second.executed_it && is_there(member->second.memory);
   }
 };
 
@@ -65,8 +73,8 @@ Look<Registry::Identified> Registry::identify(pid_t task) {
   const auto status = proc_.status(task);
   if (!status.is_seen()) return failed(status.is_gone());
   const auto leader = static_cast<pid_t>(status->thread_group);
-  // When the process was born, and whether it has called execve, only its leader tells, even when it has ended;
-  // the memory is that of the task, which lives.
+  // When the process was born, and whether it has called execve, only its leader tells, even when it has
+  // ended; the memory is that of the task, which lives.
   const auto of_process = leader == task ? stat : proc_.stat(leader);
   if (!of_process.is_seen()) return Result::unknown();
   return described(leader, *of_process, *stat, status->filtered);
@@ -94,6 +102,7 @@ Caller Registry::look_up(pid_t task) {
   caller.process = who->process;
   caller.identity = who->memory;
   caller.lowest_break = who->lowest_break;
+  caller.forked = who->forked;
   const std::vector<Image*> candidates = images_of(*who);
   if (candidates.empty()) {
     caller.standing = who->memory.readable() ? Caller::Standing::foreign : Caller::Standing::unknown;
@@ -102,29 +111,42 @@ Caller Registry::look_up(pid_t task) {
   }
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
-    const auto found = image->members.find(who->process);
-    if (found == image->members.end()) continue;
-    // The number and the start time are the same; only the held task tells that the process is.
-    const HeldTask* const held = found->second.task.get();
-    if (held != nullptr && held->stat().is_seen()) {
+    if (const Member* const member = held_member(*image, who->process)) {
       caller.image = image;
-      caller.record = found->second.record;
+      caller.record = member->record;
       return caller;
     }
   }
   caller.image = candidates.front();
-  caller.record = join(*caller.image, who->process, seals_of_newcomer(candidates, who->process)).record;
+  caller.record = join_newcomer(*caller.image, who->process, candidates).record;
   return caller;
+}
+
+// The number and the start time may be another's, too; only the held task tells.
+const Member* Registry::held_member(const Image& image, const Process& process) {
+  const auto found = image.members.find(process);
+  if (found == image.members.end() || found->second.task == nullptr) return nullptr;
+  return found->second.task->stat().is_seen() ? &found->second : nullptr;
 }
 
 // Several only where addresses are not randomised.
 std::vector<Image*> Registry::images_of(const Identified& who) {
   std::vector<Image*> images;
   for (Image& image : images_) {
-    const bool known = image.members.contains(who.process);
-    if (who.memory.readable() ? who.may_be_of(image) : known) images.push_back(&image);
+    const bool is_one = who.memory.readable()
+                            ? who.may_be_of(image)
+                            : held_member(image, who.process) != nullptr && who.has_not_left(image);
+    if (is_one) images.push_back(&image);
   }
   return images;
+}
+
+void Registry::meet(Image& image, const Identified& who) {
+  if (!who.memory.readable() || !who.may_be_of(image)) return;
+  const std::vector<Image*> candidates = images_of(who);
+  const bool met = std::ranges::any_of(
+      candidates, [&](const Image* one) { return held_member(*one, who.process) != nullptr; });
+  if (!met) (void)join_newcomer(image, who.process, candidates);
 }
 
 void Registry::meet_newcomers(Image& image) {
@@ -140,9 +162,7 @@ void Registry::meet_newcomers(Image& image) {
   }
   for (const pid_t task : born) {
     const auto who = identify(task);
-    if (!who.is_seen() || who->process.id != task || !who->memory.readable() || !who->may_be_of(image)) continue;
-    if (!image.members.contains(who->process))
-      (void)join(image, who->process, seals_of_newcomer(images_of(*who), who->process));
+    if (who.is_seen() && who->process.id == task) meet(image, *who);
   }
   image.met = now;
 }
@@ -200,6 +220,17 @@ Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Rec
   return member;
 }
 
+// The record of a member that can't be held, which may be another by now, stays the same object: it may be
+// that of sharers, and is about to get a seal.
+Member& Registry::join_newcomer(Image& image, const Process& process, const std::vector<Image*>& candidates) {
+  auto record = seals_of_newcomer(candidates, process);
+  if (const auto found = image.members.find(process); found != image.members.end()) {
+    found->second.record->merge(*record);
+    record = found->second.record;
+  }
+  return join(image, process, std::move(record));
+}
+
 // ---- images ----
 
 // Where deny filters of earlier images may still refuse in the process.
@@ -223,7 +254,8 @@ std::vector<Range> Registry::inherited_filters(const Process& process) {
     take_fences(image);
   }
   if (known) return ranges;
-  const Birth birth = birth_of(process);
+  // Some it may have made itself since it was born.
+  const Birth birth{~0ULL, birth_of(process).filters};
   for (const Image& image : images_) {
     for (const auto& [other, member] : image.members) take(*member.record, birth);
     for (const auto& ended : image.ended) take(*ended, birth);
@@ -258,7 +290,8 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   Image image;
   image.identity = caller.identity;
   image.creator = caller.process;
-  image.memory = proc_.hold_memory(caller.process.id);
+  // Of the task that lives: the first thread may have ended.
+  image.memory = hold_memory(caller.task);
   image.table = std::move(table);
   images_.push_back(std::move(image));
   Member& member = join(images_.back(), caller.process, fresh_record());
@@ -278,22 +311,52 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
-  const auto sharing = proc_.sharers(caller.process.id, caller.task, caller.record->alone_since, found);
+  auto sharing = proc_.sharers(caller.process.id, caller.task, caller.record->alone_since, found);
   for (const pid_t sharer : found) {
     const auto who = identify(sharer);
-    if (!who.is_seen()) continue;
-    const auto member = caller.image->members.find(who->process);
-    if (member != caller.image->members.end()) {
-      if (member->second.record == caller.record) continue;
-      Record::Seen seen;
-      caller.record->inherit(*member->second.record, {}, seen);
+    if (who.is_gone()) continue;
+    if (!who.is_seen()) {
+      sharing = shim::Sharing::unknown;
+      continue;
     }
-    (void)join(*caller.image, who->process, caller.record);
+    bool held = false;
+    for (Image& image : images_) {  // it may have been met as one of another with the same addresses
+      const auto member = image.members.find(who->process);
+      const bool other = who->memory.readable() && who->memory != image.identity;
+      if (other || member == image.members.end()) continue;
+      if (member->second.record != caller.record) caller.record->merge(*member->second.record);
+      member->second.record = caller.record;
+      held = held || held_member(image, who->process) != nullptr;
+    }
+    if (!held) (void)join(*caller.image, who->process, caller.record);
+    if (!who->forked) note_executed(*caller.image, who->process, caller);
   }
   return sharing;
 }
 
+// The process called execve to become what the caller, which has the same memory, seals: so it is of the
+// image as long as that memory is there. That of a creator may be another than the one that it had first.
+void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
+  auto memory = hold_memory(caller.task);
+  const auto found = image.members.find(process);
+  Member& member = found != image.members.end() ? found->second : join(image, process, caller.record);
+  if (process == image.creator) {
+    image.memory = std::move(memory);
+    return;
+  }
+  member.executed_it = true;
+  member.memory = std::move(memory);
+}
+
+// Null if it can't be held: then it counts as there.
+std::unique_ptr<HeldMemory> Registry::hold_memory(pid_t task) {
+  auto memory = proc_.hold_memory(task);
+  if (memory != nullptr && memory->gone()) memory = nullptr;
+  return memory;
+}
+
 long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const Range& refused_breaks) {
+  if (!caller.forked) note_executed(*caller.image, caller.process, caller);
   SealEntry entry{seal, filtered, 0, proc_.now()};
   if (!filtered) meet_newcomers(*caller.image);
   if (filtered) {
@@ -315,10 +378,35 @@ void Registry::keep_filters(const Image& image) {
   };
   for (const auto& [process, member] : image.members) keep(*member.record);
   for (const auto& ended : image.ended) keep(*ended);
+  for (const Range& fence : image.table->fences()) retired_filters_.push_back({{fence}, true, 0, 0});
   // The oldest go: a program that lands on one of them, which is rare, is refused that place.
   if (retired_filters_.size() > shim::kMostFences / 2)
     retired_filters_.erase(retired_filters_.begin(),
                            retired_filters_.end() - static_cast<std::ptrdiff_t>(shim::kMostFences / 2));
+}
+
+// What a thread shows of a process whose first one does not show its memory: that may not be looked at, or
+// has ended, or is the kernel's own. Nothing if the process is of no sealed tree or has ended.
+Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t process) {
+  using Result = Look<std::optional<Identified>>;
+  const auto threads = proc_.threads(process);
+  if (threads.is_gone()) return Result::seen(std::nullopt);
+  if (!threads.is_seen()) return Result::unknown();
+  bool may_live = false;
+  for (const pid_t thread : *threads) {
+    const auto status = proc_.status(thread);
+    if (status.is_gone()) continue;
+    if (!status.is_seen()) return Result::unknown();
+    if (!status->filtered) continue;  // a first thread that ended before there were filters has none
+    const auto who = identify(thread);
+    if (who.is_gone()) continue;
+    if (!who.is_seen()) return Result::unknown();
+    if (who->memory.readable()) return Result::seen(*who);
+    const auto stat = proc_.stat(thread);
+    if (stat.is_gone()) continue;
+    may_live = may_live || !stat.is_seen() || (stat->state != 'Z' && stat->state != 'X');
+  }
+  return may_live ? Result::unknown() : Result::seen(std::nullopt);
 }
 
 // All processes, if that is sure: nobody was born or unseen meanwhile.
@@ -336,25 +424,9 @@ Look<std::vector<Registry::Identified>> Registry::everybody() {
       alive.push_back(*who);
       continue;
     }
-    // It may not be looked at, or is the kernel's own, or its leader has ended and its threads go on.
-    const auto status = proc_.status(process);
-    const auto threads = proc_.threads(process);
-    if (status.is_gone() || threads.is_gone()) continue;
-    if (!status.is_seen() || !threads.is_seen()) return Result::unknown();
-    if (!status->filtered) continue;  // of no sealed tree
-    const auto known = std::ranges::find_if(*threads, [&](pid_t thread) {
-      const auto stat = proc_.stat(thread);
-      return stat.is_seen() && MmIdentity::of(*stat).readable();
-    });
-    const auto leader = proc_.stat(process);
-    const bool ended = leader.is_seen() && (leader->state == 'Z' || leader->state == 'X');
-    if (known == threads->end()) {
-      if (ended && threads->size() == 1) continue;
-      return Result::unknown();
-    }
-    const auto thread = identify(*known);
+    const auto thread = known_by_thread(process);
     if (!thread.is_seen()) return Result::unknown();
-    alive.push_back(*thread);
+    if (*thread) alive.push_back(**thread);
   }
   const shim::Births after = proc_.births();
   if (before.last == 0 || before.last != after.last) return Result::unknown();
@@ -363,10 +435,7 @@ Look<std::vector<Registry::Identified>> Registry::everybody() {
 
 // A child may have its seals from nobody but a member that has ended: so all children are met first.
 void Registry::forget_ended(Image& image, const std::vector<Identified>& alive) {
-  for (const Identified& one : alive) {
-    if (!one.may_be_of(image) || image.members.contains(one.process)) continue;
-    (void)join(image, one.process, seals_of_newcomer(images_of(one), one.process));
-  }
+  for (const Identified& one : alive) meet(image, one);
   image.ended.clear();
   std::erase_if(image.members, [&](const auto& entry) {
     return std::ranges::none_of(alive, [&](const Identified& one) { return one.process == entry.first; });
@@ -390,7 +459,8 @@ bool Registry::collect_now() {
   const bool others = std::ranges::any_of(*alive, belongs_nowhere);
   if (!others) retired_filters_.clear();
   images_.remove_if([&](const Image& image) {
-    if (std::ranges::any_of(*alive, [&](const Identified& one) { return one.may_be_of(image); })) return false;
+    if (std::ranges::any_of(*alive, [&](const Identified& one) { return one.may_be_of(image); }))
+      return false;
     if (others) keep_filters(image);
     return true;
   });
