@@ -1,0 +1,260 @@
+// A /proc of made-up processes, whose looks can fail one by one.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "shim/supervisor/proc.h"
+
+namespace libmseal::tests {
+
+using supervisor::HeldMemory;
+using supervisor::HeldTask;
+using supervisor::Look;
+
+// How a look fails.
+enum class Fault : std::uint8_t {
+  none,
+  unknown,  // EMFILE, EACCES, EIO, ...
+  gone,     // ENOENT, ESRCH
+};
+
+// The memory of one execve, with the addresses that tell it apart.
+struct FakeMemory {
+  std::uint64_t id = 0;
+  std::set<int> sealed{};  // what the kernel would know
+};
+
+class FakeProc final : public supervisor::Proc {
+ public:
+  struct Task {
+    pid_t id = 0;
+    pid_t leader = 0;
+    std::uint64_t start_time = 0;
+    std::uint32_t filters = 0;
+    bool filtered = true;
+    bool readable = true;  // dumpable, and its file may be read
+    bool forked = true;
+    char state = 'S';
+    std::shared_ptr<FakeMemory> memory;
+    std::weak_ptr<FakeMemory> left{};  // what it had before it called execve, if others have it still
+    std::uint64_t serial = 0;          // no other task has it, whatever its number
+  };
+
+  // ---- what happens ----
+
+  Task& first(pid_t id, std::uint64_t memory, std::uint64_t start_time = 1) {
+    Task& task = born(id, start_time);
+    task.memory = std::make_shared<FakeMemory>(FakeMemory{memory, {}});
+    task.forked = false;
+    return task;
+  }
+  // fork(2), in the tick `start_time`.
+  Task& fork(pid_t parent, pid_t child, std::uint64_t start_time) {
+    const Task from = tasks.at(parent);
+    Task& task = born(child, start_time);
+    task.memory = std::make_shared<FakeMemory>(*from.memory);
+    task.filters = from.filters;
+    task.readable = from.readable;
+    return task;
+  }
+  // clone(CLONE_VM).
+  Task& share(pid_t parent, pid_t child, std::uint64_t start_time) {
+    Task& task = fork(parent, child, start_time);
+    task.memory = tasks.at(parent).memory;
+    return task;
+  }
+  Task& thread(pid_t leader, pid_t id) {
+    const Task from = tasks.at(leader);
+    Task& task = born(id, from.start_time + 1);
+    task.leader = leader;
+    task.memory = from.memory;
+    task.filters = from.filters;
+    return task;
+  }
+  void exec(pid_t id, std::uint64_t memory) {
+    Task& task = tasks.at(id);
+    task.left = task.memory;
+    task.memory = std::make_shared<FakeMemory>(FakeMemory{memory, {}});
+    task.forked = false;
+  }
+  void exit(pid_t id) { tasks.erase(id); }
+  // The first thread ends while others go on.
+  void end_leader(pid_t id) {
+    tasks.at(id).memory = nullptr;
+    tasks.at(id).state = 'Z';
+  }
+
+  // ---- how looks fail ----
+
+  std::map<pid_t, Fault> stat_faults;
+  std::map<pid_t, Fault> status_faults;
+  std::map<pid_t, Fault> thread_faults;
+  std::set<pid_t> not_held;
+  bool nothing_held = false;
+  bool no_memory_held = false;
+  bool list_unknown = false;
+  bool births_unknown = false;
+  bool births_moving = false;
+  bool sharers_unknown = false;
+  bool held_unreadable = false;  // EMFILE is no matter for what is open, but EINTR or ENOMEM may be
+  std::function<void()> after_list;
+
+  void heal() {
+    stat_faults.clear();
+    status_faults.clear();
+    thread_faults.clear();
+    not_held.clear();
+    nothing_held = no_memory_held = list_unknown = births_unknown = births_moving = sharers_unknown =
+        held_unreadable = false;
+    after_list = nullptr;
+  }
+
+  std::map<pid_t, Task> tasks;
+  std::uint64_t clock = 0;  // ns
+  long last_born = 0;
+  int looks = 0;
+
+  // ---- supervisor::Proc ----
+
+  Look<policy::StatLine> stat(pid_t task) override {
+    ++looks;
+    return look<policy::StatLine>(stat_faults, task, [&](const Task& one) { return line_of(one); });
+  }
+  Look<shim::TaskStatus> status(pid_t task) override {
+    ++looks;
+    return look<shim::TaskStatus>(status_faults, task, [](const Task& one) {
+      shim::TaskStatus status;
+      status.thread_group = one.leader;
+      status.filtered = one.filtered;
+      status.filters = one.filters;
+      return status;
+    });
+  }
+  std::unique_ptr<HeldTask> hold(pid_t task) override {
+    const auto found = tasks.find(task);
+    if (nothing_held || not_held.contains(task) || found == tasks.end()) return nullptr;
+    return std::make_unique<Held>(*this, task, found->second.serial);
+  }
+  std::unique_ptr<HeldMemory> hold_memory(pid_t process) override {
+    const auto found = tasks.find(process);
+    if (no_memory_held || nothing_held || found == tasks.end()) return nullptr;
+    return std::make_unique<HeldMaps>(found->second.memory);
+  }
+  Look<std::vector<pid_t>> processes() override {
+    if (list_unknown) return Look<std::vector<pid_t>>::unknown();
+    std::vector<pid_t> found;
+    for (const auto& [id, task] : tasks) {
+      if (id == task.leader) found.push_back(id);
+    }
+    if (after_list) after_list();
+    return Look<std::vector<pid_t>>::seen(std::move(found));
+  }
+  Look<std::vector<pid_t>> threads(pid_t process) override {
+    return look<std::vector<pid_t>>(thread_faults, process, [&](const Task&) {
+      std::vector<pid_t> found;
+      for (const auto& [id, task] : tasks) {
+        if (task.leader == process) found.push_back(id);
+      }
+      return found;
+    });
+  }
+  shim::Births births() override {
+    if (births_moving) ++last_born;
+    shim::Births births;
+    births.last = births_unknown ? 0 : last_born;
+    births.time = clock;
+    return births;
+  }
+  shim::Sharing sharers(pid_t process, pid_t, shim::Births& since, std::vector<pid_t>& found) override {
+    if (sharers_unknown) return shim::Sharing::unknown;
+    const auto& memory = memory_of(process);
+    for (const auto& [id, task] : tasks) {
+      if (task.leader != process && task.memory != nullptr && task.memory == memory) found.push_back(id);
+    }
+    if (!found.empty()) return shim::Sharing::shared;
+    since = births();
+    return shim::Sharing::alone;
+  }
+  std::uint64_t now() override { return clock; }
+
+ private:
+  class Held final : public HeldTask {
+   public:
+    Held(const FakeProc& proc, pid_t task, std::uint64_t serial)
+        : proc_(proc), task_(task), serial_(serial) {}
+    [[nodiscard]] Look<policy::StatLine> stat() const override {
+      const auto found = proc_.tasks.find(task_);
+      if (found == proc_.tasks.end() || found->second.serial != serial_)
+        return Look<policy::StatLine>::gone();
+      if (proc_.held_unreadable) return Look<policy::StatLine>::unknown();
+      return Look<policy::StatLine>::seen(line_of(found->second));
+    }
+
+   private:
+    const FakeProc& proc_;
+    pid_t task_;
+    std::uint64_t serial_;
+  };
+
+  class HeldMaps final : public HeldMemory {
+   public:
+    explicit HeldMaps(std::weak_ptr<FakeMemory> memory) : memory_(std::move(memory)) {}
+    [[nodiscard]] bool gone() const override { return memory_.expired(); }
+
+   private:
+    std::weak_ptr<FakeMemory> memory_;
+  };
+
+  Task& born(pid_t id, std::uint64_t start_time) {
+    Task& task = tasks[id];
+    task = Task{};
+    task.id = task.leader = id;
+    task.start_time = start_time;
+    task.serial = ++serials_;
+    last_born = id;
+    return task;
+  }
+
+  const std::shared_ptr<FakeMemory>& memory_of(pid_t process) {
+    for (const auto& [id, task] : tasks) {
+      if (task.leader == process && task.memory != nullptr) return task.memory;
+    }
+    throw std::logic_error("no such process");
+  }
+
+  static policy::StatLine line_of(const Task& task) {
+    policy::StatLine line;
+    line.state = task.state;
+    line.flags = task.forked ? policy::kForkedNoExec : 0;
+    line.start_time = task.start_time;
+    if (task.memory == nullptr || !task.readable) return line;
+    const std::uint64_t base = task.memory->id << 32;
+    line.start_code = base + 0x1000;
+    line.end_data = base + 0x9000;
+    line.start_brk = base + 0xA000;
+    line.start_stack = base + 0xF000'0000;
+    line.arg_start = base + 0xF000'1000;
+    line.env_start = base + 0xF000'2000;
+    return line;
+  }
+
+  template <class T, class Make>
+  Look<T> look(const std::map<pid_t, Fault>& faults, pid_t task, Make make) {
+    const auto fault = faults.find(task);
+    if (fault != faults.end() && fault->second == Fault::unknown) return Look<T>::unknown();
+    if (fault != faults.end() && fault->second == Fault::gone) return Look<T>::gone();
+    const auto found = tasks.find(task);
+    return found == tasks.end() ? Look<T>::gone() : Look<T>::seen(make(found->second));
+  }
+
+  std::uint64_t serials_ = 0;
+};
+
+}  // namespace libmseal::tests
