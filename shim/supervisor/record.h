@@ -54,8 +54,8 @@ class Record {
   }
 
   // The entries that have been inherited already: records of one image have most of them in common.
-  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, bool, bool, std::uint64_t, bool, std::uint32_t,
-                                   std::uint64_t>>;
+  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, bool, bool, std::uint64_t, bool,
+                                   std::uint32_t, std::uint64_t>>;
 
   // Adds what a process born so may have of `other`. What finds no room is sealed together with all that lies
   // between: more, never less.
@@ -98,8 +98,8 @@ class Record {
     std::erase_if(entries_, [&](const SealEntry& entry) { return range.contains(entry.seal.range); });
   }
 
-  shim::Births alone_since;        // nobody else had the memory then
-  std::uint64_t prepared = 0;      // when it last asked to seal something, in ns since boot
+  shim::Births alone_since;    // nobody else had the memory then
+  std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
 
  private:
   static Seen::key_type key_of(const SealEntry& entry) {

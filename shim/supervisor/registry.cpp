@@ -23,9 +23,14 @@ struct Registry::Identified {
   // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
   // that is how the image began.
   [[nodiscard]] bool may_be_of(const Image& image) const {
-    if (memory != image.identity) return false;
+    return memory == image.identity && has_not_left(image);
+  }
+  // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
+  [[nodiscard]] bool has_not_left(const Image& image) const {
     if (forked) return true;
-    const auto is_there = [](const std::unique_ptr<HeldMemory>& held) { return held == nullptr || !held->gone(); };
+    const auto is_there = [](const std::unique_ptr<HeldMemory>& held) {
+      return held == nullptr || !held->gone();
+    };
     if (process == image.creator && is_there(image.memory)) return true;
     const auto member = image.members.find(process);
     return member != image.members.end() && member->second.executed_it && is_there(member->second.memory);
@@ -68,8 +73,8 @@ Look<Registry::Identified> Registry::identify(pid_t task) {
   const auto status = proc_.status(task);
   if (!status.is_seen()) return failed(status.is_gone());
   const auto leader = static_cast<pid_t>(status->thread_group);
-  // When the process was born, and whether it has called execve, only its leader tells, even when it has ended;
-  // the memory is that of the task, which lives.
+  // When the process was born, and whether it has called execve, only its leader tells, even when it has
+  // ended; the memory is that of the task, which lives.
   const auto of_process = leader == task ? stat : proc_.stat(leader);
   if (!of_process.is_seen()) return Result::unknown();
   return described(leader, *of_process, *stat, status->filtered);
@@ -97,6 +102,7 @@ Caller Registry::look_up(pid_t task) {
   caller.process = who->process;
   caller.identity = who->memory;
   caller.lowest_break = who->lowest_break;
+  caller.forked = who->forked;
   const std::vector<Image*> candidates = images_of(*who);
   if (candidates.empty()) {
     caller.standing = who->memory.readable() ? Caller::Standing::foreign : Caller::Standing::unknown;
@@ -127,8 +133,9 @@ const Member* Registry::held_member(const Image& image, const Process& process) 
 std::vector<Image*> Registry::images_of(const Identified& who) {
   std::vector<Image*> images;
   for (Image& image : images_) {
-    const bool is_one =
-        who.memory.readable() ? who.may_be_of(image) : held_member(image, who.process) != nullptr;
+    const bool is_one = who.memory.readable()
+                            ? who.may_be_of(image)
+                            : held_member(image, who.process) != nullptr && who.has_not_left(image);
     if (is_one) images.push_back(&image);
   }
   return images;
@@ -284,8 +291,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   image.identity = caller.identity;
   image.creator = caller.process;
   // Of the task that lives: the first thread may have ended.
-  image.memory = proc_.hold_memory(caller.task);
-  if (image.memory != nullptr && image.memory->gone()) image.memory = nullptr;
+  image.memory = hold_memory(caller.task);
   image.table = std::move(table);
   images_.push_back(std::move(image));
   Member& member = join(images_.back(), caller.process, fresh_record());
@@ -334,18 +340,29 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   return sharing;
 }
 
-// The process called execve to become what the caller, its child with the same memory, made an image of.
+// The process called execve to become what the caller, which has the same memory, seals: so it is of the
+// image as long as that memory is there. That of a creator may be another than the one that it had first.
 void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
-  if (process == image.creator && image.memory != nullptr && !image.memory->gone()) return;
-  auto found = image.members.find(process);
+  auto memory = hold_memory(caller.task);
+  const auto found = image.members.find(process);
   Member& member = found != image.members.end() ? found->second : join(image, process, caller.record);
-  if (member.executed_it && member.memory != nullptr && !member.memory->gone()) return;
+  if (process == image.creator) {
+    image.memory = std::move(memory);
+    return;
+  }
   member.executed_it = true;
-  member.memory = proc_.hold_memory(caller.task);
-  if (member.memory != nullptr && member.memory->gone()) member.memory = nullptr;
+  member.memory = std::move(memory);
+}
+
+// Null if it can't be held: then it counts as there.
+std::unique_ptr<HeldMemory> Registry::hold_memory(pid_t task) {
+  auto memory = proc_.hold_memory(task);
+  if (memory != nullptr && memory->gone()) memory = nullptr;
+  return memory;
 }
 
 long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const Range& refused_breaks) {
+  if (!caller.forked) note_executed(*caller.image, caller.process, caller);
   SealEntry entry{seal, filtered, 0, caller.record->prepared != 0 ? caller.record->prepared : proc_.now()};
   if (filtered) {
     const auto status = proc_.status(caller.process.id);
@@ -372,8 +389,8 @@ void Registry::keep_filters(const Image& image) {
                            retired_filters_.end() - static_cast<std::ptrdiff_t>(shim::kMostFences / 2));
 }
 
-// What a thread shows of a process whose first one does not show its memory: that may not be looked at, or has
-// ended, or is the kernel's own. Nothing if the process is of no sealed tree or has ended.
+// What a thread shows of a process whose first one does not show its memory: that may not be looked at, or
+// has ended, or is the kernel's own. Nothing if the process is of no sealed tree or has ended.
 Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t process) {
   using Result = Look<std::optional<Identified>>;
   const auto threads = proc_.threads(process);
@@ -446,7 +463,8 @@ bool Registry::collect_now() {
   const bool others = std::ranges::any_of(*alive, belongs_nowhere);
   if (!others) retired_filters_.clear();
   images_.remove_if([&](const Image& image) {
-    if (std::ranges::any_of(*alive, [&](const Identified& one) { return one.may_be_of(image); })) return false;
+    if (std::ranges::any_of(*alive, [&](const Identified& one) { return one.may_be_of(image); }))
+      return false;
     if (others) keep_filters(image);
     return true;
   });

@@ -1,11 +1,11 @@
 // Who has sealed what: the one place that tells for which process a caller counts.
 //
-// Seals belong to a process and to what it forks afterwards. Processes do not tell of their forks, and nothing
-// that /proc shows of a parent is lineage (CLONE_PARENT, subreapers, dead parents). So a process that is met
-// for the first time gets every seal that it might have been born with: of each process of the same executed
-// image those that were made before it was born and whose filters it has. A process that can't be told from
-// others gets the seals of all of them, and one that can't be looked at those of everybody. Only a process that
-// is proved to run another image has none.
+// Seals belong to a process and to what it forks afterwards. Processes do not tell of their forks, and
+// nothing that /proc shows of a parent is lineage (CLONE_PARENT, subreapers, dead parents). So a process that
+// is met for the first time gets every seal that it might have been born with: of each process of the same
+// executed image those that were made before it was born and whose filters it has. A process that can't be
+// told from others gets the seals of all of them, and one that can't be looked at those of everybody. Only a
+// process that is proved to run another image has none.
 #pragma once
 
 #include <sys/types.h>
@@ -26,8 +26,8 @@
 
 namespace libmseal::supervisor {
 
-// The memory of an executed image, recognised by addresses that execve sets: equal in forked children, changed
-// by prctl(PR_SET_MM) alone, which is blocked. After execve they are others, unless addresses are not
+// The memory of an executed image, recognised by addresses that execve sets: equal in forked children,
+// changed by prctl(PR_SET_MM) alone, which is blocked. After execve they are others, unless addresses are not
 // randomised.
 struct MmIdentity {
   std::uint64_t start_code = 0;
@@ -66,9 +66,9 @@ struct Image {
   Process creator;                     // the process that called execve to become this image, or was first
   std::unique_ptr<HeldMemory> memory;  // the creator's; null if it could not be held
   std::unique_ptr<TableFile> table;
-  std::map<Process, Member> members;            // the processes that have been met
-  std::vector<std::shared_ptr<Record>> ended;   // of members that are none any more, for children not yet met
-  shim::Births met;                             // whoever was born before that is a member
+  std::map<Process, Member> members;           // the processes that have been met
+  std::vector<std::shared_ptr<Record>> ended;  // of members that are none any more, for children not yet met
+  shim::Births met;                            // whoever was born before that is a member
 };
 
 // For whom a call counts. Looked up once for each notification.
@@ -82,10 +82,11 @@ struct Caller {
   Standing standing = Standing::unknown;
   pid_t task = 0;
   Process process;
-  MmIdentity identity;              // of a foreign one
-  std::uint64_t lowest_break = 1;   // that the kernel accepts
-  Image* image = nullptr;           // of a member
-  std::shared_ptr<Record> record;   // never null but for a foreign one
+  MmIdentity identity;             // of a foreign one
+  bool forked = false;             // it has not called execve since it was forked
+  std::uint64_t lowest_break = 1;  // that the kernel accepts
+  Image* image = nullptr;          // of a member
+  std::shared_ptr<Record> record;  // never null but for a foreign one
 
   [[nodiscard]] bool foreign() const { return standing == Standing::foreign; }
 };
@@ -96,8 +97,8 @@ class Registry {
 
   [[nodiscard]] Caller look_up(pid_t task);
 
-  // An image of its own for a foreign caller, which is a member afterwards. The filters of earlier images that
-  // it may have become the table's fences. Throws if there is no room for it.
+  // An image of its own for a foreign caller, which is a member afterwards. The filters of earlier images
+  // that it may have become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
 
   // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not taken
@@ -106,7 +107,8 @@ class Registry {
   shim::Sharing sharers(const Caller& caller);
 
   // Puts a seal in force, as made when the caller began: 0 or -errno.
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered, const policy::Range& refused_breaks);
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered,
+           const policy::Range& refused_breaks);
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
   // that is proved. True if it did.
@@ -133,6 +135,7 @@ class Registry {
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
   Member& join_newcomer(Image& image, const Process& process, const std::vector<Image*>& candidates);
+  [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(pid_t task);
   void note_executed(Image& image, const Process& process, const Caller& caller);
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
   [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process);
@@ -146,7 +149,7 @@ class Registry {
   policy::TreeRules rules_;
   std::list<Image> images_;
   std::vector<SealEntry> retired_filters_;  // of forgotten images, as long as they may be in force somewhere
-  std::size_t made_since_collection_ = 0;  // images and members
+  std::size_t made_since_collection_ = 0;   // images and members
 };
 
 }  // namespace libmseal::supervisor

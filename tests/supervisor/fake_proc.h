@@ -43,7 +43,8 @@ class FakeProc final : public supervisor::Proc {
     bool forked = true;
     char state = 'S';
     std::shared_ptr<FakeMemory> memory;
-    std::uint64_t serial = 0;  // no other task has it, whatever its number
+    std::weak_ptr<FakeMemory> left{};  // what it had before it called execve, if others have it still
+    std::uint64_t serial = 0;          // no other task has it, whatever its number
   };
 
   // ---- what happens ----
@@ -79,6 +80,7 @@ class FakeProc final : public supervisor::Proc {
   }
   void exec(pid_t id, std::uint64_t memory) {
     Task& task = tasks.at(id);
+    task.left = task.memory;
     task.memory = std::make_shared<FakeMemory>(FakeMemory{memory, {}});
     task.forked = false;
   }
@@ -185,10 +187,12 @@ class FakeProc final : public supervisor::Proc {
  private:
   class Held final : public HeldTask {
    public:
-    Held(const FakeProc& proc, pid_t task, std::uint64_t serial) : proc_(proc), task_(task), serial_(serial) {}
+    Held(const FakeProc& proc, pid_t task, std::uint64_t serial)
+        : proc_(proc), task_(task), serial_(serial) {}
     [[nodiscard]] Look<policy::StatLine> stat() const override {
       const auto found = proc_.tasks.find(task_);
-      if (found == proc_.tasks.end() || found->second.serial != serial_) return Look<policy::StatLine>::gone();
+      if (found == proc_.tasks.end() || found->second.serial != serial_)
+        return Look<policy::StatLine>::gone();
       if (proc_.held_unreadable) return Look<policy::StatLine>::unknown();
       return Look<policy::StatLine>::seen(line_of(found->second));
     }

@@ -30,9 +30,15 @@ class Socket {
 };
 
 TEST_CASE("the ported check says of every program what the kernel says") {
-  static constexpr std::uint16_t kCodes[] = {BPF_LD | BPF_W | BPF_ABS, BPF_LD | BPF_MEM,        BPF_LDX | BPF_MEM,
-                                             BPF_ST,                   BPF_STX,                 BPF_JMP | BPF_JA,
-                                             BPF_JMP | BPF_JEQ | BPF_K, BPF_JMP | BPF_JGE | BPF_X, BPF_RET | BPF_K,
+  static constexpr std::uint16_t kCodes[] = {BPF_LD | BPF_W | BPF_ABS,
+                                             BPF_LD | BPF_MEM,
+                                             BPF_LDX | BPF_MEM,
+                                             BPF_ST,
+                                             BPF_STX,
+                                             BPF_JMP | BPF_JA,
+                                             BPF_JMP | BPF_JEQ | BPF_K,
+                                             BPF_JMP | BPF_JGE | BPF_X,
+                                             BPF_RET | BPF_K,
                                              BPF_ALU | BPF_ADD | BPF_X};
   const Socket socket;
   std::mt19937 generator(1);
@@ -47,9 +53,9 @@ TEST_CASE("the ported check says of every program what the kernel says") {
       one.code = kCodes[random() % std::size(kCodes)];
       one.jt = static_cast<std::uint8_t>(random() % left);
       one.jf = static_cast<std::uint8_t>(random() % left);
-      one.k = one.code == (BPF_JMP | BPF_JA)            ? random() % left
+      one.k = one.code == (BPF_JMP | BPF_JA)           ? random() % left
               : one.code == (BPF_LD | BPF_W | BPF_ABS) ? 4 * (random() % 16)
-                                                        : random() % 2;
+                                                       : random() % 2;
       if (random() % 500 == 0) one.k = BPF_MEMWORDS;
     }
     if (random() % 16 != 0) program.back() = sock_filter{BPF_RET | BPF_K, 0, 0, 0};
@@ -73,13 +79,11 @@ TEST_CASE("what follows a return counts as its continuation") {
                                       {BPF_RET | BPF_A, 0, 0, 0}};
   CHECK_FALSE(kernel_accepts(not_stored));
   CHECK_FALSE(socket.takes(not_stored));
-  // if (A == 0) return 0; M[0] = A; load: all ways to the load store, but one ends in a return right before it.
-  std::vector<sock_filter> after_return{{BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 0},
-                                        {BPF_ST, 0, 0, 0},
-                                        {BPF_JMP | BPF_JA, 0, 0, 1},
-                                        {BPF_RET | BPF_K, 0, 0, 0},
-                                        {BPF_LD | BPF_MEM, 0, 0, 0},
-                                        {BPF_RET | BPF_A, 0, 0, 0}};
+  // if (A == 0) return 0; M[0] = A; load: all ways to the load store, but one ends in a return right before
+  // it.
+  std::vector<sock_filter> after_return{{BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 0}, {BPF_ST, 0, 0, 0},
+                                        {BPF_JMP | BPF_JA, 0, 0, 1},          {BPF_RET | BPF_K, 0, 0, 0},
+                                        {BPF_LD | BPF_MEM, 0, 0, 0},          {BPF_RET | BPF_A, 0, 0, 0}};
   CHECK_FALSE(kernel_accepts(after_return));
   CHECK_FALSE(socket.takes(after_return));
   // The same with the return at the end.

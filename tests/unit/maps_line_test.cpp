@@ -49,9 +49,10 @@ TEST_CASE("the page size's line of smaps") {
   CHECK(parse_page_size_line("KernelPageSize: 16777216 kB") == 16ULL << 30);
   CHECK(parse_page_size_line("KernelPageSize: 18014398509481983 kB") == (~0ULL >> 10) << 10);
   for (const char* bad :
-       {"", "KernelPageSize:", "KernelPageSize:        kB", "KernelPageSize:        4", "KernelPageSize:        4 KB",
-        "KernelPageSize:        4 kB ", "KernelPageSize:       -4 kB", "MMUPageSize:           4 kB",
-        "KernelPageSize: 18014398509481984 kB", "KernelPageSize: 99999999999999999999 kB"}) {
+       {"", "KernelPageSize:", "KernelPageSize:        kB", "KernelPageSize:        4",
+        "KernelPageSize:        4 KB", "KernelPageSize:        4 kB ", "KernelPageSize:       -4 kB",
+        "MMUPageSize:           4 kB", "KernelPageSize: 18014398509481984 kB",
+        "KernelPageSize: 99999999999999999999 kB"}) {
     INFO(bad);
     CHECK_FALSE(parse_page_size_line(bad));
   }

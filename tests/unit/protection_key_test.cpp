@@ -36,7 +36,8 @@ TEST_CASE("what is keyed keeps its key, and nothing is held twice") {
       const std::uint64_t start = random() % 24;
       const KeyedRange added{{start, start + random() % 8}, static_cast<std::uint32_t>(random() % 4)};
       REQUIRE(add_keyed(held, added));
-      for (std::uint64_t cell = added.range.start; cell < added.range.end; ++cell) model.try_emplace(cell, added.key);
+      for (std::uint64_t cell = added.range.start; cell < added.range.end; ++cell)
+        model.try_emplace(cell, added.key);
     }
     std::map<std::uint64_t, std::uint32_t> cells;
     for (const KeyedRange& one : held) {

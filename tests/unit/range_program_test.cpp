@@ -117,7 +117,8 @@ Case random_case(Random& random, std::size_t count) {
   Case one = case_of(std::move(seals));
   if (one_in(random, 2)) {
     const std::uint64_t floor = random_page(random);
-    one.refused_breaks = policy::refused_breaks(Range::of(floor + below(random, 30) * kPage, kPage), floor, kPage);
+    one.refused_breaks =
+        policy::refused_breaks(Range::of(floor + below(random, 30) * kPage, kPage), floor, kPage);
   }
   return one;
 }
@@ -195,15 +196,17 @@ std::uint64_t random_attachment(Random& random, const Case& one) {
 }
 
 Arguments random_arguments(Random& random, const Case& one, Call call) {
-  const auto flag = [&](std::uint32_t bit, std::uint64_t rarity = 2) { return one_in(random, rarity) ? bit : 0; };
+  const auto flag = [&](std::uint32_t bit, std::uint64_t rarity = 2) {
+    return one_in(random, rarity) ? bit : 0;
+  };
   Arguments a{};
   for (auto& argument : a) argument = one_in(random, 3) ? random() : below(random, 64);
   a[0] = random_address(random, one);
   a[1] = random_length(random);
   switch (call) {
     case Call::mmap:
-      a[3] = 2U | flag(policy::kMapFixed) | flag(policy::kMapFixedNoreplace, 8) | flag(policy::kMapAnonymous) |
-             flag(policy::kMapHugetlb, 8);
+      a[3] = 2U | flag(policy::kMapFixed) | flag(policy::kMapFixedNoreplace, 8) |
+             flag(policy::kMapAnonymous) | flag(policy::kMapHugetlb, 8);
       break;
     case Call::mprotect:
       a[2] = below(random, 8) | flag(policy::kProtGrowsDown, 4) | flag(0x0200'0000, 16);
@@ -302,8 +305,8 @@ std::uint32_t action_of(const Verdict& verdict) {
   return 0;
 }
 
-const Machine kMachines[] = {policy::kX86Machine, policy::arm64_machine(kPage), policy::arm64_machine(4 * kPage),
-                             policy::arm64_machine(16 * kPage)};
+const Machine kMachines[] = {policy::kX86Machine, policy::arm64_machine(kPage),
+                             policy::arm64_machine(4 * kPage), policy::arm64_machine(16 * kPage)};
 
 // Compiles and lets the kernel's check look at it.
 class Compiled {
@@ -369,9 +372,8 @@ TEST_CASE("the filter of a seal leaves what is deferred to others and decides th
 // ---- programs without a supervisor ----
 
 bool partly_huge(const Machine& machine, std::uint64_t address, std::uint64_t length) {
-  return std::ranges::any_of(machine.huge_pages, [&](std::uint64_t size) {
-    return address % size == 0 && length % size != 0;
-  });
+  return std::ranges::any_of(machine.huge_pages,
+                             [&](std::uint64_t size) { return address % size == 0 && length % size != 0; });
 }
 
 // What a program that decides alone refuses besides, as range_program.h says.
@@ -390,7 +392,8 @@ bool is_documented_extra(const Machine& machine, const Case& one, const Sample& 
   }
 }
 
-TEST_CASE("a program without a supervisor refuses what the verdict refuses, and the extras that are documented") {
+TEST_CASE(
+    "a program without a supervisor refuses what the verdict refuses, and the extras that are documented") {
   Random random(20261121);
   Outcomes outcomes;
   std::map<Call, std::size_t> extras;
@@ -428,7 +431,8 @@ TEST_CASE("a program without a supervisor refuses what the verdict refuses, and 
   for (const std::uint32_t action :
        {kAllow, kRefuse, kAnswerZero, kShmRemapAction, kOldMmapAction, kIoDestroyAction})
     CHECK(outcomes[action] >= 1'000);
-  for (const Call call : {Call::mmap, Call::mprotect, Call::mremap, Call::remap_file_pages, Call::shmget, Call::ipc})
+  for (const Call call :
+       {Call::mmap, Call::mprotect, Call::mremap, Call::remap_file_pages, Call::shmget, Call::ipc})
     CHECK(extras[call] >= 100);
 }
 
@@ -440,7 +444,8 @@ TEST_CASE("without a supervisor, by hand: shmdt, stacks and huge pages") {
   constexpr std::uint64_t kHuge = 2U << 20;
   constexpr std::uint64_t kFree = 0x7F00'0000'0000 + kHuge;
   constexpr std::uint64_t kOdd = 0x5000;
-  const Case one = case_of({{Range::of(0x10000, kPage), false, true, 0}, {Range::of(0x40000, kPage), false, false, 0x3F000}});
+  const Case one = case_of(
+      {{Range::of(0x10000, kPage), false, true, 0}, {Range::of(0x40000, kPage), false, false, 0x3F000}});
   RangeProgram what;
   what.denied = one.lists();
   what.denial = kRefuse;
@@ -539,9 +544,9 @@ TEST_CASE("the first filter refuses alone what it can, and notifies the rest tha
       ++outcomes[action];
       if (action == kNotify) ++notified[sample.call.call];
       // What is watched may hit too often, with ranges that the kernel refuses by itself.
-      const bool refused_by_kernel = (sample.call.effect == MmCall::Effect::modify ||
-                                      sample.call.effect == MmCall::Effect::discard) &&
-                                     sample.call.ranges[0].empty();
+      const bool refused_by_kernel =
+          (sample.call.effect == MmCall::Effect::modify || sample.call.effect == MmCall::Effect::discard) &&
+          sample.call.ranges[0].empty();
       if (action == kNotify && expected == kAllow && refused_by_kernel) continue;
       if (action != expected) FAIL(describe(sample, action) << ", not 0x" << std::hex << expected);
       quiet += action == kAllow ? 1 : 0;
@@ -605,7 +610,8 @@ TEST_CASE("a mapping that a file of huge pages would make larger is deferred, wh
     for (const std::uint64_t size : machine.huge_pages) {
       const auto map = [&](std::uint64_t address, std::uint64_t length) {
         const std::uint32_t number = machine.abis[0].audit_arch == policy::kAuditX86_64 ? 9 : 222;
-        return program.run(sample_of(machine, machine.abis[0], number, {address, length, 1, policy::kMapFixed, 3}));
+        return program.run(
+            sample_of(machine, machine.abis[0], number, {address, length, 1, policy::kMapFixed, 3}));
       };
       INFO("page size " << machine.page_size << ", huge page " << size);
       if (size > machine.page_size) CHECK(map(3 * size, machine.page_size) == kNotify);
@@ -631,7 +637,8 @@ TEST_CASE("numbers and architectures of no concern go where the caller says") {
   // A tracer skips a call by the number -1.
   CHECK(run(policy::kAuditX86_64, ~0U) == SECCOMP_RET_LOG);
   CHECK(run(policy::kAuditI386, ~0U) == SECCOMP_RET_LOG);
-  for (const std::uint32_t number : {policy::kX32Bit, policy::kX32Bit | 11, policy::kX32Bit | 462, ~0U - 1, 1U << 31})
+  for (const std::uint32_t number :
+       {policy::kX32Bit, policy::kX32Bit | 11, policy::kX32Bit | 462, ~0U - 1, 1U << 31})
     CHECK(run(policy::kAuditX86_64, number) == (SECCOMP_RET_ERRNO | ENOSYS));
 }
 
@@ -652,8 +659,9 @@ TEST_CASE("a program of many ranges needs jumps longer than a branch can make, a
   const Compiled program(machine, what);
   CHECK(program.size() > 1000);
   for (int i = 0; i < 200'000; ++i) {
-    const Arguments arguments{one.ranges[below(random, one.ranges.size())].start + (below(random, 5) - 2) * kPage,
-                              below(random, 4 * kPage)};
+    const Arguments arguments{
+        one.ranges[below(random, one.ranges.size())].start + (below(random, 5) - 2) * kPage,
+        below(random, 4 * kPage)};
     const Sample sample = sample_of(machine, machine.abis[0], 11, arguments);
     const std::uint32_t action = program.run(sample);
     if (action != action_of(decide(sample.call, one.memory()))) FAIL(describe(sample, action));

@@ -58,7 +58,8 @@ TEST_CASE("a seal has the attributes of its mapping") {
     const Range part{0x11000, 0x12000};
     const Seal strict = seal_of(vma, part, DiscardRule::strict);
     CHECK(strict == Seal{part, row.strict, row.may_grow_down, row.attachment});
-    CHECK(seal_of(vma, part, DiscardRule::kernel) == Seal{part, row.kernel, row.may_grow_down, row.attachment});
+    CHECK(seal_of(vma, part, DiscardRule::kernel) ==
+          Seal{part, row.kernel, row.may_grow_down, row.attachment});
   }
 }
 

@@ -30,7 +30,8 @@ TEST_CASE("the fields are those of proc(5)") {
 
 TEST_CASE("a line as the kernel writes it") {
   const auto line = parse_stat_line(
-      "1402 (sh) Z 1398 1402 1398 34816 1402 4194368 243 0 0 0 0 0 0 0 20 0 1 0 9417 0 0 18446744073709551615 0 "
+      "1402 (sh) Z 1398 1402 1398 34816 1402 4194368 243 0 0 0 0 0 0 0 20 0 1 0 9417 0 0 "
+      "18446744073709551615 0 "
       "0 0 0 0 0 0 0 65538 0 0 0 17 3 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
   REQUIRE(line);
   CHECK(line->state == 'Z');
@@ -49,7 +50,8 @@ TEST_CASE("the largest numbers fit") {
 }
 
 TEST_CASE("a command may look like the rest of the line") {
-  for (const char* command : {"", " ", "a b", ")", "((", "a) Z 1 2 3", ") R 1 1 1 1 1 64 1 (", "tab\there", "\xff\xfe"}) {
+  for (const char* command :
+       {"", " ", "a b", ")", "((", "a) Z 1 2 3", ") R 1 1 1 1 1 64 1 (", "tab\there", "\xff\xfe"}) {
     INFO(command);
     const auto line = parse_stat_line(line_with(command));
     REQUIRE(line);
@@ -66,7 +68,8 @@ TEST_CASE("a line that ends too early is none") {
     CHECK_FALSE(parse_stat_line(line_with("x", last)));
   }
   const std::string whole = line_with("x", 50);
-  // Cut inside the last number: a shorter number can't be told from it, so whoever reads must read to the end.
+  // Cut inside the last number: a shorter number can't be told from it, so whoever reads must read to the
+  // end.
   for (std::size_t length = 0; length + 7 < whole.size(); ++length) {
     INFO(length);
     CHECK_FALSE(parse_stat_line(std::string_view(whole).substr(0, length)));
