@@ -32,9 +32,8 @@ enum class Call : std::uint8_t {
 
 constexpr std::string_view name_of(Call call) {
   constexpr std::string_view kNames[] = {
-      "mmap",  "old_mmap", "munmap", "mprotect",         "mremap",   "madvise",    "brk",
-      "shmat", "shmdt",    "ipc",    "remap_file_pages", "io_setup", "io_destroy", "shmget",
-      "mseal"};
+      "mmap",  "old_mmap", "munmap",           "mprotect", "mremap",     "madvise", "brk",  "shmat",
+      "shmdt", "ipc",      "remap_file_pages", "io_setup", "io_destroy", "shmget",  "mseal"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Call::mseal) + 1);
   return kNames[static_cast<std::size_t>(call)];
 }
@@ -127,8 +126,8 @@ inline constexpr auto kArm64Abis = std::to_array<Abi>({{kAuditAarch64, kAarch64C
 // The sizes of huge pages, in ascending order. An address at no multiple of the first can't be mapped by one.
 inline constexpr auto kX86HugePages = std::to_array<std::uint64_t>({2U << 20, 1U << 30});
 // With 4 KiB, 16 KiB and 64 KiB pages, contiguous entries included (arch/arm64/mm/hugetlbpage.c).
-inline constexpr auto kArm64HugePages = std::to_array<std::uint64_t>(
-    {64U << 10, 2U << 20, 32U << 20, 512U << 20, 1U << 30, 16ULL << 30});
+inline constexpr auto kArm64HugePages =
+    std::to_array<std::uint64_t>({64U << 10, 2U << 20, 32U << 20, 512U << 20, 1U << 30, 16ULL << 30});
 
 // What one machine needs to know of its addresses and ABIs.
 struct Machine {

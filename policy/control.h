@@ -58,9 +58,9 @@ inline constexpr std::uint32_t kMostInitialSeals = 2048;
 // Why a supervisor is not ready.
 enum class Trouble : std::uint32_t {
   none,
-  not_run,    // execve failed
-  no_table,   // the memory for the table could not be had
-  few_files,  // it may open too few files to serve a tree
+  not_run,         // execve failed
+  no_table,        // the memory for the table could not be had
+  few_files,       // it may open too few files to serve a tree
   no_proc,         // there is no procfs at /proc
   foreign_proc,    // that of another pid namespace is
   hidden_program,  // the program may not be looked at

@@ -14,8 +14,8 @@ struct SegmentChoice {
   bool data = false;                // writable segments too: their place and protection, not their contents
 };
 
-// Calls seal(part, discard_protected) for each part of `vma` that belongs to one of the segments, is private and
-// either not writable (text, rodata, and RELRO once the dynamic linker has protected it), or data that is
+// Calls seal(part, discard_protected) for each part of `vma` that belongs to one of the segments, is private
+// and either not writable (text, rodata, and RELRO once the dynamic linker has protected it), or data that is
 // wanted. The protection is taken from the mapping, not from the program headers: a segment that something
 // keeps writable is still in use.
 template <class Sealer>

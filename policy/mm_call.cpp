@@ -153,7 +153,8 @@ void decode_known(const Machine& machine, const Arguments& arguments, MmCall& ca
     case Call::io_setup:
       return;
     case Call::io_destroy:
-      // It unmaps the ring where that is by then: another thread may move it meanwhile (fs/aio.c, kill_ioctx).
+      // It unmaps the ring where that is by then: another thread may move it meanwhile (fs/aio.c,
+      // kill_ioctx).
     case Call::old_mmap:
       call.effect = Effect::unjudgeable;
       return;

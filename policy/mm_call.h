@@ -11,26 +11,26 @@ namespace libmseal::policy {
 
 struct MmCall {
   enum class Effect : std::uint8_t {
-    none,          // changes no existing mapping, or the kernel refuses it whatever is sealed
-    modify,        // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
-    discard,       // throws away or withholds contents (madvise)
-    lower_break,   // brk: unmaps from `argument` up to the present break
-    detach,        // shmdt: unmaps what is left of the segment that was attached at `argument`
+    none,             // changes no existing mapping, or the kernel refuses it whatever is sealed
+    modify,           // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
+    discard,          // throws away or withholds contents (madvise)
+    lower_break,      // brk: unmaps from `argument` up to the present break
+    detach,           // shmdt: unmaps what is left of the segment that was attached at `argument`
     make_huge_pages,  // maps or makes memory of huge pages, and replaces nothing
-    unjudgeable,      // what it touches shows neither in registers nor in anything that can't change meanwhile
-    seal,          // mseal(2)
+    unjudgeable,  // what it touches shows neither in registers nor in anything that can't change meanwhile
+    seal,         // mseal(2)
   };
 
   Call call = Call::munmap;
   Effect effect = Effect::none;
   // Legal, but nothing that a healthy program does often: a range that reaches a multiple of 4 GiB above its
   // start, mremap to a chosen place or without a size, advice other than MADV_DONTNEED and MADV_FREE,
-  // PROT_GROWSDOWN, huge pages or what may be some, remap_file_pages, and shmdt. Where there is a supervisor, it decides about all of them, so that the filters of
-  // single seals can be short.
+  // PROT_GROWSDOWN, huge pages or what may be some, remap_file_pages, and shmdt. Where there is a supervisor,
+  // it decides about all of them, so that the filters of single seals can be short.
   bool deferred = false;
   bool grows_down = false;  // mprotect with PROT_GROWSDOWN: from the start of the stack that the range is in
-  // What the call touches at most, as its registers say. The second is the target of mremap, and of mmap where
-  // a bpf arena goes that does not fit below a multiple of 4 GiB.
+  // What the call touches at most, as its registers say. The second is the target of mremap, and of mmap
+  // where a bpf arena goes that does not fit below a multiple of 4 GiB.
   std::array<Range, 2> ranges{};
   // What it touches besides if huge pages are involved: for mmap MAP_FIXED of a file, if the file `argument`
   // lies on hugetlbfs; for mremap, at most, if any mapping in the source is of huge pages.

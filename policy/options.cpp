@@ -145,7 +145,9 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     options.discard_given = true;
   } else if (key == "open") {
     if (!parse_bits(kDoors, value, options.open_doors)) {
-      return wrong("io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, hugetlb_files, shm_remap, old_mmap, "
+      return wrong(
+          "io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, hugetlb_files, shm_remap, "
+          "old_mmap, "
           "uselib, io_destroy, shadow_stack, joined by +");
     }
   } else if (key == "harden") {

@@ -74,12 +74,12 @@ struct Options {
   bool discard_given = false;    // the user has said so, so the backend must keep it
   std::uint16_t open_doors = 0;  // Door bits
   std::uint16_t harden = 0;      // Hardening bits
-  std::string_view log;         // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
-  std::string_view events;      // a file for refusals as JSON lines; empty: none
-  std::string_view skip;        // objects left out: patterns as of look_up()
-  std::string_view changing;    // objects whose static data is left out of auto=data, as `skip`
-  std::string_view policy;      // a policy file, stronger than those of system and user; "none": none of them
-  std::string_view helper;      // the supervisor program; empty: beside libmseal.so, then libexec
+  std::string_view log;          // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
+  std::string_view events;       // a file for refusals as JSON lines; empty: none
+  std::string_view skip;         // objects left out: patterns as of look_up()
+  std::string_view changing;     // objects whose static data is left out of auto=data, as `skip`
+  std::string_view policy;  // a policy file, stronger than those of system and user; "none": none of them
+  std::string_view helper;  // the supervisor program; empty: beside libmseal.so, then libexec
 };
 
 // One thing wrong with the text. `allowed` is a list for people.

@@ -67,8 +67,9 @@ class Compiler {
   }
   [[nodiscard]] bool notifies() const { return !defers_to_others(); }
 
-  // All returns stand at the end of the program: the kernel's check (net/core/filter.c, check_load_and_stores)
-  // takes what follows one for its continuation, and would miss there what is stored on the other ways.
+  // All returns stand at the end of the program: the kernel's check (net/core/filter.c,
+  // check_load_and_stores) takes what follows one for its continuation, and would miss there what is stored
+  // on the other ways.
   void write_returns() {
     const auto need = [&](std::uint32_t action) {
       if (action != 0) add_return(action);
@@ -386,8 +387,8 @@ class Compiler {
     return out_.load(low_of(argument));
   }
 
-  // If huge pages of any size can lie at the address, but the length is not one of whole ones: if the range is
-  // of huge pages, the kernel rounds the length up.
+  // If huge pages of any size can lie at the address, but the length is not one of whole ones: if the range
+  // is of huge pages, the kernel rounds the length up.
   Label if_partly_huge(std::uint32_t address, std::uint32_t length, Label partly, Label next) {
     Label others = next;
     for (const std::uint64_t size : machine_.huge_pages) {
@@ -517,8 +518,7 @@ class Compiler {
   Label write_madvise() {
     const bool looks = !what_.denied.contents.empty() || !what_.watched.contents.empty();
     if (!looks && !notifies()) return other_;
-    const Label discards =
-        contents_search_ == ranges_search_ ? ranges() : set_range(0, 1, contents_search_);
+    const Label discards = contents_search_ == ranges_search_ ? ranges() : set_range(0, 1, contents_search_);
     const Label elsewhere = defers() ? deferred_ : discards;
     Label next = allow_;
     for (const std::uint32_t advice : kDiscardingAdvice) {

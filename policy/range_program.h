@@ -26,35 +26,35 @@ struct ProtectedRanges {
 
 // Every action is a return value of seccomp; 0: such calls are not this program's business.
 struct RangeProgram {
-  ProtectedRanges denied;     // refused here, and exactly: nothing that the kernel would refuse anyway counts
-  std::uint32_t denial = 0;   // the action for a call that touches one of them
-  Range refused_breaks{};     // brk arguments that answer 0
-  ProtectedRanges watched;    // somebody decides each hit, so hit early rather than look twice
-  std::uint32_t notice = 0;   // the action for a call that touches one of these
+  ProtectedRanges denied;    // refused here, and exactly: nothing that the kernel would refuse anyway counts
+  std::uint32_t denial = 0;  // the action for a call that touches one of them
+  Range refused_breaks{};    // brk arguments that answer 0
+  ProtectedRanges watched;   // somebody decides each hit, so hit early rather than look twice
+  std::uint32_t notice = 0;  // the action for a call that touches one of these
 
   // What to do with calls that MmCall calls deferred. 0: decide about them here, like about all others;
   // SECCOMP_RET_ALLOW: an older filter brings them to whoever decides.
   std::uint32_t deferred = 0;
 
   // Of programs that decide about deferred calls here, where nobody can look any closer.
-  bool refuse_grows_down = false;                   // every mprotect with PROT_GROWSDOWN
-  std::span<const std::uint64_t> attachments{};     // what shmdt answers 0 for
+  bool refuse_grows_down = false;                // every mprotect with PROT_GROWSDOWN
+  std::span<const std::uint64_t> attachments{};  // what shmdt answers 0 for
 
   // Of the first filter alone.
   bool refuse_huge_pages = false;  // every attempt to make some: without a supervisor
-  std::uint32_t shm_remap = 0;   // shmat with SHM_REMAP
-  std::uint32_t old_mmap = 0;    // i386, arguments in memory
-  std::uint32_t io_destroy = 0;  // which unmaps wherever its ring is by then
+  std::uint32_t shm_remap = 0;     // shmat with SHM_REMAP
+  std::uint32_t old_mmap = 0;      // i386, arguments in memory
+  std::uint32_t io_destroy = 0;    // which unmaps wherever its ring is by then
   std::uint32_t mseal = 0;
-  std::uint32_t every_brk = 0;   // whatever refused_breaks are
-  bool refuse_foreign = false;   // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
+  std::uint32_t every_brk = 0;  // whatever refused_breaks are
+  bool refuse_foreign = false;  // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
 };
 
 // Writes the program in front of `program`, which must already hold what runs for calls that are no concern
 // of this one: `other` is where they go. Returns false if it does not fit.
 //
-// A program without `watched` agrees with decide() on every call that is not left to `deferred`, but for calls
-// that hardly anybody makes: where it decides about deferred calls it refuses some that touch nothing
+// A program without `watched` agrees with decide() on every call that is not left to `deferred`, but for
+// calls that hardly anybody makes: where it decides about deferred calls it refuses some that touch nothing
 // (huge pages; mremap to a multiple of a huge page of a size that is none; PROT_GROWSDOWN as said above;
 // remap_file_pages with an unaligned start). What is watched may hit more often
 // (empty and unaligned ranges), never less.

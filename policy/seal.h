@@ -19,8 +19,8 @@ enum class DiscardRule : std::uint8_t {
 struct Seal {
   Range range;
   bool discard_protected = false;  // a discarding madvise is refused
-  bool may_grow_down = false;      // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
-  std::uint64_t attachment = 0;    // where shmat(2) put the System V segment that it belongs to; 0: none
+  bool may_grow_down = false;    // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
+  std::uint64_t attachment = 0;  // where shmat(2) put the System V segment that it belongs to; 0: none
 
   bool operator==(const Seal&) const = default;
 

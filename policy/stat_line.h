@@ -21,7 +21,8 @@ struct StatLine {
   std::uint64_t env_start = 0;    // 50
 };
 
-inline constexpr std::uint64_t kForkedNoExec = 0x40;  // PF_FORKNOEXEC: has not called execve since it was forked
+inline constexpr std::uint64_t kForkedNoExec =
+    0x40;  // PF_FORKNOEXEC: has not called execve since it was forked
 
 // Nothing if the text has not the form the kernel gives it, or ends before the last of these fields.
 std::optional<StatLine> parse_stat_line(std::string_view text);

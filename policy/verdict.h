@@ -11,9 +11,9 @@ namespace libmseal::policy {
 
 struct Verdict {
   enum class Kind : std::uint8_t {
-    allow,          // the kernel may run the call
-    refuse,         // fails with EPERM, nothing is changed
-    answer,         // returns `value` and is not run
+    allow,           // the kernel may run the call
+    refuse,          // fails with EPERM, nothing is changed
+    answer,          // returns `value` and is not run
     depends_on_file  // refused if the file that it maps lies on hugetlbfs
   };
 
@@ -29,8 +29,8 @@ inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
 
 // All that the rule asks of a process: attributes that are frozen with its seals, and facts that only grow.
 struct SealedMemory {
-  std::span<const Seal> seals;    // sorted, apart
-  Range refused_breaks{};         // arguments of brk that would unmap a seal
+  std::span<const Seal> seals;  // sorted, apart
+  Range refused_breaks{};       // arguments of brk that would unmap a seal
   // The largest huge page that it may have, in bytes, if the kernel moves several mappings at once (6.17).
   std::uint64_t huge_page = 0;
 };

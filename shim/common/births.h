@@ -30,7 +30,8 @@ inline Births births_so_far(const ProcRoot& proc) {
   timespec now{};
   (void)raw_syscall(__NR_clock_gettime, CLOCK_MONOTONIC, &now);
   Births births;
-  births.time = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  births.time =
+      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
   char buffer[128];
   const long got = proc.read(ProcPath("loadavg"), buffer);
   if (got <= 0) return births;

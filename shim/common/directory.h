@@ -10,8 +10,8 @@
 
 namespace libmseal::shim {
 
-// Calls visit(name) for each entry of the open directory but . and .. until one returns something else than 0,
-// and returns that; 0 at the end; -errno. The descriptor stays open.
+// Calls visit(name) for each entry of the open directory but . and .. until one returns something else than
+// 0, and returns that; 0 at the end; -errno. The descriptor stays open.
 template <class Visit>
 long for_each_entry(long directory, Visit visit) {
   struct Entry {  // the kernel's linux_dirent64

@@ -23,8 +23,8 @@ long read_maps(const char* path, Visit visit) {
   return understood ? 0 : -EBADMSG;
 }
 
-// The size of the pages that the mapping at `start` is made of, by a file like /proc/PID/smaps; the largest of
-// all numbers if that can't be told.
+// The size of the pages that the mapping at `start` is made of, by a file like /proc/PID/smaps; the largest
+// of all numbers if that can't be told.
 inline std::uint64_t page_size_at(const char* smaps, std::uint64_t start) {
   bool inside = false;
   std::uint64_t size = ~0ULL;

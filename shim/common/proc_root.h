@@ -127,8 +127,8 @@ inline std::string_view after_key(std::string_view text, std::string_view key) {
 // Of /proc/TASK/status.
 struct TaskStatus {
   long thread_group = 0;
-  bool filtered = false;         // runs under seccomp filters
-  std::uint32_t filters = ~0U;   // how many; kernels before 5.9 do not say
+  bool filtered = false;        // runs under seccomp filters
+  std::uint32_t filters = ~0U;  // how many; kernels before 5.9 do not say
   long uids[4] = {-1, -1, -1, -1};
 };
 
@@ -177,8 +177,7 @@ inline bool shows_own_namespace(const ProcRoot& proc) {
   if (numbers.empty() || end == std::string_view::npos) return false;
   numbers.remove_suffix(numbers.size() - end);
   while (numbers.starts_with('\t')) numbers.remove_prefix(1);
-  return numbers.find('\t') == std::string_view::npos &&
-         leading_number(numbers) == raw_syscall(__NR_getpid);
+  return numbers.find('\t') == std::string_view::npos && leading_number(numbers) == raw_syscall(__NR_getpid);
 }
 
 }  // namespace libmseal::shim

@@ -1,5 +1,5 @@
-// Other processes that run in the memory of a process (vfork, clone with CLONE_VM): filters that are installed
-// in one of them do not reach the others.
+// Other processes that run in the memory of a process (vfork, clone with CLONE_VM): filters that are
+// installed in one of them do not reach the others.
 //
 // The list of a task's children does not tell: CLONE_PARENT hides a child, and so does the death of the one
 // that made it. So every task is looked at that may have been born since nobody shared the memory.

@@ -50,9 +50,8 @@ __attribute__((visibility("default"))) int mseal_query(const void* addr, size_t 
     const long answer = tell_supervisor({policy::Control::Kind::query, {pages}});
     if (!failed(answer)) return static_cast<int>(answer);
   }
-  return g_state.ledger.consult([&](std::span<const policy::Seal> seals) {
-    return static_cast<int>(policy::coverage(seals, pages));
-  });
+  return g_state.ledger.consult(
+      [&](std::span<const policy::Seal> seals) { return static_cast<int>(policy::coverage(seals, pages)); });
 }
 
 }  // extern "C"

@@ -252,9 +252,8 @@ Outcome start_seccomp(State& state, Launch& launch) {
   if (listener < 0) return {"the filter could not be installed", listener};
   const std::size_t filtered = first.denied.size();
   for (const Seal& piece : first.supervised) (void)first.denied.push_back(piece);
-  const policy::Serving answer =
-      launch.hand_over(static_cast<int>(listener), first.denied.view(), filtered, state.watched.view(), arena,
-                       {state.option_text.data()});
+  const policy::Serving answer = launch.hand_over(static_cast<int>(listener), first.denied.view(), filtered,
+                                                  state.watched.view(), arena, {state.option_text.data()});
   (void)raw_syscall(__NR_close, listener);
   if (answer.result != 0) {
     // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
@@ -420,8 +419,9 @@ long start_backend_late(State& state) {
   if (by_filter && may_have_io_uring(options)) {
     static bool said = false;
     if (!said) {
-      Message() << "mseal: the program had an io_uring before its first seal, and no filter sees what that does: "
-                   "make it afterwards, or set open=io_uring";
+      Message()
+          << "mseal: the program had an io_uring before its first seal, and no filter sees what that does: "
+             "make it afterwards, or set open=io_uring";
     }
     said = true;
     return -EAGAIN;

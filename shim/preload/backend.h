@@ -9,9 +9,9 @@
 namespace libmseal::shim {
 
 // Picks the strongest backend that the options and the kernel allow, and starts it with the seals in
-// state.pieces (the objects loaded at start; may be empty) in force. Whatever is weaker than what was asked for
-// is said in one line; weaker than `require`, it ends the program. `launch` may hold a supervisor that is ready.
-// The caller holds the lock.
+// state.pieces (the objects loaded at start; may be empty) in force. Whatever is weaker than what was asked
+// for is said in one line; weaker than `require`, it ends the program. `launch` may hold a supervisor that is
+// ready. The caller holds the lock.
 void start_backend(State& state, Launch& launch);
 
 // The same for a program that has run already and asks for its first seal: 0, or -EAGAIN if it has made an

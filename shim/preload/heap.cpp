@@ -7,7 +7,8 @@
 
 namespace libmseal::shim {
 
-long find_break_reach(const policy::Machine& machine, std::span<const policy::Seal> pieces, BreakReach& reach) {
+long find_break_reach(const policy::Machine& machine, std::span<const policy::Seal> pieces,
+                      BreakReach& reach) {
   reach = {policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size), {}};
   // Most pieces lie above every heap, and there is nothing to look up.
   const bool above = std::all_of(pieces.begin(), pieces.end(), [&reach](const policy::Seal& piece) {

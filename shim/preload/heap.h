@@ -19,8 +19,9 @@ struct BreakReach {
   }
 };
 
-// Of the pieces: 0 or -errno. The kernel unmaps whatever lies between the new break and the present one, not only
-// what /proc calls [heap].
-long find_break_reach(const policy::Machine& machine, std::span<const policy::Seal> pieces, BreakReach& reach);
+// Of the pieces: 0 or -errno. The kernel unmaps whatever lies between the new break and the present one, not
+// only what /proc calls [heap].
+long find_break_reach(const policy::Machine& machine, std::span<const policy::Seal> pieces,
+                      BreakReach& reach);
 
 }  // namespace libmseal::shim

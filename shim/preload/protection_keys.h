@@ -13,7 +13,8 @@
 namespace libmseal::shim {
 
 // Of the private writable mappings in `ranges` (sorted, apart), those with a key: state.pieces keep their
-// contents there, and the anonymous ones go to state.keyed. 0 or -errno. Reads /proc/thread-self/smaps, so only where the processor has keys and the ranges have writable parts.
+// contents there, and the anonymous ones go to state.keyed. 0 or -errno. Reads /proc/thread-self/smaps, so
+// only where the processor has keys and the ranges have writable parts.
 long find_keyed_pieces(State& state, std::span<const policy::Range> ranges);
 
 // madvise(address, length, advice) was refused. Does it as said above, if all of the range is keyed,

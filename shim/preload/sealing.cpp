@@ -228,7 +228,8 @@ long seal_enforced(State& state, std::span<const Range> ranges) {
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
     covered = state.pieces;
     const Range breaks = state.breaks.refused;
-    const bool by_supervisor = way == static_cast<long>(policy::Way::supervised) && cover_by_supervisor(state);
+    const bool by_supervisor =
+        way == static_cast<long>(policy::Way::supervised) && cover_by_supervisor(state);
     if (!by_supervisor) {
       if (const long done = cover_by_filters(state); done != 0) return done;
     }

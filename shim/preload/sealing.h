@@ -17,8 +17,8 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64
 // As mseal_ranges(): all of them, or none.
 long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t flags);
 
-// Installs filters that refuse every call touching state.pieces (sorted, apart), and every brk that would unmap
-// one (state.breaks), for this process and its children; one, if they fit into one. 0 or -errno: then
+// Installs filters that refuse every call touching state.pieces (sorted, apart), and every brk that would
+// unmap one (state.breaks), for this process and its children; one, if they fit into one. 0 or -errno: then
 // none is in force.
 long install_deny_filter(State& state);
 
@@ -29,6 +29,7 @@ bool seal_by_supervisor(const State& state, const policy::Seal& piece);
 void list_ranges(State& state, std::span<const policy::Seal> pieces);
 
 // What a program refuses altogether where there is no supervisor to look closer.
-void refuse_what_nobody_judges(State& state, std::span<const policy::Seal> pieces, policy::RangeProgram& what);
+void refuse_what_nobody_judges(State& state, std::span<const policy::Seal> pieces,
+                               policy::RangeProgram& what);
 
 }  // namespace libmseal::shim

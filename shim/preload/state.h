@@ -50,14 +50,15 @@ struct State {
   bool joined = false;                                   // the supervisor was there before this image
   policy::TreeRules rules;                               // of the tree
   Arena arena;
-  Births alone_since;  // nobody shared this memory then
+  Births alone_since;                      // nobody shared this memory then
   Ledger<policy::Seal> ledger;             // the seals, where there is none
   Ledger<policy::KeyedRange> keyed_seals;  // sealed memory with a protection key
 
   // Working memory of whoever holds the lock.
   policy::BpfProgram program;
   Pieces pieces;
-  policy::FixedVector<policy::KeyedRange, kMostPieces> keyed;  // of these pieces: the writable ones with a key
+  policy::FixedVector<policy::KeyedRange, kMostPieces>
+      keyed;          // of these pieces: the writable ones with a key
   BreakReach breaks;  // of these pieces
   Ranges ranges;
   Ranges contents;

@@ -147,8 +147,9 @@ long Launch::wait_ready() {
     case policy::Trouble::foreign_proc:
       return fails("/proc is that of another pid namespace: mount one of this namespace", -ESRCH);
     case policy::Trouble::hidden_program:
-      return fails("the supervisor may not look at this program: its file is not readable, or it is not dumpable",
-                   -EACCES);
+      return fails(
+          "the supervisor may not look at this program: its file is not readable, or it is not dumpable",
+          -EACCES);
     case policy::Trouble::none:
       break;
   }

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "policy/fixed_vector.h"
-#include "shim/common/raw_syscall.h"
 #include "shim/common/directory.h"
+#include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
 

@@ -37,7 +37,8 @@ bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<b
   std::erase_if(calls_, [&](const auto& entry) {
     const auto& [task, call] = entry;
     // Where the extent is not in the ranges, it may be anywhere.
-    const bool visible = call.effect == policy::MmCall::Effect::modify || call.effect == policy::MmCall::Effect::discard;
+    const bool visible =
+        call.effect == policy::MmCall::Effect::modify || call.effect == policy::MmCall::Effect::discard;
     const bool touches = !visible || call.grows_down || call.ranges[0].touches(range) ||
                          call.ranges[1].touches(range) || call.if_huge.touches(range);
     if (!touches || !concerned(task)) return false;

@@ -77,7 +77,8 @@ void Judge::handle(const seccomp_notif& notification) noexcept {
     return decide_about(notification);
   } catch (const std::exception& error) {
     try {
-      spdlog::error("pid {}: system call {} is refused: {}", notification.pid, notification.data.nr, error.what());
+      spdlog::error("pid {}: system call {} is refused: {}", notification.pid, notification.data.nr,
+                    error.what());
       (void)registry_.collect_now();
     } catch (...) {  // NOLINT(bugprone-empty-catch): nothing is left to be done about it
     }

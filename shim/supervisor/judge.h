@@ -20,8 +20,8 @@ namespace libmseal::supervisor {
 class Judge {
  public:
   // `watched`: the ranges in which the first filter notifies of every call.
-  Judge(Listener& listener, Registry& registry, const PolicyLevels& policies, std::vector<policy::Range> watched,
-        const policy::Options& options);
+  Judge(Listener& listener, Registry& registry, const PolicyLevels& policies,
+        std::vector<policy::Range> watched, const policy::Options& options);
 
   // Answers it, whatever happens: what fails refuses the call.
   void handle(const seccomp_notif& notification) noexcept;

@@ -16,7 +16,8 @@ struct SealTarget {
   pid_t task = 0;  // who asks
   policy::DiscardRule discard = policy::DiscardRule::strict;
   CallsLetThrough& calls;
-  std::function<bool(pid_t)> shares_memory;  // whether that task has, or may have, the memory of the one who asks
+  std::function<bool(pid_t)>
+      shares_memory;  // whether that task has, or may have, the memory of the one who asks
   // Puts a seal in force; `refused_breaks`: the arguments of brk that it forbids. False: no room.
   std::function<bool(const policy::Seal&, const policy::Range& refused_breaks)> add;
 };

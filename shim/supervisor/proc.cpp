@@ -173,7 +173,8 @@ Whereabouts whereabouts_of(pid_t task) {
   const std::string_view text = read_file(task, "syscall", buffer);
   if (text.empty()) {
     std::array<char, 512> stat{};
-    return read_file(task, "stat", stat).empty() && errno == ENOENT ? Whereabouts::gone : Whereabouts::running;
+    return read_file(task, "stat", stat).empty() && errno == ENOENT ? Whereabouts::gone
+                                                                    : Whereabouts::running;
   }
   if (text.front() == '-') return Whereabouts::asleep;  // outside of any call: a page fault, say
   if (text.front() < '0' || text.front() > '9') return Whereabouts::running;

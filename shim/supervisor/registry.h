@@ -101,8 +101,9 @@ class Registry {
   // that it may have become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
 
-  // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not taken
-  // for theirs; whoever is born from now on may have it. Whether others have its memory: they get its record.
+  // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not
+  // taken for theirs; whoever is born from now on may have it. Whether others have its memory: they get its
+  // record.
   shim::Sharing begin_sealing(const Caller& caller);
   shim::Sharing sharers(const Caller& caller);
 

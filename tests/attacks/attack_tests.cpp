@@ -350,7 +350,9 @@ TEST_CASE("attack: a page that nobody sealed is changed by them") {
       const Run result = run(command_for(one.name, one.start, folder, {{"LD_PRELOAD", NO_SEAL_SO}}));
       INFO(result.out << result.err);
       REQUIRE(result.exited);
-      if (!needs(result.status != kCannotTry, std::string(one.name) + ": " + result.out, feature_of(one.name))) continue;
+      if (!needs(result.status != kCannotTry, std::string(one.name) + ": " + result.out,
+                 feature_of(one.name)))
+        continue;
       CHECK(result.status == 1);
     }
   }

@@ -1,5 +1,5 @@
-// With the rights of root: stop the supervisor, take a copy of its listener, and approve one's own calls. What a
-// filter refuses by itself can't be approved, so the call is one that is left to the supervisor.
+// With the rights of root: stop the supervisor, take a copy of its listener, and approve one's own calls.
+// What a filter refuses by itself can't be approved, so the call is one that is left to the supervisor.
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
 

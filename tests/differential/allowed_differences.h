@@ -104,8 +104,7 @@ inline std::optional<std::string_view> allowed_difference(const Step& kernel, co
   }
   // The raw call answers what every libc takes for ENOMEM; the kernel's answers the present break.
   // It answers so below the heap as well, where the kernel may be one that goes down to the data.
-  if (ours.call.starts_with("brk") && ours.result == "0" &&
-      kernel.result.starts_with("page")) {
+  if (ours.call.starts_with("brk") && ours.result == "0" && kernel.result.starts_with("page")) {
     return "brk answers 0";
   }
   // A filter sees the seal before the kernel sees what else is wrong with the arguments: a hole in front of

@@ -129,8 +129,7 @@ enum class Agree { answers, invariant };
 // The first step whose outcome under `backend` is not the kernel's, nor may differ from it.
 std::optional<Difference> compare(const std::string& backend, const Sequence& sequence, Agree agree,
                                   Tally& tally) {
-  const bool only_broken =
-      agree == Agree::invariant || number_from("MSEAL_DIFFERENTIAL_ONLY_BROKEN", 0) != 0;
+  const bool only_broken = agree == Agree::invariant || number_from("MSEAL_DIFFERENTIAL_ONLY_BROKEN", 0) != 0;
   const std::string more = backend.substr(backend.find(','));
   const std::vector<std::string> kernel = twin("kernel" + more, sequence);
   const std::vector<std::string> ours = twin(backend, sequence);

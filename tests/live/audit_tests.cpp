@@ -41,7 +41,8 @@ TEST_CASE("live: refusals are recorded with the place that each call comes from"
     CHECK(count_lines(text) == 3);
     CHECK(count_in(text, "\"verdict\":\"refused\"") == 3);
     // Both the sealed object and the site are the program.
-    CHECK(count_in(text, "\"object\":\"" + std::string(std::filesystem::canonical(LIVE_PROGRAM)) + "\"") == 6);
+    CHECK(count_in(text, "\"object\":\"" + std::string(std::filesystem::canonical(LIVE_PROGRAM)) + "\"") ==
+          6);
   }
 }
 

@@ -117,8 +117,9 @@ TEST_CASE("live: without /proc one line says so for the objects and one for the 
   if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return;
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 2);
-  CHECK_THAT(result.err, Contains("the loaded objects are not sealed: /proc/thread-self/maps, no such file") &&
-                             Contains("the supervisor needs /proc"));
+  CHECK_THAT(result.err,
+             Contains("the loaded objects are not sealed: /proc/thread-self/maps, no such file") &&
+                 Contains("the supervisor needs /proc"));
 }
 
 }  // namespace

@@ -109,7 +109,8 @@ void stopped_supervisor_lets_nothing_through(std::span<char*> arguments) {
   if (child == 0) {
     ::alarm(1);
     if (Calls{Via::raw}.unmap(own_text(), page_size()) != -EPERM) ::_exit(1);
-    (void)shim::raw_syscall(__NR_mremap, own_text(), page_size(), page_size(), 3, own_text() + 16 * page_size());
+    (void)shim::raw_syscall(__NR_mremap, own_text(), page_size(), page_size(), 3,
+                            own_text() + 16 * page_size());
     ::_exit(0);
   }
   int status = 0;

@@ -57,7 +57,7 @@ struct Tree {
   long seal(pid_t process, int number) {
     const Caller caller = registry.look_up(process);
     if (caller.standing != Standing::member) return -EPERM;
-    if (registry.sharers(caller) == Sharing::unknown) return -EAGAIN;
+    if (registry.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
     return registry.add(caller, {place(number)}, false, {});
   }
   // A filter does, in every thread.

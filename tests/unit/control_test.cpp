@@ -54,13 +54,19 @@ TEST_CASE("what is no message is a raw mseal, what is a bad one is malformed") {
   CHECK_FALSE(decode_control(kX86Machine, {0x1000, 0x1000, 0, 0, 0, 0}, malformed));
   CHECK_FALSE(malformed);
   const Arguments bad[] = {
-      {0x1000, 0x1000, 9, kControlMagic, 0, 0},    {0x1000, 0x1000, 0, kControlMagic, 0, 0},
-      {0x1001, 0x1000, 2, kControlMagic, 0, 0},    {0x1000, 0x1001, 2, kControlMagic, 0, 0},
-      {0x1000, 0, 4, kControlMagic, 0, 0},         {0x1000, ~0xFFFULL, 5, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 9, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 0, kControlMagic, 0, 0},
+      {0x1001, 0x1000, 2, kControlMagic, 0, 0},
+      {0x1000, 0x1001, 2, kControlMagic, 0, 0},
+      {0x1000, 0, 4, kControlMagic, 0, 0},
+      {0x1000, ~0xFFFULL, 5, kControlMagic, 0, 0},
       {0x1000, 0x1000, 2 | 1U << 8, kControlMagic, 0, 0},  // attributes of a seal that adds none
-      {0x1000, 0x1000, 5 | 1U << 9, kControlMagic, 0, 0},  {0x1000, 0x1000, 1, kControlMagic, 0, 0},
-      {0x1000, 0x1000, 3, kControlMagic, 0, 0},    {0x1000, 0x1000, 5, kControlMagic, 0, 1},
-      {0x1000, 0x1000, 2, kControlMagic, 1, 0},    {0x1000, 0x1000, 1ULL << 32 | 2, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 5 | 1U << 9, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 1, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 3, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 5, kControlMagic, 0, 1},
+      {0x1000, 0x1000, 2, kControlMagic, 1, 0},
+      {0x1000, 0x1000, 1ULL << 32 | 2, kControlMagic, 0, 0},
       {~0xFFFULL, 0x1000, 2, kControlMagic, 0, 0},
   };
   for (const Arguments& arguments : bad) {

@@ -95,8 +95,12 @@ std::string describe_everything() {
     all += describe("Control", one, a, b, c, d, e, f);
     const auto last = static_cast<int>(policy::Control::Kind::call_site);
     for (int kind = 1; kind <= last; ++kind) {
-      const policy::Control message{
-          static_cast<policy::Control::Kind>(kind), {{0x1000, 0x3000}, true, true, 7}, true, true, 0x401234, 11};
+      const policy::Control message{static_cast<policy::Control::Kind>(kind),
+                                    {{0x1000, 0x3000}, true, true, 7},
+                                    true,
+                                    true,
+                                    0x401234,
+                                    11};
       for (const std::uint64_t argument : encode(message)) all += std::to_string(argument) + " ";
     }
     all += "\n";

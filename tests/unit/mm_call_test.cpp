@@ -68,7 +68,8 @@ TEST_CASE("huge pages are mapped as whole ones") {
   CHECK(file.if_huge == Range{kOdd + 0x1000, kOdd + kHuge});
   CHECK(file.deferred);
   CHECK(file.argument == 3);
-  CHECK(native(9, {kAt, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).if_huge == Range{kAt + 0x1000, kAt + (1 << 30)});
+  CHECK(native(9, {kAt, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).if_huge ==
+        Range{kAt + 0x1000, kAt + (1 << 30)});
   CHECK_FALSE(native(9, {kOdd + 0x1000, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).deferred);
   CHECK_FALSE(native(9, {kOdd, kHuge, 0, MAP_FIXED | MAP_PRIVATE, 3}).deferred);
   CHECK(native(29, {0, 0x1000, kShmHugetlb}).makes_huge_pages);
@@ -120,7 +121,8 @@ TEST_CASE("calls that are left to the supervisor, and such as nobody can judge")
   const MmCall grows = native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSDOWN});
   CHECK(grows.grows_down);
   CHECK(grows.deferred);
-  CHECK_FALSE(native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSUP}).deferred);  // there is nothing that grows up
+  CHECK_FALSE(
+      native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSUP}).deferred);  // there is nothing that grows up
   CHECK(native(30, {1, kAt, 040000}).effect == MmCall::Effect::unjudgeable);
   CHECK(native(30, {1, kAt, 0}).effect == MmCall::Effect::none);
   CHECK(native(67, {kAt}).effect == MmCall::Effect::detach);
@@ -137,9 +139,11 @@ TEST_CASE("the upper halves of i386 registers are not read") {
   constexpr std::uint64_t kGarbage = 0xABCD'0000'0000'0000;
   CHECK(compat(91, {kGarbage | 0x5000, kGarbage | 0x1000}).ranges[0] == Range{0x5000, 0x6000});
   CHECK(compat(45, {kGarbage | 0x5000}).argument == 0x5000);
-  CHECK(compat(163, {kGarbage | 0x5000, kGarbage | 0x1000, kGarbage | 0x1000, kGarbage | 3, kGarbage | 0x9000})
-            .ranges[1] == Range{0x9000, 0xA000});
-  CHECK(compat(219, {kGarbage | 0x5000, 0x1000, kGarbage | MADV_DONTNEED}).ranges[0] == Range{0x5000, 0x6000});
+  CHECK(
+      compat(163, {kGarbage | 0x5000, kGarbage | 0x1000, kGarbage | 0x1000, kGarbage | 3, kGarbage | 0x9000})
+          .ranges[1] == Range{0x9000, 0xA000});
+  CHECK(compat(219, {kGarbage | 0x5000, 0x1000, kGarbage | MADV_DONTNEED}).ranges[0] ==
+        Range{0x5000, 0x6000});
 }
 
 TEST_CASE("i386 calls reach past 4 GiB") {
