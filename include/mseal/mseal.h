@@ -34,11 +34,12 @@ extern "C" {
  * Sealing what is sealed already succeeds. The rules are those of mseal(2) as documented in the kernel's
  * Documentation/userspace-api/mseal.rst; the README lists where the answers differ.
  *
- * EINVAL  flags are not 0, addr is not a multiple of the page size, or addr + len overflows
+ * EINVAL  flags are not 0, addr is not a multiple of the page size, addr + len overflows, or the range begins
+ * or ends inside of a huge page that is not sealed already
  * ENOMEM  a page of the range is not mapped (nothing is sealed), or there is no room for more seals
- * EAGAIN  another process shares this memory (vfork, clone), a thread runs under filters of its own, or the
- * process hides itself (PR_SET_DUMPABLE 0) from the supervisor, so that the seal could not be enforced for
- * everybody: nothing is sealed
+ * EAGAIN  the seal could not be enforced for everybody: another process shares this memory (vfork, clone) or
+ * may do so, a thread runs under filters of its own, the program made an io_uring before its first seal, or the
+ * supervisor does not know the process
  */
 int mseal(void* addr, size_t len, unsigned long flags);
 
@@ -48,7 +49,7 @@ struct mseal_range {
 };
 
 /* Seals all the ranges, or none. One call for many ranges costs far less, in time and in the kernel's memory
- * for filters, than one call each: about 5,000 scattered ranges fit where single calls end at some 850.
+ * for filters, than one call each: about 5,000 scattered ranges fit where single calls end at some 950.
  *
  * ranges  in any order; they may overlap
  * count   0 seals nothing and succeeds
@@ -70,7 +71,7 @@ enum mseal_state {
 };
 
 /* How much of [addr, addr + len) has been sealed through this library, at start or by a call. The range is
- * rounded out to whole pages. After a fork, seals that a parent or sibling made since are counted too.
+ * rounded out to whole pages. Seals of the calling process count, those that it was forked with among them.
  *
  * EINVAL  len is 0, or the range overflows */
 int mseal_query(const void* addr, size_t len);

@@ -15,7 +15,7 @@ namespace libmseal::tests {
 namespace {
 
 constexpr int kRounds = 9;
-constexpr std::size_t kCalls = 3;
+constexpr std::size_t kCalls = 4;
 using Costs = std::array<double, kCalls>;
 
 struct Mode {
@@ -29,6 +29,7 @@ constexpr Mode kModes[] = {
     {"minimal filter, one argument", "floor", nullptr},
     {"libmseal, backend=seccomp", "none", "backend=seccomp"},
     {"libmseal, backend=filter", "none", "backend=filter"},
+    {"libmseal, backend=kernel", "none", "backend=kernel"},
     {"libmseal, coverage=all", "few", "backend=seccomp,coverage=all"},
     {"every call notified", "notify", nullptr},
 };
@@ -76,7 +77,8 @@ int main() {
       "ns per call inside /usr/bin/python3, median of %d runs; in brackets what is added, and that in parts "
       "of the minimal filter's\n\n",
       kRounds);
-  std::printf("%-30s %28s %28s %28s\n", "", "mprotect(len 0)", "mmap+munmap", "getppid");
+  std::printf("%-30s %28s %28s %28s %28s\n", "", "mprotect(len 0)", "mmap+munmap", "getppid",
+              "mprotect(own text)");
   for (std::size_t mode = 0; mode < std::size(kModes); ++mode) {
     std::printf("%-30s", kModes[mode].title);
     for (std::size_t call = 0; call < kCalls; ++call) {

@@ -3,7 +3,7 @@
 // A failure names the seed, and shows the fewest operations that still differ as a C program. By default some
 // 10^5 operations; for a long run, of 10^7:
 //
-//   MSEAL_DIFFERENTIAL_SEEDS=1000 ctest --preset release -L differential -j 2 --timeout 0
+//   MSEAL_DIFFERENTIAL_SEEDS=1000 ctest --preset dev -L differential -j 2 --timeout 0
 //
 //   MSEAL_DIFFERENTIAL_SEEDS       sequences a family of operations, of a thousand operations each
 //   MSEAL_DIFFERENTIAL_FIRST_SEED  where to begin

@@ -483,6 +483,7 @@ policy::RangeProgram program_for(const Shape& shape, Kind kind) {
   switch (kind) {
     case Kind::alone:
       what.refuse_grows_down = true;
+      what.refuse_huge_pages = true;
       what.attachments = shape.attachments;
       break;
     case Kind::deferring:
