@@ -130,6 +130,7 @@ struct TaskStatus {
   bool filtered = false;        // runs under seccomp filters
   std::uint32_t filters = ~0U;  // how many; kernels before 5.9 do not say
   long uids[4] = {-1, -1, -1, -1};
+  long peak = -1;  // the most memory that it has had mapped, in KiB; -1: it has none
 };
 
 // 0 or -errno.
@@ -143,6 +144,8 @@ inline long read_status(const ProcRoot& proc, long task, TaskStatus& status) {
   if (group.empty() || seccomp.empty()) return -EPROTO;
   status.thread_group = leading_number(group);
   status.filtered = leading_number(seccomp) != 0;
+  if (const std::string_view peak = after_key(text, "\nVmPeak:"); !peak.empty())
+    status.peak = leading_number(peak);
   if (const std::string_view filters = after_key(text, "\nSeccomp_filters:"); !filters.empty())
     status.filters = static_cast<std::uint32_t>(leading_number(filters));
   std::string_view uids = after_key(text, "\nUid:");

@@ -75,12 +75,23 @@ class SharerSearch {
     if (differ) return Sharing::alone;
     TaskStatus mine;
     if (read_status(proc_, task_, mine) != 0) return Sharing::unknown;
+    if (peaks_differ(task)) return Sharing::alone;
     // Who shares the memory runs for the same user, unless it has changed users, as root's processes may.
     bool same_user = false;
     for (const long uid : status.uids) {
       for (const long own_uid : mine.uids) same_user = same_user || uid == own_uid || own_uid == 0;
     }
     return same_user && status.filtered ? Sharing::unknown : Sharing::alone;
+  }
+
+  // The most that a memory has had mapped only grows, and status shows it to everybody.
+  bool peaks_differ(long task) {
+    TaskStatus before;
+    TaskStatus other;
+    TaskStatus after;
+    const bool known = read_status(proc_, task_, before) == 0 && read_status(proc_, task, other) == 0 &&
+                       read_status(proc_, task_, after) == 0;
+    return known && (other.peak < before.peak || other.peak > after.peak);
   }
 
   template <class Look>

@@ -47,7 +47,7 @@ Range breaks_refused_for(const policy::Machine& machine, pid_t task, const std::
   const shim::ProcRoot proc;
   policy::StatLine stat;
   if (shim::read_stat(proc, task, stat) != 0) return {1, ~0ULL};
-  const std::uint64_t floor = std::min(stat.end_data, stat.start_brk);
+  const std::uint64_t floor = stat.start_brk;
   Range refused{};
   for (const Seal& piece : pieces) {
     if (piece.range.end <= floor || piece.range.start > floor + kReachOfHeap) continue;

@@ -62,7 +62,7 @@ Look<Registry::Identified> Registry::identify(pid_t task) {
                          MmIdentity::of(memory),
                          (process.flags & policy::kForkedNoExec) != 0,
                          filtered,
-                         std::max<std::uint64_t>(1, std::min(memory.end_data, memory.start_brk))});
+                         std::max<std::uint64_t>(1, memory.start_brk)});
   };
   if (const HeldTask* const held = held_leader(task)) {
     // A member's first thread: one look at what is held.

@@ -77,6 +77,7 @@ constexpr Attack ours(const char* name, const Expected& expected, const Expected
   return {name, expected, expected, expected, kernel, start};
 }
 
+constexpr Expected kNoHugePages = not_here("without a supervisor there are no huge pages");
 constexpr Expected kOldBreak = held();  // brk answers where the break is
 constexpr Expected kNotServed = not_here("programs without the library are served under coverage=all alone");
 
@@ -88,13 +89,13 @@ constexpr Attack kAttacks[] = {
     ours("huge_page_by_file", held(-ENOSYS), held(-EPERM)),
     everywhere("huge_page_moved", held(-EPERM)),
     ours("huge_page_file_moved", held(-ENOSYS), held(-EPERM)),
-    everywhere("huge_page_part_sealed", held(-EINVAL)),
+    {"huge_page_part_sealed", held(-EINVAL), held(-EINVAL), kNoHugePages, held(-EINVAL)},
     ours("huge_page_swapped", held(-ENOSYS), held()),
     // Without a supervisor nobody sees what the file is.
     {"huge_page_mounted", held(-EPERM), held(-EPERM), changes(), held(-EPERM)},
 
     everywhere("segment_over", held(-EPERM)),
-    everywhere("segment_over_huge", held(-EPERM)),
+    {"segment_over_huge", held(-EPERM), held(-EPERM), kNoHugePages, held(-EPERM)},
     everywhere("segment_of_another_namespace", held(-EPERM)),
     everywhere("segment_detached", held(0)),
     everywhere("segment_decoy", held(0)),

@@ -29,7 +29,7 @@ namespace {
 }  // namespace
 
 int main(int, char** arguments) {
-  const Victim text = Victim::text();
+  const Victim page = Victim::page();
   const pid_t supervisor = supervisor_of(arguments[1]);
   if (supervisor == 0) cannot_try("there is no supervisor");
   const long process = raw_syscall(__NR_pidfd_open, supervisor, 0);
@@ -39,14 +39,14 @@ int main(int, char** arguments) {
   const int caller = ::fork();
   if (caller == 0) {
     char* const elsewhere = map_at(0, kPage);
-    (void)raw_syscall(__NR_mremap, elsewhere, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, text.at());
-    ::_exit(text.intact() ? kHeld : kBroken);
+    (void)raw_syscall(__NR_mremap, elsewhere, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, page.at());
+    ::_exit(page.intact() ? kHeld : kBroken);
   }
   ::usleep(500'000);
   ::kill(approver, SIGKILL);
   ::kill(supervisor, SIGCONT);
   ::waitpid(approver, nullptr, 0);
   const int outcome = outcome_of(caller);
-  std::printf("the caller's text is %s\n", outcome == kHeld ? "unharmed" : "CHANGED");
+  std::printf("the caller's page is %s\n", outcome == kHeld ? "unharmed" : "CHANGED");
   return outcome;
 }
