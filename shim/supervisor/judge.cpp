@@ -7,7 +7,7 @@
 #include <sys/utsname.h>
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
+#include <charconv>
 #include <exception>
 #include <fstream>
 #include <string>
@@ -44,9 +44,14 @@ bool has_ordinary_pages(pid_t task, std::uint64_t descriptor) {
 // Whether mremap moves several mappings at once, each by its own rules (mm/mremap.c, remap_move, since 6.17).
 bool moves_several_mappings() {
   utsname system{};
+  if (uname(&system) != 0) return true;
+  const std::string_view release = system.release;
+  const char* const end = release.data() + release.size();
   int major = 0;
   int minor = 0;
-  if (uname(&system) != 0 || std::sscanf(system.release, "%d.%d", &major, &minor) != 2) return true;
+  const auto [dot, wrong] = std::from_chars(release.data(), end, major);
+  if (wrong != std::errc{} || dot == end) return true;
+  if (std::from_chars(dot + 1, end, minor).ec != std::errc{}) return true;
   return major > 6 || (major == 6 && minor >= 17);
 }
 

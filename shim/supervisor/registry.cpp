@@ -384,9 +384,10 @@ void Registry::keep_filters(const Image& image) {
   for (const auto& ended : image.ended) keep(*ended);
   for (const Range& fence : image.table->fences()) retired_filters_.push_back({{fence}, true, 0, 0});
   // The oldest go: a program that lands on one of them, which is rare, is refused that place.
-  if (retired_filters_.size() > shim::kMostFences / 2)
-    retired_filters_.erase(retired_filters_.begin(),
-                           retired_filters_.end() - static_cast<std::ptrdiff_t>(shim::kMostFences / 2));
+  constexpr std::size_t kMost = shim::kMostFences / 2;
+  if (retired_filters_.size() <= kMost) return;
+  retired_filters_.erase(retired_filters_.begin(),
+                         retired_filters_.end() - static_cast<std::ptrdiff_t>(kMost));
 }
 
 // What a thread shows of a process whose first one does not show its memory: that may not be looked at, or

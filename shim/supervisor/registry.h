@@ -49,7 +49,10 @@ struct Process {
   pid_t id = 0;
   std::uint64_t start_time = 0;  // in ticks since boot
 
-  auto operator<=>(const Process&) const = default;
+  bool operator==(const Process&) const = default;
+  bool operator<(const Process& other) const {
+    return id != other.id ? id < other.id : start_time < other.start_time;
+  }
 };
 
 struct Member {
