@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   tests::must(inside(options.log) && inside(options.helper));
   tests::must(options.backend <= policy::Backend::kernel && options.require <= policy::Backend::kernel);
-  tests::must(options.open_doors < 32 && options.harden < 16);
+  tests::must(options.open_doors < 2 * policy::kDoorShadowStack && options.harden < 16);
   tests::must(policy::name_of(options.backend) != "?");
   return 0;
 }
