@@ -38,8 +38,8 @@ extern "C" {
  * or ends inside of a huge page that is not sealed already
  * ENOMEM  a page of the range is not mapped (nothing is sealed), or there is no room for more seals
  * EAGAIN  the seal could not be enforced for everybody: another process shares this memory (vfork, clone) or
- * may do so, a thread runs under filters of its own, the program made an io_uring before its first seal, or the
- * supervisor does not know the process
+ * may do so, a thread runs under filters of its own, the program made an io_uring before its first seal, or
+ * the supervisor does not know the process
  */
 int mseal(void* addr, size_t len, unsigned long flags);
 

@@ -21,7 +21,8 @@ long find_break_reach(const policy::Machine& machine, std::span<const policy::Se
   if (got < 0) return got;
   const auto stat = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
   if (!stat || stat->start_brk == 0) return -EPROTO;
-  const std::uint64_t floor = stat->start_brk;  // mm/mmap.c, brk; not so with CONFIG_COMPAT_BRK (README, Limits)
+  const std::uint64_t floor =
+      stat->start_brk;  // mm/mmap.c, brk; not so with CONFIG_COMPAT_BRK (README, Limits)
   for (const policy::Seal& piece : pieces) {
     const policy::Range below = policy::intersection(piece.range, {floor, reach.present});
     const policy::Range refused = policy::refused_breaks(below, floor, machine.page_size);
