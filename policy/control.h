@@ -20,18 +20,34 @@ inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
 
 struct Control {
   enum class Kind : std::uint8_t {
-    hello = 1,           // this image wants seals. Answer: a descriptor of its table
-    prepare = 2,         // may `seal.range` be sealed, and how? Answer: a Way
-    filters_are_in = 3,  // nobody may share the memory without them. Answer: 0
-    add_supervised = 4,  // the supervisor refuses from now on. Answer: 0
-    add_filtered = 5,    // a deny filter refuses already; the supervisor decides what is deferred. Answer: 0
-    query = 6,           // how much of `seal.range` has the process sealed? Answer: a Coverage
-    call_site = 7,       // where in the program a call comes from, that is about to be made or was refused
+    hello = 1,  // this image wants seals. Answer: a descriptor of its table
+
+    // Sealing: the supervisor looks, while the threads of the program stand still.
+    range = 2,           // `seal.range` shall be sealed with the next `seal`. Answer: 0
+    seal = 3,            // so shall this one, which may be empty; look at all. Answer: how to go on
+    filters_are_in = 4,  // those that it asked for. Answer: how to go on
+    give_up = 5,         // they could not be installed. Answer: 0
+    is_writable = 6,     // can anything in `seal.range` be written? Answer: 1 or 0
+
+    // Where the supervisor may not look, the program does.
+    prepare = 7,         // may `seal.range` be sealed, and how? Answer: a Way
+    is_alone = 8,        // has nobody else this memory? Answer: 0
+    add_supervised = 9,  // the supervisor refuses from now on. Answer: 0
+    add_filtered = 10,   // a deny filter refuses already; the supervisor decides what is deferred. Answer: 0
+
+    query = 11,      // how much of `seal.range` has the process sealed? Answer: a Coverage
+    call_site = 12,  // where in the program a call comes from, that is about to be made or was refused
   };
 
   Kind kind = Kind::hello;
   Seal seal;                 // of most kinds the range alone; of call_site it may be anything
   bool below_break = false;  // of the kinds that add: brk could unmap it
+  bool constant = false;     // of `range`: only what is private there and can't be written
+  bool with_data = false;    // and what can, of a constant one
+
+  // Of `seal` and `filters_are_in`.
+  std::uint64_t present_break = 0;  // where the break is
+  bool discard_as_kernel = false;   // DiscardRule::kernel
 
   // Of call_site alone.
   bool refused = false;
@@ -39,12 +55,28 @@ struct Control {
   std::uint64_t number = 0;  // of the system call
 };
 
-// How the shim seals a range, as the supervisor answers `prepare`.
+// How sealing goes on.
 enum class Way : std::uint8_t {
-  filter = 0,      // by a deny filter
-  supervised = 1,  // by the supervisor, which is notified of the calls there
-  sealed = 2,      // every byte is sealed already
+  sealed = 0,      // every byte is sealed
+  filter = 1,      // by a deny filter of the program
+  supervised = 2,  // by the supervisor, which is notified of the calls there
+  yourself = 3,    // the supervisor may not look: the program has to
 };
+
+// What `seal` and `filters_are_in` are answered. The ticket is that of what the supervisor has found, which
+// is in the table: the pieces to be filtered, or, with Way::sealed, the keys of what is sealed; 0 for
+// nothing.
+struct Next {
+  Way way = Way::sealed;
+  std::uint32_t ticket = 0;
+};
+constexpr std::int64_t encode(const Next& next) {
+  return static_cast<std::int64_t>(std::uint64_t{next.ticket} << 8 | static_cast<std::uint64_t>(next.way));
+}
+constexpr Next decode_next(std::int64_t answer) {
+  return {static_cast<Way>(answer & 0xFF),
+          static_cast<std::uint32_t>(static_cast<std::uint64_t>(answer) >> 8)};
+}
 
 Arguments encode(const Control& message);
 

@@ -173,15 +173,6 @@ const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch) {
   return nullptr;
 }
 
-bool changes_memory(const Machine& machine, std::uint64_t number) {
-  for (const Abi& abi : machine.abis) {
-    for (const CallNumber& entry : abi.calls) {
-      if (entry.number == number && entry.call != Call::shmget) return true;
-    }
-  }
-  return false;
-}
-
 const CallNumber* find_call(const Abi& abi, std::uint32_t number) {
   const CallNumber* const end = abi.calls.data() + abi.calls.size();
   const CallNumber* const entry =

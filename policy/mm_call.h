@@ -80,9 +80,6 @@ MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, cons
 // What the number is in that ABI; null if it is none of the calls that we know.
 const CallNumber* find_call(const Abi& abi, std::uint32_t number);
 
-// Whether the number is, in any ABI of the machine, that of a call that can change a mapping.
-bool changes_memory(const Machine& machine, std::uint64_t number);
-
 const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch);
 
 }  // namespace libmseal::policy

@@ -5,7 +5,9 @@
 namespace libmseal::policy {
 
 long check_request(const Machine& machine, std::uint64_t address, std::uint64_t length, Range& range) {
-  const std::uint64_t start = address & machine.address_mask;
+  // Addresses of the kernel's half have no tags (arch/x86/include/asm/uaccess_64.h, untagged_addr).
+  const bool upper_half = address >> 63 != 0;
+  const std::uint64_t start = upper_half ? address : address & machine.address_mask;
   const std::uint64_t rounded = round_up(length, machine.page_size);
   if (start % machine.page_size != 0 || (length != 0 && rounded == 0)) return -EINVAL;
   range = Range::of(start, rounded);

@@ -11,11 +11,10 @@
 
 namespace libmseal::shim {
 
-// Calls visit(line) for each line, in order; visit returns false to stop. Returns 0, or -errno of the file. A
-// line longer than the buffer is cut.
+// Calls visit(line) for each line of the file that is open as `file` (or -errno), in order; visit returns
+// false to stop. Closes it. Returns 0, or -errno of the file. A line longer than the buffer is cut.
 template <class Visit>
-long read_lines(const char* path, Visit visit) {
-  const long file = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+long read_lines(long file, Visit visit) {
   if (failed(file)) return file;
   char buffer[8192];
   std::size_t held = 0;
@@ -47,6 +46,11 @@ long read_lines(const char* path, Visit visit) {
   }
   (void)raw_syscall(__NR_close, file);
   return result;
+}
+
+template <class Visit>
+long read_lines(const char* path, Visit visit) {
+  return read_lines(raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), visit);
 }
 
 }  // namespace libmseal::shim

@@ -9,12 +9,13 @@
 
 namespace libmseal::shim {
 
-// Calls visit(vma) for each mapping in the file, in order; visit returns false to stop. Returns 0, or -errno:
-// of the file, or EBADMSG for a line that is no maps line. The name of a path longer than a line is cut.
-template <class Visit>
-long read_maps(const char* path, Visit visit) {
+// Calls visit(vma) for each mapping in the file (its path, or a descriptor that is closed), in order; visit
+// returns false to stop. Returns 0, or -errno: of the file, or EBADMSG for a line that is no maps line. The
+// name of a path longer than a line is cut.
+template <class File, class Visit>
+long read_maps(File file, Visit visit) {
   bool understood = true;
-  const long read = read_lines(path, [&](std::string_view line) {
+  const long read = read_lines(file, [&](std::string_view line) {
     const auto vma = policy::parse_maps_line(line);
     understood = vma.has_value();
     return vma && visit(*vma);
@@ -25,7 +26,8 @@ long read_maps(const char* path, Visit visit) {
 
 // The size of the pages that the mapping at `start` is made of, by a file like /proc/PID/smaps; the largest
 // of all numbers if that can't be told.
-inline std::uint64_t page_size_at(const char* smaps, std::uint64_t start) {
+template <class File>
+std::uint64_t page_size_at(File smaps, std::uint64_t start) {
   bool inside = false;
   std::uint64_t size = ~0ULL;
   const long read = read_lines(smaps, [&](std::string_view line) {

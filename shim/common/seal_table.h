@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "policy/layout.h"
+#include "policy/protection_key.h"
 #include "policy/range.h"
 #include "policy/seal.h"
 #include "policy/tree_rules.h"
@@ -29,14 +30,23 @@ using TableVector =
     boost::interprocess::vector<T, boost::interprocess::allocator<T, TableMemory::segment_manager>>;
 
 struct SealTable {
-  explicit SealTable(TableMemory::segment_manager* memory) : seals(memory), fences(memory) {}
+  explicit SealTable(TableMemory::segment_manager* memory)
+      : seals(memory), fences(memory), pieces(memory), keyed(memory) {}
 
   // Odd while the writer is at work. The vectors' storage is reserved at once and never moves.
   std::atomic<std::uint32_t> generation = 0;
   TableVector<policy::Seal> seals;    // sorted, apart
   TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
-  policy::Range arena;                // of the tree
-  policy::TreeRules rules;            // of the tree
+
+  // What the supervisor has found of memory that a process of the image wants to have sealed: for that
+  // process alone, which was told the ticket.
+  std::uint32_t ticket = 0;
+  TableVector<policy::Seal> pieces;  // sorted, apart
+  TableVector<policy::KeyedRange> keyed;
+  policy::Range refused_breaks;  // the arguments of brk that would unmap one of them
+
+  policy::Range arena;      // of the tree
+  policy::TreeRules rules;  // of the tree
   // What the policy files say about this image, as text of MSEAL_OPTIONS; set once. Ends with a zero. The
   // memory is zero from the start, and most of it is never written: every page of it is one more for each
   // image.

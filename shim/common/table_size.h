@@ -1,4 +1,4 @@
-// How much memory the seal table is mapped with. Apart from its layout, which drags Boost along.
+// How large the seal table is and what it has room for. Apart from its layout, which drags Boost along.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +6,8 @@
 namespace libmseal::shim {
 
 inline constexpr std::size_t kPolicyTextBytes = 4096;
+inline constexpr std::size_t kMostPieces = 16384;  // of mappings of one call of mseal
+inline constexpr std::size_t kMostKeyed = 1024;    // of these: the writable ones with a protection key
 inline constexpr std::size_t kTableBytes = std::size_t{4} << 20;  // sparse: what is not used takes no memory
 
 }  // namespace libmseal::shim

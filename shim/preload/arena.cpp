@@ -15,10 +15,11 @@ namespace {
 
 using policy::Range;
 
-// Above what sanitizers and language runtimes take, below programs and libraries.
+// A whole TiB is refused to everything else, so it has to be where nobody goes: V8 and other runtimes choose
+// random places in the first 64 TiB, the kernel puts programs at 85 TiB and libraries above.
 constexpr std::uint64_t kTiB = 1ULL << 40;
-constexpr std::uint64_t kFirstPlace = 32 * kTiB;
-constexpr std::uint64_t kPlaces = 32;
+constexpr std::uint64_t kFirstPlace = 65 * kTiB;
+constexpr std::uint64_t kPlaces = 16;
 constexpr int kAttempts = 16;  // at places where something is already
 
 enum Window : std::uint8_t { kProtected, kOther };

@@ -18,11 +18,12 @@
 #include "shim/common/table_size.h"
 #include "shim/preload/ancestors.h"
 #include "shim/preload/arena.h"
+#include "shim/preload/deny_filter.h"
 #include "shim/preload/doors.h"
 #include "shim/preload/filter.h"
 #include "shim/preload/io_uring.h"
 #include "shim/preload/message.h"
-#include "shim/preload/sealing.h"
+#include "shim/preload/supervised_sealing.h"
 #include "shim/preload/supervisor_link.h"
 #include "shim/preload/table_reader.h"
 

@@ -5,7 +5,8 @@
 
 #include <cerrno>
 
-#include "policy/mm_call.h"
+#include "policy/syscall_line.h"
+#include "shim/common/proc_root.h"
 #include "shim/preload/thread_stop.h"
 #include "shim/preload/threads.h"
 
@@ -22,32 +23,23 @@ constexpr long kNap = 50'000;  // ns
 constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
 constexpr int kMostNaps = 40'000;
 
-std::uint64_t leading_number(const char* text, long size) {
-  std::uint64_t number = 0;
-  for (long index = 0; index < size && text[index] >= '0' && text[index] <= '9'; ++index) {
-    number = number * 10 + static_cast<std::uint64_t>(text[index] - '0');
-  }
-  return number;
-}
+using policy::Whereabouts;
 
-enum class Seen { elsewhere, in_call, running };
-
-Seen look_at(const policy::Machine& machine, const Thread& thread) {
-  char where[256] = {};
-  const long got = thread.read("syscall", where);
-  if (got == 0) return Seen::elsewhere;  // it has ended
-  if (got < 0 || where[0] < '0' || where[0] > '9') {
-    // "-1 ..." sleeps outside of any call (a page fault, say); "running", or unreadable
-    return got > 0 && where[0] == '-' ? Seen::elsewhere : Seen::running;
-  }
-  return policy::changes_memory(machine, leading_number(where, got)) ? Seen::in_call : Seen::elsewhere;
+Whereabouts look_at(const policy::Machine& machine, const Thread& thread) {
+  char text[256] = {};
+  const long got = thread.read("syscall", text);
+  if (got == 0) return Whereabouts::elsewhere;  // it has ended
+  if (got < 0) return Whereabouts::running;     // nobody knows
+  return policy::parse_syscall_line(machine, {text, static_cast<std::size_t>(got)})
+      .value_or(Whereabouts::running);
 }
 
 // Time on a processor, in ns.
 std::uint64_t running_time(const Thread& thread) {
   char text[128] = {};
   const long got = thread.read("schedstat", text);
-  return got > 0 ? leading_number(text, got) : ~0ULL;  // ended, or a kernel without it
+  return got > 0 ? static_cast<std::uint64_t>(leading_number({text, static_cast<std::size_t>(got)}))
+                 : ~0ULL;  // ended, or a kernel without it
 }
 
 void nap() {
@@ -59,7 +51,7 @@ void nap() {
 bool soon_asleep(const policy::Machine& machine, const Thread& thread) {
   for (int looks = 0; looks < kLooks; ++looks) {
     if (looks != 0) nap();
-    if (look_at(machine, thread) == Seen::elsewhere) return true;
+    if (look_at(machine, thread) == Whereabouts::elsewhere) return true;
   }
   return false;
 }
@@ -68,9 +60,10 @@ bool soon_asleep(const policy::Machine& machine, const Thread& thread) {
 bool wait_for_evidence(const policy::Machine& machine, const Thread& thread) {
   const std::uint64_t enough = running_time(thread) + kEnoughRunning;
   for (int naps = 0; naps < kMostNaps; ++naps) {
-    const Seen seen = look_at(machine, thread);
-    if (seen == Seen::elsewhere) return true;
-    if (seen == Seen::running && (enough < kEnoughRunning || running_time(thread) >= enough)) return true;
+    const Whereabouts seen = look_at(machine, thread);
+    if (seen == Whereabouts::elsewhere) return true;
+    if (seen == Whereabouts::running && (enough < kEnoughRunning || running_time(thread) >= enough))
+      return true;
     nap();
   }
   return false;

@@ -44,12 +44,11 @@ void tell_site(const State& state, long number, const policy::Arguments& argumen
     }();
     if (!touches) return;
   }
-  (void)tell_supervisor({policy::Control::Kind::call_site,
-                         {call.ranges[0]},
-                         false,
-                         refused,
-                         reinterpret_cast<std::uint64_t>(site),
-                         static_cast<std::uint64_t>(number)});
+  policy::Control message{policy::Control::Kind::call_site, {call.ranges[0]}};
+  message.refused = refused;
+  message.site = reinterpret_cast<std::uint64_t>(site);
+  message.number = static_cast<std::uint64_t>(number);
+  (void)tell_supervisor(message);
 }
 
 // The call under the libc backend, which has no filter, and in an audit.

@@ -9,6 +9,7 @@
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/message.h"
 #include "shim/preload/sealing.h"
+#include "shim/preload/supervisor_link.h"
 
 namespace libmseal::shim {
 namespace {
@@ -24,6 +25,30 @@ bool begin() {
   return holder != self && g_busy.compare_exchange_strong(holder, self);
 }
 
+void tell_of_failure(long result) {
+  static bool said = false;
+  if (result == 0 || said) return;
+  said = true;
+  Message() << "an object that dlopen has loaded is not sealed: " << text_of_error(result);
+}
+
+Answer ask_for_writable(const policy::Range& range) {
+  const long answer = tell_supervisor({policy::Control::Kind::is_writable, {range}});
+  return failed(answer) ? Answer::unknown : answer == 0 ? Answer::no : Answer::yes;
+}
+
+// False if the supervisor may not look.
+bool seal_as_supervisor_sees(State& state, bool& all_ready) {
+  static policy::FixedVector<Wanted, kMostLateParts> wanted;
+  if (state.backend != policy::Backend::seccomp) return false;
+  if (!list_late_objects(state, ask_for_writable, wanted, all_ready)) return false;
+  if (wanted.empty()) return true;
+  long result = 0;
+  if (!seal_constant_parts(state, wanted.view(), result)) return false;
+  tell_of_failure(result);
+  return true;
+}
+
 policy::FixedVector<mseal_range, 2048> g_unsealed;
 
 void seal_new_segments(State& state, Pieces& pieces) {
@@ -34,11 +59,7 @@ void seal_new_segments(State& state, Pieces& pieces) {
     (void)g_unsealed.push_back({start, piece.range.size()});
   }
   if (g_unsealed.empty()) return;
-  static bool said = false;
-  const long sealed = seal_all(state, g_unsealed.view(), 0);
-  if (sealed == 0 || said) return;
-  said = true;
-  Message() << "an object that dlopen has loaded is not sealed: " << text_of_error(sealed);
+  tell_of_failure(seal_all(state, g_unsealed.view(), 0));
 }
 
 }  // namespace
@@ -50,9 +71,13 @@ void seal_late_objects(State& state) {
   if (!wanted || state.backend == policy::Backend::automatic) return;
   const unsigned long long now = count_objects();
   if (now == state.objects_seen || !begin()) return;
-  static Pieces pieces;
-  if (find_late_segments(state, pieces)) state.objects_seen = now;
-  seal_new_segments(state, pieces);
+  bool all_ready = false;
+  if (!seal_as_supervisor_sees(state, all_ready)) {
+    static Pieces pieces;
+    all_ready = find_late_segments(state, pieces);
+    seal_new_segments(state, pieces);
+  }
+  if (all_ready) state.objects_seen = now;
   g_busy = 0;
 }
 

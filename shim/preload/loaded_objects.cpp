@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <link.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -51,6 +52,7 @@ bool is_named(std::string_view by_options, std::string_view by_policy, const cha
 // The path of the file; the dynamic linker has none for the program itself.
 const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
   if (info.dlpi_name != nullptr && info.dlpi_name[0] != '\0') return info.dlpi_name;
+  if (buffer[0] != '\0') return buffer.data();  // asked once, at start
   const long got = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", buffer.data(),
                                static_cast<long>(buffer.size() - 1));
   buffer[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
@@ -97,13 +99,13 @@ Range relro_of(const dl_phdr_info& info, std::uint64_t page) {
 
 int collect(dl_phdr_info* info, std::size_t size, void* data) {
   (void)size;
-  static std::array<char, 4096> buffer;  // too large for a thread's stack; the caller is alone
+  static std::array<char, 4096> own_path;  // too large for a thread's stack; the caller is alone
   auto& objects = *static_cast<Objects*>(data);
   const State& state = *objects.state;
   const policy::Options& options = state.options;
   if (objects.late && !may_be_sealed_late(*info, options.late_seal)) return 0;
   const policy::Options& by_policy = state.policy_options;
-  const char* const path = path_of(*info, buffer);
+  const char* const path = path_of(*info, own_path);
   if (is_named(options.skip, by_policy.skip, path)) return 0;
   const bool data_changes = is_named(options.changing, by_policy.changing, path);
   bool marked = false;
@@ -209,6 +211,39 @@ unsigned long long count_objects() {
   unsigned long long adds = 0;
   dl_iterate_phdr(read_counter, &adds);
   return adds;
+}
+
+bool list_late_objects(const State& state, Answer (*has_writable)(const Range&),
+                       policy::FixedVector<Wanted, kMostLateParts>& wanted, bool& all_ready) {
+  wanted.clear();
+  all_ready = false;
+  if (find_objects(state, true) != 0) return true;
+  all_ready = true;
+  const bool data = state.options.auto_seal == policy::AutoSeal::data;
+  const auto append = [&](const Range& range, bool with_data) {
+    if (!range.empty()) all_ready = wanted.push_back({range, true, with_data}) && all_ready;
+  };
+  for (const LateObject& object : g_objects.late_ones) {
+    const Answer writable = object.relro.empty() ? Answer::no : has_writable(object.relro);
+    if (writable == Answer::unknown) return false;
+    if (writable == Answer::yes) {
+      all_ready = false;
+      continue;
+    }
+    for (std::size_t index = object.first; index < object.end; ++index) {
+      Range rest = g_objects.loaded[index];
+      append(rest, false);
+      if (!data) continue;
+      for (const Range& hole : g_objects.changing) {
+        // Holes need not be sorted; what is left out of one that comes too early is data that is not sealed.
+        if (!rest.touches(hole)) continue;
+        append({rest.start, std::max(rest.start, hole.start)}, true);
+        rest.start = std::min(rest.end, hole.end);
+      }
+      append(rest, true);
+    }
+  }
+  return true;
 }
 
 bool find_late_segments(const State& state, Pieces& pieces) {

@@ -5,17 +5,11 @@
 // discarding does to the contents, by writing. The processor itself refuses that to all others.
 #pragma once
 
-#include <span>
+#include <cstdint>
 
-#include "policy/range.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {
-
-// Of the private writable mappings in `ranges` (sorted, apart), those with a key: state.pieces keep their
-// contents there, and the anonymous ones go to state.keyed. 0 or -errno. Reads /proc/thread-self/smaps, so
-// only where the processor has keys and the ranges have writable parts.
-long find_keyed_pieces(State& state, std::span<const policy::Range> ranges);
 
 // madvise(address, length, advice) was refused. Does it as said above, if all of the range is keyed,
 // anonymous and sealed, this thread may write it, and the advice is MADV_DONTNEED, MADV_DONTNEED_LOCKED or

@@ -21,7 +21,6 @@
 
 namespace libmseal::shim {
 
-inline constexpr std::size_t kMostPieces = 16384;  // of one call
 using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
 using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
@@ -57,9 +56,8 @@ struct State {
   // Working memory of whoever holds the lock.
   policy::BpfProgram program;
   Pieces pieces;
-  policy::FixedVector<policy::KeyedRange, kMostPieces>
-      keyed;          // of these pieces: the writable ones with a key
-  BreakReach breaks;  // of these pieces
+  policy::FixedVector<policy::KeyedRange, kMostKeyed> keyed;  // of these pieces: the writable ones with a key
+  BreakReach breaks;                                          // of these pieces
   Ranges ranges;
   Ranges contents;
   Ranges watched;

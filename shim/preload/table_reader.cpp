@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
@@ -52,6 +53,21 @@ policy::Coverage table_coverage(const void* memory, const policy::Range& range) 
   return consistently(table, [&] {
     const std::span<const policy::Seal> seals(table.seals.data(), table.seals.size());
     return policy::coverage(seals, range);
+  });
+}
+
+bool take_found(State& state, std::uint32_t ticket) {
+  const SealTable& table = table_in(state.table);
+  return consistently(table, [&] {
+    if (table.ticket != ticket) return false;
+    state.pieces.clear();
+    state.keyed.clear();
+    for (std::size_t index = 0; index < std::min(table.pieces.size(), kMostPieces); ++index)
+      (void)state.pieces.push_back(table.pieces.data()[index]);
+    for (std::size_t index = 0; index < std::min(table.keyed.size(), kMostKeyed); ++index)
+      (void)state.keyed.push_back(table.keyed.data()[index]);
+    state.breaks.refused = table.refused_breaks;
+    return true;
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "policy/seal.h"
 #include "policy/tree_rules.h"
+#include "shim/preload/state.h"
 
 namespace libmseal::shim {
 
@@ -17,6 +18,10 @@ long map_table(long descriptor, const void*& memory);
 void unmap_table(const void* memory);
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range);
+
+// What the supervisor has found of memory that this process wants to have sealed, copied to state.pieces,
+// state.keyed and state.breaks.refused. False if it is not there any more.
+bool take_found(State& state, std::uint32_t ticket);
 
 // The fences of this image, which are all there when it joins.
 std::span<const policy::Range> table_fences(const void* memory);

@@ -14,19 +14,21 @@ constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
 constexpr int kMostNaps = 2'000;
 constexpr long kNap = 50'000;  // ns
 
-bool wait_for_evidence(pid_t task) {
-  const std::uint64_t enough = running_time_of(task) + kEnoughRunning;
+}  // namespace
+
+bool CallsLetThrough::wait_for_evidence(pid_t task) {
+  const std::uint64_t enough = proc_.running_time(task) + kEnoughRunning;
   for (int naps = 0; naps < kMostNaps; ++naps) {
-    const Whereabouts where = whereabouts_of(task);
-    if (where == Whereabouts::gone || where == Whereabouts::asleep) return true;
-    if (where == Whereabouts::running && running_time_of(task) >= enough) return true;
+    const auto where = proc_.whereabouts(task);
+    if (where.is_gone()) return true;
+    if (where.is_seen() && *where == policy::Whereabouts::elsewhere) return true;
+    const bool in_call = where.is_seen() && *where == policy::Whereabouts::in_call;
+    if (!in_call && proc_.running_time(task) >= enough) return true;
     const timespec time{0, kNap};
     (void)nanosleep(&time, nullptr);
   }
   return false;
 }
-
-}  // namespace
 
 void CallsLetThrough::begun(pid_t task, const policy::MmCall& call) {
   calls_[task] = call;
@@ -50,7 +52,7 @@ bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<b
 }
 
 void CallsLetThrough::collect() {
-  std::erase_if(calls_, [](const auto& entry) { return whereabouts_of(entry.first) == Whereabouts::gone; });
+  std::erase_if(calls_, [&](const auto& entry) { return proc_.whereabouts(entry.first).is_gone(); });
 }
 
 }  // namespace libmseal::supervisor

@@ -8,11 +8,14 @@
 
 #include "policy/mm_call.h"
 #include "policy/range.h"
+#include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
 
 class CallsLetThrough {
  public:
+  explicit CallsLetThrough(Proc& proc) : proc_(proc) {}
+
   void begun(pid_t task, const policy::MmCall& call);
   // The thread makes another call, so the one before is over.
   void ended(pid_t task) { calls_.erase(task); }
@@ -25,6 +28,9 @@ class CallsLetThrough {
   void collect();
 
  private:
+  bool wait_for_evidence(pid_t task);
+
+  Proc& proc_;
   std::map<pid_t, policy::MmCall> calls_;
 };
 

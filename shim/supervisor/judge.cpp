@@ -15,7 +15,6 @@
 #include "policy/mm_call.h"
 #include "policy/verdict.h"
 #include "shim/common/machine.h"
-#include "shim/supervisor/mseal_server.h"
 #include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
@@ -67,14 +66,14 @@ std::uint64_t usual_huge_page() {
 
 }  // namespace
 
-Judge::Judge(Listener& listener, Registry& registry, const PolicyLevels& policies, std::vector<Range> watched,
-             const policy::Options& options)
+Judge::Judge(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+             std::vector<Range> watched, const policy::Options& options)
     : listener_(listener),
       registry_(registry),
       policies_(policies),
-      watched_(std::move(watched)),
-      options_(options),
       rules_(policy::tree_rules(options)),
+      calls_(proc),
+      sealing_(proc, registry, calls_, std::move(watched), options),
       events_(options) {}
 
 void Judge::handle(const seccomp_notif& notification) noexcept {
@@ -135,18 +134,8 @@ void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Ar
   if (!listener_.still_waits(notification.id)) return;
   if (caller.foreign()) make_image(caller);
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
-  // Whoever else has the memory gets its seals.
-  if (registry_.begin_sealing(caller) == shim::Sharing::unknown)
-    return listener_.refuse(notification.id, EAGAIN);
-  const auto shares = [&](pid_t other) {
-    const Caller who = registry_.look_up(other);
-    return !who.foreign() && (who.standing == Caller::Standing::unknown || who.record == caller.record);
-  };
-  const auto put_in_force = [&](const Seal& seal, const Range& refused_breaks) {
-    return registry_.add(caller, seal, false, refused_breaks) == 0;
-  };
-  const long result = serve_mseal(shim::this_machine(), arguments,
-                                  {caller.task, options_.discard, calls_, shares, put_in_force});
+  const std::int64_t result = sealing_.seal_raw(caller, shim::this_machine(), arguments);
+  tidying_ = sealing_.tidy();
   spdlog::info("pid {}: mseal({:#x}, {:#x}, {:#x}): {}", caller.process.id, arguments[0], arguments[1],
                arguments[2], result);
   if (result < 0) return listener_.refuse(notification.id, static_cast<int>(-result));
@@ -163,34 +152,6 @@ void Judge::handle_hello(const seccomp_notif& notification, Caller& caller) {
   listener_.answer(notification.id, given);
 }
 
-bool Judge::is_watched(const Range& range) const {
-  return std::ranges::any_of(watched_, [&](const Range& one) { return one.contains(range); });
-}
-
-std::int64_t Judge::prepare(const Caller& caller, const Range& range) {
-  const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
-  if (policy::coverage(caller.record->seals(), range) == policy::Coverage::fully) return way(Way::sealed);
-  if (!caller.record->has_room(1)) return -ENOMEM;
-  const shim::Sharing sharing = registry_.begin_sealing(caller);
-  // Where the supervisor refuses, it does so for all who have the memory.
-  if (is_watched(range)) return sharing == shim::Sharing::unknown ? -EAGAIN : way(Way::supervised);
-  return sharing == shim::Sharing::alone ? way(Way::filter) : -EAGAIN;
-}
-
-std::int64_t Judge::add(const Caller& caller, const Control& message) {
-  const bool filtered = message.kind == Control::Kind::add_filtered;
-  if (!filtered) {
-    // Refused from here: so it must be where calls are notified, and for all who have the memory.
-    if (!is_watched(message.seal.range)) return -EAGAIN;
-    if (registry_.begin_sealing(caller) == shim::Sharing::unknown) return -EAGAIN;
-  }
-  Range breaks;
-  if (message.below_break) {
-    breaks = policy::refused_breaks(message.seal.range, caller.lowest_break, shim::this_machine().page_size);
-  }
-  return registry_.add(caller, message.seal, filtered, breaks);
-}
-
 void Judge::handle_control(const seccomp_notif& notification, const Control& message) {
   Caller caller = registry_.look_up(task_of(notification));
   if (!listener_.still_waits(notification.id)) return;
@@ -200,30 +161,86 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
     return listener_.answer(notification.id, 0);
   }
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
+  const std::int64_t answer = answer_to(caller, message);
+  if (answer == -EAGAIN && message.kind == Control::Kind::seal && postpone(notification)) return;
+  if (answer < 0 && message.kind == Control::Kind::seal) (void)sealing_.give_up(caller);
+  tidying_ = sealing_.tidy();
+  spdlog::info("pid {}: message {} on [{:#x}, {:#x}): {}", caller.process.id, static_cast<int>(message.kind),
+               message.seal.range.start, message.seal.range.end, answer);
+  if (answer < 0) return listener_.refuse(notification.id, static_cast<int>(-answer));
+  listener_.answer(notification.id, answer);
+}
+
+std::int64_t Judge::answer_to(const Caller& caller, const Control& message) {
   const Range& range = message.seal.range;
-  std::int64_t answer = -EINVAL;
   switch (message.kind) {
-    case Control::Kind::prepare:
-      answer = prepare(caller, range);
-      break;
+    case Control::Kind::range:
+      return sealing_.add_range(caller, message);
+    case Control::Kind::seal:
+      return sealing_.seal(caller, message);
     case Control::Kind::filters_are_in:
-      answer = registry_.sharers(caller) == shim::Sharing::alone ? 0 : -EAGAIN;
-      break;
+      return sealing_.filters_are_in(caller, message);
+    case Control::Kind::give_up:
+      return sealing_.give_up(caller);
+    case Control::Kind::is_writable:
+      return sealing_.is_writable(caller, range);
+    case Control::Kind::prepare:
+      return sealing_.prepare(caller, range);
+    case Control::Kind::is_alone:
+      return sealing_.is_alone(caller);
     case Control::Kind::add_supervised:
     case Control::Kind::add_filtered:
-      answer = add(caller, message);
-      break;
+      return sealing_.add(caller, message);
     case Control::Kind::query:
-      answer = static_cast<std::int64_t>(policy::coverage(caller.record->seals(), range));
-      break;
+      return static_cast<std::int64_t>(policy::coverage(caller.record->seals(), range));
     case Control::Kind::hello:
     case Control::Kind::call_site:
       break;
   }
-  spdlog::info("pid {}: message {} on [{:#x}, {:#x}): {}", caller.process.id, static_cast<int>(message.kind),
-               range.start, range.end, answer);
-  if (answer < 0) return listener_.refuse(notification.id, static_cast<int>(-answer));
-  listener_.answer(notification.id, answer);
+  return -EINVAL;
+}
+
+// ---- later ----
+
+bool Judge::postpone(const seccomp_notif& notification) {
+  constexpr auto kAtMost = std::chrono::seconds(1);
+  constexpr std::size_t kMost = 64;
+  const auto known = std::ranges::find_if(
+      postponed_, [&](const Postponed& one) { return one.notification.id == notification.id; });
+  if (known != postponed_.end()) return Clock::now() < known->until;
+  if (postponed_.size() == kMost) return false;
+  postponed_.push_back({notification, Clock::now() + kAtMost});
+  return true;
+}
+
+void Judge::handle_postponed() {
+  // What is postponed again stays in the list; all else has been answered.
+  std::vector<std::uint64_t> ids;
+  for (const Postponed& one : postponed_) ids.push_back(one.notification.id);
+  for (const std::uint64_t id : ids) {
+    const auto at =
+        std::ranges::find_if(postponed_, [&](const Postponed& one) { return one.notification.id == id; });
+    const seccomp_notif notification = at->notification;
+    if (listener_.still_waits(id)) handle(notification);
+    std::erase_if(postponed_, [&](const Postponed& one) {
+      return one.notification.id == id && !listener_.still_waits(id);
+    });
+  }
+}
+
+void Judge::idle() noexcept {
+  try {
+    events_.flush();
+    handle_postponed();
+    tidying_ = sealing_.tidy();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): no memory; next time, then
+  }
+}
+
+int Judge::patience() const {
+  constexpr int kMomentForSite = 50;  // ms in which a refused thread tells of its call site
+  if (!postponed_.empty() || tidying_) return 1;
+  return events_.waiting() ? kMomentForSite : -1;
 }
 
 // ---- calls ----

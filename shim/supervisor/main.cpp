@@ -131,14 +131,13 @@ int serve(std::span<const char* const> policy_paths) {
                handover->seals.size(), handover->watched.size());
 
   Listener listener(handover->listener);
-  Judge judge(listener, registry, policies, std::move(handover->watched), options);
+  Judge judge(listener, *proc, registry, policies, std::move(handover->watched), options);
   answer.events = judge.events_error();
   if (options.log != "stderr") leave_standard_error();  // now: a path may be that of standard error
   acknowledge(answer);
   seccomp_notif notification;
   while (true) {
-    constexpr int kMoment = 50;  // ms in which a refused thread tells of its call site
-    switch (listener.next(notification, judge.has_work_for_later() ? kMoment : -1)) {
+    switch (listener.next(notification, judge.patience())) {
       case Listener::Event::notification:
         judge.handle(notification);
         break;

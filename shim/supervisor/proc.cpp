@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <ctime>
 
-#include "policy/mm_call.h"
 #include "shim/common/machine.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/proc_root.h"
@@ -113,6 +112,23 @@ class KernelProc final : public Proc {
     });
   }
 
+  Look<policy::Whereabouts> whereabouts(pid_t task) override {
+    char text[256];
+    const long got = root_.read(ProcPath(task, "syscall"), text);
+    if (got < 0)
+      return means_gone(got) ? Look<policy::Whereabouts>::gone() : Look<policy::Whereabouts>::unknown();
+    const auto where =
+        policy::parse_syscall_line(shim::this_machine(), {text, static_cast<std::size_t>(got)});
+    return where ? Look<policy::Whereabouts>::seen(*where) : Look<policy::Whereabouts>::unknown();
+  }
+
+  std::uint64_t running_time(pid_t task) override {
+    char text[128];
+    const long got = root_.read(ProcPath(task, "schedstat"), text);
+    return got <= 0 ? ~0ULL
+                    : static_cast<std::uint64_t>(shim::leading_number({text, static_cast<std::size_t>(got)}));
+  }
+
   std::uint64_t now() override {
     timespec time{};
     clock_gettime(CLOCK_BOOTTIME, &time);
@@ -131,17 +147,6 @@ class KernelProc final : public Proc {
 
   ProcRoot root_;
 };
-
-// A short file of /proc in one read; empty if there is none.
-template <std::size_t Size>
-std::string_view read_file(pid_t task, std::string_view file, std::array<char, Size>& buffer) {
-  const std::string path = std::string("/proc/") + ProcPath(task, file).text();
-  const int opened = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (opened < 0) return {};
-  const ssize_t got = read(opened, buffer.data(), buffer.size());
-  close(opened);
-  return got <= 0 ? std::string_view{} : std::string_view(buffer.data(), static_cast<std::size_t>(got));
-}
 
 }  // namespace
 
@@ -166,26 +171,6 @@ std::string program_of(pid_t process) {
   const ssize_t got = readlink(path.c_str(), buffer.data(), buffer.size());
   return got <= 0 ? "pid " + std::to_string(process)
                   : std::string(buffer.data(), static_cast<std::size_t>(got));
-}
-
-Whereabouts whereabouts_of(pid_t task) {
-  std::array<char, 256> buffer{};
-  const std::string_view text = read_file(task, "syscall", buffer);
-  if (text.empty()) {
-    std::array<char, 512> stat{};
-    return read_file(task, "stat", stat).empty() && errno == ENOENT ? Whereabouts::gone
-                                                                    : Whereabouts::running;
-  }
-  if (text.front() == '-') return Whereabouts::asleep;  // outside of any call: a page fault, say
-  if (text.front() < '0' || text.front() > '9') return Whereabouts::running;
-  const auto number = static_cast<std::uint64_t>(shim::leading_number(text));
-  return policy::changes_memory(shim::this_machine(), number) ? Whereabouts::in_call : Whereabouts::asleep;
-}
-
-std::uint64_t running_time_of(pid_t task) {
-  std::array<char, 128> buffer{};
-  const std::string_view text = read_file(task, "schedstat", buffer);
-  return text.empty() ? ~0ULL : static_cast<std::uint64_t>(shim::leading_number(text));
 }
 
 std::vector<OwnedVma> maps_of(pid_t task) {

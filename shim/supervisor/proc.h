@@ -13,6 +13,7 @@
 #include "policy/control.h"
 #include "policy/maps_line.h"
 #include "policy/stat_line.h"
+#include "policy/syscall_line.h"
 #include "shim/common/births.h"
 #include "shim/common/sharers.h"
 
@@ -79,6 +80,10 @@ class Proc {
   // The processes that share the memory of the process, of which `task` is a thread.
   virtual shim::Sharing sharers(pid_t process, pid_t task, shim::Births& since,
                                 std::vector<pid_t>& found) = 0;
+  // Where the thread is in the kernel.
+  virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;
+  // Its time on a processor, in ns; all there is if it is not known.
+  virtual std::uint64_t running_time(pid_t task) = 0;
   // Since boot, in ns, as start times are.
   virtual std::uint64_t now() = 0;
 };
@@ -98,18 +103,5 @@ std::vector<OwnedVma> maps_of(pid_t task);
 
 // The file that the process runs; its number if that can't be told.
 std::string program_of(pid_t process);
-
-// ---- where a thread is, as /proc/TASK/syscall shows it ----
-
-enum class Whereabouts : std::uint8_t {
-  gone,
-  asleep,   // outside of every call that changes memory
-  in_call,  // in one that does
-  running,  // nobody knows where
-};
-Whereabouts whereabouts_of(pid_t task);
-
-// Time on a processor, in ns; all there is if it is not known.
-std::uint64_t running_time_of(pid_t task);
 
 }  // namespace libmseal::supervisor

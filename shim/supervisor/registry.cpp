@@ -340,6 +340,16 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   return sharing;
 }
 
+std::vector<pid_t> Registry::processes_with(const Record& record) const {
+  std::vector<pid_t> found;
+  for (const Image& image : images_) {
+    for (const auto& [process, member] : image.members) {
+      if (member.record.get() == &record) found.push_back(process.id);
+    }
+  }
+  return found;
+}
+
 // The process called execve to become what the caller, which has the same memory, seals: so it is of the
 // image as long as that memory is there. That of a creator may be another than the one that it had first.
 void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {

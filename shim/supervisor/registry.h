@@ -109,6 +109,8 @@ class Registry {
   // record.
   shim::Sharing begin_sealing(const Caller& caller);
   shim::Sharing sharers(const Caller& caller);
+  // Those that have been met.
+  [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
 
   // Puts a seal in force, as made when the caller began: 0 or -errno.
   long add(const Caller& caller, const policy::Seal& seal, bool filtered,

@@ -39,6 +39,8 @@ TableFile::TableFile() {
       memory.get_segment_manager());
   table_->seals.reserve(shim::kMostSeals);
   table_->fences.reserve(shim::kMostFences);
+  table_->pieces.reserve(shim::kMostPieces);
+  table_->keyed.reserve(shim::kMostKeyed);
   root->table = table_;
   root->version = policy::kLayoutVersion;
   root->size = sizeof(shim::SealTable);
@@ -76,6 +78,19 @@ bool TableFile::add_fence(const Range& range) {
     table_->fences.push_back(range);
     return true;
   });
+}
+
+std::uint32_t TableFile::put(std::span<const Seal> pieces, std::span<const policy::KeyedRange> keyed,
+                             const Range& refused_breaks) {
+  if (pieces.size() > shim::kMostPieces || keyed.size() > shim::kMostKeyed) return 0;
+  change([&] {
+    if (++table_->ticket == 0) ++table_->ticket;
+    table_->pieces.assign(pieces.begin(), pieces.end());
+    table_->keyed.assign(keyed.begin(), keyed.end());
+    table_->refused_breaks = refused_breaks;
+    return true;
+  });
+  return table_->ticket;
 }
 
 void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {

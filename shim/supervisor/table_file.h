@@ -24,6 +24,10 @@ class TableFile {
   // False, and nothing added, when the table is full.
   bool add(const policy::Seal& seal);
   bool add_fence(const policy::Range& range);
+  // What a process wants to have sealed, in the place of what was there before. The ticket, never 0; 0 if it
+  // is too much.
+  std::uint32_t put(std::span<const policy::Seal> pieces, std::span<const policy::KeyedRange> keyed,
+                    const policy::Range& refused_breaks);
   void set_tree(const policy::Range& arena, const policy::TreeRules& rules);
   void set_policy(std::string_view options, std::string_view complaints);
 

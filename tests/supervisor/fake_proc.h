@@ -182,6 +182,11 @@ class FakeProc final : public supervisor::Proc {
     since = births();
     return shim::Sharing::alone;
   }
+  // Nobody asks: threads are stopped by the kernel alone.
+  supervisor::Look<policy::Whereabouts> whereabouts(pid_t /*task*/) override {
+    return supervisor::Look<policy::Whereabouts>::unknown();
+  }
+  std::uint64_t running_time(pid_t /*task*/) override { return ~0ULL; }
   std::uint64_t now() override { return clock; }
 
  private:

@@ -27,15 +27,50 @@ TEST_CASE("a message survives the registers") {
     REQUIRE(decoded);
     CHECK(decoded->seal.range == Range{0x7f0000001000, 0x7f0000004000});
   }
-  for (const auto kind : {Control::Kind::hello, Control::Kind::filters_are_in}) {
+  for (const auto kind : {Control::Kind::hello, Control::Kind::filters_are_in, Control::Kind::give_up,
+                          Control::Kind::is_alone, Control::Kind::seal}) {
     bool malformed = true;
     CHECK(decode_control(kX86Machine, encode({kind, {}}), malformed)->kind == kind);
   }
 }
 
+TEST_CASE("what shall be sealed is told with what the supervisor can't know") {
+  for (int flags = 0; flags < 4; ++flags) {
+    bool malformed = true;
+    Control range{Control::Kind::range, {{0x7f0000001000, 0x7f0000004000}}};
+    range.constant = (flags & 1) != 0;
+    range.with_data = (flags & 2) != 0;
+    const auto one = decode_control(kX86Machine, encode(range), malformed);
+    REQUIRE(one);
+    CHECK(one->seal.range == range.seal.range);
+    CHECK(one->constant == range.constant);
+    CHECK(one->with_data == range.with_data);
+    Control last{(flags & 2) != 0 ? Control::Kind::seal : Control::Kind::filters_are_in, {}};
+    last.present_break = 0x555555560000;
+    last.discard_as_kernel = (flags & 1) != 0;
+    const auto other = decode_control(kX86Machine, encode(last), malformed);
+    REQUIRE(other);
+    CHECK(other->present_break == last.present_break);
+    CHECK(other->discard_as_kernel == last.discard_as_kernel);
+  }
+}
+
+TEST_CASE("how sealing goes on survives the return value") {
+  for (const Way way : {Way::sealed, Way::filter, Way::supervised, Way::yourself}) {
+    for (const std::uint32_t ticket : {0U, 1U, 0x80000000U, ~0U}) {
+      const std::int64_t answer = encode(Next{way, ticket});
+      CHECK(answer >= 0);
+      CHECK(decode_next(answer).way == way);
+      CHECK(decode_next(answer).ticket == ticket);
+    }
+  }
+}
+
 TEST_CASE("a call site is told with whatever range the call has") {
-  const Control message{
-      Control::Kind::call_site, {{0x7f0000001001, 0x7f0000001003}}, false, true, 0x401234, 11};
+  Control message{Control::Kind::call_site, {{0x7f0000001001, 0x7f0000001003}}};
+  message.refused = true;
+  message.site = 0x401234;
+  message.number = 11;
   bool malformed = true;
   const auto decoded = decode_control(kX86Machine, encode(message), malformed);
   REQUIRE(decoded);
@@ -46,7 +81,7 @@ TEST_CASE("a call site is told with whatever range the call has") {
 }
 
 TEST_CASE("the flags are never zero, so that a kernel with mseal(2) refuses the call") {
-  CHECK(encode({})[2] != 0);
+  CHECK(encode(Control{})[2] != 0);
 }
 
 TEST_CASE("what is no message is a raw mseal, what is a bad one is malformed") {
@@ -54,17 +89,22 @@ TEST_CASE("what is no message is a raw mseal, what is a bad one is malformed") {
   CHECK_FALSE(decode_control(kX86Machine, {0x1000, 0x1000, 0, 0, 0, 0}, malformed));
   CHECK_FALSE(malformed);
   const Arguments bad[] = {
-      {0x1000, 0x1000, 9, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 13, kControlMagic, 0, 0},
       {0x1000, 0x1000, 0, kControlMagic, 0, 0},
       {0x1001, 0x1000, 2, kControlMagic, 0, 0},
       {0x1000, 0x1001, 2, kControlMagic, 0, 0},
-      {0x1000, 0, 4, kControlMagic, 0, 0},
-      {0x1000, ~0xFFFULL, 5, kControlMagic, 0, 0},
-      {0x1000, 0x1000, 2 | 1U << 8, kControlMagic, 0, 0},  // attributes of a seal that adds none
-      {0x1000, 0x1000, 5 | 1U << 9, kControlMagic, 0, 0},
+      {0x1001, 0x1000, 3, kControlMagic, 0, 0},
+      {0x1000, 0, 7, kControlMagic, 0, 0},
+      {0, 0, 2, kControlMagic, 0, 0},
+      {0x1000, ~0xFFFULL, 9, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 7 | 1U << 8, kControlMagic, 0, 0},  // attributes of a seal that adds none
+      {0x1000, 0x1000, 9 | 1U << 9, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 9 | 1U << 12, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 3 | 1U << 12, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 2 | 1U << 14, kControlMagic, 0, 0},
       {0x1000, 0x1000, 1, kControlMagic, 0, 0},
-      {0x1000, 0x1000, 3, kControlMagic, 0, 0},
-      {0x1000, 0x1000, 5, kControlMagic, 0, 1},
+      {0x1000, 0x1000, 4, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 9, kControlMagic, 0, 1},
       {0x1000, 0x1000, 2, kControlMagic, 1, 0},
       {0x1000, 0x1000, 1ULL << 32 | 2, kControlMagic, 0, 0},
       {~0xFFFULL, 0x1000, 2, kControlMagic, 0, 0},

@@ -1,0 +1,109 @@
+// What is mapped in ranges that are to be sealed, as the seals that they get: the library looks at itself,
+// the supervisor at others.
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "policy/protection_key.h"
+#include "policy/seal.h"
+#include "policy/seal_request.h"
+#include "shim/common/line_reader.h"
+#include "shim/common/maps_reader.h"
+#include "shim/common/processor_keys.h"
+
+namespace libmseal::shim {
+
+// Open: open("maps") opens that file of the process in /proc: a descriptor, or -errno.
+template <class Open>
+class PieceSearch {
+ public:
+  PieceSearch(const policy::Machine& machine, policy::DiscardRule discard, Open open)
+      : machine_(machine), discard_(discard), open_(open) {}
+
+  // The mappings in `ranges` (sorted, apart) into `pieces`: 0 or -errno. ENOMEM: some of it is not mapped;
+  // EINVAL: it begins or ends inside of a huge page; E2BIG: there are more than `most` of different kinds.
+  template <class Pieces>
+  long find(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most) const {
+    pieces.clear();
+    const policy::Range* range = ranges.data();
+    const policy::Range* const end = range + ranges.size();
+    std::uint64_t next = range->start;  // mapped up to here
+    bool fits = true;
+    bool whole = true;
+    bool cuts = false;
+    const long read = read_maps(open_("maps"), [&](const policy::Vma& vma) {
+      while (range != end && vma.range.end > next) {
+        whole = whole && vma.range.start <= next;
+        if (!whole) return false;
+        const policy::Range part = policy::intersection(vma.range, *range);
+        cuts = cuts || cuts_huge_page(vma, part);
+        fits = fits && policy::add_seal(pieces, policy::seal_of(vma, part, discard_), most);
+        next = part.end;
+        if (next < range->end) return true;
+        if (++range != end) next = range->start;
+      }
+      return range != end;
+    });
+    if (read != 0) return read;
+    if (!fits) return -E2BIG;
+    if (range != end) return -ENOMEM;
+    return cuts ? -EINVAL : 0;
+  }
+
+  // Of the private writable mappings in `ranges`, those with a protection key into `keyed`; the contents of
+  // their `pieces` are protected. 0 or -errno.
+  template <class Pieces, class Keyed>
+  long find_keyed(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most_pieces,
+                  Keyed& keyed, std::size_t most_keyed) const {
+    keyed.clear();
+    const bool writable_parts =
+        std::any_of(pieces.begin(), pieces.end(), [](const auto& piece) { return !piece.discard_protected; });
+    if (!writable_parts || !processor_has_keys()) return 0;
+    policy::Vma current;
+    bool anonymous = false;
+    bool fits = true;
+    const long read = read_lines(open_("smaps"), [&](std::string_view line) {
+      if (const auto vma = policy::parse_maps_line(line)) {
+        current = *vma;
+        current.name = {};  // the line is gone with the next one
+        anonymous = vma->anonymous();
+        return current.range.start < ranges.back().end;
+      }
+      const auto key = policy::parse_key_line(line);
+      if (!key || *key == 0 || current.shared || !current.writable) return true;
+      for (const policy::Range& range : ranges) {
+        if (!current.range.touches(range)) continue;
+        policy::Seal kept{policy::intersection(current.range, range)};
+        kept.discard_protected = true;
+        fits = fits && policy::add_seal(pieces, kept, most_pieces);
+        if (!anonymous) continue;
+        fits = fits && keyed.size() < most_keyed;
+        if (fits) (void)keyed.push_back({kept.range, *key});
+      }
+      return true;
+    });
+    if (read != 0) return read;
+    return fits ? 0 : -E2BIG;
+  }
+
+ private:
+  // Whether `part` begins or ends inside of a huge page.
+  [[nodiscard]] bool cuts_huge_page(const policy::Vma& vma, const policy::Range& part) const {
+    const std::uint64_t smallest = machine_.huge_pages.front();
+    const bool whole = part.start % smallest == 0 && part.end % smallest == 0;
+    if (whole && part.start % (1ULL << 30) == 0 && part.end % (1ULL << 30) == 0) return false;
+    if (part == vma.range || !policy::may_have_huge_pages(machine_, vma)) return false;
+    const std::uint64_t page = page_size_at(open_("smaps"), vma.range.start);
+    return page == ~0ULL || part.start % page != 0 || part.end % page != 0;
+  }
+
+  const policy::Machine& machine_;
+  policy::DiscardRule discard_;
+  Open open_;
+};
+
+}  // namespace libmseal::shim

@@ -1,0 +1,33 @@
+#include "shim/preload/own_look.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "shim/common/pieces.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/heap.h"
+#include "shim/preload/message.h"
+
+namespace libmseal::shim {
+namespace {
+
+long open_own(std::string_view file) {
+  const char* const path = file == "smaps" ? "/proc/thread-self/smaps" : "/proc/thread-self/maps";
+  return raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+}  // namespace
+
+long find_own_pieces(State& state, std::span<const policy::Range> ranges) {
+  const PieceSearch search(state.machine, state.options.discard, open_own);
+  long wrong = search.find(ranges, state.pieces, Pieces::capacity());
+  if (wrong == 0) wrong = find_break_reach(state.machine, state.pieces.view(), state.breaks);
+  if (wrong == 0)
+    wrong = search.find_keyed(ranges, state.pieces, Pieces::capacity(), state.keyed, kMostKeyed);
+  if (wrong != -E2BIG) return wrong;
+  Message() << "mseal: the range has too many mappings of different kinds; seal it in parts";
+  return -ENOMEM;
+}
+
+}  // namespace libmseal::shim

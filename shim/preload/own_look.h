@@ -1,0 +1,16 @@
+// Looks at the program's own mappings, where no supervisor does.
+#pragma once
+
+#include <span>
+
+#include "policy/range.h"
+#include "shim/preload/state.h"
+
+namespace libmseal::shim {
+
+// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces, with state.breaks and state.keyed:
+// 0 or -errno. ENOMEM if any of it is not mapped, or it is in too many pieces; EINVAL for a part of a huge
+// page.
+long find_own_pieces(State& state, std::span<const policy::Range> ranges);
+
+}  // namespace libmseal::shim

@@ -1,0 +1,381 @@
+#include "shim/supervisor/sealing.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "policy/elf_segments.h"
+#include "policy/seal_request.h"
+#include "policy/verdict.h"
+#include "shim/common/machine.h"
+#include "shim/common/pieces.h"
+
+namespace libmseal::supervisor {
+
+using policy::Control;
+using policy::Next;
+using policy::Range;
+using policy::Seal;
+using policy::Way;
+using shim::Sharing;
+
+namespace {
+
+constexpr int kAttempts = 3;  // while a range changes its attributes
+constexpr std::size_t kMostJobs = 64;
+constexpr std::size_t kMostWanted = shim::kMostPieces;  // ranges of one job
+
+// A program that has filters to install does so at once.
+constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
+constexpr auto kKeepAtMost = std::chrono::seconds(10);
+
+// Opens files of a task, never across a mount.
+struct OpenOf {
+  const shim::ProcRoot& proc;
+  pid_t task;
+  long operator()(std::string_view file) const { return proc.open(shim::ProcPath(task, file)); }
+};
+
+// Sorted, and joined where they touch.
+void normalize(std::vector<Range>& ranges) {
+  std::ranges::sort(ranges, {}, &Range::start);
+  std::vector<Range> joined;
+  for (const Range& range : ranges) {
+    if (!joined.empty() && range.start <= joined.back().end) {
+      joined.back().end = std::max(joined.back().end, range.end);
+    } else if (!range.empty()) {
+      joined.push_back(range);
+    }
+  }
+  ranges = std::move(joined);
+}
+
+// The arguments of brk that would unmap one of the pieces.
+Range breaks_refused_for(std::uint64_t floor, std::uint64_t present, std::span<const Seal> pieces) {
+  // Where the break is, nobody but the program knows. If that has not told: above any piece that lies within
+  // reach of a heap.
+  constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
+  if (present == 0) present = floor + kReachOfHeap;
+  Range refused{};
+  for (const Seal& piece : pieces) {
+    const Range below = policy::intersection(piece.range, {floor, present});
+    const Range one = policy::refused_breaks(below, floor, shim::this_machine().page_size);
+    if (one.end > refused.end) refused = one;
+  }
+  return refused;
+}
+
+// The same mappings, with no attribute that those which are covered lack?
+bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
+  return std::ranges::all_of(now, [&](const Seal& piece) {
+    const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
+    return policy::coverage(covered, piece.range, as_strict) == policy::Coverage::fully;
+  });
+}
+
+}  // namespace
+
+Sealing::Sealing(Proc& proc, Registry& registry, CallsLetThrough& calls, std::vector<Range> watched,
+                 const policy::Options& options)
+    : proc_(proc),
+      registry_(registry),
+      calls_(calls),
+      watched_(std::move(watched)),
+      options_(options),
+      rules_(policy::tree_rules(options)),
+      holder_(proc) {}
+
+bool Sealing::is_watched(std::span<const Range> ranges) const {
+  return std::ranges::all_of(ranges, [&](const Range& range) {
+    return std::ranges::any_of(watched_, [&](const Range& one) { return one.contains(range); });
+  });
+}
+
+bool Sealing::is_sealed(const Caller& caller, const Job& job) const {
+  return std::ranges::all_of(job.ranges, [&](const Range& range) {
+    return policy::coverage(caller.record->seals(), range) == policy::Coverage::fully;
+  });
+}
+
+// ---- jobs ----
+
+// Null if there are too many.
+Sealing::Job* Sealing::job_of(const Caller& caller) {
+  const auto found = jobs_.find(caller.task);
+  if (found != jobs_.end() && !(found->second.process == caller.process)) end(found->second);
+  if (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) return nullptr;
+  Job& job = jobs_[caller.task];
+  job.process = caller.process;
+  job.last_heard = std::chrono::steady_clock::now();
+  return &job;
+}
+
+void Sealing::end(Job& job) {
+  holder_.release(job.held);
+  std::erase_if(jobs_, [&](const auto& entry) { return &entry.second == &job; });
+}
+
+bool Sealing::tidy() {
+  const auto now = std::chrono::steady_clock::now();
+  for (auto& [task, job] : jobs_) {
+    if (now - job.last_heard > kHoldAtMost) holder_.release(job.held);
+  }
+  std::erase_if(jobs_, [&](const auto& entry) { return now - entry.second.last_heard > kKeepAtMost; });
+  const bool stragglers = holder_.let_go_of_stragglers();
+  return stragglers ||
+         std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
+}
+
+// ---- looking ----
+
+// Of what shall be sealed if it is constant, that which is.
+long Sealing::choose_ranges(const Caller& caller, Job& job) const {
+  job.ranges.clear();
+  bool constant = false;
+  for (const Wanted& wanted : job.wanted) {
+    constant = constant || wanted.constant;
+    if (!wanted.constant) job.ranges.push_back(wanted.range);
+  }
+  long read = 0;
+  if (constant) {
+    const shim::ProcRoot proc;
+    read = shim::read_maps(OpenOf{proc, caller.task}("maps"), [&](const policy::Vma& vma) {
+      for (const Wanted& wanted : job.wanted) {
+        if (!wanted.constant) continue;
+        policy::select_segments(vma, {{&wanted.range, 1}, {}, wanted.with_data},
+                                [&](const Range& part, bool) { job.ranges.push_back(part); });
+      }
+      return true;
+    });
+  }
+  normalize(job.ranges);
+  return read;
+}
+
+long Sealing::look(const Caller& caller, Job& job) const {
+  const policy::Machine machine = shim::this_machine();
+  const shim::ProcRoot proc;
+  const shim::PieceSearch search(machine, job.discard, OpenOf{proc, caller.task});
+  if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostPieces); wrong != 0) return wrong;
+  const long wrong =
+      search.find_keyed(job.ranges, job.pieces, shim::kMostPieces, job.keyed, shim::kMostKeyed);
+  job.refused_breaks = breaks_refused_for(caller.lowest_break, job.present_break, job.pieces);
+  return wrong;
+}
+
+ThreadHolder::Result Sealing::hold(const Caller& caller, Job& job) {
+  const std::vector<pid_t> processes = registry_.processes_with(*caller.record);
+  const auto result = holder_.hold(processes, caller.task, job.held);
+  if (result != ThreadHolder::Result::held) holder_.release(job.held);
+  return result;
+}
+
+bool Sealing::wait_for_calls(const Caller& caller, const Job& job) {
+  const auto shares = [&](pid_t other) {
+    const Caller who = registry_.look_up(other);
+    return !who.foreign() && (who.standing == Caller::Standing::unknown || who.record == caller.record);
+  };
+  return std::ranges::all_of(job.ranges, [&](const Range& range) { return calls_.wait_for(range, shares); });
+}
+
+// ---- sealing ----
+
+std::int64_t Sealing::add_range(const Caller& caller, const Control& message) {
+  Job* const job = job_of(caller);
+  if (job == nullptr) return -EAGAIN;
+  if (job->wanted.size() == kMostWanted) return -E2BIG;
+  job->wanted.push_back({message.seal.range, message.constant, message.with_data});
+  return 0;
+}
+
+std::int64_t Sealing::seal(const Caller& caller, const Control& message) {
+  Job* const job = job_of(caller);
+  if (job == nullptr) return -EAGAIN;
+  const bool named = !message.seal.range.empty();
+  if (named) job->wanted.push_back({message.seal.range});
+  job->present_break = message.present_break;
+  job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
+  const std::int64_t answer = start(caller, *job);
+  if (answer == -EAGAIN) {  // asked again, or given up
+    holder_.release(job->held);
+    if (named) job->wanted.pop_back();
+  } else if (answer < 0 || policy::decode_next(answer).way != Way::filter) {
+    end(*job);
+  }
+  return answer;
+}
+
+std::int64_t Sealing::start(const Caller& caller, Job& job) {
+  const Sharing sharing = registry_.begin_sealing(caller);
+  const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
+    return is_watched({&one.range, 1});
+  });
+  if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) {
+    // Nothing comes of it now; what is wrong with the range is said all the same.
+    long wrong = choose_ranges(caller, job);
+    if (wrong == 0 && !is_sealed(caller, job)) wrong = look(caller, job);
+    return wrong == -ENOMEM || wrong == -EINVAL ? wrong : -EAGAIN;
+  }
+  switch (hold(caller, job)) {
+    case ThreadHolder::Result::held:
+      break;
+    case ThreadHolder::Result::forbidden:
+      return policy::encode(Next{Way::yourself});
+    case ThreadHolder::Result::stuck:
+      return -EBUSY;
+  }
+  const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
+  long wrong = choose_ranges(caller, job);
+  if (wrong == 0 && is_sealed(caller, job)) return policy::encode(Next{Way::sealed});
+  if (wrong == 0) wrong = look(caller, job);
+  if (unreadable(wrong)) return policy::encode(Next{Way::yourself});
+  if (wrong != 0) return wrong;
+  if (!caller.record->has_room(job.pieces.size())) return -ENOSPC;
+  const bool by_supervisor = rules_.audits || (is_watched(job.ranges) && job.refused_breaks.empty());
+  if (by_supervisor) return seal_by_supervisor(caller, job);
+  return sharing == Sharing::alone ? hand_out(caller, job, Way::filter) : -EAGAIN;
+}
+
+long Sealing::put_in_force(const Caller& caller, const Job& job, bool filtered) {
+  for (const Seal& piece : job.pieces) {
+    if (registry_.add(caller, piece, filtered, {}) != 0) return -ENOSPC;
+  }
+  return 0;
+}
+
+std::int64_t Sealing::seal_by_supervisor(const Caller& caller, Job& job) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (const long error = put_in_force(caller, job, false); error != 0) return error;
+    const std::vector<Seal> covered = job.pieces;
+    if (const long wrong = look(caller, job); wrong != 0) return wrong;
+    if (at_least(covered, job.pieces)) return hand_out(caller, job, Way::sealed);
+  }
+  return -EBUSY;
+}
+
+// What the process needs to know of what was found.
+std::int64_t Sealing::hand_out(const Caller& caller, const Job& job, Way way) {
+  const bool sealed = way == Way::sealed;
+  if (sealed && job.keyed.empty()) return policy::encode(Next{way});
+  const auto pieces = sealed ? std::span<const Seal>() : std::span<const Seal>(job.pieces);
+  const std::uint32_t ticket = caller.image->table->put(pieces, job.keyed, job.refused_breaks);
+  return ticket == 0 ? -E2BIG : policy::encode(Next{way, ticket});
+}
+
+std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& message) {
+  const auto found = jobs_.find(caller.task);
+  if (found == jobs_.end() || !(found->second.process == caller.process) || found->second.pieces.empty())
+    return -ESTALE;
+  Job& job = found->second;
+  const auto ended = [&](std::int64_t answer) {
+    end(job);
+    return answer;
+  };
+  job.last_heard = std::chrono::steady_clock::now();
+  // Who came to share the memory between the look and the filter does not have that.
+  if (registry_.sharers(caller) != Sharing::alone) return ended(-EAGAIN);
+  const std::vector<Seal> covered = job.pieces;
+  const Range breaks = job.refused_breaks;
+  job.present_break = message.present_break;
+  if (const long wrong = look(caller, job); wrong != 0) return ended(wrong);
+  const bool holds =
+      at_least(covered, job.pieces) && (job.refused_breaks.empty() || breaks.contains(job.refused_breaks));
+  if (!holds) return ++job.attempts < kAttempts ? hand_out(caller, job, Way::filter) : ended(-EBUSY);
+  if (const long error = put_in_force(caller, job, true); error != 0) return ended(error);
+  return ended(hand_out(caller, job, Way::sealed));
+}
+
+std::int64_t Sealing::give_up(const Caller& caller) {
+  if (const auto found = jobs_.find(caller.task); found != jobs_.end()) end(found->second);
+  return 0;
+}
+
+std::int64_t Sealing::is_writable(const Caller& caller, const Range& range) {
+  bool writable = false;
+  const shim::ProcRoot proc;
+  const long read = shim::read_maps(OpenOf{proc, caller.task}("maps"), [&](const policy::Vma& vma) {
+    writable = writable || (vma.writable && vma.range.touches(range));
+    return vma.range.start < range.end;
+  });
+  return read != 0 ? -EPERM : writable ? 1 : 0;
+}
+
+std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& machine,
+                               const policy::Arguments& arguments) {
+  Job job;
+  Range range;
+  job.discard = options_.discard;
+  if (arguments[2] != 0) return -EINVAL;
+  if (const long wrong = policy::check_request(machine, arguments[0], arguments[1], range); wrong != 0)
+    return wrong;
+  if (range.empty()) return 0;
+  job.ranges = {range};
+  // Whoever else has the memory gets its seals.
+  if (registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
+  const bool held = hold(caller, job) == ThreadHolder::Result::held;
+  const auto seal_it = [&]() -> std::int64_t {
+    if (const long wrong = look(caller, job); wrong != 0) return wrong;
+    if (!job.refused_breaks.empty() && !rules_.audits) {
+      spdlog::warn(
+          "pid {}: mseal of memory that brk could unmap: only a program that runs with libmseal.so can "
+          "seal its heap",
+          caller.process.id);
+      return -EAGAIN;
+    }
+    if (!caller.record->has_room(job.pieces.size())) return -ENOSPC;
+    if (held) return seal_by_supervisor(caller, job);
+    // From now on calls are refused; those that were let through before have to end; then it is looked at
+    // again.
+    if (const long error = put_in_force(caller, job, false); error != 0) return error;
+    if (!wait_for_calls(caller, job)) return -EBUSY;
+    return seal_by_supervisor(caller, job);
+  };
+  const std::int64_t answer = seal_it();
+  holder_.release(job.held);
+  if (answer >= 0) return 0;
+  switch (answer) {
+    case -ENOMEM:
+    case -EINVAL:
+    case -EAGAIN:
+      return answer;
+    case -E2BIG:
+    case -ENOSPC:
+      return -ENOMEM;
+    default:
+      return -EAGAIN;
+  }
+}
+
+// ---- where the process looks by itself ----
+
+std::int64_t Sealing::prepare(const Caller& caller, const Range& range) {
+  const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
+  if (policy::coverage(caller.record->seals(), range) == policy::Coverage::fully) return way(Way::sealed);
+  if (!caller.record->has_room(1)) return -ENOSPC;
+  const Sharing sharing = registry_.begin_sealing(caller);
+  // Where the supervisor refuses, it does so for all who have the memory.
+  if (is_watched({&range, 1})) return sharing == Sharing::unknown ? -EAGAIN : way(Way::supervised);
+  return sharing == Sharing::alone ? way(Way::filter) : -EAGAIN;
+}
+
+std::int64_t Sealing::is_alone(const Caller& caller) {
+  return registry_.sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
+}
+
+std::int64_t Sealing::add(const Caller& caller, const Control& message) {
+  const bool filtered = message.kind == Control::Kind::add_filtered;
+  if (!filtered) {
+    // Refused from here: so it must be where calls are notified, and for all who have the memory.
+    if (!is_watched({&message.seal.range, 1})) return -EAGAIN;
+    if (registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
+  }
+  Range breaks;
+  if (message.below_break) {
+    breaks = policy::refused_breaks(message.seal.range, caller.lowest_break, shim::this_machine().page_size);
+  }
+  return registry_.add(caller, message.seal, filtered, breaks);
+}
+
+}  // namespace libmseal::supervisor

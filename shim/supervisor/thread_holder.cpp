@@ -1,0 +1,104 @@
+#include "shim/supervisor/thread_holder.h"
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+namespace libmseal::supervisor {
+namespace {
+
+constexpr long kNap = 20'000;  // ns
+constexpr int kMostNaps =
+    12'500;  // a quarter of a second and more: what lasts longer is no ordinary memory call
+
+// While threads are stopped, others may start new ones. Those that are left after so many rounds are found by
+// the second look at the memory.
+constexpr int kRounds = 4;
+
+enum class Seen : std::uint8_t { running, stopped, gone };
+
+Seen look_for_stop(TracedThread& thread) {
+  int status = 0;
+  const pid_t waited = waitpid(thread.id, &status, __WALL | WNOHANG);
+  if (waited == 0) return Seen::running;
+  if (waited < 0 || !WIFSTOPPED(status)) return Seen::gone;
+  const bool by_us = status >> 16 == PTRACE_EVENT_STOP;
+  thread.signal = by_us ? 0 : WSTOPSIG(status);
+  return Seen::stopped;
+}
+
+bool detach(const TracedThread& thread) {
+  return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
+}
+
+bool wait_for_stops(HeldThreads& held) {
+  for (int naps = 0; naps < kMostNaps; ++naps) {
+    std::erase_if(held, [](TracedThread& thread) {
+      if (thread.stopped) return false;
+      const Seen seen = look_for_stop(thread);
+      thread.stopped = seen == Seen::stopped;
+      return seen == Seen::gone;
+    });
+    if (std::ranges::all_of(held, &TracedThread::stopped)) return true;
+    const timespec time{0, kNap};
+    (void)nanosleep(&time, nullptr);
+  }
+  return false;
+}
+
+}  // namespace
+
+ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held) {
+  for (int round = 0; round < kRounds; ++round) {
+    const std::size_t before = held.size();
+    for (const pid_t process : processes) {
+      if (const Result result = stop_threads(process, except, held); result != Result::held) return result;
+    }
+    if (held.size() == before) break;
+    if (!wait_for_stops(held)) return Result::stuck;
+  }
+  return Result::held;
+}
+
+// All at once: each stops as soon as it gets a processor, and leaves that to the next.
+ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held) {
+  const auto threads = proc_.threads(process);
+  if (threads.is_gone()) return Result::held;
+  if (!threads.is_seen()) return Result::forbidden;
+  for (const pid_t task : *threads) {
+    const bool known = std::ranges::find(held, task, &TracedThread::id) != held.end();
+    if (task == except || known) continue;
+    const auto where = proc_.whereabouts(task);
+    if (where.is_gone() || (where.is_seen() && *where == policy::Whereabouts::elsewhere)) continue;
+    if (!where.is_seen()) return Result::forbidden;
+    if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
+      if (errno == ESRCH) continue;
+      return Result::forbidden;
+    }
+    held.push_back({task});
+    (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
+  }
+  return Result::held;
+}
+
+void ThreadHolder::release(HeldThreads& held) {
+  for (const TracedThread& thread : held) {
+    if (!thread.stopped || !detach(thread))
+      stragglers_.push_back({thread.id});  // or it was killed, and has to be reaped
+  }
+  held.clear();
+  (void)let_go_of_stragglers();
+}
+
+bool ThreadHolder::let_go_of_stragglers() {
+  std::erase_if(stragglers_, [](TracedThread& thread) {
+    const Seen seen = look_for_stop(thread);
+    return seen == Seen::gone || (seen == Seen::stopped && detach(thread));
+  });
+  return !stragglers_.empty();
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,50 @@
+#include "policy/syscall_line.h"
+
+#include "tests/support/catch.h"
+
+namespace libmseal::policy {
+namespace {
+
+std::optional<Whereabouts> parse(std::string_view line) {
+  return parse_syscall_line(kX86Machine, line);
+}
+
+TEST_CASE("a thread is where the kernel says") {
+  CHECK(parse("running\n") == Whereabouts::running);
+  CHECK(parse("-1 0x7ffd5c0b1e48 0x55d0c8a2b1f3\n") == Whereabouts::elsewhere);
+  // munmap, and poll
+  CHECK(parse("11 0x7f1200000000 0x1000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
+        Whereabouts::in_call);
+  CHECK(parse("7 0x7ffd5c0b1e48 0x1 0xffffffff 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
+        Whereabouts::elsewhere);
+}
+
+TEST_CASE("mseal itself changes no memory") {
+  CHECK(parse("462 0x7f1200000000 0x1000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
+        Whereabouts::elsewhere);
+}
+
+TEST_CASE("a number counts for i386 unless an argument is too wide for it") {
+  // 45: recvfrom, and brk of i386
+  CHECK(parse("45 0x3 0x7f1200000000 0x400 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
+        Whereabouts::elsewhere);
+  CHECK(parse("45 0x804c000 0x0 0x0 0x0 0x0 0x0 0xffd5c0b0 0xf7f12345\n") == Whereabouts::in_call);
+  // 257: openat, and remap_file_pages of i386
+  CHECK(parse("257 0xffffff9c 0x7f1200000000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
+        Whereabouts::elsewhere);
+  CHECK(parse("257 0x1000 0x2000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") == Whereabouts::in_call);
+}
+
+TEST_CASE("what is no such line says nothing") {
+  for (const std::string_view line :
+       {"", "\n", "-", "-1", "run", "11", "11 ", "11 0x1 0x2 0x3 0x4 0x5", "11 1 2 3 4 5 6", "x 0x1",
+        "99999999999999999999999 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8"}) {
+    INFO(line);
+    CHECK_FALSE(parse(line));
+  }
+  // A number that is none of 32 bits is no call of ours.
+  CHECK(parse("4294967307 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8") == Whereabouts::elsewhere);
+}
+
+}  // namespace
+}  // namespace libmseal::policy
