@@ -49,7 +49,7 @@ std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
 }  // namespace
 
 Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
-    : proc_(proc), arena_(arena), rules_(rules) {}
+    : proc_(proc), arena_(arena), rules_(rules), filtered_since_(proc.now()) {}
 
 // ---- who calls ----
 
@@ -325,6 +325,12 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       sharing = shim::Sharing::unknown;
       continue;
     }
+    // A filter reaches the threads of the process that installs it and what is born of them, no other process:
+    // one that was there before the first filter has none, and is heard of by nobody.
+    const auto status = proc_.status(sharer);
+    const bool filtered = status.is_seen() && status->filtered;
+    if (!filtered || nanoseconds_of_ticks(who->process.start_time) <= filtered_since_)
+      sharing = shim::Sharing::unknown;
     bool held = false;
     for (Image& image : images_) {  // it may have been met as one of another with the same addresses
       const auto member = image.members.find(who->process);

@@ -153,6 +153,7 @@ class Registry {
   Proc& proc_;
   policy::Range arena_;
   policy::TreeRules rules_;
+  std::uint64_t filtered_since_;  // the first filter was there then, in ns since boot
   std::list<Image> images_;
   std::vector<SealEntry> retired_filters_;  // of forgotten images, as long as they may be in force somewhere
   std::size_t made_since_collection_ = 0;   // images and members

@@ -230,6 +230,29 @@ TEST_CASE("a sharer that can't be looked at is one that may not have the seal") 
   CHECK(tree.seal(100, 3) == -EAGAIN);
 }
 
+TEST_CASE("a sharer that has no filter can't be sealed for: nobody hears of its calls") {
+  SealedTree tree;
+  tree.proc.share(100, 200, 10).filtered = false;
+  CHECK(tree.seal(100, 3) == -EAGAIN);
+  tree.proc.exit(200);
+  CHECK(tree.seal(100, 3) == 0);
+}
+
+TEST_CASE("a sharer that was born before the first filter has it not, whatever other filters it has") {
+  FakeProc proc;
+  proc.first(100, 0x1000);
+  proc.share(100, 200, 10);
+  proc.clock = 15 * kTick;
+  Registry registry(proc, kArena, {});
+  Caller caller = registry.look_up(100);
+  registry.make_image(caller, std::make_unique<TableFile>());
+  CHECK(registry.begin_sealing(caller) == Sharing::unknown);
+  proc.exit(200);
+  CHECK(registry.begin_sealing(caller) == Sharing::alone);
+  proc.share(100, 300, 16);
+  CHECK(registry.begin_sealing(caller) == Sharing::shared);
+}
+
 TEST_CASE("a sharer that was taken for one of another image with the same addresses has the seal") {
   Tree tree;
   tree.at_tick(1);
