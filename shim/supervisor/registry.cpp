@@ -287,6 +287,11 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   }
   table->set_tree(arena_, rules_);
 
+  if (images_.empty() && first_filters_ == ~0U) {
+    const auto status = proc_.status(caller.process.id);
+    if (status.is_seen()) first_filters_ = status->filters;
+  }
+
   Image image;
   image.identity = caller.identity;
   image.creator = caller.process;
@@ -325,12 +330,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       sharing = shim::Sharing::unknown;
       continue;
     }
-    // A filter reaches the threads of the process that installs it and what is born of them, no other process:
-    // one that was there before the first filter has none, and is heard of by nobody.
-    const auto status = proc_.status(sharer);
-    const bool filtered = status.is_seen() && status->filtered;
-    if (!filtered || nanoseconds_of_ticks(who->process.start_time) <= filtered_since_)
-      sharing = shim::Sharing::unknown;
+    if (!has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
     bool held = false;
     for (Image& image : images_) {  // it may have been met as one of another with the same addresses
       const auto member = image.members.find(who->process);
@@ -344,6 +344,17 @@ shim::Sharing Registry::sharers(const Caller& caller) {
     if (!who->forked) note_executed(*caller.image, who->process, caller);
   }
   return sharing;
+}
+
+// A filter reaches the threads of the process that installs it and what is born of them, no other process:
+// one that was there before the first filter has none, and nobody hears of its calls.
+bool Registry::has_first_filter(const Process& process, pid_t task) const {
+  const auto status = proc_.status(task);
+  if (!status.is_seen() || !status->filtered) return false;
+  if (nanoseconds_of_ticks(process.start_time) > filtered_since_) return true;
+  // Born in the same tick: the number of filters tells.
+  return nanoseconds_of_ticks(process.start_time + 1) > filtered_since_ && status->filters != ~0U &&
+         status->filters >= first_filters_;
 }
 
 std::vector<pid_t> Registry::processes_with(const Record& record) const {

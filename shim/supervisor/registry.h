@@ -109,6 +109,7 @@ class Registry {
   // record.
   shim::Sharing begin_sealing(const Caller& caller);
   shim::Sharing sharers(const Caller& caller);
+  [[nodiscard]] bool has_first_filter(const Process& process, pid_t task) const;
   // Those that have been met.
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
 
@@ -153,7 +154,8 @@ class Registry {
   Proc& proc_;
   policy::Range arena_;
   policy::TreeRules rules_;
-  std::uint64_t filtered_since_;  // the first filter was there then, in ns since boot
+  std::uint64_t filtered_since_;       // the first filter was there then, in ns since boot
+  std::uint32_t first_filters_ = ~0U;  // so many filters the first process had with it; ~0: not known
   std::list<Image> images_;
   std::vector<SealEntry> retired_filters_;  // of forgotten images, as long as they may be in force somewhere
   std::size_t made_since_collection_ = 0;   // images and members

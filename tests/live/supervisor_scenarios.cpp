@@ -18,12 +18,19 @@
 #include <thread>
 
 #include "mseal/mseal.h"
+#include "policy/control.h"
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 
 namespace libmseal::tests {
 namespace {
+
+int g_data = 1;
+
+char* own_data() {
+  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&g_data) & -page_size());
+}
 
 char* own_text() {
   return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&own_text) & -page_size());
@@ -81,15 +88,30 @@ void raw_mseal_is_unknown(std::span<char*>) {
   char* const base = map_far_away(4 * page, PROT_READ);
   EXPECT(shim::raw_syscall(462, base, page, 0) == -ENOSYS);
   EXPECT(Calls{Via::raw}.unmap(base, page) == 0);
-  constexpr unsigned long kMagic = 0x6C69626D7365616CUL;
-  for (const unsigned long flags : {0UL, 8UL, 77UL, 1UL << 40 | 4}) {
+  using Kind = policy::Control::Kind;
+  constexpr auto kMagic = policy::kControlMagic;
+  const auto say = [](Kind kind, const void* at, std::size_t size, unsigned long last = 0) {
+    return shim::raw_syscall(462, at, size, static_cast<unsigned long>(kind), kMagic, 0, last);
+  };
+  for (const unsigned long flags : {0UL, 13UL, 77UL, 1UL << 40 | 9}) {
     EXPECT(shim::raw_syscall(462, base, page, flags, kMagic, 0, 0) == -EINVAL);
   }
-  EXPECT(shim::raw_syscall(462, base + 1, page, 4, kMagic, 0, 0) == -EINVAL);
-  EXPECT(shim::raw_syscall(462, base, page, 4, kMagic, 0, 1) == -EINVAL);
-  EXPECT(shim::raw_syscall(462, base + page, page, 4, kMagic, 0, 0) == -EAGAIN);  // not watched
+  EXPECT(say(Kind::add_supervised, base + 1, page) == -EINVAL);
+  EXPECT(say(Kind::add_supervised, base, page, 1) == -EINVAL);
+  EXPECT(say(Kind::add_supervised, base + page, page) == -EAGAIN);  // not watched
+  // Filters that nobody has asked for, and the end of what was not begun.
+  EXPECT(say(Kind::filters_are_in, nullptr, 0) == -ESTALE);
+  EXPECT(say(Kind::give_up, nullptr, 0) == 0);
+  EXPECT(say(Kind::is_writable, base + page, page) == 0);
+  EXPECT(say(Kind::is_writable, own_data(), page) == 1);
+  EXPECT(say(Kind::seal, base, page) == -ENOMEM);
+  // Who asks and goes no further has sealed nothing, and holds nobody.
+  EXPECT((say(Kind::seal, base + page, page) & 0xFF) == static_cast<long>(policy::Way::filter));
+  EXPECT(Calls{Via::raw}.protect(base + page, page, PROT_NONE) == 0);
+  EXPECT(say(Kind::give_up, nullptr, 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(base + page, page) == 0);
   // a second hello is answered and drops nothing
-  const long table = shim::raw_syscall(462, 0, 0, 1, kMagic, 0, 0);
+  const long table = say(Kind::hello, nullptr, 0);
   EXPECT(table >= 0);
   EXPECT(Calls{Via::raw}.unmap(own_text(), page) == -EPERM);
   // and the table is for reading

@@ -253,6 +253,23 @@ TEST_CASE("a sharer that was born before the first filter has it not, whatever o
   CHECK(registry.begin_sealing(caller) == Sharing::shared);
 }
 
+TEST_CASE("of a sharer that was born in the tick of the first filter, the number of its filters tells") {
+  FakeProc proc;
+  proc.first(100, 0x1000).filters = 3;
+  proc.clock = 15 * kTick + 1;
+  Registry registry(proc, kArena, {});
+  Caller caller = registry.look_up(100);
+  registry.make_image(caller, std::make_unique<TableFile>());
+  proc.share(100, 200, 15).filters = 2;
+  CHECK(registry.begin_sealing(caller) == Sharing::unknown);
+  proc.exit(200);
+  proc.share(100, 300, 15).filters = 3;
+  CHECK(registry.begin_sealing(caller) == Sharing::shared);
+  proc.exit(300);
+  proc.share(100, 400, 15).filters = ~0U;  // the kernel does not say
+  CHECK(registry.begin_sealing(caller) == Sharing::unknown);
+}
+
 TEST_CASE("a sharer that was taken for one of another image with the same addresses has the seal") {
   Tree tree;
   tree.at_tick(1);
