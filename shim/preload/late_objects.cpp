@@ -7,23 +7,13 @@
 #include "mseal/mseal.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/loaded_objects.h"
+#include "shim/preload/lock.h"
 #include "shim/preload/message.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/supervisor_link.h"
 
 namespace libmseal::shim {
 namespace {
-
-// The process that is at it; 0: none. Never waited for: whoever comes second leaves it to the first, for the
-// dynamic linker's own locks are involved. A child forked meanwhile finds its parent here.
-std::atomic<long> g_busy = 0;
-
-bool begin() {
-  const long self = raw_syscall(__NR_getpid);
-  long holder = 0;
-  if (g_busy.compare_exchange_strong(holder, self)) return true;
-  return holder != self && g_busy.compare_exchange_strong(holder, self);
-}
 
 void tell_of_failure(long result) {
   static bool said = false;
@@ -70,7 +60,9 @@ void seal_late_objects(State& state) {
       state.options.auto_seal != AutoSeal::off && state.options.late_seal != policy::LateSeal::off;
   if (!wanted || state.backend == policy::Backend::automatic) return;
   const unsigned long long now = count_objects();
-  if (now == state.objects_seen || !begin()) return;
+  if (now == state.objects_seen) return;
+  const LateObjectsTurn turn;
+  if (!turn.mine()) return;
   bool all_ready = false;
   if (!seal_as_supervisor_sees(state, all_ready)) {
     static Pieces pieces;
@@ -78,7 +70,6 @@ void seal_late_objects(State& state) {
     seal_new_segments(state, pieces);
   }
   if (all_ready) state.objects_seen = now;
-  g_busy = 0;
 }
 
 }  // namespace libmseal::shim

@@ -13,8 +13,14 @@ namespace {
 
 enum : std::uint32_t { kFree, kHeld, kContended };
 
-std::atomic<std::uint32_t> g_fallback = kFree;  // if there is no memory for the page
-std::atomic<std::uint32_t>* g_word = &g_fallback;
+// Both are zero in a forked child, whoever held them in the parent.
+struct Words {
+  std::atomic<std::uint32_t> lock = kFree;
+  std::atomic<bool> late_objects = false;
+};
+
+Words g_fallback;  // if there is no memory for the page
+Words* g_words = &g_fallback;
 
 constexpr unsigned long kPageBytes = 65536;  // a page on every supported configuration
 
@@ -25,7 +31,7 @@ void prepare_lock() {
       raw_syscall(__NR_mmap, 0, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (failed(page)) return;
   (void)raw_syscall(__NR_madvise, page, kPageBytes, MADV_WIPEONFORK);
-  g_word = reinterpret_cast<std::atomic<std::uint32_t>*>(page);
+  g_words = reinterpret_cast<Words*>(page);
 }
 
 ExclusiveSection::ExclusiveSection() {
@@ -33,17 +39,24 @@ ExclusiveSection::ExclusiveSection() {
   const std::uint64_t all = ~(1ULL << (SIGSYS - 1));
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &signals_, sizeof all);
   std::uint32_t expected = kFree;
-  if (g_word->compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return;
-  while (g_word->exchange(kContended, std::memory_order_acquire) != kFree) {
-    (void)raw_syscall(__NR_futex, g_word, FUTEX_WAIT_PRIVATE, kContended, nullptr);
+  if (g_words->lock.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return;
+  while (g_words->lock.exchange(kContended, std::memory_order_acquire) != kFree) {
+    (void)raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAIT_PRIVATE, kContended, nullptr);
   }
 }
 
 ExclusiveSection::~ExclusiveSection() {
-  if (g_word->exchange(kFree, std::memory_order_release) == kContended) {
-    (void)raw_syscall(__NR_futex, g_word, FUTEX_WAKE_PRIVATE, 1);
+  if (g_words->lock.exchange(kFree, std::memory_order_release) == kContended) {
+    (void)raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAKE_PRIVATE, 1);
   }
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &signals_, nullptr, sizeof signals_);
+}
+
+LateObjectsTurn::LateObjectsTurn()
+    : mine_(!g_words->late_objects.exchange(true, std::memory_order_acquire)) {}
+
+LateObjectsTurn::~LateObjectsTurn() {
+  if (mine_) g_words->late_objects.store(false, std::memory_order_release);
 }
 
 }  // namespace libmseal::shim

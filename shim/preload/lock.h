@@ -21,4 +21,18 @@ class ExclusiveSection {
   std::uint64_t signals_ = 0;
 };
 
+// One thread at a time looks for late objects. Never waited for: whoever comes second leaves it to the first,
+// for the dynamic linker's own locks are involved.
+class LateObjectsTurn {
+ public:
+  LateObjectsTurn();
+  ~LateObjectsTurn();
+  LateObjectsTurn(const LateObjectsTurn&) = delete;
+  LateObjectsTurn& operator=(const LateObjectsTurn&) = delete;
+  [[nodiscard]] bool mine() const { return mine_; }
+
+ private:
+  bool mine_;
+};
+
 }  // namespace libmseal::shim

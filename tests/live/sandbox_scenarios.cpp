@@ -1,0 +1,151 @@
+// Programs that have shut themselves in before they seal.
+#include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mseal/mseal.h"
+#include "tests/live/calls.h"
+#include "tests/live/expect.h"
+#include "tests/live/scenario.h"
+
+namespace libmseal::tests {
+namespace {
+
+char* readable_page() {
+  return static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+// From now on every system call ends as `otherwise` says, but those that sealing makes and those with which
+// the scenarios look at what came of it.
+void shut_in(std::uint32_t otherwise) {
+  const std::vector<unsigned> allowed{462, __NR_seccomp, __NR_brk, __NR_rt_sigprocmask, __NR_futex,
+                                      // and of the scenarios
+                                      __NR_munmap, __NR_mprotect, __NR_write, __NR_exit, __NR_exit_group,
+                                      __NR_rt_sigreturn, __NR_madvise};
+  std::vector<sock_filter> code{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  for (std::size_t index = 0; index < allowed.size(); ++index) {
+    const auto left = static_cast<std::uint8_t>(allowed.size() - index);
+    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[index], left, 0));
+  }
+  code.push_back(BPF_STMT(BPF_RET | BPF_K, otherwise));
+  code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+  REQUIRE_OR_STOP(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  REQUIRE_OR_STOP(::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
+}
+
+void seal_page(char* page) {
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+  EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_NONE) == -EPERM);
+}
+
+// A page, several at once, errors, and again: the filter kills for any call but those of shut_in().
+void seals_in_a_sandbox(std::span<char*>) {
+  const std::size_t page = page_size();
+  char* const pages =
+      static_cast<char*>(::mmap(nullptr, 16 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  shut_in(SECCOMP_RET_KILL_PROCESS);
+  seal_page(pages);
+  EXPECT(::mseal(pages, page, 0) == 0);
+  const mseal_range batch[] = {
+      {pages + 2 * page, page}, {pages + 4 * page, 2 * page}, {pages + 8 * page, page}};
+  EXPECT(::mseal_ranges(batch, 3, 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(pages + 4 * page, page) == -EPERM);
+  EXPECT(Calls{Via::raw}.unmap(pages + 8 * page, page) == -EPERM);
+  EXPECT(Calls{Via::raw}.unmap(pages + 9 * page, page) == 0);
+  EXPECT(::mseal(pages + 8 * page, 4 * page, 0) == -1 && errno == ENOMEM);
+  EXPECT(::mseal(pages + 1, page, 0) == -1 && errno == EINVAL);
+  EXPECT(::mseal_query(pages, 2 * page) == MSEAL_STATE_PARTLY);
+  EXPECT(::mimmutable(pages + 12 * page, page) == 0);
+  EXPECT(Calls{Via::raw}.unmap(pages + 12 * page, page) == -EPERM);
+  ::_exit(g_failures);
+}
+
+std::atomic<int> g_trapped = 0;
+
+void note_trap(int) {
+  ++g_trapped;
+}
+
+// The same where a handler answers for what the sandbox traps, as those of browsers do.
+void seals_under_a_broker(std::span<char*>) {
+  char* const page = readable_page();
+  struct sigaction action {};
+  action.sa_handler = note_trap;
+  REQUIRE_OR_STOP(::sigaction(SIGSYS, &action, nullptr) == 0);
+  shut_in(SECCOMP_RET_TRAP);
+  seal_page(page);
+  EXPECT(g_trapped == 0);
+  (void)::getppid();
+  EXPECT(g_trapped == 1);
+  ::_exit(g_failures);
+}
+
+// With threads that run, which have to be stopped: not by this program.
+void seals_in_a_sandbox_with_threads(std::span<char*>) {
+  char* const page = readable_page();
+  std::atomic<bool> done = false;
+  std::atomic<int> started = 0;
+  std::vector<std::thread> threads;
+  for (int index = 0; index < 4; ++index) {
+    threads.emplace_back([&] {
+      ++started;
+      while (!done.load(std::memory_order_relaxed)) {
+      }
+    });
+  }
+  while (started.load() != 4) ::usleep(1000);
+  shut_in(SECCOMP_RET_KILL_PROCESS);
+  seal_page(page);
+  ::_exit(g_failures);
+}
+
+// An object that was loaded before the sandbox, and is found by the first dlsym in it.
+void late_object_in_a_sandbox(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  void* const object = ::dlopen(arguments[0], RTLD_NOW);
+  REQUIRE_OR_STOP(object != nullptr);
+  shut_in(SECCOMP_RET_KILL_PROCESS);
+  auto* const answer = reinterpret_cast<char*>(::dlsym(object, "answer"));
+  EXPECT(answer != nullptr);
+  char* const text = answer - reinterpret_cast<std::uintptr_t>(answer) % page_size();
+  EXPECT(Calls{Via::raw}.protect(text, page_size(), PROT_READ | PROT_EXEC) == -EPERM);
+  ::_exit(g_failures);
+}
+
+// No descriptor is left to the program.
+void seals_without_descriptors(std::span<char*>) {
+  char* const page = readable_page();
+  const rlimit none{0, 0};
+  REQUIRE_OR_STOP(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  seal_page(page);
+}
+
+constexpr Scenario kScenarios[] = {
+    {"seals_in_a_sandbox", seals_in_a_sandbox},
+    {"seals_under_a_broker", seals_under_a_broker},
+    {"seals_in_a_sandbox_with_threads", seals_in_a_sandbox_with_threads},
+    {"late_object_in_a_sandbox", late_object_in_a_sandbox},
+    {"seals_without_descriptors", seals_without_descriptors},
+};
+
+}  // namespace
+
+std::span<const Scenario> sandbox_scenarios() {
+  return kScenarios;
+}
+
+}  // namespace libmseal::tests
