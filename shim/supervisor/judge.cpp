@@ -135,11 +135,9 @@ void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Ar
   if (caller.foreign()) make_image(caller);
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
   const std::int64_t result = sealing_.seal_raw(caller, shim::this_machine(), arguments);
-  tidying_ = sealing_.tidy();
+  respond(notification, result);
   spdlog::info("pid {}: mseal({:#x}, {:#x}, {:#x}): {}", caller.process.id, arguments[0], arguments[1],
                arguments[2], result);
-  if (result < 0) return listener_.refuse(notification.id, static_cast<int>(-result));
-  listener_.answer(notification.id, result);
 }
 
 void Judge::handle_hello(const seccomp_notif& notification, Caller& caller) {
@@ -164,11 +162,18 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   const std::int64_t answer = answer_to(caller, message);
   if (answer == -EAGAIN && message.kind == Control::Kind::seal && postpone(notification)) return;
   if (answer < 0 && message.kind == Control::Kind::seal) (void)sealing_.give_up(caller);
-  tidying_ = sealing_.tidy();
+  respond(notification, answer);
   spdlog::info("pid {}: message {} on [{:#x}, {:#x}): {}", caller.process.id, static_cast<int>(message.kind),
                message.seal.range.start, message.seal.range.end, answer);
-  if (answer < 0) return listener_.refuse(notification.id, static_cast<int>(-answer));
-  listener_.answer(notification.id, answer);
+}
+
+void Judge::respond(const seccomp_notif& notification, std::int64_t answer) {
+  if (answer < 0) {
+    listener_.refuse(notification.id, static_cast<int>(-answer));
+  } else {
+    listener_.answer(notification.id, answer);
+  }
+  tidying_ = sealing_.tidy();
 }
 
 std::int64_t Judge::answer_to(const Caller& caller, const Control& message) {

@@ -47,6 +47,7 @@ class Judge {
   // mseal by a raw system call, which is the supervisor's business under coverage all.
   void handle_raw_mseal(const seccomp_notif& notification, const policy::Arguments& arguments);
   void handle_control(const seccomp_notif& notification, const policy::Control& message);
+  void respond(const seccomp_notif& notification, std::int64_t answer);
   // What the message is answered: a value or -errno.
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
   // Whether it is answered later, for a child made by vfork is gone in a moment.

@@ -113,11 +113,12 @@ Sealing::Job* Sealing::job_of(const Caller& caller) {
 }
 
 void Sealing::end(Job& job) {
-  holder_.release(job.held);
+  to_release_.insert(to_release_.end(), job.held.begin(), job.held.end());
   std::erase_if(jobs_, [&](const auto& entry) { return &entry.second == &job; });
 }
 
 bool Sealing::tidy() {
+  holder_.release(to_release_);
   const auto now = std::chrono::steady_clock::now();
   for (auto& [task, job] : jobs_) {
     if (now - job.last_heard > kHoldAtMost) holder_.release(job.held);
@@ -333,7 +334,7 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
     return seal_by_supervisor(caller, job);
   };
   const std::int64_t answer = seal_it();
-  holder_.release(job.held);
+  to_release_.insert(to_release_.end(), job.held.begin(), job.held.end());
   if (answer >= 0) return 0;
   switch (answer) {
     case -ENOMEM:

@@ -52,7 +52,8 @@ class Sealing {
   std::int64_t seal_raw(const Caller& caller, const policy::Machine& machine,
                         const policy::Arguments& arguments);
 
-  // Called every few milliseconds while it returns true: lets go of threads.
+  // Called after each answer, and every few milliseconds while it returns true: lets go of threads. After the
+  // answer, so that the one that waits for it is the first to run.
   bool tidy();
 
  private:
@@ -98,6 +99,7 @@ class Sealing {
   policy::TreeRules rules_;
   ThreadHolder holder_;
   std::map<pid_t, Job> jobs_;
+  HeldThreads to_release_;
 };
 
 }  // namespace libmseal::supervisor
