@@ -7,8 +7,7 @@ constexpr std::uint64_t kKindMask = 0xFF;
 constexpr std::uint64_t kDiscardProtected = 1U << 8;
 constexpr std::uint64_t kRefused = 1U << 9;
 constexpr std::uint64_t kMayGrowDown = 1U << 10;
-constexpr std::uint64_t kBelowBreak = 1U << 11;
-constexpr std::uint64_t kSealFlags = kDiscardProtected | kMayGrowDown | kBelowBreak;
+constexpr std::uint64_t kSealFlags = kDiscardProtected | kMayGrowDown;
 
 using Kind = Control::Kind;
 
@@ -35,10 +34,9 @@ bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const A
 
 Arguments encode(const Control& message) {
   const auto flag = [](bool set, std::uint64_t bit) { return set ? bit : 0; };
-  const std::uint64_t flags = static_cast<std::uint64_t>(message.kind) |
-                              flag(message.seal.discard_protected, kDiscardProtected) |
-                              flag(message.seal.may_grow_down, kMayGrowDown) |
-                              flag(message.below_break, kBelowBreak) | flag(message.refused, kRefused);
+  const std::uint64_t flags =
+      static_cast<std::uint64_t>(message.kind) | flag(message.seal.discard_protected, kDiscardProtected) |
+      flag(message.seal.may_grow_down, kMayGrowDown) | flag(message.refused, kRefused);
   return {message.seal.range.start,
           message.seal.range.size(),
           flags,
@@ -65,7 +63,6 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
     message.seal.discard_protected = (flags & kDiscardProtected) != 0;
     message.seal.may_grow_down = (flags & kMayGrowDown) != 0;
     message.seal.attachment = arguments[4];
-    message.below_break = (flags & kBelowBreak) != 0;
   }
   return message;
 }

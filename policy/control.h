@@ -30,8 +30,7 @@ struct Control {
   };
 
   Kind kind = Kind::hello;
-  Seal seal;                 // of most kinds the range alone; of call_site it may be anything
-  bool below_break = false;  // of the kinds that add: brk could unmap it
+  Seal seal;  // of most kinds the range alone; of call_site it may be anything
 
   // Of call_site alone.
   bool refused = false;

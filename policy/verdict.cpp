@@ -40,8 +40,6 @@ Verdict decide(const MmCall& call, const SealedMemory& memory) {
       return decide_modify(call, memory);
     case MmCall::Effect::discard:
       return touches_protected_contents(memory.seals, call.ranges[0]) ? kRefuse : kAllow;
-    case MmCall::Effect::lower_break:
-      return memory.refused_breaks.contains(call.argument) ? Verdict{Verdict::Kind::answer, 0} : kAllow;
     case MmCall::Effect::detach: {
       const bool sealed = std::any_of(memory.seals.begin(), memory.seals.end(), [&](const Seal& seal) {
         return seal.attachment != 0 && seal.attachment == call.argument;

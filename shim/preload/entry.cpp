@@ -50,7 +50,7 @@ void start_sealed(State& state, Launch& launch) {
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && state.pieces.empty();
   if (nothing_asked) return;
   if (find_break_reach(state.machine, state.pieces.view(), state.breaks) != 0)
-    state.breaks = {~0ULL, {1, ~0ULL}};  // where the heap is, nobody knows
+    state.breaks = {{1, ~0ULL}};  // where the heap is, nobody knows
   start_backend(state, launch);
 }
 

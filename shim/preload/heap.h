@@ -11,12 +11,7 @@ namespace libmseal::shim {
 
 // What brk could unmap of sealed memory.
 struct BreakReach {
-  std::uint64_t present = 0;  // the present break, rounded up: no seal above is ever reached
-  policy::Range refused{};    // the arguments of brk that would unmap a seal; empty: none would
-
-  [[nodiscard]] bool reaches(const policy::Range& range) const {
-    return !refused.empty() && range.start < present;
-  }
+  policy::Range refused{};  // the arguments of brk that would unmap a seal; empty: none would
 };
 
 // Of the pieces: 0 or -errno. The kernel unmaps whatever lies between the new break and the present one, not

@@ -46,7 +46,6 @@ void tell_site(const State& state, long number, const policy::Arguments& argumen
   }
   (void)tell_supervisor({policy::Control::Kind::call_site,
                          {call.ranges[0]},
-                         false,
                          refused,
                          reinterpret_cast<std::uint64_t>(site),
                          static_cast<std::uint64_t>(number)});

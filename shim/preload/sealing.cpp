@@ -174,10 +174,9 @@ long choose_way(State& state, std::span<const Range> ranges) {
 
 // Puts state.pieces under the supervisor's eyes. False if it does not take them.
 bool cover_by_supervisor(const State& state) {
-  // The supervisor hears of brk only where it hears of everything.
-  if (!state.breaks.refused.empty() && !state.rules.covers_all) return false;
-  return std::all_of(state.pieces.begin(), state.pieces.end(),
-                     [&](const Seal& piece) { return seal_by_supervisor(state, piece); });
+  // No supervisor hears of brk: a filter refuses it, and in an audit nothing does.
+  if (!state.breaks.refused.empty() && !state.rules.audits) return false;
+  return std::all_of(state.pieces.begin(), state.pieces.end(), seal_by_supervisor);
 }
 
 // The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
@@ -336,18 +335,8 @@ long seal_checked(State& state, std::span<const Range> ranges) {
 
 }  // namespace
 
-bool seal_by_supervisor(const State& state, const Seal& piece) {
-  // Only what lies below the break is reached by brk.
-  const std::uint64_t edge = state.breaks.reaches(piece.range) ? state.breaks.present : piece.range.start;
-  const Range below{piece.range.start, std::min(edge, piece.range.end)};
-  const Range above{below.end, piece.range.end};
-  for (const Range& part : {below, above}) {
-    if (part.empty()) continue;
-    Control message{Control::Kind::add_supervised, piece.part(part)};
-    message.below_break = part == below;
-    if (tell_supervisor(message) != 0) return false;
-  }
-  return true;
+bool seal_by_supervisor(const Seal& piece) {
+  return tell_supervisor({Control::Kind::add_supervised, piece}) == 0;
 }
 
 void list_ranges(State& state, std::span<const Seal> pieces) {

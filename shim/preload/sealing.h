@@ -23,7 +23,7 @@ long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t f
 long install_deny_filter(State& state);
 
 // Asks the supervisor to refuse what touches the piece. False if it does not.
-bool seal_by_supervisor(const State& state, const policy::Seal& piece);
+bool seal_by_supervisor(const policy::Seal& piece);
 
 // Splits pieces into the two lists that a range program takes: state.ranges and state.contents.
 void list_ranges(State& state, std::span<const policy::Seal> pieces);

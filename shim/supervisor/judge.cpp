@@ -142,9 +142,7 @@ void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Ar
     const Caller who = registry_.look_up(other);
     return !who.foreign() && (who.standing == Caller::Standing::unknown || who.record == caller.record);
   };
-  const auto put_in_force = [&](const Seal& seal, const Range& refused_breaks) {
-    return registry_.add(caller, seal, false, refused_breaks) == 0;
-  };
+  const auto put_in_force = [&](const Seal& seal) { return registry_.add(caller, seal, false) == 0; };
   const long result = serve_mseal(shim::this_machine(), arguments,
                                   {caller.task, options_.discard, calls_, shares, put_in_force});
   spdlog::info("pid {}: mseal({:#x}, {:#x}, {:#x}): {}", caller.process.id, arguments[0], arguments[1],
@@ -184,11 +182,7 @@ std::int64_t Judge::add(const Caller& caller, const Control& message) {
     if (!is_watched(message.seal.range)) return -EAGAIN;
     if (registry_.begin_sealing(caller) == shim::Sharing::unknown) return -EAGAIN;
   }
-  Range breaks;
-  if (message.below_break) {
-    breaks = policy::refused_breaks(message.seal.range, caller.lowest_break, shim::this_machine().page_size);
-  }
-  return registry_.add(caller, message.seal, filtered, breaks);
+  return registry_.add(caller, message.seal, filtered);
 }
 
 void Judge::handle_control(const seccomp_notif& notification, const Control& message) {
@@ -325,7 +319,7 @@ void Judge::handle_call(const seccomp_notif& notification, const MmCall& call) {
   }
   Verdict verdict = policy::kAllow;
   if (!caller.foreign()) {
-    verdict = policy::decide(call, {caller.record->seals(), caller.record->refused_breaks(), huge_page_});
+    verdict = policy::decide(call, {caller.record->seals(), huge_page_});
     if (verdict == policy::kDependsOnFile)
       verdict = has_ordinary_pages(caller.task, call.argument) ? policy::kAllow : policy::kRefuse;
   }

@@ -1,11 +1,12 @@
 #include "shim/supervisor/mseal_server.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <vector>
 
 #include "policy/seal_request.h"
-#include "policy/verdict.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/proc_root.h"
 #include "shim/supervisor/proc.h"
@@ -40,21 +41,15 @@ long pieces_in(const policy::Machine& machine, const SealTarget& target, const R
   return next == range.end ? 0 : -ENOMEM;
 }
 
-// The arguments of brk that would unmap one of the pieces. Where the break is, nobody but the program knows,
-// so it may be above any of them that lies within reach of a heap.
-Range breaks_refused_for(const policy::Machine& machine, pid_t task, const std::vector<Seal>& pieces) {
+// Whether brk may unmap something of the range. No brk is notified, and nobody but the program can install a
+// filter that refuses it. Where the break is, nobody but the program knows, either.
+bool brk_may_reach(const policy::Machine& machine, pid_t task, const Range& range) {
   constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
   const shim::ProcRoot proc;
   policy::StatLine stat;
-  if (shim::read_stat(proc, task, stat) != 0) return {1, ~0ULL};
-  const std::uint64_t floor = stat.start_brk;
-  Range refused{};
-  for (const Seal& piece : pieces) {
-    if (piece.range.end <= floor || piece.range.start > floor + kReachOfHeap) continue;
-    const Range one = policy::refused_breaks(piece.range, floor, machine.page_size);
-    if (one.end > refused.end) refused = one;
-  }
-  return refused;
+  if (shim::read_stat(proc, task, stat) != 0 || stat.start_brk == 0) return true;
+  return range.end > policy::round_up(stat.start_brk, machine.page_size) &&
+         range.start <= stat.start_brk + kReachOfHeap;
 }
 
 bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
@@ -76,12 +71,19 @@ long serve_mseal(const policy::Machine& machine, const policy::Arguments& argume
   if (range.empty()) return 0;
   std::vector<Seal> pieces;
   if (const long wrong = pieces_in(machine, target, range, pieces); wrong != 0) return wrong;
+  if (brk_may_reach(machine, target.task, range)) {
+    spdlog::warn(
+        "pid {}: mseal({:#x}, {:#x}) fails: brk may unmap memory there, and nothing refuses that to a "
+        "program "
+        "without the library; seal what mmap has placed",
+        target.task, range.start, range.size());
+    return -EAGAIN;
+  }
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     // From now on calls are refused; those that were let through before have to end; then it is looked at
     // again.
-    const Range refused = breaks_refused_for(machine, target.task, pieces);
     for (const Seal& piece : pieces) {
-      if (!target.add(piece, refused)) return -ENOMEM;
+      if (!target.add(piece)) return -ENOMEM;
     }
     if (!target.calls.wait_for(range, target.shares_memory)) return -EAGAIN;
     std::vector<Seal> now;

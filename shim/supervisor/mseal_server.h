@@ -18,12 +18,12 @@ struct SealTarget {
   CallsLetThrough& calls;
   std::function<bool(pid_t)>
       shares_memory;  // whether that task has, or may have, the memory of the one who asks
-  // Puts a seal in force; `refused_breaks`: the arguments of brk that it forbids. False: no room.
-  std::function<bool(const policy::Seal&, const policy::Range& refused_breaks)> add;
+  std::function<bool(const policy::Seal&)> add;  // puts a seal in force. False: no room
 };
 
-// Seals as mseal(2) does: 0 or -errno, with nothing sealed. -EAGAIN: a thread stays inside a call that may
-// change the range. Arguments are those of the call: address, length, flags.
+// Seals as mseal(2) does: 0 or -errno, with nothing sealed. -EAGAIN: the seal could not be enforced, because
+// brk may reach the range, or because a thread stays inside a call that may change it. Arguments are those of
+// the call: address, length, flags.
 long serve_mseal(const policy::Machine& machine, const policy::Arguments& arguments,
                  const SealTarget& target);
 

@@ -87,7 +87,6 @@ struct Caller {
   Process process;
   MmIdentity identity;             // of a foreign one
   bool forked = false;             // it has not called execve since it was forked
-  std::uint64_t lowest_break = 1;  // that the kernel accepts
   Image* image = nullptr;          // of a member
   std::shared_ptr<Record> record;  // never null but for a foreign one
 
@@ -111,8 +110,7 @@ class Registry {
   shim::Sharing sharers(const Caller& caller);
 
   // Puts a seal in force, as made when the caller began: 0 or -errno.
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered,
-           const policy::Range& refused_breaks);
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered);
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
   // that is proved. True if it did.
