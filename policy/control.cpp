@@ -7,7 +7,6 @@ constexpr std::uint64_t kKindMask = 0xFF;
 constexpr std::uint64_t kDiscardProtected = 1U << 8;
 constexpr std::uint64_t kRefused = 1U << 9;
 constexpr std::uint64_t kMayGrowDown = 1U << 10;
-constexpr std::uint64_t kBelowBreak = 1U << 11;
 constexpr std::uint64_t kConstant = 1U << 12;
 constexpr std::uint64_t kWithData = 1U << 13;
 constexpr std::uint64_t kDiscardAsKernel = 1U << 14;
@@ -23,7 +22,7 @@ constexpr bool tells_of_break(Kind kind) {
 }
 
 constexpr std::uint64_t flags_of(Kind kind) {
-  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown | kBelowBreak;
+  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown;
   if (kind == Kind::range) return kConstant | kWithData;
   if (tells_of_break(kind)) return kDiscardAsKernel;
   return kind == Kind::call_site ? kRefused : 0;
@@ -67,9 +66,9 @@ Arguments encode(const Control& message) {
   const auto flag = [](bool set, std::uint64_t bit) { return set ? bit : 0; };
   const std::uint64_t flags =
       static_cast<std::uint64_t>(message.kind) | flag(message.seal.discard_protected, kDiscardProtected) |
-      flag(message.seal.may_grow_down, kMayGrowDown) | flag(message.below_break, kBelowBreak) |
-      flag(message.constant, kConstant) | flag(message.with_data, kWithData) |
-      flag(message.discard_as_kernel, kDiscardAsKernel) | flag(message.refused, kRefused);
+      flag(message.seal.may_grow_down, kMayGrowDown) | flag(message.constant, kConstant) |
+      flag(message.with_data, kWithData) | flag(message.discard_as_kernel, kDiscardAsKernel) |
+      flag(message.refused, kRefused);
   return {message.seal.range.start,
           message.seal.range.size(),
           flags,
@@ -90,7 +89,6 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.seal.range = Range::of(arguments[0], arguments[1]);
   message.seal.discard_protected = (flags & kDiscardProtected) != 0;
   message.seal.may_grow_down = (flags & kMayGrowDown) != 0;
-  message.below_break = (flags & kBelowBreak) != 0;
   message.constant = (flags & kConstant) != 0;
   message.with_data = (flags & kWithData) != 0;
   message.discard_as_kernel = (flags & kDiscardAsKernel) != 0;

@@ -40,10 +40,9 @@ struct Control {
   };
 
   Kind kind = Kind::hello;
-  Seal seal;                 // of most kinds the range alone; of call_site it may be anything
-  bool below_break = false;  // of the kinds that add: brk could unmap it
-  bool constant = false;     // of `range`: only what is private there and can't be written
-  bool with_data = false;    // and what can, of a constant one
+  Seal seal;               // of most kinds the range alone; of call_site it may be anything
+  bool constant = false;   // of `range`: only what is private there and can't be written
+  bool with_data = false;  // and what can, of a constant one
 
   // Of `seal` and `filters_are_in`.
   std::uint64_t present_break = 0;  // where the break is

@@ -86,7 +86,8 @@ void decode_remap_file_pages(const Machine& machine, const Arguments& arguments,
 void decode_mprotect(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
   call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
-  call.grows_down = (static_cast<std::uint32_t>(arguments[2]) & kProtGrowsDown) != 0;
+  const auto grows = static_cast<std::uint32_t>(arguments[2]) & (kProtGrowsDown | kProtGrowsUp);
+  call.grows_down = grows == kProtGrowsDown;
   call.deferred = call.grows_down || is_wide(arguments[0], arguments[1]);
 }
 
@@ -129,10 +130,6 @@ void decode_known(const Machine& machine, const Arguments& arguments, MmCall& ca
           !is_everyday(static_cast<std::uint32_t>(arguments[2])) || is_wide(arguments[0], arguments[1]);
       call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
       return;
-    case Call::brk:
-      call.effect = Effect::lower_break;
-      call.argument = arguments[0];
-      return;
     case Call::shmat:
       return decode_attach(arguments[2], call);
     case Call::shmdt:
@@ -150,6 +147,7 @@ void decode_known(const Machine& machine, const Arguments& arguments, MmCall& ca
       }
     case Call::shmget:
       return decode_segment(arguments[2], call);
+    case Call::brk:
     case Call::io_setup:
       return;
     case Call::io_destroy:

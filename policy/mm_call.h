@@ -11,11 +11,10 @@ namespace libmseal::policy {
 
 struct MmCall {
   enum class Effect : std::uint8_t {
-    none,             // changes no existing mapping, or the kernel refuses it whatever is sealed
-    modify,           // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
-    discard,          // throws away or withholds contents (madvise)
-    lower_break,      // brk: unmaps from `argument` up to the present break
-    detach,           // shmdt: unmaps what is left of the segment that was attached at `argument`
+    none,     // changes no existing mapping, or is refused whatever is sealed, or is brk (RangeProgram)
+    modify,   // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
+    discard,  // throws away or withholds contents (madvise)
+    detach,   // shmdt: unmaps what is left of the segment that was attached at `argument`
     make_huge_pages,  // maps or makes memory of huge pages, and replaces nothing
     unjudgeable,  // what it touches shows neither in registers nor in anything that can't change meanwhile
     seal,         // mseal(2)
@@ -24,11 +23,13 @@ struct MmCall {
   Call call = Call::munmap;
   Effect effect = Effect::none;
   // Legal, but nothing that a healthy program does often: a range that reaches a multiple of 4 GiB above its
-  // start, mremap to a chosen place or without a size, advice other than MADV_DONTNEED and MADV_FREE,
-  // PROT_GROWSDOWN, huge pages or what may be some, remap_file_pages, and shmdt. Where there is a supervisor,
-  // it decides about all of them, so that the filters of single seals can be short.
+  // start, mremap to a chosen place or without a size, advice that is not everyday, PROT_GROWSDOWN, huge
+  // pages or what may be some, remap_file_pages, and shmdt. Where there is a supervisor, it decides about all
+  // of them, so that the filters of single seals can be short.
   bool deferred = false;
-  bool grows_down = false;  // mprotect with PROT_GROWSDOWN: from the start of the stack that the range is in
+  // mprotect with PROT_GROWSDOWN: from the start of the stack that the range is in. Not with PROT_GROWSUP as
+  // well, which the kernel refuses.
+  bool grows_down = false;
   // What the call touches at most, as its registers say. The second is the target of mremap, and of mmap
   // where a bpf arena goes that does not fit below a multiple of 4 GiB.
   std::array<Range, 2> ranges{};
@@ -41,6 +42,7 @@ struct MmCall {
 };
 
 inline constexpr std::uint32_t kProtGrowsDown = 0x01000000;
+inline constexpr std::uint32_t kProtGrowsUp = 0x02000000;
 inline constexpr std::uint32_t kMapFixed = 0x10;
 inline constexpr std::uint32_t kMapAnonymous = 0x20;
 inline constexpr std::uint32_t kMapHugetlb = 0x40000;
@@ -56,11 +58,15 @@ inline constexpr std::uint32_t kIpcShmget = 23;
 // WIPEONFORK, DONTNEED_LOCKED, GUARD_INSTALL, the set of mseal(2).
 inline constexpr auto kDiscardingAdvice = std::to_array<std::uint32_t>({4, 8, 9, 10, 18, 24, 102});
 
-// Those of them that allocators give all day.
-inline constexpr auto kEverydayAdvice = std::to_array<std::uint32_t>({4, 8});
+// Those of them that healthy programs give all day: allocators the first two, and libc (since glibc 2.42) the
+// last one for the stack of each thread.
+inline constexpr auto kEverydayAdvice = std::to_array<std::uint32_t>({4, 8, 102});
 
 constexpr bool is_everyday(std::uint32_t advice) {
-  return advice == kEverydayAdvice[0] || advice == kEverydayAdvice[1];
+  for (const std::uint32_t everyday : kEverydayAdvice) {
+    if (advice == everyday) return true;
+  }
+  return false;
 }
 
 constexpr bool is_discarding(std::uint32_t advice) {

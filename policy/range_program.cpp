@@ -74,9 +74,8 @@ class Compiler {
     const auto need = [&](std::uint32_t action) {
       if (action != 0) add_return(action);
     };
-    for (const std::uint32_t action :
-         {std::uint32_t{SECCOMP_RET_ALLOW}, what_.denial, what_.notice, what_.shm_remap, what_.old_mmap,
-          what_.io_destroy, what_.mseal, what_.every_brk})
+    for (const std::uint32_t action : {std::uint32_t{SECCOMP_RET_ALLOW}, what_.denial, what_.notice,
+                                       what_.shm_remap, what_.old_mmap, what_.io_destroy, what_.mseal})
       need(action);
     if (!defers_to_others()) need(what_.deferred);
     if (!what_.refused_breaks.empty() || !what_.attachments.empty()) need(kAnswerZero);
@@ -100,8 +99,7 @@ class Compiler {
   // Not asked for anything that the first filter alone is for.
   [[nodiscard]] bool is_of_seals() const {
     return what_.notice == 0 && defers_to_others() && what_.shm_remap == 0 && what_.old_mmap == 0 &&
-           what_.io_destroy == 0 && what_.mseal == 0 && what_.every_brk == 0 && !what_.refuse_foreign &&
-           !what_.refuse_huge_pages;
+           what_.io_destroy == 0 && what_.mseal == 0 && !what_.refuse_foreign && !what_.refuse_huge_pages;
   }
 
   // ---- the short program of one seal ----
@@ -474,7 +472,8 @@ class Compiler {
 
   Label write_mprotect() {
     if (!notifies() && !what_.refuse_grows_down) return ranges();
-    out_.branch(BPF_JSET, kProtGrowsDown, notifies() ? deferred_ : hit_, ranges());
+    out_.branch(BPF_JEQ, kProtGrowsDown, notifies() ? deferred_ : hit_, ranges());
+    out_.mask(kProtGrowsDown | kProtGrowsUp);
     return out_.load(low_of(2));
   }
 
@@ -529,7 +528,6 @@ class Compiler {
 
   // The range of refused breaks lies inside the heap, so an argument is compared in full only near it.
   Label write_brk() {
-    if (what_.every_brk != 0) return returning(what_.every_brk);
     const Range& refused = what_.refused_breaks;
     if (refused.empty()) return other_;
     const Label answer = returning(kAnswerZero);

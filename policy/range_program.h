@@ -28,7 +28,9 @@ struct ProtectedRanges {
 struct RangeProgram {
   ProtectedRanges denied;    // refused here, and exactly: nothing that the kernel would refuse anyway counts
   std::uint32_t denial = 0;  // the action for a call that touches one of them
-  Range refused_breaks{};    // brk arguments that answer 0
+  // brk arguments that answer 0. No brk is ever notified: libc takes the EINTR of a call that a signal takes
+  // back for the new break, and malloc writes behind the heap.
+  Range refused_breaks{};
   ProtectedRanges watched;   // somebody decides each hit, so hit early rather than look twice
   std::uint32_t notice = 0;  // the action for a call that touches one of these
 
@@ -46,7 +48,6 @@ struct RangeProgram {
   std::uint32_t old_mmap = 0;      // i386, arguments in memory
   std::uint32_t io_destroy = 0;    // which unmaps wherever its ring is by then
   std::uint32_t mseal = 0;
-  std::uint32_t every_brk = 0;  // whatever refused_breaks are
   bool refuse_foreign = false;  // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
 };
 
@@ -60,7 +61,7 @@ struct RangeProgram {
 // (empty and unaligned ranges), never less.
 //
 // The commonest program, that of one seal above 8 GiB with everything deferred left to others, has a form of
-// its own of 29 instructions: it is compiled if it will do.
+// its own of 30 instructions: it is compiled if it will do.
 bool compile(const Machine& machine, const RangeProgram& what, BpfProgram::Label other, BpfProgram& program);
 
 }  // namespace libmseal::policy

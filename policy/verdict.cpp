@@ -28,10 +28,17 @@ Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
 
 }  // namespace
 
-Range refused_breaks(const Range& part, std::uint64_t floor, std::uint64_t page_size) {
-  // The break itself is rounded up by the kernel.
-  const std::uint64_t end = round_up(part.end, page_size) - page_size + 1;
-  return part.empty() || end <= floor ? Range{} : Range{floor, end};
+Range refused_breaks(std::span<const Seal> seals, std::uint64_t floor, std::uint64_t present,
+                     std::uint64_t page_size) {
+  Range refused{};
+  for (const Seal& seal : seals) {
+    const Range below = intersection(seal.range, {floor, present});
+    if (below.empty()) continue;
+    // The break itself is rounded up by the kernel.
+    const std::uint64_t end = round_up(below.end, page_size) - page_size + 1;
+    if (end > floor && end > refused.end) refused = {floor, end};
+  }
+  return refused;
 }
 
 Verdict decide(const MmCall& call, const SealedMemory& memory) {
@@ -40,8 +47,6 @@ Verdict decide(const MmCall& call, const SealedMemory& memory) {
       return decide_modify(call, memory);
     case MmCall::Effect::discard:
       return touches_protected_contents(memory.seals, call.ranges[0]) ? kRefuse : kAllow;
-    case MmCall::Effect::lower_break:
-      return memory.refused_breaks.contains(call.argument) ? Verdict{Verdict::Kind::answer, 0} : kAllow;
     case MmCall::Effect::detach: {
       const bool sealed = std::any_of(memory.seals.begin(), memory.seals.end(), [&](const Seal& seal) {
         return seal.attachment != 0 && seal.attachment == call.argument;

@@ -30,22 +30,22 @@ inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
 // All that the rule asks of a process: attributes that are frozen with its seals, and facts that only grow.
 struct SealedMemory {
   std::span<const Seal> seals;  // sorted, apart
-  Range refused_breaks{};       // arguments of brk that would unmap a seal
   // The largest huge page that it may have, in bytes, if the kernel moves several mappings at once (6.17).
   std::uint64_t huge_page = 0;
 };
 
-// The arguments of brk that would unmap the sealed `part`, which lies below the break; `floor` is the lowest
-// break that the kernel accepts. A mapping above the break is never reached: the break does not grow over
-// one (mm/mmap.c, do_brk).
-Range refused_breaks(const Range& part, std::uint64_t floor, std::uint64_t page_size);
+// The arguments of brk that would unmap one of the seals; empty: none would. `floor` is the lowest break that
+// the kernel accepts, mm->start_brk (mm/mmap.c, brk; not so with CONFIG_COMPAT_BRK), `present` the present
+// one. A mapping above that is never reached: the break does not grow over one (mm/mmap.c, do_brk).
+Range refused_breaks(std::span<const Seal> seals, std::uint64_t floor, std::uint64_t present,
+                     std::uint64_t page_size);
 
 // What the seals of a process say to a call of it.
 //
 // Follows mseal(2) as merged: an overlap with a sealed range refuses the whole call; a discarding madvise is
-// refused only where the contents are protected (private, not writable). A brk that would unmap a seal
-// answers 0, which every libc takes for ENOMEM; shmdt of a sealed segment answers 0 and leaves it, as the
-// kernel does. A call that can't be judged is refused as soon as anything is sealed.
+// refused only where the contents are protected (private, not writable). shmdt of a sealed segment answers 0
+// and leaves it, as the kernel does. A call that can't be judged is refused as soon as anything is sealed.
+// brk is no concern of it: filters decide about that.
 Verdict decide(const MmCall& call, const SealedMemory& memory);
 
 }  // namespace libmseal::policy

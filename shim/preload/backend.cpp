@@ -114,7 +114,7 @@ Outcome write_base_program(State& state, std::span<const Seal> first, const Rang
   list_ranges(state, denied.view());
   what.denied = {state.ranges.view(), state.contents.view()};
   what.denial = SECCOMP_RET_ERRNO | EPERM;
-  what.refused_breaks = state.breaks.refused;
+  if (!audits) what.refused_breaks = state.refused_breaks;
   const auto blocked = [&](policy::Door door, std::uint32_t error) -> std::uint32_t {
     if ((options.open_doors & door) != 0) return 0;
     return audits ? static_cast<std::uint32_t>(SECCOMP_RET_USER_NOTIF) : SECCOMP_RET_ERRNO | error;
@@ -127,7 +127,6 @@ Outcome write_base_program(State& state, std::span<const Seal> first, const Rang
     what.notice = SECCOMP_RET_USER_NOTIF;
     what.deferred = SECCOMP_RET_USER_NOTIF;
     what.mseal = SECCOMP_RET_USER_NOTIF;
-    if (state.rules.covers_all) what.every_brk = SECCOMP_RET_USER_NOTIF;
   } else {
     refuse_what_nobody_judges(state, denied.view(), what);
     what.refuse_huge_pages = (options.open_doors & policy::kDoorHugetlbFiles) == 0;
@@ -162,9 +161,9 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   static Pieces filtered;
   filtered.clear();
   bool taken = true;  // images lie in the watched places as a whole or not at all, but for rare exceptions
-  const bool by_supervisor = state.rules.covers_all || state.breaks.refused.empty();
+  const bool by_supervisor = state.rules.audits || state.refused_breaks.empty();
   for (const Seal& piece : state.pieces) {
-    taken = taken && by_supervisor && seal_by_supervisor(state, piece);
+    taken = taken && by_supervisor && seal_by_supervisor(piece);
     if (!taken) (void)filtered.push_back(piece);
   }
   state.pieces = filtered;

@@ -22,7 +22,7 @@ bool compile_pieces(State& state, std::span<const Seal> pieces) {
   policy::RangeProgram what;
   what.denied = {state.ranges.view(), state.contents.view()};
   what.denial = SECCOMP_RET_ERRNO | EPERM;
-  what.refused_breaks = state.breaks.refused;
+  what.refused_breaks = state.refused_breaks;
   if (state.table != nullptr) {
     what.deferred = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
   } else {

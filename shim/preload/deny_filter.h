@@ -10,8 +10,8 @@
 namespace libmseal::shim {
 
 // Installs filters that refuse every call touching state.pieces (sorted, apart), and every brk that would
-// unmap one (state.breaks), for this process and its children; one, if they fit into one. 0 or -errno: then
-// none is in force.
+// unmap one (state.refused_breaks), for this process and its children; one, if they fit into one. 0 or
+// -errno: then none is in force.
 long install_deny_filter(State& state);
 
 // Splits pieces into the two lists that a range program takes: state.ranges and state.contents.

@@ -49,8 +49,8 @@ void start_sealed(State& state, Launch& launch) {
   // A program that is merely linked, and of which nothing asks to be sealed, is not touched.
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && state.pieces.empty();
   if (nothing_asked) return;
-  if (find_break_reach(state.machine, state.pieces.view(), state.breaks) != 0)
-    state.breaks = {~0ULL, {1, ~0ULL}};  // where the heap is, nobody knows
+  if (find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks) != 0)
+    state.refused_breaks = {1, ~0ULL};  // where the heap is, nobody knows
   start_backend(state, launch);
 }
 

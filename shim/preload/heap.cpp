@@ -7,12 +7,14 @@
 
 namespace libmseal::shim {
 
-long find_break_reach(const policy::Machine& machine, std::span<const policy::Seal> pieces,
-                      BreakReach& reach) {
-  reach = {policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size), {}};
+long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
+                         policy::Range& refused) {
+  refused = {};
+  const std::uint64_t present =  // no seal above is ever reached
+      policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size);
   // Most pieces lie above every heap, and there is nothing to look up.
-  const bool above = std::all_of(pieces.begin(), pieces.end(), [&reach](const policy::Seal& piece) {
-    return piece.range.start >= reach.present;
+  const bool above = std::all_of(pieces.begin(), pieces.end(), [present](const policy::Seal& piece) {
+    return piece.range.start >= present;
   });
   if (above) return 0;
   char text[2048];
@@ -21,13 +23,7 @@ long find_break_reach(const policy::Machine& machine, std::span<const policy::Se
   if (got < 0) return got;
   const auto stat = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
   if (!stat || stat->start_brk == 0) return -EPROTO;
-  const std::uint64_t floor =
-      stat->start_brk;  // mm/mmap.c, brk; not so with CONFIG_COMPAT_BRK (README, Limits)
-  for (const policy::Seal& piece : pieces) {
-    const policy::Range below = policy::intersection(piece.range, {floor, reach.present});
-    const policy::Range refused = policy::refused_breaks(below, floor, machine.page_size);
-    if (refused.end > reach.refused.end) reach.refused = refused;
-  }
+  refused = policy::refused_breaks(pieces, stat->start_brk, present, machine.page_size);
   return 0;
 }
 

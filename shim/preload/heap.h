@@ -9,19 +9,9 @@
 
 namespace libmseal::shim {
 
-// What brk could unmap of sealed memory.
-struct BreakReach {
-  std::uint64_t present = 0;  // the present break, rounded up: no seal above is ever reached
-  policy::Range refused{};    // the arguments of brk that would unmap a seal; empty: none would
-
-  [[nodiscard]] bool reaches(const policy::Range& range) const {
-    return !refused.empty() && range.start < present;
-  }
-};
-
-// Of the pieces: 0 or -errno. The kernel unmaps whatever lies between the new break and the present one, not
-// only what /proc calls [heap].
-long find_break_reach(const policy::Machine& machine, std::span<const policy::Seal> pieces,
-                      BreakReach& reach);
+// The arguments of brk that would unmap one of the pieces; empty: none would. 0 or -errno. The kernel unmaps
+// whatever lies between the new break and the present one, not only what /proc calls [heap].
+long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
+                         policy::Range& refused);
 
 }  // namespace libmseal::shim

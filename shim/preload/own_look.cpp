@@ -22,7 +22,7 @@ long open_own(std::string_view file) {
 long find_own_pieces(State& state, std::span<const policy::Range> ranges) {
   const PieceSearch search(state.machine, state.options.discard, open_own);
   long wrong = search.find(ranges, state.pieces, Pieces::capacity());
-  if (wrong == 0) wrong = find_break_reach(state.machine, state.pieces.view(), state.breaks);
+  if (wrong == 0) wrong = find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks);
   if (wrong == 0)
     wrong = search.find_keyed(ranges, state.pieces, Pieces::capacity(), state.keyed, kMostKeyed);
   if (wrong != -E2BIG) return wrong;

@@ -8,9 +8,9 @@
 
 namespace libmseal::shim {
 
-// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces, with state.breaks and state.keyed:
-// 0 or -errno. ENOMEM if any of it is not mapped, or it is in too many pieces; EINVAL for a part of a huge
-// page.
+// What is mapped in `ranges` (sorted, apart), as seals, into state.pieces, with state.refused_breaks and
+// state.keyed: 0 or -errno. ENOMEM if any of it is not mapped, or it is in too many pieces; EINVAL for a part
+// of a huge page.
 long find_own_pieces(State& state, std::span<const policy::Range> ranges);
 
 }  // namespace libmseal::shim

@@ -75,10 +75,9 @@ long choose_way(State& state, std::span<const Range> ranges) {
 
 // Puts state.pieces under the supervisor's eyes. False if it does not take them.
 bool cover_by_supervisor(const State& state) {
-  // The supervisor hears of brk only where it hears of everything.
-  if (!state.breaks.refused.empty() && !state.rules.covers_all) return false;
-  return std::all_of(state.pieces.begin(), state.pieces.end(),
-                     [&](const Seal& piece) { return seal_by_supervisor(state, piece); });
+  // No supervisor hears of brk: a filter refuses it, and in an audit nothing does.
+  if (!state.refused_breaks.empty() && !state.rules.audits) return false;
+  return std::all_of(state.pieces.begin(), state.pieces.end(), seal_by_supervisor);
 }
 
 // The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
@@ -107,7 +106,7 @@ long cover_by_filters(State& state) {
 
 // The same mappings, with no attribute that the pieces that were covered lack?
 bool pieces_hold(const Pieces& covered, const Range& breaks, const State& now) {
-  if (!now.breaks.refused.empty() && !breaks.contains(now.breaks.refused)) return false;
+  if (!now.refused_breaks.empty() && !breaks.contains(now.refused_breaks)) return false;
   return std::all_of(now.pieces.begin(), now.pieces.end(), [&](const Seal& piece) {
     const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
     return policy::coverage(covered.view(), piece.range, as_strict) == policy::Coverage::fully;
@@ -126,7 +125,7 @@ long seal_by_own_look(State& state, std::span<const Range> ranges) {
     if (attempt == 0 && way == static_cast<long>(policy::Way::sealed)) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
     covered = state.pieces;
-    const Range breaks = state.breaks.refused;
+    const Range breaks = state.refused_breaks;
     const bool by_supervisor =
         way == static_cast<long>(policy::Way::supervised) && cover_by_supervisor(state);
     if (!by_supervisor) {

@@ -16,7 +16,6 @@
 #include "policy/tree_rules.h"
 #include "shim/common/births.h"
 #include "shim/common/table_size.h"
-#include "shim/preload/heap.h"
 #include "shim/preload/ledger.h"
 
 namespace libmseal::shim {
@@ -57,7 +56,7 @@ struct State {
   policy::BpfProgram program;
   Pieces pieces;
   policy::FixedVector<policy::KeyedRange, kMostKeyed> keyed;  // of these pieces: the writable ones with a key
-  BreakReach breaks;                                          // of these pieces
+  policy::Range refused_breaks;  // the arguments of brk that would unmap one of these pieces
   Ranges ranges;
   Ranges contents;
   Ranges watched;

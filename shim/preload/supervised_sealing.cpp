@@ -96,18 +96,8 @@ Asked seal_by_supervisors_look(State& state, std::span<const Wanted> wanted) {
   return {false, explain_thread(-EAGAIN)};
 }
 
-bool seal_by_supervisor(const State& state, const Seal& piece) {
-  // Only what lies below the break is reached by brk.
-  const std::uint64_t edge = state.breaks.reaches(piece.range) ? state.breaks.present : piece.range.start;
-  const Range below{piece.range.start, std::min(edge, piece.range.end)};
-  const Range above{below.end, piece.range.end};
-  for (const Range& part : {below, above}) {
-    if (part.empty()) continue;
-    Control message{Control::Kind::add_supervised, piece.part(part)};
-    message.below_break = part == below;
-    if (tell_supervisor(message) != 0) return false;
-  }
-  return true;
+bool seal_by_supervisor(const Seal& piece) {
+  return tell_supervisor({Control::Kind::add_supervised, piece}) == 0;
 }
 
 }  // namespace libmseal::shim

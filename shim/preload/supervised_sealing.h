@@ -23,6 +23,6 @@ struct Asked {
 Asked seal_by_supervisors_look(State& state, std::span<const Wanted> wanted);
 
 // Asks the supervisor to refuse what touches the piece. False if it does not.
-bool seal_by_supervisor(const State& state, const policy::Seal& piece);
+bool seal_by_supervisor(const policy::Seal& piece);
 
 }  // namespace libmseal::shim

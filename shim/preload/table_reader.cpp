@@ -66,7 +66,7 @@ bool take_found(State& state, std::uint32_t ticket) {
       (void)state.pieces.push_back(table.pieces.data()[index]);
     for (std::size_t index = 0; index < std::min(table.keyed.size(), kMostKeyed); ++index)
       (void)state.keyed.push_back(table.keyed.data()[index]);
-    state.breaks.refused = table.refused_breaks;
+    state.refused_breaks = table.refused_breaks;
     return true;
   });
 }

@@ -20,7 +20,7 @@ void unmap_table(const void* memory);
 policy::Coverage table_coverage(const void* memory, const policy::Range& range);
 
 // What the supervisor has found of memory that this process wants to have sealed, copied to state.pieces,
-// state.keyed and state.breaks.refused. False if it is not there any more.
+// state.keyed and state.refused_breaks. False if it is not there any more.
 bool take_found(State& state, std::uint32_t ticket);
 
 // The fences of this image, which are all there when it joins.

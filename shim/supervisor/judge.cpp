@@ -347,7 +347,7 @@ void Judge::handle_call(const seccomp_notif& notification, const MmCall& call) {
   }
   Verdict verdict = policy::kAllow;
   if (!caller.foreign()) {
-    verdict = policy::decide(call, {caller.record->seals(), caller.record->refused_breaks(), huge_page_});
+    verdict = policy::decide(call, {caller.record->seals(), huge_page_});
     if (verdict == policy::kDependsOnFile)
       verdict = has_ordinary_pages(caller.task, call.argument) ? policy::kAllow : policy::kRefuse;
   }

@@ -38,7 +38,6 @@ class Record {
  public:
   [[nodiscard]] std::span<const policy::Seal> seals() const { return seals_; }
   [[nodiscard]] std::span<const SealEntry> entries() const { return entries_; }
-  [[nodiscard]] const policy::Range& refused_breaks() const { return refused_breaks_; }
 
   // Whether `count` more seals are sure to find room.
   [[nodiscard]] bool has_room(std::size_t count) const {
@@ -60,14 +59,11 @@ class Record {
   // Adds what a process born so may have of `other`. What finds no room is sealed together with all that lies
   // between: more, never less.
   void inherit(const Record& other, const Birth& birth, Seen& seen) {
-    bool any = false;
     for (const SealEntry& entry : other.entries_) {
       if (!birth.may_have(entry)) continue;
-      any = true;
       if (!seen.insert(key_of(entry)).second) continue;
       if (!add(entry)) widen(entry.seal);
     }
-    if (any) add_refused_breaks(other.refused_breaks_);
   }
 
   // Adds all of `other` that it has not.
@@ -75,13 +71,6 @@ class Record {
     Seen seen;
     for (const SealEntry& entry : entries_) seen.insert(key_of(entry));
     inherit(other, {}, seen);
-  }
-
-  void add_refused_breaks(const policy::Range& refused) {
-    if (refused.empty()) return;
-    if (refused_breaks_.empty()) refused_breaks_ = refused;
-    refused_breaks_ = {std::min(refused_breaks_.start, refused.start),
-                       std::max(refused_breaks_.end, refused.end)};
   }
 
   // For audits, where the memory is gone all the same.
@@ -119,7 +108,6 @@ class Record {
 
   std::vector<SealEntry> entries_;
   std::vector<policy::Seal> seals_;  // the same, sorted and apart
-  policy::Range refused_breaks_;
 };
 
 }  // namespace libmseal::supervisor

@@ -18,7 +18,6 @@ struct Registry::Identified {
   MmIdentity memory;
   bool forked = false;    // it has not called execve since it was forked
   bool filtered = false;  // runs under seccomp filters
-  std::uint64_t lowest_break = 1;
 
   // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
   // that is how the image began.
@@ -61,8 +60,7 @@ Look<Registry::Identified> Registry::identify(pid_t task) {
     return Result::seen({{leader, process.start_time},
                          MmIdentity::of(memory),
                          (process.flags & policy::kForkedNoExec) != 0,
-                         filtered,
-                         std::max<std::uint64_t>(1, memory.start_brk)});
+                         filtered});
   };
   if (const HeldTask* const held = held_leader(task)) {
     // A member's first thread: one look at what is held.
@@ -101,7 +99,6 @@ Caller Registry::look_up(pid_t task) {
   }
   caller.process = who->process;
   caller.identity = who->memory;
-  caller.lowest_break = who->lowest_break;
   caller.forked = who->forked;
   const std::vector<Image*> candidates = images_of(*who);
   if (candidates.empty()) {
@@ -388,7 +385,7 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(pid_t task) {
   return memory;
 }
 
-long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const Range& refused_breaks) {
+long Registry::add(const Caller& caller, const Seal& seal, bool filtered) {
   if (!caller.forked) note_executed(*caller.image, caller.process, caller);
   SealEntry entry{seal, filtered, 0, caller.record->prepared != 0 ? caller.record->prepared : proc_.now()};
   if (filtered) {
@@ -397,7 +394,6 @@ long Registry::add(const Caller& caller, const Seal& seal, bool filtered, const 
     entry.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
   }
   if (!caller.record->add(entry)) return -ENOMEM;
-  caller.record->add_refused_breaks(refused_breaks);
   return caller.image->table->add(seal) ? 0 : -ENOMEM;
 }
 

@@ -85,9 +85,8 @@ struct Caller {
   Standing standing = Standing::unknown;
   pid_t task = 0;
   Process process;
-  MmIdentity identity;             // of a foreign one
+  MmIdentity identity;
   bool forked = false;             // it has not called execve since it was forked
-  std::uint64_t lowest_break = 1;  // that the kernel accepts
   Image* image = nullptr;          // of a member
   std::shared_ptr<Record> record;  // never null but for a foreign one
 
@@ -114,8 +113,7 @@ class Registry {
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
 
   // Puts a seal in force, as made when the caller began: 0 or -errno.
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered,
-           const policy::Range& refused_breaks);
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered);
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
   // that is proved. True if it did.

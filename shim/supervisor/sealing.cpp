@@ -52,21 +52,6 @@ void normalize(std::vector<Range>& ranges) {
   ranges = std::move(joined);
 }
 
-// The arguments of brk that would unmap one of the pieces.
-Range breaks_refused_for(std::uint64_t floor, std::uint64_t present, std::span<const Seal> pieces) {
-  // Where the break is, nobody but the program knows. If that has not told: above any piece that lies within
-  // reach of a heap.
-  constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
-  if (present == 0) present = floor + kReachOfHeap;
-  Range refused{};
-  for (const Seal& piece : pieces) {
-    const Range below = policy::intersection(piece.range, {floor, present});
-    const Range one = policy::refused_breaks(below, floor, shim::this_machine().page_size);
-    if (one.end > refused.end) refused = one;
-  }
-  return refused;
-}
-
 // The same mappings, with no attribute that those which are covered lack?
 bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
   return std::ranges::all_of(now, [&](const Seal& piece) {
@@ -162,7 +147,12 @@ long Sealing::look(const Caller& caller, Job& job) const {
   if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostPieces); wrong != 0) return wrong;
   const long wrong =
       search.find_keyed(job.ranges, job.pieces, shim::kMostPieces, job.keyed, shim::kMostKeyed);
-  job.refused_breaks = breaks_refused_for(caller.lowest_break, job.present_break, job.pieces);
+  // Where the break is, only the program knows. If that has not told: above all that lies within reach of a
+  // heap.
+  constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
+  const std::uint64_t floor = caller.identity.start_brk;
+  const std::uint64_t present = job.present_break != 0 ? job.present_break : floor + kReachOfHeap;
+  job.refused_breaks = policy::refused_breaks(job.pieces, floor, present, machine.page_size);
   return wrong;
 }
 
@@ -241,7 +231,7 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
 
 long Sealing::put_in_force(const Caller& caller, const Job& job, bool filtered) {
   for (const Seal& piece : job.pieces) {
-    if (registry_.add(caller, piece, filtered, {}) != 0) return -ENOSPC;
+    if (registry_.add(caller, piece, filtered) != 0) return -ENOSPC;
   }
   return 0;
 }
@@ -320,9 +310,10 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
     if (const long wrong = look(caller, job); wrong != 0) return wrong;
     if (!job.refused_breaks.empty() && !rules_.audits) {
       spdlog::warn(
-          "pid {}: mseal of memory that brk could unmap: only a program that runs with libmseal.so can "
-          "seal its heap",
-          caller.process.id);
+          "pid {}: mseal({:#x}, {:#x}) fails: brk may unmap memory there, and nothing refuses that to a "
+          "program "
+          "without the library; seal what mmap has placed",
+          caller.task, range.start, range.size());
       return -EAGAIN;
     }
     if (!caller.record->has_room(job.pieces.size())) return -ENOSPC;
@@ -372,11 +363,7 @@ std::int64_t Sealing::add(const Caller& caller, const Control& message) {
     if (!is_watched({&message.seal.range, 1})) return -EAGAIN;
     if (registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
   }
-  Range breaks;
-  if (message.below_break) {
-    breaks = policy::refused_breaks(message.seal.range, caller.lowest_break, shim::this_machine().page_size);
-  }
-  return registry_.add(caller, message.seal, filtered, breaks);
+  return registry_.add(caller, message.seal, filtered);
 }
 
 }  // namespace libmseal::supervisor

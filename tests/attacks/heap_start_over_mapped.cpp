@@ -12,7 +12,10 @@ int attack() {
   const std::uint64_t mine = grow_heap(8);
   char* const at = reinterpret_cast<char*>(mine + 4 * kPage);
   std::memset(at, 'v', kPage);
-  const Victim victim(at, kPage);
+  const long sealed = seal(at, kPage);
+  if (sealed == -EAGAIN) return nothing_promised(sealed);
+  if (sealed != 0) cannot_try("mseal");
+  const Victim victim = Victim::sealed_already(at, kPage);
 
   // malloc lives there: the file holds what it had, and what is taken away comes back before anybody looks.
   const std::size_t used = mine - start;

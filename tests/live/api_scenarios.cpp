@@ -138,6 +138,13 @@ void audit_refuses_nothing(std::span<char*>) {
     EXPECT(call.unmap(gone, page) == 0);
     EXPECT(call.map(sealed(), page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) > 0);
   }
+  // Nor does it refuse a brk, of which it hears nothing.
+  const auto size = static_cast<long>(page);
+  const long start = (shim::raw_syscall(__NR_brk, 0) + size - 1) & -size;
+  const long end = start + size;
+  EXPECT(shim::raw_syscall(__NR_brk, end) == end);
+  EXPECT(::mseal(reinterpret_cast<void*>(start), page, 0) == 0);
+  EXPECT(shim::raw_syscall(__NR_brk, start) == start);
 }
 
 // Every other page of some thousand, by a call each.

@@ -94,6 +94,11 @@ TEST_CASE("live: seals hold under coverage=all") {
   }
 }
 
+TEST_CASE("live: a heap grows and shrinks under signals, and malloc with it") {
+  for (const char* options : {"coverage=all", "mode=audit"})
+    scenario(std::string("backend=seccomp,") + options, "heap_grows_under_signals");
+}
+
 TEST_CASE("live: coverage=all takes seals by the hundred, and images one after the other") {
   expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "seals_in_batches", "1000"})));
   expect_success(

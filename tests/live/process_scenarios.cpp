@@ -438,21 +438,40 @@ void signals_do_not_help(std::span<char*>) {
   }
 }
 
-// A call that waits for the supervisor may be interrupted before that has taken it, if a handler does not ask
-// for restarts. Programs do not expect that of these.
-void interrupted_calls_go_on(std::span<char*>) {
-  struct sigaction action {};
-  action.sa_handler = [](int) { g_ticks = g_ticks + 1; };
-  ::sigaction(SIGALRM, &action, nullptr);
-  std::vector<pid_t> spinners;  // so that the supervisor does not come at once
-  for (int index = 0; index < 2; ++index) {
-    const pid_t spinner = ::fork();
-    while (spinner == 0) (void)::getppid();
-    REQUIRE_OR_STOP(spinner > 0);
-    spinners.push_back(spinner);
+// Signals to a handler that does not ask for restarts, and a supervisor that does not come at once.
+class Interruptions {
+ public:
+  explicit Interruptions(long microseconds) {
+    struct sigaction action {};
+    action.sa_handler = [](int) { g_ticks = g_ticks + 1; };
+    ::sigaction(SIGALRM, &action, nullptr);
+    for (pid_t& spinner : spinners_) {
+      spinner = ::fork();
+      while (spinner == 0) (void)::getppid();
+      REQUIRE_OR_STOP(spinner > 0);
+    }
+    const itimerval interval{{0, microseconds}, {0, microseconds}};
+    ::setitimer(ITIMER_REAL, &interval, nullptr);
   }
-  const itimerval interval{{0, 500}, {0, 500}};
-  ::setitimer(ITIMER_REAL, &interval, nullptr);
+  ~Interruptions() {
+    constexpr itimerval kNone{};
+    ::setitimer(ITIMER_REAL, &kNone, nullptr);
+    for (const pid_t spinner : spinners_) {
+      ::kill(spinner, SIGKILL);
+      ::waitpid(spinner, nullptr, 0);
+    }
+  }
+  Interruptions(const Interruptions&) = delete;
+  Interruptions& operator=(const Interruptions&) = delete;
+
+ private:
+  std::array<pid_t, 2> spinners_{};
+};
+
+// A call that waits for the supervisor may be interrupted before that has taken it. Programs do not expect
+// that of these.
+void interrupted_calls_go_on(std::span<char*>) {
+  const Interruptions interruptions(500);
   while (g_ticks < 2000) {
     void* const memory = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     EXPECT(memory != MAP_FAILED);
@@ -465,10 +484,26 @@ void interrupted_calls_go_on(std::span<char*>) {
     while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  ::setitimer(ITIMER_REAL, nullptr, nullptr);
-  for (const pid_t spinner : spinners) {
-    ::kill(spinner, SIGKILL);
-    ::waitpid(spinner, nullptr, 0);
+}
+
+// libc takes whatever brk answers for the new break, EINTR as well.
+void heap_grows_under_signals(std::span<char*>) {
+  const std::size_t page = page_size();
+  const Interruptions interruptions(1000);
+  while (g_ticks < 1000) {
+    const long start = shim::raw_syscall(__NR_brk, 0);
+    for (const std::size_t size : {64 * page, std::size_t{0}}) {
+      const long end = start + static_cast<long>(size);
+      const long answer = shim::raw_syscall(__NR_brk, end);
+      REQUIRE_OR_STOP(answer == end);
+    }
+    // Together more than malloc keeps, each less than it takes from mmap.
+    std::vector<std::string> blocks;
+    for (int block = 0; block < 64; ++block) blocks.emplace_back(50'000, static_cast<char>('A' + block));
+    for (int block = 0; block < 64; ++block) {
+      REQUIRE_OR_STOP(blocks[static_cast<std::size_t>(block)].find_first_not_of(
+                          static_cast<char>('A' + block)) == std::string::npos);
+    }
   }
 }
 
@@ -491,6 +526,7 @@ constexpr Scenario kScenarios[] = {
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},
     {"signals_do_not_help", signals_do_not_help},
     {"interrupted_calls_go_on", interrupted_calls_go_on},
+    {"heap_grows_under_signals", heap_grows_under_signals},
 };
 
 }  // namespace

@@ -248,12 +248,12 @@ class Rule {
       case Call::mremap:
         return bit(3, policy::kMremapFixed) || no_size() || wide();
       case Call::madvise:
-        return discards() && (wide() || (low(2) != word(4) && low(2) != word(8)));
+        return discards() && (wide() || (low(2) != word(4) && low(2) != word(8) && low(2) != word(102)));
       case Call::mmap:
         return makes_huge_pages(call) ||
                (replaces() && (wide() || (!bit(3, policy::kMapAnonymous) && partly_huge(0, 1))));
       case Call::mprotect:
-        return wide() || bit(2, policy::kProtGrowsDown);
+        return wide() || grows_down();
       case Call::munmap:
         return wide();
       default:
@@ -265,7 +265,7 @@ class Rule {
   z3::expr extra(Call call) {
     switch (call) {
       case Call::mprotect:
-        return bit(2, policy::kProtGrowsDown);
+        return grows_down();
       case Call::remap_file_pages:
         return rounded_down(argument(0)) != argument(0);
       case Call::mremap:
@@ -339,6 +339,8 @@ class Rule {
     }
   }
   z3::expr ipc_is(std::uint32_t operation) { return (low(0) & word(0xFFFF)) == word(operation); }
+  // With PROT_GROWSUP as well the kernel refuses the call.
+  z3::expr grows_down() { return bit(2, policy::kProtGrowsDown) && !bit(2, policy::kProtGrowsUp); }
   z3::expr replaces() { return bit(3, policy::kMapFixed) && !bit(3, policy::kMapFixedNoreplace); }
   z3::expr partly_huge(unsigned address, unsigned length) {
     z3::expr any = no();
@@ -630,8 +632,8 @@ bool read_upper_half(sock_filter& one) {
 }
 // PROT_GROWSDOWN is not looked for.
 bool forget_growsdown(sock_filter& one) {
-  if (one.code != (BPF_JMP | BPF_JSET | BPF_K) || one.k != policy::kProtGrowsDown) return false;
-  one.k = 0;
+  if (one.code != (BPF_JMP | BPF_JEQ | BPF_K) || one.k != policy::kProtGrowsDown) return false;
+  one.k = 1;
   return true;
 }
 // A mremap to a chosen place is decided about like any other.

@@ -58,7 +58,7 @@ struct Tree {
     const Caller caller = registry.look_up(process);
     if (caller.standing != Standing::member) return -EPERM;
     if (registry.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
-    return registry.add(caller, {place(number)}, false, {});
+    return registry.add(caller, {place(number)}, false);
   }
   // A filter does, in every thread.
   long seal_by_filter(pid_t process, int number) {
@@ -71,7 +71,7 @@ struct Tree {
     }
     const Caller again = registry.look_up(process);
     if (again.standing != Standing::member) return -EPERM;
-    return registry.add(again, {place(number)}, true, {});
+    return registry.add(again, {place(number)}, true);
   }
   Seals sealed(pid_t task) {
     const Caller caller = registry.look_up(task);

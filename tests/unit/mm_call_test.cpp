@@ -123,6 +123,11 @@ TEST_CASE("calls that are left to the supervisor, and such as nobody can judge")
   CHECK(grows.deferred);
   CHECK_FALSE(
       native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSUP}).deferred);  // there is nothing that grows up
+  // The kernel refuses both at once.
+  CHECK_FALSE(native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSDOWN | PROT_GROWSUP}).deferred);
+  for (const int everyday : {MADV_DONTNEED, MADV_FREE, 102 /* MADV_GUARD_INSTALL */})
+    CHECK_FALSE(native(28, {kAt, 0x1000, static_cast<std::uint64_t>(everyday)}).deferred);
+  CHECK(native(28, {kAt, 0x1000, MADV_REMOVE}).deferred);
   CHECK(native(30, {1, kAt, 040000}).effect == MmCall::Effect::unjudgeable);
   CHECK(native(30, {1, kAt, 0}).effect == MmCall::Effect::none);
   CHECK(native(67, {kAt}).effect == MmCall::Effect::detach);
@@ -138,7 +143,7 @@ TEST_CASE("calls that are left to the supervisor, and such as nobody can judge")
 TEST_CASE("the upper halves of i386 registers are not read") {
   constexpr std::uint64_t kGarbage = 0xABCD'0000'0000'0000;
   CHECK(compat(91, {kGarbage | 0x5000, kGarbage | 0x1000}).ranges[0] == Range{0x5000, 0x6000});
-  CHECK(compat(45, {kGarbage | 0x5000}).argument == 0x5000);
+  CHECK(compat(398, {kGarbage | 0x5000}).argument == 0x5000);
   CHECK(
       compat(163, {kGarbage | 0x5000, kGarbage | 0x1000, kGarbage | 0x1000, kGarbage | 3, kGarbage | 0x9000})
           .ranges[1] == Range{0x9000, 0xA000});

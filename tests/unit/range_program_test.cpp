@@ -90,7 +90,7 @@ struct Case {
   Range refused_breaks;
 
   [[nodiscard]] policy::ProtectedRanges lists() const { return {ranges, contents}; }
-  [[nodiscard]] policy::SealedMemory memory() const { return {seals, refused_breaks, false}; }
+  [[nodiscard]] policy::SealedMemory memory() const { return {seals}; }
 };
 
 Case case_of(std::vector<Seal> seals) {
@@ -117,8 +117,8 @@ Case random_case(Random& random, std::size_t count) {
   Case one = case_of(std::move(seals));
   if (one_in(random, 2)) {
     const std::uint64_t floor = random_page(random);
-    one.refused_breaks =
-        policy::refused_breaks(Range::of(floor + below(random, 30) * kPage, kPage), floor, kPage);
+    const Seal sealed{Range::of(floor + below(random, 30) * kPage, kPage)};
+    one.refused_breaks = policy::refused_breaks({&sealed, 1}, floor, ~0ULL, kPage);
   }
   return one;
 }
@@ -209,7 +209,7 @@ Arguments random_arguments(Random& random, const Case& one, Call call) {
              flag(policy::kMapAnonymous) | flag(policy::kMapHugetlb, 8);
       break;
     case Call::mprotect:
-      a[2] = below(random, 8) | flag(policy::kProtGrowsDown, 4) | flag(0x0200'0000, 16);
+      a[2] = below(random, 8) | flag(policy::kProtGrowsDown, 4) | flag(policy::kProtGrowsUp, 16);
       break;
     case Call::mremap:
       a[3] = below(random, 8);
@@ -305,6 +305,13 @@ std::uint32_t action_of(const Verdict& verdict) {
   return 0;
 }
 
+// What decide() says, and of brk, of which no supervisor hears, what the program is told.
+std::uint32_t action_for(const Case& one, const Sample& sample) {
+  if (sample.call.call == Call::brk)
+    return one.refused_breaks.contains(sample.read(0)) ? kAnswerZero : kAllow;
+  return action_of(decide(sample.call, one.memory()));
+}
+
 const Machine kMachines[] = {policy::kX86Machine, policy::arm64_machine(kPage),
                              policy::arm64_machine(4 * kPage), policy::arm64_machine(16 * kPage)};
 
@@ -355,7 +362,7 @@ TEST_CASE("the filter of a seal leaves what is deferred to others and decides th
       const std::uint32_t action = program.run(sample);
       const std::uint32_t verdict = sample.call.effect == MmCall::Effect::unjudgeable
                                         ? kAllow  // the first filter has an action for it
-                                        : action_of(decide(sample.call, one.memory()));
+                                        : action_for(one, sample);
       ++outcomes[action];
       deferred += sample.call.deferred ? 1 : 0;
       const bool may_be_left = sample.call.deferred && action == kAllow;
@@ -415,7 +422,7 @@ TEST_CASE(
       const Sample sample = random_sample(random, machine, one);
       const std::uint32_t action = program.run(sample);
       ++outcomes[action];
-      std::uint32_t expected = action_of(decide(sample.call, one.memory()));
+      std::uint32_t expected = action_for(one, sample);
       if (is_documented_extra(machine, one, sample)) {
         if (expected != kRefuse) ++extras[sample.call.call];
         expected = kRefuse;
@@ -506,7 +513,8 @@ RangeProgram base_program(const Case& denied, const Case& watched) {
 }
 
 // What the first filter must say. `watched` holds everything to be private and not writable.
-std::uint32_t expected_of_base(const Case& denied, const Case& watched, const MmCall& call) {
+std::uint32_t expected_of_base(const Case& denied, const Case& watched, const Sample& sample) {
+  const MmCall& call = sample.call;
   if (call.effect == MmCall::Effect::seal) return kMsealAction;
   if (call.effect == MmCall::Effect::unjudgeable) {
     return call.call == Call::old_mmap     ? kOldMmapAction
@@ -514,7 +522,7 @@ std::uint32_t expected_of_base(const Case& denied, const Case& watched, const Mm
                                            : kShmRemapAction;
   }
   if (call.deferred) return kNotify;
-  const std::uint32_t alone = action_of(decide(call, denied.memory()));
+  const std::uint32_t alone = action_for(denied, sample);
   if (alone != kAllow) return alone;
   return decide(call, {watched.seals}) == policy::kAllow ? kAllow : kNotify;
 }
@@ -540,7 +548,7 @@ TEST_CASE("the first filter refuses alone what it can, and notifies the rest tha
     for (int i = 0; i < 1000; ++i) {
       const Sample sample = random_sample(random, machine, one_in(random, 2) ? denied : watched);
       const std::uint32_t action = program.run(sample);
-      const std::uint32_t expected = expected_of_base(denied, watched, sample.call);
+      const std::uint32_t expected = expected_of_base(denied, watched, sample);
       ++outcomes[action];
       if (action == kNotify) ++notified[sample.call.call];
       // What is watched may hit too often, with ranges that the kernel refuses by itself.
@@ -561,23 +569,22 @@ TEST_CASE("the first filter refuses alone what it can, and notifies the rest tha
   CHECK(quiet >= 100'000);
 }
 
-TEST_CASE("the first filter of coverage=all notifies every call that could change a mapping") {
+TEST_CASE("the first filter of coverage=all notifies every call that could change a mapping, but no brk") {
   Random random(7);
   const Case everything = case_of({{{0, ~0ULL}, true, false, 0}});
   std::size_t notified = 0;
   std::size_t calls = 0;
   for (const Machine& machine : kMachines) {
-    RangeProgram what = base_program({}, everything);
-    what.every_brk = kNotify;
-    const Compiled program(machine, what);
+    const Compiled program(machine, base_program({}, everything));
     const Case one = random_case(random, 8);
     for (int i = 0; i < 20'000; ++i) {
       const Sample sample = random_sample(random, machine, one);
       const std::uint32_t action = program.run(sample);
       const MmCall& call = sample.call;
-      const bool must = call.effect == MmCall::Effect::lower_break || call.effect == MmCall::Effect::detach ||
-                        call.deferred || !call.ranges[0].empty() || !call.ranges[1].empty();
+      const bool must = call.effect == MmCall::Effect::detach || call.deferred || !call.ranges[0].empty() ||
+                        !call.ranges[1].empty();
       if (must && action != kNotify) FAIL(describe(sample, action));
+      if (call.call == Call::brk && action != kAllow) FAIL(describe(sample, action));
       notified += action == kNotify ? 1 : 0;
       ++calls;
     }
@@ -601,6 +608,39 @@ TEST_CASE("the first filter with supervisor gone still refuses what it refuses a
   CHECK(run(25, {0x5555'5555'4000, kPage, kPage, 3, 0x10000}) == kNotify);
   CHECK(run(11, {0x7FFF'F000'0000, kPage}) == kNotify);
   CHECK(run(11, {0x7FFF'0000'0000, kPage}) == kAllow);
+}
+
+// As libc does for each thread's stack, and where it makes one executable.
+TEST_CASE("guards and PROT_GROWSDOWN with PROT_GROWSUP are notified where seals may be, not elsewhere") {
+  const Case denied = case_of({{Range::of(0x5555'5555'0000, 16 * kPage), true, false, 0}});
+  const Case watched = case_of({{Range::of(0x7FFF'F000'0000, 1U << 20), true, false, 0}});
+  constexpr std::uint64_t kGuardInstall = 102;
+  constexpr std::uint64_t kBoth = policy::kProtGrowsDown | policy::kProtGrowsUp;
+  for (const Machine& machine : kMachines) {
+    const Abi& native = machine.abis[0];
+    const bool x86 = native.audit_arch == policy::kAuditX86_64;
+    const Compiled base(machine, base_program(denied, watched));
+    RangeProgram what;
+    what.denied = denied.lists();
+    what.denial = kRefuse;
+    what.deferred = SECCOMP_RET_ALLOW;
+    const Compiled of_seal(machine, what);
+    const auto advise = [&](const Compiled& program, std::uint64_t at) {
+      return program.run(sample_of(machine, native, x86 ? 28 : 233, {at, 16 * kPage, kGuardInstall}));
+    };
+    const auto protect = [&](std::uint64_t at, std::uint64_t protection) {
+      return base.run(sample_of(machine, native, x86 ? 10 : 226, {at, 16 * kPage, protection}));
+    };
+    CHECK(advise(base, 0x7F00'0000'0000) == kAllow);
+    CHECK(advise(base, 0x7FFF'F000'0000) == kNotify);
+    CHECK(advise(base, 0x5555'5555'0000) == kRefuse);
+    CHECK(advise(of_seal, 0x5555'5555'0000) == kRefuse);
+    CHECK(advise(of_seal, 0x7F00'0000'0000) == kAllow);
+    CHECK(protect(0x7F00'0000'0000, kBoth) == kAllow);
+    CHECK(protect(0x7F00'0000'0000, policy::kProtGrowsUp) == kAllow);
+    CHECK(protect(0x7FFF'F000'0000, kBoth) == kNotify);
+    CHECK(protect(0x7F00'0000'0000, policy::kProtGrowsDown) == kNotify);
+  }
 }
 
 // A file may be of the machine's largest pages.
@@ -675,10 +715,10 @@ TEST_CASE("the program of one seal is short, so that there is room for many") {
   what.denial = kRefuse;
   what.deferred = SECCOMP_RET_ALLOW;
   Machine machine = policy::kX86Machine;
-  CHECK(Compiled(machine, what).size() <= 30);
+  CHECK(Compiled(machine, what).size() <= 31);
   machine.address_mask = ~0ULL;
-  CHECK(Compiled(machine, what).size() <= 29);
-  CHECK(Compiled(policy::arm64_machine(kPage), what).size() <= 30);
+  CHECK(Compiled(machine, what).size() <= 30);
+  CHECK(Compiled(policy::arm64_machine(kPage), what).size() <= 31);
 }
 
 TEST_CASE("a program that is too long is refused, not truncated") {

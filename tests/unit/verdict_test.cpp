@@ -80,29 +80,25 @@ TEST_CASE("what huge pages would touch counts where there may be some") {
   CHECK(verdict_on(call) == kDependsOnFile);
   call.call = Call::mremap;
   CHECK(verdict_on(call) == kAllow);
-  CHECK(decide(call, {kSeals, {}, 0x20000}) == kRefuse);
-  CHECK(decide(call, {kSeals, {}, 0x2000}) == kAllow);
+  CHECK(decide(call, {kSeals, 0x20000}) == kRefuse);
+  CHECK(decide(call, {kSeals, 0x2000}) == kAllow);
   call.ranges[0] = {0x10000, 0x11000};
   CHECK(verdict_on(call) == kRefuse);
 }
 
-TEST_CASE("brk is answered when it would unmap a sealed page below the break") {
-  const Range refused = refused_breaks({0x20000, 0x21000}, 0xF000, kPage);
-  MmCall call;
-  call.effect = MmCall::Effect::lower_break;
-  const auto verdict = [&](std::uint64_t argument) {
-    call.argument = argument;
-    return decide(call, {kSeals, refused});
+TEST_CASE("the arguments of brk that would unmap a sealed page below the break") {
+  const auto refused = [](Range range) {
+    const Seal seal{range};
+    return refused_breaks({&seal, 1}, 0xF000, 0x40000, kPage);
   };
-  CHECK(verdict(0) == kAllow);
-  CHECK(verdict(0xEFFF) == kAllow);
-  CHECK(verdict(0xF000) == kAnswerZero);
-  CHECK(verdict(0x20000) == kAnswerZero);
-  CHECK(verdict(0x20001) == kAllow);  // rounded up to the end of the seal
-  CHECK(verdict(0x21000) == kAllow);
-  CHECK(verdict(0x40000) == kAllow);
-  CHECK(refused_breaks({}, 0xF000, kPage).empty());
-  CHECK(refused_breaks({0x1000, 0x2000}, 0xF000, kPage).empty());
+  CHECK(refused({0x20000, 0x21000}) == Range{0xF000, 0x20001});  // rounded up to the end of the seal
+  CHECK(refused({0x3F000, 0x50000}) == Range{0xF000, 0x3F001});
+  CHECK(refused({0x40000, 0x50000}).empty());
+  CHECK(refused({0x1000, 0x2000}).empty());
+  CHECK(refused({0x1000, 0xF000}).empty());
+  const Seal several[] = {{{0x10000, 0x11000}}, {{0x30000, 0x32000}}, {{0x60000, 0x61000}}};
+  CHECK(refused_breaks(several, 0xF000, 0x40000, kPage) == Range{0xF000, 0x31001});
+  CHECK(refused_breaks({}, 0xF000, 0x40000, kPage).empty());
 }
 
 }  // namespace
