@@ -23,8 +23,15 @@ class CallsLetThrough {
 
   // Forgets threads that are gone.
   void collect();
+  // The same once there are many: a program may start one thread after the other.
+  void keep_few() {
+    if (calls_.size() >= collect_at_) collect();
+  }
 
  private:
+  static constexpr std::size_t kMany = 1024;
+
+  std::size_t collect_at_ = kMany;
   std::map<pid_t, policy::MmCall> calls_;
 };
 

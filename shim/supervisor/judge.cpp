@@ -92,9 +92,17 @@ void Judge::handle(const seccomp_notif& notification) noexcept {
   listener_.refuse(notification.id, notification.data.nr == policy::kMsealNumber ? ENOMEM : EPERM);
 }
 
+void Judge::idle() noexcept {
+  try {
+    events_.flush();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
+  }
+}
+
 void Judge::decide_about(const seccomp_notif& notification) {
   calls_.ended(task_of(notification));
   if (registry_.collect()) calls_.collect();
+  calls_.keep_few();
   const policy::Machine machine = shim::this_machine();
   const policy::Abi* const abi = policy::find_abi(machine, notification.data.arch);
   if (abi == nullptr) return listener_.refuse(notification.id, ENOSYS);
@@ -170,7 +178,7 @@ bool Judge::is_watched(const Range& range) const {
 std::int64_t Judge::prepare(const Caller& caller, const Range& range) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
   if (policy::coverage(caller.record->seals(), range) == policy::Coverage::fully) return way(Way::sealed);
-  if (!caller.record->has_room(1)) return -ENOMEM;
+  if (!caller.record->make_room(1)) return -ENOMEM;
   const shim::Sharing sharing = registry_.begin_sealing(caller);
   // Where the supervisor refuses, it does so for all who have the memory.
   if (is_watched(range)) return sharing == shim::Sharing::unknown ? -EAGAIN : way(Way::supervised);
@@ -196,7 +204,11 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   if (!listener_.still_waits(notification.id)) return;
   if (message.kind == Control::Kind::hello) return handle_hello(notification, caller);
   if (message.kind == Control::Kind::call_site) {
-    events_.told(caller.process.id, caller.task, message);
+    try {
+      events_.told(caller.process.id, caller.task, message);
+    } catch (...) {
+      events_.give_up();
+    }
     return listener_.answer(notification.id, 0);
   }
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
@@ -283,22 +295,33 @@ void Judge::handle_entry_point(const seccomp_notif& notification) {
   listener_.let_through(notification.id);
 }
 
-void Judge::refuse(const seccomp_notif& notification, const Caller& caller, const MmCall& call,
-                   const Verdict& verdict) {
-  if (rules_.wants_sites) {
+void Judge::record(const seccomp_notif& notification, const Caller& caller, const MmCall& call) noexcept {
+  const auto number = static_cast<std::uint64_t>(notification.data.nr);
+  if (!events_.admits(caller.task, number)) return;
+  try {
+    const EventLog::Looking looking(events_);
     Event event;
     event.process = caller.process.id;
     event.thread = caller.task;
     event.program = program_of(caller.task);
     event.refused = !rules_.audits;
     event.call = policy::name_of(call.call);
-    event.number = static_cast<std::uint64_t>(notification.data.nr);
+    event.number = number;
     std::ranges::copy(notification.data.args, event.arguments.begin());
     event.range = call.ranges[0];
-    event.sealed = place_in(caller.task, first_seal_in(caller.record->seals(), call));
-    event.site = place_in(caller.task, notification.data.instruction_pointer);
+    std::vector<Place> places = places_in(
+        caller.task, {first_seal_in(caller.record->seals(), call), notification.data.instruction_pointer});
+    event.sealed = std::move(places[0]);
+    event.site = std::move(places[1]);
     events_.record(std::move(event));
+  } catch (...) {
+    events_.give_up();
   }
+}
+
+void Judge::refuse(const seccomp_notif& notification, const Caller& caller, const MmCall& call,
+                   const Verdict& verdict) {
+  if (rules_.wants_sites) record(notification, caller, call);
   if (rules_.audits) {
     // The call has its way, so what it takes away is sealed no longer; or all that follows would be reported.
     const bool changes_only = call.call == policy::Call::mprotect || call.effect != MmCall::Effect::modify;

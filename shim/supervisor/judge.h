@@ -26,7 +26,7 @@ class Judge {
   // Answers it, whatever happens: what fails refuses the call.
   void handle(const seccomp_notif& notification) noexcept;
   // There is nothing to do for a moment.
-  void idle() { events_.flush(); }
+  void idle() noexcept;
   [[nodiscard]] int events_error() const { return events_.error(); }
   [[nodiscard]] bool has_work_for_later() const { return events_.waiting(); }
 
@@ -40,6 +40,8 @@ class Judge {
   void handle_call(const seccomp_notif& notification, const policy::MmCall& call);
   // A blocked entry point that only an audit leaves open.
   void handle_entry_point(const seccomp_notif& notification);
+  // What can't be recorded is counted; the verdict stands.
+  void record(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call) noexcept;
   void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,
               const policy::Verdict& verdict);
   void make_image(Caller& caller);
