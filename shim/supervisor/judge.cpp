@@ -282,16 +282,20 @@ std::uint64_t first_seal_in(std::span<const Seal> seals, const MmCall& call) {
 }  // namespace
 
 void Judge::handle_entry_point(const seccomp_notif& notification) {
-  Event event;
-  event.process = registry_.look_up(task_of(notification)).process.id;
-  event.thread = task_of(notification);
-  event.program = program_of(event.thread);
-  event.call = entry_point_name(notification.data.nr);
-  event.number = static_cast<std::uint64_t>(notification.data.nr);
-  std::ranges::copy(notification.data.args, event.arguments.begin());
-  event.sealed.object = "[door]";
-  event.site = place_in(event.thread, notification.data.instruction_pointer);
-  events_.record(std::move(event));
+  try {
+    Event event;
+    event.process = registry_.look_up(task_of(notification)).process.id;
+    event.thread = task_of(notification);
+    event.program = program_of(event.thread);
+    event.call = entry_point_name(notification.data.nr);
+    event.number = static_cast<std::uint64_t>(notification.data.nr);
+    std::ranges::copy(notification.data.args, event.arguments.begin());
+    event.sealed.object = "[door]";
+    event.site = place_in(event.thread, notification.data.instruction_pointer);
+    events_.record(std::move(event));
+  } catch (...) {
+    events_.give_up();
+  }
   listener_.let_through(notification.id);
 }
 

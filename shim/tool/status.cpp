@@ -87,7 +87,7 @@ class TableCopy {
   [[nodiscard]] std::vector<Seal> seals() const {
     const auto& held = table().seals;
     const std::size_t count = held.size();
-    const Seal* const first = held.data().get();
+    const Seal* const first = held.data();
     if (count == 0) return {};
     if (count > shim::kMostSeals || !holds(first, count)) throw Garbage(process_);
     std::vector<Seal> seals(first, first + count);
