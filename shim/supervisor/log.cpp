@@ -38,7 +38,8 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 
   // Before the derived object goes.
   void end() {
-    tell_of_limited();
+    told_ = {};
+    tell_of_left_out();
     if (lost_ != 0) tell_of_lost(std::exchange(lost_, 0));
   }
 
@@ -49,7 +50,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
       ++left_out_;
       return;
     }
-    tell_of_limited();
+    tell_of_left_out();
     write(message);
   }
 
@@ -74,8 +75,10 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     if (put(message, {line.data(), line.size()}) != 0) ++lost_;
   }
 
-  void tell_of_limited() {
-    if (left_out_ == 0 || !within_rate()) return;
+  void tell_of_left_out() {
+    const auto now = std::chrono::steady_clock::now();
+    if (left_out_ == 0 || now - told_ < std::chrono::seconds(1)) return;
+    told_ = now;
     write_own(std::to_string(std::exchange(left_out_, 0)) + " lines are left out: too many a second");
   }
 
@@ -98,6 +101,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   std::uint64_t left_out_ = 0;
   double credit_ = 0;
   std::chrono::steady_clock::time_point counted_{};
+  std::chrono::steady_clock::time_point told_{};  // how many are left out
 };
 
 int severity_of(spdlog::level::level_enum level) {
@@ -160,7 +164,7 @@ void use(const std::shared_ptr<spdlog::sinks::sink>& sink, spdlog::level::level_
          const char* pattern) {
   auto logger = std::make_shared<spdlog::logger>("mseal-supervisor", sink);
   logger->set_level(level);
-  if (pattern != nullptr) logger->set_pattern(pattern);
+  logger->set_pattern(pattern);
   logger->set_error_handler([](const std::string&) {});  // its own writes to standard error
   spdlog::set_default_logger(logger);
 }
@@ -184,7 +188,8 @@ int open_log(const policy::Options& options) {
     use_system_log();
     return sink->error();
   }
-  use(sink, level(to_stderr ? spdlog::level::warn : spdlog::level::info), to_stderr ? "mseal: %v" : nullptr);
+  use(sink, level(to_stderr ? spdlog::level::warn : spdlog::level::info),
+      to_stderr ? "mseal: %v" : "[%Y-%m-%d %H:%M:%S.%e] [%n] [%l] %v");
   return 0;
 }
 

@@ -41,6 +41,9 @@ std::string quoted(const std::string& text) {
 std::string pattern_for(const std::string& name) {
   constexpr std::string_view kMeaning = "*?[\\:,!";
   std::string pattern = name;
+  constexpr std::string_view kNewline = "\\012";  // as /proc/PID/maps has it
+  for (std::size_t at = 0; (at = pattern.find(kNewline, at)) != std::string::npos;)
+    pattern.replace(at, kNewline.size(), "?");
   for (char& one : pattern) {
     const bool control = static_cast<unsigned char>(one) < ' ' || one == 0x7F;
     if (control || kMeaning.find(one) != std::string_view::npos) one = '?';

@@ -103,11 +103,11 @@ TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end 
   const std::string program = folder.string() + "/a\n[forged] \x1b[2J\"'''\",open=all:*";
   fs::copy_file(LIVE_PROGRAM, program);
   Command command =
-      preloaded("policy=none,backend=seccomp,mode=audit,log=" + log.string() + ",events=" + events.string(),
-                {program, "audit_refuses_nothing"});
+      preloaded("policy=none,backend=seccomp,log=" + log.string() + ",events=" + events.string(),
+                {program, "own_text_is_sealed"});
   command.environment["LD_LIBRARY_PATH"] = fs::path(LIBMSEAL_SO).parent_path().string();
   expect_success(run(command));
-  (void)events_in(events.string(), 6);
+  (void)events_in(events.string(), 3);
   std::string text;
   for (int wait = 0; wait < 100 && text.find("no process is left") == std::string::npos; ++wait) {
     ::usleep(20'000);

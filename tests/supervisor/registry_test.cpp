@@ -159,8 +159,12 @@ TEST_CASE("a child that seals all that it may takes no room from its parent") {
   CHECK(error == -ENOMEM);
   CHECK(child.record->seals().size() > 65'000);
   CHECK_FALSE(child.record->make_room(1));
-  // what did not fit is nowhere
-  CHECK(child.record->seals().size() == child.record->entries().size());
+  // what does not fit is nowhere
+  const std::size_t seals = child.record->seals().size();
+  const std::size_t entries = child.record->entries().size();
+  CHECK(tree.registry.add(child, {Range::of(0x3000'0000'0000, 0x1000)}, false, {}) == -ENOMEM);
+  CHECK(child.record->seals().size() == seals);
+  CHECK(child.record->entries().size() == entries);
   CHECK(tree.seal(100, 3) == 0);
   CHECK(tree.sealed(100) == Seals{1, 2, 3});
 }
