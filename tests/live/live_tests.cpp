@@ -370,6 +370,11 @@ TEST_CASE("live: thousands of ranges in one call, all or nothing") {
   }
 }
 
+TEST_CASE("live: what seals from birth is out of the way of memory that programs place at random") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"})
+    scenario(backend, "random_places_are_free");
+}
+
 TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
   for (const char* options : {"backend=seccomp", "backend=seccomp,auto=off", "backend=filter"}) {
     scenario(options, "sealed_from_birth");

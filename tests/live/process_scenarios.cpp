@@ -194,6 +194,7 @@ void seal_beats_calls_under_way(std::span<char*>) {
         (void)call.protect(page, page_size(), PROT_NONE);
         (void)call.protect(page, page_size(), PROT_READ | PROT_WRITE);
         if (round % 3 == 0) (void)call.unmap(page, page_size());
+        if (round % 2 == 0) ::usleep(30);  // who sleeps is not stopped, and may wake up at any time
       }
     });
     while (phase.load() != 1) ::sched_yield();
