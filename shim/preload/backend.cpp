@@ -2,14 +2,11 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cerrno>
 
 #include "policy/control.h"
@@ -21,6 +18,7 @@
 #include "shim/preload/deny_filter.h"
 #include "shim/preload/doors.h"
 #include "shim/preload/filter.h"
+#include "shim/preload/image_places.h"
 #include "shim/preload/io_uring.h"
 #include "shim/preload/message.h"
 #include "shim/preload/supervised_sealing.h"
@@ -43,31 +41,6 @@ struct Outcome {
 
   [[nodiscard]] bool started() const { return what.empty(); }
 };
-
-// Where images land: without randomised addresses at all of these, and where randomisation moves them by
-// little (arm64, by less than 1 GiB unless vm.mmap_rnd_bits was raised) always. Images started from this one
-// land there too, so what is sealed there is refused by the supervisor, which knows who calls, and not by
-// filters, which would refuse their own successors.
-constexpr std::uint64_t kGiB = 1U << 30;
-#ifdef __x86_64__
-std::array<Range, 3> image_places() {
-  return {Range{0, kGiB},                                    // programs linked to a fixed address
-          Range{0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
-          Range{0x7FFF'F7FF'F000 - kGiB,
-                0x7FFF'F7FF'F000}};  // libraries, below the gap that is kept for the stack
-}
-#else
-std::array<Range, 3> image_places() {
-  // The size of the address space depends on the kernel's page size; the stack is at its end.
-  const std::uint64_t top = std::bit_ceil(static_cast<std::uint64_t>(getauxval(AT_RANDOM)));
-  constexpr std::uint64_t kStackGap = 128U << 20;
-  constexpr std::uint64_t kStackMoved = kGiB;        // the stack's own randomness is kept free too
-  constexpr std::uint64_t kMoved = kGiB + kGiB / 4;  // and the images themselves
-  const std::uint64_t programs = policy::round_down(top / 3 * 2, std::uint64_t{1} << 16);
-  return {Range{0, kGiB}, Range::of(programs, kMoved),
-          Range{top - kStackGap - kStackMoved - kMoved, top - kStackGap}};
-}
-#endif
 
 bool may_be_place_of_images(const Range& range) {
   const auto places = image_places();

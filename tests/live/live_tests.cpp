@@ -306,6 +306,17 @@ void _start(void) {
 }
 #endif
 
+TEST_CASE("live: images one after the other at the same addresses, in every layout of memory") {
+  const std::string chain = std::string(LIVE_PROGRAM) + " exec_chain 4";
+  for (const std::string& command : std::vector<std::string>{
+           "exec setarch -R " + chain, "exec setarch -R -L " + chain,
+           "ulimit -s unlimited && exec setarch -R " + chain, "ulimit -s unlimited && exec " + chain,
+           "exec setarch -3 -R " + chain, "exec setarch -B -R " + chain}) {
+    INFO(command);
+    expect_success(run(preloaded("backend=seccomp", {"/bin/sh", "-c", command})));
+  }
+}
+
 TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
   expect_success(result);
