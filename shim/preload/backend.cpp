@@ -313,9 +313,9 @@ Message& operator<<(Message& message, const Outcome& outcome) {
   return message << ", " << text_of_error(outcome.error);
 }
 
-// Whether no address can carry tag bits: this memory has no linear address masking, and can't get it, for we
-// or an ancestor have closed the way to it. Filters are shorter then.
-bool has_no_tags() {
+// Whether no address can carry tag bits: this memory has no linear address masking, and, where filters rely
+// on that, can't get it, for we or an ancestor have closed the way to it. They are shorter then.
+bool has_no_tags(Backend backend) {
 #ifdef __x86_64__
   constexpr long kGetUntagMask = 0x4001;        // ARCH_GET_UNTAG_MASK; EINVAL of kernels that have no masking
   constexpr long kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
@@ -323,7 +323,9 @@ bool has_no_tags() {
   std::uint64_t mask = ~0ULL;
   const long asked = raw_syscall(__NR_arch_prctl, kGetUntagMask, &mask);
   const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;
-  return untagged && raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
+  const bool filters = backend == Backend::seccomp || backend == Backend::filter;
+  if (!untagged || !filters) return untagged;
+  return raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
 #else
   return false;
 #endif
@@ -377,7 +379,7 @@ void start_idle(State& state) {
   if (table < 0) return;
   if (join_supervisor(state, table).started()) {
     state.backend = Backend::seccomp;
-    if (!state.rules.audits && has_no_tags()) state.machine.address_mask = ~0ULL;
+    if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
   } else {
     state.table = nullptr;
     state.joined = false;
@@ -429,7 +431,7 @@ void start_backend(State& state, Launch& launch) {
     }
     state.backend = backend;
     // An audit, which leaves that door open, would take the question for an attempt.
-    if (!state.rules.audits && has_no_tags()) state.machine.address_mask = ~0ULL;
+    if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)
         reason = {"a weaker backend is asked for", 0, name_of(asked)};

@@ -142,6 +142,8 @@ TEST_CASE("live: protection keys decide who may discard sealed memory") {
 TEST_CASE("live: exec drops what the old image sealed") {
   scenario("backend=seccomp", "exec_drops");
   scenario("backend=seccomp", "exec_fences");
+  expect_success(
+      run(preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_behind_many_fences", "6000"})));
 }
 
 // What an image meets when the kernel puts a part of it where an ancestor has a filter: a known limit, of
