@@ -1,6 +1,7 @@
 #include "shim/supervisor/proc.h"
 
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <unistd.h>
 
 #include <array>
@@ -126,6 +127,10 @@ class KernelProc final : public Proc {
       found.push_back(static_cast<pid_t>(sharer));
       return true;
     });
+  }
+
+  bool share_memory(pid_t one, pid_t other) override {
+    return shim::raw_syscall(__NR_kcmp, one, other, KCMP_VM, 0, 0) == 0;
   }
 
   Look<policy::Whereabouts> whereabouts(pid_t task) override {

@@ -83,6 +83,8 @@ class Proc {
   // The processes that share the memory of the process, of which `task` is a thread.
   virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since,
                                 std::vector<pid_t>& found) = 0;
+  // Whether the two tasks, which live, have one memory. No, if it can't be told.
+  virtual bool share_memory(pid_t one, pid_t other) = 0;
   // Where the thread is in the kernel.
   virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;
   // Its time on a processor, in ns; all there is if it is not known.

@@ -115,7 +115,7 @@ Caller Registry::look_up(pid_t task) {
     }
   }
   caller.image = candidates.front();
-  caller.record = join_newcomer(*caller.image, who->process, candidates).record;
+  caller.record = join_newcomer(*caller.image, who->process, task, candidates).record;
   return caller;
 }
 
@@ -143,7 +143,7 @@ void Registry::meet(Image& image, const Identified& who) {
   const std::vector<Image*> candidates = images_of(who);
   const bool met = std::ranges::any_of(
       candidates, [&](const Image* one) { return held_member(*one, who.process) != nullptr; });
-  if (!met) (void)join_newcomer(image, who.process, candidates);
+  if (!met) (void)join_newcomer(image, who.process, who.process.id, candidates);
 }
 
 void Registry::meet_newcomers(Image& image) {
@@ -218,10 +218,23 @@ Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Rec
   return member;
 }
 
+// That of members with which the task shares its memory; null if there are none.
+std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& candidates, pid_t task) {
+  for (const Image* const image : candidates) {
+    for (const auto& [process, member] : image->members) {
+      const bool lives = member.task != nullptr && member.task->stat().is_seen();
+      if (lives && process.id != task && proc_.share_memory(task, process.id)) return member.record;
+    }
+  }
+  return nullptr;
+}
+
 // The record of a member that can't be held, which may be another by now, stays the same object: it may be
 // that of sharers, and is about to get a seal.
-Member& Registry::join_newcomer(Image& image, const Process& process, const std::vector<Image*>& candidates) {
-  auto record = seals_of_newcomer(candidates, process);
+Member& Registry::join_newcomer(Image& image, const Process& process, pid_t task,
+                                const std::vector<Image*>& candidates) {
+  auto record = record_of_memory(candidates, task);
+  if (record == nullptr) record = seals_of_newcomer(candidates, process);
   if (const auto found = image.members.find(process); found != image.members.end()) {
     found->second.record->merge(*record);
     record = found->second.record;

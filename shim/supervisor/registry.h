@@ -141,7 +141,9 @@ class Registry {
   void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
-  Member& join_newcomer(Image& image, const Process& process, const std::vector<Image*>& candidates);
+  Member& join_newcomer(Image& image, const Process& process, pid_t task,
+                        const std::vector<Image*>& candidates);
+  [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates, pid_t task);
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(pid_t task);
   void note_executed(Image& image, const Process& process, const Caller& caller);
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);

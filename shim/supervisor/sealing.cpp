@@ -157,9 +157,10 @@ long Sealing::look(const Caller& caller, Job& job) const {
 }
 
 ThreadHolder::Result Sealing::hold(const Caller& caller, Job& job) {
+  using Result = ThreadHolder::Result;
   const std::vector<pid_t> processes = registry_.processes_with(*caller.record);
-  const auto result = holder_.hold(processes, caller.task, job.held);
-  if (result != ThreadHolder::Result::held) holder_.release(job.held);
+  const Result result = holder_.hold(processes, caller.task, job.held);
+  if (result == Result::forbidden || result == Result::stuck) holder_.release(job.held);
   return result;
 }
 
@@ -209,18 +210,15 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
     if (wrong == 0 && !is_sealed(caller, job)) wrong = look(caller, job);
     return wrong == -ENOMEM || wrong == -EINVAL ? wrong : -EAGAIN;
   }
-  switch (hold(caller, job)) {
-    case ThreadHolder::Result::held:
-      break;
-    case ThreadHolder::Result::forbidden:
-      return policy::encode(Next{Way::yourself});
-    case ThreadHolder::Result::cloning:
-      return -EAGAIN;
-    case ThreadHolder::Result::stuck:
-      return -EBUSY;
-  }
-  // Again, for now nobody is in the middle of making one.
-  if (registry_.sharers(caller) != sharing) return -EAGAIN;
+  const shim::Births births = proc_.births();
+  const ThreadHolder::Result held = hold(caller, job);
+  if (held == ThreadHolder::Result::forbidden) return policy::encode(Next{Way::yourself});
+  if (held == ThreadHolder::Result::stuck) return -EBUSY;
+  // Where filters are installed, nobody may be in the middle of making a process that will not have them.
+  // Where the supervisor refuses, a process that is found later gets the seals of the memory that it shares.
+  const bool cloning = held == ThreadHolder::Result::cloning;
+  if (registry_.sharers(caller) != sharing || (cloning && !watched)) return -EAGAIN;
+  if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, births);
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
   if (wrong == 0 && is_sealed(caller, job)) return policy::encode(Next{Way::sealed});
@@ -230,7 +228,7 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
   if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
   const bool by_supervisor = rules_.audits || (is_watched(job.ranges) && job.refused_breaks.empty());
   if (by_supervisor) return seal_by_supervisor(caller, job);
-  return sharing == Sharing::alone ? hand_out(caller, job, Way::filter) : -EAGAIN;
+  return sharing == Sharing::alone && !cloning ? hand_out(caller, job, Way::filter) : -EAGAIN;
 }
 
 long Sealing::put_in_force(const Caller& caller, const Job& job, bool filtered) {
@@ -275,6 +273,7 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
     case ThreadHolder::Result::held:
       break;
     case ThreadHolder::Result::cloning:
+      holder_.release(job.held);
       return -EAGAIN;  // asked again, or given up
     case ThreadHolder::Result::forbidden:
     case ThreadHolder::Result::stuck:
@@ -324,7 +323,8 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
   job.ranges = {range};
   // Whoever else has the memory gets its seals.
   if (registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
-  const bool held = hold(caller, job) == ThreadHolder::Result::held;
+  const ThreadHolder::Result result = hold(caller, job);
+  const bool held = result == ThreadHolder::Result::held || result == ThreadHolder::Result::cloning;
   const auto seal_it = [&]() -> std::int64_t {
     if (const long wrong = look(caller, job); wrong != 0) return wrong;
     if (!job.refused_breaks.empty() && !rules_.audits) {

@@ -37,15 +37,21 @@ bool detach(const TracedThread& thread) {
 }  // namespace
 
 ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held) {
+  Result result = Result::held;
   for (int round = 0; round < kRounds; ++round) {
     const std::size_t before = held.size();
+    result = Result::held;
     for (const pid_t process : processes) {
-      if (const Result result = stop_threads(process, except, held); result != Result::held) return result;
+      const Result one = stop_threads(process, except, held);
+      if (one == Result::forbidden) return one;
+      if (one == Result::cloning) result = one;
     }
     if (held.size() == before) break;
-    if (const Result result = wait_for_stops(held); result != Result::held) return result;
+    const Result stops = wait_for_stops(held);
+    if (stops == Result::stuck) return stops;
+    if (stops == Result::cloning) result = stops;
   }
-  return Result::held;
+  return result;
 }
 
 // All at once: each stops as soon as it gets a processor, and leaves that to the next.
@@ -53,13 +59,17 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
   const auto threads = proc_.threads(process);
   if (threads.is_gone()) return Result::held;
   if (!threads.is_seen()) return Result::forbidden;
+  Result result = Result::held;
   for (const pid_t task : *threads) {
     const bool known = std::ranges::find(held, task, &TracedThread::id) != held.end();
     if (task == except || known) continue;
     const auto where = proc_.whereabouts(task);
     if (where.is_gone() || (where.is_seen() && *where == policy::Whereabouts::elsewhere)) continue;
     if (!where.is_seen()) return Result::forbidden;
-    if (*where == policy::Whereabouts::cloning) return Result::cloning;
+    if (*where == policy::Whereabouts::cloning) {
+      result = Result::cloning;
+      continue;
+    }
     if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
       if (errno == ESRCH) continue;
       return Result::forbidden;
@@ -67,7 +77,7 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
     held.push_back({task});
     (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
   }
-  return Result::held;
+  return result;
 }
 
 ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
@@ -81,11 +91,12 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
     });
     if (std::ranges::all_of(held, &TracedThread::stopped)) return Result::held;
     // Who waits for its vfork child can't be stopped.
-    const auto clones = [&](const TracedThread& thread) {
+    const auto stopped_or_cloning = [&](const TracedThread& thread) {
+      if (thread.stopped) return true;
       const auto where = proc_.whereabouts(thread.id);
-      return !thread.stopped && where.is_seen() && *where == policy::Whereabouts::cloning;
+      return where.is_seen() && *where == policy::Whereabouts::cloning;
     };
-    if (naps % kNapsToLook == 0 && std::ranges::any_of(held, clones)) return Result::cloning;
+    if (naps % kNapsToLook == 0 && std::ranges::all_of(held, stopped_or_cloning)) return Result::cloning;
     const timespec time{0, kNap};
     (void)nanosleep(&time, nullptr);
   }

@@ -27,7 +27,7 @@ class ThreadHolder {
   enum class Result : std::uint8_t {
     held,       // none of them runs, and none is inside a call that changes memory or makes a sharer of it
     forbidden,  // one may not be stopped (Yama, a debugger, another user), or can't be looked at
-    cloning,    // one makes a process with the same memory, or waits for one that it has made
+    cloning,    // the same, but one makes a process with the same memory, or waits for one that it has made
     stuck,      // one does not come out of its call
   };
 

@@ -185,6 +185,12 @@ class FakeProc final : public supervisor::Proc {
     if (!found.empty()) return shim::Sharing::shared;
     return shim::Sharing::alone;
   }
+  bool share_memory(pid_t one, pid_t other) override {
+    const auto first = tasks.find(one);
+    const auto second = tasks.find(other);
+    if (first == tasks.end() || second == tasks.end()) return false;
+    return first->second.memory != nullptr && first->second.memory == second->second.memory;
+  }
   // Nobody asks: threads are stopped by the kernel alone.
   supervisor::Look<policy::Whereabouts> whereabouts(pid_t /*task*/) override {
     return supervisor::Look<policy::Whereabouts>::unknown();

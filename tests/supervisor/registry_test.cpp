@@ -270,6 +270,19 @@ TEST_CASE("a sharer that can't be looked at is one that may not have the seal") 
   CHECK(tree.seal(100, 3) == -EAGAIN);
 }
 
+TEST_CASE("a sharer that was not to be found yet when the seal was made has it when it is met") {
+  SealedTree tree;
+  tree.proc.share(100, 200, 10);  // it had its start time, and could not be found
+  const auto hidden = tree.proc.tasks.at(200);
+  tree.proc.exit(200);
+  tree.at_tick(20);
+  REQUIRE(tree.seal(100, 3) == 0);
+  tree.proc.tasks[200] = hidden;
+  CHECK(tree.sealed(200) == Seals{1, 2, 3});
+  REQUIRE(tree.seal(100, 4) == 0);
+  CHECK(tree.sealed(200) == Seals{1, 2, 3, 4});
+}
+
 TEST_CASE("a sharer that has no filter can't be sealed for: nobody hears of its calls") {
   SealedTree tree;
   tree.proc.share(100, 200, 10).filtered = false;
