@@ -178,7 +178,7 @@ def check_readme(given):
 
 def example_in_readme():
     code, rest = re.search(r"^```c\n(.*?)^```\n(.*)", text_of("README.md"), re.M | re.S).groups()
-    return code, re.findall(r"^    (.*)$", rest.split("\n\n")[1], re.M)[1:]
+    return code, re.findall(r"^    (.*)$", rest.strip("\n").split("\n\n")[0], re.M)[1:]
 
 
 def example_in_page():
