@@ -1,6 +1,7 @@
 // What this process has sealed, kept by itself: for what no supervisor keeps.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <span>
@@ -12,16 +13,20 @@
 namespace libmseal::shim {
 
 // One writer at a time (the caller's lock, signals blocked); readers may run at any time, signal handlers
-// included.
+// included. There are two copies, so that one is always whole: a process forked while another thread writes
+// has what it was left, and nobody waits for a writer that it does not have.
 template <class Entry>
 class Ledger {
  public:
   // False if it is full; nothing is added then.
   bool add(const Entry& entry) {
-    generation_.fetch_add(1, std::memory_order_acq_rel);
-    const bool added = add_to(entries_, entry);
-    generation_.fetch_add(1, std::memory_order_release);
-    return added;
+    const std::uint32_t now = generation_.load(std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);  // who still reads the other copy sees `now`
+    Entries& next = copies_[(now + 1) % 2];
+    next = copies_[now % 2];
+    if (!add_to(next, entry)) return false;
+    generation_.store(now + 1, std::memory_order_release);
+    return true;
   }
 
   // ask(entries), asked again if one was added meanwhile.
@@ -29,8 +34,7 @@ class Ledger {
   auto consult(Ask ask) const {
     while (true) {
       const std::uint32_t before = generation_.load(std::memory_order_acquire);
-      if (before % 2 != 0) continue;
-      const auto answer = ask(std::span<const Entry>(entries_.view()));
+      const auto answer = ask(std::span<const Entry>(copies_[before % 2].view()));
       std::atomic_thread_fence(std::memory_order_acquire);
       if (generation_.load(std::memory_order_relaxed) == before) return answer;
     }
@@ -47,8 +51,8 @@ class Ledger {
     return policy::add_keyed(entries, keyed);
   }
 
-  std::atomic<std::uint32_t> generation_ = 0;
-  Entries entries_;
+  std::atomic<std::uint32_t> generation_ = 0;  // odd: the second copy counts
+  std::array<Entries, 2> copies_;
 };
 
 }  // namespace libmseal::shim

@@ -82,7 +82,7 @@ std::string_view text_of_error(long error) {
     case ENOSPC:
       return "the disk is full (ENOSPC)";
     case ELOOP:
-      return "too many symbolic links (ELOOP)";
+      return "a symbolic link in a folder that others write to, or too many of them (ELOOP)";
     case ENAMETOOLONG:
       return "the name is too long (ENAMETOOLONG)";
     case ENOEXEC:

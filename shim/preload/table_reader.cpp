@@ -15,17 +15,19 @@ const SealTable& table_in(const void* memory) {
   return *static_cast<const TableRoot*>(memory)->table;
 }
 
-// Runs read() until no write has happened meanwhile. The storage never moves or shrinks, so a torn read sees
-// wrong values at worst, never bad memory.
-template <class Read>
-auto consistently(const SealTable& table, Read read) {
-  while (true) {
+// Runs read() until no write has happened meanwhile; `unknown` if there is no end to that, for the writer may
+// have died. The storage never moves or shrinks, so a torn read sees wrong values at worst, never bad memory.
+template <class Read, class Result>
+Result consistently(const SealTable& table, Read read, Result unknown) {
+  constexpr int kMostAttempts = 10'000'000;  // some ten milliseconds; a system call might end the program
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     const std::uint32_t before = table.generation.load(std::memory_order_acquire);
     if (before % 2 != 0) continue;
-    const auto result = read();
+    const Result result = read();
     std::atomic_thread_fence(std::memory_order_acquire);
     if (table.generation.load(std::memory_order_relaxed) == before) return result;
   }
+  return unknown;
 }
 
 }  // namespace
@@ -50,15 +52,16 @@ void unmap_table(const void* memory) {
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range) {
   const SealTable& table = table_in(memory);
-  return consistently(table, [&] {
+  const auto look = [&] {
     const std::span<const policy::Seal> seals(table.seals.data(), table.seals.size());
     return policy::coverage(seals, range);
-  });
+  };
+  return consistently(table, look, policy::Coverage::partly);
 }
 
 bool take_found(State& state, std::uint32_t ticket) {
   const SealTable& table = table_in(state.table);
-  return consistently(table, [&] {
+  const auto take = [&] {
     if (table.ticket != ticket) return false;
     state.pieces.clear();
     state.keyed.clear();
@@ -68,7 +71,8 @@ bool take_found(State& state, std::uint32_t ticket) {
       (void)state.keyed.push_back(table.keyed.data()[index]);
     state.refused_breaks = table.refused_breaks;
     return true;
-  });
+  };
+  return consistently(table, take, false);
 }
 
 std::span<const policy::Range> table_fences(const void* memory) {
@@ -77,8 +81,7 @@ std::span<const policy::Range> table_fences(const void* memory) {
 }
 
 policy::Range table_arena(const void* memory) {
-  const SealTable& table = table_in(memory);
-  return consistently(table, [&] { return table.arena; });
+  return table_in(memory).arena;
 }
 
 policy::TreeRules table_rules(const void* memory) {

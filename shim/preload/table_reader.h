@@ -17,6 +17,7 @@ namespace libmseal::shim {
 long map_table(long descriptor, const void*& memory);
 void unmap_table(const void* memory);
 
+// `partly` where it can't be told.
 policy::Coverage table_coverage(const void* memory, const policy::Range& range);
 
 // What the supervisor has found of memory that this process wants to have sealed, copied to state.pieces,
@@ -26,7 +27,7 @@ bool take_found(State& state, std::uint32_t ticket);
 // The fences of this image, which are all there when it joins.
 std::span<const policy::Range> table_fences(const void* memory);
 
-// The arena of the tree; empty if it has none.
+// The arena of the tree; empty if it has none. Set, as the rest below, before anybody has the table.
 policy::Range table_arena(const void* memory);
 
 policy::TreeRules table_rules(const void* memory);

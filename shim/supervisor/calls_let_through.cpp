@@ -53,6 +53,7 @@ bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<b
 
 void CallsLetThrough::collect() {
   std::erase_if(calls_, [&](const auto& entry) { return proc_.whereabouts(entry.first).is_gone(); });
+  collect_at_ = 2 * calls_.size() + kMany;
 }
 
 }  // namespace libmseal::supervisor

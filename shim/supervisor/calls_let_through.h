@@ -26,11 +26,18 @@ class CallsLetThrough {
 
   // Forgets threads that are gone.
   void collect();
+  // The same once there are many: a program may start one thread after the other.
+  void keep_few() {
+    if (calls_.size() >= collect_at_) collect();
+  }
 
  private:
+  static constexpr std::size_t kMany = 1024;
+
   bool wait_for_evidence(pid_t task);
 
   Proc& proc_;
+  std::size_t collect_at_ = kMany;
   std::map<pid_t, policy::MmCall> calls_;
 };
 

@@ -32,17 +32,22 @@ std::string utc(std::chrono::system_clock::time_point time) {
 
 }  // namespace
 
-Place place_in(pid_t task, std::uint64_t address) {
-  Place place{address, "", 0, ""};
-  for (const OwnedVma& one : maps_of(task)) {
-    if (!one.vma.range.contains(address)) continue;
-    place.object = one.name;
-    place.offset = one.vma.offset + (address - one.vma.range.start);
-    place.protection = {one.vma.readable ? 'r' : '-', one.vma.writable ? 'w' : '-',
-                        one.vma.executable ? 'x' : '-', one.vma.shared ? 's' : 'p'};
-    break;
-  }
-  return place;
+std::vector<Place> places_in(pid_t task, std::initializer_list<std::uint64_t> addresses) {
+  std::vector<Place> places;
+  for (const std::uint64_t address : addresses) places.push_back({address, "", 0, ""});
+  std::size_t missing = places.size();
+  visit_maps_of(task, [&](const policy::Vma& vma) {
+    for (Place& place : places) {
+      if (!vma.range.contains(place.address)) continue;
+      place.object = vma.name;
+      place.offset = vma.offset + (place.address - vma.range.start);
+      place.protection = {vma.readable ? 'r' : '-', vma.writable ? 'w' : '-', vma.executable ? 'x' : '-',
+                          vma.shared ? 's' : 'p'};
+      --missing;
+    }
+    return missing != 0;
+  });
+  return places;
 }
 
 std::string to_json(const Event& event) {

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "policy/mm_call.h"
 #include "policy/range.h"
@@ -34,8 +36,11 @@ struct Event {
   Place site;           // where the call returns to, past libc's wrapper
 };
 
-// What is mapped at the address in the task.
-Place place_in(pid_t task, std::uint64_t address);
+// What is mapped at each of the addresses in the task, in one look.
+std::vector<Place> places_in(pid_t task, std::initializer_list<std::uint64_t> addresses);
+inline Place place_in(pid_t task, std::uint64_t address) {
+  return places_in(task, {address}).front();
+}
 
 std::string to_json(const Event& event);
 std::string to_text(const Event& event);

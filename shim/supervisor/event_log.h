@@ -17,6 +17,8 @@ namespace libmseal::supervisor {
 
 class EventLog {
  public:
+  using Clock = std::chrono::steady_clock;
+
   explicit EventLog(const policy::Options& options);
   // Tells of what was not written, and not told yet.
   ~EventLog();
@@ -26,6 +28,25 @@ class EventLog {
   // errno of opening the file of events; 0: it is open, or there is none.
   [[nodiscard]] int error() const { return error_; }
 
+  // Whether the thread's refusal is to be recorded. If not, it is counted and needs no look at the process:
+  // refusals in enforce mode get so many lines a second, and so much time.
+  [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
+  // The refusal just admitted can't be recorded after all.
+  void give_up() noexcept { ++failed_; }
+
+  // Refusals cost what they are looked at, as long as this is there.
+  class Looking {
+   public:
+    explicit Looking(EventLog& log) : log_(log) {}
+    ~Looking() { log_.time_left_ -= Clock::now() - start_; }
+    Looking(const Looking&) = delete;
+    Looking& operator=(const Looking&) = delete;
+
+   private:
+    EventLog& log_;
+    Clock::time_point start_ = Clock::now();
+  };
+
   // A refusal, complete but perhaps for its call site: that is known beforehand (announced, in audit mode) or
   // told by the thread as soon as it sees the refusal.
   void record(Event event);
@@ -33,20 +54,26 @@ class EventLog {
   // without our knowing.
   void told(pid_t process, pid_t thread, const policy::Control& message);
 
-  // Whether a refusal waits for its call site.
-  [[nodiscard]] bool waiting() const { return pending_.has_value(); }
-  // Writes it as it is.
+  // Whether there is something to be written when nothing else is to do.
+  [[nodiscard]] bool waiting() const { return pending_.has_value() || suppressed_ != 0 || failed_ != 0; }
+  // Writes it: a refusal that waits for its call site as it is, and how many are missing.
   void flush();
 
  private:
   void write(const Event& event);
-  bool within_rate();
+  void flush_pending();
   void write_line(const std::string& line);
-  void tell_of_suppressed();
+  void tell_of_missing(unsigned long& count, const char* why);
+  void tell_of_all_missing();
 
   struct Site {
     std::uint64_t number = 0;
     std::uint64_t address = 0;
+  };
+  struct Call {
+    pid_t thread = 0;
+    std::uint64_t number = 0;
+    bool operator==(const Call&) const = default;
   };
 
   std::string path_;
@@ -57,9 +84,14 @@ class EventLog {
   std::optional<Event> pending_;
   std::map<pid_t, Site> announced_;
 
-  std::chrono::steady_clock::time_point second_{};
+  Clock::time_point second_{};
   unsigned in_second_ = 0;
+  Clock::time_point refilled_{};
+  Clock::duration time_left_{};       // for looks at processes
+  std::optional<Call> not_admitted_;  // the latest that was not, which its thread may yet tell of
+  Clock::time_point told_{};          // when it was last said how many are missing
   unsigned long suppressed_ = 0;
+  unsigned long failed_ = 0;
 };
 
 }  // namespace libmseal::supervisor

@@ -94,6 +94,7 @@ void Judge::handle(const seccomp_notif& notification) noexcept {
 void Judge::decide_about(const seccomp_notif& notification) {
   calls_.ended(task_of(notification));
   if (registry_.collect()) calls_.collect();
+  calls_.keep_few();
   const policy::Machine machine = shim::this_machine();
   const policy::Abi* const abi = policy::find_abi(machine, notification.data.arch);
   if (abi == nullptr) return listener_.refuse(notification.id, ENOSYS);
@@ -155,7 +156,11 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   if (!listener_.still_waits(notification.id)) return;
   if (message.kind == Control::Kind::hello) return handle_hello(notification, caller);
   if (message.kind == Control::Kind::call_site) {
-    events_.told(caller.process.id, caller.task, message);
+    try {
+      events_.told(caller.process.id, caller.task, message);
+    } catch (...) {
+      events_.give_up();
+    }
     return listener_.answer(notification.id, 0);
   }
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
@@ -238,7 +243,7 @@ void Judge::idle() noexcept {
     events_.flush();
     handle_postponed();
     tidying_ = sealing_.tidy();
-  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): no memory; next time, then
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
 
@@ -292,35 +297,50 @@ std::uint64_t first_seal_in(std::span<const Seal> seals, const MmCall& call) {
 }  // namespace
 
 void Judge::handle_entry_point(const seccomp_notif& notification) {
-  Event event;
-  event.process = registry_.look_up(task_of(notification)).process.id;
-  event.thread = task_of(notification);
-  event.program = program_of(event.thread);
-  event.call = entry_point_name(notification.data.nr);
-  event.number = static_cast<std::uint64_t>(notification.data.nr);
-  std::ranges::copy(notification.data.args, event.arguments.begin());
-  event.sealed.object = "[door]";
-  event.site = place_in(event.thread, notification.data.instruction_pointer);
-  events_.record(std::move(event));
+  try {
+    Event event;
+    event.process = registry_.look_up(task_of(notification)).process.id;
+    event.thread = task_of(notification);
+    event.program = program_of(event.thread);
+    event.call = entry_point_name(notification.data.nr);
+    event.number = static_cast<std::uint64_t>(notification.data.nr);
+    std::ranges::copy(notification.data.args, event.arguments.begin());
+    event.sealed.object = "[door]";
+    event.site = place_in(event.thread, notification.data.instruction_pointer);
+    events_.record(std::move(event));
+  } catch (...) {
+    events_.give_up();
+  }
   listener_.let_through(notification.id);
 }
 
-void Judge::refuse(const seccomp_notif& notification, const Caller& caller, const MmCall& call,
-                   const Verdict& verdict) {
-  if (rules_.wants_sites) {
+void Judge::record(const seccomp_notif& notification, const Caller& caller, const MmCall& call) noexcept {
+  const auto number = static_cast<std::uint64_t>(notification.data.nr);
+  if (!events_.admits(caller.task, number)) return;
+  try {
+    const EventLog::Looking looking(events_);
     Event event;
     event.process = caller.process.id;
     event.thread = caller.task;
     event.program = program_of(caller.task);
     event.refused = !rules_.audits;
     event.call = policy::name_of(call.call);
-    event.number = static_cast<std::uint64_t>(notification.data.nr);
+    event.number = number;
     std::ranges::copy(notification.data.args, event.arguments.begin());
     event.range = call.ranges[0];
-    event.sealed = place_in(caller.task, first_seal_in(caller.record->seals(), call));
-    event.site = place_in(caller.task, notification.data.instruction_pointer);
+    std::vector<Place> places = places_in(
+        caller.task, {first_seal_in(caller.record->seals(), call), notification.data.instruction_pointer});
+    event.sealed = std::move(places[0]);
+    event.site = std::move(places[1]);
     events_.record(std::move(event));
+  } catch (...) {
+    events_.give_up();
   }
+}
+
+void Judge::refuse(const seccomp_notif& notification, const Caller& caller, const MmCall& call,
+                   const Verdict& verdict) {
+  if (rules_.wants_sites) record(notification, caller, call);
   if (rules_.audits) {
     // The call has its way, so what it takes away is sealed no longer; or all that follows would be reported.
     const bool changes_only = call.call == policy::Call::mprotect || call.effect != MmCall::Effect::modify;

@@ -57,6 +57,8 @@ class Judge {
   void handle_call(const seccomp_notif& notification, const policy::MmCall& call);
   // A blocked entry point that only an audit leaves open.
   void handle_entry_point(const seccomp_notif& notification);
+  // What can't be recorded is counted; the verdict stands.
+  void record(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call) noexcept;
   void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,
               const policy::Verdict& verdict);
   void make_image(Caller& caller);

@@ -1,34 +1,106 @@
 #include "shim/supervisor/line_file.h"
 
 #include <fcntl.h>
-#include <sys/uio.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 namespace libmseal::supervisor {
+namespace {
+
+constexpr int kToAppend = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC;
+// Without it a pipe would hold this process, and with it every call that it has to answer.
+constexpr int kNotWaiting = O_NONBLOCK;
+// Events tell where in memory things are.
+constexpr mode_t kMode = 0660;
+
+bool is_trusted(uid_t owner) {
+  return owner == 0 || owner == geteuid();
+}
+
+// Whether somebody else may make files in the folder, as in /tmp.
+bool is_shared(int folder) {
+  struct stat status {};
+  if (fstat(folder, &status) != 0) return true;
+  return !is_trusted(status.st_uid) || (status.st_mode & S_IWOTH) != 0;
+}
+
+// What fs.protected_symlinks, protected_hardlinks, protected_fifos and protected_regular do where they are
+// on.
+int open_in_shared(int folder, const char* name) {
+  const int file = openat(folder, name, kToAppend | kNotWaiting | O_NOFOLLOW, kMode);
+  struct stat status {};
+  if (file < 0) return -1;
+  const bool is_ours = fstat(file, &status) == 0 && status.st_uid == geteuid() &&
+                       (status.st_nlink == 1 || !S_ISREG(status.st_mode));
+  if (is_ours) return file;
+  close(file);
+  errno = EACCES;
+  return -1;
+}
+
+}  // namespace
 
 LineFile::~LineFile() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
 int LineFile::open(const std::string& path) {
-  // Without O_NONBLOCK a pipe would hold this process, and with it every call that it has to answer.
-  descriptor_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const char* const name = path.c_str() + (slash == std::string::npos ? 0 : slash + 1);
+  const int parent = ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (parent < 0) return errno;
+  // A name that is empty is that of a folder, which open() says.
+  descriptor_ = is_shared(parent) && *name != '\0'
+                    ? open_in_shared(parent, name)
+                    : openat(parent, *name != '\0' ? name : ".", kToAppend | kNotWaiting, kMode);
+  const int why = descriptor_ >= 0 ? 0 : errno;
+  close(parent);
+  return why;
+}
+
+int LineFile::adopt(int descriptor) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return errno;
+  is_socket_ = S_ISSOCK(status.st_mode);
+  // O_NONBLOCK belongs to what the program writes to as well: so it is opened once more. A file never
+  // blocks, and shares its offset with the program.
+  if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) {
+    const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
+    descriptor_ = ::open(path.c_str(), O_WRONLY | kNotWaiting | O_NOCTTY | O_CLOEXEC);
+    may_block_ = descriptor_ < 0;
+  }
+  if (descriptor_ < 0) descriptor_ = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   return descriptor_ >= 0 ? 0 : errno;
 }
 
+long LineFile::put(std::string_view text) {
+  if (is_socket_) return send(descriptor_, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (may_block_) {
+    pollfd wanted{descriptor_, POLLOUT, 0};
+    const bool has_room = poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLOUT) != 0;
+    if (!has_room || text.size() > PIPE_BUF) {
+      errno = EAGAIN;
+      return -1;
+    }
+  }
+  return ::write(descriptor_, text.data(), text.size());
+}
+
 int LineFile::write(std::string_view text) {
-  char newline = '\n';  // ends what was left of a torn line
-  const std::array<iovec, 2> parts{iovec{&newline, 1}, iovec{const_cast<char*>(text.data()), text.size()}};
-  const std::size_t size = text.size() + (torn_ ? 1 : 0);
-  ssize_t written = 0;
+  const std::string whole = torn_ ? "\n" + std::string(text) : "";  // ends what was left of a torn line
+  const std::string_view wanted = torn_ ? whole : text;
+  long written = 0;
   do {
-    written = torn_ ? writev(descriptor_, parts.data(), 2) : ::write(descriptor_, text.data(), text.size());
+    written = put(wanted);
   } while (written < 0 && errno == EINTR);
-  if (written == static_cast<ssize_t>(size)) {
+  if (written == static_cast<long>(wanted.size())) {
     torn_ = false;
     return 0;
   }

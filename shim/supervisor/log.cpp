@@ -2,90 +2,194 @@
 
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <syslog.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "shim/common/printable.h"
 #include "shim/supervisor/line_file.h"
+#include "shim/supervisor/system_log.h"
 
 namespace libmseal::supervisor {
 namespace {
 
-// spdlog's own file sink waits for a pipe's reader, makes folders, and tells of a full disk on standard
-// error, which this process has left.
-class FileSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+using Message = spdlog::details::log_msg;
+
+// What every log of ours does, where spdlog's own sinks wait for a pipe's reader or for the daemon, make
+// folders, and tell of a full disk on standard error, which this process has left: no line waits, none is
+// lost without a count, none steers a terminal, and no program fills the disk with them.
+class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit FileSink(std::string path) : path_(std::move(path)), error_(file_.open(path_)) {}
-  ~FileSink() override {
-    if (const auto lost = file_.take_lost(); lost != 0) tell_of_lost(lost);
+  explicit LineSink(bool limited) : limited_(limited) {}
+
+ protected:
+  // Writes one line; `message` tells its level. 0, or errno.
+  virtual int put(const Message& message, std::string_view line) = 0;
+  // Says elsewhere that lines are being lost, and how many were.
+  virtual void tell_of_loss(int why) = 0;
+  virtual void tell_of_lost(std::uint64_t lost) = 0;
+
+  // Before the derived object goes.
+  void end() {
+    told_ = {};
+    tell_of_left_out();
+    if (lost_ != 0) tell_of_lost(std::exchange(lost_, 0));
   }
+
+ private:
+  void sink_it_(const Message& message) override {
+    // Refusals have a limit of their own, and are marked with a source.
+    if (limited_ && message.source.empty() && !within_rate()) {
+      ++left_out_;
+      return;
+    }
+    tell_of_left_out();
+    write(message);
+  }
+
+  void write(const Message& message) {
+    const std::string text = shim::printable({message.payload.data(), message.payload.size()});
+    Message shown = message;
+    shown.payload = text;
+    spdlog::memory_buf_t line;
+    formatter_->format(shown, line);
+    const int failed = put(shown, {line.data(), line.size()});
+    if (failed != 0 && lost_++ == 0) tell_of_loss(failed);
+    if (failed != 0 || lost_ == 0) return;
+    const std::uint64_t lost = std::exchange(lost_, 0);
+    tell_of_lost(lost);
+    write_own(std::to_string(lost) + " lines were lost before this one");
+  }
+
+  void write_own(const std::string& text) {
+    const Message message(spdlog::string_view_t("mseal-supervisor"), spdlog::level::warn, text);
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (put(message, {line.data(), line.size()}) != 0) ++lost_;
+  }
+
+  void tell_of_left_out() {
+    const auto now = std::chrono::steady_clock::now();
+    if (left_out_ == 0 || now - told_ < std::chrono::seconds(1)) return;
+    told_ = now;
+    write_own(std::to_string(std::exchange(left_out_, 0)) + " lines are left out: too many a second");
+  }
+
+  bool within_rate() {
+    constexpr double kMostAtOnce = 1000;
+    constexpr double kPerSecond = 50;
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> passed = now - counted_;
+    counted_ = now;
+    credit_ = std::min(kMostAtOnce, credit_ + passed.count() * kPerSecond);
+    if (credit_ < 1) return false;
+    credit_ -= 1;
+    return true;
+  }
+
+  void flush_() override {}
+
+  bool limited_;
+  std::uint64_t lost_ = 0;
+  std::uint64_t left_out_ = 0;
+  double credit_ = 0;
+  std::chrono::steady_clock::time_point counted_{};
+  std::chrono::steady_clock::time_point told_{};  // how many are left out
+};
+
+int severity_of(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::critical:
+      return LOG_CRIT;
+    case spdlog::level::err:
+      return LOG_ERR;
+    case spdlog::level::warn:
+      return LOG_WARNING;
+    default:
+      return LOG_INFO;
+  }
+}
+
+class SystemSink final : public LineSink {
+ public:
+  explicit SystemSink(bool limited) : LineSink(limited) {}
+  ~SystemSink() override { end(); }
+  SystemSink(const SystemSink&) = delete;
+  SystemSink& operator=(const SystemSink&) = delete;
+
+ private:
+  int put(const Message& message, std::string_view line) override {
+    return log_.write(severity_of(message.level), line.substr(0, line.find('\n')));
+  }
+  void tell_of_loss(int) override {}
+  void tell_of_lost(std::uint64_t) override {}
+
+  SystemLog log_;
+};
+
+class FileSink final : public LineSink {
+ public:
+  // Standard error, if the path is empty.
+  FileSink(std::string path, bool limited) : LineSink(limited), path_(std::move(path)) {
+    error_ = path_.empty() ? file_.adopt(STDERR_FILENO) : file_.open(path_);
+  }
+  ~FileSink() override { end(); }
   FileSink(const FileSink&) = delete;
   FileSink& operator=(const FileSink&) = delete;
   [[nodiscard]] int error() const { return error_; }
 
  private:
-  void sink_it_(const spdlog::details::log_msg& message) override {
-    spdlog::memory_buf_t line;
-    formatter_->format(message, line);
-    const int failed = file_.write({line.data(), line.size()});
-    if (failed != 0 && !failing_)
-      syslog(LOG_ERR, "log=%s: %s; lines are being lost", path_.c_str(), std::strerror(failed));
-    if (failed == 0 && failing_) {
-      const auto lost = file_.take_lost();
-      tell_of_lost(lost);
-      (void)file_.write(std::to_string(lost) + " lines were lost before this one\n");
-    }
-    failing_ = failed != 0;
-  }
-  void flush_() override {}
+  int put(const Message&, std::string_view line) override { return file_.write(line); }
+  void tell_of_loss(int why) override { tell(std::string(std::strerror(why)) + "; lines are being lost"); }
+  void tell_of_lost(std::uint64_t lost) override { tell(std::to_string(lost) + " lines were lost"); }
 
-  void tell_of_lost(std::uint64_t lost) {
-    syslog(LOG_ERR, "log=%s: %llu lines were lost", path_.c_str(), static_cast<unsigned long long>(lost));
+  void tell(const std::string& what) {
+    SystemLog log;
+    (void)log.write(LOG_ERR, shim::printable("log=" + (path_.empty() ? "stderr" : path_) + ": " + what));
   }
 
   std::string path_;
   LineFile file_;
-  int error_;
-  bool failing_ = false;
+  int error_ = 0;
 };
 
-void use_syslog() {
-  auto logger = spdlog::syslog_logger_mt("mseal-supervisor", "mseal-supervisor", LOG_PID, LOG_USER);
-  logger->set_level(spdlog::level::warn);
+void use(const std::shared_ptr<spdlog::sinks::sink>& sink, spdlog::level::level_enum level,
+         const char* pattern) {
+  auto logger = std::make_shared<spdlog::logger>("mseal-supervisor", sink);
+  logger->set_level(level);
+  logger->set_pattern(pattern);
+  logger->set_error_handler([](const std::string&) {});  // its own writes to standard error
   spdlog::set_default_logger(logger);
 }
 
 }  // namespace
 
 int open_log(const policy::Options& options) {
-  const auto debug_or = [&](spdlog::level::level_enum level) {
-    return options.verbose ? spdlog::level::debug : level;
+  // Whoever debugs or audits wants every line.
+  const bool limited = !options.verbose && !options.audit;
+  const auto level = [&](spdlog::level::level_enum usual) {
+    return options.verbose ? spdlog::level::debug : usual;
   };
-  if (options.log == "stderr") {
-    auto logger = spdlog::stderr_logger_mt("mseal");
-    logger->set_level(debug_or(spdlog::level::warn));
-    logger->set_pattern("mseal: %v");
-    spdlog::set_default_logger(logger);
+  const auto use_system_log = [&] { use(std::make_shared<SystemSink>(limited), spdlog::level::warn, "%v"); };
+  if (options.log.empty() || options.log == "syslog") {
+    use_system_log();
     return 0;
   }
-  if (!options.log.empty() && options.log != "syslog") {
-    auto sink = std::make_shared<FileSink>(std::string(options.log));
-    if (sink->error() == 0) {
-      auto logger = std::make_shared<spdlog::logger>("mseal-supervisor", sink);
-      logger->set_level(debug_or(spdlog::level::info));
-      spdlog::set_default_logger(logger);
-      return 0;
-    }
-    use_syslog();
+  const bool to_stderr = options.log == "stderr";
+  const auto sink = std::make_shared<FileSink>(to_stderr ? "" : std::string(options.log), limited);
+  if (sink->error() != 0) {
+    use_system_log();
     return sink->error();
   }
-  use_syslog();
+  use(sink, level(to_stderr ? spdlog::level::warn : spdlog::level::info),
+      to_stderr ? "mseal: %v" : "[%Y-%m-%d %H:%M:%S.%e] [%n] [%l] %v");
   return 0;
 }
 

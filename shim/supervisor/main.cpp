@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -13,6 +15,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <string_view>
 #include <system_error>
 
 #include "policy/control.h"
@@ -48,7 +51,62 @@ void raise_limit(decltype(RLIMIT_AS) which, rlim_t wanted) {
 
 void raise_limits() {
   raise_limit(RLIMIT_NOFILE, kManyFiles);
-  for (const auto which : {RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA}) raise_limit(which, RLIM_INFINITY);
+  for (const auto which : {RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_CPU})
+    raise_limit(which, RLIM_INFINITY);
+}
+
+// Whoever runs out of memory is not to lose this process first, which is small and which the others need.
+void ask_to_be_spared() {
+  const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (file < 0) return;
+  constexpr std::string_view kNever = "-1000";
+  (void)!write(file, kNever.data(), kNever.size());  // root may
+  close(file);
+}
+
+volatile std::sig_atomic_t g_is_time_to_move = 0;
+
+// A process that has used the time on a processor that `ulimit -t` leaves it is killed. A fork begins at
+// zero.
+class ProcessorTime {
+ public:
+  ProcessorTime() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
+    half_ = std::max<long>(1, static_cast<long>(std::min<rlim_t>(limit.rlim_max, 1'000'000)) * 500);
+    std::signal(SIGPROF, [](int) { g_is_time_to_move = 1; });
+    set_timer();
+  }
+
+  // Goes on in another process, if half of the time is used; this one ends.
+  void move_if_wanted() {
+    if (g_is_time_to_move == 0) return;
+    g_is_time_to_move = 0;
+    set_timer();  // for another attempt, if there may be no more processes
+    const pid_t old = getpid();
+    const pid_t child = fork();
+    if (child > 0) _exit(EXIT_SUCCESS);
+    if (child < 0) return;
+    set_timer();
+    spdlog::info("supervisor {} goes on for {}, whose time on a processor is limited", getpid(), old);
+  }
+
+ private:
+  void set_timer() const {
+    const itimerval timer{{0, 0}, {half_ / 1000, half_ % 1000 * 1000}};
+    (void)setitimer(ITIMER_PROF, &timer, nullptr);
+  }
+
+  long half_ = 0;  // ms
+};
+
+// It ends with the tree; earlier, the tree's refused calls would turn to ENOSYS. What tells of a fault stays.
+void ignore_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    const bool is_fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+                          signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
+    if (!is_fault && signal != SIGCHLD) (void)std::signal(signal, SIG_IGN);
+  }
 }
 
 bool may_have(decltype(RLIMIT_AS) which, rlim_t least) {
@@ -99,15 +157,13 @@ std::unique_ptr<TableFile> make_first_table() {
 int serve(std::span<const char* const> policy_paths) {
   // Nobody may look into this process or attach to it: it holds the power to let calls through.
   prctl(PR_SET_DUMPABLE, 0);
-  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ}) {
-    std::signal(signal,
-                SIG_IGN);  // it ends with the tree; earlier, the tree's refused calls would turn to ENOSYS
-  }
+  ignore_signals();
   (void)chdir("/");  // it must not keep a file system busy
   raise_limits();
   // A program waits for each answer, and at rest this process takes no time at all. Root may.
   constexpr int kBeforeOthers = -10;
   (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
+  ask_to_be_spared();
   policy::Trouble trouble = policy::Trouble::none;
   const std::unique_ptr<Proc> proc = open_proc(peer(), trouble);
   if (!proc) {
@@ -139,7 +195,9 @@ int serve(std::span<const char* const> policy_paths) {
   if (options.log != "stderr") leave_standard_error();  // now: a path may be that of standard error
   acknowledge(answer);
   seccomp_notif notification;
+  ProcessorTime time;
   while (true) {
+    time.move_if_wanted();
     switch (listener.next(notification, judge.patience())) {
       case Listener::Event::notification:
         judge.handle(notification);

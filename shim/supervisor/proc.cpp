@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <new>
 
 #include "shim/common/machine.h"
 #include "shim/common/maps_reader.h"
@@ -67,6 +68,15 @@ class HeldMaps final : public HeldMemory, Descriptor {
   }
 };
 
+// Of the open file, or null if there is none.
+template <class T>
+std::unique_ptr<T> held(long file) {
+  if (shim::failed(file)) return nullptr;
+  std::unique_ptr<T> one(new (std::nothrow) T(file));
+  if (one == nullptr) close(static_cast<int>(file));
+  return one;
+}
+
 class KernelProc final : public Proc {
  public:
   [[nodiscard]] const ProcRoot& root() const { return root_; }
@@ -84,13 +94,11 @@ class KernelProc final : public Proc {
   }
 
   std::unique_ptr<HeldTask> hold(pid_t task) override {
-    const long file = root_.open(ProcPath(task, "stat"));
-    return shim::failed(file) ? nullptr : std::make_unique<HeldStat>(file);
+    return held<HeldStat>(root_.open(ProcPath(task, "stat")));
   }
 
   std::unique_ptr<HeldMemory> hold_memory(pid_t task) override {
-    const long file = root_.open(ProcPath(task, "maps"));
-    return shim::failed(file) ? nullptr : std::make_unique<HeldMaps>(file);
+    return held<HeldMaps>(root_.open(ProcPath(task, "maps")));
   }
 
   Look<std::vector<pid_t>> processes() override {
@@ -171,6 +179,11 @@ std::string program_of(pid_t process) {
   const ssize_t got = readlink(path.c_str(), buffer.data(), buffer.size());
   return got <= 0 ? "pid " + std::to_string(process)
                   : std::string(buffer.data(), static_cast<std::size_t>(got));
+}
+
+void visit_maps_of(pid_t task, const std::function<bool(const policy::Vma&)>& visit) {
+  const std::string path = std::string("/proc/") + ProcPath(task, "maps").text();
+  (void)shim::read_maps(path.c_str(), visit);
 }
 
 std::vector<OwnedVma> maps_of(pid_t task) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -100,6 +101,9 @@ struct OwnedVma {
 };
 // The mappings of a task; empty if they can't be read.
 std::vector<OwnedVma> maps_of(pid_t task);
+
+// The same, one after the other, without keeping them; `visit` returns false to stop.
+void visit_maps_of(pid_t task, const std::function<bool(const policy::Vma&)>& visit);
 
 // The file that the process runs; its number if that can't be told.
 std::string program_of(pid_t process);

@@ -39,15 +39,28 @@ class Record {
   [[nodiscard]] std::span<const policy::Seal> seals() const { return seals_; }
   [[nodiscard]] std::span<const SealEntry> entries() const { return entries_; }
 
-  // Whether `count` more seals are sure to find room.
-  [[nodiscard]] bool has_room(std::size_t count) const {
-    return seals_.size() + 3 * count + 3 <= shim::kMostSeals && entries_.size() + count <= shim::kMostSeals;
+  // Makes sure that `count` more seals find room; false if they might not. Throws std::bad_alloc.
+  [[nodiscard]] bool make_room(std::size_t count) {
+    const bool fits =
+        seals_.size() + 3 * count + 3 <= shim::kMostSeals && entries_.size() + count <= shim::kMostSeals;
+    if (fits) {
+      grow(seals_, 3 * count + 3);
+      grow(entries_, count);
+    }
+    return fits;
   }
 
-  // False, and nothing added, when there is no room.
+  // False, and nothing added, when there is no room; the same if std::bad_alloc is thrown.
   bool add(const SealEntry& entry) {
-    if (entries_.size() == shim::kMostSeals || !policy::add_seal(seals_, entry.seal, shim::kMostSeals))
-      return false;
+    if (entries_.size() == shim::kMostSeals) return false;
+    std::size_t pieces = 3;  // as many come at most, as add_seal() counts
+    policy::for_each_sealed_part(seals_, entry.seal.range, [&](const policy::Range&, const policy::Seal&) {
+      ++pieces;
+      return true;
+    });
+    grow(seals_, pieces);
+    grow(entries_, 1);
+    if (!policy::add_seal(seals_, entry.seal, shim::kMostSeals)) return false;
     entries_.push_back(entry);
     return true;
   }
@@ -91,6 +104,12 @@ class Record {
   std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
 
  private:
+  template <class T>
+  static void grow(std::vector<T>& items, std::size_t by) {
+    if (items.capacity() - items.size() < by)
+      items.reserve(std::max(2 * items.capacity(), items.size() + by));
+  }
+
   static Seen::key_type key_of(const SealEntry& entry) {
     const policy::Seal& seal = entry.seal;
     return {seal.range.start, seal.range.end, seal.discard_protected, seal.may_grow_down,

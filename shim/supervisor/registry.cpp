@@ -206,13 +206,14 @@ std::shared_ptr<Record> Registry::seals_of_newcomer(const std::vector<Image*>& c
 
 Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Record> record) {
   ++made_since_collection_;
-  Member& member = image.members[process];
-  member.task = proc_.hold(process.id);
+  auto task = proc_.hold(process.id);
   // Held too late, it is another's.
-  if (member.task != nullptr) {
-    const auto stat = member.task->stat();
-    if (!stat.is_seen() || stat->start_time != process.start_time) member.task = nullptr;
+  if (task != nullptr) {
+    const auto stat = task->stat();
+    if (!stat.is_seen() || stat->start_time != process.start_time) task = nullptr;
   }
+  Member& member = image.members[process];  // at last: what throws before leaves no member without a record
+  member.task = std::move(task);
   member.record = std::move(record);
   return member;
 }
@@ -394,7 +395,8 @@ long Registry::add(const Caller& caller, const Seal& seal, bool filtered) {
     entry.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
   }
   if (!caller.record->add(entry)) return -ENOMEM;
-  return caller.image->table->add(seal) ? 0 : -ENOMEM;
+  caller.image->table->add(seal);
+  return 0;
 }
 
 // ---- forgetting ----

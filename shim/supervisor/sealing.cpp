@@ -223,7 +223,7 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
   if (wrong == 0) wrong = look(caller, job);
   if (unreadable(wrong)) return policy::encode(Next{Way::yourself});
   if (wrong != 0) return wrong;
-  if (!caller.record->has_room(job.pieces.size())) return -ENOSPC;
+  if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
   const bool by_supervisor = rules_.audits || (is_watched(job.ranges) && job.refused_breaks.empty());
   if (by_supervisor) return seal_by_supervisor(caller, job);
   return sharing == Sharing::alone ? hand_out(caller, job, Way::filter) : -EAGAIN;
@@ -316,7 +316,7 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
           caller.task, range.start, range.size());
       return -EAGAIN;
     }
-    if (!caller.record->has_room(job.pieces.size())) return -ENOSPC;
+    if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
     if (held) return seal_by_supervisor(caller, job);
     // From now on calls are refused; those that were let through before have to end; then it is looked at
     // again.
@@ -345,7 +345,7 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
 std::int64_t Sealing::prepare(const Caller& caller, const Range& range) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
   if (policy::coverage(caller.record->seals(), range) == policy::Coverage::fully) return way(Way::sealed);
-  if (!caller.record->has_room(1)) return -ENOSPC;
+  if (!caller.record->make_room(1)) return -ENOSPC;
   const Sharing sharing = registry_.begin_sealing(caller);
   // Where the supervisor refuses, it does so for all who have the memory.
   if (is_watched({&range, 1})) return sharing == Sharing::unknown ? -EAGAIN : way(Way::supervised);

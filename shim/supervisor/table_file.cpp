@@ -60,24 +60,28 @@ std::span<const Range> TableFile::fences() const {
   return {table_->fences.data(), table_->fences.size()};
 }
 
+// Nothing that `change` does throws: the storage is there.
 template <class Change>
-bool TableFile::change(Change change) {
+void TableFile::change(Change change) noexcept {
   table_->generation.fetch_add(1, std::memory_order_acq_rel);
-  const bool changed = change();
+  change();
   table_->generation.fetch_add(1, std::memory_order_release);
-  return changed;
 }
 
-bool TableFile::add(const Seal& seal) {
-  return change([&] { return policy::add_seal(table_->seals, seal, shim::kMostSeals); });
+void TableFile::add(const Seal& seal) noexcept {
+  const bool is_full = !table_->seals.empty() && table_->seals.front().range == shim::kEverything;
+  if (is_full) return;
+  change([&] {
+    if (policy::add_seal(table_->seals, seal, shim::kMostSeals)) return;
+    table_->seals.clear();
+    table_->seals.push_back({shim::kEverything, true});
+  });
 }
 
 bool TableFile::add_fence(const Range& range) {
   if (table_->fences.size() == shim::kMostFences) return false;
-  return change([&] {
-    table_->fences.push_back(range);
-    return true;
-  });
+  change([&] { table_->fences.push_back(range); });
+  return true;
 }
 
 std::uint32_t TableFile::put(std::span<const Seal> pieces, std::span<const policy::KeyedRange> keyed,
@@ -88,7 +92,6 @@ std::uint32_t TableFile::put(std::span<const Seal> pieces, std::span<const polic
     table_->pieces.assign(pieces.begin(), pieces.end());
     table_->keyed.assign(keyed.begin(), keyed.end());
     table_->refused_breaks = refused_breaks;
-    return true;
   });
   return table_->ticket;
 }
@@ -97,7 +100,6 @@ void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
   change([&] {
     table_->arena = arena;
     table_->rules = rules;
-    return true;
   });
 }
 
@@ -109,7 +111,6 @@ void TableFile::set_policy(std::string_view options, std::string_view complaints
   change([&] {
     (void)options.copy(table_->policy.data(), table_->policy.size() - 1);
     (void)complaints.copy(table_->complaints.data(), table_->complaints.size() - 1);
-    return true;
   });
 }
 

@@ -21,8 +21,10 @@ class TableFile {
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
   [[nodiscard]] std::span<const policy::Range> fences() const;
+  // All processes of the image fill one table, and none of them is to miss a seal for another's: when it is
+  // full, it says that everything may be sealed (shim::kEverything).
+  void add(const policy::Seal& seal) noexcept;
   // False, and nothing added, when the table is full.
-  bool add(const policy::Seal& seal);
   bool add_fence(const policy::Range& range);
   // What a process wants to have sealed, in the place of what was there before. The ticket, never 0; 0 if it
   // is too much.
@@ -34,7 +36,7 @@ class TableFile {
  private:
   void release();
   template <class Change>
-  bool change(Change change);
+  void change(Change change) noexcept;
 
   int descriptor_ = -1;
   void* memory_ = nullptr;

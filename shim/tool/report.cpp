@@ -7,10 +7,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
+#include <span>
 #include <stdexcept>
+#include <string_view>
 #include <tuple>
 
+#include "shim/common/printable.h"
 #include "shim/tool/command.h"
 #include "shim/tool/symbols.h"
 #include "shim/tool/text_file.h"
@@ -21,14 +23,36 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMostHits = 64;
+constexpr std::size_t kMostKinds = 65536;
+constexpr std::size_t kLongestLine = std::size_t{1} << 17;  // a path may have 4 KiB, each byte written as six
 
 std::uint64_t number_in(const json& value) {
   return std::stoull(value.get<std::string>(), nullptr, 16);
 }
 
-// As TOML has strings: a literal one, unless there is a quote in it.
+// As TOML has strings: a literal one, unless there is in it what that may not have. A pattern has no control
+// characters.
 std::string quoted(const std::string& text) {
   return text.find('\'') == std::string::npos ? "'" + text + "'" : json(text).dump();
+}
+
+// A pattern for a file of that name, wherever it stands: in place of what has a meaning in patterns or in
+// lists of them, and of control characters, any character fits.
+std::string pattern_for(const std::string& name) {
+  constexpr std::string_view kMeaning = "*?[\\:,!";
+  std::string pattern = name;
+  constexpr std::string_view kNewline = "\\012";  // as /proc/PID/maps has it
+  for (std::size_t at = 0; (at = pattern.find(kNewline, at)) != std::string::npos;)
+    pattern.replace(at, kNewline.size(), "?");
+  for (char& one : pattern) {
+    const bool control = static_cast<unsigned char>(one) < ' ' || one == 0x7F;
+    if (control || kMeaning.find(one) != std::string_view::npos) one = '?';
+  }
+  // What the event has in place of bytes that are no UTF-8.
+  constexpr std::string_view kReplaced = "\uFFFD";
+  for (std::size_t at = 0; (at = pattern.find(kReplaced, at)) != std::string::npos;)
+    pattern.replace(at, kReplaced.size(), "*");
+  return pattern;
 }
 
 std::string site_of(const json& site, Symbols& symbols) {
@@ -50,7 +74,8 @@ std::string exemption_of(const Finding& finding, bool of_static_data) {
     return "open=" + name;
   }
   if (!finding.object.starts_with('/')) return "";
-  return (of_static_data ? "mutable=" : "skip=") + finding.object.substr(finding.object.rfind('/') + 1);
+  return (of_static_data ? "mutable=" : "skip=") +
+         pattern_for(finding.object.substr(finding.object.rfind('/') + 1));
 }
 
 // The same for all findings, as a policy file.
@@ -70,7 +95,8 @@ std::string policy_of(const Report& report) {
   }
   std::string text;
   for (const auto& [program, exemptions] : programs) {
-    text += (text.empty() ? "" : "\n") + std::string("[[program]]\nname = ") + quoted(program) + "\n";
+    text += (text.empty() ? "" : "\n") + std::string("[[program]]\nname = ") + quoted(pattern_for(program)) +
+            "\n";
     std::string doors;
     for (const std::string& door : exemptions.doors) doors += (doors.empty() ? "" : ", ") + quoted(door);
     if (!doors.empty()) text += "open = [" + doors + "]\n";
@@ -113,12 +139,14 @@ void print(const Report& report) {
     return;
   }
   for (const Finding& one : report.findings) {
-    std::printf("%6lu  %s  %s\n        %s%s%s\n        from %s\n", static_cast<unsigned long>(one.count),
-                one.verdict.c_str(), (one.program + ": " + one.call).c_str(),
-                one.object.empty() ? "memory of its own" : one.object.c_str(), one.section.empty() ? "" : " ",
-                one.section.c_str(), one.site.c_str());
-    if (one.exemption.empty()) continue;
-    std::printf("        to allow it: %s\n", one.exemption.c_str());
+    const std::string object = one.object.empty() ? "memory of its own" : one.object;
+    const std::string lines[] = {one.verdict + "  " + one.program + ": " + one.call,
+                                 object + (one.section.empty() ? "" : " ") + one.section, "from " + one.site,
+                                 one.exemption.empty() ? "" : "to allow it: " + one.exemption};
+    std::printf("%6lu  %s\n", static_cast<unsigned long>(one.count), shim::printable(lines[0]).c_str());
+    for (const std::string& line : std::span(lines).subspan(1)) {
+      if (!line.empty()) std::printf("        %s\n", shim::printable(line).c_str());
+    }
   }
   std::printf("events: %lu, of %zu kinds\n", static_cast<unsigned long>(report.events),
               report.findings.size());
@@ -162,19 +190,19 @@ std::string reason_of(const std::exception& error) {
 }  // namespace
 
 Report read_report(const std::string& path) {
-  std::istringstream file(read_text(path));
+  TextFile file(path);
   std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, Finding> groups;
   Symbols symbols;
   Report report;
   std::size_t number = 0;
-  for (std::string line; std::getline(file, line);) {
+  file.for_each_line(kLongestLine, [&](const std::string& line) {
     ++number;
-    if (line.empty()) continue;
+    if (line.empty()) return;
     try {
       const json event = json::parse(line);
       if (event.contains("lost")) {
         report.lost += event.at("lost").get<std::uint64_t>();
-        continue;
+        return;
       }
       add(groups, event, symbols);
     } catch (const std::exception& error) {
@@ -182,7 +210,10 @@ Report read_report(const std::string& path) {
                                ": not an event of libmseal: " + reason_of(error));
     }
     ++report.events;
-  }
+    if (groups.size() > kMostKinds)
+      throw std::runtime_error(path + " has events of more than " + std::to_string(kMostKinds) +
+                               " kinds: put a part of it into a file of its own");
+  });
   for (auto& [key, group] : groups) report.findings.push_back(std::move(group));
   std::stable_sort(report.findings.begin(), report.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.count > b.count; });
@@ -205,7 +236,7 @@ void add_report(CLI::App& app, int& status) {
   command->callback([choice, &status] {
     const Report report = read_report(choice->file);
     if (choice->json) {
-      std::printf("%s\n", json_of(report).dump(2).c_str());
+      std::printf("%s\n", json_of(report).dump(2, ' ', false, json::error_handler_t::replace).c_str());
     } else if (choice->html) {
       std::printf("%s", html_page(report).c_str());
     } else {

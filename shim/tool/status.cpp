@@ -1,7 +1,6 @@
 // mseal status: what is sealed in a running process.
 #include <elf.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 
 #include "policy/maps_line.h"
 #include "policy/seal.h"
+#include "shim/common/printable.h"
 #include "shim/common/seal_table.h"
 #include "shim/tool/command.h"
 
@@ -56,6 +56,81 @@ struct OtherVersion : std::runtime_error {
             " is of another version of libmseal than this tool: what is sealed can't be told") {}
 };
 
+struct Garbage : std::runtime_error {
+  explicit Garbage(int process)
+      : std::runtime_error("what process " + std::to_string(process) +
+                           " has for a table is none: what is sealed can't be told") {}
+};
+
+// A copy of a table, which may be anything: a process may give any file that name. So it is not mapped, and
+// no pointer in it is followed out of the copy.
+class TableCopy {
+ public:
+  TableCopy(int process, int file) : process_(process), bytes_(shim::kTableBytes / sizeof(std::uint64_t)) {
+    struct stat status {};
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != shim::kTableBytes)
+      throw Garbage(process);
+    constexpr int kAttempts = 100;  // while it is written
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      if (attempt != 0) usleep(1000);
+      read(file, bytes_.data(), shim::kTableBytes, 0);
+      check_root();
+      const std::uint32_t before = table().generation.load();
+      std::uint32_t after = 0;
+      read(file, &after, sizeof after, offset_of(&table().generation));
+      if (before % 2 == 0 && before == after) return;
+    }
+    throw std::runtime_error("the table of process " + std::to_string(process) +
+                             " is written all the time, or was left half-written");
+  }
+
+  [[nodiscard]] std::vector<Seal> seals() const {
+    const auto& held = table().seals;
+    const std::size_t count = held.size();
+    const Seal* const first = held.data();
+    if (count == 0) return {};
+    if (count > shim::kMostSeals || !holds(first, count)) throw Garbage(process_);
+    std::vector<Seal> seals(first, first + count);
+    std::uint64_t end = 0;
+    for (const Seal& seal : seals) {
+      if (seal.range.start < end || seal.range.empty()) throw Garbage(process_);
+      end = seal.range.end;
+    }
+    if (seals.front().range == shim::kEverything)
+      throw std::runtime_error("process " + std::to_string(process_) +
+                               " has more seals than its table holds: what is sealed can't be told");
+    return seals;
+  }
+
+ private:
+  void read(int file, void* to, std::size_t size, std::size_t offset) const {
+    const ssize_t got = pread(file, to, size, static_cast<off_t>(offset));
+    if (got != static_cast<ssize_t>(size)) throw Garbage(process_);
+  }
+  void check_root() const {
+    if (root().magic != shim::kTableMagic) throw Garbage(process_);
+    if (!shim::is_readable(root())) throw OtherVersion(process_);
+    if (!holds(root().table.get(), 1)) throw Garbage(process_);
+  }
+  // Whether so many of them lie in the copy.
+  template <class T>
+  [[nodiscard]] bool holds(const T* items, std::size_t count) const {
+    const std::size_t offset = offset_of(items);
+    return offset <= shim::kTableBytes && offset % alignof(T) == 0 &&
+           count <= (shim::kTableBytes - offset) / sizeof(T);
+  }
+  [[nodiscard]] std::size_t offset_of(const void* at) const {
+    return reinterpret_cast<std::uintptr_t>(at) - reinterpret_cast<std::uintptr_t>(bytes_.data());
+  }
+  [[nodiscard]] const shim::TableRoot& root() const {
+    return *reinterpret_cast<const shim::TableRoot*>(bytes_.data());
+  }
+  [[nodiscard]] const shim::SealTable& table() const { return *root().table; }
+
+  int process_;
+  std::vector<std::uint64_t> bytes_;
+};
+
 // The table that the process maps, by way of /proc/PID/map_files. Nothing if it maps none.
 std::optional<std::vector<Seal>> read_table(int process, const std::vector<Line>& lines) {
   for (const Line& line : lines) {
@@ -63,21 +138,13 @@ std::optional<std::vector<Seal>> read_table(int process, const std::vector<Line>
     char path[96];
     std::snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", process,
                   static_cast<unsigned long>(line.range.start), static_cast<unsigned long>(line.range.end));
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    const int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (file < 0) {
       throw std::runtime_error("the table of process " + std::to_string(process) +
                                " may not be looked at: run as root");
     }
-    void* const memory = mmap(nullptr, shim::kTableBytes, PROT_READ, MAP_SHARED, file, 0);
-    close(file);
-    if (memory == MAP_FAILED) throw std::runtime_error("the table can't be mapped");
-    const auto* const root = static_cast<const shim::TableRoot*>(memory);
-    std::vector<Seal> seals;
-    const bool readable = shim::is_readable(*root);
-    if (readable) seals.assign(root->table->seals.begin(), root->table->seals.end());
-    munmap(memory, shim::kTableBytes);
-    if (!readable) throw OtherVersion(process);
-    return seals;
+    const std::unique_ptr<const int, void (*)(const int*)> closed(&file, [](const int* one) { close(*one); });
+    return TableCopy(process, file).seals();
   }
   return std::nullopt;
 }
@@ -116,9 +183,11 @@ struct Sealed {
 
 Sealed look_at(int process, const std::vector<Line>& lines) {
   const auto table = read_table(process, lines);
-  Sealed sealed{read_kernel_flags(process), 0, table.has_value()};
-  for (const Seal& seal : table.value_or(std::vector<Seal>{}))
-    (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
+  Sealed sealed{{}, 0, table.has_value()};
+  std::vector<Seal> all = read_kernel_flags(process);
+  if (table) all.insert(all.end(), table->begin(), table->end());
+  std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // in order, none is moved
+  for (const Seal& seal : all) (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
   for (const Seal& seal : sealed.seals) sealed.bytes += seal.range.size();
   return sealed;
 }
@@ -150,11 +219,13 @@ void list(bool json, int& status) {
                        {"sealed_bytes", sealed.bytes}});
       } else {
         std::printf("%8d %8lu KiB sealed  %s\n", process, static_cast<unsigned long>(sealed.bytes / 1024),
-                    program.c_str());
+                    shim::printable(program).c_str());
       }
     } catch (const OtherVersion& error) {
       std::fprintf(stderr, "mseal: %s\n", error.what());
       status = kDone;
+    } catch (const Garbage& error) {
+      std::fprintf(stderr, "mseal: %s\n", error.what());
     } catch (const std::exception&) {  // it has ended, or is somebody else's
       continue;
     }
@@ -183,7 +254,8 @@ void show(int process, bool json, int& status) {
   for (const Line& line : lines) {
     const std::string state = state_of(seals, line.range);
     const char* const paint = !colour || state == "-" ? "" : state == "sealed" ? "\033[32m" : "\033[33m";
-    std::printf("%s%-7s%s %s\n", paint, state.c_str(), *paint == '\0' ? "" : "\033[0m", line.text.c_str());
+    std::printf("%s%-7s%s %s\n", paint, state.c_str(), *paint == '\0' ? "" : "\033[0m",
+                shim::printable(line.text).c_str());
   }
   std::printf("%lu KiB sealed in %zu ranges%s\n", static_cast<unsigned long>(bytes / 1024), seals.size(),
               sealed.supervised ? ", under a supervisor" : "");

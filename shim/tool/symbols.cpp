@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -21,8 +22,11 @@ const Dwfl_Callbacks kCallbacks{dwfl_build_id_find_elf, dwfl_standard_find_debug
 
 class Symbols::File {
  public:
-  explicit File(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (file_ < 0) return;
+  explicit File(const std::string& path)
+      : file_(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
+    // An event may name anything: a pipe, or an endless device.
+    struct stat status {};
+    if (file_ < 0 || fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) return;
     elf_ = elf_begin(file_, ELF_C_READ, nullptr);
     dwfl_ = dwfl_begin(&kCallbacks);
     if (dwfl_ == nullptr) return;
@@ -114,6 +118,8 @@ Symbols::Symbols() {
 Symbols::~Symbols() = default;
 
 Symbols::File& Symbols::open_file(const std::string& path) {
+  constexpr std::size_t kMostOpen = 64;
+  if (files_.size() >= kMostOpen && !files_.contains(path)) files_.clear();
   auto& file = files_[path];
   if (!file) file = std::make_unique<File>(path);
   return *file;

@@ -1,29 +1,111 @@
-// Files that users name.
+// Files that users name, which may be anything: an endless one, a pipe that nobody writes to, a disk.
 #pragma once
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace libmseal::tool {
 
-// The whole text. Throws std::runtime_error, with the reason, if it can't be read.
-inline std::string read_text(const std::string& path) {
-  const auto fail = [&path](const std::string& why) {
-    throw std::runtime_error(path + " can't be read: " + why);
-  };
-  if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) fail("it is a folder");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) fail(std::generic_category().message(errno));
-  std::stringstream text;
-  if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-  if (file.bad() || text.bad()) fail(std::generic_category().message(errno));
-  return text.str();
-}
+class TextFile {
+ public:
+  // Throws std::runtime_error, with the reason, if it can't be read; so do all functions below.
+  explicit TextFile(const std::string& path)
+      : path_(path), file_(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
+    if (file_ < 0) fail(std::generic_category().message(errno));
+    struct stat status {};
+    if (fstat(file_, &status) != 0) return;
+    if (S_ISDIR(status.st_mode)) {
+      close(file_);
+      fail("it is a folder");
+    }
+    // Without a writer a pipe would look empty.
+    if (S_ISFIFO(status.st_mode)) wait_for_more();
+    // Of a file as much as it has now: it may grow while it is read. Some of /proc say 0.
+    if (S_ISREG(status.st_mode) && status.st_size > 0) {
+      left_ = static_cast<std::uint64_t>(status.st_size);
+      endless_ = false;
+    }
+  }
+  ~TextFile() { close(file_); }
+  TextFile(const TextFile&) = delete;
+  TextFile& operator=(const TextFile&) = delete;
+
+  // Calls visit(line) for each line.
+  template <class Visit>
+  void for_each_line(std::size_t longest, Visit visit) {
+    std::string held;
+    std::size_t number = 1;
+    while (fill(held)) {
+      std::size_t begin = 0;
+      for (std::size_t end = 0; (end = held.find('\n', begin)) != std::string::npos; begin = end + 1) {
+        check(end - begin, longest, number);
+        visit(held.substr(begin, end - begin));
+        ++number;
+      }
+      held.erase(0, begin);
+      check(held.size(), longest, number);
+    }
+    if (!held.empty()) visit(held);
+  }
+
+  std::string whole(std::size_t largest) {
+    std::string text;
+    while (fill(text)) {
+      if (text.size() > largest) fail("it has more than " + std::to_string(largest) + " bytes");
+    }
+    return text;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& why) const {
+    throw std::runtime_error(path_ + " can't be read: " + why);
+  }
+
+  void check(std::size_t size, std::size_t longest, std::size_t number) const {
+    if (size > longest)
+      fail("line " + std::to_string(number) + " has more than " + std::to_string(longest) + " bytes");
+  }
+
+  void wait_for_more() const {
+    constexpr int kPatience = 10'000;  // ms
+    pollfd wanted{file_, POLLIN, 0};
+    if (poll(&wanted, 1, kPatience) == 0) fail("nothing comes from it");
+  }
+
+  // False at the end.
+  bool fill(std::string& text) {
+    constexpr std::size_t kPart = 65536;
+    if (left_ == 0) {
+      if (!endless_) return false;
+      fail("it does not end; put what is wanted of it into a file");
+    }
+    const std::size_t old = text.size();
+    text.resize(old + static_cast<std::size_t>(std::min<std::uint64_t>(kPart, left_)));
+    ssize_t got = -1;
+    while ((got = read(file_, text.data() + old, text.size() - old)) < 0 &&
+           (errno == EINTR || errno == EAGAIN)) {
+      if (errno == EAGAIN) wait_for_more();
+    }
+    if (got < 0) fail(std::generic_category().message(errno));
+    text.resize(old + static_cast<std::size_t>(got));
+    left_ -= static_cast<std::uint64_t>(got);
+    return got != 0;
+  }
+
+  std::string path_;
+  int file_;
+  std::uint64_t left_ = std::uint64_t{1} << 30;  // of what may have no end
+  bool endless_ = true;
+};
 
 }  // namespace libmseal::tool

@@ -10,7 +10,7 @@ int main(int count, char** arguments) {
   if (count < 2) return 2;
   const std::string_view wanted = arguments[1];
   for (const auto scenarios : {refusal_scenarios(), process_scenarios(), api_scenarios(),
-                               supervisor_scenarios(), sandbox_scenarios()}) {
+                               supervisor_scenarios(), sandbox_scenarios(), hostile_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       if (scenario.name != wanted) continue;
       scenario.run({arguments + 2, static_cast<std::size_t>(count - 2)});

@@ -18,5 +18,6 @@ std::span<const Scenario> process_scenarios();
 std::span<const Scenario> api_scenarios();
 std::span<const Scenario> supervisor_scenarios();
 std::span<const Scenario> sandbox_scenarios();
+std::span<const Scenario> hostile_scenarios();
 
 }  // namespace libmseal::tests

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -98,6 +99,7 @@ class FakeProc final : public supervisor::Proc {
   std::map<pid_t, Fault> thread_faults;
   std::set<pid_t> not_held;
   bool nothing_held = false;
+  bool hold_throws = false;
   bool no_memory_held = false;
   bool list_unknown = false;
   bool births_unknown = false;
@@ -111,8 +113,8 @@ class FakeProc final : public supervisor::Proc {
     status_faults.clear();
     thread_faults.clear();
     not_held.clear();
-    nothing_held = no_memory_held = list_unknown = births_unknown = births_moving = sharers_unknown =
-        held_unreadable = false;
+    nothing_held = hold_throws = no_memory_held = list_unknown = births_unknown = births_moving =
+        sharers_unknown = held_unreadable = false;
     after_list = nullptr;
   }
 
@@ -138,6 +140,7 @@ class FakeProc final : public supervisor::Proc {
     });
   }
   std::unique_ptr<HeldTask> hold(pid_t task) override {
+    if (hold_throws) throw std::bad_alloc();
     const auto found = tasks.find(task);
     if (nothing_held || not_held.contains(task) || found == tasks.end()) return nullptr;
     return std::make_unique<Held>(*this, task, found->second.serial);

@@ -145,6 +145,46 @@ TEST_CASE("who could not be met before a seal of the same tick has it") {
   CHECK(tree.sealed(200) == Seals{1, 2, 3});
 }
 
+TEST_CASE("a child that seals all that it may takes no room from its parent") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  tree.at_tick(20);
+  const Caller child = tree.registry.look_up(200);
+  REQUIRE(tree.registry.begin_sealing(child) == Sharing::alone);
+  long error = 0;
+  for (std::uint64_t page = 0; error == 0; ++page) {
+    REQUIRE(page <= shim::kMostSeals);
+    error = tree.registry.add(child, {Range::of(0x2000'0000'0000 + page * 0x2000, 0x1000)}, false);
+  }
+  CHECK(error == -ENOMEM);
+  CHECK(child.record->seals().size() > 65'000);
+  CHECK_FALSE(child.record->make_room(1));
+  // what does not fit is nowhere
+  const std::size_t seals = child.record->seals().size();
+  const std::size_t entries = child.record->entries().size();
+  CHECK(tree.registry.add(child, {Range::of(0x3000'0000'0000, 0x1000)}, false) == -ENOMEM);
+  CHECK(child.record->seals().size() == seals);
+  CHECK(child.record->entries().size() == entries);
+  CHECK(tree.seal(100, 3) == 0);
+  CHECK(tree.sealed(100) == Seals{1, 2, 3});
+}
+
+TEST_CASE("what runs out while a process is met leaves nothing half done") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  tree.proc.first(300, 9, 10);
+  tree.at_tick(20);
+  tree.proc.hold_throws = true;
+  CHECK_THROWS_AS(tree.registry.look_up(200), std::bad_alloc);
+  CHECK_THROWS_AS(tree.join(300), std::bad_alloc);
+  tree.proc.heal();
+  CHECK(tree.sealed(200) == Seals{1, 2});
+  CHECK(tree.join(300).standing == Standing::member);
+  tree.proc.stat_faults[100] = Fault::unknown;
+  tree.proc.held_unreadable = true;
+  CHECK(holds(seals_in(tree.registry.look_up(100)), {1, 2}));
+}
+
 TEST_CASE("siblings do not inherit from each other") {
   SealedTree tree;
   tree.proc.fork(100, 200, 10);

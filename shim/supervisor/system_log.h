@@ -1,0 +1,26 @@
+// The system's log, without waiting for it: syslog(3) does when the daemon does not keep up.
+#pragma once
+
+#include <string_view>
+
+namespace libmseal::supervisor {
+
+class SystemLog {
+ public:
+  explicit SystemLog(const char* path = "/dev/log") : path_(path) {}
+  ~SystemLog();
+  SystemLog(const SystemLog&) = delete;
+  SystemLog& operator=(const SystemLog&) = delete;
+
+  // One line, with a severity as LOG_WARNING. 0, or errno: then it is lost.
+  int write(int severity, std::string_view line);
+
+ private:
+  int connect_to(int type);
+  void disconnect();
+
+  const char* path_;
+  int socket_ = -1;
+};
+
+}  // namespace libmseal::supervisor

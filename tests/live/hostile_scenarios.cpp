@@ -1,0 +1,124 @@
+// What hostile programs do to the supervisor and to whoever looks at them.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "shim/common/table_size.h"
+#include "tests/live/calls.h"
+#include "tests/live/expect.h"
+#include "tests/live/scenario.h"
+
+namespace libmseal::tests {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+char* own_text() {
+  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&own_text) & -page_size());
+}
+
+// Mappings that do not merge. As many as the kernel gives of those wanted.
+void map_many(long count) {
+  char* const base = static_cast<char*>(::mmap(nullptr, static_cast<std::size_t>(count) * page_size(),
+                                               PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  REQUIRE_OR_STOP(base != MAP_FAILED);
+  for (long index = 1; index < count; index += 2) {
+    if (::mprotect(base + static_cast<std::size_t>(index) * page_size(), page_size(), PROT_NONE) != 0) break;
+  }
+}
+
+// A raw mseal has the supervisor read all mappings, and costs the program next to nothing.
+void keeps_supervisor_busy(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  char* const page = map_far_away(page_size(), PROT_READ);
+  map_many(20'000);
+  const auto end = Clock::now() + std::chrono::seconds(std::stoi(arguments[0]));
+  while (Clock::now() < end) REQUIRE_OR_STOP(shim::raw_syscall(462, page, page_size(), 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+}
+
+// How long refusals take in a process with so many mappings, in us: first of the kind that a filter refuses,
+// then of the kind that the supervisor does.
+void times_refusals(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  const long mappings = std::stol(arguments[0]);
+  const int calls = std::stoi(arguments[1]);
+  map_many(mappings);
+  const auto time = [&](auto call) {
+    const auto start = Clock::now();
+    for (int index = 0; index < calls; ++index) EXPECT(call() < 0);
+    return std::chrono::duration<double, std::micro>(Clock::now() - start).count() / calls;
+  };
+  const double refused = time([&] { return Calls{Via::libc}.unmap(own_text(), page_size()); });
+  const double deferred_and_refused = time(
+      [&] { return shim::raw_syscall(__NR_mprotect, own_text(), page_size(), PROT_READ | PROT_GROWSDOWN); });
+  std::printf("%f %f\n", refused, deferred_and_refused);
+}
+
+// A mapped file with the name of the library's table, and nothing or something else in it.
+void forges_a_table(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const std::string_view kind = arguments[0];
+  const int file = ::memfd_create("libmseal-table", MFD_CLOEXEC);
+  const auto size = static_cast<off_t>(shim::kTableBytes);
+  REQUIRE_OR_STOP(::ftruncate(file, kind == "short" ? 4096 : size) == 0);
+  auto* const words = static_cast<std::uint64_t*>(
+      ::mmap(nullptr, shim::kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+  REQUIRE_OR_STOP(words != MAP_FAILED);
+  if (kind == "garbage") {
+    for (std::size_t index = 0; index < shim::kTableBytes / 8; ++index)
+      words[index] = index * 0x9E37'79B9'7F4A'7C15ULL;
+  } else if (kind != "short") {
+    // the genuine one, and then changed
+    FILE* const maps = std::fopen("/proc/self/maps", "r");
+    char line[512];
+    const std::uint64_t* table = nullptr;
+    while (std::fgets(line, sizeof line, maps) != nullptr) {
+      unsigned long start = 0;
+      if (std::strstr(line, "memfd:libmseal-table") == nullptr || std::sscanf(line, "%lx", &start) != 1)
+        continue;
+      if (reinterpret_cast<std::uint64_t*>(start) != words) table = reinterpret_cast<std::uint64_t*>(start);
+    }
+    std::fclose(maps);
+    REQUIRE_OR_STOP(table != nullptr);
+    std::memcpy(words, table, shim::kTableBytes);
+    // The header is magic, version and size, and where the table is: from there.
+    std::uint64_t& offset = words[2];
+    std::uint64_t* const copied = words + 2 + offset / 8;
+    if (kind == "pointer") offset = 1ULL << 40;
+    if (kind == "writing") reinterpret_cast<std::uint32_t*>(copied)[0] |= 1;
+    if (kind == "counts") {
+      for (int word = 1; word < 8; ++word) copied[word] = 1ULL << 50;
+    }
+  }
+  std::printf("%d\n", ::getpid());
+  std::fflush(stdout);
+  ::close(1);
+  ::sleep(60);
+}
+
+void floods_the_log(std::span<char*>) {
+  constexpr unsigned long kMagic = 0x6C69626D7365616CUL;
+  for (int index = 0; index < 20'000; ++index)
+    EXPECT(shim::raw_syscall(462, 0, page_size(), 77, kMagic, 0, 0) == -EINVAL);
+}
+
+constexpr Scenario kScenarios[] = {
+    {"floods_the_log", floods_the_log},
+    {"keeps_supervisor_busy", keeps_supervisor_busy},
+    {"times_refusals", times_refusals},
+    {"forges_a_table", forges_a_table},
+};
+
+}  // namespace
+
+std::span<const Scenario> hostile_scenarios() {
+  return kScenarios;
+}
+
+}  // namespace libmseal::tests

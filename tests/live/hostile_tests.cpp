@@ -1,0 +1,195 @@
+// What hostile programs, names and files do to the supervisor and to the tool.
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+TEST_CASE("hostile: a limit on processor time does not end the supervisor before its tree") {
+  const TemporaryPath log("cpu.log");
+  Command command = preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
+                              {LIVE_PROGRAM, "keeps_supervisor_busy", "8"});
+  command.prepare = [] {
+    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+    const rlimit second{1, 1};
+    if (setrlimit(RLIMIT_CPU, &second) != 0) _exit(125);
+  };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK_THAT(text_in(log.string()), Contains("whose time on a processor is limited"));
+}
+
+TEST_CASE("hostile: refusals cost no multiple with events, however much is mapped") {
+  const auto time = [](const std::string& options) {
+    std::vector<double> best{1e9, 1e9};
+    for (int round = 0; round < 3; ++round) {
+      const Run result = run(preloaded("policy=none,backend=seccomp" + options,
+                                       {LIVE_PROGRAM, "times_refusals", "60000", "20000"}));
+      expect_success(result);
+      std::istringstream numbers(result.out);
+      for (double& one : best) {
+        double value = 1e9;
+        numbers >> value;
+        one = std::min(one, value);
+      }
+    }
+    return best;
+  };
+  const TemporaryPath events("cost.jsonl");
+  const std::vector<double> without = time("");
+  const std::vector<double> with = time(",events=" + events.string());
+  std::ostringstream all;
+  all << without[0] << " " << without[1] << " us without, " << with[0] << " " << with[1] << " us with events";
+  INFO(all.str());
+  CHECK(with[1] < 10 * without[1]);
+  // That a filter refuses without the supervisor, and the program tells of: the price is that of telling.
+  CHECK(with[0] < 10 * without[1]);
+  // All are there, or counted.
+  std::uint64_t told = 0;
+  for (int wait = 0; wait < 200; ++wait) {
+    told = 0;
+    std::istringstream lines(text_in(events.string()));
+    for (std::string line; std::getline(lines, line);) {
+      const json event = json::parse(line);
+      told += event.contains("lost") ? event["lost"].get<std::uint64_t>() : 1;
+    }
+    if (told == 3 * 2 * 20'000) break;
+    ::usleep(20'000);
+  }
+  CHECK(told == 3 * 2 * 20'000);
+}
+
+TEST_CASE("hostile: what a program repeats is left out of the log, and counted") {
+  const TemporaryPath log("flood.log");
+  expect_success(
+      run(preloaded("policy=none,backend=seccomp,log=" + log.string(), {LIVE_PROGRAM, "floods_the_log"})));
+  std::string text;
+  for (int wait = 0; wait < 100 && text.find("no process is left") == std::string::npos; ++wait) {
+    ::usleep(20'000);
+    text = text_in(log.string());
+  }
+  CHECK(count_lines(text) < 2000);
+  CHECK_THAT(text,
+             Contains("malformed control message") && Contains("lines are left out: too many a second"));
+}
+
+TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end no string") {
+  const TemporaryPath folder("names");
+  fs::create_directory(folder.string());
+  const TemporaryPath log("names.log");
+  const TemporaryPath events("names.jsonl");
+  const TemporaryPath policy("names.toml");
+  const std::string program = folder.string() + "/a\n[forged] \x1b[2J\"'''\",open=all:*";
+  fs::copy_file(LIVE_PROGRAM, program);
+  Command command =
+      preloaded("policy=none,backend=seccomp,log=" + log.string() + ",events=" + events.string(),
+                {program, "own_text_is_sealed"});
+  command.environment["LD_LIBRARY_PATH"] = fs::path(LIBMSEAL_SO).parent_path().string();
+  expect_success(run(command));
+  (void)events_in(events.string(), 3);
+  std::string text;
+  for (int wait = 0; wait < 100 && text.find("no process is left") == std::string::npos; ++wait) {
+    ::usleep(20'000);
+    text = text_in(log.string());
+  }
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK_THAT(text, Contains("\\x1b[2J"));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) CHECK(line.starts_with("[2"));
+  const Run report = run({{MSEAL_TOOL, "report", events.string()}, {}, {}, 60});
+  CHECK(report.status == 0);
+  CHECK(report.out.find('\x1b') == std::string::npos);
+  CHECK(report.out.find("\n[forged]") == std::string::npos);
+  const json all = json::parse(run({{MSEAL_TOOL, "report", "--json", events.string()}, {}, {}, 60}).out);
+  std::ofstream(policy.string()) << std::string(all["policy"]);
+  INFO(std::string(all["policy"]));
+  const Run check = run({{MSEAL_TOOL, "policy", "check", policy.string()}, {}, {}, 60});
+  CHECK(check.err == "");
+  CHECK(check.status == 0);
+  const Run shown = run({{MSEAL_TOOL, "policy", "show", program, "--policy", policy.string()}, {}, {}, 60});
+  CHECK_THAT(shown.out, Contains("skip=a?") && !Contains("\nopen=all"));
+}
+
+TEST_CASE("hostile: status survives what a process has for a table") {
+  if (!needs(::geteuid() == 0, "root")) return;
+  const std::pair<std::string, std::string> forgeries[] = {
+      {"short", "is none"},   {"garbage", "is none"}, {"empty", ""},
+      {"pointer", "is none"}, {"counts", "is none"},  {"writing", "half-written"}};
+  for (const auto& [kind, said] : forgeries) {
+    INFO(kind);
+    const std::string script = "coproc P { exec env LD_PRELOAD=" LIBMSEAL_SO
+                               " MSEAL_OPTIONS=policy=none,backend=seccomp " LIVE_PROGRAM " forges_a_table " +
+                               kind +
+                               "; }; read -r pid <&${P[0]}; " MSEAL_TOOL
+                               " status $pid > /dev/null; one=$?; " MSEAL_TOOL
+                               " status > /dev/null; kill $pid; exit $one";
+    const Run result = run({{"/bin/bash", "-c", script}, {}, {}, 60});
+    INFO(result.err);
+    CHECK(result.status == (said.empty() ? 0 : 2));
+    CHECK_THAT(result.err, Contains(said));
+  }
+}
+
+TEST_CASE("hostile: report and policy check read what is no file, has no end, or is garbage") {
+  const TemporaryPath pipe("pipe");
+  const TemporaryPath line("line");
+  const TemporaryPath garbage("garbage");
+  REQUIRE(::mkfifo(pipe.string().c_str(), 0600) == 0);
+  std::ofstream(line.string()) << "{";
+  fs::resize_file(line.string(), std::uintmax_t{1} << 30);
+  std::ofstream(garbage.string()) << "\x1b\x80\xff\n\n";
+  const auto says = [](const std::vector<std::string>& arguments, const std::string& what) {
+    std::vector<std::string> all{MSEAL_TOOL};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    Command command{all, {}, {}, 30};
+    command.prepare = [] {
+      const rlimit memory{rlim_t{1} << 29, rlim_t{1} << 29};
+      setrlimit(RLIMIT_AS, &memory);
+    };
+    const Run result = run(command);
+    INFO(arguments.back() << ": " << result.err);
+    CHECK(result.status == 2);
+    CHECK_THAT(result.err, Contains(what));
+  };
+  says({"report", pipe.string()}, "nothing comes from it");
+  says({"report", "/dev/zero"}, "line 1 has more than");
+  says({"report", line.string()}, "line 1 has more than");
+  says({"report", "/dev/urandom"}, "line 1");
+  says({"report", garbage.string()}, "line 1: not an event of libmseal");
+  says({"policy", "check", "/dev/zero"}, "it has more than");
+  // An object that an event names is anything, too.
+  std::ofstream(garbage.string())
+      << R"({"time":"t","pid":1,"tid":1,"program":"p","verdict":"refused","call":"munmap","number":11,"start":"0x1000","end":"0x2000","sealed":{"address":"0x1","object":")"
+      << pipe.string()
+      << R"(","offset":"0x0","protection":"r--p"},"site":{"address":"0x1","object":"/dev/zero","offset":"0x0","protection":"r-xp"}})"
+      << "\n";
+  const Run report = run({{MSEAL_TOOL, "report", garbage.string()}, {}, {}, 30});
+  CHECK(report.status == 0);
+  const Run piped =
+      run({{"/bin/bash", "-c", MSEAL_TOOL " report <(sleep 1; cat " + garbage.string() + ")"}, {}, {}, 30});
+  CHECK(piped.out == report.out);
+}
+
+}  // namespace
+}  // namespace libmseal::tests
