@@ -18,8 +18,6 @@ std::uint64_t* place_of(int field, StatLine& line) {
       return &line.start_code;
     case 28:
       return &line.start_stack;
-    case 46:
-      return &line.end_data;
     case 47:
       return &line.start_brk;
     case 48:

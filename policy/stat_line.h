@@ -15,7 +15,6 @@ struct StatLine {
   std::uint64_t start_time = 0;   // 22, in ticks since boot
   std::uint64_t start_code = 0;   // 26
   std::uint64_t start_stack = 0;  // 28
-  std::uint64_t end_data = 0;     // 46
   std::uint64_t start_brk = 0;    // 47
   std::uint64_t arg_start = 0;    // 48
   std::uint64_t env_start = 0;    // 50

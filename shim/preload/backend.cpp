@@ -2,14 +2,11 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cerrno>
 
 #include "policy/control.h"
@@ -21,6 +18,7 @@
 #include "shim/preload/deny_filter.h"
 #include "shim/preload/doors.h"
 #include "shim/preload/filter.h"
+#include "shim/preload/image_places.h"
 #include "shim/preload/io_uring.h"
 #include "shim/preload/message.h"
 #include "shim/preload/supervised_sealing.h"
@@ -43,31 +41,6 @@ struct Outcome {
 
   [[nodiscard]] bool started() const { return what.empty(); }
 };
-
-// Where images land: without randomised addresses at all of these, and where randomisation moves them by
-// little (arm64, by less than 1 GiB unless vm.mmap_rnd_bits was raised) always. Images started from this one
-// land there too, so what is sealed there is refused by the supervisor, which knows who calls, and not by
-// filters, which would refuse their own successors.
-constexpr std::uint64_t kGiB = 1U << 30;
-#ifdef __x86_64__
-std::array<Range, 3> image_places() {
-  return {Range{0, kGiB},                                    // programs linked to a fixed address
-          Range{0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
-          Range{0x7FFF'F7FF'F000 - kGiB,
-                0x7FFF'F7FF'F000}};  // libraries, below the gap that is kept for the stack
-}
-#else
-std::array<Range, 3> image_places() {
-  // The size of the address space depends on the kernel's page size; the stack is at its end.
-  const std::uint64_t top = std::bit_ceil(static_cast<std::uint64_t>(getauxval(AT_RANDOM)));
-  constexpr std::uint64_t kStackGap = 128U << 20;
-  constexpr std::uint64_t kStackMoved = kGiB;        // the stack's own randomness is kept free too
-  constexpr std::uint64_t kMoved = kGiB + kGiB / 4;  // and the images themselves
-  const std::uint64_t programs = policy::round_down(top / 3 * 2, std::uint64_t{1} << 16);
-  return {Range{0, kGiB}, Range::of(programs, kMoved),
-          Range{top - kStackGap - kStackMoved - kMoved, top - kStackGap}};
-}
-#endif
 
 bool may_be_place_of_images(const Range& range) {
   const auto places = image_places();
@@ -340,9 +313,9 @@ Message& operator<<(Message& message, const Outcome& outcome) {
   return message << ", " << text_of_error(outcome.error);
 }
 
-// Whether no address can carry tag bits: this memory has no linear address masking, and can't get it, for we
-// or an ancestor have closed the way to it. Filters are shorter then.
-bool has_no_tags() {
+// Whether no address can carry tag bits: this memory has no linear address masking, and, where filters rely
+// on that, can't get it, for we or an ancestor have closed the way to it. They are shorter then.
+bool has_no_tags(Backend backend) {
 #ifdef __x86_64__
   constexpr long kGetUntagMask = 0x4001;        // ARCH_GET_UNTAG_MASK; EINVAL of kernels that have no masking
   constexpr long kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
@@ -350,7 +323,9 @@ bool has_no_tags() {
   std::uint64_t mask = ~0ULL;
   const long asked = raw_syscall(__NR_arch_prctl, kGetUntagMask, &mask);
   const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;
-  return untagged && raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
+  const bool filters = backend == Backend::seccomp || backend == Backend::filter;
+  if (!untagged || !filters) return untagged;
+  return raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
 #else
   return false;
 #endif
@@ -404,7 +379,7 @@ void start_idle(State& state) {
   if (table < 0) return;
   if (join_supervisor(state, table).started()) {
     state.backend = Backend::seccomp;
-    if (!state.rules.audits && has_no_tags()) state.machine.address_mask = ~0ULL;
+    if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
   } else {
     state.table = nullptr;
     state.joined = false;
@@ -456,7 +431,7 @@ void start_backend(State& state, Launch& launch) {
     }
     state.backend = backend;
     // An audit, which leaves that door open, would take the question for an attempt.
-    if (!state.rules.audits && has_no_tags()) state.machine.address_mask = ~0ULL;
+    if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)
         reason = {"a weaker backend is asked for", 0, name_of(asked)};

@@ -81,6 +81,9 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64
   if (range.empty()) return 0;
   const ExclusiveSection section;
   if (const long error = start_if_needed(state); error != 0) return error;
+  // Again, for now it is known whether addresses can have tags.
+  if (const long error = policy::check_request(state.machine, address, length, range); error != 0)
+    return error;
   if (state.backend == Backend::kernel) {  // which knows best which bits of the address are a tag
     const long result = raw_syscall(policy::kMsealNumber, address, length, flags);
     if (result == 0) (void)state.ledger.add({range, true});
@@ -96,6 +99,8 @@ long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t f
   static Ranges wanted;
   joined.clear();
   wanted.clear();
+  if (ranges.empty()) return 0;
+  if (const long error = start_if_needed(state); error != 0) return error;
   for (const mseal_range& one : ranges) {
     Range range;
     const auto start = reinterpret_cast<std::uint64_t>(one.addr);

@@ -267,6 +267,14 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
   job.last_heard = std::chrono::steady_clock::now();
   // Who came to share the memory between the look and the filter does not have that.
   if (registry_.sharers(caller) != Sharing::alone) return ended(-EAGAIN);
+  // Who slept then, and woke up since, may have begun a call before the filter was there.
+  switch (hold(caller, job)) {
+    case ThreadHolder::Result::held:
+      break;
+    case ThreadHolder::Result::forbidden:
+    case ThreadHolder::Result::stuck:
+      return ended(-EBUSY);
+  }
   const std::vector<Seal> covered = job.pieces;
   const Range breaks = job.refused_breaks;
   job.present_break = message.present_break;

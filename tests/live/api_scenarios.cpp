@@ -41,6 +41,10 @@ void errors_of_mseal(std::span<char*>) {
   EXPECT(seal(base + 3 * page, 0) == 0);  // nothing of nothing
   EXPECT(seal(base, ~0UL) == -EINVAL);
   EXPECT(seal(base, -page) == -EINVAL);
+  EXPECT(seal(reinterpret_cast<char*>(-page), 2 * page) == -EINVAL);  // wraps
+  EXPECT(seal(reinterpret_cast<char*>(-page), page) == -EINVAL);
+  // No processor that this runs on lets addresses have tags without being asked.
+  EXPECT(seal(reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(base) | 1UL << 57), page) == -ENOMEM);
   EXPECT(seal(base + 3 * page, page) == -ENOMEM);
   EXPECT(seal(base, 4 * page) == -ENOMEM);             // the end is not mapped
   EXPECT(seal(base + 3 * page, 2 * page) == -ENOMEM);  // nor the start
@@ -286,6 +290,22 @@ void sealed_from_birth(std::span<char*>) {
   EXPECT(::waitpid(child, &status, 0) == child && status == 0);
 }
 
+// Runtimes place memory at random addresses of their own choice, as V8 does in the first 64 TiB: nothing is
+// refused there.
+void random_places_are_free(std::span<char*>) {
+  constexpr std::uint64_t kBelow64TiB = (1ULL << 46) - 1;
+  std::uint64_t number = 1;
+  for (int round = 0; round < 20'000; ++round) {
+    number = number * 6364136223846793005ULL + 1442695040888963407ULL;  // Knuth's
+    auto* const wanted = reinterpret_cast<char*>((number >> 8) & kBelow64TiB & ~0xFFFFFULL);
+    void* const at =
+        ::mmap(wanted, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    REQUIRE_OR_STOP(at != MAP_FAILED);
+    REQUIRE_OR_STOP(Calls{Via::raw}.protect(static_cast<char*>(at), page_size(), PROT_READ) == 0);
+    REQUIRE_OR_STOP(Calls{Via::raw}.unmap(static_cast<char*>(at), page_size()) == 0);
+  }
+}
+
 // So many that no filter each would fit.
 void sixty_thousand_from_birth(std::span<char*>) {
   constexpr std::size_t kCount = 60'000;
@@ -391,6 +411,7 @@ constexpr Scenario kScenarios[] = {
     {"batch_past_the_budget", batch_past_the_budget},
     {"region_freezes", region_freezes},
     {"sealed_from_birth", sealed_from_birth},
+    {"random_places_are_free", random_places_are_free},
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
     {"own_text_is_sealed", own_text_is_sealed},
     {"own_text_is_not_sealed", own_text_is_not_sealed},

@@ -142,6 +142,8 @@ TEST_CASE("live: protection keys decide who may discard sealed memory") {
 TEST_CASE("live: exec drops what the old image sealed") {
   scenario("backend=seccomp", "exec_drops");
   scenario("backend=seccomp", "exec_fences");
+  expect_success(
+      run(preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_behind_many_fences", "6000"})));
 }
 
 // What an image meets when the kernel puts a part of it where an ancestor has a filter: a known limit, of
@@ -306,6 +308,17 @@ void _start(void) {
 }
 #endif
 
+TEST_CASE("live: images one after the other at the same addresses, in every layout of memory") {
+  const std::string chain = std::string(LIVE_PROGRAM) + " exec_chain 4";
+  for (const std::string& command : std::vector<std::string>{
+           "exec setarch -R " + chain, "exec setarch -R -L " + chain,
+           "ulimit -s unlimited && exec setarch -R " + chain, "ulimit -s unlimited && exec " + chain,
+           "exec setarch -3 -R " + chain, "exec setarch -B -R " + chain}) {
+    INFO(command);
+    expect_success(run(preloaded("backend=seccomp", {"/bin/sh", "-c", command})));
+  }
+}
+
 TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
   expect_success(result);
@@ -368,6 +381,11 @@ TEST_CASE("live: thousands of ranges in one call, all or nothing") {
     scenario("backend=kernel", "errors_of_batches");
     expect_success(run(preloaded("backend=kernel", {LIVE_PROGRAM, "seals_in_batches", "5000"})));
   }
+}
+
+TEST_CASE("live: what seals from birth is out of the way of memory that programs place at random") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"})
+    scenario(backend, "random_places_are_free");
 }
 
 TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {

@@ -194,6 +194,7 @@ void seal_beats_calls_under_way(std::span<char*>) {
         (void)call.protect(page, page_size(), PROT_NONE);
         (void)call.protect(page, page_size(), PROT_READ | PROT_WRITE);
         if (round % 3 == 0) (void)call.unmap(page, page_size());
+        if (round % 2 == 0) ::usleep(30);  // who sleeps is not stopped, and may wake up at any time
       }
     });
     while (phase.load() != 1) ::sched_yield();
@@ -507,6 +508,28 @@ void heap_grows_under_signals(std::span<char*>) {
   }
 }
 
+// Many scattered ranges are sealed, and as many are kept free in the programs that are started from here.
+void starts_behind_many_fences(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  const auto count = static_cast<std::size_t>(std::stoul(arguments[0]));
+  const std::size_t page = page_size();
+  char* const base = static_cast<char*>(
+      ::mmap(nullptr, 2 * count * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  REQUIRE_OR_STOP(base != MAP_FAILED);
+  std::vector<mseal_range> ranges;
+  for (std::size_t index = 0; index < count; ++index) ranges.push_back({base + 2 * index * page, page});
+  constexpr std::size_t kAtOnce = 1000;
+  for (std::size_t first = 0; first < count; first += kAtOnce) {
+    REQUIRE_OR_STOP(::mseal_ranges(ranges.data() + first, std::min(kAtOnce, count - first), 0) == 0);
+  }
+  for (int round = 0; round < 3; ++round) {
+    in_child([&] {
+      ::execl("/proc/self/exe", "live_program", "own_text_is_sealed", nullptr);
+      ::_exit(99);
+    });
+  }
+}
+
 constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
@@ -520,6 +543,7 @@ constexpr Scenario kScenarios[] = {
     {"exec_target", exec_target},
     {"exec_drops", exec_drops},
     {"exec_fences", exec_fences},
+    {"starts_behind_many_fences", starts_behind_many_fences},
     {"exec_chain", exec_chain},
     {"becomes", becomes},
     {"forks_by_the_thousand", forks_by_the_thousand},

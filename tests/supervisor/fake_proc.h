@@ -245,7 +245,6 @@ class FakeProc final : public supervisor::Proc {
     if (task.memory == nullptr || !task.readable) return line;
     const std::uint64_t base = task.memory->id << 32;
     line.start_code = base + 0x1000;
-    line.end_data = base + 0x9000;
     line.start_brk = base + 0xA000;
     line.start_stack = base + 0xF000'0000;
     line.arg_start = base + 0xF000'1000;

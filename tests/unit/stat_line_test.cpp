@@ -22,7 +22,6 @@ TEST_CASE("the fields are those of proc(5)") {
   CHECK(line->start_time == 22000);
   CHECK(line->start_code == 26000);
   CHECK(line->start_stack == 28000);
-  CHECK(line->end_data == 46000);
   CHECK(line->start_brk == 47000);
   CHECK(line->arg_start == 48000);
   CHECK(line->env_start == 50000);
