@@ -9,7 +9,8 @@
     attacks   libmseal.7 has every attack that the tests run
     lint      mandoc finds nothing wrong with the pages
     readme    at most 150 lines, and every file that it names is there
-    examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says
+    examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says; the policy file of
+              libmseal-policy.5 has no mistakes
 
 Exit status 1 if something is missing, 77 if a check can't run here (1 with MSEAL_TESTS_MUST_RUN=1).
 """
@@ -189,6 +190,10 @@ def example_in_page():
 
 def check_examples(given):
     problems = []
+    policy = re.search(r"^\.Bd -literal\n(.*?)^\.Ed", section_of(text_of(PAGES[2]), "Sh", "EXAMPLES"), re.M | re.S).group(1)
+    checked = run([given.tool, "policy", "check", "/dev/stdin"], input=policy)
+    if checked.returncode != 0:
+        problems.append(f"the example of libmseal-policy.5: {checked.stdout}{checked.stderr}")
     library = pathlib.Path(given.library)
     for name, (code, printed) in (("README.md", example_in_readme()), ("libmseal.3", example_in_page())):
         with tempfile.TemporaryDirectory() as folder:
