@@ -43,6 +43,13 @@ struct CallNumber {
   Call call;
 };
 
+// The calls that make processes with the memory of their caller, by number.
+struct CloneNumbers {
+  std::uint32_t clone;   // flags first
+  std::uint32_t vfork;   // ~0: there is none
+  std::uint32_t clone3;  // flags in memory
+};
+
 struct Abi {
   std::uint32_t audit_arch;
   std::span<const CallNumber> calls;   // sorted by number
@@ -50,6 +57,7 @@ struct Abi {
   // The bits of an argument register that the kernel reads. seccomp_data shows all 64, so whoever enters by
   // int 0x80 can have anything in the upper halves.
   std::uint64_t argument_mask;
+  CloneNumbers clones;
 
   [[nodiscard]] constexpr bool has_short_arguments() const { return argument_mask <= 0xFFFF'FFFFU; }
   // No call names an address at or above this: 32-bit start plus 32-bit length. 0: no limit.
@@ -118,10 +126,11 @@ inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
 inline constexpr std::uint32_t kX32Bit = 0x40000000;
 
 inline constexpr auto kX86Abis = std::to_array<Abi>({
-    {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL},
-    {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL},
+    {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL, {56, 58, 435}},
+    {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL, {120, 190, 435}},
 });
-inline constexpr auto kArm64Abis = std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0, ~0ULL}});
+inline constexpr auto kArm64Abis =
+    std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0, ~0ULL, {220, ~0U, 435}}});
 
 // The sizes of huge pages, in ascending order. An address at no multiple of the first can't be mapped by one.
 inline constexpr auto kX86HugePages = std::to_array<std::uint64_t>({2U << 20, 1U << 30});

@@ -18,12 +18,21 @@ bool take(std::string_view& line, std::string_view prefix, int base, std::uint64
   return true;
 }
 
-bool may_change_memory(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
+bool is_cloning(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
+  constexpr std::uint64_t kCloneVm = 0x100;
+  constexpr std::uint64_t kCloneThread = 0x10000;
+  if (number == abi.clones.vfork || number == abi.clones.clone3) return true;
+  return number == abi.clones.clone && (arguments[0] & (kCloneVm | kCloneThread)) == kCloneVm;
+}
+
+Whereabouts whereabouts_in(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
   const bool fits =
       std::ranges::all_of(arguments, [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
-  const CallNumber* const entry =
-      fits && number <= ~0U ? find_call(abi, static_cast<std::uint32_t>(number)) : nullptr;
-  return entry != nullptr && entry->call != Call::shmget && entry->call != Call::mseal;
+  if (!fits || number > ~0U) return Whereabouts::elsewhere;
+  if (is_cloning(abi, number, arguments)) return Whereabouts::cloning;
+  const CallNumber* const entry = find_call(abi, static_cast<std::uint32_t>(number));
+  const bool changes = entry != nullptr && entry->call != Call::shmget && entry->call != Call::mseal;
+  return changes ? Whereabouts::in_call : Whereabouts::elsewhere;
 }
 
 }  // namespace
@@ -38,9 +47,11 @@ std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::strin
   for (std::uint64_t& argument : arguments) {
     if (!take(line, " 0x", 16, argument)) return std::nullopt;
   }
-  const bool changes = std::ranges::any_of(
-      machine.abis, [&](const Abi& abi) { return may_change_memory(abi, number, arguments); });
-  return changes ? Whereabouts::in_call : Whereabouts::elsewhere;
+  for (const Abi& abi : machine.abis) {
+    const Whereabouts where = whereabouts_in(abi, number, arguments);
+    if (where != Whereabouts::elsewhere) return where;
+  }
+  return Whereabouts::elsewhere;
 }
 
 }  // namespace libmseal::policy

@@ -20,10 +20,13 @@ struct Births {
     return last != 0 && last == before.last && soon_after(before);
   }
   // So soon that the numbers given in between are those from `before.last` to `last`, whatever the machine.
-  [[nodiscard]] bool soon_after(const Births& before) const {
-    constexpr std::uint64_t kSoon = 20'000'000;  // 32768 births, the least that come around, take longer
-    return before.last != 0 && last != 0 && time - before.time < kSoon;
+  // `most` is the number of births after which numbers come around.
+  [[nodiscard]] bool soon_after(const Births& before, std::uint64_t most = kFewestNumbers) const {
+    constexpr std::uint64_t kOneBirth = 600;  // no machine is faster
+    return before.last != 0 && last != 0 && time - before.time < most * kOneBirth;
   }
+
+  static constexpr std::uint64_t kFewestNumbers = 32768;  // kernel.pid_max, unless it was lowered
 };
 
 inline Births births_so_far(const ProcRoot& proc) {

@@ -25,10 +25,12 @@ class SharerSearch {
   // Of the process `group`, of which `task` is a thread that lives on meanwhile.
   SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
 
-  // Calls found(process) for each sharer; it returns false to stop. `since`: nobody shared the memory then;
-  // becomes now if nobody does.
+  // Calls found(process) for each sharer; it returns false to stop. `since`: nobody shared the memory then.
+  //
+  // A process gets its number some time before it can be found. So the births of a moment are a `since` for
+  // later only if every thread of the process was seen outside of clone after them, and before this look.
   template <class Found>
-  Sharing run(Births& since, Found found) {
+  Sharing run(const Births& since, Found found) {
     const Births now = births_so_far(proc_);
     if (now.none_since(since)) return Sharing::alone;
     Sharing sharing = Sharing::alone;
@@ -45,7 +47,6 @@ class SharerSearch {
     } else if (look_at_all(look) < 0) {
       return sharing == Sharing::shared ? sharing : Sharing::unknown;
     }
-    if (sharing == Sharing::alone) since = now;
     return sharing;
   }
 

@@ -82,8 +82,8 @@ bool cover_by_supervisor(const State& state) {
 
 // The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
 // fail anyway.
-long register_filtered(const State& state) {
-  for (const Seal& piece : state.pieces) {
+long register_filtered(const Pieces& pieces) {
+  for (const Seal& piece : pieces) {
     const long told = tell_supervisor({Control::Kind::add_filtered, piece});
     if (told == 0 || told == -ENOSYS) continue;
     return told == -ENOMEM ? explain_table_full() : explain_unknown();
@@ -91,17 +91,27 @@ long register_filtered(const State& state) {
   return 0;
 }
 
-// Puts filters in force for state.pieces: 0 or -errno.
-long cover_by_filters(State& state) {
-  const long installed = install_deny_filter(state);
-  if (installed != 0) return explain_filter_failure(installed);
-  // Who came to share the memory between the first look and the filter does not have it.
+// Whether another process has this memory: 0, or -EAGAIN if one has, and stays.
+long wait_until_alone(State& state) {
   const bool supervised = state.backend == Backend::seccomp;
   const long alone = ask_until_alone([&] {
     return supervised ? tell_supervisor({Control::Kind::is_alone, {}}) : look_for_sharers(state);
   });
-  if (alone != 0 && alone != -ENOSYS) return explain_sharing();
-  return supervised ? register_filtered(state) : 0;
+  return alone == 0 || alone == -ENOSYS ? 0 : -EAGAIN;
+}
+
+// Until no thread is left in a call that it began before state.pieces were covered, and no process that has
+// the memory without their filter: 0 or -errno.
+long wait_for_others(State& state) {
+  // The first time for a child made by vfork, which its parent waits for; the second time for one that was
+  // not to be found yet.
+  if (wait_until_alone(state) != 0) return explain_sharing();
+  const ProcRoot proc;
+  const Births births = births_so_far(proc);
+  if (const long waited = wait_for_calls_under_way(state.machine); waited != 0) return explain_thread(waited);
+  if (wait_until_alone(state) != 0) return explain_sharing();
+  state.alone_since = births;
+  return 0;
 }
 
 // The same mappings, with no attribute that the pieces that were covered lack?
@@ -129,14 +139,15 @@ long seal_by_own_look(State& state, std::span<const Range> ranges) {
     const bool by_supervisor =
         way == static_cast<long>(policy::Way::supervised) && cover_by_supervisor(state);
     if (!by_supervisor) {
-      if (const long done = cover_by_filters(state); done != 0) return done;
+      if (const long error = install_deny_filter(state); error != 0) return explain_filter_failure(error);
     }
-    if (const long waited = wait_for_calls_under_way(state.machine); waited != 0)
-      return explain_thread(waited);
+    if (const long error = wait_for_others(state); error != 0) return error;
     if (const long again = find_own_pieces(state, ranges); again != 0) return again;
     if (!pieces_hold(covered, breaks, state)) continue;
     if (state.backend == Backend::filter) {
       for (const Seal& piece : covered) (void)state.ledger.add(piece);
+    } else if (!by_supervisor) {
+      if (const long error = register_filtered(covered); error != 0) return error;
     }
     for (const policy::KeyedRange& piece : state.keyed) (void)state.keyed_seals.add(piece);
     return 0;

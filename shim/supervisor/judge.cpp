@@ -165,8 +165,9 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   }
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
   const std::int64_t answer = answer_to(caller, message);
-  if (answer == -EAGAIN && message.kind == Control::Kind::seal && postpone(notification)) return;
-  if (answer < 0 && message.kind == Control::Kind::seal) (void)sealing_.give_up(caller);
+  const bool seals = message.kind == Control::Kind::seal || message.kind == Control::Kind::filters_are_in;
+  if (answer == -EAGAIN && seals && postpone(notification)) return;
+  if (answer < 0 && seals) (void)sealing_.give_up(caller);
   respond(notification, answer);
   spdlog::info("pid {}: message {} on [{:#x}, {:#x}): {}", caller.process.id, static_cast<int>(message.kind),
                message.seal.range.start, message.seal.range.end, answer);

@@ -113,7 +113,15 @@ class KernelProc final : public Proc {
 
   shim::Births births() override { return shim::births_so_far(root_); }
 
-  shim::Sharing sharers(pid_t process, pid_t task, shim::Births& since, std::vector<pid_t>& found) override {
+  std::uint64_t most_numbers() override {
+    char text[32];
+    const long got = root_.read(ProcPath("sys/kernel/pid_max"), text);
+    if (got <= 0) return shim::Births::kFewestNumbers;
+    return static_cast<std::uint64_t>(shim::leading_number({text, static_cast<std::size_t>(got)}));
+  }
+
+  shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since,
+                        std::vector<pid_t>& found) override {
     return shim::SharerSearch(root_, process, task).run(since, [&](long sharer) {
       found.push_back(static_cast<pid_t>(sharer));
       return true;

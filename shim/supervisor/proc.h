@@ -78,8 +78,10 @@ class Proc {
   virtual Look<std::vector<pid_t>> processes() = 0;
   virtual Look<std::vector<pid_t>> threads(pid_t process) = 0;
   virtual shim::Births births() = 0;
+  // After how many births numbers come around.
+  virtual std::uint64_t most_numbers() = 0;
   // The processes that share the memory of the process, of which `task` is a thread.
-  virtual shim::Sharing sharers(pid_t process, pid_t task, shim::Births& since,
+  virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since,
                                 std::vector<pid_t>& found) = 0;
   // Where the thread is in the kernel.
   virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;

@@ -101,6 +101,7 @@ class Record {
   }
 
   shim::Births alone_since;    // nobody else had the memory then
+  shim::Births asked;          // when it last asked to seal something
   std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
 
  private:

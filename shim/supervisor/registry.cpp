@@ -314,6 +314,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 
 shim::Sharing Registry::begin_sealing(const Caller& caller) {
   caller.record->prepared = proc_.now();
+  caller.record->asked = proc_.births();
   meet_newcomers(*caller.image);
   return sharers(caller);  // at last: who was just met may share the memory
 }
@@ -353,6 +354,10 @@ bool Registry::has_first_filter(const Process& process, pid_t task) const {
   // Born in the same tick: the number of filters tells.
   return nanoseconds_of_ticks(process.start_time + 1) > filtered_since_ && status->filters != ~0U &&
          status->filters >= first_filters_;
+}
+
+void Registry::note_alone(const Caller& caller, const shim::Births& since) {
+  caller.record->alone_since = since;
 }
 
 std::vector<pid_t> Registry::processes_with(const Record& record) const {
@@ -439,28 +444,47 @@ Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t proces
   return may_live ? Result::unknown() : Result::seen(std::nullopt);
 }
 
-// All processes, if that is sure: nobody was born or unseen meanwhile.
+// Adds what is known of the process, if it is one that may belong to a sealed tree. False if that can't be
+// told.
+bool Registry::add_identified(pid_t process, std::vector<Identified>& alive) {
+  const auto who = identify(process);
+  if (who.is_gone()) return true;
+  if (!who.is_seen()) return false;
+  if (who->memory.readable()) {
+    alive.push_back(*who);
+    return true;
+  }
+  const auto thread = known_by_thread(process);
+  if (thread.is_seen() && *thread) alive.push_back(**thread);
+  return thread.is_seen();
+}
+
+// All processes, if that is sure. Who is born while they are looked at is looked at afterwards, until nobody
+// was; on a machine where that has no end, it is not sure.
 Look<std::vector<Registry::Identified>> Registry::everybody() {
   using Result = Look<std::vector<Identified>>;
-  const shim::Births before = proc_.births();
+  constexpr int kMostRounds = 20;
+  const std::uint64_t most = proc_.most_numbers();
+  shim::Births before = proc_.births();
   const auto processes = proc_.processes();
-  if (!processes.is_seen()) return Result::unknown();
+  if (before.last == 0 || !processes.is_seen()) return Result::unknown();
   std::vector<Identified> alive;
   for (const pid_t process : *processes) {
-    auto who = identify(process);
-    if (who.is_gone()) continue;
-    if (!who.is_seen()) return Result::unknown();
-    if (who->memory.readable()) {
-      alive.push_back(*who);
-      continue;
-    }
-    const auto thread = known_by_thread(process);
-    if (!thread.is_seen()) return Result::unknown();
-    if (*thread) alive.push_back(**thread);
+    if (!add_identified(process, alive)) return Result::unknown();
   }
-  const shim::Births after = proc_.births();
-  if (before.last == 0 || before.last != after.last) return Result::unknown();
-  return Result::seen(std::move(alive));
+  for (int round = 0; round < kMostRounds; ++round) {
+    const shim::Births now = proc_.births();
+    if (now.last == before.last) return Result::seen(std::move(alive));
+    // Numbers that have come around can't be told from others.
+    if (!now.soon_after(before, most) || now.last < before.last) return Result::unknown();
+    for (long task = before.last + 1; task <= now.last; ++task) {
+      const auto who = identify(static_cast<pid_t>(task));
+      if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread
+      if (!add_identified(static_cast<pid_t>(task), alive)) return Result::unknown();
+    }
+    before = now;
+  }
+  return Result::unknown();
 }
 
 // A child may have its seals from nobody but a member that has ended: so all children are met first.

@@ -108,6 +108,8 @@ class Registry {
   // record.
   shim::Sharing begin_sealing(const Caller& caller);
   shim::Sharing sharers(const Caller& caller);
+  // Nobody had the caller's memory at `since` (sharers.h).
+  static void note_alone(const Caller& caller, const shim::Births& since);
   [[nodiscard]] bool has_first_filter(const Process& process, pid_t task) const;
   // Those that have been met.
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
@@ -145,6 +147,7 @@ class Registry {
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
   [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process);
   [[nodiscard]] Look<std::vector<Identified>> everybody();
+  [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive);
   static void retire(Image& image, const std::shared_ptr<Record>& record);
   void keep_filters(const Image& image);
   void forget_ended(Image& image, const std::vector<Identified>& alive);

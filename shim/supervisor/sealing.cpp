@@ -214,9 +214,13 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
       break;
     case ThreadHolder::Result::forbidden:
       return policy::encode(Next{Way::yourself});
+    case ThreadHolder::Result::cloning:
+      return -EAGAIN;
     case ThreadHolder::Result::stuck:
       return -EBUSY;
   }
+  // Again, for now nobody is in the middle of making one.
+  if (registry_.sharers(caller) != sharing) return -EAGAIN;
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
   if (wrong == 0 && is_sealed(caller, job)) return policy::encode(Next{Way::sealed});
@@ -265,16 +269,23 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
     return answer;
   };
   job.last_heard = std::chrono::steady_clock::now();
-  // Who came to share the memory between the look and the filter does not have that.
-  if (registry_.sharers(caller) != Sharing::alone) return ended(-EAGAIN);
+  const shim::Births births = proc_.births();
   // Who slept then, and woke up since, may have begun a call before the filter was there.
   switch (hold(caller, job)) {
     case ThreadHolder::Result::held:
       break;
+    case ThreadHolder::Result::cloning:
+      return -EAGAIN;  // asked again, or given up
     case ThreadHolder::Result::forbidden:
     case ThreadHolder::Result::stuck:
       return ended(-EBUSY);
   }
+  // Who came to share the memory between the look and the filter does not have that.
+  if (registry_.sharers(caller) != Sharing::alone) {
+    holder_.release(job.held);
+    return -EAGAIN;
+  }
+  Registry::note_alone(caller, births);
   const std::vector<Seal> covered = job.pieces;
   const Range breaks = job.refused_breaks;
   job.present_break = message.present_break;
@@ -354,14 +365,15 @@ std::int64_t Sealing::prepare(const Caller& caller, const Range& range) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
   if (policy::coverage(caller.record->seals(), range) == policy::Coverage::fully) return way(Way::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
-  const Sharing sharing = registry_.begin_sealing(caller);
-  // Where the supervisor refuses, it does so for all who have the memory.
-  if (is_watched({&range, 1})) return sharing == Sharing::unknown ? -EAGAIN : way(Way::supervised);
-  return sharing == Sharing::alone ? way(Way::filter) : -EAGAIN;
+  if (registry_.begin_sealing(caller) != Sharing::alone) return -EAGAIN;
+  return way(is_watched({&range, 1}) ? Way::supervised : Way::filter);
 }
 
 std::int64_t Sealing::is_alone(const Caller& caller) {
-  return registry_.sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
+  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  // The process has seen all its threads outside of clone since it asked.
+  Registry::note_alone(caller, caller.record->asked);
+  return 0;
 }
 
 std::int64_t Sealing::add(const Caller& caller, const Control& message) {

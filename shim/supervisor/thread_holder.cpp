@@ -34,21 +34,6 @@ bool detach(const TracedThread& thread) {
   return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
 }
 
-bool wait_for_stops(HeldThreads& held) {
-  for (int naps = 0; naps < kMostNaps; ++naps) {
-    std::erase_if(held, [](TracedThread& thread) {
-      if (thread.stopped) return false;
-      const Seen seen = look_for_stop(thread);
-      thread.stopped = seen == Seen::stopped;
-      return seen == Seen::gone;
-    });
-    if (std::ranges::all_of(held, &TracedThread::stopped)) return true;
-    const timespec time{0, kNap};
-    (void)nanosleep(&time, nullptr);
-  }
-  return false;
-}
-
 }  // namespace
 
 ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held) {
@@ -58,7 +43,7 @@ ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t 
       if (const Result result = stop_threads(process, except, held); result != Result::held) return result;
     }
     if (held.size() == before) break;
-    if (!wait_for_stops(held)) return Result::stuck;
+    if (const Result result = wait_for_stops(held); result != Result::held) return result;
   }
   return Result::held;
 }
@@ -74,6 +59,7 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
     const auto where = proc_.whereabouts(task);
     if (where.is_gone() || (where.is_seen() && *where == policy::Whereabouts::elsewhere)) continue;
     if (!where.is_seen()) return Result::forbidden;
+    if (*where == policy::Whereabouts::cloning) return Result::cloning;
     if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
       if (errno == ESRCH) continue;
       return Result::forbidden;
@@ -82,6 +68,28 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
     (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
   }
   return Result::held;
+}
+
+ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
+  constexpr int kNapsToLook = 50;
+  for (int naps = 1; naps < kMostNaps; ++naps) {
+    std::erase_if(held, [](TracedThread& thread) {
+      if (thread.stopped) return false;
+      const Seen seen = look_for_stop(thread);
+      thread.stopped = seen == Seen::stopped;
+      return seen == Seen::gone;
+    });
+    if (std::ranges::all_of(held, &TracedThread::stopped)) return Result::held;
+    // Who waits for its vfork child can't be stopped.
+    const auto clones = [&](const TracedThread& thread) {
+      const auto where = proc_.whereabouts(thread.id);
+      return !thread.stopped && where.is_seen() && *where == policy::Whereabouts::cloning;
+    };
+    if (naps % kNapsToLook == 0 && std::ranges::any_of(held, clones)) return Result::cloning;
+    const timespec time{0, kNap};
+    (void)nanosleep(&time, nullptr);
+  }
+  return Result::stuck;
 }
 
 void ThreadHolder::release(HeldThreads& held) {

@@ -25,8 +25,9 @@ class ThreadHolder {
   explicit ThreadHolder(Proc& proc) : proc_(proc) {}
 
   enum class Result : std::uint8_t {
-    held,       // none of them runs, and none is inside a call that changes memory
+    held,       // none of them runs, and none is inside a call that changes memory or makes a sharer of it
     forbidden,  // one may not be stopped (Yama, a debugger, another user), or can't be looked at
+    cloning,    // one makes a process with the same memory, or waits for one that it has made
     stuck,      // one does not come out of its call
   };
 
@@ -39,6 +40,7 @@ class ThreadHolder {
 
  private:
   Result stop_threads(pid_t process, pid_t except, HeldThreads& held);
+  Result wait_for_stops(HeldThreads& held);
 
   Proc& proc_;
   HeldThreads stragglers_;

@@ -168,6 +168,7 @@ class FakeProc final : public supervisor::Proc {
       return found;
     });
   }
+  std::uint64_t most_numbers() override { return shim::Births::kFewestNumbers; }
   shim::Births births() override {
     if (births_moving) ++last_born;
     shim::Births births;
@@ -175,14 +176,13 @@ class FakeProc final : public supervisor::Proc {
     births.time = clock;
     return births;
   }
-  shim::Sharing sharers(pid_t process, pid_t, shim::Births& since, std::vector<pid_t>& found) override {
+  shim::Sharing sharers(pid_t process, pid_t, const shim::Births&, std::vector<pid_t>& found) override {
     if (sharers_unknown) return shim::Sharing::unknown;
     const auto& memory = memory_of(process);
     for (const auto& [id, task] : tasks) {
       if (task.leader != process && task.memory != nullptr && task.memory == memory) found.push_back(id);
     }
     if (!found.empty()) return shim::Sharing::shared;
-    since = births();
     return shim::Sharing::alone;
   }
   // Nobody asks: threads are stopped by the kernel alone.

@@ -568,11 +568,17 @@ TEST_CASE("nothing is forgotten without a proof") {
       {"hidepid, or no directory", [](FakeProc& proc) { proc.list_unknown = true; }},
       {"births unknown", [](FakeProc& proc) { proc.births_unknown = true; }},
       {"births meanwhile", [](FakeProc& proc) { proc.births_moving = true; }},
-      {"a process born behind the list",
+      {"a process born behind the list, with a number that has come around",
+       [](FakeProc& proc) {
+         proc.after_list = [&proc] {
+           if (proc.tasks.contains(300)) proc.fork(300, 50, 20);
+         };
+       }},
+      {"a process born behind the list that can't be looked at",
        [](FakeProc& proc) {
          proc.after_list = [&proc] {
            if (proc.tasks.contains(300)) proc.fork(300, 401, 20);
-           proc.exit(300);
+           proc.stat_faults[401] = Fault::unknown;
          };
        }},
       {"stat: EMFILE", [](FakeProc& proc) { proc.stat_faults[300] = Fault::unknown; }},
@@ -625,6 +631,21 @@ TEST_CASE("nothing is forgotten without a proof") {
     CHECK(tree.registry.collect_now());
     CHECK(holds(tree.sealed(caller), {1, 2}));
   }
+}
+
+TEST_CASE("who is born while all are looked at is looked at, too") {
+  SealedTree tree;
+  tree.proc.fork(100, 300, 10);
+  tree.proc.exit(100);
+  int births = 3;  // one after the other, each the last of the family
+  tree.proc.after_list = [&] {
+    for (pid_t child = 301; births > 0; ++child, --births) {
+      tree.proc.fork(child - 1, child, 20);
+      tree.proc.exit(child - 1);
+    }
+  };
+  CHECK(tree.registry.collect_now());
+  CHECK(holds(tree.sealed(303), {1, 2}));
 }
 
 TEST_CASE("an image whose processes are all without their first thread is there") {

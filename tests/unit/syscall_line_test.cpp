@@ -1,5 +1,7 @@
 #include "policy/syscall_line.h"
 
+#include <string>
+
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {
@@ -33,6 +35,17 @@ TEST_CASE("a number counts for i386 unless an argument is too wide for it") {
   CHECK(parse("257 0xffffff9c 0x7f1200000000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
         Whereabouts::elsewhere);
   CHECK(parse("257 0x1000 0x2000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") == Whereabouts::in_call);
+}
+
+TEST_CASE("who makes a process with the same memory is seen at it") {
+  const std::string rest = " 0x7f1200000000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n";
+  CHECK(parse("58 0x0" + rest) == Whereabouts::cloning);          // vfork
+  CHECK(parse("435 0x7ffd0000" + rest) == Whereabouts::cloning);  // clone3
+  CHECK(parse("56 0x4111" + rest) == Whereabouts::cloning);       // clone: VM, VFORK
+  CHECK(parse("56 0x3d0f00" + rest) == Whereabouts::elsewhere);   // a thread
+  CHECK(parse("56 0x1200011" + rest) == Whereabouts::elsewhere);  // fork by clone
+  CHECK(parse("57 0x0" + rest) == Whereabouts::elsewhere);        // fork
+  CHECK(parse("120 0x4111 0x0 0x0 0x0 0x0 0x0 0xffd5c0b0 0xf7f12345\n") == Whereabouts::cloning);
 }
 
 TEST_CASE("what is no such line says nothing") {
