@@ -32,7 +32,7 @@ extern "C" {
  * flags  must be 0
  *
  * Sealing what is sealed already succeeds. The rules are those of mseal(2) as documented in the kernel's
- * Documentation/userspace-api/mseal.rst; the README lists where the answers differ.
+ * Documentation/userspace-api/mseal.rst; libmseal(7) lists where the answers differ.
  *
  * EINVAL  flags are not 0, addr is not a multiple of the page size, addr + len overflows, or the range begins
  * or ends inside of a huge page that is not sealed already

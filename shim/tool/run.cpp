@@ -51,7 +51,7 @@ constexpr OptionHelp kOptions[] = {
     {"scope", "tree; or process: programs that the program starts are left alone"},
     {"discard", "which memory keeps its contents: strict, kernel"},
     {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
-    {"open", "doors to leave open, joined by + (README)"},
+    {"open", "entry points that are not blocked, joined by +: see libmseal-policy(5)"},
     {"policy", "a policy file, stronger than the system's and the user's; none: no file at all"},
     {"events", "a file for refusals, as JSON lines for mseal report"},
     {"log", "the supervisor's log: a file, stderr, syslog"},

@@ -1,6 +1,16 @@
-# Installs into an empty folder, builds a consumer against what is there, and runs it: the library must find its helper.
+# Installs into an empty folder, looks for the man pages and headers, builds a consumer against what is there, and runs
+# it: the library must find its helper.
 file(REMOVE_RECURSE ${WORK})
 execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+foreach(page IN ITEMS man1/mseal.1 man3/libmseal.3 man5/libmseal-policy.5 man7/libmseal.7)
+  if(NOT EXISTS ${WORK}/prefix/share/man/${page})
+    message(FATAL_ERROR "share/man/${page} is not installed")
+  endif()
+endforeach()
+file(GLOB headers RELATIVE ${WORK}/prefix/include/mseal ${WORK}/prefix/include/mseal/*)
+if(NOT headers STREQUAL "mseal.h;mutable.h;sealed_region.hpp")
+  message(FATAL_ERROR "installed as headers: ${headers}")
+endif()
 execute_process(COMMAND ${CMAKE_COMMAND} -S ${SOURCE}/consumer -B ${WORK}/consumer
                         -DCMAKE_PREFIX_PATH=${WORK}/prefix -DPROGRAM=${SOURCE}/../../examples/seal_own_memory.c
                 OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)

@@ -155,7 +155,7 @@ bool hurt_by_an_ancestor(const Run& result) {
 
 TEST_CASE("live: fifty images one after the other, each with its seals") {
   std::vector<std::pair<const char*, const char*>> chains{{"backend=seccomp", "50"}};
-#ifdef __x86_64__  // elsewhere images meet their ancestors' filters too often (README, Limits)
+#ifdef __x86_64__  // elsewhere images meet their ancestors' filters too often (libmseal(7), LIMITS)
   chains.emplace_back("backend=filter", "10");
 #endif
   for (const auto& [backend, length] : chains) {
@@ -295,7 +295,7 @@ void _start(void) {
   all += "LD_PRELOAD= /bin/true; LD_PRELOAD= setarch -R /bin/true; setarch -R /bin/true; ";
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
     for (const bool randomised : {true, false}) {
-      // Without a hull, an image at fixed addresses meets what an earlier one has sealed there (README).
+      // Without a hull, an image at fixed addresses meets what an earlier one has sealed there (libmseal(7)).
       if (options == std::string("backend=filter") && !randomised) continue;
       std::vector<std::string> command{LIVE_PROGRAM, "becomes", "/bin/bash", "-c", all + "exit 0"};
       if (!randomised) command.insert(command.begin(), {"/usr/bin/setarch", "-R"});

@@ -6,7 +6,7 @@
 Each script of work/ is run by itself, then under mode=audit and mode=enforce, with auto=elf and auto=data, in an empty
 folder. What it prints and how it ends must be the same every time. Without names: all of them, each a test; exit status 1
 if one differs, 77 if a program is missing (1 with MSEAL_TESTS_MUST_RUN=1). --table measures instead, and writes the
-README's table: the wall time is the median of paired runs with and without the library.
+table of libmseal.7: the wall time is the median of paired runs with and without the library.
 """
 
 import argparse
@@ -177,11 +177,11 @@ def row(name, tool, runs):
             under = run(name, tool, options_for(name, "enforce", auto))
             ratios.append(under.seconds / plain.seconds)
         same = (enforce.status, enforce.out) == (plain.status, plain.out)
-        sealed = f"{enforce.sealed[0] / 1048576:.1f} MiB, {enforce.sealed[1]}" if enforce.sealed else "?"
-        results[auto] = [sealed, str(sum(audit.refusals.values())), "the same" if same else "differs",
-                         f"{statistics.median(ratios):.2f}"]
+        sealed = f"{enforce.sealed[0] / 1048576:.1f}, {enforce.sealed[1]}" if enforce.sealed else "?"
+        results[auto] = [sealed, str(sum(audit.refusals.values())),
+                         f"{statistics.median(ratios):.2f}" if same else "the outcome differs"]
     pairs = [f"{a} / {b}" if a != b else a for a, b in zip(results["elf"], results["data"])]
-    print(f"| {name} | {version_of(name)} | " + " | ".join(pairs) + " |", flush=True)
+    print("\t".join([name, version_of(name), *pairs]), flush=True)
 
 
 def main():

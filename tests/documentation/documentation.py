@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""README and man pages against the code.
+
+    documentation.py --tool PATH --library PATH [--cc COMPILER] CHECK...
+
+    tool      mseal.1 has a section for every command, and in it every option of its --help
+    options   libmseal-policy.5 has every key of MSEAL_OPTIONS, each value, and every name of open= and harden=
+    symbols   libmseal.3 has every symbol that libmseal.so exports
+    attacks   libmseal.7 has every attack that the tests run
+    lint      mandoc finds nothing wrong with the pages
+    readme    at most 150 lines, and every file that it names is there
+    examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says; the policy file of
+              libmseal-policy.5 has no mistakes
+
+Exit status 1 if something is missing, 77 if a check can't run here (1 with MSEAL_TESTS_MUST_RUN=1).
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/libmseal-policy.5", "shim/libmseal.7"]
+MOST_LINES = 150
+
+
+class CannotRun(Exception):
+    pass
+
+
+def text_of(name):
+    return (SOURCE / name).read_text()
+
+
+def run(arguments, environment=None, **more):
+    return subprocess.run(arguments, env={**os.environ, "MSEAL_OPTIONS": "", **(environment or {})}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **more)
+
+
+def words_in(text):
+    return set(re.findall(r"[\w.\-]+", text.replace("\\-", "-").replace("\\&", "")))
+
+
+def section_of(page, macro, title):
+    """What stands under `.Sh title` or `.Ss title`, up to the next heading of that rank or a higher one."""
+    end = r"\.Sh " if macro == "Sh" else r"\.S[hs] "
+    found = re.search(rf"^\.{macro} {re.escape(title)}\n(.*?)(?=^{end}|\Z)", page, re.M | re.S)
+    return found.group(1) if found else None
+
+
+def items_of(section):
+    """The words in the heads of the list items."""
+    return words_in(" ".join(re.findall(r"^\.It (.*)$", section, re.M)))
+
+
+# ---- checks: each returns what is wrong ----
+
+
+def check_tool(given):
+    page = text_of(PAGES[0])
+    everywhere = items_of(section_of(page, "Ss", "Options of all commands") or "")
+    problems = []
+
+    def look(command):
+        help_text = run([given.tool, *command, "--help"]).stdout
+        options = set(re.findall(r"--([a-z][a-z-]*)", help_text.partition("Options:")[2].partition("Subcommands:")[0]))
+        options |= set(re.findall(r"^ +-([a-z]),", help_text, re.M))
+        if not options:
+            problems.append(f"mseal {' '.join(command)} --help lists no options")
+        below = re.findall(r"^  ([a-z]+)  ", help_text.partition("Subcommands:")[2], re.M)
+        if below:
+            documented = everywhere
+        else:
+            section = section_of(page, "Ss", " ".join(["mseal", *command]))
+            if section is None:
+                problems.append(f"mseal.1 has no section for mseal {' '.join(command)}")
+                return
+            documented = items_of(section) | everywhere
+            documented |= {word.lstrip("-") for word in documented}
+            # And nothing that is not there any more.
+            for gone in {word[1:] for word in items_of(section) if word.startswith("-")} - options:
+                problems.append(f"mseal.1 has --{gone} of mseal {' '.join(command)}, which has no such option")
+        documented = {word.lstrip("-") for word in documented}
+        for option in sorted(options - documented):
+            problems.append(f"mseal.1 has no entry for {option} of mseal {' '.join(command)}")
+        for one in below:
+            look([*command, one])
+
+    look([])
+    return problems
+
+
+def allowed(given, item):
+    """What the library says may stand there, when it is given something that may not."""
+    said = run(["/bin/true"], {"LD_PRELOAD": given.library, "MSEAL_OPTIONS": "policy=none,backend=libc,auto=off," + item})
+    found = re.search(r"is not understood; allowed: (.*)", said.stderr)
+    if found is None:
+        raise RuntimeError(f"the library does not complain about {item}: {said.stderr}")
+    return found.group(1)
+
+
+def check_options(given):
+    page = text_of(PAGES[2])
+    heads = {}
+    for head in re.findall(r"^\.It (Cm \w+ Ns = Ns .*)$", section_of(page, "Sh", "OPTIONS"), re.M):
+        heads[head.split()[1]] = words_in(head)
+    keys = [key for key in re.findall(r"\w+", allowed(given, "no_such_key=1").partition("keys are")[2])]
+    problems = []
+    if len(keys) < 10:
+        problems.append(f"the library names few keys: {keys}")
+    for gone in heads.keys() - set(keys):
+        problems.append(f"libmseal-policy.5 has the option {gone}, which there is not")
+    for key in keys:
+        if key not in heads:
+            problems.append(f"libmseal-policy.5 has no entry for the option {key}")
+            continue
+        values = allowed(given, key + "=")
+        if "joined by +" in values:
+            section = {"open": "BLOCKED ENTRY POINTS", "harden": "HARDENING"}[key]
+            entries = items_of(section_of(page, "Sh", section))
+            names = set(re.findall(r"\w+", values.partition(", joined by")[0]))
+            problems += [f"libmseal-policy.5 has no entry for {key}={name}" for name in sorted(names - entries)]
+            problems += [f"libmseal-policy.5 has {key}={name}, which there is not" for name in sorted(entries - names - {"Cm"})]
+        elif "patterns" in values:
+            continue
+        else:
+            for value in values.split(", "):
+                if value != "an absolute path" and value not in heads[key]:
+                    problems.append(f"libmseal-policy.5 does not have {key}={value}")
+    return problems
+
+
+def check_symbols(given):
+    page = text_of(PAGES[1])
+    exported = re.findall(r"^    (\w+);$", text_of("shim/preload/exports.map"), re.M)
+    documented = set()
+    for macro in re.findall(r"^\.(?:It )?Fn (.*)$", page, re.M):
+        documented |= words_in(macro)
+    return [f"libmseal.3 has no {name}" for name in exported if name not in documented] or (
+        [] if exported else ["exports.map has no symbols"])
+
+
+def check_attacks(given):
+    attacks = re.findall(r"^ +(?:everywhere|ours)?[({]\"(\w+)\",", text_of("tests/attacks/attack_tests.cpp"), re.M)
+    attacks += re.findall(r"^ +attack\(\"(\w+)\",", text_of("tests/attacks/attack_tests.cpp"), re.M)
+    documented = items_of(section_of(text_of(PAGES[3]), "Sh", "ATTACKS"))
+    problems = [f"libmseal.7 has no attack {name}" for name in sorted(set(attacks) - documented)]
+    problems += [f"libmseal.7 has the attack {name}, which is not run" for name in sorted(documented - set(attacks) - {"Cm"})]
+    return problems if len(attacks) > 50 else ["found only a few attacks"]
+
+
+def check_lint(given):
+    if shutil.which("mandoc") is None:
+        raise CannotRun("mandoc is missing")
+    problems = []
+    for page in PAGES:
+        result = run(["mandoc", "-T", "lint", "-W", "warning", str(SOURCE / page)])
+        if result.returncode != 0 or result.stdout:
+            problems.append(result.stdout + result.stderr)
+    return problems
+
+
+def check_readme(given):
+    text = text_of("README.md")
+    problems = []
+    count = len(text.splitlines())
+    if count > MOST_LINES:
+        problems.append(f"README.md has {count} lines; at most {MOST_LINES} are allowed")
+    named = re.findall(r"\]\(([\w./-]+)\)", text)
+    named += [name for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)+)`", text) if not name.startswith(("build/", "tests/attacks/NAME"))]
+    problems += [f"README.md names {name}, which is not there" for name in named if not (SOURCE / name).exists()]
+    return problems if named else ["README.md names no files"]
+
+
+def example_in_readme():
+    code, rest = re.search(r"^```c\n(.*?)^```\n(.*)", text_of("README.md"), re.M | re.S).groups()
+    return code, re.findall(r"^    (.*)$", rest.strip("\n").split("\n\n")[0], re.M)[1:]
+
+
+def example_in_page():
+    section = section_of(text_of(PAGES[1]), "Sh", "EXAMPLES")
+    code, printed = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", section, re.M | re.S)
+    return code.replace("\\e", "\\"), printed.splitlines()
+
+
+def check_examples(given):
+    problems = []
+    policy = re.search(r"^\.Bd -literal\n(.*?)^\.Ed", section_of(text_of(PAGES[2]), "Sh", "EXAMPLES"), re.M | re.S).group(1)
+    checked = run([given.tool, "policy", "check", "/dev/stdin"], input=policy)
+    if checked.returncode != 0:
+        problems.append(f"the example of libmseal-policy.5: {checked.stdout}{checked.stderr}")
+    library = pathlib.Path(given.library)
+    for name, (code, printed) in (("README.md", example_in_readme()), ("libmseal.3", example_in_page())):
+        with tempfile.TemporaryDirectory() as folder:
+            source = pathlib.Path(folder, "example.c")
+            source.write_text(code)
+            program = str(pathlib.Path(folder, "example"))
+            built = run([given.cc, "-Wall", "-Wextra", "-Werror", f"-I{SOURCE}/include", str(source), "-o", program,
+                         f"-L{library.parent}", "-lmseal", f"-Wl,-rpath,{library.parent}"])
+            if built.returncode != 0:
+                problems.append(f"the example of {name} does not compile: {built.stderr}")
+                continue
+            for options in ("policy=none,backend=seccomp", "policy=none"):
+                result = run([program], {"MSEAL_OPTIONS": options})
+                said = sorted((result.stdout + result.stderr).splitlines())
+                if result.returncode != 0 or said != sorted(printed) or not printed:
+                    problems.append(f"the example of {name}, {options}: status {result.returncode}, prints {said}, "
+                                    f"and the text says {sorted(printed)}")
+    return problems
+
+
+def main():
+    checks = {name[len("check_"):]: check for name, check in globals().items() if name.startswith("check_")}
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--tool", required=True)
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--cc", default="cc")
+    parser.add_argument("checks", nargs="+", choices=sorted(checks))
+    given = parser.parse_args()
+    status = 0
+    for name in given.checks:
+        try:
+            for problem in checks[name](given):
+                print(f"{name}: {problem}")
+                status = 1
+        except CannotRun as why:
+            print(f"skipped: {name}: {why}")
+            status = status or (1 if os.environ.get("MSEAL_TESTS_MUST_RUN") == "1" else 77)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
