@@ -43,6 +43,7 @@ long start_if_needed(State& state) {
 long map_in_window(State& state, Window which, const policy::Arguments& arguments) {
   const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
   const Range& window = state.arena.windows[which];
+  if (arguments[1] == 0) return -EINVAL;
   if (size == 0 || size > window.size()) return -ENOMEM;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const std::uint64_t at = state.arena.next[which].fetch_add(size);

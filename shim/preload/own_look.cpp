@@ -7,7 +7,7 @@
 #include "shim/common/pieces.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/heap.h"
-#include "shim/preload/message.h"
+#include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {
@@ -25,9 +25,9 @@ long find_own_pieces(State& state, std::span<const policy::Range> ranges) {
   if (wrong == 0) wrong = find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks);
   if (wrong == 0)
     wrong = search.find_keyed(ranges, state.pieces, Pieces::capacity(), state.keyed, kMostKeyed);
-  if (wrong != -E2BIG) return wrong;
-  Message() << "mseal: the range has too many mappings of different kinds; seal it in parts";
-  return -ENOMEM;
+  if (wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL) return wrong;
+  if (wrong != -E2BIG) return explain_unreadable(wrong);
+  return explain_many_pieces();
 }
 
 }  // namespace libmseal::shim

@@ -75,4 +75,10 @@ long explain_many_pieces() {
   return -ENOMEM;
 }
 
+long explain_unreadable(long error) {
+  static bool said = false;
+  complain_once(said, text_of_error(error), "/proc/thread-self/maps can't be read");
+  return -EAGAIN;
+}
+
 }  // namespace libmseal::shim

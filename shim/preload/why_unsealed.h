@@ -11,5 +11,6 @@ long explain_thread(long error);
 long explain_table_full();
 long explain_ledger_full();
 long explain_many_pieces();
+long explain_unreadable(long error);  // of /proc/thread-self
 
 }  // namespace libmseal::shim

@@ -13,7 +13,8 @@ _mseal_values() {
     --discard) echo strict kernel ;;
     --vdso) echo 0 1 ;;
     --harden) echo ptrace process_vm_writev userfaultfd proc_mem ;;
-    --open) echo io_uring process_madvise prctl_mm tagged_addresses clone3 ;;
+    --open) echo io_uring process_madvise prctl_mm tagged_addresses clone3 hugetlb_files shm_remap old_mmap uselib \
+        io_destroy shadow_stack ;;
     --log) echo stderr syslog ;;
     --policy) echo none ;;
   esac

@@ -69,6 +69,8 @@ std::string site_of(const json& site, Symbols& symbols) {
 std::string exemption_of(const Finding& finding, bool of_static_data) {
   if (finding.object == "[door]") {
     const std::string name = finding.call.substr(0, finding.call.find('('));
+    if (name.starts_with("io_uring_")) return "open=io_uring";
+    if (name == "memfd_create") return "open=hugetlb_files";
     if (name == "prctl") return "open=prctl_mm";
     if (name == "arch_prctl") return "open=tagged_addresses";
     return "open=" + name;

@@ -273,7 +273,7 @@ void sealed_from_birth(std::span<char*>) {
   const long by_syscall =
       ::syscall(__NR_mmap, 0, page, PROT_READ | PROT_SEAL, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   EXPECT(by_syscall > 0 && Calls{Via::raw}.unmap(reinterpret_cast<void*>(by_syscall), page) == -EPERM);
-  EXPECT(map_sealed(0, PROT_READ) == MAP_FAILED);
+  EXPECT(map_sealed(0, PROT_READ) == MAP_FAILED && errno == EINVAL);
   EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE, nullptr, -1) == MAP_FAILED && errno == EBADF);
   EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, fixed) == MAP_FAILED &&
          errno == EPERM);
