@@ -127,7 +127,7 @@ int adopt_first_image(Registry& registry, const Handover& handover, std::unique_
   if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
   registry.make_image(caller, std::move(table));
   for (std::size_t index = 0; index < handover.seals.size(); ++index) {
-    const long error = registry.add(caller, handover.seals[index], index < handover.filtered);
+    const long error = registry.add(caller, handover.seals[index], index < handover.filtered, true);
     if (error != 0) return static_cast<int>(error);
   }
   return 0;

@@ -1,6 +1,8 @@
 // What one memory has sealed, and in which order: its forks have what came before them.
 #pragma once
 
+#include <sys/types.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <set>
@@ -15,12 +17,24 @@
 
 namespace libmseal::supervisor {
 
+// One process, told apart from a later one with the same number, unless that was born in the same tick.
+struct Process {
+  pid_t id = 0;
+  std::uint64_t start_time = 0;  // in ticks since boot
+
+  bool operator==(const Process&) const = default;
+  bool operator<(const Process& other) const {
+    return id != other.id ? id < other.id : start_time < other.start_time;
+  }
+};
+
 // A seal, and what tells which processes were born with it.
 struct SealEntry {
   policy::Seal seal;
   bool filtered = false;      // a deny filter enforces it; else the supervisor alone
   std::uint32_t filters = 0;  // so many filters the process had then; 0: not known
   std::uint64_t made = 0;     // when, in ns since boot
+  Process by{};               // who has sealed it; no process: the first filter refuses there, to everybody
 };
 
 // When a process was born, and how many filters it has at most from its parent.
@@ -63,6 +77,18 @@ class Record {
     if (!policy::add_seal(seals_, entry.seal, shim::kMostSeals)) return false;
     entries_.push_back(entry);
     return true;
+  }
+
+  // Whether all of the range is sealed by entries for which counts(entry) holds.
+  template <class Counts>
+  [[nodiscard]] bool covers(const policy::Range& range, Counts counts) const {
+    if (policy::coverage(seals_, range) != policy::Coverage::fully) return false;
+    std::vector<policy::Seal> counted;
+    for (const SealEntry& entry : entries_) {
+      if (entry.seal.range.touches(range) && counts(entry))
+        (void)policy::add_seal(counted, entry.seal, shim::kMostSeals);
+    }
+    return policy::coverage(counted, range) == policy::Coverage::fully;
   }
 
   // The entries that have been inherited already: records of one image have most of them in common.
@@ -123,7 +149,7 @@ class Record {
     all.range = {std::min(seals_.front().range.start, seal.range.start),
                  std::max(seals_.back().range.end, seal.range.end)};
     seals_.assign({all});
-    entries_.assign({SealEntry{all, false, 0, 0}});
+    entries_.assign({SealEntry{all, false, 0, 0, {-1, 0}}});
   }
 
   std::vector<SealEntry> entries_;

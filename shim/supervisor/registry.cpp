@@ -168,8 +168,8 @@ std::shared_ptr<Record> Registry::fresh_record() const {
   auto record = std::make_shared<Record>();
   // Sealed from birth, in every process: the first filter refuses there.
   const std::uint64_t middle = arena_.start + arena_.size() / 2;
-  (void)record->add({{{arena_.start, middle}, true, false, 0}});
-  (void)record->add({{{middle, arena_.end}, false, false, 0}});
+  (void)record->add({{{arena_.start, middle}, true, false, 0}, false, 0, 0, {}});
+  (void)record->add({{{middle, arena_.end}, false, false, 0}, false, 0, 0, {}});
   return record;
 }
 
@@ -404,9 +404,10 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(pid_t task) {
   return memory;
 }
 
-long Registry::add(const Caller& caller, const Seal& seal, bool filtered) {
+long Registry::add(const Caller& caller, const Seal& seal, bool filtered, bool from_start) {
   if (!caller.forked) note_executed(*caller.image, caller.process, caller);
-  SealEntry entry{seal, filtered, 0, caller.record->prepared != 0 ? caller.record->prepared : proc_.now()};
+  SealEntry entry{seal, filtered, 0, caller.record->prepared != 0 ? caller.record->prepared : proc_.now(),
+                  from_start ? Process{} : caller.process};
   if (filtered) {
     const auto status = proc_.status(caller.process.id);
     // Not known: 0, so that every later child has it.
@@ -425,7 +426,7 @@ void Registry::keep_filters(const Image& image) {
   };
   for (const auto& [process, member] : image.members) keep(*member.record);
   for (const auto& ended : image.ended) keep(*ended);
-  for (const Range& fence : image.table->fences()) retired_filters_.push_back({{fence}, true, 0, 0});
+  for (const Range& fence : image.table->fences()) retired_filters_.push_back({{fence}, true, 0, 0, {}});
   // The oldest go: a program that lands on one of them, which is rare, is refused that place.
   constexpr std::size_t kMost = shim::kMostFences / 2;
   if (retired_filters_.size() <= kMost) return;

@@ -44,17 +44,6 @@ struct MmIdentity {
   [[nodiscard]] bool readable() const { return start_stack != 0; }
 };
 
-// One process, told apart from a later one with the same number, unless that was born in the same tick.
-struct Process {
-  pid_t id = 0;
-  std::uint64_t start_time = 0;  // in ticks since boot
-
-  bool operator==(const Process&) const = default;
-  bool operator<(const Process& other) const {
-    return id != other.id ? id < other.id : start_time < other.start_time;
-  }
-};
-
 struct Member {
   std::unique_ptr<HeldTask> task;  // null if it could not be held
   std::shared_ptr<Record> record;  // the same object for all that have one memory
@@ -115,7 +104,8 @@ class Registry {
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
 
   // Puts a seal in force, as made when the caller began: 0 or -errno.
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered);
+  // `from_start`: by the first filter of the tree, which everybody has.
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered, bool from_start = false);
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
   // that is proved. True if it did.

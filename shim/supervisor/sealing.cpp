@@ -78,10 +78,17 @@ bool Sealing::is_watched(std::span<const Range> ranges) const {
   });
 }
 
-bool Sealing::is_sealed(const Caller& caller, const Job& job) const {
-  return std::ranges::all_of(job.ranges, [&](const Range& range) {
-    return policy::coverage(caller.record->seals(), range) == policy::Coverage::fully;
+// Filters are only in the process that installed them, and in what was forked later. A seal of another
+// process that is in the record, for it may be in force here as well, is no reason not to seal.
+bool Sealing::is_sealed(const Caller& caller, const Range& range) const {
+  return caller.record->covers(range, [&](const SealEntry& entry) {
+    const bool by_filter = entry.by == Process{} || (entry.filtered && entry.by == caller.process);
+    return by_filter || rules_.audits || is_watched({&entry.seal.range, 1});
   });
+}
+
+bool Sealing::is_sealed(const Caller& caller, const Job& job) const {
+  return std::ranges::all_of(job.ranges, [&](const Range& range) { return is_sealed(caller, range); });
 }
 
 // ---- jobs ----
@@ -363,7 +370,7 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
 
 std::int64_t Sealing::prepare(const Caller& caller, const Range& range) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
-  if (policy::coverage(caller.record->seals(), range) == policy::Coverage::fully) return way(Way::sealed);
+  if (is_sealed(caller, range)) return way(Way::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
   if (registry_.begin_sealing(caller) != Sharing::alone) return -EAGAIN;
   return way(is_watched({&range, 1}) ? Way::supervised : Way::filter);

@@ -78,6 +78,7 @@ class Sealing {
   };
 
   [[nodiscard]] bool is_watched(std::span<const policy::Range> ranges) const;
+  [[nodiscard]] bool is_sealed(const Caller& caller, const policy::Range& range) const;
   [[nodiscard]] bool is_sealed(const Caller& caller, const Job& job) const;
   Job* job_of(const Caller& caller);
   void end(Job& job);

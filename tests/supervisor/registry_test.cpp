@@ -229,6 +229,23 @@ TEST_CASE("a child that is met by nobody before its parent is forgotten is met t
   CHECK(holds(tree.sealed(300), {1, 2, 3}));
 }
 
+TEST_CASE("a filter counts as in force only in the process that installed it") {
+  SealedTree tree;
+  const auto covered_by = [&](pid_t process, const Range& range) {
+    const Caller caller = tree.registry.look_up(process);
+    return caller.record->covers(range, [&](const supervisor::SealEntry& entry) {
+      return entry.filtered && entry.by == caller.process;
+    });
+  };
+  REQUIRE(tree.seal_by_filter(100, 3) == 0);
+  CHECK(covered_by(100, place(3)));
+  tree.at_tick(20);
+  tree.proc.fork(100, 200, 20).filters = 9;
+  CHECK(holds(tree.sealed(200), {3}));
+  CHECK_FALSE(covered_by(200, place(3)));  // it may have it, or not
+  CHECK_FALSE(covered_by(100, {place(3).start, place(3).end + 0x1000}));
+}
+
 // ---- sharers ----
 
 TEST_CASE("who shares the memory shares the record") {
