@@ -52,6 +52,13 @@ void normalize(std::vector<Range>& ranges) {
   ranges = std::move(joined);
 }
 
+// What the heap may cover. Where the break is, only the program knows: 0 if it has not told.
+Range heap_of(const Caller& caller, std::uint64_t present_break) {
+  constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
+  const std::uint64_t floor = caller.identity.start_brk;
+  return {floor, present_break != 0 ? present_break : floor + kReachOfHeap};
+}
+
 // The same mappings, with no attribute that those which are covered lack?
 bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
   return std::ranges::all_of(now, [&](const Seal& piece) {
@@ -78,17 +85,20 @@ bool Sealing::is_watched(std::span<const Range> ranges) const {
   });
 }
 
-// Filters are only in the process that installed them, and in what was forked later. A seal of another
-// process that is in the record, for it may be in force here as well, is no reason not to seal.
-bool Sealing::is_sealed(const Caller& caller, const Range& range) const {
+// Filters are only in the process that installed them, and in what was forked later; and brk is refused by
+// filters alone. A seal of another process that is in the record, for it may be in force here as well, is no
+// reason not to seal.
+bool Sealing::is_sealed(const Caller& caller, const Range& range, const Range& heap) const {
   return caller.record->covers(range, [&](const SealEntry& entry) {
-    const bool by_filter = entry.by == Process{} || (entry.filtered && entry.by == caller.process);
-    return by_filter || rules_.audits || is_watched({&entry.seal.range, 1});
+    if (rules_.audits || entry.by == Process{}) return true;
+    const bool by_filter = entry.filtered && entry.by == caller.process;
+    return by_filter || (is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap));
   });
 }
 
 bool Sealing::is_sealed(const Caller& caller, const Job& job) const {
-  return std::ranges::all_of(job.ranges, [&](const Range& range) { return is_sealed(caller, range); });
+  const Range heap = heap_of(caller, job.present_break);
+  return std::ranges::all_of(job.ranges, [&](const Range& range) { return is_sealed(caller, range, heap); });
 }
 
 // ---- jobs ----
@@ -154,12 +164,8 @@ long Sealing::look(const Caller& caller, Job& job) const {
   if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostPieces); wrong != 0) return wrong;
   const long wrong =
       search.find_keyed(job.ranges, job.pieces, shim::kMostPieces, job.keyed, shim::kMostKeyed);
-  // Where the break is, only the program knows. If that has not told: above all that lies within reach of a
-  // heap.
-  constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
-  const std::uint64_t floor = caller.identity.start_brk;
-  const std::uint64_t present = job.present_break != 0 ? job.present_break : floor + kReachOfHeap;
-  job.refused_breaks = policy::refused_breaks(job.pieces, floor, present, machine.page_size);
+  const Range heap = heap_of(caller, job.present_break);
+  job.refused_breaks = policy::refused_breaks(job.pieces, heap.start, heap.end, machine.page_size);
   return wrong;
 }
 
@@ -370,7 +376,7 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
 
 std::int64_t Sealing::prepare(const Caller& caller, const Range& range) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
-  if (is_sealed(caller, range)) return way(Way::sealed);
+  if (is_sealed(caller, range, heap_of(caller, 0))) return way(Way::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
   if (registry_.begin_sealing(caller) != Sharing::alone) return -EAGAIN;
   return way(is_watched({&range, 1}) ? Way::supervised : Way::filter);

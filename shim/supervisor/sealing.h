@@ -78,7 +78,8 @@ class Sealing {
   };
 
   [[nodiscard]] bool is_watched(std::span<const policy::Range> ranges) const;
-  [[nodiscard]] bool is_sealed(const Caller& caller, const policy::Range& range) const;
+  [[nodiscard]] bool is_sealed(const Caller& caller, const policy::Range& range,
+                               const policy::Range& heap) const;
   [[nodiscard]] bool is_sealed(const Caller& caller, const Job& job) const;
   Job* job_of(const Caller& caller);
   void end(Job& job);

@@ -78,6 +78,10 @@ inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, co
   // Another process shares the memory and would not get the filter.
   if (ours.result == "-11" && ours.call.starts_with("mseal_shared") && kernel.result == "0")
     return "mseal while shared";
+  // Whether a child has a seal from its parent is known for the refusals, and not for sure: so it is sealed
+  // again, and a part of a huge page can't be.
+  if (ours.result == "-22" && ours.touches && ours.call.starts_with("mseal(") && kernel.result == "0")
+    return "part of a sealed huge page";
   return std::nullopt;
 }
 
