@@ -42,9 +42,9 @@ void keeps_supervisor_busy(std::span<char*> arguments) {
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
 }
 
-// How long refusals take in a process with so many mappings, in us: first of the kind that a filter refuses,
-// then of the kind that the supervisor does.
-void times_refusals(std::span<char*> arguments) {
+// Refusals in a process with so many mappings: of the kind that a filter refuses, and of the kind that the
+// supervisor does. How long each took, in us.
+void refusals_among_mappings(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 2);
   const long mappings = std::stol(arguments[0]);
   const int calls = std::stoi(arguments[1]);
@@ -111,7 +111,7 @@ void floods_the_log(std::span<char*>) {
 constexpr Scenario kScenarios[] = {
     {"floods_the_log", floods_the_log},
     {"keeps_supervisor_busy", keeps_supervisor_busy},
-    {"times_refusals", times_refusals},
+    {"refusals_among_mappings", refusals_among_mappings},
     {"forges_a_table", forges_a_table},
 };
 
