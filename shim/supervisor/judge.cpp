@@ -25,7 +25,6 @@ using policy::MmCall;
 using policy::Range;
 using policy::Seal;
 using policy::Verdict;
-using policy::Way;
 
 pid_t task_of(const seccomp_notif& notification) {
   return static_cast<pid_t>(notification.pid);

@@ -62,13 +62,13 @@ std::span<const Range> TableFile::fences() const {
 
 // Nothing that `change` does throws: the storage is there.
 template <class Change>
-void TableFile::change(Change change) noexcept {
+void TableFile::change(Change change) noexcept {  // NOLINT(bugprone-exception-escape): room is reserved
   table_->generation.fetch_add(1, std::memory_order_acq_rel);
   change();
   table_->generation.fetch_add(1, std::memory_order_release);
 }
 
-void TableFile::add(const Seal& seal) noexcept {
+void TableFile::add(const Seal& seal) noexcept {  // NOLINT(bugprone-exception-escape): room is reserved
   const bool is_full = !table_->seals.empty() && table_->seals.front().range == shim::kEverything;
   if (is_full) return;
   change([&] {

@@ -23,7 +23,7 @@ class TableFile {
   [[nodiscard]] std::span<const policy::Range> fences() const;
   // All processes of the image fill one table, and none of them is to miss a seal for another's: when it is
   // full, it says that everything may be sealed (shim::kEverything).
-  void add(const policy::Seal& seal) noexcept;
+  void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
   // False, and nothing added, when the table is full.
   bool add_fence(const policy::Range& range);
   // What a process wants to have sealed, in the place of what was there before. The ticket, never 0; 0 if it
