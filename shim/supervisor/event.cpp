@@ -1,33 +1,36 @@
 #include "shim/supervisor/event.h"
 
-#include <spdlog/fmt/chrono.h>
-#include <spdlog/fmt/fmt.h>
-
+#include <ctime>
+#include <iomanip>
 #include <nlohmann/json.hpp>
 
 #include "shim/supervisor/proc.h"
+#include "shim/supervisor/text.h"
 
 namespace libmseal::supervisor {
 namespace {
 
 nlohmann::ordered_json json_of(const Place& place) {
-  return {{"address", fmt::format("{:#x}", place.address)},
+  return {{"address", text(Hex{place.address})},
           {"object", place.object},
-          {"offset", fmt::format("{:#x}", place.offset)},
+          {"offset", text(Hex{place.offset})},
           {"protection", place.protection}};
 }
 
 std::string text_of(const Place& place) {
   if (place.address == 0) return "an unknown place";
-  if (place.object.empty()) return fmt::format("{:#x} (anonymous)", place.address);
-  return fmt::format("{}+{:#x}", place.object, place.offset);
+  if (place.object.empty()) return text(Hex{place.address}, " (anonymous)");
+  return text(place.object, "+", Hex{place.offset});
 }
 
 std::string utc(std::chrono::system_clock::time_point time) {
   const auto milliseconds =
       std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count() % 1000;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(time)),
-                     milliseconds);
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  return text(std::put_time(&parts, "%Y-%m-%dT%H:%M:%S."), std::setfill('0'), std::setw(3), milliseconds,
+              "Z");
 }
 
 }  // namespace
@@ -58,10 +61,9 @@ std::string to_json(const Event& event) {
                              {"verdict", event.refused ? "refused" : "would refuse"},
                              {"call", event.call},
                              {"number", event.number}};
-  for (const std::uint64_t argument : event.arguments)
-    all["arguments"].push_back(fmt::format("{:#x}", argument));
-  all["start"] = fmt::format("{:#x}", event.range.start);
-  all["end"] = fmt::format("{:#x}", event.range.end);
+  for (const std::uint64_t argument : event.arguments) all["arguments"].push_back(text(Hex{argument}));
+  all["start"] = text(Hex{event.range.start});
+  all["end"] = text(Hex{event.range.end});
   all["sealed"] = json_of(event.sealed);
   all["site"] = json_of(event.site);
   // Names of files may hold bytes that are no text.
@@ -75,10 +77,10 @@ std::string lost_events_to_json(std::uint64_t count, const std::string& why) {
 }
 
 std::string to_text(const Event& event) {
-  return fmt::format("{} {}[{}]: {}({:#x}, {:#x}, {:#x}) on {} {}, from {}",
-                     event.refused ? "refused" : "would refuse", event.program, event.thread, event.call,
-                     event.arguments[0], event.arguments[1], event.arguments[2], text_of(event.sealed),
-                     event.sealed.protection, text_of(event.site));
+  return text(event.refused ? "refused " : "would refuse ", event.program, "[", event.thread,
+              "]: ", event.call, "(", Hex{event.arguments[0]}, ", ", Hex{event.arguments[1]}, ", ",
+              Hex{event.arguments[2]}, ") on ", text_of(event.sealed), " ", event.sealed.protection,
+              ", from ", text_of(event.site));
 }
 
 }  // namespace libmseal::supervisor

@@ -1,6 +1,5 @@
 #include "shim/supervisor/event_log.h"
-
-#include <spdlog/spdlog.h>
+#include "shim/supervisor/log.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -24,9 +23,6 @@ constexpr int kTimeShare = 10;
 // to it.
 constexpr std::size_t kMostAnnounced = 4096;
 
-// Marks a line that the log does not limit in number: that is done here (log.cpp).
-constexpr spdlog::source_loc kRefusal{"refusal", 1, "refusal"};
-
 std::string call_name(std::uint64_t number) {
   for (const policy::CallNumber& entry : shim::this_machine().abis[0].calls) {
     if (entry.number == number) return std::string(policy::name_of(entry.call));
@@ -39,7 +35,7 @@ std::string call_name(std::uint64_t number) {
 EventLog::EventLog(const policy::Options& options) : path_(options.events), limited_(!options.audit) {
   if (!path_.empty()) error_ = lines_.open(path_);
   if (error_ != 0)
-    spdlog::error("events={}: {}; refusals are in the log alone", path_, std::strerror(error_));
+    log(Level::error, "events=", path_, ": ", std::strerror(error_), "; refusals are in the log alone");
 }
 
 EventLog::~EventLog() {
@@ -47,7 +43,7 @@ EventLog::~EventLog() {
     flush_pending();
     tell_of_all_missing();
     if (const auto lost = lines_.take_lost(); lost != 0)
-      spdlog::error("events={}: {} events were lost", path_, lost);
+      log(Level::error, "events=", path_, ": ", lost, " events were lost");
   } catch (...) {  // NOLINT(bugprone-empty-catch): there is no memory to say so
   }
 }
@@ -134,8 +130,7 @@ void EventLog::flush() {
 
 void EventLog::tell_of_missing(unsigned long& count, const char* why) {
   if (count == 0) return;
-  spdlog::default_logger_raw()->log(kRefusal, spdlog::level::warn, "{} more refusals are not recorded: {}",
-                                    count, why);
+  write_refusal_to_log(text(count, " more refusals are not recorded: ", why));
   if (lines_.is_open()) write_line(lost_events_to_json(count, why));
   count = 0;
 }
@@ -149,10 +144,10 @@ void EventLog::tell_of_all_missing() {
 void EventLog::write_line(const std::string& line) {
   const int failed = lines_.write(line + "\n");
   if (failed != 0 && !failing_)
-    spdlog::error("events={}: {}; events are being lost", path_, std::strerror(failed));
+    log(Level::error, "events=", path_, ": ", std::strerror(failed), "; events are being lost");
   if (failed == 0 && failing_) {
     const auto lost = lines_.take_lost();
-    spdlog::error("events={}: {} events were lost", path_, lost);
+    log(Level::error, "events=", path_, ": ", lost, " events were lost");
     (void)lines_.write(lost_events_to_json(lost, "the file could not be written") + "\n");
   }
   failing_ = failed != 0;
@@ -160,7 +155,7 @@ void EventLog::write_line(const std::string& line) {
 
 void EventLog::write(const Event& event) {
   if (suppressed_ + failed_ != 0 && Clock::now() - told_ >= std::chrono::seconds(1)) tell_of_all_missing();
-  spdlog::default_logger_raw()->log(kRefusal, spdlog::level::warn, to_text(event));
+  write_refusal_to_log(to_text(event));
   if (lines_.is_open()) write_line(to_json(event));
 }
 

@@ -1,8 +1,8 @@
 #include "shim/supervisor/judge.h"
+#include "shim/supervisor/log.h"
 
 #include <asm/unistd.h>
 #include <linux/magic.h>
-#include <spdlog/spdlog.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <algorithm>
@@ -19,6 +19,10 @@
 
 namespace libmseal::supervisor {
 namespace {
+
+std::string shown(const policy::Range& range) {
+  return text("[", Hex{range.start}, ", ", Hex{range.end}, ")");
+}
 
 using policy::Control;
 using policy::MmCall;
@@ -80,8 +84,8 @@ void Judge::handle(const seccomp_notif& notification) noexcept {
     return decide_about(notification);
   } catch (const std::exception& error) {
     try {
-      spdlog::error("pid {}: system call {} is refused: {}", notification.pid, notification.data.nr,
-                    error.what());
+      log(Level::error, "pid ", notification.pid, ": system call ", notification.data.nr,
+          " is refused: ", error.what());
       (void)registry_.collect_now();
     } catch (...) {  // NOLINT(bugprone-empty-catch): nothing is left to be done about it
     }
@@ -114,7 +118,7 @@ void Judge::handle_mseal(const seccomp_notif& notification, const policy::Argume
   const auto message =
       native ? policy::decode_control(shim::this_machine(), arguments, malformed) : std::nullopt;
   if (malformed) {
-    spdlog::warn("pid {}: malformed control message, flags {:#x}", notification.pid, arguments[2]);
+    log(Level::warning, "pid ", notification.pid, ": malformed control message, flags ", Hex{arguments[2]});
     return listener_.refuse(notification.id, EINVAL);
   }
   if (message) return handle_control(notification, *message);
@@ -136,8 +140,8 @@ void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Ar
   if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
   const std::int64_t result = sealing_.seal_raw(caller, shim::this_machine(), arguments);
   respond(notification, result);
-  spdlog::info("pid {}: mseal({:#x}, {:#x}, {:#x}): {}", caller.process.id, arguments[0], arguments[1],
-               arguments[2], result);
+  log(Level::info, "pid ", caller.process.id, ": mseal(", Hex{arguments[0]}, ", ", Hex{arguments[1]}, ", ",
+      Hex{arguments[2]}, "): ", result);
 }
 
 void Judge::handle_hello(const seccomp_notif& notification, Caller& caller) {
@@ -145,7 +149,7 @@ void Judge::handle_hello(const seccomp_notif& notification, Caller& caller) {
   if (!caller.identity.readable()) return listener_.refuse(notification.id, EPERM);
   if (caller.foreign()) make_image(caller);
   const int given = listener_.give_descriptor(notification.id, caller.image->table->descriptor());
-  spdlog::info("pid {}: joined, {} fences", caller.process.id, caller.image->table->fences().size());
+  log(Level::info, "pid ", caller.process.id, ": joined, ", caller.image->table->fences().size(), " fences");
   if (given < 0) return listener_.refuse(notification.id, EMFILE);
   listener_.answer(notification.id, given);
 }
@@ -168,8 +172,8 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
   if (answer == -EAGAIN && seals && postpone(notification)) return;
   if (answer < 0 && seals) (void)sealing_.give_up(caller);
   respond(notification, answer);
-  spdlog::info("pid {}: message {} on [{:#x}, {:#x}): {}", caller.process.id, static_cast<int>(message.kind),
-               message.seal.range.start, message.seal.range.end, answer);
+  log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
+      shown(message.seal.range), ": ", answer);
 }
 
 void Judge::respond(const seccomp_notif& notification, std::int64_t answer) {
@@ -362,8 +366,8 @@ void Judge::handle_call(const seccomp_notif& notification, const MmCall& call) {
     huge_page_ = std::max(huge_page_, std::min(size, shim::this_machine().huge_pages.back()));
   }
   if (caller.standing == Caller::Standing::unknown) {
-    spdlog::warn("pid {}: system call {}: it can't be told whose seals count, so all do", caller.task,
-                 notification.data.nr);
+    log(Level::warning, "pid ", caller.task, ": system call ", notification.data.nr,
+        ": it can't be told whose seals count, so all do");
   }
   Verdict verdict = policy::kAllow;
   if (!caller.foreign()) {
@@ -371,9 +375,8 @@ void Judge::handle_call(const seccomp_notif& notification, const MmCall& call) {
     if (verdict == policy::kDependsOnFile)
       verdict = has_ordinary_pages(caller.task, call.argument) ? policy::kAllow : policy::kRefuse;
   }
-  spdlog::debug("pid {}: system call {} on [{:#x}, {:#x}): {}", caller.task, notification.data.nr,
-                call.ranges[0].start, call.ranges[0].end,
-                verdict == policy::kAllow ? "let through" : "refused");
+  log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
+      shown(call.ranges[0]), ": ", verdict == policy::kAllow ? "let through" : "refused");
   if (verdict != policy::kAllow) return refuse(notification, caller, call, verdict);
   if (rules_.covers_all) calls_.begun(caller.task, call);
   listener_.let_through(notification.id);

@@ -169,7 +169,38 @@ void use(const std::shared_ptr<spdlog::sinks::sink>& sink, spdlog::level::level_
   spdlog::set_default_logger(logger);
 }
 
+spdlog::level::level_enum level_of(Level level) {
+  switch (level) {
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warning:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
+    case Level::critical:
+      break;
+  }
+  return spdlog::level::critical;
+}
+
+// Marks a line that LineSink does not limit in number.
+constexpr spdlog::source_loc kRefusal{"refusal", 1, "refusal"};
+
 }  // namespace
+
+bool logs(Level level) {
+  return spdlog::default_logger_raw()->should_log(level_of(level));
+}
+
+void write_to_log(Level level, const std::string& line) {
+  spdlog::default_logger_raw()->log(level_of(level), spdlog::string_view_t(line));
+}
+
+void write_refusal_to_log(const std::string& line) {
+  spdlog::default_logger_raw()->log(kRefusal, spdlog::level::warn, spdlog::string_view_t(line));
+}
 
 int open_log(const policy::Options& options) {
   // Whoever debugs or audits wants every line.

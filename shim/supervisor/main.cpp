@@ -1,6 +1,5 @@
 // mseal-supervisor: answers the seccomp notifications of one process tree, as long as the tree lives.
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -88,7 +87,7 @@ class ProcessorTime {
     if (child > 0) _exit(EXIT_SUCCESS);
     if (child < 0) return;
     set_timer();
-    spdlog::info("supervisor {} goes on for {}, whose time on a processor is limited", getpid(), old);
+    log(Level::info, "supervisor ", getpid(), " goes on for ", old, ", whose time on a processor is limited");
   }
 
  private:
@@ -186,8 +185,8 @@ int serve(std::span<const char* const> policy_paths) {
 
   Registry registry(*proc, handover->arena, policy::tree_rules(options));
   answer.result = adopt_first_image(registry, *handover, std::move(table));
-  spdlog::info("supervisor {} serves pid {}: {} seals, {} watched ranges", getpid(), handover->process,
-               handover->seals.size(), handover->watched.size());
+  log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
+      " seals, ", handover->watched.size(), " watched ranges");
 
   Listener listener(handover->listener);
   Judge judge(listener, *proc, registry, policies, std::move(handover->watched), options);
@@ -207,7 +206,7 @@ int serve(std::span<const char* const> policy_paths) {
         break;
       case Listener::Event::hang_up:
         judge.idle();
-        spdlog::info("no process is left");
+        log(Level::info, "no process is left");
         return EXIT_SUCCESS;
     }
   }
@@ -225,7 +224,7 @@ int main(int count, char** arguments) {
   try {
     return serve(std::span<const char* const>(arguments + 1, static_cast<std::size_t>(count - 1)));
   } catch (const std::exception& error) {
-    spdlog::critical("{}", error.what());
+    log(Level::critical, error.what());
     return EXIT_FAILURE;
   }
 }

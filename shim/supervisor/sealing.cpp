@@ -1,6 +1,5 @@
 #include "shim/supervisor/sealing.h"
-
-#include <spdlog/spdlog.h>
+#include "shim/supervisor/log.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -341,11 +340,10 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
   const auto seal_it = [&]() -> std::int64_t {
     if (const long wrong = look(caller, job); wrong != 0) return wrong;
     if (!job.refused_breaks.empty() && !rules_.audits) {
-      spdlog::warn(
-          "pid {}: mseal({:#x}, {:#x}) fails: brk may unmap memory there, and nothing refuses that to a "
-          "program "
-          "without the library; seal what mmap has placed",
-          caller.task, range.start, range.size());
+      log(Level::warning, "pid ", caller.task, ": mseal(", Hex{range.start}, ", ", Hex{range.size()},
+          ") fails: brk may unmap memory there, and nothing refuses that to a program without the library; "
+          "seal what "
+          "mmap has placed");
       return -EAGAIN;
     }
     if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;

@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -121,7 +120,9 @@ Attempt try_backend(const std::string& library, const std::string& options) {
   return attempt;
 }
 
-void check(bool json, int& status) {
+}  // namespace
+
+int check(Form form) {
   const std::string library = find_library();
   utsname system{};
   uname(&system);
@@ -132,8 +133,8 @@ void check(bool json, int& status) {
   const bool sealed = std::ranges::none_of(attempt.lines, [](const std::string& line) {
     return line.find("are not sealed") != std::string::npos;
   });
-  status = strong && sealed ? kDone : kNo;
-  if (json) {
+  const int status = strong && sealed ? kDone : kNo;
+  if (form == Form::json) {
     nlohmann::ordered_json all{{"kernel", system.release}, {"machine", system.machine}, {"library", library}};
     for (const Feature& feature : features()) all["features"][feature.name] = feature.present;
     all["options"] = options;
@@ -141,7 +142,7 @@ void check(bool json, int& status) {
     all["reason"] = attempt.reason;
     all["said"] = attempt.lines;
     std::printf("%s\n", all.dump(2).c_str());
-    return;
+    return status;
   }
   std::printf("Linux %s, %s\n%s\n\n", system.release, system.machine, library.c_str());
   for (const Feature& feature : features()) {
@@ -152,17 +153,7 @@ void check(bool json, int& status) {
   if (!options.empty()) std::printf("with MSEAL_OPTIONS=%s:\n", options.c_str());
   for (const std::string& line : attempt.lines) std::printf("%s\n", line.c_str());
   if (attempt.lines.empty()) std::printf("no backend: the library could not be loaded\n");
-}
-
-}  // namespace
-
-void add_check(CLI::App& app, int& status) {
-  auto json = std::make_shared<bool>(false);
-  CLI::App* const command = app.add_subcommand(
-      "check",
-      "Says what this kernel offers and which backend a program will get; exit status 1: a weak one");
-  command->add_flag("--json", *json, "for programs");
-  command->callback([json, &status] { check(*json, status); });
+  return status;
 }
 
 }  // namespace libmseal::tool

@@ -1,7 +1,11 @@
-// The commands of the mseal tool, one file each.
+// The commands of the mseal tool, one file each. main.cpp reads the command line.
+//
+// Each returns its exit status, and throws what standard error is to be told with status 2.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace libmseal::tool {
 
@@ -13,11 +17,25 @@ enum Exit : int {
   kCannotStart = 127  // as a shell has it
 };
 
-// Each adds its subcommand; what the command does, it returns by `status`.
-void add_run(CLI::App& app, int& status);
-void add_check(CLI::App& app, int& status);
-void add_policy(CLI::App& app, int& status);
-void add_report(CLI::App& app, int& status);
-void add_status(CLI::App& app, int& status);
+enum class Form { text, json, html };
+
+struct RunChoice {
+  std::vector<std::pair<std::string, std::string>> items;  // key and value of MSEAL_OPTIONS
+  bool quiet = false;
+  std::vector<std::string> command;
+};
+// Becomes the program.
+[[noreturn]] void run(const RunChoice& choice);
+
+int check(Form form);
+
+// Of one process, or of all that run with the library if it is empty.
+int status(const std::string& process, Form form);
+
+int report(const std::string& file, Form form);
+
+int check_policies(const std::vector<std::string>& files);
+// `file`: one more than those that the library looks for, or empty.
+int show_policy(const std::string& program, const std::string& file);
 
 }  // namespace libmseal::tool

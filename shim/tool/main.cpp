@@ -1,7 +1,10 @@
-// mseal: runs programs under the library, and tells what it does.
+// mseal: runs programs under the library, and tells what it does. Its command line; what the commands do is
+// in a file for each.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "policy/layout.h"
 #include "shim/tool/command.h"
@@ -9,25 +12,126 @@
 namespace libmseal::tool {
 namespace {
 
-int run(int count, char** arguments) {
+struct OptionHelp {
+  const char* key;
+  const char* help;
+};
+
+constexpr OptionHelp kOptions[] = {
+    {"backend", "what enforces the seals: auto, kernel, seccomp, filter, libc"},
+    {"require", "do not start with anything weaker: kernel, seccomp, filter, libc"},
+    {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
+    {"auto", "what is sealed at start: elf; data: static data too; marked: objects that ask for it; off"},
+    {"late", "which objects that dlopen brings are sealed, too: nodelete, all, off"},
+    {"skip", "objects left out: patterns for their file names, joined by :"},
+    {"mutable", "objects whose static data is left out of auto=data: patterns, as skip"},
+    {"vdso", "1: the kernel's own pages in the process are sealed, too"},
+    {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
+    {"scope", "tree; or process: programs that the program starts are left alone"},
+    {"discard", "which memory keeps its contents: strict, kernel"},
+    {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
+    {"open", "entry points that are not blocked, joined by +: see libmseal-policy(5)"},
+    {"policy", "a policy file, stronger than the system's and the user's; none: no file at all"},
+    {"events", "a file for refusals, as JSON lines for mseal report"},
+    {"log", "the supervisor's log: a file, stderr, syslog"},
+    {"helper", "the supervisor program"},
+};
+
+// What was chosen on the command line, for whichever command it was.
+struct Choices {
+  int status = kDone;
+  bool json = false;
+  bool html = false;
+  RunChoice run;
+  std::string process;
+  std::string events;
+  std::string program;
+  std::string policy;
+  std::vector<std::string> policies;
+
+  [[nodiscard]] Form form() const { return json ? Form::json : html ? Form::html : Form::text; }
+};
+
+void add_run(CLI::App& app, Choices& choices) {
+  CLI::App* const command = app.add_subcommand("run", "Starts a program under the library");
+  RunChoice& run = choices.run;
+  for (const OptionHelp& one : kOptions) {
+    command->add_option_function<std::string>(
+        std::string("--") + one.key,
+        [&run, &one](const std::string& value) { run.items.emplace_back(one.key, value); }, one.help);
+  }
+  command->add_flag_callback(
+      "-v,--verbose", [&run] { run.items.emplace_back("verbose", "1"); },
+      "say which backend was picked; debug messages in the log");
+  command->add_flag_callback(
+      "--strict", [&run] { run.items.emplace_back("strict", "1"); },
+      "do not start with a bad option or a bad policy file");
+  command->add_flag("-q,--quiet", run.quiet, "do not look at the program before it is started");
+  command->add_option("command", run.command, "the program and its arguments")->required();
+  command->positionals_at_end();
+  command->callback([&run] { tool::run(run); });
+}
+
+void add_check(CLI::App& app, Choices& choices) {
+  CLI::App* const command = app.add_subcommand(
+      "check",
+      "Says what this kernel offers and which backend a program will get; exit status 1: a weak one");
+  command->add_flag("--json", choices.json, "for programs");
+  command->callback([&choices] { choices.status = check(choices.form()); });
+}
+
+void add_status(CLI::App& app, Choices& choices) {
+  CLI::App* const command = app.add_subcommand(
+      "status", "Shows the mappings of a process and which are sealed; exit status 1: none");
+  command->add_option("pid", choices.process, "the process; without it, all that run with the library");
+  command->add_flag("--json", choices.json, "for programs");
+  command->callback([&choices] { choices.status = status(choices.process, choices.form()); });
+}
+
+void add_report(CLI::App& app, Choices& choices) {
+  CLI::App* const command = app.add_subcommand(
+      "report", "Says what a file of events holds, by call site and object; exit status 1: nothing");
+  command->add_option("file", choices.events, "written by `mseal run --mode=audit --events=FILE`")
+      ->required();
+  auto* const json = command->add_flag("--json", choices.json, "for programs");
+  command->add_flag("--html", choices.html, "a page of its own, with a picture of the address space")
+      ->excludes(json);
+  command->callback([&choices] { choices.status = report(choices.events, choices.form()); });
+}
+
+void add_policy(CLI::App& app, Choices& choices) {
+  CLI::App* const command = app.add_subcommand("policy", "Checks policy files, and shows what they come to");
+  command->require_subcommand(1);
+  CLI::App* const check = command->add_subcommand(
+      "check", "Says what is wrong, as FILE:LINE:COLUMN; exit status 2 if anything is");
+  check->add_option("file", choices.policies, "policy files")->required();
+  check->callback([&choices] { choices.status = check_policies(choices.policies); });
+  CLI::App* const show =
+      command->add_subcommand("show", "Says which options a program gets from the policy files");
+  show->add_option("program", choices.program, "its path or name")->required();
+  show->add_option("--policy", choices.policy, "a file more, as of mseal run");
+  show->callback([&choices] { choices.status = show_policy(choices.program, choices.policy); });
+}
+
+int parse(int count, char** arguments) {
   CLI::App app("Memory sealing for kernels that have none", "mseal");
   app.require_subcommand(1);
   app.set_version_flag("--version",
                        "mseal " LIBMSEAL_VERSION ", layout " + std::to_string(policy::kLayoutVersion),
                        "say which version this is");
   app.get_formatter()->column_width(34);
-  int status = kDone;
-  add_run(app, status);
-  add_check(app, status);
-  add_status(app, status);
-  add_report(app, status);
-  add_policy(app, status);
+  Choices choices;
+  add_run(app, choices);
+  add_check(app, choices);
+  add_status(app, choices);
+  add_report(app, choices);
+  add_policy(app, choices);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
-  return status;
+  return choices.status;
 }
 
 }  // namespace
@@ -35,7 +139,7 @@ int run(int count, char** arguments) {
 
 int main(int count, char** arguments) {
   try {
-    return libmseal::tool::run(count, arguments);
+    return libmseal::tool::parse(count, arguments);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "mseal: %s\n", error.what());
     return libmseal::tool::kUsage;

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -31,54 +30,32 @@ std::vector<std::string> present_files() {
   return files;
 }
 
-void check(const std::vector<std::string>& files, int& status) {
+}  // namespace
+
+int check_policies(const std::vector<std::string>& files) {
   bool good = true;
   for (const std::string& file : files) (void)read_policy_file(file, good);
-  status = good ? kDone : kUsage;
+  return good ? kDone : kUsage;
 }
 
-void show(const std::string& program, const std::string& named, int& status) {
+int show_policy(const std::string& program, const std::string& file) {
   std::vector<std::string> files = present_files();
-  if (!named.empty()) files.push_back(named);
+  if (!file.empty()) files.push_back(file);
   bool good = true;
   std::vector<policy::PolicyFile> levels;
-  for (const std::string& file : files) {
+  for (const std::string& one : files) {
     bool fine = true;
-    policy::PolicyFile level = read_policy_file(file, fine);
+    policy::PolicyFile level = read_policy_file(one, fine);
     if (fine) levels.push_back(std::move(level));
     good = good && fine;
-    std::printf("# %s%s\n", file.c_str(), fine ? "" : ": does not apply");
+    std::printf("# %s%s\n", one.c_str(), fine ? "" : ": does not apply");
   }
   if (files.empty()) std::printf("# no policy file\n");
   const std::string path = look_at_program(program).path;
   std::stringstream options(
       policy::options_for(levels, path.empty() ? program : fs::canonical(path).string()));
   for (std::string item; std::getline(options, item, ',');) std::printf("%s\n", item.c_str());
-  status = good ? kDone : kUsage;
-}
-
-}  // namespace
-
-void add_policy(CLI::App& app, int& status) {
-  CLI::App* const command = app.add_subcommand("policy", "Checks policy files, and shows what they come to");
-  command->require_subcommand(1);
-
-  auto files = std::make_shared<std::vector<std::string>>();
-  CLI::App* const check_command = command->add_subcommand(
-      "check", "Says what is wrong, as FILE:LINE:COLUMN; exit status 2 if anything is");
-  check_command->add_option("file", *files, "policy files")->required();
-  check_command->callback([files, &status] { check(*files, status); });
-
-  struct Choice {
-    std::string program;
-    std::string file;
-  };
-  auto choice = std::make_shared<Choice>();
-  CLI::App* const show_command =
-      command->add_subcommand("show", "Says which options a program gets from the policy files");
-  show_command->add_option("program", choice->program, "its path or name")->required();
-  show_command->add_option("--policy", choice->file, "a file more, as of mseal run");
-  show_command->callback([choice, &status] { show(choice->program, choice->file, status); });
+  return good ? kDone : kUsage;
 }
 
 }  // namespace libmseal::tool

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
@@ -222,30 +221,16 @@ Report read_report(const std::string& path) {
   return report;
 }
 
-void add_report(CLI::App& app, int& status) {
-  struct Choice {
-    std::string file;
-    bool json = false;
-    bool html = false;
-  };
-  auto choice = std::make_shared<Choice>();
-  CLI::App* const command = app.add_subcommand(
-      "report", "Says what a file of events holds, by call site and object; exit status 1: nothing");
-  command->add_option("file", choice->file, "written by `mseal run --mode=audit --events=FILE`")->required();
-  auto* const as_json = command->add_flag("--json", choice->json, "for programs");
-  command->add_flag("--html", choice->html, "a page of its own, with a picture of the address space")
-      ->excludes(as_json);
-  command->callback([choice, &status] {
-    const Report report = read_report(choice->file);
-    if (choice->json) {
-      std::printf("%s\n", json_of(report).dump(2, ' ', false, json::error_handler_t::replace).c_str());
-    } else if (choice->html) {
-      std::printf("%s", html_page(report).c_str());
-    } else {
-      print(report);
-    }
-    status = report.findings.empty() ? kNo : kDone;
-  });
+int report(const std::string& file, Form form) {
+  const Report report = read_report(file);
+  if (form == Form::json) {
+    std::printf("%s\n", json_of(report).dump(2, ' ', false, json::error_handler_t::replace).c_str());
+  } else if (form == Form::html) {
+    std::printf("%s", html_page(report).c_str());
+  } else {
+    print(report);
+  }
+  return report.findings.empty() ? kNo : kDone;
 }
 
 }  // namespace libmseal::tool

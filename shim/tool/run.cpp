@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -27,45 +26,14 @@ namespace {
 // tree: what it starts then is covered even where no preload reaches.
 constexpr const char* kSecondStage = "MSEAL_RUN_SECOND_STAGE";
 
-struct RunOptions {
-  std::vector<std::pair<std::string, std::string>> items;  // key and value of MSEAL_OPTIONS
-  bool quiet = false;
-  std::vector<std::string> command;
-};
-
-struct OptionHelp {
-  const char* key;
-  const char* help;
-};
-
-constexpr OptionHelp kOptions[] = {
-    {"backend", "what enforces the seals: auto, kernel, seccomp, filter, libc"},
-    {"require", "do not start with anything weaker: kernel, seccomp, filter, libc"},
-    {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
-    {"auto", "what is sealed at start: elf; data: static data too; marked: objects that ask for it; off"},
-    {"late", "which objects that dlopen brings are sealed, too: nodelete, all, off"},
-    {"skip", "objects left out: patterns for their file names, joined by :"},
-    {"mutable", "objects whose static data is left out of auto=data: patterns, as skip"},
-    {"vdso", "1: the kernel's own pages in the process are sealed, too"},
-    {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
-    {"scope", "tree; or process: programs that the program starts are left alone"},
-    {"discard", "which memory keeps its contents: strict, kernel"},
-    {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
-    {"open", "entry points that are not blocked, joined by +: see libmseal-policy(5)"},
-    {"policy", "a policy file, stronger than the system's and the user's; none: no file at all"},
-    {"events", "a file for refusals, as JSON lines for mseal report"},
-    {"log", "the supervisor's log: a file, stderr, syslog"},
-    {"helper", "the supervisor program"},
-};
-
-bool asks(const RunOptions& options, std::string_view key, std::string_view value = {}) {
+bool asks(const RunChoice& options, std::string_view key, std::string_view value = {}) {
   for (const auto& [one, its] : options.items) {
     if (one == key && (value.empty() || its == value)) return true;
   }
   return false;
 }
 
-std::string option_text(const RunOptions& options) {
+std::string option_text(const RunChoice& options) {
   std::string text;
   // An audit that nobody hears of is none.
   const bool heard = asks(options, "log") || asks(options, "events");
@@ -124,7 +92,7 @@ void check(const policy::Options& options) {
   }
 }
 
-bool covers_all(const RunOptions& options) {
+bool covers_all(const RunChoice& options) {
   return asks(options, "coverage", "all");
 }
 
@@ -139,7 +107,7 @@ bool covers_all(const RunOptions& options) {
   std::exit(why == ENOENT ? kCannotStart : 126);
 }
 
-void warn_if_not_reached(const RunOptions& options, const std::string& library) {
+void warn_if_not_reached(const RunChoice& options, const std::string& library) {
   const ProgramFile program = look_at_program(options.command.front());
   if (program.path.empty()) return;  // execvp will say so
   std::string why = why_not_preloaded(program);
@@ -152,7 +120,9 @@ void warn_if_not_reached(const RunOptions& options, const std::string& library) 
   if (!why.empty()) std::fprintf(stderr, "mseal: %s %s\n", program.path.c_str(), why.c_str());
 }
 
-void start(const RunOptions& options) {
+}  // namespace
+
+void run(const RunChoice& options) {
   if (std::getenv(kSecondStage) != nullptr) {
     unsetenv(kSecondStage);
     become(options.command);
@@ -175,29 +145,6 @@ void start(const RunOptions& options) {
   std::vector<std::string> second{own_program(), "run", "--"};
   second.insert(second.end(), options.command.begin(), options.command.end());
   become(second);
-}
-
-}  // namespace
-
-void add_run(CLI::App& app, int& status) {
-  (void)status;
-  auto options = std::make_shared<RunOptions>();
-  CLI::App* const run = app.add_subcommand("run", "Starts a program under the library");
-  for (const OptionHelp& one : kOptions) {
-    run->add_option_function<std::string>(
-        std::string("--") + one.key,
-        [options, &one](const std::string& value) { options->items.emplace_back(one.key, value); }, one.help);
-  }
-  run->add_flag_callback(
-      "-v,--verbose", [options] { options->items.emplace_back("verbose", "1"); },
-      "say which backend was picked; debug messages in the log");
-  run->add_flag_callback(
-      "--strict", [options] { options->items.emplace_back("strict", "1"); },
-      "do not start with a bad option or a bad policy file");
-  run->add_flag("-q,--quiet", options->quiet, "do not look at the program before it is started");
-  run->add_option("command", options->command, "the program and its arguments")->required();
-  run->positionals_at_end();
-  run->callback([options] { start(*options); });
 }
 
 }  // namespace libmseal::tool

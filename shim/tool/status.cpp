@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
@@ -197,8 +196,8 @@ bool has_library(const std::vector<Line>& lines) {
 }
 
 // The processes that run with the library. Those that may not be looked at are left out.
-void list(bool json, int& status) {
-  status = kNo;
+int list(bool json) {
+  int status = kNo;
   if (!std::filesystem::exists("/proc/self"))
     throw std::runtime_error("/proc is not mounted, which tells of processes");
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
@@ -231,14 +230,15 @@ void list(bool json, int& status) {
     }
   }
   if (json) std::printf("%s\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  return status;
 }
 
-void show(int process, bool json, int& status) {
+int show(int process, bool json) {
   const std::vector<Line> lines = read_lines(process);
   const Sealed sealed = look_at(process, lines);
   const std::vector<Seal>& seals = sealed.seals;
   const std::uint64_t bytes = sealed.bytes;
-  status = seals.empty() ? kNo : kDone;
+  const int status = seals.empty() ? kNo : kDone;
   if (json) {
     nlohmann::ordered_json all{{"pid", process}, {"supervised", sealed.supervised}, {"sealed_bytes", bytes}};
     for (const Line& line : lines) {
@@ -248,7 +248,7 @@ void show(int process, bool json, int& status) {
       all["maps"].push_back({{"range", range}, {"name", line.name}, {"state", state_of(seals, line.range)}});
     }
     std::printf("%s\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-    return;
+    return status;
   }
   const bool colour = isatty(1) == 1 && std::getenv("NO_COLOR") == nullptr;
   for (const Line& line : lines) {
@@ -259,6 +259,7 @@ void show(int process, bool json, int& status) {
   }
   std::printf("%lu KiB sealed in %zu ranges%s\n", static_cast<unsigned long>(bytes / 1024), seals.size(),
               sealed.supervised ? ", under a supervisor" : "");
+  return status;
 }
 
 int number_of(const std::string& process) {
@@ -272,23 +273,9 @@ int number_of(const std::string& process) {
 
 }  // namespace
 
-void add_status(CLI::App& app, int& status) {
-  struct Choice {
-    std::string process;
-    bool json = false;
-  };
-  auto choice = std::make_shared<Choice>();
-  CLI::App* const command = app.add_subcommand(
-      "status", "Shows the mappings of a process and which are sealed; exit status 1: none");
-  command->add_option("pid", choice->process, "the process; without it, all that run with the library");
-  command->add_flag("--json", choice->json, "for programs");
-  command->callback([choice, &status] {
-    if (choice->process.empty()) {
-      list(choice->json, status);
-    } else {
-      show(number_of(choice->process), choice->json, status);
-    }
-  });
+int status(const std::string& process, Form form) {
+  const bool json = form == Form::json;
+  return process.empty() ? list(json) : show(number_of(process), json);
 }
 
 }  // namespace libmseal::tool
