@@ -278,7 +278,7 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     INFO(result.out << result.err);
     const std::string_view fate = fate_of_supervisor(name);
     if (!fate.empty() && options.starts_with("backend=seccomp")) {
-      CHECK_THAT(result.out, Catch::Matchers::Contains("the supervisor is " + std::string(fate)));
+      CHECK_THAT(result.out, ContainsSubstring("the supervisor is " + std::string(fate)));
     }
     // Who was killed has held nothing.
     REQUIRE(result.exited);

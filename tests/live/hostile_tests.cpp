@@ -23,7 +23,6 @@ namespace libmseal::tests {
 namespace {
 
 namespace fs = std::filesystem;
-using Catch::Matchers::Contains;
 using nlohmann::json;
 
 TEST_CASE("hostile: a limit on processor time does not end the supervisor before its tree") {
@@ -37,7 +36,7 @@ TEST_CASE("hostile: a limit on processor time does not end the supervisor before
   };
   const Run result = run(command);
   expect_success(result);
-  CHECK_THAT(text_in(log.string()), Contains("whose time on a processor is limited"));
+  CHECK_THAT(text_in(log.string()), ContainsSubstring("whose time on a processor is limited"));
 }
 
 TEST_CASE("hostile: refusals by the ten thousand are recorded or counted, however much is mapped") {
@@ -69,8 +68,8 @@ TEST_CASE("hostile: what a program repeats is left out of the log, and counted")
     text = text_in(log.string());
   }
   CHECK(count_lines(text) < 2000);
-  CHECK_THAT(text,
-             Contains("malformed control message") && Contains("lines are left out: too many a second"));
+  CHECK_THAT(text, ContainsSubstring("malformed control message") &&
+                       ContainsSubstring("lines are left out: too many a second"));
 }
 
 TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end no string") {
@@ -93,7 +92,7 @@ TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end 
     text = text_in(log.string());
   }
   CHECK(text.find('\x1b') == std::string::npos);
-  CHECK_THAT(text, Contains("\\x1b[2J"));
+  CHECK_THAT(text, ContainsSubstring("\\x1b[2J"));
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) CHECK(line.starts_with("[2"));
   const Run report = run({{MSEAL_TOOL, "report", events.string()}, {}, {}, 60});
@@ -107,7 +106,7 @@ TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end 
   CHECK(check.err == "");
   CHECK(check.status == 0);
   const Run shown = run({{MSEAL_TOOL, "policy", "show", program, "--policy", policy.string()}, {}, {}, 60});
-  CHECK_THAT(shown.out, Contains("skip=a?") && !Contains("\nopen=all"));
+  CHECK_THAT(shown.out, ContainsSubstring("skip=a?") && !ContainsSubstring("\nopen=all"));
 }
 
 TEST_CASE("hostile: status survives what a process has for a table") {
@@ -126,7 +125,7 @@ TEST_CASE("hostile: status survives what a process has for a table") {
     const Run result = run({{"/bin/bash", "-c", script}, {}, {}, 60});
     INFO(result.err);
     CHECK(result.status == (said.empty() ? 0 : 2));
-    CHECK_THAT(result.err, Contains(said));
+    CHECK_THAT(result.err, ContainsSubstring(said));
   }
 }
 
@@ -149,7 +148,7 @@ TEST_CASE("hostile: report and policy check read what is no file, has no end, or
     const Run result = run(command);
     INFO(arguments.back() << ": " << result.err);
     CHECK(result.status == 2);
-    CHECK_THAT(result.err, Contains(what));
+    CHECK_THAT(result.err, ContainsSubstring(what));
   };
   says({"report", pipe.string()}, "nothing comes from it");
   says({"report", "/dev/zero"}, "line 1 has more than");

@@ -11,8 +11,6 @@
 namespace libmseal::tests {
 namespace {
 
-using Catch::Matchers::Contains;
-
 const std::string kManyChildren = "/bin/true; (/bin/true; /bin/true); echo done";
 
 TEST_CASE("live: a supervisor of another version means backend filter, in one line for the whole tree") {
@@ -21,8 +19,8 @@ TEST_CASE("live: a supervisor of another version means backend filter, in one li
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
-             Contains("backend filter instead of seccomp: the supervisor is of another version") &&
-                 Contains("from one build"));
+             ContainsSubstring("backend filter instead of seccomp: the supervisor is of another version") &&
+                 ContainsSubstring("from one build"));
 }
 
 TEST_CASE("live: in a tree whose supervisor is of another version a program does without, in one line") {
@@ -36,8 +34,8 @@ TEST_CASE("live: in a tree whose supervisor is of another version a program does
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
-             Contains("backend filter instead of seccomp: the supervisor of this process tree is of "
-                      "another version"));
+             ContainsSubstring("backend filter instead of seccomp: the supervisor of this process tree is of "
+                               "another version"));
   command.arguments = {OTHER_VERSION, LIVE_PROGRAM, "refuses_changes"};
   CHECK(run(command).status == 0);
   command.environment["MSEAL_OPTIONS"] = "policy=none,backend=seccomp,require=seccomp";
@@ -73,7 +71,7 @@ TEST_CASE("live: policy files without a usable supervisor are said, and end the 
           under("auto = \"data\"\n# harden = [\"ptrace\"]\ndiscard = \"strict\"\n", helper, backend);
       CHECK(weak.status == 0);
       CHECK(weak.out == "runs\n");
-      CHECK_THAT(weak.err, Contains("the policy files are not read: "));
+      CHECK_THAT(weak.err, ContainsSubstring("the policy files are not read: "));
       CHECK(under("auto = \"data\"\n", helper, ",strict=1" + backend).status == 127);
       if (helper != OTHER_VERSION) continue;
       for (const std::string rule :
@@ -84,7 +82,8 @@ TEST_CASE("live: policy files without a usable supervisor are said, and end the 
         CHECK(bound.status == 127);
         CHECK(bound.out == "");
         CHECK(count_lines(bound.err) == 1);
-        CHECK_THAT(bound.err, Contains("the program is not started") && Contains("unread.toml has "));
+        CHECK_THAT(bound.err,
+                   ContainsSubstring("the program is not started") && ContainsSubstring("unread.toml has "));
       }
       CHECK(under("strict = false\nharden = []\nmode = 'enforce'\n", helper, backend).status == 0);
     }

@@ -16,8 +16,6 @@
 namespace libmseal::tests {
 namespace {
 
-using Catch::Matchers::Contains;
-
 constexpr const char* kShell = "/bin/true; (/bin/true; /bin/true); echo done";
 constexpr const char* kPython =
     "import subprocess\nfor i in range(3): subprocess.run(['/bin/true'])\nprint('done')";
@@ -42,7 +40,8 @@ void tries(const std::string& options, Limit limit, rlim_t value, const std::str
     CHECK(result.status == 0);
     CHECK(result.out == "done\n");
     CHECK(count_lines(result.err) == (cause.empty() ? 0 : 1));
-    if (!cause.empty()) CHECK_THAT(result.err, Contains("instead of seccomp: ") && Contains(cause));
+    if (!cause.empty())
+      CHECK_THAT(result.err, ContainsSubstring("instead of seccomp: ") && ContainsSubstring(cause));
   }
 }
 
@@ -94,7 +93,7 @@ TEST_CASE("live: a missing helper is said once for a tree, whoever starts its pr
     INFO(arguments[0] << ": " << result.err);
     CHECK(result.out == "done\n");
     CHECK(count_lines(result.err) == 1);
-    CHECK_THAT(result.err, Contains("no such file (ENOENT)"));
+    CHECK_THAT(result.err, ContainsSubstring("no such file (ENOENT)"));
   }
 }
 
@@ -118,8 +117,8 @@ TEST_CASE("live: without /proc one line says so for the objects and one for the 
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 2);
   CHECK_THAT(result.err,
-             Contains("the loaded objects are not sealed: /proc/thread-self/maps, no such file") &&
-                 Contains("the supervisor needs /proc"));
+             ContainsSubstring("the loaded objects are not sealed: /proc/thread-self/maps, no such file") &&
+                 ContainsSubstring("the supervisor needs /proc"));
 }
 
 }  // namespace
