@@ -154,6 +154,7 @@ constexpr Attack kAttacks[] = {
     everywhere("born_of_sibling", held(-EPERM)),
     everywhere("born_of_the_dead", held(-EPERM)),
     everywhere("threads_being_born", held()),
+    everywhere("woken_between", held()),
 
     // A filter does not reach them: mseal promises nothing while they live.
     {"sibling_process", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
