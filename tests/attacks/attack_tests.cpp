@@ -126,6 +126,7 @@ constexpr Attack kAttacks[] = {
     everywhere("i386_segment_detached", held(0)),
     ours("i386_ring", held(-EPERM), held(0)),
     {"i386_clone", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
+    ours("i386_uselib", held(-ENOSYS), held()),
     everywhere("x32_numbers", held(-ENOSYS)),
     everywhere("skipped_call", held()),
 #endif
@@ -336,7 +337,7 @@ constexpr std::string_view reason_unsealed(std::string_view name) {
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";
-  if (name == "uselib_over") return "few kernels have uselib(2)";
+  if (name == "uselib_over" || name == "i386_uselib") return "few kernels have uselib(2)";
   return "";
 }
 

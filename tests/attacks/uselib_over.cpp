@@ -1,9 +1,5 @@
-// uselib(2) maps a file where the file says, and clears memory behind it.
-#include <elf.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include "tests/attacks/attack.h"
+// uselib(2) over a sealed page.
+#include "tests/attacks/uselib.h"
 
 using namespace libmseal::tests;
 
@@ -11,29 +7,9 @@ int main() {
 #ifdef __x86_64__
   constexpr std::uint64_t kWhere = 0x2000'0000;
   const Victim victim = Victim::page(kWhere + 2 * kPage);
-  char name[] = "/tmp/libmseal-library-XXXXXX";
-  const int file = ::mkstemp(name);
-  if (file < 0) cannot_try("a file");
-  struct {
-    Elf64_Ehdr header;
-    Elf64_Phdr segment;
-    char rest[kPage - sizeof(Elf64_Ehdr) - sizeof(Elf64_Phdr)];
-  } image{};
-  std::memcpy(image.header.e_ident, "\177ELF\2\1\1", 7);
-  image.header.e_type = ET_EXEC;
-  image.header.e_machine = EM_X86_64;
-  image.header.e_version = EV_CURRENT;
-  image.header.e_phoff = sizeof image.header;
-  image.header.e_ehsize = sizeof image.header;
-  image.header.e_phentsize = sizeof image.segment;
-  image.header.e_phnum = 1;
-  image.segment = {PT_LOAD, PF_R | PF_X, 0, kWhere, kWhere, sizeof image, 4 * kPage, kPage};
-  const bool written = ::write(file, &image, sizeof image) == static_cast<ssize_t>(sizeof image);
-  ::fchmod(file, 0755);
-  ::close(file);
-  if (!written) cannot_try("write");
-  const long answer = raw_syscall(__NR_uselib, name);
-  ::unlink(name);
+  const std::string name = library_at(kWhere);
+  const long answer = raw_syscall(__NR_uselib, name.c_str());
+  ::unlink(name.c_str());
   return conclude(victim, "uselib", answer);
 #else
   errno = ENOSYS;
