@@ -45,7 +45,8 @@ long explain_sharing() {
 
 long explain_unknown() {
   static bool said = false;
-  complain_once(said, "the supervisor can't look at this process", "seal before PR_SET_DUMPABLE 0");
+  complain_once(said, "the supervisor can't look at this process",
+                "seal before it changes its user or sets PR_SET_DUMPABLE 0");
   return -EAGAIN;
 }
 

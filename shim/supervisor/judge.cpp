@@ -136,8 +136,9 @@ void Judge::make_image(Caller& caller) {
 void Judge::handle_raw_mseal(const seccomp_notif& notification, const policy::Arguments& arguments) {
   Caller caller = registry_.look_up(task_of(notification));
   if (!listener_.still_waits(notification.id)) return;
-  if (caller.foreign()) make_image(caller);
-  if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
+  // What can't be looked at now may be recognised by nothing later.
+  if (caller.foreign() && caller.identity.readable()) make_image(caller);
+  if (!caller.may_seal()) return listener_.refuse(notification.id, EPERM);
   const std::int64_t result = sealing_.seal_raw(caller, shim::this_machine(), arguments);
   respond(notification, result);
   log(Level::info, "pid ", caller.process.id, ": mseal(", Hex{arguments[0]}, ", ", Hex{arguments[1]}, ", ",
@@ -166,7 +167,9 @@ void Judge::handle_control(const seccomp_notif& notification, const Control& mes
     }
     return listener_.answer(notification.id, 0);
   }
-  if (caller.standing != Caller::Standing::member) return listener_.refuse(notification.id, EPERM);
+  const bool asks = message.kind == Control::Kind::query || message.kind == Control::Kind::is_writable;
+  if (caller.standing != Caller::Standing::member || (!asks && !caller.may_seal()))
+    return listener_.refuse(notification.id, EPERM);
   const std::int64_t answer = answer_to(caller, message);
   const bool seals = message.kind == Control::Kind::seal || message.kind == Control::Kind::filters_are_in;
   if (answer == -EAGAIN && seals && postpone(notification)) return;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ranges>
+#include <set>
 #include <stdexcept>
 
 namespace libmseal::supervisor {
@@ -22,7 +23,7 @@ struct Registry::Identified {
   // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
   // that is how the image began.
   [[nodiscard]] bool may_be_of(const Image& image) const {
-    return memory == image.identity && has_not_left(image);
+    return (!memory.readable() || memory == image.identity) && has_not_left(image);
   }
   // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
   [[nodiscard]] bool has_not_left(const Image& image) const {
@@ -102,8 +103,7 @@ Caller Registry::look_up(pid_t task) {
   caller.forked = who->forked;
   const std::vector<Image*> candidates = images_of(*who);
   if (candidates.empty()) {
-    caller.standing = who->memory.readable() ? Caller::Standing::foreign : Caller::Standing::unknown;
-    if (!caller.foreign()) caller.record = seals_of_everybody();
+    caller.standing = Caller::Standing::foreign;
     return caller;
   }
   caller.standing = Caller::Standing::member;
@@ -111,12 +111,22 @@ Caller Registry::look_up(pid_t task) {
     if (const Member* const member = held_member(*image, who->process)) {
       caller.image = image;
       caller.record = member->record;
+      caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));
       return caller;
     }
   }
   caller.image = candidates.front();
-  caller.record = join_newcomer(*caller.image, who->process, task, candidates).record;
+  caller.record = join_newcomer(*caller.image, *who, task, candidates).record;
+  caller.hidden = !who->memory.readable();
   return caller;
+}
+
+// Of a process that has called execve, and whose memory does not show: whether that may be another than it
+// was, for nothing is held that would be gone, or others keep it.
+bool Registry::may_have_left(const Identified& who, const Image& image, const Member& member) const {
+  if (who.forked) return false;
+  const auto& memory = who.process == image.creator ? image.memory : member.memory;
+  return memory == nullptr || processes_with(*member.record).size() > 1;
 }
 
 // The number and the start time may be another's, too; only the held task tells.
@@ -126,24 +136,30 @@ const Member* Registry::held_member(const Image& image, const Process& process) 
   return found->second.task->stat().is_seen() ? &found->second : nullptr;
 }
 
-// Several only where addresses are not randomised.
+// Several where addresses are not randomised, and for a process whose memory does not show and that has been
+// met too late: whose fork it is nobody can tell.
 std::vector<Image*> Registry::images_of(const Identified& who) {
   std::vector<Image*> images;
-  for (Image& image : images_) {
-    const bool is_one = who.memory.readable()
-                            ? who.may_be_of(image)
-                            : held_member(image, who.process) != nullptr && who.has_not_left(image);
-    if (is_one) images.push_back(&image);
+  const auto take = [&](auto is_one) {
+    for (Image& image : images_) {
+      if (is_one(image)) images.push_back(&image);
+    }
+  };
+  if (!who.memory.readable()) {
+    take([&](const Image& image) {
+      return held_member(image, who.process) != nullptr && who.has_not_left(image);
+    });
   }
+  if (images.empty()) take([&](const Image& image) { return who.may_be_of(image); });
   return images;
 }
 
 void Registry::meet(Image& image, const Identified& who) {
-  if (!who.memory.readable() || !who.may_be_of(image)) return;
   const std::vector<Image*> candidates = images_of(who);
+  if (std::ranges::find(candidates, &image) == candidates.end()) return;
   const bool met = std::ranges::any_of(
       candidates, [&](const Image* one) { return held_member(*one, who.process) != nullptr; });
-  if (!met) (void)join_newcomer(image, who.process, who.process.id, candidates);
+  if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
 }
 
 void Registry::meet_newcomers(Image& image) {
@@ -222,24 +238,45 @@ Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Rec
 std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& candidates, pid_t task) {
   for (const Image* const image : candidates) {
     for (const auto& [process, member] : image->members) {
-      const bool lives = member.task != nullptr && member.task->stat().is_seen();
-      if (lives && process.id != task && proc_.share_memory(task, process.id)) return member.record;
+      if (member.task == nullptr || process.id == task) continue;
+      const auto stat = member.task->stat();
+      if (!stat.is_seen()) continue;
+      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
+                             true};
+      if (other.has_not_left(*image) && proc_.share_memory(task, process.id)) return member.record;
     }
   }
   return nullptr;
 }
 
+// Now that its memory shows, it is of no other image.
+void Registry::forget_guesses(const Process& process, const std::vector<Image*>& candidates) {
+  for (Image& image : images_) {
+    const auto guess = image.members.find(process);
+    if (guess == image.members.end() || !guess->second.met_hidden) continue;
+    if (std::ranges::find(candidates, &image) == candidates.end()) image.members.erase(guess);
+  }
+}
+
 // The record of a member that can't be held, which may be another by now, stays the same object: it may be
 // that of sharers, and is about to get a seal.
-Member& Registry::join_newcomer(Image& image, const Process& process, pid_t task,
+Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
                                 const std::vector<Image*>& candidates) {
   auto record = record_of_memory(candidates, task);
-  if (record == nullptr) record = seals_of_newcomer(candidates, process);
-  if (const auto found = image.members.find(process); found != image.members.end()) {
-    found->second.record->merge(*record);
-    record = found->second.record;
+  if (record == nullptr) record = seals_of_newcomer(candidates, who.process);
+  for (const Image* const one : candidates) {
+    const auto known = one->members.find(who.process);
+    if (known == one->members.end() || known->second.record == record) continue;
+    known->second.record->merge(*record);
+    record = known->second.record;
   }
-  return join(image, process, std::move(record));
+  if (who.memory.readable()) {
+    forget_guesses(who.process, candidates);
+    return join(image, who.process, std::move(record));
+  }
+  // Of whichever it is, it has to be a member when its memory shows.
+  for (Image* const one : candidates) join(*one, who.process, record).met_hidden = true;
+  return image.members.at(who.process);
 }
 
 // ---- images ----
@@ -346,11 +383,12 @@ shim::Sharing Registry::sharers(const Caller& caller) {
     bool held = false;
     for (Image& image : images_) {  // it may have been met as one of another with the same addresses
       const auto member = image.members.find(who->process);
+      if (member == image.members.end()) continue;
       const bool other = who->memory.readable() && who->memory != image.identity;
-      if (other || member == image.members.end()) continue;
+      if (other && !member->second.met_hidden) continue;
       if (member->second.record != caller.record) caller.record->merge(*member->second.record);
       member->second.record = caller.record;
-      held = held || held_member(image, who->process) != nullptr;
+      held = held || (&image == caller.image && held_member(image, who->process) != nullptr);
     }
     if (!held) (void)join(*caller.image, who->process, caller.record);
     if (!who->forked) note_executed(*caller.image, who->process, caller);
@@ -441,7 +479,7 @@ Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t proces
   const auto threads = proc_.threads(process);
   if (threads.is_gone()) return Result::seen(std::nullopt);
   if (!threads.is_seen()) return Result::unknown();
-  bool may_live = false;
+  std::optional<Identified> alive;
   for (const pid_t thread : *threads) {
     const auto status = proc_.status(thread);
     if (status.is_gone()) continue;
@@ -453,9 +491,10 @@ Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t proces
     if (who->memory.readable()) return Result::seen(*who);
     const auto stat = proc_.stat(thread);
     if (stat.is_gone()) continue;
-    may_live = may_live || !stat.is_seen() || (stat->state != 'Z' && stat->state != 'X');
+    if (!stat.is_seen()) return Result::unknown();
+    if (stat->state != 'Z' && stat->state != 'X') alive = *who;
   }
-  return may_live ? Result::unknown() : Result::seen(std::nullopt);
+  return Result::seen(alive);
 }
 
 // Adds what is known of the process, if it is one that may belong to a sealed tree. False if that can't be
@@ -519,16 +558,17 @@ bool Registry::collect_now() {
   // Without a proof nothing is forgotten; the next attempt is not at once, for it takes a look at everybody.
   made_since_collection_ = alive.is_seen() ? 0 : kCollectEvery / 2;
   if (!alive.is_seen()) return false;
-  const auto belongs_nowhere = [&](const Identified& one) {
-    return one.filtered &&
-           std::ranges::none_of(images_, [&](const Image& image) { return one.may_be_of(image); });
-  };
-  // A program without the library has inherited filters, too; one that it starts may have the library.
-  const bool others = std::ranges::any_of(*alive, belongs_nowhere);
+  std::set<const Image*> used;
+  bool others = false;
+  for (const Identified& one : *alive) {
+    const std::vector<Image*> images = images_of(one);
+    used.insert(images.begin(), images.end());
+    // A program without the library has inherited filters, too; one that it starts may have the library.
+    others = others || (one.filtered && images.empty());
+  }
   if (!others) retired_filters_.clear();
   images_.remove_if([&](const Image& image) {
-    if (std::ranges::any_of(*alive, [&](const Identified& one) { return one.may_be_of(image); }))
-      return false;
+    if (used.contains(&image)) return false;
     if (others) keep_filters(image);
     return true;
   });

@@ -4,8 +4,9 @@
 // nothing that /proc shows of a parent is lineage (CLONE_PARENT, subreapers, dead parents). So a process that
 // is met for the first time gets every seal that it might have been born with: of each process of the same
 // executed image those that were made before it was born and whose filters it has. A process that can't be
-// told from others gets the seals of all of them, and one that can't be looked at those of everybody. Only a
-// process that is proved to run another image has none.
+// told from others gets the seals of all of them: so does a fork whose memory does not show, as of a process
+// that has changed its user. One that can't be looked at has those of everybody. Only a process that is
+// proved to run another image has none: other memory shows, or an execve that was not that of any image.
 #pragma once
 
 #include <sys/types.h>
@@ -47,6 +48,8 @@ struct MmIdentity {
 struct Member {
   std::unique_ptr<HeldTask> task;  // null if it could not be held
   std::shared_ptr<Record> record;  // the same object for all that have one memory
+  // Its memory did not show when it was met.
+  bool met_hidden = false;
   // It called execve, and a child with the same memory sealed first.
   bool executed_it = false;
   std::unique_ptr<HeldMemory> memory;  // of one that did; null if it could not be held
@@ -78,7 +81,11 @@ struct Caller {
   bool forked = false;             // it has not called execve since it was forked
   Image* image = nullptr;          // of a member
   std::shared_ptr<Record> record;  // never null but for a foreign one
+  // Its memory does not show, and may be of no image at all, so that it is foreign once that shows: it has
+  // what it may have inherited, and seals nothing.
+  bool hidden = false;
 
+  [[nodiscard]] bool may_seal() const { return standing == Standing::member && !hidden; }
   [[nodiscard]] bool foreign() const { return standing == Standing::foreign; }
 };
 
@@ -125,14 +132,16 @@ class Registry {
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
                                                           const Process& process);
+  [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
   // Makes members of all that were born before now.
   void meet_newcomers(Image& image);
   // Makes it a member if it is one and has not been met.
   void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
-  Member& join_newcomer(Image& image, const Process& process, pid_t task,
+  Member& join_newcomer(Image& image, const Identified& who, pid_t task,
                         const std::vector<Image*>& candidates);
+  void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates, pid_t task);
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(pid_t task);
   void note_executed(Image& image, const Process& process, const Caller& caller);

@@ -1,6 +1,7 @@
 // Starts live_program under the preload, scenario by scenario and backend by backend; and other people's
 // programs.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
@@ -75,6 +76,18 @@ constexpr const char* kEverywhere[] = {
     "busy_threads_do_not_notice",
     "debugged_thread_is_waited_for",
 };
+
+TEST_CASE("live: workers of another user, where the supervisor may not look at them") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
+    DYNAMIC_SECTION(options) {
+      Command command = preloaded(options, {LIVE_PROGRAM, "workers_of_another_user"});
+      command.prepare = [] {
+        if (::prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) != 0) ::_exit(124);
+      };
+      expect_success(run(command));
+    }
+  }
+}
 
 TEST_CASE("live: seals hold under backend=seccomp") {
   for (const char* name : kEverywhere) scenario("backend=seccomp", name);

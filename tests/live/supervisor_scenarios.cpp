@@ -205,7 +205,39 @@ void own_filters_on_one_thread(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
 }
 
+// A worker changes its user, as those of servers do, and the supervisor may not look at other users'
+// processes.
+void workers_of_another_user(std::span<char*>) {
+  char* const before = map_far_away(page_size(), PROT_READ);
+  char* const after = map_far_away(page_size(), PROT_READ);
+  REQUIRE_OR_STOP(::mseal(before, page_size(), 0) == 0);
+  int ends[2];
+  REQUIRE_OR_STOP(::pipe(ends) == 0);
+  const pid_t worker = ::fork();
+  if (worker == 0) {
+    char byte = 0;
+    REQUIRE_OR_STOP(::setgid(65534) == 0 && ::setuid(65534) == 0);
+    REQUIRE_OR_STOP(::read(ends[0], &byte, 1) == 1);
+    for (const Via via : kBothWays) {
+      const Calls call{via};
+      EXPECT(call.unmap(before, page_size()) == -EPERM);
+      EXPECT(call.advise(before, page_size(), MADV_WIPEONFORK) == -EPERM);
+      // What its parent has sealed since is not sealed here; the supervisor decides.
+      EXPECT(call.advise(after, page_size(), MADV_DONTFORK) == 0);
+    }
+    std::_Exit(g_failures == 0 ? 0 : 1);
+  }
+  // Births are told apart by hundredths of a second.
+  ::usleep(30'000);
+  REQUIRE_OR_STOP(::mseal(after, page_size(), 0) == 0);
+  REQUIRE_OR_STOP(::write(ends[1], "s", 1) == 1);
+  int status = 0;
+  REQUIRE_OR_STOP(::waitpid(worker, &status, 0) == worker);
+  EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"workers_of_another_user", workers_of_another_user},
     {"stopped_supervisor_lets_nothing_through", stopped_supervisor_lets_nothing_through},
     {"hidden_process_seals_on", hidden_process_seals_on},
     {"supervisor_is_private", supervisor_is_private},

@@ -44,8 +44,7 @@ class FakeProc final : public supervisor::Proc {
     bool forked = true;
     char state = 'S';
     std::shared_ptr<FakeMemory> memory;
-    std::weak_ptr<FakeMemory> left{};  // what it had before it called execve, if others have it still
-    std::uint64_t serial = 0;          // no other task has it, whatever its number
+    std::uint64_t serial = 0;  // no other task has it, whatever its number
   };
 
   // ---- what happens ----
@@ -81,7 +80,6 @@ class FakeProc final : public supervisor::Proc {
   }
   void exec(pid_t id, std::uint64_t memory) {
     Task& task = tasks.at(id);
-    task.left = task.memory;
     task.memory = std::make_shared<FakeMemory>(FakeMemory{memory, {}});
     task.forked = false;
   }
