@@ -46,12 +46,4 @@ BpfProgram::Label BpfProgram::branch_x(std::uint16_t condition, Label yes, Label
   return emit_branch(static_cast<std::uint16_t>(BPF_JMP | condition | BPF_X), 0, yes, no);
 }
 
-BpfProgram::Label BpfProgram::prepend(std::span<const sock_filter> program) {
-  for (std::size_t index = program.size(); index > 0; --index) {
-    const sock_filter& one = program[index - 1];
-    emit(one.code, one.k, one.jt, one.jf);
-  }
-  return size_;
-}
-
 }  // namespace libmseal::policy

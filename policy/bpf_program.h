@@ -47,8 +47,10 @@ class BpfProgram {
   Label branch(std::uint16_t condition, std::uint32_t value, Label yes, Label no);
   // The same against X.
   Label branch_x(std::uint16_t condition, Label yes, Label no);
-  // A finished program in front of everything written so far; its own returns stay returns.
-  Label prepend(std::span<const sock_filter> program);
+  // A finished program, without scratch memory, in front of everything written so far. What it returns
+  // becomes `action(what it returns)`, and instructions on which nothing depends then are left out.
+  template <class Action>
+  Label prepend(std::span<const sock_filter> program, Action action);
 
   // False once anything did not fit: the program is unusable.
   [[nodiscard]] bool complete() const { return !overflow_; }
@@ -64,6 +66,11 @@ class BpfProgram {
  private:
   Label emit(std::uint16_t code, std::uint32_t k, std::uint8_t jt = 0, std::uint8_t jf = 0);
   Label emit_branch(std::uint16_t code, std::uint32_t k, Label yes, Label no);
+  // Whatever is in A does not matter there.
+  [[nodiscard]] bool forgets_a(Label at) const {
+    const std::uint16_t code = code_[code_.size() - at].code;
+    return code == (BPF_RET | BPF_K) || code == (BPF_LD | BPF_W | BPF_ABS);
+  }
   // `target`, or an unconditional jump to it that a condition here can reach.
   Label within_reach(Label target, std::uint32_t reach);
 
@@ -78,5 +85,42 @@ class BpfProgram {
   std::uint32_t size_ = 0;
   bool overflow_ = false;
 };
+
+template <class Action>
+BpfProgram::Label BpfProgram::prepend(std::span<const sock_filter> program, Action action) {
+  std::array<Label, 256> labels{};  // of its instructions
+  if (program.empty() || program.size() > labels.size()) {
+    overflow_ = true;
+    return size_;
+  }
+  const auto is_return = [](const sock_filter& one) { return one.code == (BPF_RET | BPF_K); };
+  // Equal actions share a return.
+  const auto returning = [&](std::size_t at) {
+    const std::uint32_t wanted = action(program[at].k);
+    for (std::size_t later = at + 1; later < program.size(); ++later) {
+      if (is_return(program[later]) && action(program[later].k) == wanted) return labels[later];
+    }
+    return ret(wanted);
+  };
+  for (std::size_t at = program.size(); at > 0;) {
+    const sock_filter& one = program[--at];
+    Label& label = labels[at];
+    if (is_return(one)) {
+      label = returning(at);
+    } else if (one.code == (BPF_JMP | BPF_JA)) {
+      label = labels[at + 1 + one.k];
+    } else if (BPF_CLASS(one.code) == BPF_JMP) {
+      const Label yes = labels[at + 1 + one.jt];
+      const Label no = labels[at + 1 + one.jf];
+      label = yes == no ? yes : emit_branch(one.code, one.k, yes, no);
+    } else {
+      label = labels[at + 1];
+      if (forgets_a(label)) continue;
+      jump(label);
+      label = emit(one.code, one.k);
+    }
+  }
+  return jump(labels[0]);
+}
 
 }  // namespace libmseal::policy

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "policy/blocked_calls.h"
 #include "policy/control.h"
 #include "policy/range_program.h"
 #include "shim/common/raw_syscall.h"
@@ -16,7 +17,6 @@
 #include "shim/preload/ancestors.h"
 #include "shim/preload/arena.h"
 #include "shim/preload/deny_filter.h"
-#include "shim/preload/doors.h"
 #include "shim/preload/filter.h"
 #include "shim/preload/image_places.h"
 #include "shim/preload/io_uring.h"
@@ -66,9 +66,7 @@ void sort_pieces(const State& state, bool supervised, FirstSeals& seals) {
 Outcome write_base_program(State& state, std::span<const Seal> first, const Range& arena, bool supervised) {
   const policy::Options& options = state.options;
   state.program.clear();
-  if (const long error = write_doors(options, state.program); error != 0) {
-    return {"the rules for blocked entry points could not be compiled", error};
-  }
+  policy::write_doors(state.machine, options, state.program);
   const auto doors = state.program.front();
   const bool audits = supervised && state.rules.audits;
   static Pieces denied;

@@ -6,11 +6,11 @@
 
 #include <cerrno>
 
+#include "policy/blocked_calls.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/filter.h"
 #include "shim/preload/landlock.h"
 #include "shim/preload/message.h"
-#include "shim/preload/seccomp_rules.h"
 
 namespace libmseal::shim {
 namespace {
@@ -36,24 +36,6 @@ bool refused(policy::Hardening what) {
   return false;
 }
 
-long install_rules(State& state, unsigned missing) {
-  state.program.clear();
-  {
-    SeccompRules rules;
-    if ((missing & policy::kHardenPtrace) != 0) {
-      rules.refuse(SCMP_SYS(ptrace), EPERM);
-      rules.refuse(SCMP_SYS(pidfd_getfd), EPERM);  // takes the same rights, and could take the listener
-    }
-    if ((missing & policy::kHardenProcessVmWritev) != 0) rules.refuse(SCMP_SYS(process_vm_writev), EPERM);
-    if ((missing & policy::kHardenUserfaultfd) != 0) {
-      rules.refuse(SCMP_SYS(userfaultfd), EPERM);
-      rules.refuse(SCMP_SYS(ioctl), EPERM, {SCMP_A1(SCMP_CMP_MASKED_EQ, kLowWord, kNewUserfault)});
-    }
-    if (const long error = rules.write(state.program); error != 0) return error;
-  }
-  return install_filter(state.program.instructions(), false);
-}
-
 [[noreturn]] void refuse_to_start(std::string_view what, std::string_view why) {
   Message() << what << " cannot be met: " << why << "; the program is not started";
   give_up();
@@ -73,7 +55,9 @@ void harden(State& state) {
   }
   missing &= ~static_cast<unsigned>(policy::kHardenProcMem);
   if (missing == 0) return;
-  if (const long error = install_rules(state, missing); error != 0) {
+  state.program.clear();
+  policy::write_hardening(state.machine, missing, state.program);
+  if (const long error = install_filter(state.program.instructions(), false); error != 0) {
     refuse_to_start("harden= by seccomp", text_of_error(error));
   }
 }

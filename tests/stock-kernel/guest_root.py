@@ -10,7 +10,7 @@ from debian_packages import Missing, Suite
 # To run tests, and to build this project.
 PACKAGES = ["base-files", "bash", "binutils", "cmake", "coreutils", "findutils", "grep", "make", "mount", "procps",
             "python3", "sed", "util-linux",
-            "catch2", "libboost-dev", "libc6-dev", "libseccomp-dev", "libspdlog-dev", "libstdc++-12-dev",
+            "catch2", "libboost-dev", "libc6-dev", "libspdlog-dev", "libstdc++-12-dev",
             "libtomlplusplus-dev", "nlohmann-json3-dev"]
 
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "tests/support/bpf_evaluator.h"
 #include "tests/support/catch.h"
@@ -9,9 +10,10 @@
 namespace libmseal::policy {
 namespace {
 
-std::uint32_t run(const BpfProgram& program, int number) {
+std::uint32_t run(const BpfProgram& program, int number, std::uint32_t arch = 0) {
   seccomp_data data{};
   data.nr = number;
+  data.arch = arch;
   return tests::evaluate(program.instructions(), data);
 }
 
@@ -49,14 +51,56 @@ TEST_CASE("overflow is remembered") {
   CHECK(program.complete());
 }
 
-TEST_CASE("prepending keeps the order of a finished program") {
+TEST_CASE("prepending keeps the order of a finished program, and what nobody chooses otherwise") {
   BpfProgram tail;
   tail.ret(3);
   tail.load(offsetof(seccomp_data, nr));
   BpfProgram program;
   program.ret(9);
-  program.prepend(tail.instructions());
+  program.prepend(tail.instructions(), [](std::uint32_t action) { return action; });
   CHECK(run(program, 0) == 3);
+}
+
+TEST_CASE("of a prepended program only what matters under the chosen actions is left") {
+  BpfProgram finished;  // number 1 answers 10, else architecture 2 answers 20, anything else 30
+  const auto one = finished.ret(10);
+  const auto two = finished.ret(20);
+  const auto other = finished.ret(30);
+  finished.branch(BPF_JEQ, 2, two, other);
+  finished.mask(0xFF);
+  const auto second = finished.load(offsetof(seccomp_data, arch));
+  finished.branch(BPF_JEQ, 1, one, second);
+  finished.load(offsetof(seccomp_data, nr));
+  const auto prepended = [&](std::uint32_t ten, std::uint32_t twenty) {
+    auto program = std::make_unique<BpfProgram>();
+    program->prepend(finished.instructions(), [&](std::uint32_t action) {
+      return action == 10 ? ten : action == 20 ? twenty : action;
+    });
+    REQUIRE(program->complete());
+    return program;
+  };
+  const auto both = prepended(11, 21);
+  CHECK(run(*both, 1, 0) == 11);
+  CHECK(run(*both, 0, 2) == 21);
+  CHECK(run(*both, 0, 1) == 30);
+  const auto alike = prepended(11, 11);
+  CHECK(run(*alike, 1, 0) == 11);
+  CHECK(run(*alike, 0, 2) == 11);
+  CHECK(alike->instructions().size() == both->instructions().size() - 1);  // the returns are one
+  const auto first_alone = prepended(11, 30);
+  CHECK(run(*first_alone, 1, 2) == 11);
+  CHECK(run(*first_alone, 0, 2) == 30);
+  CHECK(first_alone->instructions().size() == 4);
+  const auto none = prepended(30, 30);
+  CHECK(run(*none, 1, 2) == 30);
+  CHECK(none->instructions().size() == 1);
+}
+
+TEST_CASE("a program that is too long to prepend is remembered") {
+  std::vector<sock_filter> finished(257, sock_filter{BPF_RET | BPF_K, 0, 0, 1});
+  BpfProgram program;
+  program.prepend(finished, [](std::uint32_t action) { return action; });
+  CHECK_FALSE(program.complete());
 }
 
 }  // namespace

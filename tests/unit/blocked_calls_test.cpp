@@ -1,0 +1,167 @@
+// What is installed, against libseccomp: the tables that the build made, filled in for some options, decide
+// as what libseccomp compiles for these very options now.
+#include "policy/blocked_calls.h"
+
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "policy/libseccomp_rules.h"
+#include "tests/support/bpf_check.h"
+#include "tests/support/bpf_evaluator.h"
+#include "tests/support/catch.h"
+
+namespace libmseal::policy {
+namespace {
+
+using Program = std::vector<sock_filter>;
+
+struct Tested {
+  Machine machine;
+  SeccompAbis abis;
+};
+const Tested kMachines[] = {{kX86Machine, kSeccompX86}, {arm64_machine(4096), kSeccompArm64}};
+
+constexpr unsigned kAllDoors = 2 * kDoorShadowStack - 1;
+constexpr unsigned kAllHardening = kHardenPtrace | kHardenProcessVmWritev | kHardenUserfaultfd;
+
+Program doors(const Machine& machine, const Options& options) {
+  const auto program = std::make_unique<BpfProgram>();
+  write_doors(machine, options, *program);
+  REQUIRE(program->complete());
+  return {program->instructions().begin(), program->instructions().end()};
+}
+
+Program hardening(const Machine& machine, unsigned what) {
+  const auto program = std::make_unique<BpfProgram>();
+  write_hardening(machine, what, *program);
+  REQUIRE(program->complete());
+  return {program->instructions().begin(), program->instructions().end()};
+}
+
+// The same by libseccomp.
+Program doors_by_libseccomp(const SeccompAbis& abis, const Options& options) {
+  return compile_rules(abis, door_rules(abis), [&](const SeccompRule& rule) -> std::uint32_t {
+    if (rule.bit == 0) return SCMP_ACT_ERRNO(rule.error);
+    if ((rule.bit & options.open_doors) != 0) return SCMP_ACT_ALLOW;
+    if (options.audit) return rule.bit == kDoorClone3 ? SCMP_ACT_ALLOW : SCMP_ACT_TRACE(0);
+    return SCMP_ACT_ERRNO(rule.error);
+  });
+}
+
+Program hardening_by_libseccomp(const SeccompAbis& abis, unsigned what) {
+  return compile_rules(abis, hardening_rules(), [&](const SeccompRule& rule) -> std::uint32_t {
+    return (rule.bit & what) != 0 ? SCMP_ACT_ERRNO(rule.error) : SCMP_ACT_ALLOW;
+  });
+}
+
+// libseccomp compiles notifications only where the kernel has them: the oracle has an action of tracers
+// there.
+std::uint32_t oracle(const Program& program, const seccomp_data& data) {
+  const std::uint32_t action = tests::evaluate(program, data);
+  return action == SECCOMP_RET_TRACE ? SECCOMP_RET_USER_NOTIF : action;
+}
+
+// Every number that a kernel has or will have soon, some of x32, and the ends of all numbers.
+std::vector<std::uint32_t> all_numbers() {
+  std::vector<std::uint32_t> numbers{kX32Bit - 1, kX32Bit,          kX32Bit + 157, kX32Bit + 425,
+                                     ~0U >> 1,    (~0U >> 1) + 157, ~1U,           ~0U};
+  for (std::uint32_t number = 0; number < 600; ++number) numbers.push_back(number);
+  return numbers;
+}
+
+// Every number that a rule compares with, its neighbours, and the same in the upper half.
+std::vector<std::uint64_t> all_arguments(const std::vector<SeccompRule>& rules) {
+  std::vector<std::uint64_t> arguments{0, 1, ~0ULL};
+  for (const SeccompRule& rule : rules) {
+    for (const scmp_arg_cmp& argument : rule.arguments) {
+      const std::uint64_t value = argument.datum_b;
+      arguments.insert(arguments.end(), {value, value + 1, value << 32, value | 1ULL << 32});
+    }
+  }
+  return arguments;
+}
+
+void compare(const Tested& tested, const Program& program, const Program& right,
+             const std::vector<SeccompRule>& rules) {
+  static const auto kNumbers = all_numbers();
+  const auto arguments = all_arguments(rules);
+  std::mt19937_64 random(1);
+  REQUIRE(tests::kernel_accepts(program));
+  bool same = true;
+  for (const std::uint32_t arch : {tested.abis[0], tested.abis[1], 0U}) {
+    for (const std::uint32_t number : kNumbers) {
+      for (const std::uint64_t argument : arguments) {
+        seccomp_data data{static_cast<int>(number), arch, 0, {}};
+        // Rules look at few arguments: all the same, or each another one.
+        for (auto& one : data.args)
+          one = random() % 4 != 0 ? argument : arguments[random() % arguments.size()];
+        same = same && tests::evaluate(program, data) == oracle(right, data);
+      }
+    }
+  }
+  CHECK(same);
+}
+
+// None, all, each alone, all but each, and some at random.
+std::vector<unsigned> some_of(unsigned all, unsigned how_many_at_random) {
+  std::vector<unsigned> sets{0, all};
+  for (unsigned bit = 1; bit <= all; bit *= 2) {
+    if ((bit & all) != 0) sets.insert(sets.end(), {bit, all & ~bit});
+  }
+  std::mt19937 random(2);
+  for (unsigned count = 0; count < how_many_at_random; ++count)
+    sets.push_back(static_cast<unsigned>(random()) & all);
+  return sets;
+}
+
+TEST_CASE("the doors, whichever are open, are those that libseccomp compiles") {
+  for (const Tested& tested : kMachines) {
+    const std::size_t all_closed = doors_by_libseccomp(tested.abis, {}).size();
+    for (const unsigned open : some_of(kAllDoors, 4)) {
+      for (const bool audit : {false, true}) {
+        Options options;
+        options.open_doors = static_cast<std::uint16_t>(open);
+        options.audit = audit;
+        INFO("arch " << std::hex << tested.abis[0] << ", open " << open << ", audit " << audit);
+        const Program program = doors(tested.machine, options);
+        CHECK(program.size() <= all_closed);
+        compare(tested, program, doors_by_libseccomp(tested.abis, options), door_rules(tested.abis));
+      }
+    }
+  }
+}
+
+TEST_CASE("hardening, whatever of it, is what libseccomp compiles") {
+  for (const Tested& tested : kMachines) {
+    const std::size_t everything = hardening_by_libseccomp(tested.abis, kAllHardening).size();
+    for (const unsigned what : some_of(kAllHardening, 0)) {
+      INFO("arch " << std::hex << tested.abis[0] << ", harden " << what);
+      const Program program = hardening(tested.machine, what);
+      CHECK(program.size() <= everything);
+      compare(tested, program, hardening_by_libseccomp(tested.abis, what), hardening_rules());
+    }
+  }
+}
+
+TEST_CASE("every rule has a number in every native ABI, and leaves its placeholder") {
+  for (const Tested& tested : kMachines) {
+    Options options;
+    for (const sock_filter& one : doors(tested.machine, options)) {
+      if (one.code == (BPF_RET | BPF_K)) CHECK_FALSE(Placeholder::is_one(one.k));
+    }
+    for (const auto& rules : {door_rules(tested.abis), hardening_rules()}) {
+      for (const SeccompRule& rule : rules) {
+        const std::unique_ptr<char, void (*)(void*)> name(
+            seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, rule.number), std::free);
+        REQUIRE(name);
+        INFO(name.get());
+        CHECK(seccomp_syscall_resolve_name_arch(tested.abis[0], name.get()) >= 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::policy
