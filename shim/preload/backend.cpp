@@ -73,7 +73,7 @@ void sort_pieces(const State& state, bool supervised, FirstSeals& seals) {
 Outcome write_base_program(State& state, std::span<const Seal> first, const Range& arena, bool supervised) {
   const policy::Options& options = state.options;
   state.program.clear();
-  if (const long error = write_doors(options, state.program); error != 0) {
+  if (const long error = write_doors(options, supervised, state.program); error != 0) {
     return {"the rules for blocked entry points could not be compiled", error};
   }
   const auto doors = state.program.front();

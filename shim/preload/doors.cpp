@@ -20,12 +20,15 @@ constexpr std::uint64_t kDisableShadowStack = 0x5002;
 
 }  // namespace
 
-long write_doors(const policy::Options& options, policy::BpfProgram& program) {
+long write_doors(const policy::Options& options, bool supervised, policy::BpfProgram& program) {
   const auto closed = [&](policy::Door door) { return (options.open_doors & door) == 0; };
   SeccompRules rules;
   rules.refuse(SCMP_SYS(seccomp), EBUSY,
                {SCMP_A0(SCMP_CMP_MASKED_EQ, kLowWord, SECCOMP_SET_MODE_FILTER),
                 SCMP_A1(SCMP_CMP_MASKED_EQ, kNewListener, kNewListener)});
+  // The dynamic linker makes this call once in a fresh image, when it has mapped the objects. Where the
+  // library is required, the supervisor looks whether it could be.
+  if (supervised && options.require != policy::Backend::automatic) rules.notify(SCMP_SYS(set_tid_address));
   // An audit refuses nothing, but wants to know.
   const auto close = [&](int number, unsigned error, std::initializer_list<scmp_arg_cmp> arguments = {}) {
     options.audit ? rules.notify(number, arguments) : rules.refuse(number, error, arguments);

@@ -9,6 +9,6 @@ namespace libmseal::shim {
 // Writes a program that allows everything but the doors that the options leave closed in front of `program`.
 // The door to a second listener is always closed: a process could approve its own calls through one. Returns
 // 0, or -errno.
-long write_doors(const policy::Options& options, policy::BpfProgram& program);
+long write_doors(const policy::Options& options, bool supervised, policy::BpfProgram& program);
 
 }  // namespace libmseal::shim

@@ -109,6 +109,22 @@ TEST_CASE("live-long: programs that are started amid seals have the library") {
   expect_success(result);
   CHECK(result.out == "without the library 0, failed 0\n");
 }
+
+TEST_CASE("live-long: where the library is required, no program that met a filter runs without it") {
+  const std::string nobody_met_one = "without the library 0, failed 0\n";
+  Command command =
+      preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_amid_seals", "past_libc", "300"});
+  command.timeout_s = 300;
+  Run result;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    result = run(command);
+    if (result.out != nobody_met_one) break;
+  }
+  expect_success(result);
+  INFO(result.out);
+  CHECK(result.out.starts_with("without the library 0, failed "));
+  CHECK(result.out != nobody_met_one);
+}
 #endif
 
 }  // namespace
