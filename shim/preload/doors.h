@@ -8,7 +8,7 @@ namespace libmseal::shim {
 
 // Writes a program that allows everything but the doors that the options leave closed in front of `program`.
 // The door to a second listener is always closed: a process could approve its own calls through one. Returns
-// 0, or -errno.
+// 0, or -errno. `supervised`: there is somebody to notify.
 long write_doors(const policy::Options& options, bool supervised, policy::BpfProgram& program);
 
 }  // namespace libmseal::shim
