@@ -25,8 +25,9 @@ void write(std::span<const sock_filter> compiled, BpfProgram& program, Choose ch
 
 }  // namespace
 
-void write_doors(const Machine& machine, const Options& options, BpfProgram& program) {
+void write_doors(const Machine& machine, const Options& options, bool tells_of_starts, BpfProgram& program) {
   write(compiled_for(machine).doors, program, [&](const Placeholder& rule) -> std::uint32_t {
+    if (rule.bit == kProgramStart) return tells_of_starts ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
     if ((options.open_doors & rule.bit) != 0) return SECCOMP_RET_ALLOW;
     if (!options.audit) return rule.refusal();
     // An audit refuses nothing, but wants to know; of clone3 there would be too much to know.

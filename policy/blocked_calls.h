@@ -17,11 +17,15 @@ namespace libmseal::policy {
 
 // The entries of the kernel that a sealed process does without because no filter can judge them, but for
 // those that the options open. The door to a second listener is always closed: a process could approve its
-// own calls through one.
-void write_doors(const Machine& machine, const Options& options, BpfProgram& program);
+// own calls through one. `tells_of_starts`: the supervisor is told when a fresh image is about to run.
+void write_doors(const Machine& machine, const Options& options, bool tells_of_starts, BpfProgram& program);
 
 // `what`: Hardening bits.
 void write_hardening(const Machine& machine, unsigned what, BpfProgram& program);
+
+// The bit of the rule for set_tid_address, which no option opens or closes: the dynamic linker makes that
+// call once in a fresh image, when it has mapped the objects.
+inline constexpr std::uint32_t kProgramStart = 1U << 31;
 
 // The answer of a compiled rule, until it is chosen: seccomp's action for tracers, which nothing here uses,
 // with the Door or Hardening bit that the rule belongs to and the error that refuses the call.

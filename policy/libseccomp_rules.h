@@ -17,13 +17,14 @@
 #include <string>
 #include <vector>
 
+#include "policy/blocked_calls.h"
 #include "policy/mm_call.h"
 #include "policy/options.h"
 
 namespace libmseal::policy {
 
 struct SeccompRule {
-  std::uint32_t bit;  // Door or Hardening; 0: the call is refused whatever the options say
+  std::uint32_t bit;  // Door, Hardening or kProgramStart; 0: the call is refused whatever the options say
   std::uint32_t error;
   int number;  // of the machine that compiles: libseccomp translates
   std::vector<scmp_arg_cmp> arguments{};
@@ -55,6 +56,7 @@ inline std::vector<SeccompRule> door_rules(const SeccompAbis& abis) {
       {kDoorHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kHugetlbFile)}},
       {kDoorClone3, ENOSYS, SCMP_SYS(clone3)},
       {kDoorPrctlMm, EPERM, SCMP_SYS(prctl), {is_int(0, PR_SET_MM)}},
+      {kProgramStart, 0, SCMP_SYS(set_tid_address)},
   };
   for (const std::uint32_t advice : kDiscardingAdvice)
     rules.push_back({kDoorProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});

@@ -21,6 +21,7 @@
 #include "shim/preload/image_places.h"
 #include "shim/preload/io_uring.h"
 #include "shim/preload/message.h"
+#include "shim/preload/starts.h"
 #include "shim/preload/supervised_sealing.h"
 #include "shim/preload/supervisor_link.h"
 #include "shim/preload/table_reader.h"
@@ -47,6 +48,12 @@ bool may_be_place_of_images(const Range& range) {
   return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.touches(range); });
 }
 
+bool is_watched(const State& state, const Range& range) {
+  if (state.rules.covers_all) return true;
+  const auto places = watched_places();
+  return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.contains(range); });
+}
+
 // Where the first filter refuses by itself, and where it does not: the pieces of the program, in two lists.
 struct FirstSeals {
   Pieces denied;
@@ -66,7 +73,8 @@ void sort_pieces(const State& state, bool supervised, FirstSeals& seals) {
 Outcome write_base_program(State& state, std::span<const Seal> first, const Range& arena, bool supervised) {
   const policy::Options& options = state.options;
   state.program.clear();
-  policy::write_doors(state.machine, options, state.program);
+  const bool tells_of_starts = supervised && options.require != Backend::automatic;
+  policy::write_doors(state.machine, options, tells_of_starts, state.program);
   const auto doors = state.program.front();
   const bool audits = supervised && state.rules.audits;
   static Pieces denied;
@@ -125,16 +133,17 @@ Outcome join_supervisor(State& state, long table_descriptor) {
   for (const Range& fence : table_fences(state.table)) {
     (void)raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    note_filtered(state, fence);
   }
+  prepare_starts(state);
 
   if (state.pieces.empty()) return {};
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
   static Pieces filtered;
   filtered.clear();
-  bool taken = true;  // images lie in the watched places as a whole or not at all, but for rare exceptions
   const bool by_supervisor = state.rules.audits || state.refused_breaks.empty();
   for (const Seal& piece : state.pieces) {
-    taken = taken && by_supervisor && seal_by_supervisor(piece);
+    const bool taken = by_supervisor && is_watched(state, piece.range) && seal_by_supervisor(piece);
     if (!taken) (void)filtered.push_back(piece);
   }
   state.pieces = filtered;
@@ -211,7 +220,7 @@ Outcome start_seccomp(State& state, Launch& launch) {
   if (state.rules.covers_all) {
     (void)state.watched.push_back({0, ~0ULL});
   } else {
-    for (const Range& place : image_places()) (void)state.watched.push_back(place);
+    for (const Range& place : watched_places()) (void)state.watched.push_back(place);
   }
   const Range arena = choose_arena();
   static FirstSeals first;

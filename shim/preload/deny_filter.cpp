@@ -8,6 +8,7 @@
 
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/filter.h"
+#include "shim/preload/starts.h"
 
 namespace libmseal::shim {
 
@@ -93,7 +94,11 @@ long install_deny_filter(State& state) {
   if (!compile_pieces(state, state.pieces.view())) {
     if (const long error = rehearse(state); error != 0) return error;
   }
-  return install_in_parts(state, state.pieces.view());
+  const long error = install_in_parts(state, state.pieces.view());
+  for (const Seal& piece : state.pieces) {
+    if (error == 0) note_filtered(state, piece.range);
+  }
+  return error;
 }
 
 }  // namespace libmseal::shim

@@ -5,6 +5,8 @@
 #include <array>
 #include <bit>
 
+#include "policy/mm_call.h"
+
 namespace libmseal::shim {
 namespace {
 
@@ -29,6 +31,36 @@ std::span<const Range> image_places() {
   return kPlaces;
 }
 
+namespace {
+
+constexpr std::uint64_t kMostRandom = 1ULL << 44;  // vm.mmap_rnd_bits is 28 to 32, in pages
+constexpr Range kRandomPrograms{0x5555'5555'4000, 0x5555'5555'4000 + kMostRandom + kGiB};
+constexpr Range kRandomLibraries{0x2AAA'AAAA'B000, 0x2AAA'AAAA'B000 + kMostRandom + kGiB};  // of old
+
+bool has_old_layout() {
+  return kRandomLibraries.contains(reinterpret_cast<std::uint64_t>(&has_old_layout));
+}
+
+}  // namespace
+
+std::span<const Range> watched_places() {
+  static constexpr std::array kPlaces{
+      Range{0, kGiB},
+      Range{0x7C00'0000, 0x8000'0000},
+      Range{0x1555'5555'5000 - kGiB, 0x1555'5555'5000},
+      kRandomLibraries,
+      kRandomPrograms,
+      Range{0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},
+  };
+  return kPlaces;
+}
+
+std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags) {
+  const bool fixed = (flags & (policy::kMapFixed | policy::kMapFixedNoreplace)) != 0;
+  if (fixed || !kRandomLibraries.contains(Range::of(address, 1)) || has_old_layout()) return address;
+  return address - kMostRandom;  // as aligned as it was
+}
+
 #else
 
 // Randomisation moves images by little there, by less than 1 GiB unless vm.mmap_rnd_bits was raised. The size
@@ -44,6 +76,14 @@ std::span<const Range> image_places() {
   places = {Range{0, kGiB}, Range::of(programs, kMoved),
             Range{top - kStackGap - kStackMoved - kMoved, top - kStackGap}};
   return places;
+}
+
+std::span<const Range> watched_places() {
+  return image_places();
+}
+
+std::uint64_t moved_hint(std::uint64_t address, std::uint64_t) {
+  return address;
 }
 
 #endif

@@ -5,6 +5,7 @@
 // successors.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "policy/range.h"
@@ -13,5 +14,13 @@ namespace libmseal::shim {
 
 // Sorted, apart.
 std::span<const policy::Range> image_places();
+
+// The same, and where programs land at random, and libraries too in the layout of old. Hardly anything else
+// is there.
+std::span<const policy::Range> watched_places();
+
+// The address to hint at in place of one that mmap need not follow: not in a watched place, for the sake of
+// programs that choose random addresses (V8). Images that have the layout of old are there as a whole.
+std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags);
 
 }  // namespace libmseal::shim

@@ -48,6 +48,8 @@ struct State {
   bool joined = false;                                   // the supervisor was there before this image
   policy::TreeRules rules;                               // of the tree
   Arena arena;
+  std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
+  std::atomic<std::uint64_t> filtered_bytes = 0;
   Births alone_since;                      // nobody shared this memory then
   Ledger<policy::Seal> ledger;             // the seals, where there is none
   Ledger<policy::KeyedRange> keyed_seals;  // sealed memory with a protection key

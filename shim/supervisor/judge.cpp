@@ -5,9 +5,11 @@
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <exception>
 #include <fstream>
 #include <string>
@@ -29,6 +31,12 @@ using policy::MmCall;
 using policy::Range;
 using policy::Seal;
 using policy::Verdict;
+
+#ifdef __x86_64__
+constexpr std::uint32_t kOtherSetTidAddress = 258;  // of i386
+#else
+constexpr std::uint32_t kOtherSetTidAddress = 256;  // of arm
+#endif
 
 pid_t task_of(const seccomp_notif& notification) {
   return static_cast<pid_t>(notification.pid);
@@ -104,10 +112,11 @@ void Judge::decide_about(const seccomp_notif& notification) {
   policy::Arguments arguments;
   std::ranges::copy(notification.data.args, arguments.begin());
   const auto number = static_cast<std::uint32_t>(notification.data.nr);
+  const bool native = abi == machine.abis.data();
+  if (number == (native ? __NR_set_tid_address : kOtherSetTidAddress)) return handle_start(notification);
   if (find_call(*abi, number) == nullptr) return handle_entry_point(notification);
   const MmCall call = decode(machine, *abi, number, arguments);
-  if (call.effect == MmCall::Effect::seal)
-    return handle_mseal(notification, arguments, abi == machine.abis.data());
+  if (call.effect == MmCall::Effect::seal) return handle_mseal(notification, arguments, native);
   handle_call(notification, call);
 }
 
@@ -302,6 +311,32 @@ std::uint64_t first_seal_in(std::span<const Seal> seals, const MmCall& call) {
 }
 
 }  // namespace
+
+// Where an inherited filter refuses, the dynamic linker can't map a library in full, nor unmap it again: a
+// part of it is still there. It then does without the library, as long as that was only preloaded.
+void Judge::handle_start(const seccomp_notif& notification) {
+  const Caller caller = registry_.look_up(task_of(notification));
+  if (!listener_.still_waits(notification.id)) return;
+  if (!caller.foreign()) return listener_.let_through(notification.id);
+  const std::vector<Range> filters = registry_.inherited_filters(caller.process);
+  bool has_library = false;
+  bool meets_filter = false;
+  visit_maps_of(caller.task, [&](const policy::Vma& vma) {
+    has_library = has_library || vma.name.substr(vma.name.rfind('/') + 1).starts_with("libmseal.so");
+    meets_filter = meets_filter || std::ranges::any_of(filters, [&](const Range& filter) {
+                     return filter.touches(vma.range);
+                   });
+    return !has_library || !meets_filter;
+  });
+  if (has_library && meets_filter && listener_.still_waits(notification.id)) {
+    log(Level::error, "pid ", caller.process.id,
+        " is killed before it runs, for the library is required: the kernel has placed ",
+        program_of(caller.process.id),
+        " where a filter of an earlier program refuses; start it again, or use coverage=all");
+    (void)kill(caller.process.id, SIGKILL);
+  }
+  listener_.let_through(notification.id);
+}
 
 void Judge::handle_entry_point(const seccomp_notif& notification) {
   try {

@@ -55,6 +55,8 @@ class Judge {
   void handle_postponed();
   void handle_hello(const seccomp_notif& notification, Caller& caller);
   void handle_call(const seccomp_notif& notification, const policy::MmCall& call);
+  // A fresh image is about to run, and the library is required.
+  void handle_start(const seccomp_notif& notification);
   // A blocked entry point that only an audit leaves open.
   void handle_entry_point(const seccomp_notif& notification);
   // What can't be recorded is counted; the verdict stands.

@@ -281,7 +281,6 @@ Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
 
 // ---- images ----
 
-// Where deny filters of earlier images may still refuse in the process.
 std::vector<Range> Registry::inherited_filters(const Process& process) {
   std::vector<Range> ranges;
   const auto take = [&](const Record& record, const Birth& birth) {

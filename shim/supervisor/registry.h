@@ -99,6 +99,9 @@ class Registry {
   // that it may have become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
 
+  // Where deny filters of earlier images may still refuse in the process.
+  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
+
   // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not
   // taken for theirs; whoever is born from now on may have it. Whether others have its memory: they get its
   // record.
@@ -145,7 +148,6 @@ class Registry {
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates, pid_t task);
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(pid_t task);
   void note_executed(Image& image, const Process& process, const Caller& caller);
-  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
   [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process);
   [[nodiscard]] Look<std::vector<Identified>> everybody();
   [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive);

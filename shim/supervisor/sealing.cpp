@@ -392,7 +392,10 @@ std::int64_t Sealing::add(const Caller& caller, const Control& message) {
   if (!filtered) {
     // Refused from here: so it must be where calls are notified, and for all who have the memory.
     if (!is_watched({&message.seal.range, 1})) return -EAGAIN;
-    if (registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
+    // An image that has just said hello, and has not asked anything since, has its memory to itself; whoever
+    // comes to share it gets its seals when it is met.
+    const bool at_start = caller.record->prepared == 0;
+    if (!at_start && registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
   }
   return registry_.add(caller, message.seal, filtered);
 }

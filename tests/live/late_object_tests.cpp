@@ -47,7 +47,9 @@ TEST_CASE("live: objects of unusual kinds work, before and after they are sealed
 TEST_CASE("live: an object that wants an executable stack needs the dynamic linker unsealed") {
   // It would change a page of its own that is RELRO: mseal(2) refuses that as well. Since glibc 2.41 it does
   // not load such objects at all.
-  const Run alone = run({.arguments = {LOADING_PROGRAM, "execstack"}});
+  Command plain;
+  plain.arguments = {LOADING_PROGRAM, "execstack"};
+  const Run alone = run(plain);
   const std::string unsealed =
       alone.out == "execstack: not loaded\n" + kEnd ? alone.out : "execstack: 42, sealed\n" + kEnd;
   for (const std::string backend : {"backend=seccomp", "backend=kernel"}) {

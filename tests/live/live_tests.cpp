@@ -153,6 +153,7 @@ TEST_CASE("live: protection keys decide who may discard sealed memory") {
 TEST_CASE("live: exec drops what the old image sealed") {
   scenario("backend=seccomp", "exec_drops");
   scenario("backend=seccomp", "exec_fences");
+  scenario("backend=seccomp", "hints_stay_out_of_watched_places");
   expect_success(
       run(preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_behind_many_fences", "6000"})));
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
@@ -87,6 +88,44 @@ TEST_CASE("live-long: coverage=all serves thousands of seals to a static program
 TEST_CASE("live-long: fifty images one after the other under coverage=all") {
   expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "exec_chain", "50"})));
 }
+
+// 200 of them filled the kernel's room for filters.
+TEST_CASE("live-long: more than a thousand images one after the other, each with its seals") {
+  for (const auto& [scenario, images] : {std::pair{"exec_chain", "1100"}, std::pair{"fork_chain", "400"}}) {
+    Command command = preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, scenario, images});
+    command.timeout_s = 600;
+    const Run result = run(command);
+    expect_success(result);
+    CHECK(result.err == "");
+  }
+}
+
+#ifdef __x86_64__  // elsewhere no layout keeps images apart from what others have sealed
+TEST_CASE("live-long: programs that are started amid seals have the library") {
+  Command command =
+      preloaded("backend=seccomp", {LIVE_PROGRAM, "starts_amid_seals", "by_posix_spawn", "300"});
+  command.timeout_s = 300;
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(result.out == "without the library 0, failed 0\n");
+}
+
+TEST_CASE("live-long: where the library is required, no program that met a filter runs without it") {
+  const std::string nobody_met_one = "without the library 0, failed 0\n";
+  Command command =
+      preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_amid_seals", "past_libc", "300"});
+  command.timeout_s = 300;
+  Run result;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    result = run(command);
+    if (result.out != nobody_met_one) break;
+  }
+  expect_success(result);
+  INFO(result.out);
+  CHECK(result.out.starts_with("without the library 0, failed "));
+  CHECK(result.out != nobody_met_one);
+}
+#endif
 
 }  // namespace
 }  // namespace libmseal::tests

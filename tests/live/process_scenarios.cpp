@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -530,6 +532,96 @@ void starts_behind_many_fences(std::span<char*> arguments) {
   }
 }
 
+// What a child that becomes /bin/true says on standard error, and how it ends.
+struct Start {
+  std::string said;
+  int status = 0;
+};
+Start start_true(bool past_libc) {
+  std::array<int, 2> ends{};
+  REQUIRE_OR_STOP(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  std::array<char, 10> program{"/bin/true"};
+  std::array<char*, 2> arguments{program.data(), nullptr};
+  pid_t child = -1;
+  if (past_libc) {
+    child = ::fork();
+    if (child == 0) {
+      ::dup2(ends[1], STDERR_FILENO);
+      ::syscall(SYS_execve, arguments[0], arguments.data(), environ);
+      ::_exit(99);
+    }
+  } else {
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+    (void)::posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+  }
+  REQUIRE_OR_STOP(child > 0);
+  ::close(ends[1]);
+  Start start;
+  std::array<char, 512> text{};
+  for (ssize_t got = 0; (got = ::read(ends[0], text.data(), text.size())) > 0;)
+    start.said.append(text.data(), static_cast<std::size_t>(got));
+  ::close(ends[0]);
+  REQUIRE_OR_STOP(::waitpid(child, &start.status, 0) == child);
+  return start;
+}
+
+// Seals so much in so many places that one start of fifty meets one of them, and counts what became of
+// the starts: by posix_spawn, or past libc.
+void starts_amid_seals(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  const bool past_libc = std::string_view(arguments[0]) == "past_libc";
+  const int starts = std::stoi(arguments[1]);
+  constexpr std::size_t kApart = 16 << 20;
+  constexpr std::size_t kAtOnce = 1000;
+  constexpr std::size_t kSeals = 4 * kAtOnce;
+  char* const base = static_cast<char*>(
+      ::mmap(nullptr, kSeals * kApart, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  REQUIRE_OR_STOP(base != MAP_FAILED);
+  std::vector<mseal_range> ranges;
+  for (std::size_t index = 0; index < kSeals; ++index) ranges.push_back({base + index * kApart, page_size()});
+  for (std::size_t first = 0; first < kSeals; first += kAtOnce)
+    REQUIRE_OR_STOP(::mseal_ranges(ranges.data() + first, kAtOnce, 0) == 0);
+  int without = 0;
+  int failed = 0;
+  for (int round = 0; round < starts; ++round) {
+    const Start start = start_true(past_libc);
+    const bool left_out = start.said.find("cannot be preloaded") != std::string::npos;
+    without += left_out && start.status == 0 ? 1 : 0;
+    failed += start.status != 0 ? 1 : 0;
+  }
+  std::printf("without the library %d, failed %d\n", without, failed);
+}
+
+// As V8 does, which chooses among the first 64 TiB.
+void hints_stay_out_of_watched_places(std::span<char*>) {
+#ifdef __x86_64__
+  constexpr std::uintptr_t kWatched = 0x2AAA'AAAA'B000;
+  constexpr std::uintptr_t kHint = 0x3000'0000'0000;
+  for (const Via via : kBothWays) {
+    const long placed =
+        Calls{via}.map(reinterpret_cast<void*>(kHint), page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+    const auto at = static_cast<std::uintptr_t>(placed);
+    EXPECT(placed > 0 && (via == Via::raw ? at == kHint : at < kWatched));
+    EXPECT(Calls{via}.unmap(reinterpret_cast<void*>(placed), page_size()) == 0);
+  }
+#endif
+}
+
+// Starts the next image in a child, each time.
+void fork_chain(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const int left = std::stoi(arguments[0]);
+  expect_sealed(own_text());
+  if (left == 0 || g_failures != 0) return;
+  in_child([&] {
+    ::execl("/proc/self/exe", "live_program", "fork_chain", std::to_string(left - 1).c_str(), nullptr);
+    ::_exit(99);
+  });
+}
+
 constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
@@ -544,7 +636,10 @@ constexpr Scenario kScenarios[] = {
     {"exec_drops", exec_drops},
     {"exec_fences", exec_fences},
     {"starts_behind_many_fences", starts_behind_many_fences},
+    {"starts_amid_seals", starts_amid_seals},
     {"exec_chain", exec_chain},
+    {"fork_chain", fork_chain},
+    {"hints_stay_out_of_watched_places", hints_stay_out_of_watched_places},
     {"becomes", becomes},
     {"forks_by_the_thousand", forks_by_the_thousand},
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},

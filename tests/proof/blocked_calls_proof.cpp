@@ -27,7 +27,7 @@ constexpr std::uint32_t kAuditArm = 0x40000028;
 struct Numbers {
   std::uint32_t arch;
   const policy::Abi* abi;  // whose calls the range program decides about; none of 32-bit ARM
-  std::uint32_t seccomp, memfd_create, prctl, arch_prctl, uselib;
+  std::uint32_t seccomp, memfd_create, prctl, arch_prctl, uselib, set_tid_address;
   std::uint32_t ptrace, process_vm_writev, userfaultfd, ioctl;
 };
 constexpr std::uint32_t kIoUringSetup = 425, kIoUringEnter = 426, kIoUringRegister = 427, kClone3 = 435,
@@ -39,12 +39,13 @@ struct Machine {
 };
 
 std::vector<Machine> all_machines() {
-  return {{policy::kX86Machine,
-           {{policy::kAuditX86_64, &policy::kX86Abis[0], 317, 319, 157, 158, 134, 101, 311, 323, 16},
-            {policy::kAuditI386, &policy::kX86Abis[1], 354, 356, 172, 384, 86, 26, 348, 374, 54}}},
-          {policy::arm64_machine(4096),
-           {{policy::kAuditAarch64, &policy::kArm64Abis[0], 277, 279, 167, kNone, kNone, 117, 271, 282, 29},
-            {kAuditArm, nullptr, 383, 385, 172, kNone, kNone, 26, 377, 388, 54}}}};
+  return {
+      {policy::kX86Machine,
+       {{policy::kAuditX86_64, &policy::kX86Abis[0], 317, 319, 157, 158, 134, 218, 101, 311, 323, 16},
+        {policy::kAuditI386, &policy::kX86Abis[1], 354, 356, 172, 384, 86, 258, 26, 348, 374, 54}}},
+      {policy::arm64_machine(4096),
+       {{policy::kAuditAarch64, &policy::kArm64Abis[0], 277, 279, 167, kNone, kNone, 96, 117, 271, 282, 29},
+        {kAuditArm, nullptr, 383, 385, 172, kNone, kNone, 256, 26, 377, 388, 54}}}};
 }
 
 // A call of one ABI: what it must be answered.
@@ -79,7 +80,13 @@ class Rule {
   z3::expr answer_;
 };
 
+// Where the library is required, the supervisor looks at every image that starts.
+bool tells_of_starts(const policy::Options& options) {
+  return options.require != policy::Backend::automatic;
+}
+
 void block_doors(Rule& rule, const Numbers& numbers, const policy::Options& options) {
+  if (tells_of_starts(options)) rule.block(numbers.set_tid_address, SECCOMP_RET_USER_NOTIF);
   rule.block(numbers.seccomp, SECCOMP_RET_ERRNO | EBUSY, rule.is(0, 1) && rule.has_bit(1, 3));
   const auto action = [&](Door door, std::uint32_t error) -> std::uint32_t {
     if ((options.open_doors & door) != 0) return SECCOMP_RET_ALLOW;
@@ -173,7 +180,7 @@ Program first_filter(const policy::Machine& machine, const policy::Options& opti
   what.notice = what.deferred = what.mseal = SECCOMP_RET_USER_NOTIF;
   what.refuse_foreign = true;
   const auto program = std::make_unique<BpfProgram>();
-  write_doors(machine, options, *program);
+  write_doors(machine, options, tells_of_starts(options), *program);
   REQUIRE(compile(machine, what, program->front(), *program));
   return instructions_of(*program);
 }
@@ -185,8 +192,9 @@ Program hardening(const policy::Machine& machine, unsigned what) {
 }
 
 TEST_CASE("proof: the first filter blocks the doors that are not open, and no other call") {
-  std::vector<policy::Options> some(3);
+  std::vector<policy::Options> some(4);
   some[1].audit = true;
+  some[3].require = policy::Backend::seccomp;
   some[2].open_doors = 2 * policy::kDoorShadowStack - 1;
   for (unsigned door = 1; door <= policy::kDoorShadowStack; door *= 2) {
     policy::Options options;
@@ -250,7 +258,7 @@ TEST_CASE("proof: every broken instruction of the doors is found out") {
       return wrong;
     };
     const auto written = std::make_unique<BpfProgram>();
-    write_doors(machine.machine, {}, *written);
+    write_doors(machine.machine, {}, false, *written);
     const Program right = instructions_of(*written);
     REQUIRE_FALSE(is_wrong(right));
     std::size_t broken_ones = 0;

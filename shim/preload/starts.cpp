@@ -1,0 +1,142 @@
+#include "shim/preload/starts.h"
+
+#include <dlfcn.h>
+#include <spawn.h>
+#include <sys/personality.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+
+void note_filtered(State& state, const policy::Range& range) {
+  if (state.table == nullptr) return;  // no supervisor, no watched places
+  state.filtered_ranges.fetch_add(1, std::memory_order_relaxed);
+  state.filtered_bytes.fetch_add(range.size(), std::memory_order_relaxed);
+}
+
+#ifdef __x86_64__
+
+namespace {
+
+constexpr unsigned long kAsk = 0xFFFFFFFF;
+
+bool is_much(const State& state) {
+  constexpr std::uint64_t kMany = 64;           // some twenty images
+  constexpr std::uint64_t kLarge = 1ULL << 30;  // a thousandth of where the kernel puts libraries
+  return state.filtered_ranges.load(std::memory_order_relaxed) >= kMany ||
+         state.filtered_bytes.load(std::memory_order_relaxed) >= kLarge;
+}
+
+// The personality that the thread had, or a failure if it stays as it is.
+long change_layout(const State& state) {
+  if (!is_much(state)) [[likely]]
+    return -1;
+  const long present = raw_syscall(__NR_personality, kAsk);
+  if (failed(present) || (present & ADDR_COMPAT_LAYOUT) != 0) return -1;
+  const long changed = raw_syscall(__NR_personality, present | ADDR_COMPAT_LAYOUT);
+  return failed(changed) ? changed : present;
+}
+
+}  // namespace
+
+#else
+
+namespace {
+
+// All images land in the watched places as it is.
+long change_layout(const State&) {
+  return -1;
+}
+
+}  // namespace
+
+#endif
+
+void prepare_starts(const State& state) {
+  (void)change_layout(state);
+}
+
+}  // namespace libmseal::shim
+
+// ---- libc's functions that start programs, from any thread ----
+
+namespace libmseal::shim {
+namespace {
+
+#ifdef __x86_64__
+constexpr const char* kVersionOfExec = "GLIBC_2.11";
+constexpr const char* kVersionOfSpawn = "GLIBC_2.15";
+#else
+constexpr const char* kVersionOfExec = "GLIBC_2.17";
+constexpr const char* kVersionOfSpawn = "GLIBC_2.17";
+#endif
+
+// libc's own.
+template <class Function>
+Function* real(std::atomic<Function*>& found, const char* name, const char* version) {
+  Function* function = found.load(std::memory_order_relaxed);
+  if (function != nullptr) return function;
+  function = reinterpret_cast<Function*>(dlvsym(RTLD_NEXT, name, version));
+  found.store(function, std::memory_order_relaxed);
+  return function;
+}
+
+template <class Spawn>
+int spawn(Spawn start) {
+  const long before = change_layout(g_state);
+  const int result = start();
+  if (!failed(before)) (void)raw_syscall(__NR_personality, before);
+  return result;
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+int execve(const char* path, char* const arguments[], char* const environment[]) {
+  prepare_starts(g_state);
+  errno = static_cast<int>(-raw_syscall(__NR_execve, path, arguments, environment));
+  return -1;
+}
+
+int execv(const char* path, char* const arguments[]) {
+  return execve(path, arguments, environ);
+}
+
+int execvpe(const char* file, char* const arguments[], char* const environment[]) {
+  static std::atomic<decltype(execvpe)*> found = nullptr;
+  prepare_starts(g_state);
+  return real(found, "execvpe", kVersionOfExec)(file, arguments, environment);
+}
+
+int execvp(const char* file, char* const arguments[]) {
+  return execvpe(file, arguments, environ);
+}
+
+int posix_spawn(pid_t* process, const char* path, const posix_spawn_file_actions_t* actions,
+                const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
+  static std::atomic<decltype(posix_spawn)*> found = nullptr;
+  return spawn([&] {
+    return real(found, "posix_spawn", kVersionOfSpawn)(process, path, actions, attributes, arguments,
+                                                       environment);
+  });
+}
+
+int posix_spawnp(pid_t* process, const char* file, const posix_spawn_file_actions_t* actions,
+                 const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
+  static std::atomic<decltype(posix_spawnp)*> found = nullptr;
+  return spawn([&] {
+    return real(found, "posix_spawnp", kVersionOfSpawn)(process, file, actions, attributes, arguments,
+                                                        environment);
+  });
+}
+
+}  // extern "C"
+#pragma GCC visibility pop
+
+}  // namespace libmseal::shim
