@@ -43,7 +43,8 @@ inline scmp_arg_cmp has_bit(unsigned argument, std::uint32_t bit) {
   return SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, bit, bit);
 }
 
-inline std::vector<SeccompRule> door_rules(const SeccompAbis& abis) {
+// `tells_of_starts`: with the rule for set_tid_address.
+inline std::vector<SeccompRule> door_rules(const SeccompAbis& abis, bool tells_of_starts) {
   constexpr std::uint32_t kHugetlbFile = 4;  // MFD_HUGETLB
   std::vector<SeccompRule> rules{
       {0,
@@ -56,8 +57,8 @@ inline std::vector<SeccompRule> door_rules(const SeccompAbis& abis) {
       {kDoorHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kHugetlbFile)}},
       {kDoorClone3, ENOSYS, SCMP_SYS(clone3)},
       {kDoorPrctlMm, EPERM, SCMP_SYS(prctl), {is_int(0, PR_SET_MM)}},
-      {kProgramStart, 0, SCMP_SYS(set_tid_address)},
   };
+  if (tells_of_starts) rules.push_back({kProgramStart, 0, SCMP_SYS(set_tid_address)});
   for (const std::uint32_t advice : kDiscardingAdvice)
     rules.push_back({kDoorProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});
   if (abis == kSeccompX86) {

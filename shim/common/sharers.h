@@ -85,7 +85,7 @@ class SharerSearch {
     return same_user && status.filtered ? Sharing::unknown : Sharing::alone;
   }
 
-  // The most that a memory has had mapped only grows, and status shows it to everybody.
+  // The most that a memory has had mapped only grows, and status shows it to everybody (memory_mark.h).
   bool peaks_differ(long task) {
     TaskStatus before;
     TaskStatus other;

@@ -20,6 +20,7 @@
 #include "shim/preload/filter.h"
 #include "shim/preload/image_places.h"
 #include "shim/preload/io_uring.h"
+#include "shim/preload/memory_mark.h"
 #include "shim/preload/message.h"
 #include "shim/preload/starts.h"
 #include "shim/preload/supervised_sealing.h"
@@ -437,6 +438,7 @@ void start_backend(State& state, Launch& launch) {
       continue;
     }
     state.backend = backend;
+    if (backend == Backend::seccomp || backend == Backend::filter) mark_memory();
     // An audit, which leaves that door open, would take the question for an attempt.
     if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
     if (options.require > backend) {

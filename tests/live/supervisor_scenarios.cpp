@@ -216,6 +216,7 @@ void workers_of_another_user(std::span<char*>) {
   const pid_t worker = ::fork();
   if (worker == 0) {
     char byte = 0;
+    ::close(ends[1]);
     REQUIRE_OR_STOP(::setgid(65534) == 0 && ::setuid(65534) == 0);
     REQUIRE_OR_STOP(::read(ends[0], &byte, 1) == 1);
     for (const Via via : kBothWays) {
