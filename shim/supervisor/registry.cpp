@@ -19,11 +19,13 @@ struct Registry::Identified {
   MmIdentity memory;
   bool forked = false;    // it has not called execve since it was forked
   bool filtered = false;  // runs under seccomp filters
+  bool ended = false;     // a task that has no memory any more
 
   // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
   // that is how the image began.
   [[nodiscard]] bool may_be_of(const Image& image) const {
-    return (!memory.readable() || memory == image.identity) && has_not_left(image);
+    if (memory.readable()) return memory == image.identity && has_not_left(image);
+    return filtered && !ended && has_not_left(image);
   }
   // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
   [[nodiscard]] bool has_not_left(const Image& image) const {
@@ -61,7 +63,8 @@ Look<Registry::Identified> Registry::identify(pid_t task) {
     return Result::seen({{leader, process.start_time},
                          MmIdentity::of(memory),
                          (process.flags & policy::kForkedNoExec) != 0,
-                         filtered});
+                         filtered,
+                         memory.state == 'Z' || memory.state == 'X'});
   };
   if (const HeldTask* const held = held_leader(task)) {
     // A member's first thread: one look at what is held.
@@ -241,8 +244,8 @@ std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& ca
       if (member.task == nullptr || process.id == task) continue;
       const auto stat = member.task->stat();
       if (!stat.is_seen()) continue;
-      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
-                             true};
+      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0, true,
+                             false};
       if (other.has_not_left(*image) && proc_.share_memory(task, process.id)) return member.record;
     }
   }
@@ -488,10 +491,7 @@ Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t proces
     if (who.is_gone()) continue;
     if (!who.is_seen()) return Result::unknown();
     if (who->memory.readable()) return Result::seen(*who);
-    const auto stat = proc_.stat(thread);
-    if (stat.is_gone()) continue;
-    if (!stat.is_seen()) return Result::unknown();
-    if (stat->state != 'Z' && stat->state != 'X') alive = *who;
+    if (!who->ended) alive = *who;
   }
   return Result::seen(alive);
 }
