@@ -3,7 +3,7 @@
 
 #include <sys/auxv.h>
 
-#include "policy/abi.h"
+#include "policy/rules/abi.h"
 
 namespace libmseal::shim {
 

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <string_view>
 
-#include "policy/maps_line.h"
+#include "policy/parsers/maps_line.h"
 #include "shim/common/line_reader.h"
 
 namespace libmseal::shim {

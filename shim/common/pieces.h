@@ -8,9 +8,9 @@
 #include <span>
 #include <string_view>
 
-#include "policy/protection_key.h"
-#include "policy/seal.h"
-#include "policy/seal_request.h"
+#include "policy/rules/protection_key.h"
+#include "policy/rules/seal.h"
+#include "policy/rules/seal_request.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/processor_keys.h"

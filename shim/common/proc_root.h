@@ -15,8 +15,8 @@
 #include <initializer_list>
 #include <string_view>
 
-#include "policy/fixed_vector.h"
-#include "policy/stat_line.h"
+#include "policy/parsers/stat_line.h"
+#include "policy/rules/fixed_vector.h"
 #include "shim/common/directory.h"
 #include "shim/common/raw_syscall.h"
 

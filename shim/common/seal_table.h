@@ -12,11 +12,11 @@
 #include <boost/interprocess/offset_ptr.hpp>
 #include <cstdint>
 
-#include "policy/layout.h"
-#include "policy/protection_key.h"
-#include "policy/range.h"
-#include "policy/seal.h"
-#include "policy/tree_rules.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/protocol/layout.h"
+#include "policy/rules/protection_key.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 #include "shim/common/table_size.h"
 
 namespace libmseal::shim {

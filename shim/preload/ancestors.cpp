@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstddef>
 
-#include "policy/abi.h"
-#include "policy/fixed_vector.h"
+#include "policy/rules/abi.h"
+#include "policy/rules/fixed_vector.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 

@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "policy/mm_call.h"
+#include "policy/rules/mm_call.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "policy/blocked_calls.h"
-#include "policy/control.h"
-#include "policy/range_program.h"
+#include "policy/bpf/blocked_calls.h"
+#include "policy/bpf/range_program.h"
+#include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/common/table_size.h"
 #include "shim/preload/ancestors.h"

@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "policy/syscall_line.h"
+#include "policy/parsers/syscall_line.h"
 #include "shim/common/proc_root.h"
 #include "shim/preload/thread_stop.h"
 #include "shim/preload/threads.h"

@@ -1,7 +1,7 @@
 // Calls that passed the filters before the newest one came run to their end: a seal waits for them.
 #pragma once
 
-#include "policy/abi.h"
+#include "policy/rules/abi.h"
 
 namespace libmseal::shim {
 

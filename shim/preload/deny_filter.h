@@ -3,8 +3,8 @@
 
 #include <span>
 
-#include "policy/range_program.h"
-#include "policy/seal.h"
+#include "policy/bpf/range_program.h"
+#include "policy/rules/seal.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "policy/bpf_program.h"
+#include "policy/bpf/bpf_program.h"
 
 namespace libmseal::shim {
 

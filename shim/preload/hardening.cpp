@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-#include "policy/blocked_calls.h"
+#include "policy/bpf/blocked_calls.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/filter.h"
 #include "shim/preload/landlock.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "policy/verdict.h"
+#include "policy/rules/verdict.h"
 #include "shim/common/proc_root.h"
 
 namespace libmseal::shim {

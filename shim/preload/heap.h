@@ -3,9 +3,9 @@
 
 #include <span>
 
-#include "policy/abi.h"
-#include "policy/range.h"
-#include "policy/seal.h"
+#include "policy/rules/abi.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 
 namespace libmseal::shim {
 

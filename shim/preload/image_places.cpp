@@ -5,7 +5,7 @@
 #include <array>
 #include <bit>
 
-#include "policy/mm_call.h"
+#include "policy/rules/mm_call.h"
 
 namespace libmseal::shim {
 namespace {

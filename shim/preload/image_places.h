@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include "policy/range.h"
+#include "policy/rules/range.h"
 
 namespace libmseal::shim {
 

@@ -11,7 +11,7 @@
 #include <cstdarg>
 
 #include "mseal/mseal.h"
-#include "policy/verdict.h"
+#include "policy/rules/verdict.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/arena.h"
 #include "shim/preload/image_places.h"

@@ -1,7 +1,7 @@
 // Rings that a program has made before its first seal.
 #pragma once
 
-#include "policy/options.h"
+#include "policy/configuration/options.h"
 
 namespace libmseal::shim {
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "policy/mount_line.h"
+#include "policy/parsers/mount_line.h"
 #include "shim/common/directory.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/raw_syscall.h"

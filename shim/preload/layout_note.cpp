@@ -2,7 +2,7 @@
 // understands other options.
 #include <cstdint>
 
-#include "policy/layout.h"
+#include "policy/protocol/layout.h"
 
 namespace libmseal::shim {
 namespace {

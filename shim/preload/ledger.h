@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <span>
 
-#include "policy/fixed_vector.h"
-#include "policy/protection_key.h"
-#include "policy/seal.h"
+#include "policy/rules/fixed_vector.h"
+#include "policy/rules/protection_key.h"
+#include "policy/rules/seal.h"
 
 namespace libmseal::shim {
 

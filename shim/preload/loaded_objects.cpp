@@ -7,10 +7,10 @@
 #include <array>
 #include <cerrno>
 
-#include "policy/elf_note.h"
-#include "policy/elf_segments.h"
-#include "policy/pattern.h"
-#include "policy/seal_request.h"
+#include "policy/configuration/pattern.h"
+#include "policy/parsers/elf_note.h"
+#include "policy/parsers/elf_segments.h"
+#include "policy/rules/seal_request.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 

@@ -1,8 +1,8 @@
 // The memory of the ELF objects in this process that is to be sealed. Not for two threads at once.
 #pragma once
 
-#include "policy/fixed_vector.h"
-#include "policy/range.h"
+#include "policy/rules/fixed_vector.h"
+#include "policy/rules/range.h"
 #include "shim/preload/state.h"
 #include "shim/preload/supervised_sealing.h"
 

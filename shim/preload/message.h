@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "policy/fixed_vector.h"
+#include "policy/rules/fixed_vector.h"
 
 namespace libmseal::shim {
 

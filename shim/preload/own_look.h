@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "policy/range.h"
+#include "policy/rules/range.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

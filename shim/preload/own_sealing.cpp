@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 #include "shim/common/sharers.h"
 #include "shim/preload/calls_under_way.h"
 #include "shim/preload/deny_filter.h"

@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include "policy/range.h"
+#include "policy/rules/range.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "policy/protection_key.h"
+#include "policy/rules/protection_key.h"
 
 namespace libmseal::shim {
 namespace {

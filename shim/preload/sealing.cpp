@@ -2,7 +2,7 @@
 
 #include <cerrno>
 
-#include "policy/seal_request.h"
+#include "policy/rules/seal_request.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backend.h"
 #include "shim/preload/lock.h"

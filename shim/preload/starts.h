@@ -7,7 +7,7 @@
 // and no filter is needed. Their memory calls are notified.
 #pragma once
 
-#include "policy/range.h"
+#include "policy/rules/range.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

@@ -6,14 +6,14 @@
 #include <cstddef>
 #include <string_view>
 
-#include "policy/abi.h"
-#include "policy/bpf_program.h"
-#include "policy/fixed_vector.h"
-#include "policy/options.h"
-#include "policy/protection_key.h"
-#include "policy/range.h"
-#include "policy/seal.h"
-#include "policy/tree_rules.h"
+#include "policy/bpf/bpf_program.h"
+#include "policy/configuration/options.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/rules/abi.h"
+#include "policy/rules/fixed_vector.h"
+#include "policy/rules/protection_key.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 #include "shim/common/births.h"
 #include "shim/common/table_size.h"
 #include "shim/preload/ledger.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/deny_filter.h"
 #include "shim/preload/supervisor_link.h"

@@ -4,8 +4,8 @@
 
 #include <span>
 
-#include "policy/range.h"
-#include "policy/seal.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

@@ -4,9 +4,9 @@
 #include <span>
 #include <string_view>
 
-#include "policy/control.h"
-#include "policy/range.h"
-#include "policy/seal.h"
+#include "policy/protocol/control.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

@@ -6,8 +6,8 @@
 #include <span>
 #include <string_view>
 
-#include "policy/seal.h"
-#include "policy/tree_rules.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/rules/seal.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {

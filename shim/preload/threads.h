@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "policy/fixed_vector.h"
+#include "policy/rules/fixed_vector.h"
 #include "shim/common/directory.h"
 #include "shim/common/raw_syscall.h"
 

@@ -6,8 +6,8 @@
 #include <functional>
 #include <map>
 
-#include "policy/mm_call.h"
-#include "policy/range.h"
+#include "policy/rules/mm_call.h"
+#include "policy/rules/range.h"
 #include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {

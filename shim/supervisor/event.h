@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "policy/mm_call.h"
-#include "policy/range.h"
+#include "policy/rules/mm_call.h"
+#include "policy/rules/range.h"
 
 namespace libmseal::supervisor {
 

@@ -8,8 +8,8 @@
 #include <optional>
 #include <string>
 
-#include "policy/control.h"
-#include "policy/options.h"
+#include "policy/configuration/options.h"
+#include "policy/protocol/control.h"
 #include "shim/supervisor/event.h"
 #include "shim/supervisor/line_file.h"
 

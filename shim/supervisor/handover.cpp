@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 #include "shim/common/descriptor_message.h"
 
 namespace libmseal::supervisor {

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/control.h"
-#include "policy/range.h"
-#include "policy/seal.h"
+#include "policy/protocol/control.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 
 namespace libmseal::supervisor {
 

@@ -14,8 +14,8 @@
 #include <fstream>
 #include <string>
 
-#include "policy/mm_call.h"
-#include "policy/verdict.h"
+#include "policy/rules/mm_call.h"
+#include "policy/rules/verdict.h"
 #include "shim/common/machine.h"
 #include "shim/supervisor/proc.h"
 

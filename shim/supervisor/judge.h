@@ -6,10 +6,10 @@
 #include <chrono>
 #include <vector>
 
-#include "policy/control.h"
-#include "policy/options.h"
-#include "policy/tree_rules.h"
-#include "policy/verdict.h"
+#include "policy/configuration/options.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/protocol/control.h"
+#include "policy/rules/verdict.h"
 #include "shim/supervisor/calls_let_through.h"
 #include "shim/supervisor/event_log.h"
 #include "shim/supervisor/listener.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "policy/options.h"
+#include "policy/configuration/options.h"
 #include "shim/supervisor/text.h"
 
 namespace libmseal::supervisor {

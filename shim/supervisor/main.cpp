@@ -17,9 +17,9 @@
 #include <string_view>
 #include <system_error>
 
-#include "policy/control.h"
-#include "policy/options.h"
-#include "policy/tree_rules.h"
+#include "policy/configuration/options.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/protocol/control.h"
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listener.h"

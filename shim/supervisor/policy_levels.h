@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/policy_file.h"
+#include "policy/configuration/policy_file.h"
 
 namespace libmseal::supervisor {
 

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "policy/control.h"
-#include "policy/maps_line.h"
-#include "policy/stat_line.h"
-#include "policy/syscall_line.h"
+#include "policy/parsers/maps_line.h"
+#include "policy/parsers/stat_line.h"
+#include "policy/parsers/syscall_line.h"
+#include "policy/protocol/control.h"
 #include "shim/common/births.h"
 #include "shim/common/sharers.h"
 

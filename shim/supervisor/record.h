@@ -10,8 +10,8 @@
 #include <tuple>
 #include <vector>
 
-#include "policy/seal.h"
-#include "policy/verdict.h"
+#include "policy/rules/seal.h"
+#include "policy/rules/verdict.h"
 #include "shim/common/births.h"
 #include "shim/common/seal_table.h"
 

@@ -18,9 +18,9 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/range.h"
-#include "policy/seal.h"
-#include "policy/tree_rules.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/record.h"
 #include "shim/supervisor/table_file.h"

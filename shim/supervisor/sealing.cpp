@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <utility>
 
-#include "policy/elf_segments.h"
-#include "policy/seal_request.h"
-#include "policy/verdict.h"
+#include "policy/parsers/elf_segments.h"
+#include "policy/rules/seal_request.h"
+#include "policy/rules/verdict.h"
 #include "shim/common/machine.h"
 #include "shim/common/pieces.h"
 

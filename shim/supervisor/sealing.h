@@ -12,12 +12,12 @@
 #include <span>
 #include <vector>
 
-#include "policy/abi.h"
-#include "policy/control.h"
-#include "policy/options.h"
-#include "policy/protection_key.h"
-#include "policy/seal.h"
-#include "policy/tree_rules.h"
+#include "policy/configuration/options.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/protocol/control.h"
+#include "policy/rules/abi.h"
+#include "policy/rules/protection_key.h"
+#include "policy/rules/seal.h"
 #include "shim/common/proc_root.h"
 #include "shim/supervisor/calls_let_through.h"
 #include "shim/supervisor/proc.h"

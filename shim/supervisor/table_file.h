@@ -4,8 +4,8 @@
 #include <span>
 #include <string_view>
 
-#include "policy/range.h"
-#include "policy/seal.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 #include "shim/common/seal_table.h"
 
 namespace libmseal::supervisor {

@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/abi.h"
-#include "policy/options.h"
+#include "policy/configuration/options.h"
+#include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/layout.h"
+#include "policy/protocol/layout.h"
 #include "shim/tool/command.h"
 
 namespace libmseal::tool {

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "policy/layout.h"
+#include "policy/protocol/layout.h"
 
 namespace libmseal::tool {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/policy_file.h"
+#include "policy/configuration/policy_file.h"
 #include "shim/tool/command.h"
 #include "shim/tool/policy_reader.h"
 #include "shim/tool/program_file.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "policy/policy_file.h"
+#include "policy/configuration/policy_file.h"
 
 namespace libmseal::tool {
 

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "policy/options.h"
+#include "policy/configuration/options.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"

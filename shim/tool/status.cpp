@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "policy/maps_line.h"
-#include "policy/seal.h"
+#include "policy/parsers/maps_line.h"
+#include "policy/rules/seal.h"
 #include "shim/common/printable.h"
 #include "shim/common/seal_table.h"
 #include "shim/tool/command.h"

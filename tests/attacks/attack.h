@@ -15,7 +15,7 @@
 #include <string>
 
 #include "mseal/mseal.h"
-#include "policy/maps_line.h"
+#include "policy/parsers/maps_line.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::tests {

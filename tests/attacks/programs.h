@@ -1,7 +1,7 @@
 // Other programs of the same tree, started one after the other.
 #pragma once
 
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 #include "tests/attacks/attack.h"
 
 namespace libmseal::tests {

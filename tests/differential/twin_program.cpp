@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "policy/maps_line.h"
-#include "policy/mm_call.h"
-#include "policy/range.h"
+#include "policy/parsers/maps_line.h"
+#include "policy/rules/mm_call.h"
+#include "policy/rules/range.h"
 #include "tests/differential/operation.h"
 
 // In C, and shared with the programs that show a difference.

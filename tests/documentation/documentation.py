@@ -25,7 +25,7 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/libmseal-policy.5", "shim/libmseal.7"]
+PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7"]
 MOST_LINES = 150
 
 

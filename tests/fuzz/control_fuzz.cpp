@@ -1,5 +1,5 @@
 // Messages to the supervisor: six registers with anything in them.
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 
 #include "tests/fuzz/input.h"
 

@@ -1,5 +1,5 @@
 // Notes of ELF objects: every note lies inside of the bytes.
-#include "policy/elf_note.h"
+#include "policy/parsers/elf_note.h"
 
 #include "tests/fuzz/input.h"
 

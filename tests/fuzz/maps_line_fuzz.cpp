@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <string>
 
-#include "policy/maps_line.h"
+#include "policy/parsers/maps_line.h"
 #include "tests/fuzz/input.h"
 
 using namespace libmseal;

@@ -1,5 +1,5 @@
 // Options: what is wrong is reported from inside the text, what is right is within bounds.
-#include "policy/options.h"
+#include "policy/configuration/options.h"
 
 #include "tests/fuzz/input.h"
 

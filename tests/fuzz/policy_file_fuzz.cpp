@@ -1,8 +1,8 @@
 // Policy files: anything is read or complained of with its place, and what is read comes to options that are
 // understood.
-#include "policy/policy_file.h"
+#include "policy/configuration/policy_file.h"
 
-#include "policy/options.h"
+#include "policy/configuration/options.h"
 #include "tests/fuzz/input.h"
 
 using namespace libmseal;

@@ -1,11 +1,11 @@
 // The compiler beside the verdict: the fuzzer chooses seals and calls.
-#include "policy/range_program.h"
+#include "policy/bpf/range_program.h"
 
 #include <cerrno>
 #include <memory>
 #include <vector>
 
-#include "policy/verdict.h"
+#include "policy/rules/verdict.h"
 #include "tests/fuzz/input.h"
 #include "tests/support/bpf_evaluator.h"
 

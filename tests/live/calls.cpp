@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "policy/maps_line.h"
+#include "policy/parsers/maps_line.h"
 
 namespace libmseal::tests {
 

@@ -17,7 +17,7 @@
 #include <cerrno>
 #include <cstddef>
 
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 #include "shim/common/descriptor_message.h"
 #include "shim/common/seal_table.h"
 

@@ -18,7 +18,7 @@
 #include <thread>
 
 #include "mseal/mseal.h"
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"

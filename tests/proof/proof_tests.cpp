@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "policy/blocked_calls.h"
-#include "policy/mm_call.h"
-#include "policy/range_program.h"
+#include "policy/bpf/blocked_calls.h"
+#include "policy/bpf/range_program.h"
+#include "policy/rules/mm_call.h"
 #include "tests/proof/symbolic_run.h"
 #include "tests/support/bpf_check.h"
 #include "tests/support/catch.h"

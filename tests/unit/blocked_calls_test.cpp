@@ -1,13 +1,13 @@
 // What is installed, against libseccomp: the tables that the build made, filled in for some options, decide
 // as what libseccomp compiles for these very options now.
-#include "policy/blocked_calls.h"
+#include "policy/bpf/blocked_calls.h"
 
 #include <cstdlib>
 #include <memory>
 #include <random>
 #include <vector>
 
-#include "policy/libseccomp_rules.h"
+#include "policy/bpf/libseccomp_rules.h"
 #include "tests/support/bpf_check.h"
 #include "tests/support/bpf_evaluator.h"
 #include "tests/support/catch.h"

@@ -1,4 +1,4 @@
-#include "policy/bpf_program.h"
+#include "policy/bpf/bpf_program.h"
 
 #include <cstddef>
 #include <memory>

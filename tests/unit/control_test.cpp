@@ -1,4 +1,4 @@
-#include "policy/control.h"
+#include "policy/protocol/control.h"
 
 #include "tests/support/catch.h"
 

@@ -1,4 +1,4 @@
-#include "policy/elf_note.h"
+#include "policy/parsers/elf_note.h"
 
 #include <string>
 #include <vector>

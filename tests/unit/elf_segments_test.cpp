@@ -1,4 +1,4 @@
-#include "policy/elf_segments.h"
+#include "policy/parsers/elf_segments.h"
 
 #include <vector>
 

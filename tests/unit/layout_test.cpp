@@ -1,15 +1,15 @@
 // What library, supervisor, table and tool pass to each other, member by member. Whoever changes any of it is
 // stopped here: by the compiler, where a member comes or goes, or by the test.
-#include "policy/layout.h"
+#include "policy/protocol/layout.h"
 
 #include <cstddef>
 #include <sstream>
 #include <string>
 #include <type_traits>
 
-#include "policy/control.h"
-#include "policy/options.h"
-#include "policy/tree_rules.h"
+#include "policy/configuration/options.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/protocol/control.h"
 #include "shim/common/seal_table.h"
 #include "tests/support/catch.h"
 

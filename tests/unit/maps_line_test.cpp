@@ -1,4 +1,4 @@
-#include "policy/maps_line.h"
+#include "policy/parsers/maps_line.h"
 
 #include "tests/support/catch.h"
 

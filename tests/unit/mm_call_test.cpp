@@ -1,4 +1,4 @@
-#include "policy/mm_call.h"
+#include "policy/rules/mm_call.h"
 
 #include <asm/unistd.h>
 

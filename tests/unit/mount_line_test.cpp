@@ -1,4 +1,4 @@
-#include "policy/mount_line.h"
+#include "policy/parsers/mount_line.h"
 
 #include "tests/support/catch.h"
 

@@ -1,4 +1,4 @@
-#include "policy/options.h"
+#include "policy/configuration/options.h"
 
 #include <string>
 #include <vector>

@@ -1,11 +1,11 @@
-#include "policy/policy_file.h"
+#include "policy/configuration/policy_file.h"
 
 #include <array>
 #include <string>
 #include <vector>
 
-#include "policy/options.h"
-#include "policy/pattern.h"
+#include "policy/configuration/options.h"
+#include "policy/configuration/pattern.h"
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {

@@ -1,9 +1,9 @@
-#include "policy/protection_key.h"
+#include "policy/rules/protection_key.h"
 
 #include <map>
 #include <random>
 
-#include "policy/fixed_vector.h"
+#include "policy/rules/fixed_vector.h"
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {

@@ -1,6 +1,6 @@
 // The compiled programs, run in the evaluator, against the verdict: the rule and its translation must agree.
 // Arguments are raw: all 64 bits of a register may be anything, whatever the kernel reads of them.
-#include "policy/range_program.h"
+#include "policy/bpf/range_program.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/verdict.h"
+#include "policy/rules/verdict.h"
 #include "tests/support/bpf_check.h"
 #include "tests/support/bpf_evaluator.h"
 #include "tests/support/catch.h"

@@ -1,4 +1,4 @@
-#include "policy/seal_request.h"
+#include "policy/rules/seal_request.h"
 
 #include <cerrno>
 

@@ -1,10 +1,10 @@
-#include "policy/seal.h"
+#include "policy/rules/seal.h"
 
 #include <map>
 #include <random>
 #include <vector>
 
-#include "policy/fixed_vector.h"
+#include "policy/rules/fixed_vector.h"
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {

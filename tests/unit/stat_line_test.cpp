@@ -1,4 +1,4 @@
-#include "policy/stat_line.h"
+#include "policy/parsers/stat_line.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "policy/syscall_line.h"
+#include "policy/parsers/syscall_line.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "policy/verdict.h"
+#include "policy/rules/verdict.h"
 
 #include <vector>
 

@@ -1,0 +1,48 @@
+#include "policy/bpf/blocked_calls.h"
+
+#include "policy/bpf/compiled_rules.h"
+
+namespace libmseal::policy {
+namespace {
+
+struct Programs {
+  std::span<const sock_filter> doors;
+  std::span<const sock_filter> doors_and_starts;
+  std::span<const sock_filter> hardening;
+};
+
+Programs compiled_for(const Machine& machine) {
+  if (machine.abis[0].audit_arch == kAuditAarch64)
+    return {kArm64Doors, kArm64DoorsAndStarts, kArm64Hardening};
+  return {kX86Doors, kX86DoorsAndStarts, kX86Hardening};
+}
+
+// `choose` is the action for the calls of a rule.
+template <class Choose>
+void write(std::span<const sock_filter> compiled, BpfProgram& program, Choose choose) {
+  program.prepend(compiled, [&](std::uint32_t action) {
+    return Placeholder::is_one(action) ? choose(Placeholder::of(action)) : action;
+  });
+}
+
+}  // namespace
+
+void write_doors(const Machine& machine, const Options& options, bool tells_of_starts, BpfProgram& program) {
+  const Programs compiled = compiled_for(machine);
+  const auto doors = tells_of_starts ? compiled.doors_and_starts : compiled.doors;
+  write(doors, program, [&](const Placeholder& rule) -> std::uint32_t {
+    if (rule.bit == kProgramStart) return SECCOMP_RET_USER_NOTIF;
+    if ((options.open_doors & rule.bit) != 0) return SECCOMP_RET_ALLOW;
+    if (!options.audit) return rule.refusal();
+    // An audit refuses nothing, but wants to know; of clone3 there would be too much to know.
+    return rule.bit == kDoorClone3 ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
+  });
+}
+
+void write_hardening(const Machine& machine, unsigned what, BpfProgram& program) {
+  write(compiled_for(machine).hardening, program, [&](const Placeholder& rule) -> std::uint32_t {
+    return (what & rule.bit) != 0 ? rule.refusal() : SECCOMP_RET_ALLOW;
+  });
+}
+
+}  // namespace libmseal::policy

@@ -1,0 +1,49 @@
+// Calls that are blocked by their number and by constant arguments.
+//
+// libseccomp compiles the rules (libseccomp_rules.h) when this project is built, once, with all of them in
+// force and a placeholder for what each rule answers. Here the placeholders give way to what the options say.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "policy/bpf/bpf_program.h"
+#include "policy/configuration/options.h"
+#include "policy/rules/abi.h"
+
+namespace libmseal::policy {
+
+// Both write a program that allows every other call in front of `program`.
+
+// The entries of the kernel that a sealed process does without because no filter can judge them, but for
+// those that the options open. The door to a second listener is always closed: a process could approve its
+// own calls through one. `tells_of_starts`: the supervisor is told when a fresh image is about to run.
+void write_doors(const Machine& machine, const Options& options, bool tells_of_starts, BpfProgram& program);
+
+// `what`: Hardening bits.
+void write_hardening(const Machine& machine, unsigned what, BpfProgram& program);
+
+// The bit of the rule for set_tid_address, which no option opens or closes: the dynamic linker makes that
+// call once in a fresh image, when it has mapped the objects.
+inline constexpr std::uint32_t kProgramStart = 1U << 31;
+
+// The answer of a compiled rule, until it is chosen: seccomp's action for tracers, which nothing here uses,
+// with the Door or Hardening bit that the rule belongs to and the error that refuses the call.
+struct Placeholder {
+  std::uint32_t bit;
+  std::uint32_t error;
+
+  [[nodiscard]] constexpr std::uint32_t action() const {
+    return SECCOMP_RET_TRACE | static_cast<std::uint32_t>(std::countr_zero(bit)) << 8 | error;
+  }
+  [[nodiscard]] constexpr std::uint32_t refusal() const { return SECCOMP_RET_ERRNO | error; }
+
+  static constexpr bool is_one(std::uint32_t action) {
+    return (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE;
+  }
+  static constexpr Placeholder of(std::uint32_t action) {
+    return {1U << ((action & SECCOMP_RET_DATA) >> 8), action & 0xFF};
+  }
+};
+
+}  // namespace libmseal::policy

@@ -1,0 +1,72 @@
+#include "policy/parsers/maps_line.h"
+
+namespace libmseal::policy {
+namespace {
+
+// Takes a number from the front of `text`; false if there is none or it does not fit into 64 bits.
+bool take_number(std::string_view& text, unsigned base, std::uint64_t& value) {
+  const auto digit_of = [base](char character) -> unsigned {
+    if (character >= '0' && character <= '9') return static_cast<unsigned>(character - '0');
+    if (base == 16 && character >= 'a' && character <= 'f')
+      return static_cast<unsigned>(character - 'a') + 10;
+    return base;
+  };
+  std::uint64_t result = 0;
+  std::size_t used = 0;
+  for (; used < text.size(); ++used) {
+    const unsigned digit = digit_of(text[used]);
+    if (digit >= base) break;
+    if (result > (~0ULL - digit) / base) return false;
+    result = result * base + digit;
+  }
+  if (used == 0) return false;
+  text.remove_prefix(used);
+  value = result;
+  return true;
+}
+
+bool take(std::string_view& text, char expected) {
+  if (text.empty() || text.front() != expected) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+// One permission letter, or '-'.
+bool take_flag(std::string_view& text, char letter, char absent, bool& flag) {
+  if (text.empty() || (text.front() != letter && text.front() != absent)) return false;
+  flag = text.front() == letter;
+  text.remove_prefix(1);
+  return true;
+}
+
+}  // namespace
+
+std::optional<Vma> parse_maps_line(std::string_view line) {
+  Vma vma;
+  std::uint64_t device = 0;
+  const bool complete =
+      take_number(line, 16, vma.range.start) && take(line, '-') && take_number(line, 16, vma.range.end) &&
+      take(line, ' ') && take_flag(line, 'r', '-', vma.readable) && take_flag(line, 'w', '-', vma.writable) &&
+      take_flag(line, 'x', '-', vma.executable) && take_flag(line, 's', 'p', vma.shared) && take(line, ' ') &&
+      take_number(line, 16, vma.offset) && take(line, ' ') && take_number(line, 16, device) &&
+      take(line, ':') && take_number(line, 16, device) && take(line, ' ') && take_number(line, 10, vma.inode);
+  if (!complete || vma.range.empty()) return std::nullopt;
+  if (!line.empty() && line.front() != ' ') return std::nullopt;
+  while (take(line, ' ')) {
+  }
+  vma.name = line;
+  return vma;
+}
+
+std::optional<std::uint64_t> parse_page_size_line(std::string_view line) {
+  constexpr std::string_view kLabel = "KernelPageSize:";
+  if (!line.starts_with(kLabel)) return std::nullopt;
+  line.remove_prefix(kLabel.size());
+  while (take(line, ' ')) {
+  }
+  std::uint64_t kibibytes = 0;
+  if (!take_number(line, 10, kibibytes) || line != " kB" || kibibytes > (~0ULL >> 10)) return std::nullopt;
+  return kibibytes << 10;
+}
+
+}  // namespace libmseal::policy

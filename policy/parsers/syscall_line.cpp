@@ -1,0 +1,57 @@
+#include "policy/parsers/syscall_line.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "policy/rules/mm_call.h"
+
+namespace libmseal::policy {
+namespace {
+
+// Takes a number, and the blank before it, from the front of `line`.
+bool take(std::string_view& line, std::string_view prefix, int base, std::uint64_t& number) {
+  if (!line.starts_with(prefix)) return false;
+  line.remove_prefix(prefix.size());
+  const auto [end, wrong] = std::from_chars(line.data(), line.data() + line.size(), number, base);
+  if (wrong != std::errc{}) return false;
+  line.remove_prefix(static_cast<std::size_t>(end - line.data()));
+  return true;
+}
+
+bool is_cloning(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
+  constexpr std::uint64_t kCloneVm = 0x100;
+  constexpr std::uint64_t kCloneThread = 0x10000;
+  if (number == abi.clones.vfork || number == abi.clones.clone3) return true;
+  return number == abi.clones.clone && (arguments[0] & (kCloneVm | kCloneThread)) == kCloneVm;
+}
+
+Whereabouts whereabouts_in(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
+  const bool fits =
+      std::ranges::all_of(arguments, [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
+  if (!fits || number > ~0U) return Whereabouts::elsewhere;
+  if (is_cloning(abi, number, arguments)) return Whereabouts::cloning;
+  const CallNumber* const entry = find_call(abi, static_cast<std::uint32_t>(number));
+  const bool changes = entry != nullptr && entry->call != Call::shmget && entry->call != Call::mseal;
+  return changes ? Whereabouts::in_call : Whereabouts::elsewhere;
+}
+
+}  // namespace
+
+// fs/proc/base.c, proc_pid_syscall: "running", "-1 SP PC", or the number, six arguments, SP and PC.
+std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::string_view line) {
+  if (line.starts_with("running")) return Whereabouts::running;
+  if (line.starts_with("-1 ")) return Whereabouts::elsewhere;  // a page fault, say
+  std::uint64_t number = 0;
+  Arguments arguments{};
+  if (!take(line, "", 10, number)) return std::nullopt;
+  for (std::uint64_t& argument : arguments) {
+    if (!take(line, " 0x", 16, argument)) return std::nullopt;
+  }
+  for (const Abi& abi : machine.abis) {
+    const Whereabouts where = whereabouts_in(abi, number, arguments);
+    if (where != Whereabouts::elsewhere) return where;
+  }
+  return Whereabouts::elsewhere;
+}
+
+}  // namespace libmseal::policy

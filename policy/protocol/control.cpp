@@ -1,0 +1,107 @@
+#include "policy/protocol/control.h"
+
+namespace libmseal::policy {
+namespace {
+
+constexpr std::uint64_t kKindMask = 0xFF;
+constexpr std::uint64_t kDiscardProtected = 1U << 8;
+constexpr std::uint64_t kRefused = 1U << 9;
+constexpr std::uint64_t kMayGrowDown = 1U << 10;
+constexpr std::uint64_t kConstant = 1U << 12;
+constexpr std::uint64_t kWithData = 1U << 13;
+constexpr std::uint64_t kDiscardAsKernel = 1U << 14;
+
+using Kind = Control::Kind;
+
+constexpr bool adds_seal(Kind kind) {
+  return kind == Kind::add_supervised || kind == Kind::add_filtered;
+}
+
+constexpr bool tells_of_break(Kind kind) {
+  return kind == Kind::seal || kind == Kind::filters_are_in;
+}
+
+constexpr std::uint64_t flags_of(Kind kind) {
+  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown;
+  if (kind == Kind::range) return kConstant | kWithData;
+  if (tells_of_break(kind)) return kDiscardAsKernel;
+  return kind == Kind::call_site ? kRefused : 0;
+}
+
+constexpr bool names_pages(Kind kind) {
+  return kind != Kind::hello && kind != Kind::filters_are_in && kind != Kind::give_up &&
+         kind != Kind::is_alone;
+}
+
+// Whether the message has nothing but what its kind may have.
+bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const Arguments& arguments) {
+  if (kind < Kind::hello || kind > Kind::call_site) return false;
+  if ((flags & ~flags_of(kind)) != 0) return false;
+  if (kind == Kind::call_site) return true;
+  if (arguments[5] != 0) return false;
+  if (arguments[4] != 0 && !adds_seal(kind) && !tells_of_break(kind)) return false;
+  const bool empty = arguments[0] == 0 && arguments[1] == 0;
+  if (!names_pages(kind)) return empty;
+  if (empty && kind == Kind::seal) return true;
+  return arguments[0] % machine.page_size == 0 && arguments[1] % machine.page_size == 0 &&
+         !Range::of(arguments[0], arguments[1]).empty();
+}
+
+// The fifth argument means what the kind needs.
+std::uint64_t fifth(const Control& message) {
+  switch (message.kind) {
+    case Kind::call_site:
+      return message.site;
+    case Kind::seal:
+    case Kind::filters_are_in:
+      return message.present_break;
+    default:
+      return message.seal.attachment;
+  }
+}
+
+}  // namespace
+
+Arguments encode(const Control& message) {
+  const auto flag = [](bool set, std::uint64_t bit) { return set ? bit : 0; };
+  const std::uint64_t flags =
+      static_cast<std::uint64_t>(message.kind) | flag(message.seal.discard_protected, kDiscardProtected) |
+      flag(message.seal.may_grow_down, kMayGrowDown) | flag(message.constant, kConstant) |
+      flag(message.with_data, kWithData) | flag(message.discard_as_kernel, kDiscardAsKernel) |
+      flag(message.refused, kRefused);
+  return {message.seal.range.start,
+          message.seal.range.size(),
+          flags,
+          kControlMagic,
+          fifth(message),
+          message.number};
+}
+
+std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed) {
+  malformed = false;
+  if (arguments[3] != kControlMagic) return std::nullopt;
+  const auto kind = static_cast<Kind>(arguments[2] & kKindMask);
+  const std::uint64_t flags = arguments[2] & ~kKindMask;
+  malformed = !well_formed(machine, kind, flags, arguments);
+  if (malformed) return std::nullopt;
+  Control message;
+  message.kind = kind;
+  message.seal.range = Range::of(arguments[0], arguments[1]);
+  message.seal.discard_protected = (flags & kDiscardProtected) != 0;
+  message.seal.may_grow_down = (flags & kMayGrowDown) != 0;
+  message.constant = (flags & kConstant) != 0;
+  message.with_data = (flags & kWithData) != 0;
+  message.discard_as_kernel = (flags & kDiscardAsKernel) != 0;
+  message.refused = (flags & kRefused) != 0;
+  if (kind == Kind::call_site) {
+    message.site = arguments[4];
+    message.number = arguments[5];
+  } else if (tells_of_break(kind)) {
+    message.present_break = arguments[4];
+  } else {
+    message.seal.attachment = arguments[4];
+  }
+  return message;
+}
+
+}  // namespace libmseal::policy

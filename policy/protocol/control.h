@@ -1,0 +1,131 @@
+// What the shim and the supervisor say to each other.
+//
+// Once the base filter is in, the channel is the system call mseal itself with a magic fourth argument: the
+// kernel tells the supervisor which process speaks, the arguments are registers, and the flags are never
+// zero, so that a kernel with mseal(2) and no supervisor answers EINVAL. A message can add seals and never
+// removes one: a forged message can only make its sender stricter with itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "policy/protocol/layout.h"
+#include "policy/rules/mm_call.h"
+#include "policy/rules/seal.h"
+
+namespace libmseal::policy {
+
+inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
+
+struct Control {
+  enum class Kind : std::uint8_t {
+    hello = 1,  // this image wants seals. Answer: a descriptor of its table
+
+    // Sealing: the supervisor looks, while the threads of the program stand still.
+    range = 2,           // `seal.range` shall be sealed with the next `seal`. Answer: 0
+    seal = 3,            // so shall this one, which may be empty; look at all. Answer: how to go on
+    filters_are_in = 4,  // those that it asked for. Answer: how to go on
+    give_up = 5,         // they could not be installed. Answer: 0
+    is_writable = 6,     // can anything in `seal.range` be written? Answer: 1 or 0
+
+    // Where the supervisor may not look, the program does.
+    prepare = 7,         // may `seal.range` be sealed, and how? Answer: a Way
+    is_alone = 8,        // has nobody else this memory? Answer: 0
+    add_supervised = 9,  // the supervisor refuses from now on. Answer: 0
+    add_filtered = 10,   // a deny filter refuses already; the supervisor decides what is deferred. Answer: 0
+
+    query = 11,      // how much of `seal.range` has the process sealed? Answer: a Coverage
+    call_site = 12,  // where in the program a call comes from, that is about to be made or was refused
+  };
+
+  Kind kind = Kind::hello;
+  Seal seal;               // of most kinds the range alone; of call_site it may be anything
+  bool constant = false;   // of `range`: only what is private there and can't be written
+  bool with_data = false;  // and what can, of a constant one
+
+  // Of `seal` and `filters_are_in`.
+  std::uint64_t present_break = 0;  // where the break is
+  bool discard_as_kernel = false;   // DiscardRule::kernel
+
+  // Of call_site alone.
+  bool refused = false;
+  std::uint64_t site = 0;    // the address that the call returns to
+  std::uint64_t number = 0;  // of the system call
+};
+
+// How sealing goes on.
+enum class Way : std::uint8_t {
+  sealed = 0,      // every byte is sealed
+  filter = 1,      // by a deny filter of the program
+  supervised = 2,  // by the supervisor, which is notified of the calls there
+  yourself = 3,    // the supervisor may not look: the program has to
+};
+
+// What `seal` and `filters_are_in` are answered. The ticket is that of what the supervisor has found, which
+// is in the table: the pieces to be filtered, or, with Way::sealed, the keys of what is sealed; 0 for
+// nothing.
+struct Next {
+  Way way = Way::sealed;
+  std::uint32_t ticket = 0;
+};
+constexpr std::int64_t encode(const Next& next) {
+  return static_cast<std::int64_t>(std::uint64_t{next.ticket} << 8 | static_cast<std::uint64_t>(next.way));
+}
+constexpr Next decode_next(std::int64_t answer) {
+  return {static_cast<Way>(answer & 0xFF),
+          static_cast<std::uint32_t>(static_cast<std::uint64_t>(answer) >> 8)};
+}
+
+Arguments encode(const Control& message);
+
+// Nothing if it is no control message, or a malformed one (then `malformed` is set).
+std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed);
+
+// ---- the hand-over, on a socket pair, before the filter can notify anybody ----
+
+inline constexpr std::uint32_t kMostInitialSeals = 2048;
+
+// Why a supervisor is not ready.
+enum class Trouble : std::uint32_t {
+  none,
+  not_run,         // execve failed
+  no_table,        // the memory for the table could not be had
+  few_files,       // it may open too few files to serve a tree
+  no_proc,         // there is no procfs at /proc
+  foreign_proc,    // that of another pid namespace is
+  hidden_program,  // the program may not be looked at
+};
+
+// Supervisor to shim, with the descriptor of the table if there is no trouble. The first two fields stay
+// where they are in every version.
+struct Ready {
+  std::uint64_t magic = kControlMagic;
+  std::uint32_t version = kLayoutVersion;
+  Trouble trouble = Trouble::none;
+  std::int32_t error = 0;  // of the trouble, as errno
+  std::uint32_t reserved = 0;
+};
+
+// Shim to supervisor, with the listener. So many of struct Seal, of struct Range and bytes of MSEAL_OPTIONS
+// follow.
+struct Start {
+  std::uint64_t magic = kControlMagic;
+  std::uint32_t version = kLayoutVersion;
+  std::uint32_t seals = 0;
+  std::uint32_t filtered = 0;  // so many of them, the first ones, are refused by the first filter itself
+  std::uint32_t watched = 0;
+  std::uint32_t options = 0;
+  std::uint32_t reserved = 0;
+  Range arena;  // empty if there is none
+};
+
+// Supervisor to shim: it serves from now on, unless `result` is not 0 (-errno).
+struct Serving {
+  std::int32_t result = 0;
+  std::int32_t log = 0;     // errno of opening the log file; 0: it is open, or there is none
+  std::int32_t events = 0;  // the same of the file of events
+  std::uint32_t reserved = 0;
+};
+
+}  // namespace libmseal::policy

@@ -1,0 +1,143 @@
+// What is known of one sealed range, and the questions asked of a sorted list of them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+
+#include "policy/rules/range.h"
+
+namespace libmseal::policy {
+
+enum class DiscardRule : std::uint8_t {
+  strict,  // private and not writable: anonymous memory and copied file pages (RELRO) alike
+  kernel,  // private, not writable and anonymous: the rule of mseal(2)
+};
+
+// A sealed range, with those attributes of its mapping that the rules ask for. They are frozen with the seal,
+// so they are learnt once, when it is made.
+struct Seal {
+  Range range;
+  bool discard_protected = false;  // a discarding madvise is refused
+  bool may_grow_down = false;    // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
+  std::uint64_t attachment = 0;  // where shmat(2) put the System V segment that it belongs to; 0: none
+
+  bool operator==(const Seal&) const = default;
+
+  [[nodiscard]] bool same_attributes(const Seal& other) const {
+    return discard_protected == other.discard_protected && may_grow_down == other.may_grow_down &&
+           attachment == other.attachment;
+  }
+  // The attributes of the stricter of the two.
+  [[nodiscard]] Seal joined_with(const Seal& other, const Range& part) const {
+    return {part, discard_protected || other.discard_protected, may_grow_down || other.may_grow_down,
+            attachment != 0 ? attachment : other.attachment};
+  }
+  [[nodiscard]] Seal part(const Range& within) const {
+    return {within, discard_protected, may_grow_down, attachment};
+  }
+};
+
+// Every function below takes seals that are sorted by start and do not overlap.
+
+inline const Seal* first_ending_after(std::span<const Seal> seals, std::uint64_t address) {
+  return std::partition_point(seals.data(), seals.data() + seals.size(),
+                              [address](const Seal& seal) { return seal.range.end <= address; });
+}
+
+// Calls visit(part, seal) for each part of `range` that is sealed, in order; visit returns false to stop.
+template <class Visit>
+void for_each_sealed_part(std::span<const Seal> seals, const Range& range, Visit visit) {
+  const Seal* const end = seals.data() + seals.size();
+  for (const Seal* seal = first_ending_after(seals, range.start); seal != end; ++seal) {
+    if (seal->range.start >= range.end) return;
+    if (!visit(intersection(seal->range, range), *seal)) return;
+  }
+}
+
+inline bool touches_seal(std::span<const Seal> seals, const Range& range) {
+  if (range.empty()) return false;
+  bool touched = false;
+  for_each_sealed_part(seals, range, [&](const Range&, const Seal&) {
+    touched = true;
+    return false;
+  });
+  return touched;
+}
+
+inline bool touches_protected_contents(std::span<const Seal> seals, const Range& range) {
+  if (range.empty()) return false;
+  bool touched = false;
+  for_each_sealed_part(seals, range, [&](const Range&, const Seal& seal) {
+    touched = seal.discard_protected;
+    return !touched;
+  });
+  return touched;
+}
+
+enum class Coverage : std::uint8_t { none, partly, fully };
+
+// How much of `range` is sealed, counting only the seals for which counts(seal) holds.
+template <class Counts>
+Coverage coverage(std::span<const Seal> seals, const Range& range, Counts counts) {
+  std::uint64_t covered = 0;
+  for_each_sealed_part(seals, range, [&](const Range& part, const Seal& seal) {
+    if (counts(seal)) covered += part.size();
+    return true;
+  });
+  if (covered == 0) return Coverage::none;
+  return covered == range.size() ? Coverage::fully : Coverage::partly;
+}
+
+inline Coverage coverage(std::span<const Seal> seals, const Range& range) {
+  return coverage(seals, range, [](const Seal&) { return true; });
+}
+
+// Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.
+// What is held already is never weakened: an overlapped part gets the attributes of both. False, and nothing
+// changed, when the result might not fit into `capacity` entries.
+template <class Container>
+bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
+  if (seal.range.empty()) return true;
+  const auto at = [&](std::size_t index) { return seals.begin() + static_cast<std::ptrdiff_t>(index); };
+  const std::span<const Seal> held(seals.data(), seals.size());
+  const auto first = static_cast<std::size_t>(first_ending_after(held, seal.range.start) - held.data());
+  std::size_t overlapped = 0;
+  while (first + overlapped < held.size() && held[first + overlapped].range.start < seal.range.end)
+    ++overlapped;
+  if (seals.size() + overlapped + 3 > capacity)
+    return false;  // a gap after each, and one held seal split at both ends
+
+  std::size_t index = first;
+  for (std::uint64_t next = seal.range.start; next < seal.range.end; ++index) {
+    if (index == seals.size() || seals[index].range.start > next) {
+      const std::uint64_t stop =
+          index < seals.size() ? std::min(seals[index].range.start, seal.range.end) : seal.range.end;
+      seals.insert(at(index), seal.part({next, stop}));
+      next = stop;
+      continue;
+    }
+    const Seal before = seals[index];
+    const Seal both = before.joined_with(seal, intersection(before.range, seal.range));
+    next = both.range.end;
+    if (both.same_attributes(before)) continue;
+    seals[index] = both;
+    if (before.range.start < both.range.start) {
+      seals.insert(at(index++), before.part({before.range.start, both.range.start}));
+    }
+    if (both.range.end < before.range.end) {
+      seals.insert(at(index + 1), before.part({both.range.end, before.range.end}));
+    }
+  }
+  for (std::size_t right = index < seals.size() ? index : seals.size() - 1; right > 0 && right >= first;
+       --right) {
+    Seal& left = seals[right - 1];
+    const Seal& joined = seals[right];
+    if (left.range.end != joined.range.start || !left.same_attributes(joined)) continue;
+    left.range.end = joined.range.end;
+    seals.erase(at(right));
+  }
+  return true;
+}
+
+}  // namespace libmseal::policy

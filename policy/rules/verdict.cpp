@@ -1,0 +1,66 @@
+#include "policy/rules/verdict.h"
+
+#include <algorithm>
+
+namespace libmseal::policy {
+namespace {
+
+// With PROT_GROWSDOWN the kernel starts at the beginning of the mapping that the range is in, if that is a
+// stack. Which mapping lies there may change until the kernel looks; that a seal of a stack lies below can't.
+bool reaches_down_to_seal(const MmCall& call, std::span<const Seal> seals) {
+  return call.grows_down && std::any_of(seals.begin(), seals.end(), [&](const Seal& seal) {
+           return seal.may_grow_down && seal.range.start < call.ranges[0].end;
+         });
+}
+
+Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
+  const std::span<const Seal> seals = memory.seals;
+  for (const Range& range : call.ranges) {
+    if (touches_seal(seals, range)) return kRefuse;
+  }
+  if (reaches_down_to_seal(call, seals)) return kRefuse;
+  if (!touches_seal(seals, call.if_huge)) return kAllow;
+  if (call.call == Call::mmap) return kDependsOnFile;
+  if (memory.huge_page == 0) return kAllow;
+  const Range reach{call.if_huge.start, round_up(call.if_huge.start, memory.huge_page)};
+  return touches_seal(seals, reach) ? kRefuse : kAllow;
+}
+
+}  // namespace
+
+Range refused_breaks(std::span<const Seal> seals, std::uint64_t floor, std::uint64_t present,
+                     std::uint64_t page_size) {
+  Range refused{};
+  for (const Seal& seal : seals) {
+    const Range below = intersection(seal.range, {floor, present});
+    if (below.empty()) continue;
+    // The break itself is rounded up by the kernel.
+    const std::uint64_t end = round_up(below.end, page_size) - page_size + 1;
+    if (end > floor && end > refused.end) refused = {floor, end};
+  }
+  return refused;
+}
+
+Verdict decide(const MmCall& call, const SealedMemory& memory) {
+  switch (call.effect) {
+    case MmCall::Effect::modify:
+      return decide_modify(call, memory);
+    case MmCall::Effect::discard:
+      return touches_protected_contents(memory.seals, call.ranges[0]) ? kRefuse : kAllow;
+    case MmCall::Effect::detach: {
+      const bool sealed = std::any_of(memory.seals.begin(), memory.seals.end(), [&](const Seal& seal) {
+        return seal.attachment != 0 && seal.attachment == call.argument;
+      });
+      return sealed ? Verdict{Verdict::Kind::answer, 0} : kAllow;
+    }
+    case MmCall::Effect::unjudgeable:
+      return memory.seals.empty() ? kAllow : kRefuse;
+    case MmCall::Effect::none:
+    case MmCall::Effect::make_huge_pages:
+    case MmCall::Effect::seal:
+      break;
+  }
+  return kAllow;
+}
+
+}  // namespace libmseal::policy
