@@ -1,5 +1,7 @@
 #include "policy/rules/seal_request.h"
 
+#include "policy/parsers/maps_line.h"
+
 #include <cerrno>
 
 #include "tests/support/catch.h"
