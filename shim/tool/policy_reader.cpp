@@ -1,20 +1,75 @@
 #include "shim/tool/policy_reader.h"
 
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
 #include <vector>
 
+#include "shim/tool/program_file.h"
 #include "shim/tool/text_file.h"
 
 namespace libmseal::tool {
+namespace {
 
-policy::PolicyFile read_policy_file(const std::string& path, bool& good) {
+namespace fs = std::filesystem;
+
+// Those that the library looks for, the weakest first.
+std::vector<std::string> present_files() {
+  std::vector<std::string> files{"/etc/libmseal/policy.toml"};
+  const char* const folder = std::getenv("XDG_CONFIG_HOME");
+  const char* const home = std::getenv("HOME");
+  if (folder != nullptr && *folder == '/') {
+    files.push_back(std::string(folder) + "/libmseal/policy.toml");
+  } else if (home != nullptr && *home == '/') {
+    files.push_back(std::string(home) + "/.config/libmseal/policy.toml");
+  }
+  std::erase_if(files, [](const std::string& file) { return !fs::exists(file); });
+  return files;
+}
+
+}  // namespace
+
+PolicyLevel read_policy_file(const std::string& path) {
   constexpr std::size_t kLargest = std::size_t{1} << 20;
+  PolicyLevel level;
   std::vector<policy::PolicyError> errors;
-  policy::PolicyFile policy = policy::read_policy(TextFile(path).whole(kLargest), errors);
-  for (const policy::PolicyError& error : errors)
-    std::fprintf(stderr, "%s:%u:%u: %s\n", path.c_str(), error.line, error.column, error.what.c_str());
-  good = good && errors.empty();
-  return policy;
+  level.path = path;
+  level.policy = policy::read_policy(TextFile(path).whole(kLargest), errors);
+  level.applies = errors.empty();
+  for (const policy::PolicyError& error : errors) {
+    level.errors.push_back(path + ":" + std::to_string(error.line) + ":" + std::to_string(error.column) +
+                           ": " + error.what);
+  }
+  return level;
+}
+
+bool print_errors(const PolicyLevel& level) {
+  for (const std::string& error : level.errors) std::fprintf(stderr, "%s\n", error.c_str());
+  return level.errors.empty();
+}
+
+std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
+  std::vector<std::string> files = present_files();
+  if (!named.empty()) files.push_back(named);
+  std::vector<PolicyLevel> levels;
+  for (const std::string& file : files) {
+    try {
+      levels.push_back(read_policy_file(file));
+    } catch (const std::runtime_error& error) {
+      levels.push_back({file, {}, false, {error.what()}});
+    }
+  }
+  return levels;
+}
+
+std::string options_of(const std::vector<PolicyLevel>& levels, const std::string& program) {
+  std::vector<policy::PolicyFile> policies;
+  for (const PolicyLevel& level : levels) {
+    if (level.applies) policies.push_back(level.policy);
+  }
+  const std::string path = look_at_program(program).path;
+  return policy::options_for(policies, path.empty() ? program : fs::canonical(path).string());
 }
 
 }  // namespace libmseal::tool

@@ -69,10 +69,9 @@ void check(const policy::Options& options) {
                                 ": the program could never start");
   }
   if (!options.policy.empty() && options.policy != "none") {
-    bool good = true;
     const std::string file(options.policy);
-    (void)read_policy_file(file, good);
-    if (!good) throw std::invalid_argument("policy=" + file + " does not apply; the program is not started");
+    if (!print_errors(read_policy_file(file)))
+      throw std::invalid_argument("policy=" + file + " does not apply; the program is not started");
   }
   if (!options.audit) return;
   const bool log_is_file = options.log.starts_with('/');
@@ -90,6 +89,14 @@ void check(const policy::Options& options) {
     }
     close(descriptor);
   }
+}
+
+// The options with what policy files add to them. What is wrong with those the library says.
+std::string with_policies(const std::string& text, const std::string& program) {
+  const policy::Options options = parsed(text);
+  if (options.policy == "none") return text;
+  const std::string added = options_of(read_policy_levels(std::string(options.policy)), program);
+  return added.empty() || text.empty() ? added + text : added + "," + text;
 }
 
 bool covers_all(const RunChoice& options) {
@@ -134,6 +141,7 @@ void run(const RunChoice& options) {
                           : text.empty()                             ? inherited
                                                                      : inherited + ("," + text);
   check(parsed(all));
+  check(parsed(with_policies(all, options.command.front())));
   if (!options.quiet) warn_if_not_reached(options, library);
   setenv("MSEAL_OPTIONS", all.c_str(), 1);
   const char* const preload = std::getenv("LD_PRELOAD");

@@ -97,6 +97,10 @@ TEST_CASE("tool: an audit whose records can't be written ends with status 2") {
       refuses({"run", "--mode=audit", key + file, "/bin/echo", "never"}, "the program is not started");
     }
   }
+  // The same where a policy file says that it is an audit.
+  const TemporaryPath policy("audit.toml");
+  std::ofstream(policy.string()) << "mode = 'audit'\nevents = '/nonexistent/events'\n";
+  refuses({"run", "--policy", policy.string(), "/bin/echo", "never"}, "the program is not started");
   // In enforce the program runs, and the library says it.
   const Run result = tool({"run", "--backend=seccomp", "--events=" + pipe.string(), "/bin/echo", "runs"});
   CHECK(result.out == "runs\n");
