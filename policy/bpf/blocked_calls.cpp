@@ -6,15 +6,15 @@ namespace libmseal::policy {
 namespace {
 
 struct Programs {
-  std::span<const sock_filter> doors;
-  std::span<const sock_filter> doors_and_starts;
+  std::span<const sock_filter> blocked_calls;
+  std::span<const sock_filter> blocked_calls_and_starts;
   std::span<const sock_filter> hardening;
 };
 
 Programs compiled_for(const Machine& machine) {
   if (machine.abis[0].audit_arch == kAuditAarch64)
-    return {kArm64Doors, kArm64DoorsAndStarts, kArm64Hardening};
-  return {kX86Doors, kX86DoorsAndStarts, kX86Hardening};
+    return {kArm64BlockedCalls, kArm64BlockedCallsAndStarts, kArm64Hardening};
+  return {kX86BlockedCalls, kX86BlockedCallsAndStarts, kX86Hardening};
 }
 
 // `choose` is the action for the calls of a rule.
@@ -27,15 +27,16 @@ void write(std::span<const sock_filter> compiled, BpfProgram& program, Choose ch
 
 }  // namespace
 
-void write_doors(const Machine& machine, const Options& options, bool tells_of_starts, BpfProgram& program) {
+void write_blocked_calls(const Machine& machine, const Options& options, bool tells_of_starts,
+                         BpfProgram& program) {
   const Programs compiled = compiled_for(machine);
-  const auto doors = tells_of_starts ? compiled.doors_and_starts : compiled.doors;
-  write(doors, program, [&](const Placeholder& rule) -> std::uint32_t {
+  const auto blocked_calls = tells_of_starts ? compiled.blocked_calls_and_starts : compiled.blocked_calls;
+  write(blocked_calls, program, [&](const Placeholder& rule) -> std::uint32_t {
     if (rule.bit == kProgramStart) return SECCOMP_RET_USER_NOTIF;
-    if ((options.open_doors & rule.bit) != 0) return SECCOMP_RET_ALLOW;
+    if ((options.open_calls & rule.bit) != 0) return SECCOMP_RET_ALLOW;
     if (!options.audit) return rule.refusal();
     // An audit refuses nothing, but wants to know; of clone3 there would be too much to know.
-    return rule.bit == kDoorClone3 ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
+    return rule.bit == kBlockedClone3 ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
   });
 }
 

@@ -16,9 +16,10 @@ namespace libmseal::policy {
 // Both write a program that allows every other call in front of `program`.
 
 // The entries of the kernel that a sealed process does without because no filter can judge them, but for
-// those that the options open. The door to a second listener is always closed: a process could approve its
+// those that the options open. A second listener is always refused: a process could approve its
 // own calls through one. `tells_of_starts`: the supervisor is told when a fresh image is about to run.
-void write_doors(const Machine& machine, const Options& options, bool tells_of_starts, BpfProgram& program);
+void write_blocked_calls(const Machine& machine, const Options& options, bool tells_of_starts,
+                         BpfProgram& program);
 
 // `what`: Hardening bits.
 void write_hardening(const Machine& machine, unsigned what, BpfProgram& program);
@@ -28,7 +29,7 @@ void write_hardening(const Machine& machine, unsigned what, BpfProgram& program)
 inline constexpr std::uint32_t kProgramStart = 1U << 31;
 
 // The answer of a compiled rule, until it is chosen: seccomp's action for tracers, which nothing here uses,
-// with the Door or Hardening bit that the rule belongs to and the error that refuses the call.
+// with the BlockedCall or Hardening bit that the rule belongs to and the error that refuses the call.
 struct Placeholder {
   std::uint32_t bit;
   std::uint32_t error;

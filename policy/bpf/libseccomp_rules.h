@@ -24,7 +24,8 @@
 namespace libmseal::policy {
 
 struct SeccompRule {
-  std::uint32_t bit;  // Door, Hardening or kProgramStart; 0: the call is refused whatever the options say
+  std::uint32_t
+      bit;  // BlockedCall, Hardening or kProgramStart; 0: the call is refused whatever the options say
   std::uint32_t error;
   int number;  // of the machine that compiles: libseccomp translates
   std::vector<scmp_arg_cmp> arguments{};
@@ -44,32 +45,32 @@ inline scmp_arg_cmp has_bit(unsigned argument, std::uint32_t bit) {
 }
 
 // `tells_of_starts`: with the rule for set_tid_address.
-inline std::vector<SeccompRule> door_rules(const SeccompAbis& abis, bool tells_of_starts) {
+inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis, bool tells_of_starts) {
   constexpr std::uint32_t kHugetlbFile = 4;  // MFD_HUGETLB
   std::vector<SeccompRule> rules{
       {0,
        EBUSY,
        SCMP_SYS(seccomp),
        {is_int(0, SECCOMP_SET_MODE_FILTER), has_bit(1, SECCOMP_FILTER_FLAG_NEW_LISTENER)}},
-      {kDoorIoUring, ENOSYS, SCMP_SYS(io_uring_setup)},
-      {kDoorIoUring, ENOSYS, SCMP_SYS(io_uring_enter)},  // of a ring that came from elsewhere
-      {kDoorIoUring, ENOSYS, SCMP_SYS(io_uring_register)},
-      {kDoorHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kHugetlbFile)}},
-      {kDoorClone3, ENOSYS, SCMP_SYS(clone3)},
-      {kDoorPrctlMm, EPERM, SCMP_SYS(prctl), {is_int(0, PR_SET_MM)}},
+      {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_setup)},
+      {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_enter)},  // of a ring that came from elsewhere
+      {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_register)},
+      {kBlockedHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kHugetlbFile)}},
+      {kBlockedClone3, ENOSYS, SCMP_SYS(clone3)},
+      {kBlockedPrctlMm, EPERM, SCMP_SYS(prctl), {is_int(0, PR_SET_MM)}},
   };
   if (tells_of_starts) rules.push_back({kProgramStart, 0, SCMP_SYS(set_tid_address)});
   for (const std::uint32_t advice : kDiscardingAdvice)
-    rules.push_back({kDoorProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});
+    rules.push_back({kBlockedProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});
   if (abis == kSeccompX86) {
     constexpr std::uint32_t kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
     constexpr std::uint32_t kEnableShadowStack = 0x5001;   // ARCH_SHSTK_ENABLE and _DISABLE
     constexpr std::uint32_t kDisableShadowStack = 0x5002;
-    rules.push_back({kDoorUselib, ENOSYS, SCMP_SYS(uselib)});
+    rules.push_back({kBlockedUselib, ENOSYS, SCMP_SYS(uselib)});
     // The kernel unmaps a shadow stack where it once put it, whatever lies there by then.
-    rules.push_back({kDoorShadowStack, EOPNOTSUPP, SCMP_SYS(arch_prctl), {is_int(0, kEnableShadowStack)}});
-    rules.push_back({kDoorShadowStack, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kDisableShadowStack)}});
-    rules.push_back({kDoorTaggedAddresses, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kSetTaggedAddresses)}});
+    rules.push_back({kBlockedShadowStack, EOPNOTSUPP, SCMP_SYS(arch_prctl), {is_int(0, kEnableShadowStack)}});
+    rules.push_back({kBlockedShadowStack, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kDisableShadowStack)}});
+    rules.push_back({kBlockedTaggedAddresses, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kSetTaggedAddresses)}});
   }
   return rules;
 }

@@ -38,18 +38,18 @@ constexpr auto kDiscard = std::to_array<Word>({
     {"strict", static_cast<int>(DiscardRule::strict)},
     {"kernel", static_cast<int>(DiscardRule::kernel)},
 });
-constexpr auto kDoors = std::to_array<Word>({
-    {"io_uring", kDoorIoUring},
-    {"process_madvise", kDoorProcessMadvise},
-    {"prctl_mm", kDoorPrctlMm},
-    {"tagged_addresses", kDoorTaggedAddresses},
-    {"clone3", kDoorClone3},
-    {"hugetlb_files", kDoorHugetlbFiles},
-    {"shm_remap", kDoorShmRemap},
-    {"old_mmap", kDoorOldMmap},
-    {"uselib", kDoorUselib},
-    {"io_destroy", kDoorIoDestroy},
-    {"shadow_stack", kDoorShadowStack},
+constexpr auto kBlockedCalls = std::to_array<Word>({
+    {"io_uring", kBlockedIoUring},
+    {"process_madvise", kBlockedProcessMadvise},
+    {"prctl_mm", kBlockedPrctlMm},
+    {"tagged_addresses", kBlockedTaggedAddresses},
+    {"clone3", kBlockedClone3},
+    {"hugetlb_files", kBlockedHugetlbFiles},
+    {"shm_remap", kBlockedShmRemap},
+    {"old_mmap", kBlockedOldMmap},
+    {"uselib", kBlockedUselib},
+    {"io_destroy", kBlockedIoDestroy},
+    {"shadow_stack", kBlockedShadowStack},
 });
 
 constexpr auto kHardenings = std::to_array<Word>({
@@ -64,7 +64,7 @@ constexpr std::string_view kKeys =
     "harden, "
     "policy, "
     "strict, "
-    "verbose, log, events, helper";
+    "verbose, log, events, supervisor";
 
 bool find(std::span<const Word> words, std::string_view text, int& value) {
   for (const Word& word : words) {
@@ -144,7 +144,7 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     options.discard = static_cast<DiscardRule>(word);
     options.discard_given = true;
   } else if (key == "open") {
-    if (!parse_bits(kDoors, value, options.open_doors)) {
+    if (!parse_bits(kBlockedCalls, value, options.open_calls)) {
       return wrong(
           "io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, hugetlb_files, shm_remap, "
           "old_mmap, "
@@ -175,13 +175,13 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     options.skip = value;
   } else if (key == "mutable") {
     if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by :");
-    options.changing = value;
+    options.mutable_data = value;
   } else if (key == "policy") {
     if (!value.starts_with('/') && value != "none") return wrong("an absolute path, none");
     options.policy = value;
-  } else if (key == "helper") {
+  } else if (key == "supervisor" || key == "helper") {
     if (!value.starts_with('/')) return wrong("an absolute path");
-    options.helper = value;
+    options.supervisor = value;
   } else {
     return wrong(kKeys);
   }

@@ -22,18 +22,18 @@ std::string_view name_of(Backend backend);
 std::string_view option_keys();
 
 // Entries that a sealed process loses because no filter can judge them; an option opens each again.
-enum Door : std::uint16_t {
-  kDoorIoUring = 1 << 0,
-  kDoorProcessMadvise = 1 << 1,
-  kDoorPrctlMm = 1 << 2,
-  kDoorTaggedAddresses = 1 << 3,
-  kDoorClone3 = 1 << 4,
-  kDoorHugetlbFiles = 1 << 5,
-  kDoorShmRemap = 1 << 6,
-  kDoorOldMmap = 1 << 7,
-  kDoorUselib = 1 << 8,
-  kDoorIoDestroy = 1 << 9,
-  kDoorShadowStack = 1 << 10,
+enum BlockedCall : std::uint16_t {
+  kBlockedIoUring = 1 << 0,
+  kBlockedProcessMadvise = 1 << 1,
+  kBlockedPrctlMm = 1 << 2,
+  kBlockedTaggedAddresses = 1 << 3,
+  kBlockedClone3 = 1 << 4,
+  kBlockedHugetlbFiles = 1 << 5,
+  kBlockedShmRemap = 1 << 6,
+  kBlockedOldMmap = 1 << 7,
+  kBlockedUselib = 1 << 8,
+  kBlockedIoDestroy = 1 << 9,
+  kBlockedShadowStack = 1 << 10,
 };
 
 // Calls that write sealed memory without changing a mapping. mseal(2) does not refuse them; an option does.
@@ -71,15 +71,15 @@ struct Options {
   bool strict = false;       // a bad option ends the program
   bool verbose = false;      // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
-  bool discard_given = false;    // the user has said so, so the backend must keep it
-  std::uint16_t open_doors = 0;  // Door bits
-  std::uint16_t harden = 0;      // Hardening bits
-  std::string_view log;          // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
-  std::string_view events;       // a file for refusals as JSON lines; empty: none
-  std::string_view skip;         // objects left out: patterns as of look_up()
-  std::string_view changing;     // objects whose static data is left out of auto=data, as `skip`
-  std::string_view policy;  // a policy file, stronger than those of system and user; "none": none of them
-  std::string_view helper;  // the supervisor program; empty: beside libmseal.so, then libexec
+  bool discard_given = false;     // the user has said so, so the backend must keep it
+  std::uint16_t open_calls = 0;   // BlockedCall bits
+  std::uint16_t harden = 0;       // Hardening bits
+  std::string_view log;           // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
+  std::string_view events;        // a file for refusals as JSON lines; empty: none
+  std::string_view skip;          // objects left out: patterns as of look_up()
+  std::string_view mutable_data;  // objects whose static data is left out of auto=data, as `skip`
+  std::string_view policy;      // a policy file, stronger than those of system and user; "none": none of them
+  std::string_view supervisor;  // the supervisor program; empty: beside libmseal.so, then libexec
 };
 
 // One thing wrong with the text. `allowed` is a list for people.

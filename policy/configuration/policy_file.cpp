@@ -23,7 +23,8 @@ namespace libmseal::policy {
 namespace {
 
 // Options that say where policies come from, or have a table of their own here.
-constexpr auto kNotInFiles = std::to_array<std::string_view>({"policy", "helper", "skip", "mutable"});
+constexpr auto kNotInFiles =
+    std::to_array<std::string_view>({"policy", "supervisor", "helper", "skip", "mutable"});
 
 bool has_control_character(std::string_view text) {
   return std::ranges::any_of(text,
@@ -134,7 +135,7 @@ class Reader {
       } else if (key.str() == "seal") {
         rule.seal = flag_in(key, value);
       } else if (key.str() == "mutable") {
-        rule.changing = flag_in(key, value);
+        rule.mutable_data = flag_in(key, value);
       } else if (key.str() == "why") {
         rule.why = string_in(value, "why");
       } else {
@@ -215,7 +216,7 @@ class PatternList {
 std::string options_for(std::span<const PolicyFile> levels, const std::string& path) {
   std::string options;
   PatternList skipped;
-  PatternList changing;
+  PatternList mutable_data;
   for (const PolicyFile& level : levels) {
     for (const ProgramRule& rule : level.programs) {
       const bool for_all = rule.name.empty();
@@ -223,12 +224,12 @@ std::string options_for(std::span<const PolicyFile> levels, const std::string& p
       if (!rule.options.empty()) options += (options.empty() ? "" : ",") + rule.options;
       for (const ObjectRule& object : rule.objects) {
         if (object.seal) skipped.add(for_all, object.name, !*object.seal);
-        changing.add(for_all, object.name, object.changing);
+        mutable_data.add(for_all, object.name, object.mutable_data);
       }
     }
   }
   skipped.append_to(options, "skip");
-  changing.append_to(options, "mutable");
+  mutable_data.append_to(options, "mutable");
   return options;
 }
 

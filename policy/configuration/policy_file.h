@@ -38,9 +38,9 @@ struct PolicyError {
 };
 
 struct ObjectRule {
-  std::string name;              // a pattern
-  std::optional<bool> seal;      // whether it is sealed at all
-  std::optional<bool> changing;  // `mutable`: whether its static data is left out
+  std::string name;                  // a pattern
+  std::optional<bool> seal;          // whether it is sealed at all
+  std::optional<bool> mutable_data;  // `mutable`: whether its static data is left out
   std::string why;
 };
 

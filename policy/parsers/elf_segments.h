@@ -9,9 +9,9 @@
 namespace libmseal::policy {
 
 struct SegmentChoice {
-  std::span<const Range> segments;  // page-rounded PT_LOAD extents, sorted or not
-  std::span<const Range> changing;  // page-rounded: what the program wants to change (MSEAL_MUTABLE)
-  bool data = false;                // writable segments too: their place and protection, not their contents
+  std::span<const Range> segments;      // page-rounded PT_LOAD extents, sorted or not
+  std::span<const Range> mutable_data;  // page-rounded: what the program wants to change (MSEAL_MUTABLE)
+  bool data = false;  // writable segments too: their place and protection, not their contents
 };
 
 // Calls seal(part, discard_protected) for each part of `vma` that belongs to one of the segments, is private
@@ -28,7 +28,7 @@ void select_segments(const Vma& vma, const SegmentChoice& choice, Sealer seal) {
     while (!rest.empty()) {
       Range part = rest;
       std::uint64_t next = rest.end;
-      for (const Range& hole : choice.changing) {
+      for (const Range& hole : choice.mutable_data) {
         if (!vma.writable || !part.touches(hole)) continue;
         if (hole.start <= part.start) {
           part = {};

@@ -10,7 +10,7 @@
 namespace libmseal::shim {
 
 // Numbers are given in ascending order and start again at the end, in every pid namespace and those above it
-// (kernel/pid.c, alloc_pid). Only clone3 with set_tid picks one, for which a process of ours has no door.
+// (kernel/pid.c, alloc_pid). Only clone3 with set_tid picks one, which a sealed process does not have.
 struct Births {
   long last = 0;           // the number that was given last; 0: not known
   std::uint64_t time = 0;  // when that was so, in ns

@@ -75,8 +75,8 @@ Outcome write_base_program(State& state, std::span<const Seal> first, const Rang
   const policy::Options& options = state.options;
   state.program.clear();
   const bool tells_of_starts = supervised && options.require != Backend::automatic;
-  policy::write_doors(state.machine, options, tells_of_starts, state.program);
-  const auto doors = state.program.front();
+  policy::write_blocked_calls(state.machine, options, tells_of_starts, state.program);
+  const auto after_blocked_calls = state.program.front();
   const bool audits = supervised && state.rules.audits;
   static Pieces denied;
   denied.clear();
@@ -95,13 +95,13 @@ Outcome write_base_program(State& state, std::span<const Seal> first, const Rang
   what.denied = {state.ranges.view(), state.contents.view()};
   what.denial = SECCOMP_RET_ERRNO | EPERM;
   if (!audits) what.refused_breaks = state.refused_breaks;
-  const auto blocked = [&](policy::Door door, std::uint32_t error) -> std::uint32_t {
-    if ((options.open_doors & door) != 0) return 0;
+  const auto blocked = [&](policy::BlockedCall call, std::uint32_t error) -> std::uint32_t {
+    if ((options.open_calls & call) != 0) return 0;
     return audits ? static_cast<std::uint32_t>(SECCOMP_RET_USER_NOTIF) : SECCOMP_RET_ERRNO | error;
   };
-  what.shm_remap = blocked(policy::kDoorShmRemap, EPERM);
-  what.old_mmap = blocked(policy::kDoorOldMmap, ENOSYS);
-  what.io_destroy = blocked(policy::kDoorIoDestroy, EPERM);
+  what.shm_remap = blocked(policy::kBlockedShmRemap, EPERM);
+  what.old_mmap = blocked(policy::kBlockedOldMmap, ENOSYS);
+  what.io_destroy = blocked(policy::kBlockedIoDestroy, EPERM);
   if (supervised) {
     what.watched = {state.watched.view(), state.watched.view()};
     what.notice = SECCOMP_RET_USER_NOTIF;
@@ -109,10 +109,10 @@ Outcome write_base_program(State& state, std::span<const Seal> first, const Rang
     what.mseal = SECCOMP_RET_USER_NOTIF;
   } else {
     refuse_what_nobody_judges(state, denied.view(), what);
-    what.refuse_huge_pages = (options.open_doors & policy::kDoorHugetlbFiles) == 0;
+    what.refuse_huge_pages = (options.open_calls & policy::kBlockedHugetlbFiles) == 0;
     what.mseal = SECCOMP_RET_ERRNO | ENOSYS;
   }
-  if (!fits || !policy::compile(state.machine, what, doors, state.program))
+  if (!fits || !policy::compile(state.machine, what, after_blocked_calls, state.program))
     return {"too many ranges for one filter", -ENOMEM};
   return {};
 }
@@ -212,7 +212,7 @@ Outcome start_seccomp(State& state, Launch& launch) {
     return {"the supervisor needs /proc", error};
   if (const long error = launch.start(state); error != 0) return {"no process for the supervisor", error};
   if (const long error = launch.wait_ready(); error != 0)
-    return {launch.trouble(), error, {state.helper.data()}};
+    return {launch.trouble(), error, {state.supervisor_path.data()}};
   state.table = launch.keep_table();
   (void)policy::add_seal(state.pieces, table_seal(state.table), Pieces::capacity());
 
@@ -439,7 +439,7 @@ void start_backend(State& state, Launch& launch) {
     }
     state.backend = backend;
     if (backend == Backend::seccomp || backend == Backend::filter) mark_memory();
-    // An audit, which leaves that door open, would take the question for an attempt.
+    // An audit, which leaves that call open, would take the question for an attempt.
     if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)

@@ -43,7 +43,7 @@ bool has_worker() {
 }  // namespace
 
 bool may_have_io_uring(const policy::Options& options) {
-  if ((options.open_doors & policy::kDoorIoUring) != 0 || options.audit) return false;
+  if ((options.open_calls & policy::kBlockedIoUring) != 0 || options.audit) return false;
   return has_descriptor() || has_mapping() || has_worker();
 }
 

@@ -32,7 +32,7 @@ struct Objects {
   const State* state = nullptr;
   bool late = false;  // only those that count as late ones
   policy::FixedVector<Range, 2048> loaded;
-  policy::FixedVector<Range, 256> changing;
+  policy::FixedVector<Range, 256> mutable_data;
   policy::FixedVector<LateObject, 512> late_ones;
   bool too_many = false;
 };
@@ -107,7 +107,7 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
   const policy::Options& by_policy = state.policy_options;
   const char* const path = path_of(*info, own_path);
   if (is_named(options.skip, by_policy.skip, path)) return 0;
-  const bool data_changes = is_named(options.changing, by_policy.changing, path);
+  const bool data_changes = is_named(options.mutable_data, by_policy.mutable_data, path);
   bool marked = false;
   const auto append = [&](auto& list, const auto& item) {
     objects.too_many = objects.too_many || !list.push_back(item);
@@ -116,7 +116,7 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     marked = marked || policy::asks_to_be_sealed(note);
     const auto address = reinterpret_cast<std::uint64_t>(note.value.data());
     if (const Range memory = policy::mutable_memory(note, address); !memory.empty())
-      append(objects.changing, pages_of(state, memory.start, memory.size()));
+      append(objects.mutable_data, pages_of(state, memory.start, memory.size()));
   });
   if (options.auto_seal == policy::AutoSeal::marked && !marked) return 0;
   const std::size_t first = objects.loaded.size();
@@ -125,7 +125,7 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     if (header.p_type != PT_LOAD) continue;
     const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
     append(objects.loaded, pages);
-    if (data_changes && (header.p_flags & PF_W) != 0) append(objects.changing, pages);
+    if (data_changes && (header.p_flags & PF_W) != 0) append(objects.mutable_data, pages);
   }
   const Range relro = relro_of(*info, state.machine.page_size);
   if (objects.late) append(objects.late_ones, LateObject{relro, first, objects.loaded.size()});
@@ -147,7 +147,7 @@ long find_objects(const State& state, bool late) {
   g_objects.state = &state;
   g_objects.late = late;
   g_objects.loaded.clear();
-  g_objects.changing.clear();
+  g_objects.mutable_data.clear();
   g_objects.late_ones.clear();
   g_objects.too_many = false;
   dl_iterate_phdr(collect, &g_objects);
@@ -156,7 +156,7 @@ long find_objects(const State& state, bool late) {
 
 // What of g_objects.loaded is to be sealed.
 long find_parts(const State& state, bool with_kernels, Pieces& pieces) {
-  const policy::SegmentChoice choice{g_objects.loaded.view(), g_objects.changing.view(),
+  const policy::SegmentChoice choice{g_objects.loaded.view(), g_objects.mutable_data.view(),
                                      state.options.auto_seal == policy::AutoSeal::data};
   bool fits = true;
   const auto add = [&](const policy::Vma& vma, const Range& part, bool discard_protected) {
@@ -234,7 +234,7 @@ bool list_late_objects(const State& state, Answer (*has_writable)(const Range&),
       Range rest = g_objects.loaded[index];
       append(rest, false);
       if (!data) continue;
-      for (const Range& hole : g_objects.changing) {
+      for (const Range& hole : g_objects.mutable_data) {
         // Holes need not be sorted; what is left out of one that comes too early is data that is not sealed.
         if (!rest.touches(hole)) continue;
         append({rest.start, std::max(rest.start, hole.start)}, true);

@@ -5,8 +5,8 @@
 
 #include "policy/protocol/control.h"
 #include "shim/common/sharers.h"
-#include "shim/preload/calls_under_way.h"
 #include "shim/preload/deny_filter.h"
+#include "shim/preload/in_flight_calls.h"
 #include "shim/preload/own_look.h"
 #include "shim/preload/supervised_sealing.h"
 #include "shim/preload/supervisor_link.h"
@@ -108,7 +108,7 @@ long wait_for_others(State& state) {
   if (wait_until_alone(state) != 0) return explain_sharing();
   const ProcRoot proc;
   const Births births = births_so_far(proc);
-  if (const long waited = wait_for_calls_under_way(state.machine); waited != 0) return explain_thread(waited);
+  if (const long waited = wait_for_in_flight_calls(state.machine); waited != 0) return explain_thread(waited);
   if (wait_until_alone(state) != 0) return explain_sharing();
   state.alone_since = births;
   return 0;

@@ -10,8 +10,8 @@
 #include "shim/common/line_reader.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/ancestors.h"
-#include "shim/preload/helper.h"
 #include "shim/preload/message.h"
+#include "shim/preload/supervisor_program.h"
 #include "shim/preload/table_reader.h"
 #include "shim/preload/text.h"
 
@@ -111,7 +111,7 @@ std::string_view binding_rule(const char* path) {
 void tell_unread(const State& state, const Unread& why) {
   const auto tell = [&](std::string_view path, std::string_view rule) {
     Message message;
-    message << "the policy files are not read: " << why.what << " (" << state.helper.data() << "), "
+    message << "the policy files are not read: " << why.what << " (" << state.supervisor_path.data() << "), "
             << text_of_error(why.error);
     if (!rule.empty()) {
       message << "; " << path << " has " << rule
@@ -175,7 +175,7 @@ void read_options(State& state, Launch& launch) {
     Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value
               << " is not understood; allowed: " << error.allowed;
   });
-  find_helper(state);
+  find_supervisor(state);
   find_levels(state);
   if (state.policy_count != 0) {
     good = read_levels(state, launch) && good;
@@ -183,7 +183,7 @@ void read_options(State& state, Launch& launch) {
     state.options = defaults;
     policy::parse_options(state.policy_text.data(), state.options, ignore);
     state.policy_options = state.options;
-    state.options.skip = state.options.changing = {};
+    state.options.skip = state.options.mutable_data = {};
     policy::parse_options(state.option_text.data(), state.options, ignore);
   }
   const bool strict = state.options.strict || text.find("strict=1") != std::string_view::npos;

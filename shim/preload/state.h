@@ -37,10 +37,10 @@ struct State {
   policy::Options policy_options;                    // their own view; the objects that they name are weaker
   std::array<std::array<char, 4096>, 3> policies{};  // paths of those files, the weakest first
   std::size_t policy_count = 0;
-  std::array<char, 4096> helper{};  // path of the supervisor
-  std::string_view own_path;        // of this object; empty if it is not known
-  bool preloaded = false;           // named in LD_PRELOAD, not merely linked
-  bool emulated = false;            // runs under valgrind, which has no seccomp
+  std::array<char, 4096> supervisor_path{};
+  std::string_view own_path;  // of this object; empty if it is not known
+  bool preloaded = false;     // named in LD_PRELOAD, not merely linked
+  bool emulated = false;      // runs under valgrind, which has no seccomp
 
   std::atomic<unsigned long long> objects_seen = 0;  // as many had been loaded when they were last looked at
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet

@@ -34,7 +34,7 @@ long clone_process(unsigned long exit_signal) {
 }
 
 // In the new process, on a copy of the program's memory: nothing but system calls.
-[[noreturn]] void become_helper(const State& state, int socket) {
+[[noreturn]] void become_supervisor(const State& state, int socket) {
   // The program may run with 0, 1 or 2 closed, and the socket may have got one of them.
   const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
   if (failed(safe_socket)) cannot_run(socket, safe_socket);
@@ -57,7 +57,7 @@ long clone_process(unsigned long exit_signal) {
   for (std::size_t level = 0; level < state.policy_count; ++level)
     arguments[level + 1] = state.policies[level].data();
   const char* const environment[] = {nullptr};
-  const long error = raw_syscall(__NR_execve, state.helper.data(), arguments.data(), environment);
+  const long error = raw_syscall(__NR_execve, state.supervisor_path.data(), arguments.data(), environment);
   cannot_run(kHelperSocket, error);
 }
 
@@ -100,12 +100,12 @@ long Launch::start(const State& state) {
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
   socket_ = ends[0];
-  // Two generations, so that the helper is no child of the program; the first has no exit signal, so that
+  // Two generations, so that the supervisor is no child of the program; the first has no exit signal, so that
   // neither SIGCHLD nor wait() tells of it.
   const long child = clone_process(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
-    if (clone_process(SIGCHLD) == 0) become_helper(state, ends[1]);
+    if (clone_process(SIGCHLD) == 0) become_supervisor(state, ends[1]);
     while (true) (void)raw_syscall(__NR_exit_group, 0);
   }
   (void)raw_syscall(__NR_close, ends[1]);

@@ -19,7 +19,7 @@ class Launch {
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
 
-  // Starts the program at state.helper as nobody's child: in a session of its own, with none of our
+  // Starts the program at state.supervisor_path as nobody's child: in a session of its own, with none of our
   // descriptors, out of sight of every wait, with the policy files that it reads. Does nothing if it was
   // started. 0 or -errno.
   long start(const State& state);

@@ -317,7 +317,7 @@ std::uint64_t first_seal_in(std::span<const Seal> seals, const MmCall& call) {
 void Judge::handle_start(const seccomp_notif& notification) {
   const Caller caller = registry_.look_up(task_of(notification));
   if (!listener_.still_waits(notification.id)) return;
-  if (!caller.foreign()) return listener_.let_through(notification.id);
+  if (!caller.foreign()) return listener_.continue_call(notification.id);
   const std::vector<Range> filters = registry_.inherited_filters(caller.process);
   bool has_library = false;
   bool meets_filter = false;
@@ -335,7 +335,7 @@ void Judge::handle_start(const seccomp_notif& notification) {
         " where a filter of an earlier program refuses; start it again, or use coverage=all");
     (void)kill(caller.process.id, SIGKILL);
   }
-  listener_.let_through(notification.id);
+  listener_.continue_call(notification.id);
 }
 
 void Judge::handle_entry_point(const seccomp_notif& notification) {
@@ -347,13 +347,13 @@ void Judge::handle_entry_point(const seccomp_notif& notification) {
     event.call = entry_point_name(notification.data.nr);
     event.number = static_cast<std::uint64_t>(notification.data.nr);
     std::ranges::copy(notification.data.args, event.arguments.begin());
-    event.sealed.object = "[door]";
+    event.sealed.object = "[blocked call]";
     event.site = place_in(event.thread, notification.data.instruction_pointer);
     events_.record(std::move(event));
   } catch (...) {
     events_.give_up();
   }
-  listener_.let_through(notification.id);
+  listener_.continue_call(notification.id);
 }
 
 void Judge::record(const seccomp_notif& notification, const Caller& caller, const MmCall& call) noexcept {
@@ -390,7 +390,7 @@ void Judge::refuse(const seccomp_notif& notification, const Caller& caller, cons
       if (!changes_only && !range.empty()) caller.record->drop(range);
     }
     calls_.begun(caller.task, call);
-    return listener_.let_through(notification.id);
+    return listener_.continue_call(notification.id);
   }
   if (verdict.kind == Verdict::Kind::answer) return listener_.answer(notification.id, verdict.value);
   listener_.refuse(notification.id, EPERM);
@@ -417,7 +417,7 @@ void Judge::handle_call(const seccomp_notif& notification, const MmCall& call) {
       shown(call.ranges[0]), ": ", verdict == policy::kAllow ? "let through" : "refused");
   if (verdict != policy::kAllow) return refuse(notification, caller, call, verdict);
   if (rules_.covers_all) calls_.begun(caller.task, call);
-  listener_.let_through(notification.id);
+  listener_.continue_call(notification.id);
 }
 
 }  // namespace libmseal::supervisor

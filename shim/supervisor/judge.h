@@ -10,7 +10,7 @@
 #include "policy/configuration/tree_rules.h"
 #include "policy/protocol/control.h"
 #include "policy/rules/verdict.h"
-#include "shim/supervisor/calls_let_through.h"
+#include "shim/supervisor/continued_calls.h"
 #include "shim/supervisor/event_log.h"
 #include "shim/supervisor/listener.h"
 #include "shim/supervisor/policy_levels.h"
@@ -69,7 +69,7 @@ class Judge {
   Registry& registry_;
   const PolicyLevels& policies_;
   policy::TreeRules rules_;
-  CallsLetThrough calls_;
+  ContinuedCalls calls_;
   Sealing sealing_;
   EventLog events_;
   std::vector<Postponed> postponed_;

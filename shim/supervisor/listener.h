@@ -19,7 +19,7 @@ class Listener {
   // one.
   [[nodiscard]] bool still_waits(std::uint64_t id) const;
 
-  void let_through(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }
+  void continue_call(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }
   void answer(std::uint64_t id, std::int64_t value) { respond({id, value, 0, 0}); }
   void refuse(std::uint64_t id, int error) { respond({id, 0, -error, 0}); }
   // Puts a copy of `file` into the notifying process, readable, closed on exec: its number there, or -1.

@@ -129,7 +129,7 @@ class KernelProc final : public Proc {
     });
   }
 
-  bool share_memory(pid_t one, pid_t other) override {
+  bool share_mm(pid_t one, pid_t other) override {
     return shim::raw_syscall(__NR_kcmp, one, other, KCMP_VM, 0, 0) == 0;
   }
 

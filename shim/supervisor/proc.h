@@ -62,7 +62,7 @@ class HeldMemory {
   [[nodiscard]] virtual bool gone() const = 0;  // no, if it can't be told
 };
 
-// The narrow door to /proc; tests have one of their own.
+// All that is seen of /proc; tests have one of their own.
 class Proc {
  public:
   Proc() = default;
@@ -84,7 +84,7 @@ class Proc {
   virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since,
                                 std::vector<pid_t>& found) = 0;
   // Whether the two tasks, which live, have one memory. No, if it can't be told.
-  virtual bool share_memory(pid_t one, pid_t other) = 0;
+  virtual bool share_mm(pid_t one, pid_t other) = 0;
   // Where the thread is in the kernel.
   virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;
   // Its time on a processor, in ns; all there is if it is not known.

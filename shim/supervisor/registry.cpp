@@ -165,7 +165,7 @@ void Registry::meet(Image& image, const Identified& who) {
   if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
 }
 
-void Registry::meet_newcomers(Image& image) {
+void Registry::register_children(Image& image) {
   const shim::Births now = proc_.births();
   if (now.none_since(image.met)) return;
   std::vector<pid_t> born;
@@ -246,7 +246,7 @@ std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& ca
       if (!stat.is_seen()) continue;
       const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0, true,
                              false};
-      if (other.has_not_left(*image) && proc_.share_memory(task, process.id)) return member.record;
+      if (other.has_not_left(*image) && proc_.share_mm(task, process.id)) return member.record;
     }
   }
   return nullptr;
@@ -367,7 +367,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 shim::Sharing Registry::begin_sealing(const Caller& caller) {
   caller.record->prepared = proc_.now();
   caller.record->asked = proc_.births();
-  meet_newcomers(*caller.image);
+  register_children(*caller.image);
   return sharers(caller);  // at last: who was just met may share the memory
 }
 

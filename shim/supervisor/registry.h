@@ -137,7 +137,7 @@ class Registry {
                                                           const Process& process);
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
   // Makes members of all that were born before now.
-  void meet_newcomers(Image& image);
+  void register_children(Image& image);
   // Makes it a member if it is one and has not been met.
   void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);

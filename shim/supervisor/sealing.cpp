@@ -68,7 +68,7 @@ bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
 
 }  // namespace
 
-Sealing::Sealing(Proc& proc, Registry& registry, CallsLetThrough& calls, std::vector<Range> watched,
+Sealing::Sealing(Proc& proc, Registry& registry, ContinuedCalls& calls, std::vector<Range> watched,
                  const policy::Options& options)
     : proc_(proc),
       registry_(registry),

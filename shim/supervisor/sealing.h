@@ -19,7 +19,7 @@
 #include "policy/rules/protection_key.h"
 #include "policy/rules/seal.h"
 #include "shim/common/proc_root.h"
-#include "shim/supervisor/calls_let_through.h"
+#include "shim/supervisor/continued_calls.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/registry.h"
 #include "shim/supervisor/thread_holder.h"
@@ -29,7 +29,7 @@ namespace libmseal::supervisor {
 class Sealing {
  public:
   // `watched`: the ranges in which the first filter notifies of every call.
-  Sealing(Proc& proc, Registry& registry, CallsLetThrough& calls, std::vector<policy::Range> watched,
+  Sealing(Proc& proc, Registry& registry, ContinuedCalls& calls, std::vector<policy::Range> watched,
           const policy::Options& options);
 
   // What the messages of control.h are answered; -errno:
@@ -95,7 +95,7 @@ class Sealing {
 
   Proc& proc_;
   Registry& registry_;
-  CallsLetThrough& calls_;
+  ContinuedCalls& calls_;
   std::vector<policy::Range> watched_;
   policy::Options options_;
   policy::TreeRules rules_;

@@ -34,7 +34,7 @@ constexpr OptionHelp kOptions[] = {
     {"policy", "a policy file, stronger than the system's and the user's; none: no file at all"},
     {"events", "a file for refusals, as JSON lines for mseal report"},
     {"log", "the supervisor's log: a file, stderr, syslog"},
-    {"helper", "the supervisor program"},
+    {"supervisor", "the supervisor program"},
 };
 
 // What was chosen on the command line, for whichever command it was.

@@ -55,7 +55,7 @@ _mseal() {
       done
       case $before in
         --verbose | --quiet | --strict | --help) ;;
-        --policy | --events | --log | --helper)
+        --policy | --events | --log | --supervisor)
           mapfile -t COMPREPLY < <(compgen -W "$(_mseal_values "$before")" -- "$current"; compgen -f -- "$current")
           return
           ;;

@@ -66,7 +66,7 @@ std::string site_of(const json& site, Symbols& symbols) {
 
 // What would allow it, as an option of MSEAL_OPTIONS.
 std::string exemption_of(const Finding& finding, bool of_static_data) {
-  if (finding.object == "[door]") {
+  if (finding.object == "[blocked call]") {
     const std::string name = finding.call.substr(0, finding.call.find('('));
     if (name.starts_with("io_uring_")) return "open=io_uring";
     if (name == "memfd_create") return "open=hugetlb_files";
@@ -82,30 +82,31 @@ std::string exemption_of(const Finding& finding, bool of_static_data) {
 // The same for all findings, as a policy file.
 std::string policy_of(const Report& report) {
   struct Exemptions {
-    std::set<std::string> doors;
+    std::set<std::string> open_calls;
     std::set<std::string> skipped;
-    std::set<std::string> changing;
+    std::set<std::string> mutable_data;
   };
   std::map<std::string, Exemptions> programs;
   for (const Finding& one : report.findings) {
     const std::string what = one.exemption.substr(0, one.exemption.find('=') + 1);
     const std::string which = one.exemption.substr(what.size());
-    if (what == "open=") programs[one.program].doors.insert(which);
+    if (what == "open=") programs[one.program].open_calls.insert(which);
     if (what == "skip=") programs[one.program].skipped.insert(which);
-    if (what == "mutable=") programs[one.program].changing.insert(which);
+    if (what == "mutable=") programs[one.program].mutable_data.insert(which);
   }
   std::string text;
   for (const auto& [program, exemptions] : programs) {
     text += (text.empty() ? "" : "\n") + std::string("[[program]]\nname = ") + quoted(pattern_for(program)) +
             "\n";
-    std::string doors;
-    for (const std::string& door : exemptions.doors) doors += (doors.empty() ? "" : ", ") + quoted(door);
-    if (!doors.empty()) text += "open = [" + doors + "]\n";
+    std::string open_calls;
+    for (const std::string& call : exemptions.open_calls)
+      open_calls += (open_calls.empty() ? "" : ", ") + quoted(call);
+    if (!open_calls.empty()) text += "open = [" + open_calls + "]\n";
     const auto add = [&text](const std::string& object, const char* rule) {
       text += "[[program.object]]\nname = " + quoted(object) + "\n" + rule + "\n";
     };
     for (const std::string& object : exemptions.skipped) add(object, "seal = false");
-    for (const std::string& object : exemptions.changing) add(object, "mutable = true");
+    for (const std::string& object : exemptions.mutable_data) add(object, "mutable = true");
   }
   return text;
 }

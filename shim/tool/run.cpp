@@ -40,7 +40,7 @@ std::string option_text(const RunChoice& options) {
   if (asks(options, "mode", "audit") && !heard) text = "log=stderr";
   for (const auto& [key, value] : options.items) {
     // The program may change its folder, and the supervisor has.
-    const bool is_file = key == "events" || key == "helper" || (key == "policy" && value != "none") ||
+    const bool is_file = key == "events" || key == "supervisor" || (key == "policy" && value != "none") ||
                          (key == "log" && value != "stderr" && value != "syslog");
     const std::string item = key + "=" + (is_file ? std::filesystem::absolute(value).string() : value);
     policy::Options parsed;

@@ -1,4 +1,4 @@
-// The same with a file of huge pages, which no flag shows. The victim is this program's hull: only a
+// The same with a file of huge pages, which no flag shows. The victim is this program's text: only a
 // supervisor can know.
 #include "tests/attacks/attack.h"
 

@@ -1,4 +1,4 @@
-// A ring made before the first seal is there already when the door is closed; one is served by a thread of
+// A ring made before the first seal is there already when the call is blocked; one is served by a thread of
 // the kernel.
 #include "tests/attacks/uring.h"
 

@@ -66,8 +66,8 @@ inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, co
   if (refused && ours.call.starts_with("io_destroy")) return "io_destroy";
   // Arguments in memory, rings and files of huge pages can't be judged, and no healthy program has them.
   if (unknown) {
-    for (const std::string_view door : {"io_uring_setup", "uselib", "memfd_create_huge", "old_mmap"}) {
-      if (ours.call.starts_with(door)) return door;
+    for (const std::string_view call : {"io_uring_setup", "uselib", "memfd_create_huge", "old_mmap"}) {
+      if (ours.call.starts_with(call)) return call;
     }
   }
   // The library of a new image keeps free the addresses that filters of its ancestors still refuse.

@@ -190,8 +190,8 @@ class Generator {
       case Family::mixed:
         break;
     }
-    constexpr std::uint64_t kDoors[] = {op_io_uring_setup, op_uselib, op_memfd_create_huge};
-    if (below(20) == 0) push(static_cast<operation_kind>(one_of(kDoors)));
+    constexpr std::uint64_t kBlockedCalls[] = {op_io_uring_setup, op_uselib, op_memfd_create_huge};
+    if (below(20) == 0) push(static_cast<operation_kind>(one_of(kBlockedCalls)));
   }
 
   void choose_huge(std::uint64_t first, std::uint64_t count) {

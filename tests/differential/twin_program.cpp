@@ -354,7 +354,7 @@ class Twin {
   }
 
   // Contents are kept where they can't be written; mseal(2) lets those of private files be discarded.
-  [[nodiscard]] bool keeps_contents(const Page& page) const {
+  [[nodiscard]] bool discard_protected(const Page& page) const {
     return (page.rights() & (2 | 8)) == 0 && !(by_kernel_ && page.kind == 'F');
   }
 
@@ -366,7 +366,7 @@ class Twin {
       if (!sealed_[slot]) continue;
       const Page& was = reference_[slot];
       Page is = now_[slot];
-      if (!keeps_contents(was)) is.content = was.content, is.lost = was.lost;
+      if (!discard_protected(was)) is.content = was.content, is.lost = was.lost;
       if (is != was) text += " BROKEN" + text_of(slot, was, now_[slot]);
     }
     return text;

@@ -15,9 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   policy::parse_options(text, options, [&](const policy::OptionError& error) {
     tests::must(inside(error.key) && inside(error.value) && !error.allowed.empty());
   });
-  tests::must(inside(options.log) && inside(options.helper));
+  tests::must(inside(options.log) && inside(options.supervisor));
   tests::must(options.backend <= policy::Backend::kernel && options.require <= policy::Backend::kernel);
-  tests::must(options.open_doors < 2 * policy::kDoorShadowStack && options.harden < 16);
+  tests::must(options.open_calls < 2 * policy::kBlockedShadowStack && options.harden < 16);
   tests::must(policy::name_of(options.backend) != "?");
   return 0;
 }

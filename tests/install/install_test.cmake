@@ -1,5 +1,5 @@
 # Installs into an empty folder, looks for the man pages and headers, builds a consumer against what is there, and runs
-# it: the library must find its helper.
+# it: the library must find its supervisor.
 file(REMOVE_RECURSE ${WORK})
 execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 foreach(page IN ITEMS man1/mseal.1 man3/libmseal.3 man5/libmseal-policy.5 man7/libmseal.7)

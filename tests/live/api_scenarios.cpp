@@ -323,7 +323,7 @@ void sixty_thousand_from_birth(std::span<char*>) {
   EXPECT(::mseal_query(all.front(), page) == MSEAL_STATE_FULLY);
 }
 
-// The C++ helper: filled, frozen, and then nobody's to change.
+// The C++ class: filled, frozen, and then nobody's to change.
 void region_freezes(std::span<char*>) {
   sealed_region region(4 * page_size());
   std::pmr::vector<std::pmr::string> words(&region);

@@ -14,7 +14,7 @@ namespace {
 const std::string kManyChildren = "/bin/true; (/bin/true; /bin/true); echo done";
 
 TEST_CASE("live: a supervisor of another version means backend filter, in one line for the whole tree") {
-  const Run result = run(preloaded(std::string("policy=none,backend=seccomp,helper=") + OTHER_VERSION,
+  const Run result = run(preloaded(std::string("policy=none,backend=seccomp,supervisor=") + OTHER_VERSION,
                                    {"/bin/bash", "-c", kManyChildren}));
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
@@ -57,35 +57,36 @@ TEST_CASE("live: in such a tree policy files are read by a supervisor of the lib
 
 TEST_CASE("live: policy files without a usable supervisor are said, and end the program where they bind it") {
   const TemporaryPath policy("unread.toml");
-  const auto under = [&](const std::string& text, const std::string& helper, const std::string& more = "") {
+  const auto under = [&](const std::string& text, const std::string& supervisor,
+                         const std::string& more = "") {
     std::ofstream(policy.string()) << text;
     Command command =
-        preloaded("helper=" + helper + ",policy=" + policy.string() + more, {"/bin/echo", "runs"});
+        preloaded("supervisor=" + supervisor + ",policy=" + policy.string() + more, {"/bin/echo", "runs"});
     command.environment["XDG_CONFIG_HOME"] = "/nonexistent";
     return run(command);
   };
-  for (const std::string helper : {"/nonexistent/helper", OTHER_VERSION, "/bin/true"}) {
+  for (const std::string supervisor : {"/nonexistent/supervisor", OTHER_VERSION, "/bin/true"}) {
     for (const std::string backend : {"", ",backend=libc"}) {
-      INFO(helper << backend);
+      INFO(supervisor << backend);
       const Run weak =
-          under("auto = \"data\"\n# harden = [\"ptrace\"]\ndiscard = \"strict\"\n", helper, backend);
+          under("auto = \"data\"\n# harden = [\"ptrace\"]\ndiscard = \"strict\"\n", supervisor, backend);
       CHECK(weak.status == 0);
       CHECK(weak.out == "runs\n");
       CHECK_THAT(weak.err, ContainsSubstring("the policy files are not read: "));
-      CHECK(under("auto = \"data\"\n", helper, ",strict=1" + backend).status == 127);
-      if (helper != OTHER_VERSION) continue;
+      CHECK(under("auto = \"data\"\n", supervisor, ",strict=1" + backend).status == 127);
+      if (supervisor != OTHER_VERSION) continue;
       for (const std::string rule :
            {"harden = [\"ptrace\"]", "require = \"filter\"", "strict = true", "  \"mode\"= \"audit\"",
             "[[program]]\nname = \"echo\"\nharden=['proc_mem']"}) {
         INFO(rule);
-        const Run bound = under("auto = \"data\"\n" + rule + "\n", helper, backend);
+        const Run bound = under("auto = \"data\"\n" + rule + "\n", supervisor, backend);
         CHECK(bound.status == 127);
         CHECK(bound.out == "");
         CHECK(count_lines(bound.err) == 1);
         CHECK_THAT(bound.err,
                    ContainsSubstring("the program is not started") && ContainsSubstring("unread.toml has "));
       }
-      CHECK(under("strict = false\nharden = []\nmode = 'enforce'\n", helper, backend).status == 0);
+      CHECK(under("strict = false\nharden = []\nmode = 'enforce'\n", supervisor, backend).status == 0);
     }
   }
 }

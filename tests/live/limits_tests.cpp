@@ -84,12 +84,13 @@ TEST_CASE("live: a supervisor with the right to more takes it") {
   CHECK(result.err == "");
 }
 
-TEST_CASE("live: a missing helper is said once for a tree, whoever starts its programs") {
+TEST_CASE("live: a missing supervisor is said once for a tree, whoever starts its programs") {
   std::vector<std::vector<std::string>> commands{{"/bin/bash", "-c", kShell},
                                                  {"/bin/bash", "-c", "exec /bin/bash -c \"$0\"", kShell}};
   if (std::filesystem::exists("/usr/bin/python3")) commands.push_back({"/usr/bin/python3", "-c", kPython});
   for (const auto& arguments : commands) {
-    const Run result = run(preloaded("policy=none,backend=seccomp,helper=/nonexistent/helper", arguments));
+    const Run result =
+        run(preloaded("policy=none,backend=seccomp,supervisor=/nonexistent/supervisor", arguments));
     INFO(arguments[0] << ": " << result.err);
     CHECK(result.out == "done\n");
     CHECK(count_lines(result.err) == 1);

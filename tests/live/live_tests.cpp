@@ -72,7 +72,7 @@ constexpr const char* kEverywhere[] = {
     "nothing_to_wait_for",
     "no_descriptor_is_left",
     "signals_do_not_help",
-    "seal_beats_calls_under_way",
+    "seal_beats_in_flight_calls",
     "busy_threads_do_not_notice",
     "debugged_thread_is_waited_for",
 };
@@ -247,7 +247,8 @@ TEST_CASE("live: scope=process leaves the children alone, until they ask for sea
 }
 
 #ifdef __x86_64__
-// What ancestors have sealed, by hull and by filters, is nothing to an image, whatever kind it is of.
+// What ancestors have sealed, by the supervisor and by filters, is nothing to an image, whatever kind it is
+// of.
 TEST_CASE("live: exec'd images of every kind are not hurt by what their ancestors sealed") {
   const TemporaryPath folder("images");
   std::filesystem::create_directories(folder.string());
@@ -307,7 +308,8 @@ void _start(void) {
   all += "LD_PRELOAD= /bin/true; LD_PRELOAD= setarch -R /bin/true; setarch -R /bin/true; ";
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
     for (const bool randomised : {true, false}) {
-      // Without a hull, an image at fixed addresses meets what an earlier one has sealed there (libmseal(7)).
+      // Without a supervisor, an image at fixed addresses meets what an earlier one has sealed there
+      // (libmseal(7)).
       if (options == std::string("backend=filter") && !randomised) continue;
       std::vector<std::string> command{LIVE_PROGRAM, "becomes", "/bin/bash", "-c", all + "exit 0"};
       if (!randomised) command.insert(command.begin(), {"/usr/bin/setarch", "-R"});
@@ -494,28 +496,28 @@ TEST_CASE("live: a program started with closed standard streams") {
 
 // ---- what is missing is said in one line ----
 
-TEST_CASE("live: a missing helper means backend filter, in one line") {
+TEST_CASE("live: a missing supervisor means backend filter, in one line") {
   const Run result =
-      run(preloaded("helper=/nonexistent/helper,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
+      run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
              ContainsSubstring("backend filter instead of seccomp: the supervisor could not be started "
-                               "(/nonexistent/helper), no such file"));
-  const Run required =
-      run(preloaded("helper=/nonexistent/helper,backend=seccomp,require=seccomp", {"/bin/echo", "never"}));
+                               "(/nonexistent/supervisor), no such file"));
+  const Run required = run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp,require=seccomp",
+                                     {"/bin/echo", "never"}));
   CHECK(required.status == 127);
   CHECK(required.out == "");
   CHECK_THAT(required.err, ContainsSubstring("require=seccomp cannot be met"));
 }
 
-TEST_CASE("live: a helper that is no program, or not ours") {
+TEST_CASE("live: a supervisor that is no program, or not ours") {
   const TemporaryPath text("text");
   std::ofstream(text.string()) << "no program\n";
   std::filesystem::permissions(text.string(), std::filesystem::perms::owner_all);
-  const Run no_program = run(preloaded("backend=seccomp,helper=" + text.string(), {"/bin/true"}));
+  const Run no_program = run(preloaded("backend=seccomp,supervisor=" + text.string(), {"/bin/true"}));
   CHECK_THAT(no_program.err, ContainsSubstring("backend filter") && ContainsSubstring("not a program"));
-  const Run stranger = run(preloaded("backend=seccomp,helper=/bin/true", {"/bin/true"}));
+  const Run stranger = run(preloaded("backend=seccomp,supervisor=/bin/true", {"/bin/true"}));
   CHECK_THAT(stranger.err, ContainsSubstring("backend filter") && ContainsSubstring("ended early"));
 }
 

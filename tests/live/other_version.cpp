@@ -1,6 +1,6 @@
-// A supervisor of another version than the library's. As the helper of a library it offers what that can't
-// use; with a command line it starts that program in a tree which it serves, and gives it a table that can't
-// be used.
+// A supervisor of another version than the library's. As the supervisor of a library it offers what that
+// can't use; with a command line it starts that program in a tree which it serves, and gives it a table that
+// can't be used.
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -82,7 +82,8 @@ TEST_CASE("live: what is wrong in a policy file is said once, and that file does
     CHECK_THAT(missing.err, ContainsSubstring("/nonexistent/policy.toml: can't be read"));
     CHECK(missing.out == kUnsealed);
   }
-  const Run unread = under("backend=libc,helper=/nonexistent/helper,policy=" + named.string(), home.string());
+  const Run unread =
+      under("backend=libc,supervisor=/nonexistent/supervisor,policy=" + named.string(), home.string());
   CHECK_THAT(unread.err, ContainsSubstring("the policy files are not read"));
 }
 

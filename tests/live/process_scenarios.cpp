@@ -100,15 +100,15 @@ void fork_does_not_seal_the_parent(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
 }
 
-// What a parent seals after the fork is the parent's: in the hull, where the supervisor refuses, and
+// What a parent seals after the fork is the parent's: in a watched range, where the supervisor refuses, and
 // elsewhere.
 void seals_after_the_fork_are_not_inherited(std::span<char*>) {
-  void* const below_a_gib = reinterpret_cast<void*>(0x2000'0000);  // a part of the hull on every machine
-  char* const hull = static_cast<char*>(
+  void* const below_a_gib = reinterpret_cast<void*>(0x2000'0000);  // watched on every machine
+  char* const watched = static_cast<char*>(
       ::mmap(below_a_gib, 2 * 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
   char* const far_away = map_far_away(2 * 65536, PROT_READ);
-  REQUIRE_OR_STOP(hull == below_a_gib && far_away != nullptr);
-  for (char* const memory : {hull, far_away}) EXPECT(::mseal(memory, 65536, 0) == 0);
+  REQUIRE_OR_STOP(watched == below_a_gib && far_away != nullptr);
+  for (char* const memory : {watched, far_away}) EXPECT(::mseal(memory, 65536, 0) == 0);
   std::array<int, 2> pipe{};
   REQUIRE_OR_STOP(::pipe(pipe.data()) == 0);
   const pid_t child = ::fork();
@@ -117,18 +117,18 @@ void seals_after_the_fork_are_not_inherited(std::span<char*>) {
     const bool told = ::read(pipe[0], &byte, 1) == 1;  // the first calls that this process makes come now
     const Calls call{Via::raw};
     EXPECT(told);
-    for (char* const memory : {hull, far_away}) {
+    for (char* const memory : {watched, far_away}) {
       EXPECT(call.protect(memory, 65536, PROT_READ | PROT_WRITE) == -EPERM);
       EXPECT(call.protect(memory + 65536, 65536, PROT_READ | PROT_WRITE) == 0);
       EXPECT(call.unmap(memory + 65536, 65536) == 0);
     }
     ::_exit(g_failures == 0 ? 0 : 1);
   }
-  for (char* const memory : {hull, far_away}) EXPECT(::mseal(memory + 65536, 65536, 0) == 0);
+  for (char* const memory : {watched, far_away}) EXPECT(::mseal(memory + 65536, 65536, 0) == 0);
   EXPECT(::write(pipe[1], "x", 1) == 1);
   int status = 0;
   EXPECT(::waitpid(child, &status, 0) == child && status == 0);
-  for (char* const memory : {hull, far_away})
+  for (char* const memory : {watched, far_away})
     EXPECT(Calls{Via::raw}.protect(memory + 65536, 65536, PROT_READ | PROT_WRITE) == -EPERM);
 }
 
@@ -166,7 +166,7 @@ __attribute__((noinline)) bool readable(const char* at) {
 // One thread changes a page in a loop while another seals it, and a third keeps the memory map's lock busy,
 // so that calls which passed the filters before the seal came wait for it. Whatever mseal finds when it
 // reports success is what stays.
-void seal_beats_calls_under_way(std::span<char*>) {
+void seal_beats_in_flight_calls(std::span<char*>) {
   // In small pages, so that changing their protection takes a while.
   const std::size_t busy_size = 16U << 20;
   char* const busy = static_cast<char*>(
@@ -627,7 +627,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
     {"seals_after_the_fork_are_not_inherited", seals_after_the_fork_are_not_inherited},
     {"threads_are_covered", threads_are_covered},
-    {"seal_beats_calls_under_way", seal_beats_calls_under_way},
+    {"seal_beats_in_flight_calls", seal_beats_in_flight_calls},
     {"busy_threads_do_not_notice", busy_threads_do_not_notice},
     {"debugged_thread_is_waited_for", debugged_thread_is_waited_for},
     {"nothing_to_wait_for", nothing_to_wait_for},

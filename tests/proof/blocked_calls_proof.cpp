@@ -14,8 +14,8 @@
 namespace libmseal::tests {
 namespace {
 
+using policy::BlockedCall;
 using policy::BpfProgram;
-using policy::Door;
 using policy::Hardening;
 using Program = std::vector<sock_filter>;
 
@@ -85,24 +85,24 @@ bool tells_of_starts(const policy::Options& options) {
   return options.require != policy::Backend::automatic;
 }
 
-void block_doors(Rule& rule, const Numbers& numbers, const policy::Options& options) {
+void block_calls(Rule& rule, const Numbers& numbers, const policy::Options& options) {
   if (tells_of_starts(options)) rule.block(numbers.set_tid_address, SECCOMP_RET_USER_NOTIF);
   rule.block(numbers.seccomp, SECCOMP_RET_ERRNO | EBUSY, rule.is(0, 1) && rule.has_bit(1, 3));
-  const auto action = [&](Door door, std::uint32_t error) -> std::uint32_t {
-    if ((options.open_doors & door) != 0) return SECCOMP_RET_ALLOW;
+  const auto action = [&](BlockedCall call, std::uint32_t error) -> std::uint32_t {
+    if ((options.open_calls & call) != 0) return SECCOMP_RET_ALLOW;
     return options.audit ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | error;
   };
   for (const std::uint32_t number : {kIoUringSetup, kIoUringEnter, kIoUringRegister})
-    rule.block(number, action(policy::kDoorIoUring, ENOSYS));
-  if (!options.audit) rule.block(kClone3, action(policy::kDoorClone3, ENOSYS));
-  rule.block(numbers.memfd_create, action(policy::kDoorHugetlbFiles, ENOSYS), rule.has_bit(1, 2));
+    rule.block(number, action(policy::kBlockedIoUring, ENOSYS));
+  if (!options.audit) rule.block(kClone3, action(policy::kBlockedClone3, ENOSYS));
+  rule.block(numbers.memfd_create, action(policy::kBlockedHugetlbFiles, ENOSYS), rule.has_bit(1, 2));
   for (const std::uint32_t advice : {4U, 8U, 9U, 10U, 18U, 24U, 102U})
-    rule.block(kProcessMadvise, action(policy::kDoorProcessMadvise, EINVAL), rule.is(3, advice));
-  rule.block(numbers.prctl, action(policy::kDoorPrctlMm, EPERM), rule.is(0, 35));
-  rule.block(numbers.uselib, action(policy::kDoorUselib, ENOSYS));
-  rule.block(numbers.arch_prctl, action(policy::kDoorShadowStack, EOPNOTSUPP), rule.is(0, 0x5001));
-  rule.block(numbers.arch_prctl, action(policy::kDoorShadowStack, EPERM), rule.is(0, 0x5002));
-  rule.block(numbers.arch_prctl, action(policy::kDoorTaggedAddresses, EPERM), rule.is(0, 0x4002));
+    rule.block(kProcessMadvise, action(policy::kBlockedProcessMadvise, EINVAL), rule.is(3, advice));
+  rule.block(numbers.prctl, action(policy::kBlockedPrctlMm, EPERM), rule.is(0, 35));
+  rule.block(numbers.uselib, action(policy::kBlockedUselib, ENOSYS));
+  rule.block(numbers.arch_prctl, action(policy::kBlockedShadowStack, EOPNOTSUPP), rule.is(0, 0x5001));
+  rule.block(numbers.arch_prctl, action(policy::kBlockedShadowStack, EPERM), rule.is(0, 0x5002));
+  rule.block(numbers.arch_prctl, action(policy::kBlockedTaggedAddresses, EPERM), rule.is(0, 0x4002));
 }
 
 void block_hardening(Rule& rule, const Numbers& numbers, unsigned what) {
@@ -180,7 +180,7 @@ Program first_filter(const policy::Machine& machine, const policy::Options& opti
   what.notice = what.deferred = what.mseal = SECCOMP_RET_USER_NOTIF;
   what.refuse_foreign = true;
   const auto program = std::make_unique<BpfProgram>();
-  write_doors(machine, options, tells_of_starts(options), *program);
+  write_blocked_calls(machine, options, tells_of_starts(options), *program);
   REQUIRE(compile(machine, what, program->front(), *program));
   return instructions_of(*program);
 }
@@ -191,14 +191,14 @@ Program hardening(const policy::Machine& machine, unsigned what) {
   return instructions_of(*program);
 }
 
-TEST_CASE("proof: the first filter blocks the doors that are not open, and no other call") {
+TEST_CASE("proof: the first filter blocks the calls that are not open, and no other call") {
   std::vector<policy::Options> some(4);
   some[1].audit = true;
   some[3].require = policy::Backend::seccomp;
-  some[2].open_doors = 2 * policy::kDoorShadowStack - 1;
-  for (unsigned door = 1; door <= policy::kDoorShadowStack; door *= 2) {
+  some[2].open_calls = 2 * policy::kBlockedShadowStack - 1;
+  for (unsigned call = 1; call <= policy::kBlockedShadowStack; call *= 2) {
     policy::Options options;
-    options.open_doors = static_cast<std::uint16_t>(door);
+    options.open_calls = static_cast<std::uint16_t>(call);
     some.push_back(options);
   }
   for (const Machine& machine : all_machines()) {
@@ -206,10 +206,10 @@ TEST_CASE("proof: the first filter blocks the doors that are not open, and no ot
       const Program program = first_filter(machine.machine, options);
       CHECK_FALSE(admits_foreign(program, machine));
       for (const Numbers& numbers : machine.abis) {
-        INFO("arch " << std::hex << numbers.arch << ", open " << options.open_doors << ", audit "
+        INFO("arch " << std::hex << numbers.arch << ", open " << options.open_calls << ", audit "
                      << options.audit);
         CHECK_FALSE(
-            errs(program, numbers, numbers.abi, [&](Rule& rule) { block_doors(rule, numbers, options); }));
+            errs(program, numbers, numbers.abi, [&](Rule& rule) { block_calls(rule, numbers, options); }));
       }
     }
   }
@@ -248,17 +248,17 @@ bool break_instruction(sock_filter& one) {
   }
 }
 
-TEST_CASE("proof: every broken instruction of the doors is found out") {
+TEST_CASE("proof: every broken instruction for blocked calls is found out") {
   for (const Machine& machine : all_machines()) {
     const auto is_wrong = [&](const Program& program) {
       bool wrong = admits_foreign(program, machine);
       for (const Numbers& numbers : machine.abis) {
-        wrong = wrong || errs(program, numbers, nullptr, [&](Rule& rule) { block_doors(rule, numbers, {}); });
+        wrong = wrong || errs(program, numbers, nullptr, [&](Rule& rule) { block_calls(rule, numbers, {}); });
       }
       return wrong;
     };
     const auto written = std::make_unique<BpfProgram>();
-    write_doors(machine.machine, {}, false, *written);
+    write_blocked_calls(machine.machine, {}, false, *written);
     const Program right = instructions_of(*written);
     REQUIRE_FALSE(is_wrong(right));
     std::size_t broken_ones = 0;

@@ -183,7 +183,7 @@ class FakeProc final : public supervisor::Proc {
     if (!found.empty()) return shim::Sharing::shared;
     return shim::Sharing::alone;
   }
-  bool share_memory(pid_t one, pid_t other) override {
+  bool share_mm(pid_t one, pid_t other) override {
     const auto first = tasks.find(one);
     const auto second = tasks.find(other);
     if (first == tasks.end() || second == tasks.end()) return false;

@@ -23,12 +23,12 @@ struct Tested {
 };
 const Tested kMachines[] = {{kX86Machine, kSeccompX86}, {arm64_machine(4096), kSeccompArm64}};
 
-constexpr unsigned kAllDoors = 2 * kDoorShadowStack - 1;
+constexpr unsigned kAllCalls = 2 * kBlockedShadowStack - 1;
 constexpr unsigned kAllHardening = kHardenPtrace | kHardenProcessVmWritev | kHardenUserfaultfd;
 
-Program doors(const Machine& machine, const Options& options, bool tells_of_starts = false) {
+Program blocked_calls(const Machine& machine, const Options& options, bool tells_of_starts = false) {
   const auto program = std::make_unique<BpfProgram>();
-  write_doors(machine, options, tells_of_starts, *program);
+  write_blocked_calls(machine, options, tells_of_starts, *program);
   REQUIRE(program->complete());
   return {program->instructions().begin(), program->instructions().end()};
 }
@@ -41,14 +41,14 @@ Program hardening(const Machine& machine, unsigned what) {
 }
 
 // The same by libseccomp.
-Program doors_by_libseccomp(const SeccompAbis& abis, const Options& options, bool tells_of_starts) {
-  return compile_rules(abis, door_rules(abis, tells_of_starts),
+Program blocked_calls_by_libseccomp(const SeccompAbis& abis, const Options& options, bool tells_of_starts) {
+  return compile_rules(abis, blocked_call_rules(abis, tells_of_starts),
                        [&](const SeccompRule& rule) -> std::uint32_t {
                          if (rule.bit == 0) return SCMP_ACT_ERRNO(rule.error);
                          if (rule.bit == kProgramStart) return SCMP_ACT_TRACE(0);
-                         if ((rule.bit & options.open_doors) != 0) return SCMP_ACT_ALLOW;
+                         if ((rule.bit & options.open_calls) != 0) return SCMP_ACT_ALLOW;
                          if (options.audit)
-                           return rule.bit == kDoorClone3 ? SCMP_ACT_ALLOW : SCMP_ACT_TRACE(0);
+                           return rule.bit == kBlockedClone3 ? SCMP_ACT_ALLOW : SCMP_ACT_TRACE(0);
                          return SCMP_ACT_ERRNO(rule.error);
                        });
 }
@@ -119,21 +119,21 @@ std::vector<unsigned> some_of(unsigned all, unsigned how_many_at_random) {
   return sets;
 }
 
-TEST_CASE("the doors, whichever are open, are those that libseccomp compiles") {
+TEST_CASE("the blocked calls, whichever are open, are those that libseccomp compiles") {
   for (const Tested& tested : kMachines) {
-    const std::size_t all_closed = doors_by_libseccomp(tested.abis, {}, true).size();
-    for (const unsigned open : some_of(kAllDoors, 4)) {
+    const std::size_t all_closed = blocked_calls_by_libseccomp(tested.abis, {}, true).size();
+    for (const unsigned open : some_of(kAllCalls, 4)) {
       for (const bool audit : {false, true}) {
         Options options;
-        options.open_doors = static_cast<std::uint16_t>(open);
+        options.open_calls = static_cast<std::uint16_t>(open);
         options.audit = audit;
         const bool tells_of_starts = open % 3 == 0;
         INFO("arch " << std::hex << tested.abis[0] << ", open " << open << ", audit " << audit
                      << ", tells of starts " << tells_of_starts);
-        const Program program = doors(tested.machine, options, tells_of_starts);
+        const Program program = blocked_calls(tested.machine, options, tells_of_starts);
         CHECK(program.size() <= all_closed);
-        compare(tested, program, doors_by_libseccomp(tested.abis, options, tells_of_starts),
-                door_rules(tested.abis, tells_of_starts));
+        compare(tested, program, blocked_calls_by_libseccomp(tested.abis, options, tells_of_starts),
+                blocked_call_rules(tested.abis, tells_of_starts));
       }
     }
   }
@@ -154,10 +154,10 @@ TEST_CASE("hardening, whatever of it, is what libseccomp compiles") {
 TEST_CASE("every rule has a number in every native ABI, and leaves its placeholder") {
   for (const Tested& tested : kMachines) {
     Options options;
-    for (const sock_filter& one : doors(tested.machine, options)) {
+    for (const sock_filter& one : blocked_calls(tested.machine, options)) {
       if (one.code == (BPF_RET | BPF_K)) CHECK_FALSE(Placeholder::is_one(one.k));
     }
-    for (const auto& rules : {door_rules(tested.abis, true), hardening_rules()}) {
+    for (const auto& rules : {blocked_call_rules(tested.abis, true), hardening_rules()}) {
       for (const SeccompRule& rule : rules) {
         const std::unique_ptr<char, void (*)(void*)> name(
             seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, rule.number), std::free);

@@ -8,10 +8,10 @@ namespace libmseal::policy {
 namespace {
 
 std::vector<Range> selected(const char* line, const std::vector<Range>& segments,
-                            const std::vector<Range>& changing = {}, bool data = false) {
+                            const std::vector<Range>& mutable_data = {}, bool data = false) {
   std::vector<Range> parts;
   const Vma vma = *parse_maps_line(line);
-  select_segments(vma, {segments, changing, data}, [&](const Range& part, bool discard_protected) {
+  select_segments(vma, {segments, mutable_data, data}, [&](const Range& part, bool discard_protected) {
     CHECK(discard_protected == !vma.writable);
     parts.push_back(part);
   });

@@ -21,19 +21,19 @@ TEST_CASE("every option is understood") {
   Options options;
   CHECK(errors_of("backend=seccomp,require=filter,auto=off,discard=kernel,open=io_uring+clone3,harden=ptrace+"
                   "userfaultfd+proc_mem,strict=1,verbose=1,"
-                  "log=/tmp/log,helper=/x/y",
+                  "log=/tmp/log,supervisor=/x/y",
                   options)
             .empty());
   CHECK(options.backend == Backend::seccomp);
   CHECK(options.require == Backend::filter);
   CHECK(options.auto_seal == AutoSeal::off);
   CHECK(options.discard == DiscardRule::kernel);
-  CHECK(options.open_doors == (kDoorIoUring | kDoorClone3));
+  CHECK(options.open_calls == (kBlockedIoUring | kBlockedClone3));
   CHECK(options.harden == (kHardenPtrace | kHardenUserfaultfd | kHardenProcMem));
   CHECK(options.strict);
   CHECK(options.verbose);
   CHECK(options.log == "/tmp/log");
-  CHECK(options.helper == "/x/y");
+  CHECK(options.supervisor == "/x/y");
 }
 
 TEST_CASE("a bad item is named with what is allowed, and the rest applies") {
@@ -49,7 +49,7 @@ TEST_CASE("a bad item is named with what is allowed, and the rest applies") {
   CHECK(errors[5].starts_with("require|auto|kernel"));
   CHECK(options.backend == Backend::automatic);
   CHECK(options.auto_seal == AutoSeal::off);
-  CHECK(options.open_doors == 0);
+  CHECK(options.open_calls == 0);
 }
 
 TEST_CASE("backends have the names that the options have") {

@@ -12,9 +12,9 @@
 
 namespace libmseal::supervisor {
 
-class CallsLetThrough {
+class ContinuedCalls {
  public:
-  explicit CallsLetThrough(Proc& proc) : proc_(proc) {}
+  explicit ContinuedCalls(Proc& proc) : proc_(proc) {}
 
   void begun(pid_t task, const policy::MmCall& call);
   // The thread makes another call, so the one before is over.

@@ -1,4 +1,4 @@
-#include "shim/supervisor/calls_let_through.h"
+#include "shim/supervisor/continued_calls.h"
 
 #include <algorithm>
 
@@ -16,7 +16,7 @@ constexpr long kNap = 50'000;  // ns
 
 }  // namespace
 
-bool CallsLetThrough::wait_for_evidence(pid_t task) {
+bool ContinuedCalls::wait_for_evidence(pid_t task) {
   const std::uint64_t enough = proc_.running_time(task) + kEnoughRunning;
   for (int naps = 0; naps < kMostNaps; ++naps) {
     const auto where = proc_.whereabouts(task);
@@ -30,11 +30,11 @@ bool CallsLetThrough::wait_for_evidence(pid_t task) {
   return false;
 }
 
-void CallsLetThrough::begun(pid_t task, const policy::MmCall& call) {
+void ContinuedCalls::begun(pid_t task, const policy::MmCall& call) {
   calls_[task] = call;
 }
 
-bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<bool(pid_t)>& concerned) {
+bool ContinuedCalls::wait_for(const policy::Range& range, const std::function<bool(pid_t)>& concerned) {
   bool all = true;
   std::erase_if(calls_, [&](const auto& entry) {
     const auto& [task, call] = entry;
@@ -51,7 +51,7 @@ bool CallsLetThrough::wait_for(const policy::Range& range, const std::function<b
   return all;
 }
 
-void CallsLetThrough::collect() {
+void ContinuedCalls::collect() {
   std::erase_if(calls_, [&](const auto& entry) { return proc_.whereabouts(entry.first).is_gone(); });
   collect_at_ = 2 * calls_.size() + kMany;
 }

@@ -1,4 +1,4 @@
-#include "shim/preload/calls_under_way.h"
+#include "shim/preload/in_flight_calls.h"
 
 #include <sys/mman.h>
 #include <time.h>
@@ -77,7 +77,7 @@ void queue_for_the_lock() {
 
 }  // namespace
 
-long wait_for_calls_under_way(const policy::Machine& machine) {
+long wait_for_in_flight_calls(const policy::Machine& machine) {
   const long self = raw_syscall(__NR_gettid);
   bool proved = true;
   const long waited = for_each_thread([&](const Thread& thread) -> long {

@@ -11,6 +11,6 @@ namespace libmseal::shim {
 // A thread that sleeps tells by /proc/self/task/TID/syscall in which call. One that runs may be between the
 // filter and the memory map's lock: it is stopped for a moment, on its way back to user mode. One that can't
 // be stopped is taken to be past the lock once it has run for a while longer: evidence, no proof.
-long wait_for_calls_under_way(const policy::Machine& machine);
+long wait_for_in_flight_calls(const policy::Machine& machine);
 
 }  // namespace libmseal::shim
