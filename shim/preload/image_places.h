@@ -15,8 +15,8 @@ namespace libmseal::shim {
 // Sorted, apart.
 std::span<const policy::Range> image_places();
 
-// The same, and where programs land at random, and libraries too in the layout of old. Hardly anything else
-// is there.
+// The same, the range in which randomization places programs, and that of libraries under ADDR_COMPAT_LAYOUT.
+// Little else is mapped there.
 std::span<const policy::Range> watched_places();
 
 // The address to hint at in place of one that mmap need not follow: not in a watched place, for the sake of

@@ -124,8 +124,8 @@ Caller Registry::look_up(pid_t task) {
   return caller;
 }
 
-// Of a process that has called execve, and whose memory does not show: whether that may be another than it
-// was, for nothing is held that would be gone, or others keep it.
+// For a process that called execve and whose memory cannot be read: whether it may have called execve again.
+// The held memory tells, unless it could not be held or another process keeps it alive.
 bool Registry::may_have_left(const Identified& who, const Image& image, const Member& member) const {
   if (who.forked) return false;
   const auto& memory = who.process == image.creator ? image.memory : member.memory;
@@ -139,8 +139,8 @@ const Member* Registry::held_member(const Image& image, const Process& process) 
   return found->second.task->stat().is_seen() ? &found->second : nullptr;
 }
 
-// Several where addresses are not randomised, and for a process whose memory does not show and that has been
-// met too late: whose fork it is nobody can tell.
+// Several if addresses are not randomised, or if the process hid its memory before it was met: then nothing
+// shows which process it was forked from.
 std::vector<Image*> Registry::images_of(const Identified& who) {
   std::vector<Image*> images;
   const auto take = [&](auto is_one) {
@@ -252,7 +252,7 @@ std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& ca
   return nullptr;
 }
 
-// Now that its memory shows, it is of no other image.
+// Its memory can be read now, so it belongs to the candidates alone.
 void Registry::forget_guesses(const Process& process, const std::vector<Image*>& candidates) {
   for (Image& image : images_) {
     const auto guess = image.members.find(process);
@@ -277,7 +277,7 @@ Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
     forget_guesses(who.process, candidates);
     return join(image, who.process, std::move(record));
   }
-  // Of whichever it is, it has to be a member when its memory shows.
+  // It joins every image that it may belong to, so that it is known when its memory can be read.
   for (Image* const one : candidates) join(*one, who.process, record).met_hidden = true;
   return image.members.at(who.process);
 }

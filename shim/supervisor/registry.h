@@ -48,7 +48,7 @@ struct MmIdentity {
 struct Member {
   std::unique_ptr<HeldTask> task;  // null if it could not be held
   std::shared_ptr<Record> record;  // the same object for all that have one memory
-  // Its memory did not show when it was met.
+  // Its memory could not be read when it was met.
   bool met_hidden = false;
   // It called execve, and a child with the same memory sealed first.
   bool executed_it = false;
