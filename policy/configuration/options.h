@@ -80,6 +80,11 @@ struct Options {
   std::string_view mutable_data;  // objects whose static data is left out of auto=data, as `skip`
   std::string_view policy;      // a policy file, stronger than those of system and user; "none": none of them
   std::string_view supervisor;  // the supervisor program; empty: beside libmseal.so, then libexec
+
+  // Asked for in words, and not by default alone.
+  [[nodiscard]] bool asks_for_strict_discard() const {
+    return discard_given && discard == DiscardRule::strict;
+  }
 };
 
 // One thing wrong with the text. `allowed` is a list for people.

@@ -6,7 +6,8 @@
 namespace libmseal::shim {
 
 inline constexpr std::size_t kPolicyTextBytes = 4096;
-inline constexpr std::size_t kMostPieces = 16384;  // of mappings of one call of mseal
+inline constexpr std::size_t kMostRanges = 16384;  // of one call of mseal, and mappings in them
+inline constexpr std::size_t kMostPieces = 8192;   // of these: more than filters can refuse
 inline constexpr std::size_t kMostKeyed = 1024;    // of these: the writable ones with a protection key
 inline constexpr std::size_t kTableBytes = std::size_t{4} << 20;  // sparse: what is not used takes no memory
 

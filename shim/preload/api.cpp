@@ -5,7 +5,6 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/state.h"
-#include "shim/preload/supervisor_link.h"
 
 namespace libmseal::shim {
 namespace {
@@ -46,12 +45,7 @@ __attribute__((visibility("default"))) int mimmutable(void* addr, size_t len) {
 __attribute__((visibility("default"))) int mseal_query(const void* addr, size_t len) {
   const policy::Range pages = pages_of(addr, len);
   if (len == 0 || pages.empty()) return libc_result(-EINVAL);
-  if (g_state.table != nullptr) {
-    const long answer = tell_supervisor({policy::Control::Kind::query, {pages}});
-    if (!failed(answer)) return static_cast<int>(answer);
-  }
-  return g_state.ledger.consult(
-      [&](std::span<const policy::Seal> seals) { return static_cast<int>(policy::coverage(seals, pages)); });
+  return static_cast<int>(query(g_state, pages));
 }
 
 }  // extern "C"

@@ -6,9 +6,6 @@
 
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/backend.h"
-#include "shim/preload/lock.h"
-#include "shim/preload/sealing.h"
 
 namespace libmseal::shim {
 namespace {
@@ -22,7 +19,9 @@ constexpr std::uint64_t kFirstPlace = 65 * kTiB;
 constexpr std::uint64_t kPlaces = 16;
 constexpr int kAttempts = 16;  // at places where something is already
 
-enum Window : std::uint8_t { kProtected, kOther };
+constexpr std::size_t index_of(Window window) {
+  return static_cast<std::size_t>(window);
+}
 
 bool is_empty(const Range& range) {
   bool empty = true;
@@ -31,38 +30,6 @@ bool is_empty(const Range& range) {
     return empty && vma.range.start < range.end;
   });
   return read == 0 && empty;
-}
-
-long start_if_needed(State& state) {
-  if (state.backend != policy::Backend::automatic) return 0;
-  const ExclusiveSection section;
-  return state.backend == policy::Backend::automatic ? start_backend_late(state) : 0;
-}
-
-// In the window, at the next free place: the address, or -errno.
-long map_in_window(State& state, Window which, const policy::Arguments& arguments) {
-  const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
-  const Range& window = state.arena.windows[which];
-  if (arguments[1] == 0) return -EINVAL;
-  if (size == 0 || size > window.size()) return -ENOMEM;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const std::uint64_t at = state.arena.next[which].fetch_add(size);
-    if (at >= window.end || window.end - at < size) return -ENOMEM;
-    const long mapped = raw_syscall(__NR_mmap, at, size, arguments[2], arguments[3] | MAP_FIXED_NOREPLACE,
-                                    arguments[4], arguments[5]);
-    if (mapped != -EEXIST) return mapped;
-  }
-  return -ENOMEM;
-}
-
-long map_then_seal(State& state, const policy::Arguments& arguments) {
-  const long mapped = raw_syscall(__NR_mmap, arguments[0], arguments[1], arguments[2], arguments[3],
-                                  arguments[4], arguments[5]);
-  if (failed(mapped)) return mapped;
-  const long sealed = seal(state, static_cast<std::uint64_t>(mapped), arguments[1], 0);
-  if (sealed == 0) return mapped;
-  (void)raw_syscall(__NR_munmap, mapped, arguments[1]);
-  return sealed;
 }
 
 }  // namespace
@@ -91,17 +58,23 @@ void set_arena(State& state, const Range& arena) {
     state.arena.next[which] = state.arena.windows[which].start;
 }
 
-long map_sealed(State& state, const policy::Arguments& arguments) {
-  const auto flags = static_cast<std::uint32_t>(arguments[3]);
-  const bool anywhere =
-      (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) == 0;
-  if (const long error = start_if_needed(state); error != 0) return error;
-  const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
-  const bool kept = (arguments[2] & PROT_WRITE) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE &&
-                    (anonymous || state.options.discard == policy::DiscardRule::strict);
-  const Window window = kept ? kProtected : kOther;
-  if (!anywhere || state.arena.windows[window].empty()) return map_then_seal(state, arguments);
-  return map_in_window(state, window, arguments);
+bool has_window(const State& state, Window window) {
+  return !state.arena.windows[index_of(window)].empty();
+}
+
+long map_in_arena(State& state, Window where, const policy::Arguments& arguments) {
+  const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
+  const Range& window = state.arena.windows[index_of(where)];
+  if (arguments[1] == 0) return -EINVAL;
+  if (size == 0 || size > window.size()) return -ENOMEM;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::uint64_t at = state.arena.next[index_of(where)].fetch_add(size);
+    if (at >= window.end || window.end - at < size) return -ENOMEM;
+    const long mapped = raw_syscall(__NR_mmap, at, size, arguments[2], arguments[3] | MAP_FIXED_NOREPLACE,
+                                    arguments[4], arguments[5]);
+    if (mapped != -EEXIST) return mapped;
+  }
+  return -ENOMEM;
 }
 
 }  // namespace libmseal::shim

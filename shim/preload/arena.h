@@ -23,9 +23,11 @@ policy::Range other_window(const policy::Range& arena);
 // Tells this image where the windows of its tree are.
 void set_arena(State& state, const policy::Range& arena);
 
-// mmap(2) of `protection` without PROT_SEAL, sealed: the address, or -errno. Starts the backend if it has not
-// been. Where there is no arena (the backends `kernel` and `libc`; a fixed address; huge pages), the mapping
-// is made and then sealed; if that fails, it is unmapped again.
-long map_sealed(State& state, const policy::Arguments& arguments);
+enum class Window : std::uint8_t { kept, other };  // in this order
+
+bool has_window(const State& state, Window window);
+
+// mmap(2) at the next free place of the window, which is there: the address, or -errno.
+long map_in_arena(State& state, Window window, const policy::Arguments& arguments);
 
 }  // namespace libmseal::shim

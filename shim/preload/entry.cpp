@@ -7,13 +7,13 @@
 
 #include "shim/common/machine.h"
 #include "shim/preload/ancestors.h"
-#include "shim/preload/backend.h"
-#include "shim/preload/hardening.h"
+#include "shim/preload/filters/hardening.h"
 #include "shim/preload/heap.h"
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
 #include "shim/preload/policy_levels.h"
+#include "shim/preload/start.h"
 #include "shim/preload/state.h"
 #include "shim/preload/supervisor_link.h"
 
@@ -35,23 +35,26 @@ bool preloads(std::string_view path) {
 }
 
 // The loaded objects are sealed before the program starts.
-void start_sealed(State& state, Launch& launch) {
+void start_sealed(State& state, Launch& launch, Job& job) {
+  const ObjectsTurn turn;  // nobody else is there yet
   state.objects_seen = count_objects();
-  if (const long error = find_constant_segments(state, state.pieces); error != 0) {
+  ObjectPieces& objects = turn.work().pieces;
+  if (const long error = find_constant_segments(state, turn.work()); error != 0) {
     const bool required = state.options.require != policy::Backend::automatic;
     if (required || first_in_tree(state, Notice::unsealed_objects, 0, error)) {
       Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << text_of_error(error)
                 << (required ? "; the program is not started" : "");
     }
-    state.pieces.clear();
+    objects.clear();
     if (required) give_up();
   }
   // A program that is merely linked, and of which nothing asks to be sealed, is not touched.
-  const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && state.pieces.empty();
+  const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && objects.empty();
   if (nothing_asked) return;
-  if (find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks) != 0)
-    state.refused_breaks = {1, ~0ULL};  // where the heap is, nobody knows
-  start_backend(state, launch);
+  policy::Range refused_breaks;
+  if (find_refused_breaks(state.machine, objects.view(), refused_breaks) != 0)
+    refused_breaks = {1, ~0ULL};  // where the heap is, nobody knows
+  start_backend(state, objects.view(), refused_breaks, launch, job);
 }
 
 __attribute__((constructor)) void start() {
@@ -70,11 +73,12 @@ __attribute__((constructor)) void start() {
   const ExclusiveSection section;
   const bool idle = state.options.one_process && parent_is_under_library(state);
   if (idle) {
-    start_idle(state);
+    start_idle(state, section.job());
   } else if (state.options.auto_seal != policy::AutoSeal::off) {
-    start_sealed(state, launch);
+    start_sealed(state, launch, section.job());
   }
-  if (!state.options.audit) harden(state);  // the supervisor, which has been started now, does without
+  if (!state.options.audit)
+    harden(state, section.job().draft);  // the supervisor, which has been started now, does without
 }
 
 }  // namespace

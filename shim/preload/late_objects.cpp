@@ -28,28 +28,24 @@ Answer ask_for_writable(const policy::Range& range) {
 }
 
 // False if the supervisor may not look.
-bool seal_as_supervisor_sees(State& state, bool& all_ready) {
-  static policy::FixedVector<Wanted, kMostLateParts> wanted;
+bool seal_as_supervisor_sees(State& state, ObjectsWork& work, bool& all_ready) {
   if (state.backend != policy::Backend::seccomp) return false;
-  if (!list_late_objects(state, ask_for_writable, wanted, all_ready)) return false;
-  if (wanted.empty()) return true;
+  if (!list_late_objects(state, ask_for_writable, work, all_ready)) return false;
+  if (work.parts.empty()) return true;
   long result = 0;
-  if (!seal_constant_parts(state, wanted.view(), result)) return false;
+  if (!seal_constant_parts(state, work.parts.view(), result)) return false;
   tell_of_failure(result);
   return true;
 }
 
-policy::FixedVector<mseal_range, 2048> g_unsealed;
-
-void seal_new_segments(State& state, Pieces& pieces) {
-  g_unsealed.clear();
-  for (const policy::Seal& piece : pieces) {
-    auto* const start = reinterpret_cast<void*>(piece.range.start);
-    if (mseal_query(start, piece.range.size()) == MSEAL_STATE_FULLY) continue;
-    (void)g_unsealed.push_back({start, piece.range.size()});
+void seal_new_segments(State& state, ObjectsWork& work) {
+  work.unsealed.clear();
+  for (const policy::Seal& piece : work.pieces) {
+    if (query(state, piece.range) == policy::Coverage::fully) continue;
+    (void)work.unsealed.push_back({reinterpret_cast<void*>(piece.range.start), piece.range.size()});
   }
-  if (g_unsealed.empty()) return;
-  tell_of_failure(seal_all(state, g_unsealed.view(), 0));
+  if (work.unsealed.empty()) return;
+  tell_of_failure(seal_all(state, work.unsealed.view(), 0));
 }
 
 }  // namespace
@@ -61,13 +57,12 @@ void seal_late_objects(State& state) {
   if (!wanted || state.backend == policy::Backend::automatic) return;
   const unsigned long long now = count_objects();
   if (now == state.objects_seen) return;
-  const LateObjectsTurn turn;
+  const ObjectsTurn turn;
   if (!turn.mine()) return;
   bool all_ready = false;
-  if (!seal_as_supervisor_sees(state, all_ready)) {
-    static Pieces pieces;
-    all_ready = find_late_segments(state, pieces);
-    seal_new_segments(state, pieces);
+  if (!seal_as_supervisor_sees(state, turn.work(), all_ready)) {
+    all_ready = find_late_segments(state, turn.work());
+    seal_new_segments(state, turn.work());
   }
   if (all_ready) state.objects_seen = now;
 }

@@ -15,7 +15,7 @@ namespace libmseal::shim {
 // One writer at a time (the caller's lock, signals blocked); readers may run at any time, signal handlers
 // included. There are two copies, so that one is always whole: a process forked while another thread writes
 // has what it was left, and nobody waits for a writer that it does not have.
-template <class Entry>
+template <class Entry, std::size_t kMost>
 class Ledger {
  public:
   // False if it is full; nothing is added then.
@@ -41,7 +41,6 @@ class Ledger {
   }
 
  private:
-  static constexpr std::size_t kMost = 8192;
   using Entries = policy::FixedVector<Entry, kMost>;
 
   static bool add_to(Entries& entries, const policy::Seal& seal) {

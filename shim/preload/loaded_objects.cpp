@@ -20,20 +20,11 @@ namespace {
 using policy::Range;
 using policy::Seal;
 
-// An object that may not be ready yet: as long as its RELRO is writable, the dynamic linker is at work.
-struct LateObject {
-  Range relro;
-  std::size_t first = 0;  // of Objects::loaded
-  std::size_t end = 0;
-  bool ready = true;
-};
-
-struct Objects {
-  const State* state = nullptr;
-  bool late = false;  // only those that count as late ones
-  policy::FixedVector<Range, 2048> loaded;
-  policy::FixedVector<Range, 256> mutable_data;
-  policy::FixedVector<LateObject, 512> late_ones;
+// What collect() is called with for each object.
+struct Collection {
+  const State& state;
+  ObjectsWork& work;
+  bool late;  // only those that count as late ones
   bool too_many = false;
 };
 
@@ -99,13 +90,13 @@ Range relro_of(const dl_phdr_info& info, std::uint64_t page) {
 
 int collect(dl_phdr_info* info, std::size_t size, void* data) {
   (void)size;
-  static std::array<char, 4096> own_path;  // too large for a thread's stack; the caller is alone
-  auto& objects = *static_cast<Objects*>(data);
-  const State& state = *objects.state;
+  auto& objects = *static_cast<Collection*>(data);
+  ObjectsWork& work = objects.work;
+  const State& state = objects.state;
   const policy::Options& options = state.options;
   if (objects.late && !may_be_sealed_late(*info, options.late_seal)) return 0;
   const policy::Options& by_policy = state.policy_options;
-  const char* const path = path_of(*info, own_path);
+  const char* const path = path_of(*info, work.program);
   if (is_named(options.skip, by_policy.skip, path)) return 0;
   const bool data_changes = is_named(options.mutable_data, by_policy.mutable_data, path);
   bool marked = false;
@@ -116,19 +107,19 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     marked = marked || policy::asks_to_be_sealed(note);
     const auto address = reinterpret_cast<std::uint64_t>(note.value.data());
     if (const Range memory = policy::mutable_memory(note, address); !memory.empty())
-      append(objects.mutable_data, pages_of(state, memory.start, memory.size()));
+      append(work.mutable_data, pages_of(state, memory.start, memory.size()));
   });
   if (options.auto_seal == policy::AutoSeal::marked && !marked) return 0;
-  const std::size_t first = objects.loaded.size();
+  const std::size_t first = work.loaded.size();
   for (std::size_t index = 0; index < info->dlpi_phnum; ++index) {
     const ElfW(Phdr)& header = info->dlpi_phdr[index];
     if (header.p_type != PT_LOAD) continue;
     const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
-    append(objects.loaded, pages);
-    if (data_changes && (header.p_flags & PF_W) != 0) append(objects.mutable_data, pages);
+    append(work.loaded, pages);
+    if (data_changes && (header.p_flags & PF_W) != 0) append(work.mutable_data, pages);
   }
   const Range relro = relro_of(*info, state.machine.page_size);
-  if (objects.late) append(objects.late_ones, LateObject{relro, first, objects.loaded.size()});
+  if (objects.late) append(work.late, LateObject{relro, first, work.loaded.size()});
   return 0;
 }
 
@@ -136,33 +127,26 @@ bool is_of_kernel(const policy::Vma& vma) {
   return vma.name == "[vdso]" || vma.name.starts_with("[vvar");
 }
 
-}  // namespace
-
-namespace {
-
-Objects g_objects;  // too large for a thread's stack; whoever uses it is alone
-
 // 0, or -ENOMEM.
-long find_objects(const State& state, bool late) {
-  g_objects.state = &state;
-  g_objects.late = late;
-  g_objects.loaded.clear();
-  g_objects.mutable_data.clear();
-  g_objects.late_ones.clear();
-  g_objects.too_many = false;
-  dl_iterate_phdr(collect, &g_objects);
-  return g_objects.too_many ? -ENOMEM : 0;
+long find_objects(const State& state, bool late, ObjectsWork& work) {
+  work.loaded.clear();
+  work.mutable_data.clear();
+  work.late.clear();
+  Collection collection{state, work, late};
+  dl_iterate_phdr(collect, &collection);
+  return collection.too_many ? -ENOMEM : 0;
 }
 
-// What of g_objects.loaded is to be sealed.
-long find_parts(const State& state, bool with_kernels, Pieces& pieces) {
-  const policy::SegmentChoice choice{g_objects.loaded.view(), g_objects.mutable_data.view(),
+// What of work.loaded is to be sealed, into work.pieces.
+long find_pieces(const State& state, bool with_kernels, ObjectsWork& work) {
+  work.pieces.clear();
+  const policy::SegmentChoice choice{work.loaded.view(), work.mutable_data.view(),
                                      state.options.auto_seal == policy::AutoSeal::data};
   bool fits = true;
   const auto add = [&](const policy::Vma& vma, const Range& part, bool discard_protected) {
     Seal seal = policy::seal_of(vma, part, state.options.discard);
     seal.discard_protected = discard_protected;
-    fits = fits && policy::add_seal(pieces, seal, Pieces::capacity());
+    fits = fits && policy::add_seal(work.pieces, seal, ObjectPieces::capacity());
   };
   const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
     policy::select_segments(vma, choice, [&](const Range& part, bool kept) { add(vma, part, kept); });
@@ -174,23 +158,25 @@ long find_parts(const State& state, bool with_kernels, Pieces& pieces) {
 }
 
 // Leaves the segments of objects that are ready. True if all of them are.
-bool drop_unready() {
+bool drop_unready(ObjectsWork& work) {
   bool all_ready = true;
   const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
-    for (LateObject& object : g_objects.late_ones) {
-      if (vma.writable && vma.range.touches(object.relro)) object.ready = all_ready = false;
+    for (LateObject& object : work.late) {
+      if (vma.writable && vma.range.touches(object.relro)) {
+        object.unready = true;
+        all_ready = false;
+      }
     }
     return true;
   });
   if (read != 0) all_ready = false;
-  policy::FixedVector<Range, 2048>& loaded = g_objects.loaded;
   std::size_t kept = 0;
-  for (const LateObject& object : g_objects.late_ones) {
+  for (const LateObject& object : work.late) {
     for (std::size_t index = object.first; index < object.end; ++index) {
-      if (read == 0 && object.ready) loaded[kept++] = loaded[index];
+      if (read == 0 && !object.unready) work.loaded[kept++] = work.loaded[index];
     }
   }
-  loaded.truncate(kept);
+  work.loaded.truncate(kept);
   return all_ready;
 }
 
@@ -202,9 +188,9 @@ int read_counter(dl_phdr_info* info, std::size_t size, void* data) {
 
 }  // namespace
 
-long find_constant_segments(const State& state, Pieces& pieces) {
-  if (const long error = find_objects(state, false); error != 0) return error;
-  return find_parts(state, state.options.vdso, pieces);
+long find_constant_segments(const State& state, ObjectsWork& work) {
+  if (const long error = find_objects(state, false, work); error != 0) return error;
+  return find_pieces(state, state.options.vdso, work);
 }
 
 unsigned long long count_objects() {
@@ -213,17 +199,17 @@ unsigned long long count_objects() {
   return adds;
 }
 
-bool list_late_objects(const State& state, Answer (*has_writable)(const Range&),
-                       policy::FixedVector<Wanted, kMostLateParts>& wanted, bool& all_ready) {
-  wanted.clear();
+bool list_late_objects(const State& state, Answer (*has_writable)(const Range&), ObjectsWork& work,
+                       bool& all_ready) {
+  work.parts.clear();
   all_ready = false;
-  if (find_objects(state, true) != 0) return true;
+  if (find_objects(state, true, work) != 0) return true;
   all_ready = true;
   const bool data = state.options.auto_seal == policy::AutoSeal::data;
   const auto append = [&](const Range& range, bool with_data) {
-    if (!range.empty()) all_ready = wanted.push_back({range, true, with_data}) && all_ready;
+    if (!range.empty()) all_ready = work.parts.push_back({range, with_data}) && all_ready;
   };
-  for (const LateObject& object : g_objects.late_ones) {
+  for (const LateObject& object : work.late) {
     const Answer writable = object.relro.empty() ? Answer::no : has_writable(object.relro);
     if (writable == Answer::unknown) return false;
     if (writable == Answer::yes) {
@@ -231,10 +217,10 @@ bool list_late_objects(const State& state, Answer (*has_writable)(const Range&),
       continue;
     }
     for (std::size_t index = object.first; index < object.end; ++index) {
-      Range rest = g_objects.loaded[index];
+      Range rest = work.loaded[index];
       append(rest, false);
       if (!data) continue;
-      for (const Range& hole : g_objects.mutable_data) {
+      for (const Range& hole : work.mutable_data) {
         // Holes need not be sorted; what is left out of one that comes too early is data that is not sealed.
         if (!rest.touches(hole)) continue;
         append({rest.start, std::max(rest.start, hole.start)}, true);
@@ -246,12 +232,12 @@ bool list_late_objects(const State& state, Answer (*has_writable)(const Range&),
   return true;
 }
 
-bool find_late_segments(const State& state, Pieces& pieces) {
-  pieces.clear();
-  if (find_objects(state, true) != 0) return false;
-  if (g_objects.late_ones.empty()) return true;
-  const bool all_ready = drop_unready();
-  if (find_parts(state, false, pieces) != 0) pieces.clear();
+bool find_late_segments(const State& state, ObjectsWork& work) {
+  work.pieces.clear();
+  if (find_objects(state, true, work) != 0) return false;
+  if (work.late.empty()) return true;
+  const bool all_ready = drop_unready(work);
+  if (find_pieces(state, false, work) != 0) work.pieces.clear();
   return all_ready;
 }
 

@@ -16,11 +16,14 @@ enum : std::uint32_t { kFree, kHeld, kContended };
 // Both are zero in a forked child, whoever held them in the parent.
 struct Words {
   std::atomic<std::uint32_t> lock = kFree;
-  std::atomic<bool> late_objects = false;
+  std::atomic<bool> objects = false;
 };
 
 Words g_fallback;  // if there is no memory for the page
 Words* g_words = &g_fallback;
+
+constinit Job g_job;
+constinit ObjectsWork g_objects_work;
 
 constexpr unsigned long kPageBytes = 65536;  // a page on every supported configuration
 
@@ -52,11 +55,18 @@ ExclusiveSection::~ExclusiveSection() {
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &signals_, nullptr, sizeof signals_);
 }
 
-LateObjectsTurn::LateObjectsTurn()
-    : mine_(!g_words->late_objects.exchange(true, std::memory_order_acquire)) {}
+Job& ExclusiveSection::job() const {  // NOLINT(readability-convert-member-functions-to-static): the holder's
+  return g_job;
+}
 
-LateObjectsTurn::~LateObjectsTurn() {
-  if (mine_) g_words->late_objects.store(false, std::memory_order_release);
+ObjectsTurn::ObjectsTurn() : mine_(!g_words->objects.exchange(true, std::memory_order_acquire)) {}
+
+ObjectsWork& ObjectsTurn::work() const {  // NOLINT(readability-convert-member-functions-to-static): the same
+  return g_objects_work;
+}
+
+ObjectsTurn::~ObjectsTurn() {
+  if (mine_) g_words->objects.store(false, std::memory_order_release);
 }
 
 }  // namespace libmseal::shim

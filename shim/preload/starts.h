@@ -12,7 +12,7 @@
 
 namespace libmseal::shim {
 
-// Filters refuse there, in this process and in what it starts.
+// Filters refuse there, in this process and in what it starts. Only where a supervisor watches those places.
 void note_filtered(State& state, const policy::Range& range);
 
 // Sets the layout for what the calling thread and its children start, if there is much that they might meet.

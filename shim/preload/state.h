@@ -1,4 +1,4 @@
-// Everything the library remembers.
+// What the library remembers: its options, the backend that enforces, and the seals that nobody else keeps.
 #pragma once
 
 #include <array>
@@ -6,11 +6,9 @@
 #include <cstddef>
 #include <string_view>
 
-#include "policy/bpf/bpf_program.h"
 #include "policy/configuration/options.h"
 #include "policy/configuration/tree_rules.h"
 #include "policy/rules/abi.h"
-#include "policy/rules/fixed_vector.h"
 #include "policy/rules/protection_key.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
@@ -19,9 +17,6 @@
 #include "shim/preload/ledger.h"
 
 namespace libmseal::shim {
-
-using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
-using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
 // Where mappings are sealed from birth (arena.h); empty where there is no such place.
 struct Arena {
@@ -50,19 +45,9 @@ struct State {
   Arena arena;
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
-  Births alone_since;                      // nobody shared this memory then
-  Ledger<policy::Seal> ledger;             // the seals, where there is none
-  Ledger<policy::KeyedRange> keyed_seals;  // sealed memory with a protection key
-
-  // Working memory of whoever holds the lock.
-  policy::BpfProgram program;
-  Pieces pieces;
-  policy::FixedVector<policy::KeyedRange, kMostKeyed> keyed;  // of these pieces: the writable ones with a key
-  policy::Range refused_breaks;  // the arguments of brk that would unmap one of these pieces
-  Ranges ranges;
-  Ranges contents;
-  Ranges watched;
-  policy::FixedVector<std::uint64_t, 256> attachments;
+  Births alone_since;                                  // nobody shared this memory then
+  Ledger<policy::Seal, 8192> ledger;                   // the seals, where there is none
+  Ledger<policy::KeyedRange, kMostKeyed> keyed_seals;  // sealed memory with a protection key
 };
 
 extern State g_state;

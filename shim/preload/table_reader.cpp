@@ -59,17 +59,17 @@ policy::Coverage table_coverage(const void* memory, const policy::Range& range) 
   return consistently(table, look, policy::Coverage::partly);
 }
 
-bool take_found(State& state, std::uint32_t ticket) {
-  const SealTable& table = table_in(state.table);
+bool take_found(const void* memory, std::uint32_t ticket, Found& found) {
+  const SealTable& table = table_in(memory);
   const auto take = [&] {
     if (table.ticket != ticket) return false;
-    state.pieces.clear();
-    state.keyed.clear();
+    found.pieces.clear();
+    found.keyed.clear();
     for (std::size_t index = 0; index < std::min(table.pieces.size(), kMostPieces); ++index)
-      (void)state.pieces.push_back(table.pieces.data()[index]);
+      (void)found.pieces.push_back(table.pieces.data()[index]);
     for (std::size_t index = 0; index < std::min(table.keyed.size(), kMostKeyed); ++index)
-      (void)state.keyed.push_back(table.keyed.data()[index]);
-    state.refused_breaks = table.refused_breaks;
+      (void)found.keyed.push_back(table.keyed.data()[index]);
+    found.refused_breaks = table.refused_breaks;
     return true;
   };
   return consistently(table, take, false);

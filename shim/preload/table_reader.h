@@ -8,7 +8,7 @@
 
 #include "policy/configuration/tree_rules.h"
 #include "policy/rules/seal.h"
-#include "shim/preload/state.h"
+#include "shim/preload/job.h"
 
 namespace libmseal::shim {
 
@@ -20,9 +20,9 @@ void unmap_table(const void* memory);
 // `partly` where it can't be told.
 policy::Coverage table_coverage(const void* memory, const policy::Range& range);
 
-// What the supervisor has found of memory that this process wants to have sealed, copied to state.pieces,
-// state.keyed and state.refused_breaks. False if it is not there any more.
-bool take_found(State& state, std::uint32_t ticket);
+// What the supervisor has found of memory that this process wants to have sealed. False if it is not there
+// any more.
+bool take_found(const void* memory, std::uint32_t ticket, Found& found);
 
 // The fences of this image, which are all there when it joins.
 std::span<const policy::Range> table_fences(const void* memory);

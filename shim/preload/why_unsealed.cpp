@@ -82,4 +82,11 @@ long explain_unreadable(long error) {
   return -EAGAIN;
 }
 
+long explain_io_uring() {
+  static bool said = false;
+  complain_once(said, "the program had an io_uring before its first seal, and no filter sees what that does",
+                "make it afterwards, or set open=io_uring");
+  return -EAGAIN;
+}
+
 }  // namespace libmseal::shim

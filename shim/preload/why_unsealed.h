@@ -12,5 +12,6 @@ long explain_table_full();
 long explain_ledger_full();
 long explain_many_pieces();
 long explain_unreadable(long error);  // of /proc/thread-self
+long explain_io_uring();
 
 }  // namespace libmseal::shim

@@ -24,7 +24,6 @@ namespace {
 
 constexpr int kAttempts = 3;  // while a range changes its attributes
 constexpr std::size_t kMostJobs = 64;
-constexpr std::size_t kMostWanted = shim::kMostPieces;  // ranges of one job
 
 // A program that has filters to install does so at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
@@ -160,9 +159,9 @@ long Sealing::look(const Caller& caller, Job& job) const {
   const policy::Machine machine = shim::this_machine();
   const shim::ProcRoot proc;
   const shim::PieceSearch search(machine, job.discard, OpenOf{proc, caller.task});
-  if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostPieces); wrong != 0) return wrong;
+  if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostRanges); wrong != 0) return wrong;
   const long wrong =
-      search.find_keyed(job.ranges, job.pieces, shim::kMostPieces, job.keyed, shim::kMostKeyed);
+      search.find_keyed(job.ranges, job.pieces, shim::kMostRanges, job.keyed, shim::kMostKeyed);
   const Range heap = heap_of(caller, job.present_break);
   job.refused_breaks = policy::refused_breaks(job.pieces, heap.start, heap.end, machine.page_size);
   return wrong;
@@ -189,7 +188,7 @@ bool Sealing::wait_for_calls(const Caller& caller, const Job& job) {
 std::int64_t Sealing::add_range(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
   if (job == nullptr) return -EAGAIN;
-  if (job->wanted.size() == kMostWanted) return -E2BIG;
+  if (job->wanted.size() == shim::kMostRanges) return -E2BIG;
   job->wanted.push_back({message.seal.range, message.constant, message.with_data});
   return 0;
 }

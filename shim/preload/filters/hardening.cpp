@@ -1,4 +1,4 @@
-#include "shim/preload/hardening.h"
+#include "shim/preload/filters/hardening.h"
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -8,8 +8,8 @@
 
 #include "policy/bpf/blocked_calls.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/filter.h"
-#include "shim/preload/landlock.h"
+#include "shim/preload/filters/install.h"
+#include "shim/preload/filters/landlock.h"
 #include "shim/preload/message.h"
 
 namespace libmseal::shim {
@@ -43,7 +43,7 @@ bool refused(policy::Hardening what) {
 
 }  // namespace
 
-void harden(State& state) {
+void harden(const State& state, Draft& draft) {
   unsigned missing = 0;
   for (const policy::Hardening one : {policy::kHardenPtrace, policy::kHardenProcessVmWritev,
                                       policy::kHardenUserfaultfd, policy::kHardenProcMem}) {
@@ -55,9 +55,9 @@ void harden(State& state) {
   }
   missing &= ~static_cast<unsigned>(policy::kHardenProcMem);
   if (missing == 0) return;
-  state.program.clear();
-  policy::write_hardening(state.machine, missing, state.program);
-  if (const long error = install_filter(state.program.instructions(), false); error != 0) {
+  draft.program.clear();
+  policy::write_hardening(state.machine, missing, draft.program);
+  if (const long error = install_filter(draft.program.instructions(), false); error != 0) {
     refuse_to_start("harden= by seccomp", text_of_error(error));
   }
 }

@@ -1,4 +1,4 @@
-#include "shim/preload/own_look.h"
+#include "shim/preload/backends/own_look.h"
 
 #include <fcntl.h>
 
@@ -19,12 +19,12 @@ long open_own(std::string_view file) {
 
 }  // namespace
 
-long find_own_pieces(State& state, std::span<const policy::Range> ranges) {
+long find_own_pieces(const State& state, std::span<const policy::Range> ranges, Found& found) {
   const PieceSearch search(state.machine, state.options.discard, open_own);
-  long wrong = search.find(ranges, state.pieces, Pieces::capacity());
-  if (wrong == 0) wrong = find_refused_breaks(state.machine, state.pieces.view(), state.refused_breaks);
+  long wrong = search.find(ranges, found.pieces, Pieces::capacity());
+  if (wrong == 0) wrong = find_refused_breaks(state.machine, found.pieces.view(), found.refused_breaks);
   if (wrong == 0)
-    wrong = search.find_keyed(ranges, state.pieces, Pieces::capacity(), state.keyed, kMostKeyed);
+    wrong = search.find_keyed(ranges, found.pieces, Pieces::capacity(), found.keyed, kMostKeyed);
   if (wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL) return wrong;
   if (wrong != -E2BIG) return explain_unreadable(wrong);
   return explain_many_pieces();

@@ -6,21 +6,28 @@
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/preload/job.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {
-
-struct Wanted {
-  policy::Range range;
-  bool constant = false;   // only what is private there and can't be written
-  bool with_data = false;  // and what can, of a constant one
-};
 
 struct Asked {
   bool must_look = false;  // the supervisor may not look: see own_sealing.h
   long result = 0;         // else 0 or -errno
 };
-Asked seal_by_supervisors_look(State& state, std::span<const Wanted> wanted);
+
+// The ranges, all or none.
+Asked seal_as_supervisor_says(State& state, std::span<const policy::Range> ranges, Job& job);
+
+// A part of a loaded object, of which only what is private and can't be written is to be sealed.
+struct ConstantPart {
+  policy::Range range;
+  bool with_data = false;  // and so is what can be written
+};
+Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job);
+
+// Sealing by an own look, with what the supervisor knows.
+long seal_by_own_look_supervised(State& state, std::span<const policy::Range> ranges, Job& job);
 
 // Asks the supervisor to refuse what touches the piece. False if it does not.
 bool seal_by_supervisor(const policy::Seal& piece);

@@ -1,4 +1,4 @@
-#include "shim/preload/filter.h"
+#include "shim/preload/filters/install.h"
 
 #include <linux/seccomp.h>
 #include <sys/prctl.h>

@@ -1,4 +1,4 @@
-#include "shim/preload/landlock.h"
+#include "shim/preload/filters/landlock.h"
 
 #include <fcntl.h>
 #include <linux/landlock.h>

@@ -1,0 +1,52 @@
+// What enforces seals. There are four backends, each in one file, behind these functions.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
+#include "shim/preload/backends/kernel_mseal.h"
+#include "shim/preload/job.h"
+#include "shim/preload/state.h"
+#include "shim/preload/supervisor_link.h"
+
+namespace libmseal::shim {
+
+// Why a backend did not start. `what` is empty if it did.
+struct Outcome {
+  std::string_view what;
+  long error = 0;              // 0: `what` says all
+  std::string_view subject{};  // the file in question, if one is
+
+  [[nodiscard]] bool started() const { return what.empty(); }
+};
+
+// With what a backend starts.
+struct Beginning {
+  std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, apart; may be empty
+  policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
+  KernelMseal kernel = KernelMseal::missing;
+  Launch& launch;  // may hold a supervisor that is ready
+};
+
+// Each function is called by the holder of the lock, but for `query`.
+struct BackendFunctions {
+  Outcome (*start)(State& state, const Beginning& beginning, Job& job);
+  // Ranges sorted and apart; all of them or none: 0 or -errno.
+  long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
+  policy::Coverage (*query)(const State& state, const policy::Range& range);
+};
+
+extern const BackendFunctions kKernelBackend;      // mseal(2)
+extern const BackendFunctions kSupervisedBackend;  // filters, and a supervisor for what they can't decide
+extern const BackendFunctions kFilterBackend;      // filters alone
+extern const BackendFunctions kLibcBackend;        // the interposed functions alone
+
+// The one that was picked, if one was: `libc` until then.
+const BackendFunctions& functions_of(policy::Backend backend);
+
+// Of backends without a supervisor: what the ledger says.
+policy::Coverage query_ledger(const State& state, const policy::Range& range);
+
+}  // namespace libmseal::shim

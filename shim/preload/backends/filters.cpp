@@ -1,0 +1,67 @@
+// The backend `filter`: filters refuse what touches a seal, and whatever they can't decide from the arguments
+// alone. Where no listener can be had.
+#include <algorithm>
+#include <cerrno>
+
+#include "shim/common/sharers.h"
+#include "shim/preload/ancestors.h"
+#include "shim/preload/arena.h"
+#include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/filters/base_filter.h"
+#include "shim/preload/filters/install.h"
+#include "shim/preload/why_unsealed.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Range;
+using policy::Seal;
+using policy::Way;
+
+Outcome start(State& state, const Beginning& beginning, Job& job) {
+  look_for_marks();
+  const Range arena = choose_arena();
+  if (!write_base_filter(state, {beginning.objects, beginning.refused_breaks, arena}, job.draft))
+    return {"too many ranges for one filter", -ENOMEM};
+  if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
+    return {"no seccomp filter", error};
+  for (const Seal& object : beginning.objects) (void)state.ledger.add(object);
+  set_arena(state, arena);
+  (void)state.ledger.add({protected_window(arena), true});
+  (void)state.ledger.add({other_window(arena)});
+  return {};
+}
+
+// Whether another process has this memory: 0, or -EAGAIN.
+long look_for_sharers(const State& state) {
+  const ProcRoot proc;
+  if (!shows_own_namespace(proc)) return -EAGAIN;
+  SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid));
+  return search.run(state.alone_since, [](long) { return false; }) == Sharing::alone ? 0 : -EAGAIN;
+}
+
+long choose_way(const State& state, std::span<const Range> ranges) {
+  const bool sealed = std::all_of(ranges.begin(), ranges.end(), [&](const Range& range) {
+    return query_ledger(state, range) == policy::Coverage::fully;
+  });
+  if (sealed) return static_cast<long>(Way::sealed);
+  if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain_sharing();
+  return static_cast<long>(Way::filter);
+}
+
+long keep(State& state, std::span<const Seal> pieces) {
+  for (const Seal& piece : pieces) (void)state.ledger.add(piece);
+  return 0;
+}
+
+long seal(State& state, std::span<const Range> ranges, Job& job) {
+  return seal_by_own_look(state, ranges,
+                          {.choose_way = choose_way, .is_alone = look_for_sharers, .keep = keep}, job);
+}
+
+}  // namespace
+
+const BackendFunctions kFilterBackend{start, seal, query_ledger};
+
+}  // namespace libmseal::shim

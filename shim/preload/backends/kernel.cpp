@@ -1,0 +1,42 @@
+// The backend `kernel`: mseal(2) itself.
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/own_look.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Range;
+
+Outcome start(State& state, const Beginning& beginning, Job& job) {
+  (void)job;
+  if (beginning.kernel == KernelMseal::refused) return {"a seccomp profile refuses mseal(2) (EPERM)", 0};
+  if (beginning.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
+  if (state.options.asks_for_strict_discard()) return {"mseal(2) does not keep discard=strict", 0};
+  for (const policy::Seal& object : beginning.objects) {
+    const long sealed = raw_syscall(policy::kMsealNumber, object.range.start, object.range.size(), 0);
+    if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};
+    (void)state.ledger.add(object);
+  }
+  return {};
+}
+
+long seal(State& state, std::span<const Range> ranges, Job& job) {
+  // mseal(2) takes one range: what is wrong with any of them is found before the first is sealed for good.
+  if (ranges.size() > 1) {
+    if (const long wrong = find_own_pieces(state, ranges, job.found); wrong != 0) return wrong;
+  }
+  for (const Range& range : ranges) {
+    const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
+    if (result != 0) return result;
+    const std::uint64_t mask = state.machine.address_mask;
+    (void)state.ledger.add({Range::of(range.start & mask, range.size()), true});
+  }
+  return 0;
+}
+
+}  // namespace
+
+const BackendFunctions kKernelBackend{start, seal, query_ledger};
+
+}  // namespace libmseal::shim

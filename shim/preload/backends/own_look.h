@@ -1,0 +1,16 @@
+// Looks at the program's own mappings, where no supervisor does.
+#pragma once
+
+#include <span>
+
+#include "policy/rules/range.h"
+#include "shim/preload/job.h"
+#include "shim/preload/state.h"
+
+namespace libmseal::shim {
+
+// What is mapped in `ranges` (sorted, apart): 0 or -errno. ENOMEM if any of it is not mapped, or it is in too
+// many pieces; EINVAL for a part of a huge page.
+long find_own_pieces(const State& state, std::span<const policy::Range> ranges, Found& found);
+
+}  // namespace libmseal::shim

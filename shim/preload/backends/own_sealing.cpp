@@ -1,0 +1,85 @@
+#include "shim/preload/backends/own_sealing.h"
+
+#include <algorithm>
+
+#include "policy/protocol/control.h"
+#include "shim/common/births.h"
+#include "shim/preload/backends/own_look.h"
+#include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/in_flight_calls.h"
+#include "shim/preload/why_unsealed.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Range;
+using policy::Seal;
+using policy::Way;
+
+// How often a range may change its attributes while it is being sealed before we stop trying.
+constexpr int kAttempts = 3;
+
+// Puts the pieces under the supervisor's eyes. False if it does not take them.
+bool cover_by_supervisor(const State& state, const Keeper& keeper, const Found& found) {
+  // No supervisor hears of brk: a filter refuses it, and in an audit nothing does.
+  if (!found.refused_breaks.empty() && !state.rules.audits) return false;
+  return std::all_of(found.pieces.begin(), found.pieces.end(), keeper.cover);
+}
+
+// Until no thread is left in a call that it began before the pieces were covered, and no process that has the
+// memory without their filter: 0 or -errno.
+long wait_for_others(State& state, const Keeper& keeper) {
+  const auto wait_until_alone = [&] { return ask_until_alone([&] { return keeper.is_alone(state); }); };
+  // The first time for a child made by vfork, which its parent waits for; the second time for one that was
+  // not to be found yet.
+  if (wait_until_alone() != 0) return explain_sharing();
+  const ProcRoot proc;
+  const Births births = births_so_far(proc);
+  if (const long waited = wait_for_in_flight_calls(state.machine); waited != 0) return explain_thread(waited);
+  if (wait_until_alone() != 0) return explain_sharing();
+  state.alone_since = births;
+  return 0;
+}
+
+// The same mappings, with no attribute that the pieces that were covered lack?
+bool pieces_hold(std::span<const Seal> covered, const Range& breaks, const Found& now) {
+  if (!now.refused_breaks.empty() && !breaks.contains(now.refused_breaks)) return false;
+  return std::all_of(now.pieces.begin(), now.pieces.end(), [&](const Seal& piece) {
+    const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
+    return policy::coverage(covered, piece.range, as_strict) == policy::Coverage::fully;
+  });
+}
+
+}  // namespace
+
+long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper& keeper, Job& job) {
+  Found& found = job.found;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const long read = find_own_pieces(state, ranges, found);
+    if (read != 0 && read != -EINVAL) return read;
+    const long way = keeper.choose_way(state, ranges);
+    if (way < 0) return way;
+    if (attempt == 0 && way == static_cast<long>(Way::sealed)) return 0;
+    if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
+    job.covered = found.pieces;
+    const Range breaks = found.refused_breaks;
+    const bool by_supervisor =
+        way == static_cast<long>(Way::supervised) && cover_by_supervisor(state, keeper, found);
+    if (!by_supervisor) {
+      const DenyFilter filter{job.covered.view(), breaks, keeper.cover != nullptr};
+      if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
+        return explain_filter_failure(error);
+    }
+    if (const long error = wait_for_others(state, keeper); error != 0) return error;
+    if (const long again = find_own_pieces(state, ranges, found); again != 0) return again;
+    if (!pieces_hold(job.covered.view(), breaks, found)) continue;
+    if (!by_supervisor) {
+      if (const long error = keeper.keep(state, job.covered.view()); error != 0) return error;
+    }
+    for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals.add(piece);
+    return 0;
+  }
+  return -EAGAIN;
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,48 @@
+// Sealing where no supervisor may look: the program does, by /proc, and waits until no thread is left that
+// saw the range unsealed.
+#pragma once
+
+#include <time.h>
+
+#include <cerrno>
+#include <span>
+
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/job.h"
+#include "shim/preload/state.h"
+
+namespace libmseal::shim {
+
+// What the backend knows of this process, or its supervisor.
+struct Keeper {
+  // How to seal the ranges (sorted, apart): a policy::Way, or -errno.
+  long (*choose_way)(const State& state, std::span<const policy::Range> ranges);
+  // Whether another process has this memory: 0, or -EAGAIN.
+  long (*is_alone)(const State& state);
+  // Filters refuse what touches these pieces from now on: 0 or -errno.
+  long (*keep)(State& state, std::span<const policy::Seal> pieces);
+  // Of a supervisor: it refuses from now on what touches the piece. False if it does not.
+  bool (*cover)(const policy::Seal& piece) = nullptr;
+};
+
+// Ranges sorted and apart: 0 or -errno.
+long seal_by_own_look(State& state, std::span<const policy::Range> ranges, const Keeper& keeper, Job& job);
+
+// Asks until nobody shares the memory, for a child made by vfork is gone in a moment; not for ever, for one
+// made by clone may stay. The last answer.
+template <class Ask>
+long ask_until_alone(Ask ask) {
+  constexpr int kMostNaps = 1000;
+  constexpr long kNap = 1'000'000;  // ns
+  long answer = ask();
+  for (int naps = 0; answer == -EAGAIN && naps < kMostNaps; ++naps) {
+    const timespec time{0, kNap};
+    (void)raw_syscall(__NR_nanosleep, &time, nullptr);
+    answer = ask();
+  }
+  return answer;
+}
+
+}  // namespace libmseal::shim

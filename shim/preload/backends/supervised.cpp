@@ -1,0 +1,225 @@
+// The backend `seccomp`: filters refuse what they can decide, and a supervisor decides the rest, one for a
+// tree of processes.
+#include "shim/preload/backends/supervised.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "policy/protocol/control.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/arena.h"
+#include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/supervised_sealing.h"
+#include "shim/preload/filters/base_filter.h"
+#include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/filters/install.h"
+#include "shim/preload/image_places.h"
+#include "shim/preload/message.h"
+#include "shim/preload/starts.h"
+#include "shim/preload/table_reader.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Control;
+using policy::Range;
+using policy::Seal;
+
+bool may_be_place_of_images(const Range& range) {
+  const auto places = image_places();
+  return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.touches(range); });
+}
+
+bool is_watched(const State& state, const Range& range) {
+  if (state.rules.covers_all) return true;
+  const auto places = watched_places();
+  return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.contains(range); });
+}
+
+Seal table_seal(const void* table) {
+  return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes)};
+}
+
+// The objects, and the table, which is sealed with them.
+bool add_table(const State& state, std::span<const Seal> objects, Pieces& pieces) {
+  pieces.clear();
+  bool fits = true;
+  for (const Seal& object : objects) fits = fits && pieces.push_back(object);
+  return fits && policy::add_seal(pieces, table_seal(state.table), Pieces::capacity());
+}
+
+// ---- inside a tree that has a supervisor ----
+
+// Filters of earlier images still refuse what touches their ranges: nothing must ever be placed there.
+void put_up_fences(State& state) {
+  for (const Range& fence : table_fences(state.table)) {
+    (void)raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    note_filtered(state, fence);
+  }
+  prepare_starts(state);
+}
+
+// This image joins the tree.
+Outcome join(State& state, long table_descriptor, const Beginning& beginning, Job& job) {
+  state.joined = true;
+  const long mapped = map_table(table_descriptor, state.table);
+  if (mapped == -EPROTO) return {"the supervisor of this process tree is of another version", 0};
+  if (mapped != 0) return {"the supervisor's table could not be mapped", mapped};
+  set_arena(state, table_arena(state.table));
+  state.rules = table_rules(state.table);
+  put_up_fences(state);
+  if (beginning.objects.empty()) return {};
+
+  Pieces& pieces = job.found.pieces;
+  Pieces& filtered = job.covered;
+  if (!add_table(state, beginning.objects, pieces)) return {"too many loaded objects", -ENOMEM};
+  filtered.clear();
+  const bool by_supervisor = state.rules.audits || beginning.refused_breaks.empty();
+  for (const Seal& piece : pieces) {
+    const bool taken = by_supervisor && is_watched(state, piece.range) && seal_by_supervisor(piece);
+    if (!taken) (void)filtered.push_back(piece);
+  }
+  if (filtered.empty()) return {};
+  const DenyFilter filter{filtered.view(), beginning.refused_breaks, true};
+  if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
+    return {"no filter for this program", error};
+  for (const Seal& piece : filtered) {
+    if (const long error = tell_supervisor({Control::Kind::add_filtered, piece}); error != 0)
+      return {"the supervisor does not take the seals of this program", error};
+  }
+  return {};
+}
+
+// Filters of this tree are in force, which admit no second listener: what became of its supervisor.
+Outcome explain_no_answer(long answer) {
+  switch (answer) {
+    case -ENOSYS:
+    case -EINVAL:
+      return {"the supervisor of this process tree is gone, or there never was one", 0};
+    case -EMFILE:
+      return {"the supervisor's table can't be given to this process", answer};
+    default:
+      return {"the supervisor of this process tree can't serve this process", answer};
+  }
+}
+
+// ---- at the root of a tree ----
+
+// What was asked of the supervisor's files, and is not there.
+void tell_of_files(const State& state, const policy::Serving& answer) {
+  const auto tell = [&state](std::string_view key, std::string_view path, long error) {
+    if (error == 0) return;
+    Message() << key << path << " can't be written: " << text_of_error(error)
+              << (state.options.audit ? "; an audit that can't be read is none, the program is not started"
+                                      : "");
+    if (state.options.audit) give_up();
+  };
+  tell("events=", state.options.events, answer.events);
+  tell("log=", state.options.log, answer.log);
+}
+
+// The pieces that the filter refuses by itself first, then those that are left to the supervisor. How many
+// are of the first kind.
+std::size_t sort_by_decider(const State& state, const Pieces& pieces, Pieces& sorted) {
+  const auto is_left = [&](const Seal& piece) {
+    return state.rules.audits || may_be_place_of_images(piece.range);
+  };
+  sorted.clear();
+  for (const Seal& piece : pieces) {
+    if (!is_left(piece)) (void)sorted.push_back(piece);
+  }
+  const std::size_t filtered = sorted.size();
+  for (const Seal& piece : pieces) {
+    if (is_left(piece)) (void)sorted.push_back(piece);
+  }
+  return filtered;
+}
+
+// With a supervisor of its own, for this process and all that come from it.
+Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
+  Launch& launch = beginning.launch;
+  if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
+    return {"the supervisor needs /proc", error};
+  if (const long error = launch.start(state); error != 0) return {"no process for the supervisor", error};
+  if (const long error = launch.wait_ready(); error != 0)
+    return {launch.trouble(), error, {state.supervisor_path.data()}};
+  state.table = launch.keep_table();
+  state.rules = policy::tree_rules(state.options);
+
+  if (!add_table(state, beginning.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
+  const std::size_t filtered = sort_by_decider(state, job.found.pieces, job.covered);
+  const std::span<const Seal> seals = job.covered.view();
+  static constexpr Range kEverywhere{0, ~0ULL};
+  const std::span<const Range> watched =
+      state.rules.covers_all ? std::span(&kEverywhere, 1) : watched_places();
+  const Range arena = choose_arena();
+  const BaseFilter filter{seals.first(filtered), beginning.refused_breaks, arena, true, watched};
+  if (!write_base_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
+
+  const long listener = install_filter(job.draft.program.instructions(), true);
+  if (listener < 0) return {"the filter could not be installed", listener};
+  const policy::Serving answer = launch.hand_over(static_cast<int>(listener), seals, filtered, watched, arena,
+                                                  {state.option_text.data()});
+  (void)raw_syscall(__NR_close, listener);
+  if (answer.result != 0) {
+    // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
+    return {"the supervisor did not take over", answer.result};
+  }
+  tell_of_files(state, answer);
+  set_arena(state, arena);
+  return {};
+}
+
+// Whoever would have written the table is not there.
+void leave_tree(State& state) {
+  state.table = nullptr;
+  state.joined = false;
+  state.rules = {};
+}
+
+// ---- the backend ----
+
+Outcome start(State& state, const Beginning& beginning, Job& job) {
+  const long table = tell_supervisor({Control::Kind::hello, {}});
+  const long probed = table >= 0 ? 0 : probe_listener();
+  const Outcome outcome = [&]() -> Outcome {
+    if (table >= 0) return join(state, table, beginning, job);
+    if (probed == -EBUSY) return explain_no_answer(table);
+    if (probed != 0) return {"no seccomp listener", probed};
+    return launch_supervisor(state, beginning, job);
+  }();
+  if (!outcome.started()) {
+    leave_tree(state);
+    beginning.launch.stop();  // descriptors may be few
+  }
+  return outcome;
+}
+
+long seal(State& state, std::span<const Range> ranges, Job& job) {
+  const Asked asked = seal_as_supervisor_says(state, ranges, job);
+  return asked.must_look ? seal_by_own_look_supervised(state, ranges, job) : asked.result;
+}
+
+policy::Coverage query(const State& state, const Range& range) {
+  const long answer = tell_supervisor({Control::Kind::query, {range}});
+  return failed(answer) ? query_ledger(state, range) : static_cast<policy::Coverage>(answer);
+}
+
+}  // namespace
+
+const BackendFunctions kSupervisedBackend{start, seal, query};
+
+bool join_idle(State& state, Job& job) {
+  const long table = tell_supervisor({Control::Kind::hello, {}});
+  if (table < 0) return false;
+  Launch none;
+  const bool joined = join(state, table, {{}, {}, KernelMseal::missing, none}, job).started();
+  if (!joined) leave_tree(state);
+  return joined;
+}
+
+}  // namespace libmseal::shim

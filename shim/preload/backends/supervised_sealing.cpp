@@ -1,0 +1,150 @@
+#include "shim/preload/backends/supervised_sealing.h"
+
+#include <cerrno>
+
+#include "policy/protocol/control.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/supervisor_link.h"
+#include "shim/preload/table_reader.h"
+#include "shim/preload/why_unsealed.h"
+
+namespace libmseal::shim {
+
+using policy::Control;
+using policy::Range;
+using policy::Seal;
+using policy::Way;
+
+namespace {
+
+// More than the supervisor asks for.
+constexpr int kMostFilters = 8;
+
+// `seal` and `filters_are_in` say where the break is, which nobody else knows.
+Control with_break(const State& state, Control::Kind kind, const Range& range = {}) {
+  Control message{kind, {range}};
+  message.present_break =
+      policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), state.machine.page_size);
+  message.discard_as_kernel = state.options.discard == policy::DiscardRule::kernel;
+  return message;
+}
+
+long explain(long error) {
+  switch (error) {
+    case -ENOMEM:
+    case -EINVAL:
+      return error;
+    case -E2BIG:
+      return explain_many_pieces();
+    case -ENOSPC:
+      return explain_table_full();
+    case -EBUSY:
+      return explain_thread(-EAGAIN);
+    case -EAGAIN:
+      return explain_sharing();
+    default:
+      return explain_unknown();
+  }
+}
+
+// What the supervisor has sealed may be memory with keys.
+long take_keys(State& state, std::uint32_t ticket, Found& found) {
+  if (ticket == 0) return 0;
+  // Without its keys, memory is sealed all the same: then no thread may discard it.
+  if (!take_found(state.table, ticket, found)) return 0;
+  for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals.add(piece);
+  return 0;
+}
+
+// Has the supervisor look, at the ranges that it was told and at `last`, and installs the filters that it
+// asks for.
+Asked have_it_look(State& state, const Range& last, Job& job) {
+  const auto ask = [&] { return tell_supervisor(with_break(state, Control::Kind::seal, last)); };
+  long answer = ask();
+  if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
+  for (int filters = 0; filters < kMostFilters; ++filters) {
+    if (answer < 0) return {false, explain(answer)};
+    const policy::Next next = policy::decode_next(answer);
+    if (next.way == Way::sealed) return {false, take_keys(state, next.ticket, job.found)};
+    if (next.way == Way::yourself) return {true, 0};
+    if (!take_found(state.table, next.ticket, job.found)) {  // another process of this image has been faster
+      answer = ask();
+      continue;
+    }
+    const DenyFilter filter{job.found.pieces.view(), job.found.refused_breaks, true};
+    if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0) {
+      (void)tell_supervisor({Control::Kind::give_up, {}});
+      return {false, explain_filter_failure(installed)};
+    }
+    answer = tell_supervisor(with_break(state, Control::Kind::filters_are_in));
+  }
+  (void)tell_supervisor({Control::Kind::give_up, {}});
+  return {false, explain_thread(-EAGAIN)};
+}
+
+// ---- where the supervisor may not look ----
+
+long choose_way(const State& state, std::span<const Range> ranges) {
+  const auto as_answer = [](Way way) { return static_cast<long>(way); };
+  for (const Range& range : ranges) {
+    const long answer = ask_until_alone([&] { return tell_supervisor({Control::Kind::prepare, {range}}); });
+    if (answer == -EAGAIN) return explain_sharing();
+    if (answer == -EPERM) return explain_unknown();
+    if (answer == as_answer(Way::sealed)) continue;
+    const bool one_way = ranges.size() == 1 || state.rules.covers_all;
+    return answer >= 0 && one_way ? answer : as_answer(Way::filter);
+  }
+  return as_answer(Way::sealed);
+}
+
+long is_alone(const State&) {
+  const long answer = tell_supervisor({Control::Kind::is_alone, {}});
+  return answer == -ENOSYS ? 0 : answer;
+}
+
+// The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
+// fail anyway.
+long register_filtered(State&, std::span<const Seal> pieces) {
+  for (const Seal& piece : pieces) {
+    const long told = tell_supervisor({Control::Kind::add_filtered, piece});
+    if (told == 0 || told == -ENOSYS) continue;
+    return told == -ENOMEM ? explain_table_full() : explain_unknown();
+  }
+  return 0;
+}
+
+}  // namespace
+
+Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
+  if (ranges.size() == 1) return have_it_look(state, ranges[0], job);
+  for (const Range& range : ranges) {
+    const long told = tell_supervisor({Control::Kind::range, {range}});
+    if (told == -ENOSYS) return {true, 0};
+    if (told != 0) return {false, explain(told)};
+  }
+  return have_it_look(state, {}, job);
+}
+
+Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job) {
+  for (const ConstantPart& part : parts) {
+    Control message{Control::Kind::range, {part.range}};
+    message.constant = true;
+    message.with_data = part.with_data;
+    const long told = tell_supervisor(message);
+    if (told == -ENOSYS) return {true, 0};
+    if (told != 0) return {false, explain(told)};
+  }
+  return have_it_look(state, {}, job);
+}
+
+long seal_by_own_look_supervised(State& state, std::span<const Range> ranges, Job& job) {
+  return seal_by_own_look(state, ranges, {choose_way, is_alone, register_filtered, seal_by_supervisor}, job);
+}
+
+bool seal_by_supervisor(const Seal& piece) {
+  return tell_supervisor({Control::Kind::add_supervised, piece}) == 0;
+}
+
+}  // namespace libmseal::shim

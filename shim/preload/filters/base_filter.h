@@ -1,0 +1,25 @@
+// The first filter: what is sealed from the start, the arena, what somebody has to look at, and the calls
+// that are blocked once there are seals.
+#pragma once
+
+#include <span>
+
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
+#include "shim/preload/job.h"
+#include "shim/preload/state.h"
+
+namespace libmseal::shim {
+
+struct BaseFilter {
+  std::span<const policy::Seal> denied;      // refused by the filter itself
+  policy::Range refused_breaks;              // and so are these arguments of brk
+  policy::Range arena;                       // empty if there is none
+  bool supervised = false;                   // a supervisor takes the notifications
+  std::span<const policy::Range> watched{};  // where it decides
+};
+
+// Into draft.program. False if these are too many ranges for one filter.
+bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draft);
+
+}  // namespace libmseal::shim

@@ -1,0 +1,108 @@
+#include "shim/preload/filters/deny_filter.h"
+
+#include <linux/seccomp.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/filters/install.h"
+#include "shim/preload/starts.h"
+
+namespace libmseal::shim {
+
+using policy::Range;
+using policy::Seal;
+
+namespace {
+
+// The program for these pieces into draft.program; false if it is too long.
+bool compile(const State& state, const DenyFilter& filter, Draft& draft) {
+  list_ranges(filter.pieces, draft);
+  policy::RangeProgram what;
+  what.denied = {draft.ranges.view(), draft.contents.view()};
+  what.denial = SECCOMP_RET_ERRNO | EPERM;
+  what.refused_breaks = filter.refused_breaks;
+  if (filter.supervised) {
+    what.deferred = SECCOMP_RET_ALLOW;
+  } else {
+    refuse_what_nobody_judges(filter.pieces, draft, what);
+  }
+  draft.program.clear();
+  const auto allow = draft.program.ret(SECCOMP_RET_ALLOW);
+  return policy::compile(state.machine, what, allow, draft.program);
+}
+
+// In as few filters as take them.
+long install_in_parts(const State& state, const DenyFilter& filter, Draft& draft) {
+  if (compile(state, filter, draft)) return install_filter(draft.program.instructions(), false);
+  if (filter.pieces.size() == 1) return -ENOMEM;
+  const std::size_t half = filter.pieces.size() / 2;
+  DenyFilter part = filter;
+  part.pieces = filter.pieces.first(half);
+  if (const long error = install_in_parts(state, part, draft); error != 0) return error;
+  part.pieces = filter.pieces.subspan(half);
+  return install_in_parts(state, part, draft);
+}
+
+// Whether the kernel has room for all of them: a filter can't be taken back, so a child tries first.
+long rehearse(const State& state, const DenyFilter& filter, Draft& draft) {
+  const long child =
+      raw_syscall(__NR_clone, 0, 0, 0, 0, 0);  // neither SIGCHLD nor an ordinary wait() tells of it
+  if (failed(child)) return child;
+  if (child == 0) {
+    const long error = install_in_parts(state, filter, draft);
+    while (true) (void)raw_syscall(__NR_exit_group, error == 0 ? 0 : 1);
+  }
+  int status = 0;
+  long waited = 0;
+  do {
+    waited = raw_syscall(__NR_wait4, child, &status, __WCLONE, nullptr);
+  } while (waited == -EINTR);
+  return waited == child && status == 0 ? 0 : -ENOMEM;
+}
+
+}  // namespace
+
+void list_ranges(std::span<const Seal> pieces, Draft& draft) {
+  const auto append = [](Ranges& ranges, const Range& range) {
+    if (!ranges.empty() && ranges.back().end == range.start) {
+      ranges.back().end = range.end;
+    } else {
+      (void)ranges.push_back(range);  // never more ranges than pieces
+    }
+  };
+  draft.ranges.clear();
+  draft.contents.clear();
+  for (const Seal& piece : pieces) {
+    append(draft.ranges, piece.range);
+    if (piece.discard_protected) append(draft.contents, piece.range);
+  }
+}
+
+void refuse_what_nobody_judges(std::span<const Seal> pieces, Draft& draft, policy::RangeProgram& what) {
+  draft.attachments.clear();
+  for (const Seal& piece : pieces) {
+    what.refuse_grows_down = what.refuse_grows_down || piece.may_grow_down;
+    const auto held = draft.attachments.view();
+    const bool listed = std::find(held.begin(), held.end(), piece.attachment) != held.end();
+    // What finds no room is not lost: its pages are refused to everything but shmdt.
+    if (piece.attachment != 0 && !listed) (void)draft.attachments.push_back(piece.attachment);
+  }
+  what.attachments = draft.attachments.view();
+}
+
+long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft) {
+  if (!compile(state, filter, draft)) {
+    if (const long error = rehearse(state, filter, draft); error != 0) return error;
+  }
+  const long error = install_in_parts(state, filter, draft);
+  if (error != 0) return error;
+  for (const Seal& piece : filter.pieces) {
+    if (filter.supervised) note_filtered(state, piece.range);
+  }
+  return 0;
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,42 @@
+// What a seal is made of on its way from mseal() to a filter. There is one job, for one thread at a time: the
+// lock hands it out (lock.h). It is too large for a thread's stack, and nothing is allocated once the program
+// runs.
+#pragma once
+
+#include <cstdint>
+
+#include "policy/bpf/bpf_program.h"
+#include "policy/rules/fixed_vector.h"
+#include "policy/rules/protection_key.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
+#include "shim/common/table_size.h"
+
+namespace libmseal::shim {
+
+using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
+using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
+
+// What is mapped where something is to be sealed.
+struct Found {
+  Pieces pieces;                                              // sorted, apart
+  policy::FixedVector<policy::KeyedRange, kMostKeyed> keyed;  // of these: the writable ones with a key
+  policy::Range refused_breaks;  // the arguments of brk that would unmap one of these pieces
+};
+
+// A filter while it is written, and the lists that its compiler reads.
+struct Draft {
+  policy::BpfProgram program;
+  Ranges ranges;
+  Ranges contents;
+  policy::FixedVector<std::uint64_t, 256> attachments;
+};
+
+struct Job {
+  policy::FixedVector<policy::Range, kMostRanges> wanted;  // what shall be sealed
+  Found found;                                             // what is mapped there
+  Pieces covered;                                          // what is refused already
+  Draft draft;
+};
+
+}  // namespace libmseal::shim

@@ -1,0 +1,37 @@
+#include "shim/preload/sealed_mapping.h"
+
+#include <sys/mman.h>
+
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/arena.h"
+#include "shim/preload/sealing.h"
+
+namespace libmseal::shim {
+namespace {
+
+long map_then_seal(State& state, const policy::Arguments& arguments) {
+  const long mapped = raw_syscall(__NR_mmap, arguments[0], arguments[1], arguments[2], arguments[3],
+                                  arguments[4], arguments[5]);
+  if (failed(mapped)) return mapped;
+  const long sealed = seal(state, static_cast<std::uint64_t>(mapped), arguments[1], 0);
+  if (sealed == 0) return mapped;
+  (void)raw_syscall(__NR_munmap, mapped, arguments[1]);
+  return sealed;
+}
+
+}  // namespace
+
+long map_sealed(State& state, const policy::Arguments& arguments) {
+  const auto flags = static_cast<std::uint32_t>(arguments[3]);
+  const bool anywhere =
+      (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) == 0;
+  if (const long error = start_backend_if_needed(state); error != 0) return error;
+  const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
+  const bool kept = (arguments[2] & PROT_WRITE) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE &&
+                    (anonymous || state.options.discard == policy::DiscardRule::strict);
+  const Window window = kept ? Window::kept : Window::other;
+  if (!anywhere || !has_window(state, window)) return map_then_seal(state, arguments);
+  return map_in_arena(state, window, arguments);
+}
+
+}  // namespace libmseal::shim

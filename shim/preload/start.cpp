@@ -1,0 +1,178 @@
+#include "shim/preload/start.h"
+
+#include <sys/utsname.h>
+
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/ancestors.h"
+#include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/supervised.h"
+#include "shim/preload/io_uring.h"
+#include "shim/preload/memory_mark.h"
+#include "shim/preload/message.h"
+#include "shim/preload/why_unsealed.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Backend;
+
+// valgrind has no seccomp, and would pass mseal(2) on.
+KernelMseal look_for_mseal(const State& state) {
+  return state.emulated ? KernelMseal::missing : ask_kernel(state.machine);
+}
+
+Outcome try_backend(State& state, Backend backend, const Beginning& beginning, Job& job) {
+  if (state.emulated && backend != Backend::libc) return {"valgrind has no seccomp", -ENOSYS};
+  if (state.options.audit && backend != Backend::seccomp)
+    return {"mode=audit takes the backend seccomp", -EINVAL};
+  return functions_of(backend).start(state, beginning, job);
+}
+
+constexpr std::string_view consequence(Backend backend) {
+  switch (backend) {
+    case Backend::filter:
+      return "calls whose extent the arguments do not show are refused altogether";
+    case Backend::libc:
+      return "only libc calls are checked, raw system calls pass";
+    default:
+      return "";
+  }
+}
+
+// "what, error text" with the file in question.
+Message& operator<<(Message& message, const Outcome& outcome) {
+  message << outcome.what;
+  if (!outcome.subject.empty()) message << " (" << outcome.subject << ")";
+  if (outcome.error == 0) return message;
+  return message << ", " << text_of_error(outcome.error);
+}
+
+// Whether no address can carry tag bits: this memory has no linear address masking, and, where filters rely
+// on that, can't get it, for we or an ancestor have closed the way to it. They are shorter then.
+bool has_no_tags(Backend backend) {
+#ifdef __x86_64__
+  constexpr long kGetUntagMask = 0x4001;        // ARCH_GET_UNTAG_MASK; EINVAL of kernels that have no masking
+  constexpr long kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
+  constexpr long kTooManyBits = 64;             // the kernel's own answer is EINVAL
+  std::uint64_t mask = ~0ULL;
+  const long asked = raw_syscall(__NR_arch_prctl, kGetUntagMask, &mask);
+  const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;
+  const bool filters = backend == Backend::seccomp || backend == Backend::filter;
+  if (!untagged || !filters) return untagged;
+  return raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
+#else
+  return false;
+#endif
+}
+
+// Behind "on Linux ...": why it is this backend.
+std::string_view circumstances(const State& state, KernelMseal kernel) {
+  if (state.joined) return ", under the supervisor of this process tree";
+  switch (kernel) {
+    case KernelMseal::missing:
+      return ", which has no mseal(2)";
+    case KernelMseal::refused:
+      return ", where a seccomp profile refuses mseal(2)";
+    case KernelMseal::works:
+      break;
+  }
+  const bool passed_over =
+      state.options.backend == Backend::automatic && state.options.asks_for_strict_discard();
+  return passed_over ? ", whose mseal(2) does not keep discard=strict" : ", which has mseal(2)";
+}
+
+// What the supervisor would write, and nobody else does.
+void tell_of_unwritten_events(const State& state) {
+  if (state.backend == Backend::seccomp || state.options.events.empty()) return;
+  if (!first_in_tree(state, Notice::unwritten_events, 0, 0)) return;
+  Message() << "events=" << state.options.events << " is not written: backend " << name_of(state.backend)
+            << " records nothing, backend=seccomp does";
+}
+
+void report(const State& state, KernelMseal kernel, Backend asked, const Outcome& reason) {
+  const Backend started = state.backend;
+  const Backend wanted = asked == Backend::automatic ? Backend::seccomp : asked;
+  if (!reason.started() && started < wanted) {
+    // The same whatever the cause: who does without because an ancestor does has nothing to add.
+    if (!first_in_tree(state, Notice::weaker_backend, static_cast<std::uint32_t>(started), reason.error))
+      return;
+    Message message;
+    message << "backend " << name_of(started) << " instead of " << name_of(wanted) << ": " << reason;
+    if (started < Backend::seccomp) message << "; " << consequence(started);
+  } else if (state.options.verbose) {
+    utsname system{};
+    (void)raw_syscall(__NR_uname, &system);
+    Message() << "backend " << name_of(started) << " on Linux " << system.release
+              << circumstances(state, kernel);
+  }
+}
+
+// Addresses that can have no tags need no mask. An audit, which leaves that call open, would take the
+// question for an attempt.
+void drop_tags(State& state) {
+  if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
+}
+
+[[noreturn]] void refuse_to_start(std::string_view what, const Outcome& reason) {
+  Message() << what << " cannot be met: " << reason << "; the program is not started";
+  give_up();
+}
+
+}  // namespace
+
+void start_idle(State& state, Job& job) {
+  if (!join_idle(state, job)) return;
+  state.backend = Backend::seccomp;
+  drop_tags(state);
+}
+
+long start_backend_late(State& state, Job& job) {
+  const policy::Options& options = state.options;
+  const bool by_kernel = options.backend >= Backend::kernel || options.backend == Backend::automatic;
+  const bool by_filter = options.backend != Backend::libc && !state.emulated &&
+                         !(by_kernel && look_for_mseal(state) == KernelMseal::works);
+  if (by_filter && may_have_io_uring(options)) return explain_io_uring();
+  Launch launch;
+  start_backend(state, {}, {}, launch, job);
+  return 0;
+}
+
+void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
+                   Launch& launch, Job& job) {
+  const policy::Options& options = state.options;
+  const Backend asked = options.backend;
+  constexpr Backend kByStrength[] = {Backend::kernel, Backend::seccomp, Backend::filter, Backend::libc};
+  const Beginning beginning{objects, refused_breaks, look_for_mseal(state), launch};
+  Outcome reason;
+  for (const Backend backend : kByStrength) {
+    if (asked != Backend::automatic && backend > asked) continue;
+    const Outcome outcome = try_backend(state, backend, beginning, job);
+    if (!outcome.started()) {
+      // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is
+      // no news.
+      if (reason.started() || (asked == Backend::automatic && backend == Backend::seccomp)) reason = outcome;
+      continue;
+    }
+    state.backend = backend;
+    if (backend == Backend::seccomp || backend == Backend::filter) mark_memory();
+    drop_tags(state);
+    if (options.require > backend) {
+      if (asked != Backend::automatic && options.require > asked)
+        reason = {"a weaker backend is asked for", 0, name_of(asked)};
+      Message() << "require=" << name_of(options.require) << " cannot be met: " << reason
+                << "; the program is not started";
+      give_up();
+    }
+    report(state, beginning.kernel, asked, reason);
+    tell_of_unwritten_events(state);
+    leave_marks(state);
+    return;
+  }
+  if (options.audit) refuse_to_start("mode=audit", reason);
+  Message() << "nothing can be sealed: " << reason;
+  give_up();
+}
+
+}  // namespace libmseal::shim
