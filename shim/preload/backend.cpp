@@ -89,28 +89,23 @@ Outcome write_base_program(State& state, std::span<const Seal> first, const Rang
     deny({protected_window(arena), true, false, 0});
     deny({other_window(arena), false, false, 0});
   }
-  policy::RangeProgram what;
-  what.refuse_foreign = true;
   list_ranges(state, denied.view());
-  what.denied = {state.ranges.view(), state.contents.view()};
-  what.denial = SECCOMP_RET_ERRNO | EPERM;
-  if (!audits) what.refused_breaks = state.refused_breaks;
-  const auto blocked = [&](policy::BlockedCall call, std::uint32_t error) -> std::uint32_t {
-    if ((options.open_calls & call) != 0) return 0;
-    return audits ? static_cast<std::uint32_t>(SECCOMP_RET_USER_NOTIF) : SECCOMP_RET_ERRNO | error;
+  policy::DeniedRanges ranges{state.ranges.view(), state.contents.view()};
+  if (!audits) ranges.breaks = state.refused_breaks;
+  const auto answer = [&](policy::BlockedCall call, std::uint32_t error) -> std::optional<std::uint32_t> {
+    if ((options.open_calls & call) != 0) return std::nullopt;
+    return audits ? policy::kActionNotify : SECCOMP_RET_ERRNO | error;
   };
-  what.shm_remap = blocked(policy::kBlockedShmRemap, EPERM);
-  what.old_mmap = blocked(policy::kBlockedOldMmap, ENOSYS);
-  what.io_destroy = blocked(policy::kBlockedIoDestroy, EPERM);
+  const policy::UnjudgeableCalls unjudgeable{answer(policy::kBlockedShmRemap, EPERM),
+                                             answer(policy::kBlockedOldMmap, ENOSYS),
+                                             answer(policy::kBlockedIoDestroy, EPERM)};
+  policy::RangeProgram what;
   if (supervised) {
-    what.watched = {state.watched.view(), state.watched.view()};
-    what.notice = SECCOMP_RET_USER_NOTIF;
-    what.deferred = SECCOMP_RET_USER_NOTIF;
-    what.mseal = SECCOMP_RET_USER_NOTIF;
+    what = first_filter(ranges, state.watched.view(), unjudgeable);
   } else {
-    refuse_what_nobody_judges(state, denied.view(), what);
-    what.refuse_huge_pages = (options.open_calls & policy::kBlockedHugetlbFiles) == 0;
-    what.mseal = SECCOMP_RET_ERRNO | ENOSYS;
+    policy::Unsupervised refused = refuse_what_nobody_judges(state, denied.view());
+    refused.refuse_huge_pages = (options.open_calls & policy::kBlockedHugetlbFiles) == 0;
+    what = first_filter_without_supervisor(ranges, refused, unjudgeable);
   }
   if (!fits || !policy::compile(state.machine, what, after_blocked_calls, state.program))
     return {"too many ranges for one filter", -ENOMEM};

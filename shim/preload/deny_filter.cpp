@@ -20,15 +20,11 @@ namespace {
 // The program for these pieces into state.program; false if it is too long.
 bool compile_pieces(State& state, std::span<const Seal> pieces) {
   list_ranges(state, pieces);
-  policy::RangeProgram what;
-  what.denied = {state.ranges.view(), state.contents.view()};
-  what.denial = SECCOMP_RET_ERRNO | EPERM;
-  what.refused_breaks = state.refused_breaks;
-  if (state.table != nullptr) {
-    what.deferred = SECCOMP_RET_ALLOW;  // the first filter brings them to the supervisor
-  } else {
-    refuse_what_nobody_judges(state, pieces, what);
-  }
+  const policy::DeniedRanges denied{state.ranges.view(), state.contents.view(), state.refused_breaks};
+  const policy::RangeProgram what =
+      state.table != nullptr
+          ? filter_of_seals(denied)
+          : filter_of_seals_without_supervisor(denied, refuse_what_nobody_judges(state, pieces));
   state.program.clear();
   const auto allow = state.program.ret(SECCOMP_RET_ALLOW);
   return policy::compile(state.machine, what, allow, state.program);
@@ -78,16 +74,18 @@ void list_ranges(State& state, std::span<const Seal> pieces) {
   }
 }
 
-void refuse_what_nobody_judges(State& state, std::span<const Seal> pieces, policy::RangeProgram& what) {
+policy::Unsupervised refuse_what_nobody_judges(State& state, std::span<const Seal> pieces) {
+  policy::Unsupervised refused;
   state.attachments.clear();
   for (const Seal& piece : pieces) {
-    what.refuse_grows_down = what.refuse_grows_down || piece.may_grow_down;
+    refused.refuse_grows_down = refused.refuse_grows_down || piece.may_grow_down;
     const auto held = state.attachments.view();
     const bool listed = std::find(held.begin(), held.end(), piece.attachment) != held.end();
     // What finds no room is not lost: its pages are refused to everything but shmdt.
     if (piece.attachment != 0 && !listed) (void)state.attachments.push_back(piece.attachment);
   }
-  what.attachments = state.attachments.view();
+  refused.attachments = state.attachments.view();
+  return refused;
 }
 
 long install_deny_filter(State& state) {

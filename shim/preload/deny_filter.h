@@ -18,7 +18,6 @@ long install_deny_filter(State& state);
 void list_ranges(State& state, std::span<const policy::Seal> pieces);
 
 // What a program refuses altogether where there is no supervisor to look closer.
-void refuse_what_nobody_judges(State& state, std::span<const policy::Seal> pieces,
-                               policy::RangeProgram& what);
+policy::Unsupervised refuse_what_nobody_judges(State& state, std::span<const policy::Seal> pieces);
 
 }  // namespace libmseal::shim
