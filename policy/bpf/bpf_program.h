@@ -35,6 +35,7 @@ class BpfProgram {
   Label load_scratch(std::uint32_t slot) { return emit(BPF_LD | BPF_MEM, slot); }
   Label load_value(std::uint32_t value) { return emit(BPF_LD | BPF_IMM, value); }
   Label copy_to_x() { return emit(BPF_MISC | BPF_TAX, 0); }
+  Label copy_from_x() { return emit(BPF_MISC | BPF_TXA, 0); }
   Label store_scratch(std::uint32_t slot) { return emit(BPF_ST, slot); }
   Label load_scratch_x(std::uint32_t slot) { return emit(BPF_LDX | BPF_MEM, slot); }
   Label add_x() { return emit(BPF_ALU | BPF_ADD | BPF_X, 0); }

@@ -1,15 +1,14 @@
 // The compiler from ranges to a BPF program that finds the calls touching them.
 //
 // "Does [address, address + length) touch [s, e)" needs a 64-bit sum of two arguments, which seccomp rule
-// compilers do not have. The program computes the sum in 32-bit halves with carry, then searches the
-// boundaries of all ranges for the address: first by upper word, then by lower word, so that one step of the
-// search is one instruction. An address inside a range is a hit; one in a gap is a hit if the sum goes past
-// the gap.
+// compilers do not have. call_range.h has the sum, interval_search.h the search.
 //
 // Calls that touch nothing leave by the shortest way: they are what every program does all day.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "policy/bpf/bpf_program.h"
@@ -18,50 +17,83 @@
 
 namespace libmseal::policy {
 
-// Two lists, each sorted and apart.
-struct ProtectedRanges {
+inline constexpr std::uint32_t kActionRefuse = SECCOMP_RET_ERRNO | EPERM;
+inline constexpr std::uint32_t kActionNotify = SECCOMP_RET_USER_NOTIF;
+inline constexpr std::uint32_t kActionAnswerZero = SECCOMP_RET_ERRNO | 0;
+inline constexpr std::uint32_t kActionNoSuchCall = SECCOMP_RET_ERRNO | ENOSYS;
+
+// What a program refuses by itself, and exactly: nothing that the kernel would refuse anyway counts. Each
+// list is sorted, and its ranges are apart.
+struct DeniedRanges {
   std::span<const Range> ranges;    // what no call may unmap, replace, move, resize or re-protect
   std::span<const Range> contents;  // what no madvise may discard
-};
-
-// Every action is a return value of seccomp; 0: such calls are not this program's business.
-struct RangeProgram {
-  ProtectedRanges denied;    // refused here, and exactly: nothing that the kernel would refuse anyway counts
-  std::uint32_t denial = 0;  // the action for a call that touches one of them
   // brk arguments that answer 0. No brk is ever notified: libc takes the EINTR of a call that a signal takes
   // back for the new break, and malloc writes behind the heap.
-  Range refused_breaks{};
-  ProtectedRanges watched;   // somebody decides each hit, so hit early rather than look twice
-  std::uint32_t notice = 0;  // the action for a call that touches one of these
+  Range breaks{};
+};
 
-  // What to do with calls that MmCall calls deferred. 0: decide about them here, like about all others;
-  // SECCOMP_RET_ALLOW: an older filter brings them to whoever decides.
-  std::uint32_t deferred = 0;
-
-  // Of programs that decide about deferred calls here, where nobody can look any closer.
+// What is refused besides where there is no supervisor to look any closer.
+struct Unsupervised {
   bool refuse_grows_down = false;                // every mprotect with PROT_GROWSDOWN
   std::span<const std::uint64_t> attachments{};  // what shmdt answers 0 for
-
-  // Of the first filter alone.
-  bool refuse_huge_pages = false;  // every attempt to make some: without a supervisor
-  std::uint32_t shm_remap = 0;     // shmat with SHM_REMAP
-  std::uint32_t old_mmap = 0;      // i386, arguments in memory
-  std::uint32_t io_destroy = 0;    // which unmaps wherever its ring is by then
-  std::uint32_t mseal = 0;
-  bool refuse_foreign = false;  // numbers of an ABI that shares the architecture (x32) fail with ENOSYS
+  bool refuse_huge_pages = false;                // every attempt to make some; of the first filter alone
 };
+
+// What the first filter answers to calls that no filter can judge; none: the call is open.
+struct UnjudgeableCalls {
+  std::optional<std::uint32_t> shm_remap;   // shmat with SHM_REMAP
+  std::optional<std::uint32_t> old_mmap;    // i386, arguments in memory
+  std::optional<std::uint32_t> io_destroy;  // which unmaps wherever its ring is by then
+};
+
+// One of the four programs below.
+struct RangeProgram {
+  // Who decides about calls that MmCall calls deferred.
+  enum class Deferred : std::uint8_t { decided_here, notified, left_to_first_filter };
+
+  DeniedRanges denied;
+  Deferred deferred = Deferred::decided_here;
+  std::span<const Range> watched{};         // somebody decides each hit, so hit early rather than look twice
+  Unsupervised unsupervised{};              // if decided here
+  std::optional<UnjudgeableCalls> first{};  // the first filter
+
+  [[nodiscard]] bool is_first() const { return first.has_value(); }
+  [[nodiscard]] bool notifies() const { return deferred == Deferred::notified; }
+};
+
+// The first filter has an answer to mseal(2), and refuses numbers of an ABI that shares the architecture
+// (x32) with ENOSYS. With a supervisor it notifies it of what touches `watched`, sorted and apart, of
+// deferred calls and of mseal(2).
+constexpr RangeProgram first_filter(const DeniedRanges& denied, std::span<const Range> watched,
+                                    const UnjudgeableCalls& unjudgeable) {
+  return {denied, RangeProgram::Deferred::notified, watched, {}, unjudgeable};
+}
+constexpr RangeProgram first_filter_without_supervisor(const DeniedRanges& denied,
+                                                       const Unsupervised& unsupervised,
+                                                       const UnjudgeableCalls& unjudgeable) {
+  return {denied, RangeProgram::Deferred::decided_here, {}, unsupervised, unjudgeable};
+}
+// A later filter, of one seal or of a batch. With a supervisor the first filter notifies deferred calls, so
+// the later ones let them pass.
+constexpr RangeProgram filter_of_seals(const DeniedRanges& denied) {
+  return {denied, RangeProgram::Deferred::left_to_first_filter};
+}
+constexpr RangeProgram filter_of_seals_without_supervisor(const DeniedRanges& denied,
+                                                          const Unsupervised& unsupervised) {
+  return {denied, RangeProgram::Deferred::decided_here, {}, unsupervised};
+}
 
 // Writes the program in front of `program`, which must already hold what runs for calls that are no concern
 // of this one: `other` is where they go. Returns false if it does not fit.
 //
-// A program without `watched` agrees with decide() on every call that is not left to `deferred`, but for
+// A program without `watched` agrees with decide() on every call that is not left to others, but for
 // calls that hardly anybody makes: where it decides about deferred calls it refuses some that touch nothing
 // (huge pages; mremap to a multiple of a huge page of a size that is none; PROT_GROWSDOWN as said above;
 // remap_file_pages with an unaligned start). What is watched may hit more often
 // (empty and unaligned ranges), never less.
 //
-// The commonest program, that of one seal above 8 GiB with everything deferred left to others, has a form of
-// its own of 30 instructions: it is compiled if it will do.
+// The commonest program, that of one seal above 8 GiB with a supervisor, has a form of its own
+// (single_seal.h): it is compiled if it will do.
 bool compile(const Machine& machine, const RangeProgram& what, BpfProgram::Label other, BpfProgram& program);
 
 }  // namespace libmseal::policy

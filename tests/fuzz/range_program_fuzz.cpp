@@ -49,10 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (seal.discard_protected) contents.push_back(seal.range);
   }
-  policy::RangeProgram what;
-  what.denied = {ranges, contents};
-  what.denial = kRefuse;
-  what.deferred = SECCOMP_RET_ALLOW;
+  const policy::RangeProgram what = policy::filter_of_seals({ranges, contents});
   const auto program = std::make_unique<policy::BpfProgram>();
   const auto allow = program->ret(SECCOMP_RET_ALLOW);
   tests::must(compile(policy::kX86Machine, what, allow, *program));

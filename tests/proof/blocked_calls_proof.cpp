@@ -173,12 +173,8 @@ Program instructions_of(const BpfProgram& program) {
 Program first_filter(const policy::Machine& machine, const policy::Options& options) {
   const std::vector<policy::Range> ranges{{0x10000, 0x20000}, {0x7FFF'F000'1000, 0x7FFF'F000'5000}};
   const std::vector<policy::Range> watched{{0x5555'0000'0000, 0x5555'4000'0000}};
-  policy::RangeProgram what;
-  what.denied = {ranges, ranges};
-  what.watched = {watched, watched};
-  what.denial = what.shm_remap = what.old_mmap = what.io_destroy = SECCOMP_RET_ERRNO | EPERM;
-  what.notice = what.deferred = what.mseal = SECCOMP_RET_USER_NOTIF;
-  what.refuse_foreign = true;
+  constexpr std::uint32_t kEperm = SECCOMP_RET_ERRNO | EPERM;
+  const policy::RangeProgram what = policy::first_filter({ranges, ranges}, watched, {kEperm, kEperm, kEperm});
   const auto program = std::make_unique<BpfProgram>();
   write_blocked_calls(machine, options, tells_of_starts(options), *program);
   REQUIRE(compile(machine, what, program->front(), *program));

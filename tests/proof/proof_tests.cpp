@@ -263,6 +263,16 @@ Shape random_shape(std::mt19937_64& random, std::size_t count) {
   return shape;
 }
 
+// So many under one upper word that they are searched by their distance from the first.
+Shape many_under_one_word() {
+  Shape shape;
+  for (std::uint64_t index = 0; index < 17; ++index) {
+    shape.ranges.push_back(Range::of(0x7FFF'F000'1000 + index * 0x3000, (1 + index % 2) * kPage));
+  }
+  shape.contents = {shape.ranges.front()};
+  return shape;
+}
+
 enum class Finding { none, too_little, too_much };
 
 std::ostream& operator<<(std::ostream& out, Finding finding) {
@@ -326,27 +336,16 @@ Finding examine(std::span<const sock_filter> program, const policy::Machine& mac
 }
 
 policy::RangeProgram program_for(const Shape& shape, Kind kind) {
-  policy::RangeProgram what;
-  what.denied = {shape.ranges, shape.contents};
-  what.denial = kRefuse;
-  what.refused_breaks = shape.refused_breaks;
+  const policy::DeniedRanges denied{shape.ranges, shape.contents, shape.refused_breaks};
   switch (kind) {
     case Kind::alone:
-      what.refuse_grows_down = true;
-      what.refuse_huge_pages = true;
-      what.attachments = shape.attachments;
-      break;
+      return first_filter_without_supervisor(denied, {true, shape.attachments, true}, {});
     case Kind::deferring:
-      what.deferred = SECCOMP_RET_ALLOW;
-      break;
+      return filter_of_seals(denied);
     case Kind::base:
-      what.watched = {shape.watched, shape.watched};
-      what.notice = what.deferred = what.mseal = kNotify;
-      what.shm_remap = what.old_mmap = what.io_destroy = kRefuse;
-      what.refuse_foreign = true;
       break;
   }
-  return what;
+  return first_filter(denied, shape.watched, {kRefuse, kRefuse, kRefuse});
 }
 
 void compile_into(BpfProgram& program, const policy::Machine& machine, const Shape& shape, Kind kind) {
@@ -399,6 +398,7 @@ TEST_CASE("proof: the filters of seals refuse what touches a range and is not de
     if (count == 3) shape.refused_breaks = {0x5555'8000'0000, 0x5555'8000'5001};
     proofs += prove(shape, Kind::deferring);
   }
+  proofs += prove(many_under_one_word(), Kind::deferring);
   CHECK(proofs > 250);
 }
 
@@ -412,6 +412,13 @@ TEST_CASE(
     shape.watched = random_shape(random, 3).ranges;
     shape.refused_breaks = {0x5555'8000'0000, 0x5555'8000'5001};
     proofs += prove(shape, Kind::base);
+  }
+  // What is watched lies under the same word, and elsewhere.
+  Shape many = many_under_one_word();
+  for (const Range& watched :
+       {Range{0x7FFF'F000'2000, 0x7FFF'F000'9000}, Range{0x5555'0000'0000, 0x5555'4000'0000}}) {
+    many.watched = {watched};
+    proofs += prove(many, Kind::base);
   }
   CHECK(proofs > 150);
 }
@@ -484,8 +491,8 @@ bool read_upper_half(sock_filter& one) {
 }
 // PROT_GROWSDOWN is not looked for.
 bool forget_growsdown(sock_filter& one) {
-  if (one.code != (BPF_JMP | BPF_JEQ | BPF_K) || one.k != policy::kProtGrowsDown) return false;
-  one.k = 1;
+  if (one.code != (BPF_JMP | BPF_JSET | BPF_K) || one.k != policy::kProtGrowsDown) return false;
+  one.k = 0;
   return true;
 }
 // A mremap to a chosen place is decided about like any other.
@@ -560,12 +567,7 @@ TEST_CASE("proof: every broken program is found out") {
   // start.
   CHECK(find_mutants({{low}, {low}}, Kind::deferring) ==
         Names{"an end off by a page", "keep the tag bits", "forget an advice", "take NOREPLACE for FIXED"});
-  // Many under one upper word, which are searched by their distance from the first.
-  std::vector<Range> many;
-  for (std::uint64_t index = 0; index < 6; ++index) {
-    many.push_back(Range::of(0x7FFF'F000'1000 + index * 0x3000, (1 + index % 2) * kPage));
-  }
-  CHECK(find_mutants({many, {low}}, Kind::deferring) ==
+  CHECK(find_mutants(many_under_one_word(), Kind::deferring) ==
         Names{"> for >=", ">= for >", "a boundary off by a page", "keep the tag bits", "forget an advice",
               "take NOREPLACE for FIXED"});
 }

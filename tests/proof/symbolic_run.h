@@ -146,6 +146,9 @@ class SymbolicRun {
       case BPF_MISC | BPF_TAX:
         state.x = state.a;
         break;
+      case BPF_MISC | BPF_TXA:
+        state.a = state.x;
+        break;
       case BPF_LD | BPF_IMM:
         state.a = word(one.k);
         break;

@@ -38,9 +38,11 @@ constexpr std::uint32_t kAnswerZero = SECCOMP_RET_ERRNO | 0;
 constexpr std::uint32_t kNotify = SECCOMP_RET_USER_NOTIF;
 // Told apart from everything else.
 constexpr std::uint32_t kShmRemapAction = SECCOMP_RET_ERRNO | EACCES;
-constexpr std::uint32_t kOldMmapAction = SECCOMP_RET_ERRNO | ENOSYS;
+constexpr std::uint32_t kOldMmapAction = SECCOMP_RET_ERRNO | ENOTSUP;
+constexpr std::uint32_t kNoSuchCall = SECCOMP_RET_ERRNO | ENOSYS;
 constexpr std::uint32_t kIoDestroyAction = SECCOMP_RET_ERRNO | EBUSY;
-constexpr std::uint32_t kMsealAction = SECCOMP_RET_TRACE;
+
+constexpr policy::UnjudgeableCalls kUnjudgeable{kShmRemapAction, kOldMmapAction, kIoDestroyAction};
 
 constexpr int kRounds = 1500;
 
@@ -89,7 +91,7 @@ struct Case {
   bool may_grow_down = false;
   Range refused_breaks;
 
-  [[nodiscard]] policy::ProtectedRanges lists() const { return {ranges, contents}; }
+  [[nodiscard]] policy::DeniedRanges denied() const { return {ranges, contents, refused_breaks}; }
   [[nodiscard]] policy::SealedMemory memory() const { return {seals}; }
 };
 
@@ -351,12 +353,7 @@ TEST_CASE("the filter of a seal leaves what is deferred to others and decides th
     const Machine& machine = kMachines[round % std::size(kMachines)];
     Case one = random_case(random, one_in(random, 10) ? below(random, 64) : below(random, 6));
     if (one_in(random, 2)) one.refused_breaks = {};  // what the short form needs
-    RangeProgram what;
-    what.denied = one.lists();
-    what.denial = kRefuse;
-    what.refused_breaks = one.refused_breaks;
-    what.deferred = SECCOMP_RET_ALLOW;
-    const Compiled program(machine, what);
+    const Compiled program(machine, filter_of_seals(one.denied()));
     for (int i = 0; i < 1000; ++i) {
       const Sample sample = random_sample(random, machine, one);
       const std::uint32_t action = program.run(sample);
@@ -407,17 +404,9 @@ TEST_CASE(
   for (int round = 0; round < kRounds; ++round) {
     const Machine& machine = kMachines[round % std::size(kMachines)];
     const Case one = random_case(random, one_in(random, 10) ? below(random, 64) : below(random, 6));
-    RangeProgram what;
-    what.denied = one.lists();
-    what.denial = kRefuse;
-    what.refused_breaks = one.refused_breaks;
-    what.refuse_grows_down = one.may_grow_down;
-    what.refuse_huge_pages = true;
-    what.attachments = one.attachments;
-    what.shm_remap = kShmRemapAction;
-    what.old_mmap = kOldMmapAction;
-    what.io_destroy = kIoDestroyAction;
-    const Compiled program(machine, what);
+    const Compiled program(
+        machine, first_filter_without_supervisor(one.denied(), {one.may_grow_down, one.attachments, true},
+                                                 kUnjudgeable));
     for (int i = 0; i < 1000; ++i) {
       const Sample sample = random_sample(random, machine, one);
       const std::uint32_t action = program.run(sample);
@@ -427,6 +416,7 @@ TEST_CASE(
         if (expected != kRefuse) ++extras[sample.call.call];
         expected = kRefuse;
       }
+      if (sample.call.effect == MmCall::Effect::seal) expected = kNoSuchCall;
       if (sample.call.effect == MmCall::Effect::unjudgeable) {
         expected = sample.call.call == Call::old_mmap     ? kOldMmapAction
                    : sample.call.call == Call::io_destroy ? kIoDestroyAction
@@ -436,7 +426,7 @@ TEST_CASE(
     }
   }
   for (const std::uint32_t action :
-       {kAllow, kRefuse, kAnswerZero, kShmRemapAction, kOldMmapAction, kIoDestroyAction})
+       {kAllow, kRefuse, kAnswerZero, kNoSuchCall, kShmRemapAction, kOldMmapAction, kIoDestroyAction})
     CHECK(outcomes[action] >= 1'000);
   for (const Call call :
        {Call::mmap, Call::mprotect, Call::mremap, Call::remap_file_pages, Call::shmget, Call::ipc})
@@ -453,10 +443,7 @@ TEST_CASE("without a supervisor, by hand: shmdt, stacks and huge pages") {
   constexpr std::uint64_t kOdd = 0x5000;
   const Case one = case_of(
       {{Range::of(0x10000, kPage), false, true, 0}, {Range::of(0x40000, kPage), false, false, 0x3F000}});
-  RangeProgram what;
-  what.denied = one.lists();
-  what.denial = kRefuse;
-  what.attachments = one.attachments;
+  RangeProgram what = filter_of_seals_without_supervisor(one.denied(), {false, one.attachments});
   const auto run = [&](const Abi& abi, std::uint32_t number, const Arguments& arguments) {
     return Compiled(machine, what).run(sample_of(machine, abi, number, arguments));
   };
@@ -469,8 +456,7 @@ TEST_CASE("without a supervisor, by hand: shmdt, stacks and huge pages") {
   CHECK(run(compat, 117, {policy::kIpcShmdt, 0, 0, 0, 0x40000}) == kAllow);
 
   CHECK(run(native, 10, {kFree, kPage, policy::kProtGrowsDown}) == kAllow);  // if no stack is sealed
-  what.refuse_grows_down = true;
-  what.refuse_huge_pages = true;
+  what = first_filter_without_supervisor(one.denied(), {true, one.attachments, true}, {});
   CHECK(run(native, 10, {kFree, kPage, policy::kProtGrowsDown}) == kRefuse);
   CHECK(run(native, 329, {kFree, kPage, policy::kProtGrowsDown}) == kRefuse);
   CHECK(run(compat, 125, {0x5000 | kGarbage, kPage, policy::kProtGrowsDown | kGarbage}) == kRefuse);
@@ -497,25 +483,13 @@ TEST_CASE("without a supervisor, by hand: shmdt, stacks and huge pages") {
 // ---- the first filter ----
 
 RangeProgram base_program(const Case& denied, const Case& watched) {
-  RangeProgram what;
-  what.denied = denied.lists();
-  what.denial = kRefuse;
-  what.refused_breaks = denied.refused_breaks;
-  what.watched = {watched.ranges, watched.ranges};
-  what.notice = kNotify;
-  what.deferred = kNotify;
-  what.shm_remap = kShmRemapAction;
-  what.old_mmap = kOldMmapAction;
-  what.io_destroy = kIoDestroyAction;
-  what.mseal = kMsealAction;
-  what.refuse_foreign = true;
-  return what;
+  return first_filter(denied.denied(), watched.ranges, kUnjudgeable);
 }
 
 // What the first filter must say. `watched` holds everything to be private and not writable.
 std::uint32_t expected_of_base(const Case& denied, const Case& watched, const Sample& sample) {
   const MmCall& call = sample.call;
-  if (call.effect == MmCall::Effect::seal) return kMsealAction;
+  if (call.effect == MmCall::Effect::seal) return kNotify;
   if (call.effect == MmCall::Effect::unjudgeable) {
     return call.call == Call::old_mmap     ? kOldMmapAction
            : call.call == Call::io_destroy ? kIoDestroyAction
@@ -560,8 +534,8 @@ TEST_CASE("the first filter refuses alone what it can, and notifies the rest tha
       quiet += action == kAllow ? 1 : 0;
     }
   }
-  for (const std::uint32_t action : {kAllow, kRefuse, kAnswerZero, kNotify, kShmRemapAction, kOldMmapAction,
-                                     kIoDestroyAction, kMsealAction})
+  for (const std::uint32_t action :
+       {kAllow, kRefuse, kAnswerZero, kNotify, kShmRemapAction, kOldMmapAction, kIoDestroyAction})
     CHECK(outcomes[action] >= 1'000);
   for (const Call call : {Call::mmap, Call::munmap, Call::mprotect, Call::mremap, Call::madvise, Call::shmdt,
                           Call::ipc, Call::shmget, Call::remap_file_pages})
@@ -620,11 +594,7 @@ TEST_CASE("guards and PROT_GROWSDOWN with PROT_GROWSUP are notified where seals 
     const Abi& native = machine.abis[0];
     const bool x86 = native.audit_arch == policy::kAuditX86_64;
     const Compiled base(machine, base_program(denied, watched));
-    RangeProgram what;
-    what.denied = denied.lists();
-    what.denial = kRefuse;
-    what.deferred = SECCOMP_RET_ALLOW;
-    const Compiled of_seal(machine, what);
+    const Compiled of_seal(machine, filter_of_seals(denied.denied()));
     const auto advise = [&](const Compiled& program, std::uint64_t at) {
       return program.run(sample_of(machine, native, x86 ? 28 : 233, {at, 16 * kPage, kGuardInstall}));
     };
@@ -693,10 +663,7 @@ TEST_CASE("a program of many ranges needs jumps longer than a branch can make, a
   }
   const Case one = case_of(std::move(seals));
   const Machine& machine = policy::kX86Machine;
-  RangeProgram what;
-  what.denied = one.lists();
-  what.denial = kRefuse;
-  const Compiled program(machine, what);
+  const Compiled program(machine, filter_of_seals_without_supervisor(one.denied(), {}));
   CHECK(program.size() > 1000);
   for (int i = 0; i < 200'000; ++i) {
     const Arguments arguments{
@@ -710,10 +677,7 @@ TEST_CASE("a program of many ranges needs jumps longer than a branch can make, a
 
 TEST_CASE("the program of one seal is short, so that there is room for many") {
   const Case one = case_of({{Range::of(0x7F00'0000'1000, kPage), true, false, 0}});
-  RangeProgram what;
-  what.denied = one.lists();
-  what.denial = kRefuse;
-  what.deferred = SECCOMP_RET_ALLOW;
+  const RangeProgram what = filter_of_seals(one.denied());
   Machine machine = policy::kX86Machine;
   CHECK(Compiled(machine, what).size() <= 31);
   machine.address_mask = ~0ULL;
@@ -726,9 +690,7 @@ TEST_CASE("a program that is too long is refused, not truncated") {
   for (std::uint64_t i = 0; i < 4000; ++i) ranges.push_back(Range::of(0x10000 + i * 2 * kPage, kPage));
   auto program = std::make_unique<BpfProgram>();
   const auto allow = program->ret(SECCOMP_RET_ALLOW);
-  RangeProgram what;
-  what.denied = {ranges, ranges};
-  what.denial = kRefuse;
+  const RangeProgram what = policy::filter_of_seals_without_supervisor({ranges, ranges}, {});
   CHECK_FALSE(compile(policy::kX86Machine, what, allow, *program));
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 
 #include "policy/bpf/blocked_calls.h"
 #include "policy/bpf/range_program.h"
@@ -40,27 +41,22 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
                       insert(draft.ranges, other_window(filter.arena));
     if (!fits) return false;
   }
-  policy::RangeProgram what;
-  what.refuse_foreign = true;
-  what.denied = {draft.ranges.view(), draft.contents.view()};
-  what.denial = SECCOMP_RET_ERRNO | EPERM;
-  if (!audits) what.refused_breaks = filter.refused_breaks;
-  const auto blocked = [&](policy::BlockedCall call, std::uint32_t error) -> std::uint32_t {
-    if ((options.open_calls & call) != 0) return 0;
-    return audits ? static_cast<std::uint32_t>(SECCOMP_RET_USER_NOTIF) : SECCOMP_RET_ERRNO | error;
+  policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view()};
+  if (!audits) denied.breaks = filter.refused_breaks;
+  const auto answer = [&](policy::BlockedCall call, std::uint32_t error) -> std::optional<std::uint32_t> {
+    if ((options.open_calls & call) != 0) return std::nullopt;
+    return audits ? policy::kActionNotify : SECCOMP_RET_ERRNO | error;
   };
-  what.shm_remap = blocked(policy::kBlockedShmRemap, EPERM);
-  what.old_mmap = blocked(policy::kBlockedOldMmap, ENOSYS);
-  what.io_destroy = blocked(policy::kBlockedIoDestroy, EPERM);
+  const policy::UnjudgeableCalls unjudgeable{answer(policy::kBlockedShmRemap, EPERM),
+                                             answer(policy::kBlockedOldMmap, ENOSYS),
+                                             answer(policy::kBlockedIoDestroy, EPERM)};
+  policy::RangeProgram what;
   if (filter.supervised) {
-    what.watched = {filter.watched, filter.watched};
-    what.notice = SECCOMP_RET_USER_NOTIF;
-    what.deferred = SECCOMP_RET_USER_NOTIF;
-    what.mseal = SECCOMP_RET_USER_NOTIF;
+    what = first_filter(denied, filter.watched, unjudgeable);
   } else {
-    refuse_what_nobody_judges(filter.denied, draft, what);
-    what.refuse_huge_pages = (options.open_calls & policy::kBlockedHugetlbFiles) == 0;
-    what.mseal = SECCOMP_RET_ERRNO | ENOSYS;
+    policy::Unsupervised refused = refuse_what_nobody_judges(filter.denied, draft);
+    refused.refuse_huge_pages = (options.open_calls & policy::kBlockedHugetlbFiles) == 0;
+    what = first_filter_without_supervisor(denied, refused, unjudgeable);
   }
   return policy::compile(state.machine, what, after_blocked_calls, draft.program);
 }

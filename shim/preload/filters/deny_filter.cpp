@@ -20,15 +20,11 @@ namespace {
 // The program for these pieces into draft.program; false if it is too long.
 bool compile(const State& state, const DenyFilter& filter, Draft& draft) {
   list_ranges(filter.pieces, draft);
-  policy::RangeProgram what;
-  what.denied = {draft.ranges.view(), draft.contents.view()};
-  what.denial = SECCOMP_RET_ERRNO | EPERM;
-  what.refused_breaks = filter.refused_breaks;
-  if (filter.supervised) {
-    what.deferred = SECCOMP_RET_ALLOW;
-  } else {
-    refuse_what_nobody_judges(filter.pieces, draft, what);
-  }
+  const policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view(), filter.refused_breaks};
+  const policy::RangeProgram what =
+      filter.supervised
+          ? filter_of_seals(denied)
+          : filter_of_seals_without_supervisor(denied, refuse_what_nobody_judges(filter.pieces, draft));
   draft.program.clear();
   const auto allow = draft.program.ret(SECCOMP_RET_ALLOW);
   return policy::compile(state.machine, what, allow, draft.program);
@@ -81,16 +77,18 @@ void list_ranges(std::span<const Seal> pieces, Draft& draft) {
   }
 }
 
-void refuse_what_nobody_judges(std::span<const Seal> pieces, Draft& draft, policy::RangeProgram& what) {
+policy::Unsupervised refuse_what_nobody_judges(std::span<const Seal> pieces, Draft& draft) {
+  policy::Unsupervised refused;
   draft.attachments.clear();
   for (const Seal& piece : pieces) {
-    what.refuse_grows_down = what.refuse_grows_down || piece.may_grow_down;
+    refused.refuse_grows_down = refused.refuse_grows_down || piece.may_grow_down;
     const auto held = draft.attachments.view();
     const bool listed = std::find(held.begin(), held.end(), piece.attachment) != held.end();
     // What finds no room is not lost: its pages are refused to everything but shmdt.
     if (piece.attachment != 0 && !listed) (void)draft.attachments.push_back(piece.attachment);
   }
-  what.attachments = draft.attachments.view();
+  refused.attachments = draft.attachments.view();
+  return refused;
 }
 
 long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft) {

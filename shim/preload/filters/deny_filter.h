@@ -25,7 +25,6 @@ long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft);
 void list_ranges(std::span<const policy::Seal> pieces, Draft& draft);
 
 // What a program refuses altogether where there is no supervisor to look closer.
-void refuse_what_nobody_judges(std::span<const policy::Seal> pieces, Draft& draft,
-                               policy::RangeProgram& what);
+policy::Unsupervised refuse_what_nobody_judges(std::span<const policy::Seal> pieces, Draft& draft);
 
 }  // namespace libmseal::shim
