@@ -8,36 +8,12 @@
 #include <set>
 #include <stdexcept>
 
+#include "shim/supervisor/ranges.h"
+
 namespace libmseal::supervisor {
 
 using policy::Range;
 using policy::Seal;
-
-// What could be told of a task and its process.
-struct Registry::Identified {
-  Process process;
-  MmIdentity memory;
-  bool forked = false;    // it has not called execve since it was forked
-  bool filtered = false;  // runs under seccomp filters
-  bool ended = false;     // a task that has no memory any more
-
-  // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
-  // that is how the image began.
-  [[nodiscard]] bool may_be_of(const Image& image) const {
-    if (memory.readable()) return memory == image.identity && has_not_left(image);
-    return filtered && !ended && has_not_left(image);
-  }
-  // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
-  [[nodiscard]] bool has_not_left(const Image& image) const {
-    if (forked) return true;
-    const auto is_there = [](const std::unique_ptr<HeldMemory>& held) {
-      return held == nullptr || !held->gone();
-    };
-    if (process == image.creator && is_there(image.memory)) return true;
-    const auto member = image.members.find(process);
-    return member != image.members.end() && member->second.executed_it && is_there(member->second.memory);
-  }
-};
 
 namespace {
 
@@ -51,52 +27,25 @@ std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
 }  // namespace
 
 Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
-    : proc_(proc), arena_(arena), rules_(rules), filtered_since_(proc.now()) {}
+    : proc_(proc), arena_(arena), rules_(rules), filtered_since_(proc.now()) {
+  gather_all_seals();
+}
+
+// Of a record that has run out of room, what it covers in vain is left out as long as all that it has covered
+// is here.
+void Registry::gather_all_seals() {
+  const auto everybody = seals_of_everybody();
+  all_seals_.assign(everybody->seals().begin(), everybody->seals().end());
+  all_seals_fit_ = true;
+}
 
 // ---- who calls ----
-
-Look<Registry::Identified> Registry::identify(pid_t task) {
-  using Result = Look<Identified>;
-  const auto failed = [](bool gone) { return gone ? Result::gone() : Result::unknown(); };
-  const auto described = [](pid_t leader, const policy::StatLine& process, const policy::StatLine& memory,
-                            bool filtered) {
-    return Result::seen({{leader, process.start_time},
-                         MmIdentity::of(memory),
-                         (process.flags & policy::kForkedNoExec) != 0,
-                         filtered,
-                         memory.state == 'Z' || memory.state == 'X'});
-  };
-  if (const HeldTask* const held = held_leader(task)) {
-    // A member's first thread: one look at what is held.
-    if (const auto stat = held->stat(); stat.is_seen()) return described(task, *stat, *stat, true);
-  }
-  const auto stat = proc_.stat(task);
-  if (!stat.is_seen()) return failed(stat.is_gone());
-  const auto status = proc_.status(task);
-  if (!status.is_seen()) return failed(status.is_gone());
-  const auto leader = static_cast<pid_t>(status->thread_group);
-  // When the process was born, and whether it has called execve, only its leader tells, even when it has
-  // ended; the memory is that of the task, which lives.
-  const auto of_process = leader == task ? stat : proc_.stat(leader);
-  if (!of_process.is_seen()) return Result::unknown();
-  return described(leader, *of_process, *stat, status->filtered);
-}
-
-const HeldTask* Registry::held_leader(pid_t task) const {
-  for (const Image& image : images_) {
-    const auto found = image.members.lower_bound({task, 0});
-    if (found == image.members.end() || found->first.id != task) continue;
-    if (const HeldTask* const held = found->second.task.get(); held != nullptr && held->stat().is_seen())
-      return held;
-  }
-  return nullptr;
-}
 
 Caller Registry::look_up(pid_t task) {
   Caller caller;
   caller.task = task;
   caller.record = nullptr;
-  const auto who = identify(task);
+  const auto who = identification_.identify(task);
   if (!who.is_seen()) {
     caller.record = seals_of_everybody();
     return caller;
@@ -111,7 +60,7 @@ Caller Registry::look_up(pid_t task) {
   }
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
-    if (const Member* const member = held_member(*image, who->process)) {
+    if (const Member* const member = held_member(*image, *who)) {
       caller.image = image;
       caller.record = member->record;
       caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));
@@ -133,10 +82,11 @@ bool Registry::may_have_left(const Identified& who, const Image& image, const Me
 }
 
 // The number and the start time may be another's, too; only the held task tells.
-const Member* Registry::held_member(const Image& image, const Process& process) {
-  const auto found = image.members.find(process);
+const Member* Registry::held_member(const Image& image, const Identified& who) {
+  const auto found = image.members.find(who.process);
   if (found == image.members.end() || found->second.task == nullptr) return nullptr;
-  return found->second.task->stat().is_seen() ? &found->second : nullptr;
+  const HeldTask* const held = found->second.task.get();
+  return held == who.seen_by || held->stat().is_seen() ? &found->second : nullptr;
 }
 
 // Several if addresses are not randomised, or if the process hid its memory before it was met: then nothing
@@ -149,9 +99,7 @@ std::vector<Image*> Registry::images_of(const Identified& who) {
     }
   };
   if (!who.memory.readable()) {
-    take([&](const Image& image) {
-      return held_member(image, who.process) != nullptr && who.has_not_left(image);
-    });
+    take([&](const Image& image) { return held_member(image, who) != nullptr && who.has_not_left(image); });
   }
   if (images.empty()) take([&](const Image& image) { return who.may_be_of(image); });
   return images;
@@ -160,9 +108,15 @@ std::vector<Image*> Registry::images_of(const Identified& who) {
 void Registry::meet(Image& image, const Identified& who) {
   const std::vector<Image*> candidates = images_of(who);
   if (std::ranges::find(candidates, &image) == candidates.end()) return;
-  const bool met = std::ranges::any_of(
-      candidates, [&](const Image* one) { return held_member(*one, who.process) != nullptr; });
+  const bool met =
+      std::ranges::any_of(candidates, [&](const Image* one) { return held_member(*one, who) != nullptr; });
   if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
+}
+
+// The moment at which the process was born, if numbers have not come around since.
+shim::Births Registry::at_birth_of(const Process& process) {
+  const std::uint64_t age = proc_.now() - nanoseconds_of_ticks(process.start_time);
+  return {process.id, proc_.births().time - age};
 }
 
 void Registry::register_children(Image& image) {
@@ -177,7 +131,7 @@ void Registry::register_children(Image& image) {
     return;  // who is not met gets more than it has, not less
   }
   for (const pid_t task : born) {
-    const auto who = identify(task);
+    const auto who = identification_.identify(task);
     if (who.is_seen() && who->process.id == task) meet(image, *who);
   }
   image.met = now;
@@ -244,8 +198,8 @@ std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& ca
       if (member.task == nullptr || process.id == task) continue;
       const auto stat = member.task->stat();
       if (!stat.is_seen()) continue;
-      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0, true,
-                             false};
+      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
+                             true};
       if (other.has_not_left(*image) && proc_.share_mm(task, process.id)) return member.record;
     }
   }
@@ -291,8 +245,7 @@ std::vector<Range> Registry::inherited_filters(const Process& process) {
       if (entry.filtered && birth.may_have(entry)) ranges.push_back(entry.seal.range);
     }
   };
-  const auto take_fences = [&](const Image& image) {
-    const auto fences = image.table->fences();
+  const auto take_fences = [&](std::span<const Range> fences) {
     ranges.insert(ranges.end(), fences.begin(), fences.end());
   };
   bool known = false;  // by what it was before it called execve
@@ -301,19 +254,21 @@ std::vector<Range> Registry::inherited_filters(const Process& process) {
     if (found == image.members.end() || found->second.task == nullptr) continue;
     known = true;
     take(*found->second.record, {});
-    take_fences(image);
+    take_fences(image.table->fences());
   }
-  if (known) return ranges;
-  // Some it may have made itself since it was born.
-  const Birth birth{~0ULL, birth_of(process).filters};
-  for (const Image& image : images_) {
-    for (const auto& [other, member] : image.members) take(*member.record, birth);
-    for (const auto& ended : image.ended) take(*ended, birth);
-    take_fences(image);
+  if (!known) {
+    // Some it may have made itself since it was born.
+    const Birth birth{~0ULL, birth_of(process).filters};
+    for (const Image& image : images_) {
+      for (const auto& [other, member] : image.members) take(*member.record, birth);
+      for (const auto& ended : image.ended) take(*ended, birth);
+    }
+    for (const SealEntry& entry : retired_filters_) {
+      if (birth.may_have(entry)) ranges.push_back(entry.seal.range);
+    }
+    take_fences(all_fences_);
   }
-  for (const SealEntry& entry : retired_filters_) {
-    if (birth.may_have(entry)) ranges.push_back(entry.seal.range);
-  }
+  join_touching(ranges);
   return ranges;
 }
 
@@ -322,19 +277,12 @@ void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
 }
 
 void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
-  std::vector<Range> inherited = inherited_filters(caller.process);
-  std::ranges::sort(inherited, {}, &Range::start);
-  std::vector<Range> fences;
-  for (const Range& range : inherited) {
-    if (!fences.empty() && range.start <= fences.back().end) {
-      fences.back().end = std::max(fences.back().end, range.end);
-    } else {
-      fences.push_back(range);
-    }
-  }
+  const std::vector<Range> fences = inherited_filters(caller.process);
   for (const Range& fence : fences) {
     if (!table->add_fence(fence)) throw std::runtime_error("too many ranges are fenced off");
   }
+  all_fences_.insert(all_fences_.end(), fences.begin(), fences.end());
+  join_touching(all_fences_);
   table->set_tree(arena_, rules_);
 
   if (images_.empty() && first_filters_ == ~0U) {
@@ -350,6 +298,8 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   image.table = std::move(table);
   images_.push_back(std::move(image));
   Member& member = join(images_.back(), caller.process, fresh_record());
+  // An execve since its birth has made its memory, so whoever has that was born later.
+  if (!caller.forked) images_.back().met = member.record->alone_since = at_birth_of(caller.process);
   // It has called execve: what it had before is for the children that it had then.
   for (Image& other : images_) {
     const auto found = other.members.find(caller.process);
@@ -375,7 +325,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
   auto sharing = proc_.sharers(caller.process.id, caller.task, caller.record->alone_since, found);
   for (const pid_t sharer : found) {
-    const auto who = identify(sharer);
+    const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;
     if (!who.is_seen()) {
       sharing = shim::Sharing::unknown;
@@ -390,7 +340,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       if (other && !member->second.met_hidden) continue;
       if (member->second.record != caller.record) caller.record->merge(*member->second.record);
       member->second.record = caller.record;
-      held = held || (&image == caller.image && held_member(image, who->process) != nullptr);
+      held = held || (&image == caller.image && held_member(image, *who) != nullptr);
     }
     if (!held) (void)join(*caller.image, who->process, caller.record);
     if (!who->forked) note_executed(*caller.image, who->process, caller);
@@ -453,6 +403,8 @@ long Registry::add(const Caller& caller, const Seal& seal, bool filtered, bool f
     // Not known: 0, so that every later child has it.
     entry.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
   }
+  // First: what is in a record is here, too.
+  all_seals_fit_ = all_seals_fit_ && policy::add_seal(all_seals_, seal, shim::kMostSeals);
   if (!caller.record->add(entry)) return -ENOMEM;
   caller.image->table->add(seal);
   return 0;
@@ -474,71 +426,6 @@ void Registry::keep_filters(const Image& image) {
                          retired_filters_.end() - static_cast<std::ptrdiff_t>(kMost));
 }
 
-// What a thread shows of a process whose first one does not show its memory: that may not be looked at, or
-// has ended, or is the kernel's own. Nothing if the process is of no sealed tree or has ended.
-Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t process) {
-  using Result = Look<std::optional<Identified>>;
-  const auto threads = proc_.threads(process);
-  if (threads.is_gone()) return Result::seen(std::nullopt);
-  if (!threads.is_seen()) return Result::unknown();
-  std::optional<Identified> alive;
-  for (const pid_t thread : *threads) {
-    const auto status = proc_.status(thread);
-    if (status.is_gone()) continue;
-    if (!status.is_seen()) return Result::unknown();
-    if (!status->filtered) continue;  // a first thread that ended before there were filters has none
-    const auto who = identify(thread);
-    if (who.is_gone()) continue;
-    if (!who.is_seen()) return Result::unknown();
-    if (who->memory.readable()) return Result::seen(*who);
-    if (!who->ended) alive = *who;
-  }
-  return Result::seen(alive);
-}
-
-// Adds what is known of the process, if it is one that may belong to a sealed tree. False if that can't be
-// told.
-bool Registry::add_identified(pid_t process, std::vector<Identified>& alive) {
-  const auto who = identify(process);
-  if (who.is_gone()) return true;
-  if (!who.is_seen()) return false;
-  if (who->memory.readable()) {
-    alive.push_back(*who);
-    return true;
-  }
-  const auto thread = known_by_thread(process);
-  if (thread.is_seen() && *thread) alive.push_back(**thread);
-  return thread.is_seen();
-}
-
-// All processes, if that is sure. Who is born while they are looked at is looked at afterwards, until nobody
-// was; on a machine where that has no end, it is not sure.
-Look<std::vector<Registry::Identified>> Registry::everybody() {
-  using Result = Look<std::vector<Identified>>;
-  constexpr int kMostRounds = 20;
-  const std::uint64_t most = proc_.most_numbers();
-  shim::Births before = proc_.births();
-  const auto processes = proc_.processes();
-  if (before.last == 0 || !processes.is_seen()) return Result::unknown();
-  std::vector<Identified> alive;
-  for (const pid_t process : *processes) {
-    if (!add_identified(process, alive)) return Result::unknown();
-  }
-  for (int round = 0; round < kMostRounds; ++round) {
-    const shim::Births now = proc_.births();
-    if (now.last == before.last) return Result::seen(std::move(alive));
-    // Numbers that have come around can't be told from others.
-    if (!now.soon_after(before, most) || now.last < before.last) return Result::unknown();
-    for (long task = before.last + 1; task <= now.last; ++task) {
-      const auto who = identify(static_cast<pid_t>(task));
-      if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread
-      if (!add_identified(static_cast<pid_t>(task), alive)) return Result::unknown();
-    }
-    before = now;
-  }
-  return Result::unknown();
-}
-
 // A child may have its seals from nobody but a member that has ended: so all children are met first.
 void Registry::forget_ended(Image& image, const std::vector<Identified>& alive) {
   for (const Identified& one : alive) meet(image, one);
@@ -553,7 +440,7 @@ bool Registry::collect() {
 }
 
 bool Registry::collect_now() {
-  const auto alive = everybody();
+  const auto alive = identification_.everybody();
   // Without a proof nothing is forgotten; the next attempt is not at once, for it takes a look at everybody.
   made_since_collection_ = alive.is_seen() ? 0 : kCollectEvery / 2;
   if (!alive.is_seen()) return false;
@@ -571,7 +458,14 @@ bool Registry::collect_now() {
     if (others) keep_filters(image);
     return true;
   });
-  for (Image& image : images_) forget_ended(image, *alive);
+  all_fences_.clear();
+  for (Image& image : images_) {
+    forget_ended(image, *alive);
+    const auto fences = image.table->fences();
+    all_fences_.insert(all_fences_.end(), fences.begin(), fences.end());
+  }
+  join_touching(all_fences_);
+  gather_all_seals();
   made_since_collection_ = 0;
   return true;
 }

@@ -10,6 +10,7 @@
 #include "policy/rules/verdict.h"
 #include "shim/common/machine.h"
 #include "shim/common/pieces.h"
+#include "shim/supervisor/ranges.h"
 
 namespace libmseal::supervisor {
 
@@ -36,20 +37,6 @@ struct OpenOf {
   pid_t task;
   long operator()(std::string_view file) const { return proc.open(shim::ProcPath(task, file)); }
 };
-
-// Sorted, and joined where they touch.
-void normalize(std::vector<Range>& ranges) {
-  std::ranges::sort(ranges, {}, &Range::start);
-  std::vector<Range> joined;
-  for (const Range& range : ranges) {
-    if (!joined.empty() && range.start <= joined.back().end) {
-      joined.back().end = std::max(joined.back().end, range.end);
-    } else if (!range.empty()) {
-      joined.push_back(range);
-    }
-  }
-  ranges = std::move(joined);
-}
 
 // What the heap may cover. Where the break is, only the program knows: 0 if it has not told.
 Range heap_of(const Caller& caller, std::uint64_t present_break) {
@@ -152,7 +139,7 @@ long Sealing::choose_ranges(const Caller& caller, Job& job) const {
       return true;
     });
   }
-  normalize(job.ranges);
+  join_touching(job.ranges);
   return read;
 }
 
