@@ -42,7 +42,11 @@ struct Caller {
   pid_t task = 0;
   Process process;
   MmIdentity identity;
-  bool forked = false;             // it has not called execve since it was forked
+  bool forked = false;          // it has not called execve since it was forked
+  std::uint32_t filters = ~0U;  // so many filters it has; ~0: not known
+  // It is known to be the task that made the notification; else it was looked up by number, which is that
+  // task's as long as the call waits.
+  bool certain = false;
   Image* image = nullptr;          // of a member
   std::shared_ptr<Record> record;  // never null but for a foreign one
   // Its memory does not show, and may be of no image at all, so that it is foreign once that shows: it has

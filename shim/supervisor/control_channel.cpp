@@ -50,11 +50,15 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
 void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& caller) {
   // What can't be looked at now may be recognised by nothing later.
   if (!caller.identity.readable()) return listener_.refuse(notification.id, EPERM);
-  if (caller.foreign()) make_image(caller);
-  const int given = listener_.give_descriptor(notification.id, caller.image->table->descriptor());
-  log(Level::info, "pid ", caller.process.id, ": joined, ", caller.image->table->fences().size(), " fences");
-  if (given < 0) return listener_.refuse(notification.id, EMFILE);
-  listener_.answer(notification.id, given);
+  if (caller.foreign()) {
+    make_image(caller);
+  } else {
+    registry_.greet(caller);
+  }
+  const TableFile& table = *caller.image->table;
+  if (!listener_.answer_with_descriptor(notification.id, table.descriptor()))
+    listener_.refuse(notification.id, EMFILE);
+  log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");
 }
 
 void ControlChannel::handle_message(const seccomp_notif& notification, Caller& caller,

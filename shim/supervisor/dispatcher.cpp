@@ -38,6 +38,14 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       control_(listener, registry, policies, sealing_, events_, rules_) {}
 
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
+  answer(notification);
+  try {
+    if (registry_.collect()) calls_.collect();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
+  }
+}
+
+void Dispatcher::answer(const seccomp_notif& notification) noexcept {
   try {
     return dispatch(notification);
   } catch (const std::exception& error) {
@@ -77,9 +85,8 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
     audit_.record_blocked_call(notification, registry_);
     return listener_.continue_call(notification.id);
   }
-  if (registry_.collect()) calls_.collect();
   Caller caller = registry_.look_up(task);
-  if (!listener_.still_waits(notification.id)) return;  // it may be another's number by now
+  if (!caller.certain && !listener_.still_waits(notification.id)) return;
   if (starts) return handle_start(notification, caller);
   if (seals) return control_.handle(notification, caller, said);
   handle_call(notification, caller, call);

@@ -40,6 +40,7 @@ class Dispatcher {
   [[nodiscard]] int events_error() const { return events_.error(); }
 
  private:
+  void answer(const seccomp_notif& notification) noexcept;
   void dispatch(const seccomp_notif& notification);
   void handle_call(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call);
   void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,

@@ -5,14 +5,13 @@ namespace libmseal::supervisor {
 Look<Identified> Identification::identify(pid_t task) const {
   using Result = Look<Identified>;
   const auto failed = [](bool gone) { return gone ? Result::gone() : Result::unknown(); };
-  const auto described = [](pid_t leader, const policy::StatLine& process, const policy::StatLine& memory,
-                            bool filtered, const HeldTask* held) {
-    return Result::seen({{leader, process.start_time},
-                         MmIdentity::of(memory),
-                         (process.flags & policy::kForkedNoExec) != 0,
-                         filtered,
-                         memory.state == 'Z' || memory.state == 'X',
-                         held});
+  const auto described = [](pid_t leader, const policy::StatLine& process, const policy::StatLine& memory) {
+    Identified who;
+    who.process = {leader, process.start_time};
+    who.memory = MmIdentity::of(memory);
+    who.forked = (process.flags & policy::kForkedNoExec) != 0;
+    who.ended = memory.state == 'Z' || memory.state == 'X';
+    return who;
   };
   // A member's first thread: one look at what is held.
   for (const Image& image : images_) {
@@ -20,7 +19,12 @@ Look<Identified> Identification::identify(pid_t task) const {
     if (found == image.members.end() || found->first.id != task) continue;
     const HeldTask* const held = found->second.task.get();
     if (held == nullptr) continue;
-    if (const auto stat = held->stat(); stat.is_seen()) return described(task, *stat, *stat, true, held);
+    const auto stat = held->stat();
+    if (!stat.is_seen()) continue;
+    Identified who = described(task, *stat, *stat);
+    who.filtered = true;
+    who.seen_by = held;
+    return Result::seen(who);
   }
   const auto stat = proc_.stat(task);
   if (!stat.is_seen()) return failed(stat.is_gone());
@@ -31,7 +35,10 @@ Look<Identified> Identification::identify(pid_t task) const {
   // ended; the memory is that of the task, which lives.
   const auto of_process = leader == task ? stat : proc_.stat(leader);
   if (!of_process.is_seen()) return Result::unknown();
-  return described(leader, *of_process, *stat, status->filtered, nullptr);
+  Identified who = described(leader, *of_process, *stat);
+  who.filtered = status->filtered;
+  who.filters = status->filters;
+  return Result::seen(who);
 }
 
 // What a thread shows of a process whose first one does not show its memory: that may not be looked at, or

@@ -19,6 +19,7 @@ struct Identified {
   MmIdentity memory;
   bool forked = false;                // it has not called execve since it was forked
   bool filtered = false;              // runs under seccomp filters
+  std::uint32_t filters = ~0U;        // so many; ~0: not known
   bool ended = false;                 // a task that has no memory any more
   const HeldTask* seen_by = nullptr;  // a member's, if that told
 

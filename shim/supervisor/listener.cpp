@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/time.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 
@@ -15,7 +16,7 @@ namespace {
 // for ever once no process is left, and only poll() tells. So the notifications of a burst, which come one
 // right after the other, are received without poll(), until a tick of a timer finds the ioctl waiting.
 constexpr int kBurst = 16;  // so many make one
-constexpr auto kRightAfter = std::chrono::microseconds(200);
+constexpr auto kRightAfter = std::chrono::milliseconds(2);
 constexpr suseconds_t kTick = 50'000;  // us
 
 void set_timer(suseconds_t tick) {
@@ -72,12 +73,19 @@ bool Listener::still_waits(std::uint64_t id) const {
   return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-int Listener::give_descriptor(std::uint64_t id, int file) const {
+bool Listener::answer_with_descriptor(std::uint64_t id, int file) {
+  constexpr std::uint32_t kAndSend = 2;  // SECCOMP_ADDFD_FLAG_SEND, since Linux 5.14
   seccomp_notif_addfd given{};
   given.id = id;
+  given.flags = kAndSend;
   given.srcfd = static_cast<std::uint32_t>(file);
   given.newfd_flags = O_CLOEXEC;
-  return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_ADDFD, &given);
+  if (ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_ADDFD, &given) >= 0) return true;
+  if (errno != EINVAL) return false;
+  given.flags = 0;
+  const int number = ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_ADDFD, &given);
+  if (number >= 0) answer(id, number);
+  return number >= 0;
 }
 
 void Listener::respond(seccomp_notif_resp response) const {

@@ -23,8 +23,9 @@ class Listener {
   void continue_call(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }
   void answer(std::uint64_t id, std::int64_t value) { respond({id, value, 0, 0}); }
   void refuse(std::uint64_t id, int error) { respond({id, 0, -error, 0}); }
-  // Puts a copy of `file` into the notifying process, readable, closed on exec: its number there, or -1.
-  [[nodiscard]] int give_descriptor(std::uint64_t id, int file) const;
+  // Puts a copy of `file` into the notifying process, closed on exec; its number there is the answer. False,
+  // and no answer, if that process can have no more.
+  [[nodiscard]] bool answer_with_descriptor(std::uint64_t id, int file);
 
   // After a fork: timers are not inherited.
   void forget_timer() { in_burst_ = false; }

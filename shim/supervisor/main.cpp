@@ -126,11 +126,10 @@ int adopt_first_image(Registry& registry, const Handover& handover, std::unique_
   Caller caller = registry.look_up(handover.process);
   if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
   registry.make_image(caller, std::move(table));
-  for (std::size_t index = 0; index < handover.seals.size(); ++index) {
-    const long error = registry.add(caller, handover.seals[index], index < handover.filtered, true);
-    if (error != 0) return static_cast<int>(error);
-  }
-  return 0;
+  const std::span<const policy::Seal> seals = handover.seals;
+  long error = registry.add(caller, seals.first(handover.filtered), true, true);
+  if (error == 0) error = registry.add(caller, seals.subspan(handover.filtered), false, true);
+  return static_cast<int>(error);
 }
 
 // The table of the tree's first image, or nothing: then the shim has been told why.

@@ -53,6 +53,8 @@ Caller Registry::look_up(pid_t task) {
   caller.process = who->process;
   caller.identity = who->memory;
   caller.forked = who->forked;
+  caller.filters = who->filters;
+  caller.certain = who->seen_by != nullptr;
   const std::vector<Image*> candidates = images_of(*who);
   if (candidates.empty()) {
     caller.standing = Caller::Standing::foreign;
@@ -113,14 +115,16 @@ void Registry::meet(Image& image, const Identified& who) {
   if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
 }
 
-// The moment at which the process was born, if numbers have not come around since.
-shim::Births Registry::at_birth_of(const Process& process) {
+// When a process was born that has called execve since: whoever has its memory was born later. `now` is now.
+shim::Births Registry::at_birth_of(const Process& process, const shim::Births& now) {
   const std::uint64_t age = proc_.now() - nanoseconds_of_ticks(process.start_time);
-  return {process.id, proc_.births().time - age};
+  return {process.id, now.time - age};
 }
 
-void Registry::register_children(Image& image) {
+void Registry::register_children(Image& image, const Caller& caller) {
   const shim::Births now = proc_.births();
+  if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
+    image.met = at_birth_of(caller.process, now);
   if (now.none_since(image.met)) return;
   std::vector<pid_t> born;
   if (now.soon_after(image.met) && now.last > image.met.last) {
@@ -156,21 +160,24 @@ std::shared_ptr<Record> Registry::seals_of_everybody() const {
   return record;
 }
 
-Birth Registry::birth_of(const Process& process) {
-  const auto status = proc_.status(process.id);
+// Of the filters that a task has now, its process was born with some.
+Birth Registry::birth_of(const Process& process, std::uint32_t filters) {
+  if (filters == ~0U) {
+    if (const auto status = proc_.status(process.id); status.is_seen()) filters = status->filters;
+  }
   // It was born before the end of that tick.
-  return {nanoseconds_of_ticks(process.start_time + 1), status.is_seen() ? status->filters : ~0U};
+  return {nanoseconds_of_ticks(process.start_time + 1), filters};
 }
 
 std::shared_ptr<Record> Registry::seals_of_newcomer(const std::vector<Image*>& candidates,
-                                                    const Process& process) {
+                                                    const Identified& who) {
   auto record = fresh_record();
-  const Birth birth = birth_of(process);
+  const Birth birth = birth_of(who.process, who.filters);
   Record::Seen seen;
   for (const Image* const image : candidates) {
     for (const auto& [other, member] : image->members) {
       // Its own seals, if it could not be held and may be another: all of them.
-      record->inherit(*member.record, other == process ? Birth{} : birth, seen);
+      record->inherit(*member.record, other == who.process ? Birth{} : birth, seen);
     }
     for (const auto& ended : image->ended) record->inherit(*ended, birth, seen);
   }
@@ -220,7 +227,7 @@ void Registry::forget_guesses(const Process& process, const std::vector<Image*>&
 Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
                                 const std::vector<Image*>& candidates) {
   auto record = record_of_memory(candidates, task);
-  if (record == nullptr) record = seals_of_newcomer(candidates, who.process);
+  if (record == nullptr) record = seals_of_newcomer(candidates, who);
   for (const Image* const one : candidates) {
     const auto known = one->members.find(who.process);
     if (known == one->members.end() || known->second.record == record) continue;
@@ -238,7 +245,7 @@ Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
 
 // ---- images ----
 
-std::vector<Range> Registry::inherited_filters(const Process& process) {
+std::vector<Range> Registry::inherited_filters(const Caller& caller) {
   std::vector<Range> ranges;
   const auto take = [&](const Record& record, const Birth& birth) {
     for (const SealEntry& entry : record.entries()) {
@@ -250,7 +257,7 @@ std::vector<Range> Registry::inherited_filters(const Process& process) {
   };
   bool known = false;  // by what it was before it called execve
   for (const Image& image : images_) {
-    const auto found = image.members.find(process);
+    const auto found = image.members.find(caller.process);
     if (found == image.members.end() || found->second.task == nullptr) continue;
     known = true;
     take(*found->second.record, {});
@@ -258,7 +265,7 @@ std::vector<Range> Registry::inherited_filters(const Process& process) {
   }
   if (!known) {
     // Some it may have made itself since it was born.
-    const Birth birth{~0ULL, birth_of(process).filters};
+    const Birth birth{~0ULL, birth_of(caller.process, caller.filters).filters};
     for (const Image& image : images_) {
       for (const auto& [other, member] : image.members) take(*member.record, birth);
       for (const auto& ended : image.ended) take(*ended, birth);
@@ -277,7 +284,7 @@ void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
 }
 
 void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
-  const std::vector<Range> fences = inherited_filters(caller.process);
+  const std::vector<Range> fences = inherited_filters(caller);
   for (const Range& fence : fences) {
     if (!table->add_fence(fence)) throw std::runtime_error("too many ranges are fenced off");
   }
@@ -298,8 +305,6 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   image.table = std::move(table);
   images_.push_back(std::move(image));
   Member& member = join(images_.back(), caller.process, fresh_record());
-  // An execve since its birth has made its memory, so whoever has that was born later.
-  if (!caller.forked) images_.back().met = member.record->alone_since = at_birth_of(caller.process);
   // It has called execve: what it had before is for the children that it had then.
   for (Image& other : images_) {
     const auto found = other.members.find(caller.process);
@@ -317,13 +322,15 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 shim::Sharing Registry::begin_sealing(const Caller& caller) {
   caller.record->prepared = proc_.now();
   caller.record->asked = proc_.births();
-  register_children(*caller.image);
+  register_children(*caller.image, caller);
   return sharers(caller);  // at last: who was just met may share the memory
 }
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
-  auto sharing = proc_.sharers(caller.process.id, caller.task, caller.record->alone_since, found);
+  shim::Births since = caller.record->alone_since;
+  if (since.last == 0 && !caller.forked) since = at_birth_of(caller.process, proc_.births());
+  auto sharing = proc_.sharers(caller.process.id, caller.task, since, found);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;
@@ -394,20 +401,31 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(pid_t task) {
   return memory;
 }
 
-long Registry::add(const Caller& caller, const Seal& seal, bool filtered, bool from_start) {
-  if (!caller.forked) note_executed(*caller.image, caller.process, caller);
-  SealEntry entry{seal, filtered, 0, caller.record->prepared != 0 ? caller.record->prepared : proc_.now(),
-                  from_start ? Process{} : caller.process};
-  if (filtered) {
+long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, bool from_start) {
+  Record& record = *caller.record;
+  // Until it asks something, an image that has said hello has the memory of then, and its first filter.
+  const bool starts = record.prepared == 0;
+  if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
+  if (filtered && (!starts || record.filters == 0)) {
     const auto status = proc_.status(caller.process.id);
     // Not known: 0, so that every later child has it.
-    entry.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
+    record.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
   }
-  // First: what is in a record is here, too.
-  all_seals_fit_ = all_seals_fit_ && policy::add_seal(all_seals_, seal, shim::kMostSeals);
-  if (!caller.record->add(entry)) return -ENOMEM;
-  caller.image->table->add(seal);
+  SealEntry entry{
+      {}, filtered, filtered ? record.filters : 0, starts ? proc_.now() : record.prepared, caller.process};
+  if (from_start) entry.by = {};
+  for (const Seal& seal : seals) {
+    entry.seal = seal;
+    // First: what is in a record is here, too.
+    all_seals_fit_ = all_seals_fit_ && policy::add_seal(all_seals_, seal, shim::kMostSeals);
+    if (!record.add(entry)) return -ENOMEM;
+    caller.image->table->add(seal);
+  }
   return 0;
+}
+
+void Registry::greet(const Caller& caller) {
+  if (!caller.forked) note_executed(*caller.image, caller.process, caller);
 }
 
 // ---- forgetting ----

@@ -37,9 +37,11 @@ class Registry {
   // An image of its own for a foreign caller, which is a member afterwards. The filters of earlier images
   // that it may have become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
+  // The caller, a member, has just started, or has called execve and looks the same as before.
+  void greet(const Caller& caller);
 
   // Where deny filters of earlier images may still refuse in the process, sorted and apart.
-  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
+  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller);
 
   // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not
   // taken for theirs; whoever is born from now on may have it. Whether others have its memory: they get its
@@ -57,9 +59,12 @@ class Registry {
     return all_seals_fit_ ? std::span<const policy::Seal>(all_seals_) : std::span<const policy::Seal>();
   }
 
-  // Puts a seal in force, as made when the caller began: 0 or -errno.
+  // Puts seals in force, as made when the caller began: 0 or -errno.
   // `from_start`: by the first filter of the tree, which everybody has.
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered, bool from_start = false);
+  long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered, bool from_start = false);
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
+    return add(caller, {&seal, 1}, filtered);
+  }
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
   // that is proved. True if it did.
@@ -70,15 +75,15 @@ class Registry {
  private:
   // The member, if it is sure that the process is that one; else null.
   [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
-  [[nodiscard]] Birth birth_of(const Process& process);
-  [[nodiscard]] shim::Births at_birth_of(const Process& process);
+  [[nodiscard]] Birth birth_of(const Process& process, std::uint32_t filters);
+  [[nodiscard]] shim::Births at_birth_of(const Process& process, const shim::Births& now);
   [[nodiscard]] std::shared_ptr<Record> fresh_record() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
-                                                          const Process& process);
+                                                          const Identified& who);
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
   // Makes members of all that were born before now.
-  void register_children(Image& image);
+  void register_children(Image& image, const Caller& caller);
   // Makes it a member if it is one and has not been met.
   void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);

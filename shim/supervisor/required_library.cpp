@@ -10,7 +10,7 @@ using policy::Range;
 
 bool would_lose_library(const Caller& caller, Registry& registry) {
   if (!caller.foreign()) return false;
-  const std::vector<Range> filters = registry.inherited_filters(caller.process);
+  const std::vector<Range> filters = registry.inherited_filters(caller);
   bool has_library = false;
   bool meets_filter = false;
   visit_maps_of(caller.task, [&](const policy::Vma& vma) {

@@ -231,10 +231,7 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
 }
 
 long Sealing::put_in_force(const Caller& caller, const Job& job, bool filtered) {
-  for (const Seal& piece : job.pieces) {
-    if (registry_.add(caller, piece, filtered) != 0) return -ENOSPC;
-  }
-  return 0;
+  return registry_.add(caller, job.pieces, filtered) == 0 ? 0 : -ENOSPC;
 }
 
 std::int64_t Sealing::seal_by_supervisor(const Caller& caller, Job& job) {

@@ -55,6 +55,8 @@ struct Tree {
     Caller caller = registry.look_up(process);
     if (caller.foreign() && caller.identity.readable())
       registry.make_image(caller, std::make_unique<TableFile>());
+    else if (caller.standing == Standing::member)
+      registry.greet(caller);
     return caller;
   }
   // The supervisor refuses what touches it from now on.
@@ -272,6 +274,7 @@ TEST_CASE("a program that starts on a machine with many others looks at nobody b
   tree.proc.clock += kTick / 2;
   REQUIRE(tree.join(100).standing == Standing::member);
   tree.proc.looks = 0;
+  CHECK(tree.registry.look_up(100).certain);
   REQUIRE(tree.seal(100, 1) == 0);
   CHECK(tree.proc.lists == 0);
   CHECK(tree.proc.looks < 10);
@@ -491,6 +494,38 @@ TEST_CASE("an image with the addresses of another is told from it") {
   // The first process, too.
   tree.proc.exec(100, 7);
   CHECK(tree.registry.look_up(100).foreign());
+}
+
+TEST_CASE(
+    "an image with the addresses of one whose memory lives on is of that, for as long as its own lives") {
+  Tree tree;
+  tree.at_tick(1);
+  tree.proc.first(100, 7, 1);
+  REQUIRE(tree.join(100).standing == Standing::member);
+  tree.proc.share(100, 200, 10);
+  tree.proc.exec(100, 7);
+  const Caller caller = tree.join(100);
+  REQUIRE(caller.standing == Standing::member);
+  REQUIRE(tree.registry.add(caller, {place(1)}, false) == 0);  // at its start
+  tree.proc.exit(200);                                         // with it, the first memory
+  CHECK(tree.sealed(100) == Seals{1});
+  tree.proc.exec(100, 7);
+  CHECK(tree.registry.look_up(100).foreign());
+}
+
+TEST_CASE("the seals of a start are made with one look at the filters") {
+  SealedTree tree;
+  tree.proc.first(200, 8, 10).filters = 3;
+  const Caller caller = tree.join(200);
+  tree.proc.looks = 0;
+  for (int number = 3; number < 6; ++number) REQUIRE(tree.registry.add(caller, {place(number)}, true) == 0);
+  CHECK(tree.proc.looks == 1);
+  // Not so later.
+  tree.proc.tasks.at(200).filters = 4;
+  REQUIRE(tree.registry.begin_sealing(caller) == Sharing::alone);
+  REQUIRE(tree.registry.add(caller, {place(6)}, true) == 0);
+  tree.proc.fork(200, 300, 10).filters = 3;  // before that
+  CHECK(tree.sealed(300) == Seals{3, 4, 5});
 }
 
 TEST_CASE("without the first memory in hand, its process is not proved to run another image") {
