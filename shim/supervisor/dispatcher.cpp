@@ -40,8 +40,8 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
-    if (registry_.collect()) calls_.collect();
-  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
+    if (registry_.collect()) calls_.collect();  // now: nobody waits for an answer
+  } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
 
@@ -136,14 +136,15 @@ void Dispatcher::idle() noexcept {
     }
     control_.forget_answered();
     control_.tidy();
+    if (registry_.collect(true)) calls_.collect();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
 
 int Dispatcher::patience() const {
-  constexpr int kMomentForSite = 50;  // ms in which a refused thread tells of its call site
+  constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
   if (control_.busy()) return 1;
-  return events_.waiting() ? kMomentForSite : -1;
+  return events_.waiting() || registry_.wants_to_collect() ? kMoment : -1;
 }
 
 }  // namespace libmseal::supervisor

@@ -17,10 +17,10 @@ namespace {
 // right after the other, are received without poll(), until a tick of a timer finds the ioctl waiting.
 constexpr int kBurst = 16;  // so many make one
 constexpr auto kRightAfter = std::chrono::milliseconds(2);
-constexpr suseconds_t kTick = 50'000;  // us
+constexpr int kTick = 50;  // ms
 
-void set_timer(suseconds_t tick) {
-  const itimerval timer{{0, tick}, {0, tick}};
+void set_timer(int tick) {
+  const itimerval timer{{0, tick * 1000}, {0, tick * 1000}};
   (void)setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
@@ -37,7 +37,8 @@ Listener::Listener(int descriptor) : descriptor_(descriptor) {
 }
 
 Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
-  if (in_burst_ && timeout_ms < 0 && receive(notification)) return Event::notification;
+  const bool tick_will_do = timeout_ms < 0 || timeout_ms >= kTick;
+  if (in_burst_ && tick_will_do && receive(notification)) return Event::notification;
   end_burst();
   const auto start = Clock::now();
   pollfd wanted{descriptor_, POLLIN, 0};

@@ -18,6 +18,7 @@ using policy::Seal;
 namespace {
 
 constexpr std::size_t kCollectEvery = 128;
+constexpr std::size_t kCollectIdle = 64;
 
 std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
   static const auto per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
@@ -453,14 +454,18 @@ void Registry::forget_ended(Image& image, const std::vector<Identified>& alive) 
   });
 }
 
-bool Registry::collect() {
-  return made_since_collection_ >= kCollectEvery && collect_now();
+bool Registry::collect(bool idle) {
+  return made_since_collection_ >= (idle ? kCollectIdle : kCollectEvery) && collect_now();
+}
+
+bool Registry::wants_to_collect() const {
+  return made_since_collection_ >= kCollectIdle;
 }
 
 bool Registry::collect_now() {
   const auto alive = identification_.everybody();
   // Without a proof nothing is forgotten; the next attempt is not at once, for it takes a look at everybody.
-  made_since_collection_ = alive.is_seen() ? 0 : kCollectEvery / 2;
+  made_since_collection_ = alive.is_seen() ? 0 : kCollectIdle / 2;
   if (!alive.is_seen()) return false;
   std::set<const Image*> used;
   bool others = false;

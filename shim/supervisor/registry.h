@@ -67,8 +67,9 @@ class Registry {
   }
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
-  // that is proved. True if it did.
-  bool collect();
+  // that is proved. True if it did. It takes a look at everybody, so it is best done when nobody waits.
+  bool collect(bool idle = false);
+  [[nodiscard]] bool wants_to_collect() const;
   // The same at once, for a resource has run out.
   bool collect_now();
 

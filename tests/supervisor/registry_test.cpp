@@ -896,9 +896,16 @@ TEST_CASE("collections are rare, and rarer when nothing could be proved") {
   CHECK_FALSE(tree.registry.collect());
   tree.proc.heal();
   CHECK_FALSE(tree.registry.collect());  // not at once again
+  CHECK_FALSE(tree.registry.wants_to_collect());
   make_many(2000, 100);
   CHECK(tree.registry.collect());
   CHECK_FALSE(tree.registry.collect());
+  // When there is nothing else to do, a little earlier.
+  make_many(3000, 100);
+  CHECK_FALSE(tree.registry.collect());
+  CHECK(tree.registry.wants_to_collect());
+  CHECK(tree.registry.collect(true));
+  CHECK_FALSE(tree.registry.wants_to_collect());
 }
 
 // ---- records ----
