@@ -86,19 +86,18 @@ class ProcRoot {
     return raw_syscall(__NR_openat, directory_, path.text(), static_cast<long>(how.flags));
   }
 
-  // Reads the file into `buffer`: the bytes read, or -errno. What does not fit is cut.
+  // Reads the file into `buffer`: the bytes read, or -errno. What does not fit is cut. Of those files alone
+  // that the kernel writes in one piece (stat, status, syscall, loadavg, ...): one read gets all of it.
   template <std::size_t Size>
   long read(const ProcPath& path, char (&buffer)[Size]) const {
     const long file = open(path);
     if (failed(file)) return file;
-    long held = 0;
     long got = 0;
     do {
-      got = raw_syscall(__NR_read, file, buffer + held, static_cast<long>(Size) - held);
-      if (got > 0) held += got;
-    } while (got == -EINTR || (got > 0 && held < static_cast<long>(Size)));
+      got = raw_syscall(__NR_read, file, buffer, static_cast<long>(Size));
+    } while (got == -EINTR);
     (void)raw_syscall(__NR_close, file);
-    return got < 0 ? got : held;
+    return got;
   }
 
   // Calls visit(name) for each entry of the directory, as for_each_entry().

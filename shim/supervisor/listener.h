@@ -3,6 +3,7 @@
 
 #include <linux/seccomp.h>
 
+#include <chrono>
 #include <cstdint>
 
 namespace libmseal::supervisor {
@@ -22,13 +23,24 @@ class Listener {
   void continue_call(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }
   void answer(std::uint64_t id, std::int64_t value) { respond({id, value, 0, 0}); }
   void refuse(std::uint64_t id, int error) { respond({id, 0, -error, 0}); }
-  // Puts a copy of `file` into the notifying process, readable, closed on exec: its number there, or -1.
-  [[nodiscard]] int give_descriptor(std::uint64_t id, int file) const;
+  // Puts a copy of `file` into the notifying process, closed on exec; its number there is the answer. False,
+  // and no answer, if that process can have no more.
+  [[nodiscard]] bool answer_with_descriptor(std::uint64_t id, int file);
+
+  // After a fork: timers are not inherited.
+  void forget_timer() { in_burst_ = false; }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void respond(seccomp_notif_resp response) const;
+  [[nodiscard]] bool receive(seccomp_notif& notification) const;
+  void begin_burst();
+  void end_burst();
 
   int descriptor_;
+  int quick_ = 0;          // so many notifications have come one right after the other
+  bool in_burst_ = false;  // they are received without poll(), and the timer runs
 };
 
 }  // namespace libmseal::supervisor

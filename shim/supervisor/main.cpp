@@ -20,8 +20,8 @@
 #include "policy/configuration/options.h"
 #include "policy/configuration/tree_rules.h"
 #include "policy/protocol/control.h"
+#include "shim/supervisor/dispatcher.h"
 #include "shim/supervisor/handover.h"
-#include "shim/supervisor/judge.h"
 #include "shim/supervisor/listener.h"
 #include "shim/supervisor/log.h"
 #include "shim/supervisor/policy_levels.h"
@@ -77,17 +77,18 @@ class ProcessorTime {
     set_timer();
   }
 
-  // Goes on in another process, if half of the time is used; this one ends.
-  void move_if_wanted() {
-    if (g_is_time_to_move == 0) return;
+  // Goes on in another process, if half of the time is used; this one ends. True if it did.
+  [[nodiscard]] bool move_if_wanted() {
+    if (g_is_time_to_move == 0) return false;
     g_is_time_to_move = 0;
     set_timer();  // for another attempt, if there may be no more processes
     const pid_t old = getpid();
     const pid_t child = fork();
     if (child > 0) _exit(EXIT_SUCCESS);
-    if (child < 0) return;
+    if (child < 0) return false;
     set_timer();
     log(Level::info, "supervisor ", getpid(), " goes on for ", old, ", whose time on a processor is limited");
+    return true;
   }
 
  private:
@@ -125,11 +126,10 @@ int adopt_first_image(Registry& registry, const Handover& handover, std::unique_
   Caller caller = registry.look_up(handover.process);
   if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
   registry.make_image(caller, std::move(table));
-  for (std::size_t index = 0; index < handover.seals.size(); ++index) {
-    const long error = registry.add(caller, handover.seals[index], index < handover.filtered, true);
-    if (error != 0) return static_cast<int>(error);
-  }
-  return 0;
+  const std::span<const policy::Seal> seals = handover.seals;
+  long error = registry.add(caller, seals.first(handover.filtered), true, true);
+  if (error == 0) error = registry.add(caller, seals.subspan(handover.filtered), false, true);
+  return static_cast<int>(error);
 }
 
 // The table of the tree's first image, or nothing: then the shim has been told why.
@@ -189,23 +189,23 @@ int serve(std::span<const char* const> policy_paths) {
       " seals, ", handover->watched.size(), " watched ranges");
 
   Listener listener(handover->listener);
-  Judge judge(listener, *proc, registry, policies, std::move(handover->watched), options);
-  answer.events = judge.events_error();
+  Dispatcher dispatcher(listener, *proc, registry, policies, std::move(handover->watched), options);
+  answer.events = dispatcher.events_error();
   if (options.log != "stderr") leave_standard_error();  // now: a path may be that of standard error
   acknowledge(answer);
   seccomp_notif notification;
   ProcessorTime time;
   while (true) {
-    time.move_if_wanted();
-    switch (listener.next(notification, judge.patience())) {
+    if (time.move_if_wanted()) listener.forget_timer();
+    switch (listener.next(notification, dispatcher.patience())) {
       case Listener::Event::notification:
-        judge.handle(notification);
+        dispatcher.handle(notification);
         break;
       case Listener::Event::nothing:
-        judge.idle();
+        dispatcher.idle();
         break;
       case Listener::Event::hang_up:
-        judge.idle();
+        dispatcher.idle();
         log(Level::info, "no process is left");
         return EXIT_SUCCESS;
     }

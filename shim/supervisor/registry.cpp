@@ -8,40 +8,17 @@
 #include <set>
 #include <stdexcept>
 
+#include "shim/supervisor/ranges.h"
+
 namespace libmseal::supervisor {
 
 using policy::Range;
 using policy::Seal;
 
-// What could be told of a task and its process.
-struct Registry::Identified {
-  Process process;
-  MmIdentity memory;
-  bool forked = false;    // it has not called execve since it was forked
-  bool filtered = false;  // runs under seccomp filters
-  bool ended = false;     // a task that has no memory any more
-
-  // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
-  // that is how the image began.
-  [[nodiscard]] bool may_be_of(const Image& image) const {
-    if (memory.readable()) return memory == image.identity && has_not_left(image);
-    return filtered && !ended && has_not_left(image);
-  }
-  // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
-  [[nodiscard]] bool has_not_left(const Image& image) const {
-    if (forked) return true;
-    const auto is_there = [](const std::unique_ptr<HeldMemory>& held) {
-      return held == nullptr || !held->gone();
-    };
-    if (process == image.creator && is_there(image.memory)) return true;
-    const auto member = image.members.find(process);
-    return member != image.members.end() && member->second.executed_it && is_there(member->second.memory);
-  }
-};
-
 namespace {
 
 constexpr std::size_t kCollectEvery = 128;
+constexpr std::size_t kCollectIdle = 64;
 
 std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
   static const auto per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
@@ -51,52 +28,25 @@ std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
 }  // namespace
 
 Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
-    : proc_(proc), arena_(arena), rules_(rules), filtered_since_(proc.now()) {}
+    : proc_(proc), arena_(arena), rules_(rules), filtered_since_(proc.now()) {
+  gather_all_seals();
+}
+
+// Of a record that has run out of room, what it covers in vain is left out as long as all that it has covered
+// is here.
+void Registry::gather_all_seals() {
+  const auto everybody = seals_of_everybody();
+  all_seals_.assign(everybody->seals().begin(), everybody->seals().end());
+  all_seals_fit_ = true;
+}
 
 // ---- who calls ----
-
-Look<Registry::Identified> Registry::identify(pid_t task) {
-  using Result = Look<Identified>;
-  const auto failed = [](bool gone) { return gone ? Result::gone() : Result::unknown(); };
-  const auto described = [](pid_t leader, const policy::StatLine& process, const policy::StatLine& memory,
-                            bool filtered) {
-    return Result::seen({{leader, process.start_time},
-                         MmIdentity::of(memory),
-                         (process.flags & policy::kForkedNoExec) != 0,
-                         filtered,
-                         memory.state == 'Z' || memory.state == 'X'});
-  };
-  if (const HeldTask* const held = held_leader(task)) {
-    // A member's first thread: one look at what is held.
-    if (const auto stat = held->stat(); stat.is_seen()) return described(task, *stat, *stat, true);
-  }
-  const auto stat = proc_.stat(task);
-  if (!stat.is_seen()) return failed(stat.is_gone());
-  const auto status = proc_.status(task);
-  if (!status.is_seen()) return failed(status.is_gone());
-  const auto leader = static_cast<pid_t>(status->thread_group);
-  // When the process was born, and whether it has called execve, only its leader tells, even when it has
-  // ended; the memory is that of the task, which lives.
-  const auto of_process = leader == task ? stat : proc_.stat(leader);
-  if (!of_process.is_seen()) return Result::unknown();
-  return described(leader, *of_process, *stat, status->filtered);
-}
-
-const HeldTask* Registry::held_leader(pid_t task) const {
-  for (const Image& image : images_) {
-    const auto found = image.members.lower_bound({task, 0});
-    if (found == image.members.end() || found->first.id != task) continue;
-    if (const HeldTask* const held = found->second.task.get(); held != nullptr && held->stat().is_seen())
-      return held;
-  }
-  return nullptr;
-}
 
 Caller Registry::look_up(pid_t task) {
   Caller caller;
   caller.task = task;
   caller.record = nullptr;
-  const auto who = identify(task);
+  const auto who = identification_.identify(task);
   if (!who.is_seen()) {
     caller.record = seals_of_everybody();
     return caller;
@@ -104,6 +54,8 @@ Caller Registry::look_up(pid_t task) {
   caller.process = who->process;
   caller.identity = who->memory;
   caller.forked = who->forked;
+  caller.filters = who->filters;
+  caller.certain = who->seen_by != nullptr;
   const std::vector<Image*> candidates = images_of(*who);
   if (candidates.empty()) {
     caller.standing = Caller::Standing::foreign;
@@ -111,7 +63,7 @@ Caller Registry::look_up(pid_t task) {
   }
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
-    if (const Member* const member = held_member(*image, who->process)) {
+    if (const Member* const member = held_member(*image, *who)) {
       caller.image = image;
       caller.record = member->record;
       caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));
@@ -133,10 +85,11 @@ bool Registry::may_have_left(const Identified& who, const Image& image, const Me
 }
 
 // The number and the start time may be another's, too; only the held task tells.
-const Member* Registry::held_member(const Image& image, const Process& process) {
-  const auto found = image.members.find(process);
+const Member* Registry::held_member(const Image& image, const Identified& who) {
+  const auto found = image.members.find(who.process);
   if (found == image.members.end() || found->second.task == nullptr) return nullptr;
-  return found->second.task->stat().is_seen() ? &found->second : nullptr;
+  const HeldTask* const held = found->second.task.get();
+  return held == who.seen_by || held->stat().is_seen() ? &found->second : nullptr;
 }
 
 // Several if addresses are not randomised, or if the process hid its memory before it was met: then nothing
@@ -149,9 +102,7 @@ std::vector<Image*> Registry::images_of(const Identified& who) {
     }
   };
   if (!who.memory.readable()) {
-    take([&](const Image& image) {
-      return held_member(image, who.process) != nullptr && who.has_not_left(image);
-    });
+    take([&](const Image& image) { return held_member(image, who) != nullptr && who.has_not_left(image); });
   }
   if (images.empty()) take([&](const Image& image) { return who.may_be_of(image); });
   return images;
@@ -160,13 +111,21 @@ std::vector<Image*> Registry::images_of(const Identified& who) {
 void Registry::meet(Image& image, const Identified& who) {
   const std::vector<Image*> candidates = images_of(who);
   if (std::ranges::find(candidates, &image) == candidates.end()) return;
-  const bool met = std::ranges::any_of(
-      candidates, [&](const Image* one) { return held_member(*one, who.process) != nullptr; });
+  const bool met =
+      std::ranges::any_of(candidates, [&](const Image* one) { return held_member(*one, who) != nullptr; });
   if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
 }
 
-void Registry::register_children(Image& image) {
+// When a process was born that has called execve since: whoever has its memory was born later. `now` is now.
+shim::Births Registry::at_birth_of(const Process& process, const shim::Births& now) {
+  const std::uint64_t age = proc_.now() - nanoseconds_of_ticks(process.start_time);
+  return {process.id, now.time - age};
+}
+
+void Registry::register_children(Image& image, const Caller& caller) {
   const shim::Births now = proc_.births();
+  if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
+    image.met = at_birth_of(caller.process, now);
   if (now.none_since(image.met)) return;
   std::vector<pid_t> born;
   if (now.soon_after(image.met) && now.last > image.met.last) {
@@ -177,7 +136,7 @@ void Registry::register_children(Image& image) {
     return;  // who is not met gets more than it has, not less
   }
   for (const pid_t task : born) {
-    const auto who = identify(task);
+    const auto who = identification_.identify(task);
     if (who.is_seen() && who->process.id == task) meet(image, *who);
   }
   image.met = now;
@@ -202,21 +161,24 @@ std::shared_ptr<Record> Registry::seals_of_everybody() const {
   return record;
 }
 
-Birth Registry::birth_of(const Process& process) {
-  const auto status = proc_.status(process.id);
+// Of the filters that a task has now, its process was born with some.
+Birth Registry::birth_of(const Process& process, std::uint32_t filters) {
+  if (filters == ~0U) {
+    if (const auto status = proc_.status(process.id); status.is_seen()) filters = status->filters;
+  }
   // It was born before the end of that tick.
-  return {nanoseconds_of_ticks(process.start_time + 1), status.is_seen() ? status->filters : ~0U};
+  return {nanoseconds_of_ticks(process.start_time + 1), filters};
 }
 
 std::shared_ptr<Record> Registry::seals_of_newcomer(const std::vector<Image*>& candidates,
-                                                    const Process& process) {
+                                                    const Identified& who) {
   auto record = fresh_record();
-  const Birth birth = birth_of(process);
+  const Birth birth = birth_of(who.process, who.filters);
   Record::Seen seen;
   for (const Image* const image : candidates) {
     for (const auto& [other, member] : image->members) {
       // Its own seals, if it could not be held and may be another: all of them.
-      record->inherit(*member.record, other == process ? Birth{} : birth, seen);
+      record->inherit(*member.record, other == who.process ? Birth{} : birth, seen);
     }
     for (const auto& ended : image->ended) record->inherit(*ended, birth, seen);
   }
@@ -244,8 +206,8 @@ std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& ca
       if (member.task == nullptr || process.id == task) continue;
       const auto stat = member.task->stat();
       if (!stat.is_seen()) continue;
-      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0, true,
-                             false};
+      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
+                             true};
       if (other.has_not_left(*image) && proc_.share_mm(task, process.id)) return member.record;
     }
   }
@@ -266,7 +228,7 @@ void Registry::forget_guesses(const Process& process, const std::vector<Image*>&
 Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
                                 const std::vector<Image*>& candidates) {
   auto record = record_of_memory(candidates, task);
-  if (record == nullptr) record = seals_of_newcomer(candidates, who.process);
+  if (record == nullptr) record = seals_of_newcomer(candidates, who);
   for (const Image* const one : candidates) {
     const auto known = one->members.find(who.process);
     if (known == one->members.end() || known->second.record == record) continue;
@@ -284,36 +246,37 @@ Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
 
 // ---- images ----
 
-std::vector<Range> Registry::inherited_filters(const Process& process) {
+std::vector<Range> Registry::inherited_filters(const Caller& caller) {
   std::vector<Range> ranges;
   const auto take = [&](const Record& record, const Birth& birth) {
     for (const SealEntry& entry : record.entries()) {
       if (entry.filtered && birth.may_have(entry)) ranges.push_back(entry.seal.range);
     }
   };
-  const auto take_fences = [&](const Image& image) {
-    const auto fences = image.table->fences();
+  const auto take_fences = [&](std::span<const Range> fences) {
     ranges.insert(ranges.end(), fences.begin(), fences.end());
   };
   bool known = false;  // by what it was before it called execve
   for (const Image& image : images_) {
-    const auto found = image.members.find(process);
+    const auto found = image.members.find(caller.process);
     if (found == image.members.end() || found->second.task == nullptr) continue;
     known = true;
     take(*found->second.record, {});
-    take_fences(image);
+    take_fences(image.table->fences());
   }
-  if (known) return ranges;
-  // Some it may have made itself since it was born.
-  const Birth birth{~0ULL, birth_of(process).filters};
-  for (const Image& image : images_) {
-    for (const auto& [other, member] : image.members) take(*member.record, birth);
-    for (const auto& ended : image.ended) take(*ended, birth);
-    take_fences(image);
+  if (!known) {
+    // Some it may have made itself since it was born.
+    const Birth birth{~0ULL, birth_of(caller.process, caller.filters).filters};
+    for (const Image& image : images_) {
+      for (const auto& [other, member] : image.members) take(*member.record, birth);
+      for (const auto& ended : image.ended) take(*ended, birth);
+    }
+    for (const SealEntry& entry : retired_filters_) {
+      if (birth.may_have(entry)) ranges.push_back(entry.seal.range);
+    }
+    take_fences(all_fences_);
   }
-  for (const SealEntry& entry : retired_filters_) {
-    if (birth.may_have(entry)) ranges.push_back(entry.seal.range);
-  }
+  join_touching(ranges);
   return ranges;
 }
 
@@ -322,19 +285,12 @@ void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
 }
 
 void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
-  std::vector<Range> inherited = inherited_filters(caller.process);
-  std::ranges::sort(inherited, {}, &Range::start);
-  std::vector<Range> fences;
-  for (const Range& range : inherited) {
-    if (!fences.empty() && range.start <= fences.back().end) {
-      fences.back().end = std::max(fences.back().end, range.end);
-    } else {
-      fences.push_back(range);
-    }
-  }
+  const std::vector<Range> fences = inherited_filters(caller);
   for (const Range& fence : fences) {
     if (!table->add_fence(fence)) throw std::runtime_error("too many ranges are fenced off");
   }
+  all_fences_.insert(all_fences_.end(), fences.begin(), fences.end());
+  join_touching(all_fences_);
   table->set_tree(arena_, rules_);
 
   if (images_.empty() && first_filters_ == ~0U) {
@@ -367,15 +323,17 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 shim::Sharing Registry::begin_sealing(const Caller& caller) {
   caller.record->prepared = proc_.now();
   caller.record->asked = proc_.births();
-  register_children(*caller.image);
+  register_children(*caller.image, caller);
   return sharers(caller);  // at last: who was just met may share the memory
 }
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
-  auto sharing = proc_.sharers(caller.process.id, caller.task, caller.record->alone_since, found);
+  shim::Births since = caller.record->alone_since;
+  if (since.last == 0 && !caller.forked) since = at_birth_of(caller.process, proc_.births());
+  auto sharing = proc_.sharers(caller.process.id, caller.task, since, found);
   for (const pid_t sharer : found) {
-    const auto who = identify(sharer);
+    const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;
     if (!who.is_seen()) {
       sharing = shim::Sharing::unknown;
@@ -390,7 +348,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       if (other && !member->second.met_hidden) continue;
       if (member->second.record != caller.record) caller.record->merge(*member->second.record);
       member->second.record = caller.record;
-      held = held || (&image == caller.image && held_member(image, who->process) != nullptr);
+      held = held || (&image == caller.image && held_member(image, *who) != nullptr);
     }
     if (!held) (void)join(*caller.image, who->process, caller.record);
     if (!who->forked) note_executed(*caller.image, who->process, caller);
@@ -444,18 +402,31 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(pid_t task) {
   return memory;
 }
 
-long Registry::add(const Caller& caller, const Seal& seal, bool filtered, bool from_start) {
-  if (!caller.forked) note_executed(*caller.image, caller.process, caller);
-  SealEntry entry{seal, filtered, 0, caller.record->prepared != 0 ? caller.record->prepared : proc_.now(),
-                  from_start ? Process{} : caller.process};
-  if (filtered) {
+long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, bool from_start) {
+  Record& record = *caller.record;
+  // Until it asks something, an image that has said hello has the memory of then, and its first filter.
+  const bool starts = record.prepared == 0;
+  if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
+  if (filtered && (!starts || record.filters == 0)) {
     const auto status = proc_.status(caller.process.id);
     // Not known: 0, so that every later child has it.
-    entry.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
+    record.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
   }
-  if (!caller.record->add(entry)) return -ENOMEM;
-  caller.image->table->add(seal);
+  SealEntry entry{
+      {}, filtered, filtered ? record.filters : 0, starts ? proc_.now() : record.prepared, caller.process};
+  if (from_start) entry.by = {};
+  for (const Seal& seal : seals) {
+    entry.seal = seal;
+    // First: what is in a record is here, too.
+    all_seals_fit_ = all_seals_fit_ && policy::add_seal(all_seals_, seal, shim::kMostSeals);
+    if (!record.add(entry)) return -ENOMEM;
+    caller.image->table->add(seal);
+  }
   return 0;
+}
+
+void Registry::greet(const Caller& caller) {
+  if (!caller.forked) note_executed(*caller.image, caller.process, caller);
 }
 
 // ---- forgetting ----
@@ -474,71 +445,6 @@ void Registry::keep_filters(const Image& image) {
                          retired_filters_.end() - static_cast<std::ptrdiff_t>(kMost));
 }
 
-// What a thread shows of a process whose first one does not show its memory: that may not be looked at, or
-// has ended, or is the kernel's own. Nothing if the process is of no sealed tree or has ended.
-Look<std::optional<Registry::Identified>> Registry::known_by_thread(pid_t process) {
-  using Result = Look<std::optional<Identified>>;
-  const auto threads = proc_.threads(process);
-  if (threads.is_gone()) return Result::seen(std::nullopt);
-  if (!threads.is_seen()) return Result::unknown();
-  std::optional<Identified> alive;
-  for (const pid_t thread : *threads) {
-    const auto status = proc_.status(thread);
-    if (status.is_gone()) continue;
-    if (!status.is_seen()) return Result::unknown();
-    if (!status->filtered) continue;  // a first thread that ended before there were filters has none
-    const auto who = identify(thread);
-    if (who.is_gone()) continue;
-    if (!who.is_seen()) return Result::unknown();
-    if (who->memory.readable()) return Result::seen(*who);
-    if (!who->ended) alive = *who;
-  }
-  return Result::seen(alive);
-}
-
-// Adds what is known of the process, if it is one that may belong to a sealed tree. False if that can't be
-// told.
-bool Registry::add_identified(pid_t process, std::vector<Identified>& alive) {
-  const auto who = identify(process);
-  if (who.is_gone()) return true;
-  if (!who.is_seen()) return false;
-  if (who->memory.readable()) {
-    alive.push_back(*who);
-    return true;
-  }
-  const auto thread = known_by_thread(process);
-  if (thread.is_seen() && *thread) alive.push_back(**thread);
-  return thread.is_seen();
-}
-
-// All processes, if that is sure. Who is born while they are looked at is looked at afterwards, until nobody
-// was; on a machine where that has no end, it is not sure.
-Look<std::vector<Registry::Identified>> Registry::everybody() {
-  using Result = Look<std::vector<Identified>>;
-  constexpr int kMostRounds = 20;
-  const std::uint64_t most = proc_.most_numbers();
-  shim::Births before = proc_.births();
-  const auto processes = proc_.processes();
-  if (before.last == 0 || !processes.is_seen()) return Result::unknown();
-  std::vector<Identified> alive;
-  for (const pid_t process : *processes) {
-    if (!add_identified(process, alive)) return Result::unknown();
-  }
-  for (int round = 0; round < kMostRounds; ++round) {
-    const shim::Births now = proc_.births();
-    if (now.last == before.last) return Result::seen(std::move(alive));
-    // Numbers that have come around can't be told from others.
-    if (!now.soon_after(before, most) || now.last < before.last) return Result::unknown();
-    for (long task = before.last + 1; task <= now.last; ++task) {
-      const auto who = identify(static_cast<pid_t>(task));
-      if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread
-      if (!add_identified(static_cast<pid_t>(task), alive)) return Result::unknown();
-    }
-    before = now;
-  }
-  return Result::unknown();
-}
-
 // A child may have its seals from nobody but a member that has ended: so all children are met first.
 void Registry::forget_ended(Image& image, const std::vector<Identified>& alive) {
   for (const Identified& one : alive) meet(image, one);
@@ -548,14 +454,18 @@ void Registry::forget_ended(Image& image, const std::vector<Identified>& alive) 
   });
 }
 
-bool Registry::collect() {
-  return made_since_collection_ >= kCollectEvery && collect_now();
+bool Registry::collect(bool idle) {
+  return made_since_collection_ >= (idle ? kCollectIdle : kCollectEvery) && collect_now();
+}
+
+bool Registry::wants_to_collect() const {
+  return made_since_collection_ >= kCollectIdle;
 }
 
 bool Registry::collect_now() {
-  const auto alive = everybody();
+  const auto alive = identification_.everybody();
   // Without a proof nothing is forgotten; the next attempt is not at once, for it takes a look at everybody.
-  made_since_collection_ = alive.is_seen() ? 0 : kCollectEvery / 2;
+  made_since_collection_ = alive.is_seen() ? 0 : kCollectIdle / 2;
   if (!alive.is_seen()) return false;
   std::set<const Image*> used;
   bool others = false;
@@ -571,7 +481,14 @@ bool Registry::collect_now() {
     if (others) keep_filters(image);
     return true;
   });
-  for (Image& image : images_) forget_ended(image, *alive);
+  all_fences_.clear();
+  for (Image& image : images_) {
+    forget_ended(image, *alive);
+    const auto fences = image.table->fences();
+    all_fences_.insert(all_fences_.end(), fences.begin(), fences.end());
+  }
+  join_touching(all_fences_);
+  gather_all_seals();
   made_since_collection_ = 0;
   return true;
 }

@@ -11,83 +11,22 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <list>
-#include <map>
 #include <memory>
-#include <optional>
-#include <string_view>
+#include <span>
 #include <vector>
 
 #include "policy/configuration/tree_rules.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/supervisor/caller.h"
+#include "shim/supervisor/identification.h"
+#include "shim/supervisor/image.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/record.h"
-#include "shim/supervisor/table_file.h"
 
 namespace libmseal::supervisor {
-
-// The memory of an executed image, recognised by addresses that execve sets: equal in forked children,
-// changed by prctl(PR_SET_MM) alone, which is blocked. After execve they are others, unless addresses are not
-// randomised.
-struct MmIdentity {
-  std::uint64_t start_code = 0;
-  std::uint64_t start_stack = 0;
-  std::uint64_t start_brk = 0;
-  std::uint64_t arg_start = 0;
-  std::uint64_t env_start = 0;
-
-  static MmIdentity of(const policy::StatLine& stat) {
-    return {stat.start_code, stat.start_stack, stat.start_brk, stat.arg_start, stat.env_start};
-  }
-  bool operator==(const MmIdentity&) const = default;
-  // The kernel shows zeros of a process that may not be looked at, and of a task that has no memory any more.
-  [[nodiscard]] bool readable() const { return start_stack != 0; }
-};
-
-struct Member {
-  std::unique_ptr<HeldTask> task;  // null if it could not be held
-  std::shared_ptr<Record> record;  // the same object for all that have one memory
-  // Its memory could not be read when it was met.
-  bool met_hidden = false;
-  // It called execve, and a child with the same memory sealed first.
-  bool executed_it = false;
-  std::unique_ptr<HeldMemory> memory;  // of one that did; null if it could not be held
-};
-
-// One executed image and its forks.
-struct Image {
-  MmIdentity identity;
-  Process creator;                     // the process that called execve to become this image, or was first
-  std::unique_ptr<HeldMemory> memory;  // the creator's; null if it could not be held
-  std::unique_ptr<TableFile> table;
-  std::map<Process, Member> members;           // the processes that have been met
-  std::vector<std::shared_ptr<Record>> ended;  // of members that are none any more, for children not yet met
-  shim::Births met;                            // whoever was born before that is a member
-};
-
-// For whom a call counts. Looked up once for each notification.
-struct Caller {
-  enum class Standing : std::uint8_t {
-    member,   // of `image`
-    foreign,  // proved to run another image: nothing of it is sealed
-    unknown,  // it could not be found out: everything may be
-  };
-
-  Standing standing = Standing::unknown;
-  pid_t task = 0;
-  Process process;
-  MmIdentity identity;
-  bool forked = false;             // it has not called execve since it was forked
-  Image* image = nullptr;          // of a member
-  std::shared_ptr<Record> record;  // never null but for a foreign one
-  // Its memory does not show, and may be of no image at all, so that it is foreign once that shows: it has
-  // what it may have inherited, and seals nothing.
-  bool hidden = false;
-
-  [[nodiscard]] bool may_seal() const { return standing == Standing::member && !hidden; }
-  [[nodiscard]] bool foreign() const { return standing == Standing::foreign; }
-};
 
 class Registry {
  public:
@@ -98,9 +37,11 @@ class Registry {
   // An image of its own for a foreign caller, which is a member afterwards. The filters of earlier images
   // that it may have become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
+  // The caller, a member, has just started, or has called execve and looks the same as before.
+  void greet(const Caller& caller);
 
-  // Where deny filters of earlier images may still refuse in the process.
-  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Process& process);
+  // Where deny filters of earlier images may still refuse in the process, sorted and apart.
+  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller);
 
   // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not
   // taken for theirs; whoever is born from now on may have it. Whether others have its memory: they get its
@@ -113,31 +54,37 @@ class Registry {
   // Those that have been met.
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
 
-  // Puts a seal in force, as made when the caller began: 0 or -errno.
+  // What anybody has sealed, sorted and apart; empty if that is too much to be kept.
+  [[nodiscard]] std::span<const policy::Seal> all_seals() const {
+    return all_seals_fit_ ? std::span<const policy::Seal>(all_seals_) : std::span<const policy::Seal>();
+  }
+
+  // Puts seals in force, as made when the caller began: 0 or -errno.
   // `from_start`: by the first filter of the tree, which everybody has.
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered, bool from_start = false);
+  long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered, bool from_start = false);
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
+    return add(caller, {&seal, 1}, filtered);
+  }
 
   // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
-  // that is proved. True if it did.
-  bool collect();
+  // that is proved. True if it did. It takes a look at everybody, so it is best done when nobody waits.
+  bool collect(bool idle = false);
+  [[nodiscard]] bool wants_to_collect() const;
   // The same at once, for a resource has run out.
   bool collect_now();
 
  private:
-  struct Identified;
-
-  [[nodiscard]] Look<Identified> identify(pid_t task);
-  [[nodiscard]] const HeldTask* held_leader(pid_t task) const;
   // The member, if it is sure that the process is that one; else null.
-  [[nodiscard]] static const Member* held_member(const Image& image, const Process& process);
-  [[nodiscard]] Birth birth_of(const Process& process);
+  [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
+  [[nodiscard]] Birth birth_of(const Process& process, std::uint32_t filters);
+  [[nodiscard]] shim::Births at_birth_of(const Process& process, const shim::Births& now);
   [[nodiscard]] std::shared_ptr<Record> fresh_record() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
   [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
-                                                          const Process& process);
+                                                          const Identified& who);
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
   // Makes members of all that were born before now.
-  void register_children(Image& image);
+  void register_children(Image& image, const Caller& caller);
   // Makes it a member if it is one and has not been met.
   void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
@@ -148,10 +95,8 @@ class Registry {
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates, pid_t task);
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(pid_t task);
   void note_executed(Image& image, const Process& process, const Caller& caller);
-  [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process);
-  [[nodiscard]] Look<std::vector<Identified>> everybody();
-  [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive);
   static void retire(Image& image, const std::shared_ptr<Record>& record);
+  void gather_all_seals();
   void keep_filters(const Image& image);
   void forget_ended(Image& image, const std::vector<Identified>& alive);
 
@@ -161,6 +106,10 @@ class Registry {
   std::uint64_t filtered_since_;       // the first filter was there then, in ns since boot
   std::uint32_t first_filters_ = ~0U;  // so many filters the first process had with it; ~0: not known
   std::list<Image> images_;
+  Identification identification_{proc_, images_};
+  std::vector<policy::Seal> all_seals_;  // of all records
+  bool all_seals_fit_ = true;
+  std::vector<policy::Range> all_fences_;   // of all tables, sorted and apart
   std::vector<SealEntry> retired_filters_;  // of forgotten images, as long as they may be in force somewhere
   std::size_t made_since_collection_ = 0;   // images and members
 };

@@ -10,6 +10,7 @@
 #include "policy/rules/verdict.h"
 #include "shim/common/machine.h"
 #include "shim/common/pieces.h"
+#include "shim/supervisor/ranges.h"
 
 namespace libmseal::supervisor {
 
@@ -35,20 +36,6 @@ struct OpenOf {
   pid_t task;
   long operator()(std::string_view file) const { return proc.open(shim::ProcPath(task, file)); }
 };
-
-// Sorted, and joined where they touch.
-void normalize(std::vector<Range>& ranges) {
-  std::ranges::sort(ranges, {}, &Range::start);
-  std::vector<Range> joined;
-  for (const Range& range : ranges) {
-    if (!joined.empty() && range.start <= joined.back().end) {
-      joined.back().end = std::max(joined.back().end, range.end);
-    } else if (!range.empty()) {
-      joined.push_back(range);
-    }
-  }
-  ranges = std::move(joined);
-}
 
 // What the heap may cover. Where the break is, only the program knows: 0 if it has not told.
 Range heap_of(const Caller& caller, std::uint64_t present_break) {
@@ -151,7 +138,7 @@ long Sealing::choose_ranges(const Caller& caller, Job& job) const {
       return true;
     });
   }
-  normalize(job.ranges);
+  join_touching(job.ranges);
   return read;
 }
 
@@ -243,10 +230,7 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
 }
 
 long Sealing::put_in_force(const Caller& caller, const Job& job, bool filtered) {
-  for (const Seal& piece : job.pieces) {
-    if (registry_.add(caller, piece, filtered) != 0) return -ENOSPC;
-  }
-  return 0;
+  return registry_.add(caller, job.pieces, filtered) == 0 ? 0 : -ENOSPC;
 }
 
 std::int64_t Sealing::seal_by_supervisor(const Caller& caller, Job& job) {

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string>
 
+#include "policy/rules/range.h"
+
 namespace libmseal::supervisor {
 
 // A number as 0x1f.
@@ -14,6 +16,15 @@ struct Hex {
 
   friend std::ostream& operator<<(std::ostream& out, Hex number) {
     return out << "0x" << std::hex << number.value << std::dec;
+  }
+};
+
+// A range as [0x1000, 0x2000).
+struct Shown {
+  policy::Range range;
+
+  friend std::ostream& operator<<(std::ostream& out, const Shown& shown) {
+    return out << '[' << Hex{shown.range.start} << ", " << Hex{shown.range.end} << ')';
   }
 };
 

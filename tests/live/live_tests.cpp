@@ -486,6 +486,22 @@ TEST_CASE("live: a pipe ends when its program ends") {
   CHECK(run(command).out == "hello\n");
 }
 
+// Before Linux 6.11 the kernel does not wake a supervisor that waits for the next call when there is nobody
+// left to make one.
+TEST_CASE("live: the supervisor ends with its tree, however many calls came last") {
+  const TemporaryPath log("ends.log");
+  const std::string many = "i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i + 1)); done";
+  expect_success(run(preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
+                               {"/bin/sh", "-c", many})));
+  std::string text;
+  for (int wait = 0; wait < 250; ++wait) {
+    text = text_in(log.string());
+    if (text.find("no process is left") != std::string::npos) break;
+    ::usleep(20'000);
+  }
+  CHECK_THAT(text, ContainsSubstring("no process is left"));
+}
+
 TEST_CASE("live: a program started with closed standard streams") {
   Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "own_text_is_sealed"});
   command.prepare = [] {

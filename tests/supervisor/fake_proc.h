@@ -119,7 +119,10 @@ class FakeProc final : public supervisor::Proc {
   std::map<pid_t, Task> tasks;
   std::uint64_t clock = 0;  // ns
   long last_born = 0;
-  int looks = 0;
+  int looks = 0;               // by number
+  mutable int held_looks = 0;  // at what is held
+  int lists = 0;               // of all processes
+  shim::Births sharers_since;  // that were last asked for
 
   // ---- supervisor::Proc ----
 
@@ -149,6 +152,7 @@ class FakeProc final : public supervisor::Proc {
     return std::make_unique<HeldMaps>(found->second.memory);
   }
   Look<std::vector<pid_t>> processes() override {
+    ++lists;
     if (list_unknown) return Look<std::vector<pid_t>>::unknown();
     std::vector<pid_t> found;
     for (const auto& [id, task] : tasks) {
@@ -174,7 +178,8 @@ class FakeProc final : public supervisor::Proc {
     births.time = clock;
     return births;
   }
-  shim::Sharing sharers(pid_t process, pid_t, const shim::Births&, std::vector<pid_t>& found) override {
+  shim::Sharing sharers(pid_t process, pid_t, const shim::Births& since, std::vector<pid_t>& found) override {
+    sharers_since = since;
     if (sharers_unknown) return shim::Sharing::unknown;
     const auto& memory = memory_of(process);
     for (const auto& [id, task] : tasks) {
@@ -202,6 +207,7 @@ class FakeProc final : public supervisor::Proc {
     Held(const FakeProc& proc, pid_t task, std::uint64_t serial)
         : proc_(proc), task_(task), serial_(serial) {}
     [[nodiscard]] Look<policy::StatLine> stat() const override {
+      ++proc_.held_looks;
       const auto found = proc_.tasks.find(task_);
       if (found == proc_.tasks.end() || found->second.serial != serial_)
         return Look<policy::StatLine>::gone();

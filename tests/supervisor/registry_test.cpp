@@ -32,16 +32,19 @@ Range place(int number) {
   return Range::of(0x1000'0000'0000 + static_cast<std::uint64_t>(number) * 0x10000, 0x1000);
 }
 
-Seals seals_in(const Caller& caller) {
+Seals numbers_of(std::span<const Seal> seals) {
   Seals found;
-  if (caller.record == nullptr) return found;
   for (int number = 0; number < kMostSeals; ++number) {
-    if (policy::touches_seal(caller.record->seals(), place(number))) found.insert(number);
+    if (policy::touches_seal(seals, place(number))) found.insert(number);
   }
   return found;
 }
 
-// A process tree, and what its supervisor does for it (judge.cpp).
+Seals seals_in(const Caller& caller) {
+  return caller.record == nullptr ? Seals{} : numbers_of(caller.record->seals());
+}
+
+// A process tree, and what its supervisor does for it (control_channel.cpp).
 struct Tree {
   FakeProc proc;
   Registry registry{proc, kArena, {}};
@@ -52,6 +55,8 @@ struct Tree {
     Caller caller = registry.look_up(process);
     if (caller.foreign() && caller.identity.readable())
       registry.make_image(caller, std::make_unique<TableFile>());
+    else if (caller.standing == Standing::member)
+      registry.greet(caller);
     return caller;
   }
   // The supervisor refuses what touches it from now on.
@@ -247,6 +252,86 @@ TEST_CASE("a filter counts as in force only in the process that installed it") {
   CHECK_FALSE(covered_by(100, {place(3).start, place(3).end + 0x1000}));
 }
 
+// ---- what looks cost ----
+
+TEST_CASE("a call of a process that is known takes one look, at what is held") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  CHECK(tree.sealed(200) == Seals{1, 2});
+  for (const pid_t process : {100, 200}) {
+    tree.proc.looks = tree.proc.held_looks = 0;
+    CHECK(tree.registry.look_up(process).standing == Standing::member);
+    CHECK(tree.proc.looks == 0);
+    CHECK(tree.proc.held_looks == 1);
+  }
+}
+
+TEST_CASE("a program that starts on a machine with many others looks at nobody born before it") {
+  Tree tree;
+  for (pid_t other = 2; other < 90; ++other) tree.proc.first(other, 1000, 1).filtered = false;
+  tree.at_tick(10);
+  tree.proc.first(100, 7, 10);
+  tree.proc.clock += kTick / 2;
+  REQUIRE(tree.join(100).standing == Standing::member);
+  tree.proc.looks = 0;
+  CHECK(tree.registry.look_up(100).certain);
+  REQUIRE(tree.seal(100, 1) == 0);
+  CHECK(tree.proc.lists == 0);
+  CHECK(tree.proc.looks < 10);
+  CHECK(tree.proc.sharers_since.last == 100);
+  CHECK(tree.proc.births().soon_after(tree.proc.sharers_since));
+  SECTION("but one that has not called execve does: who shares its memory may be older") {
+    tree.proc.first(200, 8, 10).forked = true;
+    REQUIRE(tree.join(200).standing == Standing::member);
+    REQUIRE(tree.seal(200, 1) == 0);
+    CHECK(tree.proc.sharers_since.last == 0);
+  }
+  SECTION("and so does one that was born so long ago that numbers may have come around") {
+    tree.proc.first(200, 8, 10);
+    tree.at_tick(20);
+    REQUIRE(tree.join(200).standing == Standing::member);
+    REQUIRE(tree.seal(200, 1) == 0);
+    CHECK_FALSE(tree.proc.births().soon_after(tree.proc.sharers_since));
+  }
+}
+
+// ---- what anybody has sealed ----
+
+TEST_CASE("all seals are there, until nobody may have one any more") {
+  SealedTree tree;
+  CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2});
+  tree.proc.first(200, 8, 10);
+  REQUIRE(tree.join(200).standing == Standing::member);
+  REQUIRE(tree.seal(200, 3) == 0);
+  CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2, 3});
+  tree.proc.exit(200);
+  CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2, 3});
+  CHECK(tree.registry.collect_now());
+  CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2});
+}
+
+TEST_CASE("all seals are none that could be asked once they are too many, until some are forgotten") {
+  SealedTree tree;
+  const auto fill = [&](pid_t process, std::uint64_t from) {
+    const Caller caller = tree.registry.look_up(process);
+    REQUIRE(tree.registry.begin_sealing(caller) == Sharing::alone);
+    for (std::uint64_t page = 0; page < shim::kMostSeals / 2; ++page)
+      REQUIRE(tree.registry.add(caller, {Range::of(from + page * 0x2000, 0x1000)}, false) == 0);
+  };
+  for (const pid_t process : {200, 300}) {
+    tree.proc.first(process, static_cast<std::uint64_t>(process), 10);
+    REQUIRE(tree.join(process).standing == Standing::member);
+    CHECK_FALSE(tree.registry.all_seals().empty());
+    fill(process, static_cast<std::uint64_t>(process) << 36);
+  }
+  CHECK(tree.registry.all_seals().empty());
+  REQUIRE(tree.seal(100, 3) == 0);
+  CHECK(tree.registry.all_seals().empty());
+  tree.proc.exit(300);
+  CHECK(tree.registry.collect_now());
+  CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2, 3});
+}
+
 // ---- sharers ----
 
 TEST_CASE("who shares the memory shares the record") {
@@ -409,6 +494,38 @@ TEST_CASE("an image with the addresses of another is told from it") {
   // The first process, too.
   tree.proc.exec(100, 7);
   CHECK(tree.registry.look_up(100).foreign());
+}
+
+TEST_CASE(
+    "an image with the addresses of one whose memory lives on is of that, for as long as its own lives") {
+  Tree tree;
+  tree.at_tick(1);
+  tree.proc.first(100, 7, 1);
+  REQUIRE(tree.join(100).standing == Standing::member);
+  tree.proc.share(100, 200, 10);
+  tree.proc.exec(100, 7);
+  const Caller caller = tree.join(100);
+  REQUIRE(caller.standing == Standing::member);
+  REQUIRE(tree.registry.add(caller, {place(1)}, false) == 0);  // at its start
+  tree.proc.exit(200);                                         // with it, the first memory
+  CHECK(tree.sealed(100) == Seals{1});
+  tree.proc.exec(100, 7);
+  CHECK(tree.registry.look_up(100).foreign());
+}
+
+TEST_CASE("the seals of a start are made with one look at the filters") {
+  SealedTree tree;
+  tree.proc.first(200, 8, 10).filters = 3;
+  const Caller caller = tree.join(200);
+  tree.proc.looks = 0;
+  for (int number = 3; number < 6; ++number) REQUIRE(tree.registry.add(caller, {place(number)}, true) == 0);
+  CHECK(tree.proc.looks == 1);
+  // Not so later.
+  tree.proc.tasks.at(200).filters = 4;
+  REQUIRE(tree.registry.begin_sealing(caller) == Sharing::alone);
+  REQUIRE(tree.registry.add(caller, {place(6)}, true) == 0);
+  tree.proc.fork(200, 300, 10).filters = 3;  // before that
+  CHECK(tree.sealed(300) == Seals{3, 4, 5});
 }
 
 TEST_CASE("without the first memory in hand, its process is not proved to run another image") {
@@ -779,9 +896,16 @@ TEST_CASE("collections are rare, and rarer when nothing could be proved") {
   CHECK_FALSE(tree.registry.collect());
   tree.proc.heal();
   CHECK_FALSE(tree.registry.collect());  // not at once again
+  CHECK_FALSE(tree.registry.wants_to_collect());
   make_many(2000, 100);
   CHECK(tree.registry.collect());
   CHECK_FALSE(tree.registry.collect());
+  // When there is nothing else to do, a little earlier.
+  make_many(3000, 100);
+  CHECK_FALSE(tree.registry.collect());
+  CHECK(tree.registry.wants_to_collect());
+  CHECK(tree.registry.collect(true));
+  CHECK_FALSE(tree.registry.wants_to_collect());
 }
 
 // ---- records ----
@@ -960,9 +1084,11 @@ class Chaos {
   }
 
   void check() {
+    const Seals all = numbers_of(tree_.registry.all_seals());
     for (const auto& [id, task] : tree_.proc.tasks) {
       if (id == 1 || task.memory == nullptr) continue;
       const Seals& must = task.memory->sealed;
+      if (!holds(all, must)) FAIL("process " << id << " has what is not among all seals" << history_.str());
       const Caller caller = tree_.registry.look_up(id);
       foreign_ += caller.foreign() ? 1 : 0;
       if (caller.foreign() && must.empty()) continue;

@@ -1,0 +1,149 @@
+#include "shim/supervisor/control_channel.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include "shim/common/machine.h"
+#include "shim/supervisor/log.h"
+
+namespace libmseal::supervisor {
+
+using policy::Control;
+using Kind = Control::Kind;
+
+ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
+                                          const policy::Arguments& arguments, bool native) {
+  bool malformed = false;
+  Said said{false, std::nullopt, arguments};
+  if (native) said.message = policy::decode_control(shim::this_machine(), arguments, malformed);
+  // mseal itself, past the library: on this kernel there is none, unless the supervisor serves it.
+  said.answered = malformed || (!said.message && !rules_.covers_all);
+  if (malformed)
+    log(Level::warning, "pid ", notification.pid, ": malformed control message, flags ", Hex{arguments[2]});
+  if (said.answered) listener_.refuse(notification.id, malformed ? EINVAL : ENOSYS);
+  return said;
+}
+
+void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, const Said& said) {
+  if (said.message) return handle_message(notification, caller, *said.message);
+  handle_raw(notification, caller, said.arguments);
+}
+
+void ControlChannel::make_image(Caller& caller) {
+  auto table = std::make_unique<TableFile>();
+  table->set_policy(policies_.options_for(caller.process.id), {});
+  registry_.make_image(caller, std::move(table));
+}
+
+void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& caller,
+                                const policy::Arguments& arguments) {
+  // What can't be looked at now may be recognised by nothing later.
+  if (caller.foreign() && caller.identity.readable()) make_image(caller);
+  if (!caller.may_seal()) return listener_.refuse(notification.id, EPERM);
+  const std::int64_t result = sealing_.seal_raw(caller, shim::this_machine(), arguments);
+  respond(notification, result);
+  log(Level::info, "pid ", caller.process.id, ": mseal(", Hex{arguments[0]}, ", ", Hex{arguments[1]}, ", ",
+      Hex{arguments[2]}, "): ", result);
+}
+
+void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& caller) {
+  // What can't be looked at now may be recognised by nothing later.
+  if (!caller.identity.readable()) return listener_.refuse(notification.id, EPERM);
+  if (caller.foreign()) {
+    make_image(caller);
+  } else {
+    registry_.greet(caller);
+  }
+  const TableFile& table = *caller.image->table;
+  if (!listener_.answer_with_descriptor(notification.id, table.descriptor()))
+    listener_.refuse(notification.id, EMFILE);
+  log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");
+}
+
+void ControlChannel::handle_message(const seccomp_notif& notification, Caller& caller,
+                                    const Control& message) {
+  if (message.kind == Kind::hello) return handle_hello(notification, caller);
+  if (message.kind == Kind::call_site) {
+    try {
+      events_.told(caller.process.id, caller.task, message);
+    } catch (...) {
+      events_.give_up();
+    }
+    return listener_.answer(notification.id, 0);
+  }
+  const bool asks = message.kind == Kind::query || message.kind == Kind::is_writable;
+  if (caller.standing != Caller::Standing::member || (!asks && !caller.may_seal()))
+    return listener_.refuse(notification.id, EPERM);
+  const std::int64_t answer = answer_to(caller, message);
+  const bool seals = message.kind == Kind::seal || message.kind == Kind::filters_are_in;
+  if (answer == -EAGAIN && seals && postpone(notification)) return;
+  if (answer < 0 && seals) (void)sealing_.give_up(caller);
+  respond(notification, answer);
+  log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
+      Shown{message.seal.range}, ": ", answer);
+}
+
+void ControlChannel::respond(const seccomp_notif& notification, std::int64_t answer) {
+  if (answer < 0) {
+    listener_.refuse(notification.id, static_cast<int>(-answer));
+  } else {
+    listener_.answer(notification.id, answer);
+  }
+  tidy();
+}
+
+std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& message) {
+  const policy::Range& range = message.seal.range;
+  switch (message.kind) {
+    case Kind::range:
+      return sealing_.add_range(caller, message);
+    case Kind::seal:
+      return sealing_.seal(caller, message);
+    case Kind::filters_are_in:
+      return sealing_.filters_are_in(caller, message);
+    case Kind::give_up:
+      return sealing_.give_up(caller);
+    case Kind::is_writable:
+      return sealing_.is_writable(caller, range);
+    case Kind::prepare:
+      return sealing_.prepare(caller, range);
+    case Kind::is_alone:
+      return sealing_.is_alone(caller);
+    case Kind::add_supervised:
+    case Kind::add_filtered:
+      return sealing_.add(caller, message);
+    case Kind::query:
+      return static_cast<std::int64_t>(policy::coverage(caller.record->seals(), range));
+    case Kind::hello:
+    case Kind::call_site:
+      break;
+  }
+  return -EINVAL;
+}
+
+// ---- later ----
+
+bool ControlChannel::postpone(const seccomp_notif& notification) {
+  constexpr auto kAtMost = std::chrono::seconds(1);
+  constexpr std::size_t kMost = 64;
+  const auto known = std::ranges::find_if(
+      postponed_, [&](const Postponed& one) { return one.notification.id == notification.id; });
+  if (known != postponed_.end()) return Clock::now() < known->until;
+  if (postponed_.size() == kMost) return false;
+  postponed_.push_back({notification, Clock::now() + kAtMost});
+  return true;
+}
+
+std::vector<seccomp_notif> ControlChannel::postponed() const {
+  std::vector<seccomp_notif> all;
+  for (const Postponed& one : postponed_) all.push_back(one.notification);
+  return all;
+}
+
+void ControlChannel::forget_answered() {
+  std::erase_if(postponed_,
+                [&](const Postponed& one) { return !listener_.still_waits(one.notification.id); });
+}
+
+}  // namespace libmseal::supervisor

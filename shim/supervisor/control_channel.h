@@ -1,0 +1,76 @@
+// mseal as the supervisor hears it: what the library says by it (control.h), and the call itself.
+#pragma once
+
+#include <linux/seccomp.h>
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "policy/configuration/tree_rules.h"
+#include "policy/protocol/control.h"
+#include "shim/supervisor/event_log.h"
+#include "shim/supervisor/listener.h"
+#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/registry.h"
+#include "shim/supervisor/sealing.h"
+
+namespace libmseal::supervisor {
+
+class ControlChannel {
+ public:
+  ControlChannel(Listener& listener, Registry& registry, const PolicyLevels& policies, Sealing& sealing,
+                 EventLog& events, const policy::TreeRules& rules)
+      : listener_(listener),
+        registry_(registry),
+        policies_(policies),
+        sealing_(sealing),
+        events_(events),
+        rules_(rules) {}
+
+  struct Said {
+    bool answered = false;
+    std::optional<policy::Control> message;  // nothing: mseal itself
+    policy::Arguments arguments{};
+  };
+  // Reads it, and answers what does not depend on who calls. `native`: by the machine's own ABI.
+  Said read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
+  void handle(const seccomp_notif& notification, Caller& caller, const Said& said);
+
+  // Those that wait until nobody shares the memory any more, and are to be handled again. What is left of
+  // them afterwards waits on.
+  [[nodiscard]] std::vector<seccomp_notif> postponed() const;
+  void forget_answered();
+  // Lets go of threads. Whether that, or a call that waits, has to be looked at again soon.
+  void tidy() { tidying_ = sealing_.tidy(); }
+  [[nodiscard]] bool busy() const { return !postponed_.empty() || tidying_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Postponed {
+    seccomp_notif notification;
+    Clock::time_point until;
+  };
+
+  // mseal by a raw system call, which is the supervisor's business under coverage all.
+  void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
+  void handle_hello(const seccomp_notif& notification, Caller& caller);
+  void handle_message(const seccomp_notif& notification, Caller& caller, const policy::Control& message);
+  // What the message is answered: a value or -errno.
+  std::int64_t answer_to(const Caller& caller, const policy::Control& message);
+  void respond(const seccomp_notif& notification, std::int64_t answer);
+  void make_image(Caller& caller);
+  // Whether it is answered later, for a child made by vfork is gone in a moment.
+  bool postpone(const seccomp_notif& notification);
+
+  Listener& listener_;
+  Registry& registry_;
+  const PolicyLevels& policies_;
+  Sealing& sealing_;
+  EventLog& events_;
+  policy::TreeRules rules_;
+  std::vector<Postponed> postponed_;
+  bool tidying_ = false;  // threads are to be let go of
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,150 @@
+#include "shim/supervisor/dispatcher.h"
+
+#include <asm/unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <utility>
+
+#include "shim/supervisor/log.h"
+#include "shim/supervisor/required_library.h"
+
+namespace libmseal::supervisor {
+
+using policy::MmCall;
+using policy::Verdict;
+
+namespace {
+
+#ifdef __x86_64__
+constexpr std::uint32_t kOtherSetTidAddress = 258;  // of i386
+#else
+constexpr std::uint32_t kOtherSetTidAddress = 256;  // of arm
+#endif
+
+}  // namespace
+
+Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+                       std::vector<policy::Range> watched, const policy::Options& options)
+    : listener_(listener),
+      registry_(registry),
+      rules_(policy::tree_rules(options)),
+      calls_(proc),
+      sealing_(proc, registry, calls_, std::move(watched), options),
+      events_(options),
+      audit_(events_, rules_),
+      control_(listener, registry, policies, sealing_, events_, rules_) {}
+
+void Dispatcher::handle(const seccomp_notif& notification) noexcept {
+  answer(notification);
+  try {
+    if (registry_.collect()) calls_.collect();  // now: nobody waits for an answer
+  } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
+  }
+}
+
+void Dispatcher::answer(const seccomp_notif& notification) noexcept {
+  try {
+    return dispatch(notification);
+  } catch (const std::exception& error) {
+    try {
+      log(Level::error, "pid ", notification.pid, ": system call ", notification.data.nr,
+          " is refused: ", error.what());
+      (void)registry_.collect_now();
+    } catch (...) {  // NOLINT(bugprone-empty-catch): nothing is left to be done about it
+    }
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
+  }
+  listener_.refuse(notification.id, notification.data.nr == policy::kMsealNumber ? ENOMEM : EPERM);
+}
+
+void Dispatcher::dispatch(const seccomp_notif& notification) {
+  const policy::Abi* const abi = policy::find_abi(machine_, notification.data.arch);
+  if (abi == nullptr) return listener_.refuse(notification.id, ENOSYS);
+  policy::Arguments arguments;
+  std::ranges::copy(notification.data.args, arguments.begin());
+  const auto task = static_cast<pid_t>(notification.pid);
+  const auto number = static_cast<std::uint32_t>(notification.data.nr);
+  const bool native = abi == machine_.abis.data();
+  const bool starts = number == (native ? __NR_set_tid_address : kOtherSetTidAddress);
+  const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
+  const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);
+  const bool seals = call.effect == MmCall::Effect::seal;
+  calls_.keep_few();
+  // The everyday call takes no look at who calls: it touches nothing that anybody has sealed.
+  if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
+    if (rules_.covers_all) calls_.begun(task, call);
+    return listener_.continue_call(notification.id);
+  }
+  calls_.ended(task);
+  const auto said = seals ? control_.read(notification, arguments, native) : ControlChannel::Said{};
+  if (seals && said.answered) return;
+  if (blocked) {
+    audit_.record_blocked_call(notification, registry_);
+    return listener_.continue_call(notification.id);
+  }
+  Caller caller = registry_.look_up(task);
+  if (!caller.certain && !listener_.still_waits(notification.id)) return;
+  if (starts) return handle_start(notification, caller);
+  if (seals) return control_.handle(notification, caller, said);
+  handle_call(notification, caller, call);
+}
+
+void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& caller, const MmCall& call) {
+  if (caller.standing == Caller::Standing::unknown) {
+    log(Level::warning, "pid ", caller.task, ": system call ", notification.data.nr,
+        ": it can't be told whose seals count, so all do");
+  }
+  const Verdict verdict = judge_.decide(call, caller);
+  log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
+      Shown{call.ranges[0]}, ": ", verdict == policy::kAllow ? "let through" : "refused");
+  if (verdict != policy::kAllow) return refuse(notification, caller, call, verdict);
+  if (rules_.covers_all) calls_.begun(caller.task, call);
+  listener_.continue_call(notification.id);
+}
+
+void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller, const MmCall& call,
+                        const Verdict& verdict) {
+  if (rules_.wants_sites) audit_.record(notification, caller, call);
+  if (rules_.audits) {
+    drop_seals(caller, call);
+    calls_.begun(caller.task, call);
+    return listener_.continue_call(notification.id);
+  }
+  if (verdict.kind == Verdict::Kind::answer) return listener_.answer(notification.id, verdict.value);
+  listener_.refuse(notification.id, EPERM);
+}
+
+void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& caller) {
+  if (would_lose_library(caller, registry_) && listener_.still_waits(notification.id)) {
+    log(Level::error, "pid ", caller.process.id,
+        " is killed before it runs, for the library is required: the kernel has placed ",
+        program_of(caller.process.id),
+        " where a filter of an earlier program refuses; start it again, or use coverage=all");
+    (void)kill(caller.process.id, SIGKILL);
+  }
+  listener_.continue_call(notification.id);
+}
+
+void Dispatcher::idle() noexcept {
+  try {
+    events_.flush();
+    for (const seccomp_notif& notification : control_.postponed()) {
+      if (listener_.still_waits(notification.id)) handle(notification);
+    }
+    control_.forget_answered();
+    control_.tidy();
+    if (registry_.collect(true)) calls_.collect();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
+  }
+}
+
+int Dispatcher::patience() const {
+  constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
+  if (control_.busy()) return 1;
+  return events_.waiting() || registry_.wants_to_collect() ? kMoment : -1;
+}
+
+}  // namespace libmseal::supervisor

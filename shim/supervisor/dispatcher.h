@@ -1,0 +1,63 @@
+// Takes one notification after the other, finds out once who calls, and hands both to whom they concern:
+// verdicts (judge.h), the library's messages (control_channel.h), starts (required_library.h), and what is
+// recorded (audit.h).
+#pragma once
+
+#include <linux/seccomp.h>
+
+#include <vector>
+
+#include "policy/configuration/options.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/rules/abi.h"
+#include "policy/rules/mm_call.h"
+#include "shim/common/machine.h"
+#include "shim/supervisor/audit.h"
+#include "shim/supervisor/continued_calls.h"
+#include "shim/supervisor/control_channel.h"
+#include "shim/supervisor/event_log.h"
+#include "shim/supervisor/judge.h"
+#include "shim/supervisor/listener.h"
+#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/proc.h"
+#include "shim/supervisor/registry.h"
+#include "shim/supervisor/sealing.h"
+
+namespace libmseal::supervisor {
+
+class Dispatcher {
+ public:
+  // `watched`: the ranges in which the first filter notifies of every call.
+  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+             std::vector<policy::Range> watched, const policy::Options& options);
+
+  // Answers it, whatever happens: what fails refuses the call.
+  void handle(const seccomp_notif& notification) noexcept;
+  // There is nothing to do for a moment.
+  void idle() noexcept;
+  // After so many ms without a notification idle() wants to be called; -1: never.
+  [[nodiscard]] int patience() const;
+  [[nodiscard]] int events_error() const { return events_.error(); }
+
+ private:
+  void answer(const seccomp_notif& notification) noexcept;
+  void dispatch(const seccomp_notif& notification);
+  void handle_call(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call);
+  void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,
+              const policy::Verdict& verdict);
+  // A fresh image is about to run, and the library is required.
+  void handle_start(const seccomp_notif& notification, const Caller& caller);
+
+  Listener& listener_;
+  Registry& registry_;
+  policy::Machine machine_ = shim::this_machine();
+  policy::TreeRules rules_;
+  ContinuedCalls calls_;
+  Sealing sealing_;
+  EventLog events_;
+  Audit audit_;
+  ControlChannel control_;
+  Judge judge_;
+};
+
+}  // namespace libmseal::supervisor

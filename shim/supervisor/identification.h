@@ -1,0 +1,60 @@
+// Which process a task belongs to, and which memory it has.
+#pragma once
+
+#include <sys/types.h>
+
+#include <list>
+#include <optional>
+#include <vector>
+
+#include "shim/supervisor/caller.h"
+#include "shim/supervisor/image.h"
+#include "shim/supervisor/proc.h"
+
+namespace libmseal::supervisor {
+
+// What could be told of a task and its process.
+struct Identified {
+  Process process;
+  MmIdentity memory;
+  bool forked = false;                // it has not called execve since it was forked
+  bool filtered = false;              // runs under seccomp filters
+  std::uint32_t filters = ~0U;        // so many; ~0: not known
+  bool ended = false;                 // a task that has no memory any more
+  const HeldTask* seen_by = nullptr;  // a member's, if that told
+
+  // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
+  // that is how the image began.
+  [[nodiscard]] bool may_be_of(const Image& image) const {
+    if (memory.readable()) return memory == image.identity && has_not_left(image);
+    return filtered && !ended && has_not_left(image);
+  }
+  // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
+  [[nodiscard]] bool has_not_left(const Image& image) const {
+    if (forked) return true;
+    const auto is_there = [](const std::unique_ptr<HeldMemory>& held) {
+      return held == nullptr || !held->gone();
+    };
+    if (process == image.creator && is_there(image.memory)) return true;
+    const auto member = image.members.find(process);
+    return member != image.members.end() && member->second.executed_it && is_there(member->second.memory);
+  }
+};
+
+class Identification {
+ public:
+  Identification(Proc& proc, const std::list<Image>& images) : proc_(proc), images_(images) {}
+
+  [[nodiscard]] Look<Identified> identify(pid_t task) const;
+  // All processes that may belong to a sealed tree, if that is sure.
+  [[nodiscard]] Look<std::vector<Identified>> everybody() const;
+
+ private:
+  [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process) const;
+  [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive) const;
+
+  Proc& proc_;
+  const std::list<Image>& images_;
+};
+
+}  // namespace libmseal::supervisor
