@@ -48,15 +48,14 @@ class Compiler {
     const auto need = [&](std::optional<std::uint32_t> action) {
       if (action && returning(*action) == other_) (void)returns_.push_back({*action, out_.ret(*action)});
     };
-    need(SECCOMP_RET_ALLOW);
     need(kActionRefuse);
     if (notifies()) need(kActionNotify);
     if (!what_.denied.breaks.empty() || !what_.unsupervised.attachments.empty()) need(kActionAnswerZero);
-    if (!what_.is_first()) return;
-    need(kActionNoSuchCall);
-    need(what_.first->shm_remap);
-    need(what_.first->old_mmap);
-    need(what_.first->io_destroy);
+    if (what_.is_first()) need(kActionNoSuchCall);
+    need(unjudgeable().shm_remap);
+    need(unjudgeable().old_mmap);
+    need(unjudgeable().io_destroy);
+    need(SECCOMP_RET_ALLOW);
   }
 
   [[nodiscard]] Label returning(std::optional<std::uint32_t> action) const {
@@ -151,9 +150,14 @@ class Compiler {
       out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
       fixed = out_.load(low_of(3));
     }
-    const Label replaces = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
-    const Label ordinary = out_.branch(BPF_JSET, kMapFixed, replaces, allow_);
-    if (tells_of_huge_pages()) out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), ordinary);
+    Label special = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
+    std::uint32_t special_flags = kMapFixed;
+    if (tells_of_huge_pages()) {
+      special = out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), special);
+      special_flags |= kMapHugetlb;
+    }
+    const Label ordinary = out_.ret(SECCOMP_RET_ALLOW);  // of its own, at hand
+    out_.branch(BPF_JSET, special_flags, special, ordinary);
     return out_.load(low_of(3));
   }
 
@@ -334,12 +338,13 @@ class Compiler {
       if (handler == 0) handler = write_call(entry.call);
       if (handler != other_) (void)handlers.push_back({entry.number, handler});
     }
-    out_.jump(search_number(handlers.view(), other_, out_));
     if (abi.first_foreign_number != 0 && what_.is_first()) {
-      const Label native = out_.front();
       // -1 is how a tracer skips a call: its answer counts.
       const Label foreign = out_.branch(BPF_JEQ, ~0U, other_, returning(kActionNoSuchCall));
+      const Label native = search_number(handlers.view(), other_, out_);
       out_.branch(BPF_JGE, abi.first_foreign_number, foreign, native);
+    } else {
+      out_.jump(search_number(handlers.view(), other_, out_));
     }
     const Label by_number = out_.load(kNumberField);
     return out_.branch(BPF_JEQ, abi.audit_arch, by_number, next);
