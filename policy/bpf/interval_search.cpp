@@ -84,8 +84,8 @@ class Search {
     const std::size_t middle = some.middle();
     const std::uint32_t bound = low(some.at(middle)) - origin;
     const bool all_above = bound == 0;
-    const Label below = all_above ? miss : by_low_word(some.part(some.first, middle), miss, word, origin);
     const Label above = by_low_word(some.part(middle + 1, some.last), miss, word, origin);
+    const Label below = all_above ? miss : by_low_word(some.part(some.first, middle), miss, word, origin);
     return all_above ? above : branch(BPF_JGE, bound, above, below);
   }
 
@@ -93,7 +93,7 @@ class Search {
   // translates a constant above 2 GiB to one more. Many are therefore counted from the first of them, unless
   // another search follows.
   Label under_word(const Boundaries& some, Label miss, bool is_last) {
-    constexpr std::size_t kMany = 32;
+    constexpr std::size_t kMany = 16;
     if (some.size() == 0) return interval(some, miss);
     const std::uint32_t word = high(some.at(some.first));
     const std::uint32_t origin = low(some.at(some.first));

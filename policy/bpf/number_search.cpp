@@ -3,17 +3,22 @@
 namespace libmseal::policy {
 
 BpfProgram::Label search_number(std::span<const NumberHandler> handlers, BpfProgram::Label other,
-                                BpfProgram& program) {
+                                BpfProgram::Label beyond, BpfProgram& program) {
   constexpr std::size_t kFew = 3;  // one comparison each is shorter than halving
   if (handlers.size() > kFew) {
     const std::size_t middle = handlers.size() / 2;
-    const auto below = search_number(handlers.first(middle), other, program);
-    const auto above = search_number(handlers.subspan(middle), other, program);
+    const auto above = search_number(handlers.subspan(middle), other, beyond, program);
+    const auto below = search_number(handlers.first(middle), other, other, program);
     return program.branch(BPF_JGE, handlers[middle].number, above, below);
   }
-  auto next = other;
-  for (std::size_t index = handlers.size(); index > 0; --index) {
-    next = program.branch(BPF_JEQ, handlers[index - 1].number, handlers[index - 1].label, next);
+  // The last comparison goes on to what stands next in the program, if that is a handler: one jump less.
+  const auto front = program.front();
+  auto next = beyond;
+  for (const bool is_next : {true, false}) {
+    for (std::size_t index = handlers.size(); index > 0; --index) {
+      const auto [number, label] = handlers[index - 1];
+      if ((label == front) == is_next) next = program.branch(BPF_JEQ, number, label, next);
+    }
   }
   return next;
 }

@@ -20,10 +20,11 @@ static_assert(kX86_64Calls.size() <= kMostCalls && kI386Calls.size() <= kMostCal
               kAarch64Calls.size() <= kMostCalls);
 using NumberHandlers = FixedVector<NumberHandler, kMostCalls>;
 
-// Goes to the handler of the number in A, or to `other`. `handlers` are sorted by number.
+// Goes to the handler of the number in A, or to `other`; to `beyond`, if the number is above all of them.
+// `handlers` are sorted by number. Numbers close to the last may go to `beyond` as well.
 //
 // When a filter is installed, the kernel runs it for every number, so the search halves early.
 BpfProgram::Label search_number(std::span<const NumberHandler> handlers, BpfProgram::Label other,
-                                BpfProgram& program);
+                                BpfProgram::Label beyond, BpfProgram& program);
 
 }  // namespace libmseal::policy

@@ -48,15 +48,14 @@ class Compiler {
     const auto need = [&](std::optional<std::uint32_t> action) {
       if (action && returning(*action) == other_) (void)returns_.push_back({*action, out_.ret(*action)});
     };
-    need(SECCOMP_RET_ALLOW);
     need(kActionRefuse);
     if (notifies()) need(kActionNotify);
     if (!what_.denied.breaks.empty() || !what_.unsupervised.attachments.empty()) need(kActionAnswerZero);
-    if (!what_.is_first()) return;
-    need(kActionNoSuchCall);
-    need(what_.first->shm_remap);
-    need(what_.first->old_mmap);
-    need(what_.first->io_destroy);
+    if (what_.is_first()) need(kActionNoSuchCall);
+    need(unjudgeable().shm_remap);
+    need(unjudgeable().old_mmap);
+    need(unjudgeable().io_destroy);
+    need(SECCOMP_RET_ALLOW);
   }
 
   [[nodiscard]] Label returning(std::optional<std::uint32_t> action) const {
@@ -74,16 +73,19 @@ class Compiler {
       const Label hit = denied.empty() ? refuse_ : range_.confirm(refuse_, allow_);
       return search_intervals({denied, hit}, watched, allow_, range_, out_);
     };
-    const DeniedRanges& denied = what_.denied;
-    ranges_search_ = search(denied.ranges);
-    contents_search_ =
-        std::ranges::equal(denied.ranges, denied.contents) ? ranges_search_ : search(denied.contents);
+    const auto& [ranges, contents, breaks] = what_.denied;
+    const bool one_search = std::ranges::equal(ranges, contents);
+    if (!one_search) contents_search_ = search(contents);
+    ranges_search_ = search(ranges);
+    if (one_search) contents_search_ = ranges_search_;
+    (void)this->ranges();  // right in front of its search
   }
 
   // Arguments 0 and 1 are a range to look for.
   Label ranges() {
-    if (ranges_ == 0) ranges_ = range_.set(ranges_search_, deferred_);
-    return ranges_;
+    Label& ranges = range_.has_short_arguments() ? short_ranges_ : ranges_;
+    if (ranges == 0) ranges = range_.set(ranges_search_, deferred_);
+    return ranges;
   }
 
   // Looks for the range, then for the one that was kept.
@@ -151,9 +153,14 @@ class Compiler {
       out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
       fixed = out_.load(low_of(3));
     }
-    const Label replaces = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
-    const Label ordinary = out_.branch(BPF_JSET, kMapFixed, replaces, allow_);
-    if (tells_of_huge_pages()) out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), ordinary);
+    Label special = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
+    std::uint32_t special_flags = kMapFixed;
+    if (tells_of_huge_pages()) {
+      special = out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), special);
+      special_flags |= kMapHugetlb;
+    }
+    const Label ordinary = out_.ret(SECCOMP_RET_ALLOW);  // of its own, at hand
+    out_.branch(BPF_JSET, special_flags, special, ordinary);
     return out_.load(low_of(3));
   }
 
@@ -264,7 +271,7 @@ class Compiler {
     if (detach == other_ && attach == other_ && make == other_) return other_;
     const std::array<NumberHandler, 3> operations{
         {{kIpcShmat, attach}, {kIpcShmdt, detach}, {kIpcShmget, make}}};
-    out_.jump(search_number(operations, other_, out_));
+    out_.jump(search_number(operations, other_, other_, out_));
     out_.mask(0xFFFF);
     return out_.load(low_of(0));
   }
@@ -323,24 +330,21 @@ class Compiler {
   // calls with a constant answer works.
   Label write_abi(const Abi& abi, Label next) {
     if (out_of_reach(abi)) return next;
-    if (abi.has_short_arguments() != range_.has_short_arguments()) {
-      range_.set_short_arguments(abi.has_short_arguments());
-      calls_ = {};
-      ranges_ = 0;
-    }
+    range_.set_short_arguments(abi.has_short_arguments());
+    std::array<Label, static_cast<std::size_t>(Call::mseal) + 1> calls{};  // 0: not written yet
     NumberHandlers handlers;
     for (const CallNumber& entry : abi.calls) {
-      Label& handler = calls_[static_cast<std::size_t>(entry.call)];
+      Label& handler = calls[static_cast<std::size_t>(entry.call)];
       if (handler == 0) handler = write_call(entry.call);
       if (handler != other_) (void)handlers.push_back({entry.number, handler});
     }
-    out_.jump(search_number(handlers.view(), other_, out_));
+    Label beyond = other_;
     if (abi.first_foreign_number != 0 && what_.is_first()) {
-      const Label native = out_.front();
       // -1 is how a tracer skips a call: its answer counts.
       const Label foreign = out_.branch(BPF_JEQ, ~0U, other_, returning(kActionNoSuchCall));
-      out_.branch(BPF_JGE, abi.first_foreign_number, foreign, native);
+      beyond = out_.branch(BPF_JGE, abi.first_foreign_number, foreign, other_);
     }
+    out_.jump(search_number(handlers.view(), other_, beyond, out_));
     const Label by_number = out_.load(kNumberField);
     return out_.branch(BPF_JEQ, abi.audit_arch, by_number, next);
   }
@@ -364,9 +368,9 @@ class Compiler {
   Label contents_search_ = 0;
   Label both_search_ = 0;
 
-  // Of the ABI that is being written; those with arguments of one width share them. 0: not written yet.
+  // 0: not written yet.
   Label ranges_ = 0;
-  std::array<Label, static_cast<std::size_t>(Call::mseal) + 1> calls_{};
+  Label short_ranges_ = 0;
 };
 
 }  // namespace

@@ -68,7 +68,7 @@ void write_single_seal(const Machine& machine, const DeniedRanges& denied, Label
     if (const Label label = handler(entry.call); label != other)
       (void)handlers.push_back({entry.number, label});
   }
-  out.jump(search_number(handlers.view(), other, out));
+  out.jump(search_number(handlers.view(), other, other, out));
   out.load(kNumberField);
 }
 

@@ -12,12 +12,15 @@
 
 namespace libmseal::tests {
 
-inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccomp_data& data) {
+// `steps`: counts the instructions that are run.
+inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccomp_data& data,
+                              std::size_t* steps = nullptr) {
   std::uint32_t a = 0;
   std::uint32_t x = 0;
   std::uint32_t scratch[BPF_MEMWORDS] = {};
   for (std::size_t pc = 0; pc < program.size(); ++pc) {
     const sock_filter& one = program[pc];
+    if (steps != nullptr) ++*steps;
     const bool taken = [&] {
       const std::uint32_t operand = BPF_SRC(one.code) == BPF_X ? x : one.k;
       switch (BPF_OP(one.code)) {
