@@ -172,7 +172,7 @@ TEST_CASE("output: a table that its writer left half-written keeps no reader wai
 }
 
 TEST_CASE("output: a process forked while another thread writes the ledger has a whole one") {
-  using Ledger = shim::Ledger<policy::Seal>;
+  using Ledger = shim::Ledger<policy::Seal, 8192>;
   const auto ledger = std::make_unique<Ledger>();
   constexpr std::uint64_t kFirst = 2000;
   const auto seal = [](std::uint64_t number) {
