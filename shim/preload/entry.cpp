@@ -1,6 +1,5 @@
 // Where everything starts: before the program's own constructors, after the dynamic linker has protected
 // RELRO.
-#include <dlfcn.h>
 #include <sys/auxv.h>
 
 #include <cstdlib>
@@ -12,6 +11,7 @@
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
+#include "shim/preload/own_object.h"
 #include "shim/preload/policy_levels.h"
 #include "shim/preload/start.h"
 #include "shim/preload/state.h"
@@ -61,11 +61,8 @@ __attribute__((constructor)) void start() {
   State& state = g_state;
   state.machine = this_machine();
   prepare_lock();
-  Dl_info self{};
-  const bool found = dladdr(reinterpret_cast<const void*>(&start), &self) != 0 && self.dli_fname != nullptr;
-  const std::string_view own_path = found ? self.dli_fname : "";
-  state.own_path = own_path;
-  state.preloaded = preloads(own_path);
+  state.own_path = own_path();
+  state.preloaded = preloads(state.own_path);
   state.emulated = preloads("/vgpreload_core");
   state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   Launch launch;

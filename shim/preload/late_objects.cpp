@@ -1,14 +1,11 @@
 #include "shim/preload/late_objects.h"
 
-#include <dlfcn.h>
-
-#include <atomic>
-
 #include "mseal/mseal.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
+#include "shim/preload/next_function.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/supervisor_link.h"
 
@@ -73,20 +70,14 @@ void seal_late_objects(State& state) {
 
 extern "C" {
 
-using Dlsym = void* (*)(void*, const char*);
+using Dlsym = void*(void*, const char*);
 
-// libc's own; where it is not there yet, nobody can have an object to ask for.
-__attribute__((used, visibility("hidden"))) Dlsym libmseal_before_dlsym() {
+// Where libc's own is not there yet, nobody can have an object to ask for.
+__attribute__((used, visibility("hidden"))) Dlsym* libmseal_before_dlsym() {
   libmseal::shim::seal_late_objects(libmseal::shim::g_state);
-  static std::atomic<Dlsym> found = nullptr;
-  Dlsym real = found.load(std::memory_order_relaxed);
-  if (real != nullptr) return real;
-  for (const char* const version : {"GLIBC_2.34", "GLIBC_2.17", "GLIBC_2.2.5"}) {
-    if (real == nullptr) real = reinterpret_cast<Dlsym>(dlvsym(RTLD_NEXT, "dlsym", version));
-  }
-  if (real == nullptr) return [](void*, const char*) -> void* { return nullptr; };
-  found.store(real, std::memory_order_relaxed);
-  return real;
+  static libmseal::shim::NextFunction<Dlsym> next("dlsym");
+  Dlsym* const real = next.get();
+  return real != nullptr ? real : [](void*, const char*) -> void* { return nullptr; };
 }
 }
 

@@ -1,14 +1,13 @@
 #include "shim/preload/starts.h"
 
-#include <dlfcn.h>
 #include <spawn.h>
 #include <sys/personality.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/next_function.h"
 
 namespace libmseal::shim {
 
@@ -66,28 +65,11 @@ void prepare_starts(const State& state) {
 namespace libmseal::shim {
 namespace {
 
-#ifdef __x86_64__
-constexpr const char* kVersionOfExec = "GLIBC_2.11";
-constexpr const char* kVersionOfSpawn = "GLIBC_2.15";
-#else
-constexpr const char* kVersionOfExec = "GLIBC_2.17";
-constexpr const char* kVersionOfSpawn = "GLIBC_2.17";
-#endif
-
-// libc's own.
-template <class Function>
-Function* real(std::atomic<Function*>& found, const char* name, const char* version) {
-  Function* function = found.load(std::memory_order_relaxed);
-  if (function != nullptr) return function;
-  function = reinterpret_cast<Function*>(dlvsym(RTLD_NEXT, name, version));
-  found.store(function, std::memory_order_relaxed);
-  return function;
-}
-
-template <class Spawn>
-int spawn(Spawn start) {
+template <class Function, class... Arguments>
+int spawn(Function* function, Arguments... arguments) {
+  if (function == nullptr) return ENOSYS;
   const long before = change_layout(g_state);
-  const int result = start();
+  const int result = function(arguments...);
   if (!failed(before)) (void)raw_syscall(__NR_personality, before);
   return result;
 }
@@ -108,9 +90,11 @@ int execv(const char* path, char* const arguments[]) {
 }
 
 int execvpe(const char* file, char* const arguments[], char* const environment[]) {
-  static std::atomic<decltype(execvpe)*> found = nullptr;
+  static NextFunction<decltype(execvpe)> next("execvpe");
   prepare_starts(g_state);
-  return real(found, "execvpe", kVersionOfExec)(file, arguments, environment);
+  if (next.get() != nullptr) return next.get()(file, arguments, environment);
+  errno = ENOSYS;
+  return -1;
 }
 
 int execvp(const char* file, char* const arguments[]) {
@@ -119,20 +103,14 @@ int execvp(const char* file, char* const arguments[]) {
 
 int posix_spawn(pid_t* process, const char* path, const posix_spawn_file_actions_t* actions,
                 const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
-  static std::atomic<decltype(posix_spawn)*> found = nullptr;
-  return spawn([&] {
-    return real(found, "posix_spawn", kVersionOfSpawn)(process, path, actions, attributes, arguments,
-                                                       environment);
-  });
+  static NextFunction<decltype(posix_spawn)> next("posix_spawn");
+  return spawn(next.get(), process, path, actions, attributes, arguments, environment);
 }
 
 int posix_spawnp(pid_t* process, const char* file, const posix_spawn_file_actions_t* actions,
                  const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
-  static std::atomic<decltype(posix_spawnp)*> found = nullptr;
-  return spawn([&] {
-    return real(found, "posix_spawnp", kVersionOfSpawn)(process, file, actions, attributes, arguments,
-                                                        environment);
-  });
+  static NextFunction<decltype(posix_spawnp)> next("posix_spawnp");
+  return spawn(next.get(), process, file, actions, attributes, arguments, environment);
 }
 
 }  // extern "C"

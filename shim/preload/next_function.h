@@ -1,0 +1,32 @@
+// The functions that this library stands in front of.
+#pragma once
+
+#include <atomic>
+
+namespace libmseal::shim {
+
+// The address of the function in the first object behind this one that defines it, as dlsym(RTLD_NEXT) would
+// find it; null if none does. dlsym itself is interposed, and dlvsym lies in another library before
+// glibc 2.34 and nowhere in musl.
+void* find_next_function(const char* name);
+
+// The same, looked up once.
+template <class Function>
+class NextFunction {
+ public:
+  explicit constexpr NextFunction(const char* name) : name_(name) {}
+
+  Function* get() {
+    Function* function = found_.load(std::memory_order_relaxed);
+    if (function != nullptr) return function;
+    function = reinterpret_cast<Function*>(find_next_function(name_));
+    found_.store(function, std::memory_order_relaxed);
+    return function;
+  }
+
+ private:
+  const char* name_;
+  std::atomic<Function*> found_ = nullptr;
+};
+
+}  // namespace libmseal::shim

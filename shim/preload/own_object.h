@@ -1,0 +1,32 @@
+// Which of the loaded objects is this library.
+#pragma once
+
+#include <link.h>
+
+#include <cstdint>
+
+namespace libmseal::shim {
+
+inline bool is_own_object(const dl_phdr_info& object) {
+  const auto own = reinterpret_cast<std::uint64_t>(&is_own_object);
+  for (std::size_t index = 0; index < object.dlpi_phnum; ++index) {
+    const ElfW(Phdr)& header = object.dlpi_phdr[index];
+    const std::uint64_t start = object.dlpi_addr + header.p_vaddr;
+    if (header.p_type == PT_LOAD && start <= own && own < start + header.p_memsz) return true;
+  }
+  return false;
+}
+
+// Its path, as the dynamic linker has it; empty if it is not known.
+inline const char* own_path() {
+  const char* path = "";
+  const auto visit = [](dl_phdr_info* object, std::size_t, void* data) {
+    if (!is_own_object(*object)) return 0;
+    if (object->dlpi_name != nullptr) *static_cast<const char**>(data) = object->dlpi_name;
+    return 1;
+  };
+  dl_iterate_phdr(visit, &path);
+  return path;
+}
+
+}  // namespace libmseal::shim
