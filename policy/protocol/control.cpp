@@ -74,7 +74,7 @@ Arguments encode(const Control& message) {
           flags,
           kControlMagic,
           fifth(message),
-          message.number};
+          std::uint64_t{message.third} << 32 | message.number};
 }
 
 std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed) {
@@ -95,7 +95,8 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.refused = (flags & kRefused) != 0;
   if (kind == Kind::call_site) {
     message.site = arguments[4];
-    message.number = arguments[5];
+    message.number = static_cast<std::uint32_t>(arguments[5]);
+    message.third = static_cast<std::uint32_t>(arguments[5] >> 32);
   } else if (tells_of_break(kind)) {
     message.present_break = arguments[4];
   } else {

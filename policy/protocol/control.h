@@ -51,7 +51,8 @@ struct Control {
   // Of call_site alone.
   bool refused = false;
   std::uint64_t site = 0;    // the address that the call returns to
-  std::uint64_t number = 0;  // of the system call
+  std::uint32_t number = 0;  // of the system call
+  std::uint32_t third = 0;   // its third argument: a protection, an advice, a size
 };
 
 // How sealing goes on.

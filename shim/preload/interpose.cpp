@@ -48,7 +48,8 @@ void tell_site(const State& state, long number, const policy::Arguments& argumen
   policy::Control message{policy::Control::Kind::call_site, {call.ranges[0]}};
   message.refused = refused;
   message.site = reinterpret_cast<std::uint64_t>(site);
-  message.number = static_cast<std::uint64_t>(number);
+  message.number = static_cast<std::uint32_t>(number);
+  message.third = static_cast<std::uint32_t>(arguments[2]);
   (void)tell_supervisor(message);
 }
 

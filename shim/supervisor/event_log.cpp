@@ -103,7 +103,7 @@ void EventLog::told(pid_t process, pid_t thread, const policy::Control& message)
     event.refused = true;
     event.call = call_name(message.number);
     event.number = message.number;
-    event.arguments = {message.seal.range.start, message.seal.range.size()};
+    event.arguments = {message.seal.range.start, message.seal.range.size(), message.third};
     event.range = message.seal.range;
     std::vector<Place> places = places_in(thread, {message.seal.range.start, message.site});
     event.sealed = std::move(places[0]);

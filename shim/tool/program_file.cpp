@@ -102,10 +102,6 @@ std::string why_not_preloaded(const ProgramFile& program) {
     return "is static, so LD_PRELOAD does not reach it: it runs unsealed; with --coverage=all its own calls "
            "of mseal(2) are served";
   }
-  if (program.interpreter.find("ld-musl") != std::string::npos) {
-    return "uses another libc (" + program.interpreter +
-           ") than libmseal.so: it runs unsealed; with --coverage=all its own calls of mseal(2) are served";
-  }
   if (program.set_id && geteuid() != 0) {
     return "gains privileges when it starts, so the dynamic linker ignores LD_PRELOAD: run it from the "
            "account that it changes to";

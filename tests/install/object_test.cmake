@@ -1,4 +1,4 @@
-# LIBRARY depends on libc alone, whatever it was built with, and exports what exports.map says and nothing else. With
+# LIBRARY depends on libc alone, as old as of 2018, whatever it was built with, and exports what exports.map says and nothing else. With
 # SOURCE, it is built first, in WORK, with OPTIONS.
 if(SOURCE)
   execute_process(COMMAND ${CMAKE_COMMAND} -G Ninja -S ${SOURCE} -B ${WORK} ${OPTIONS} -DLIBMSEAL_EXAMPLES=OFF -DLIBMSEAL_TOOL=OFF
@@ -23,6 +23,18 @@ foreach(one IN LISTS needed)
 endforeach()
 
 execute_process(COMMAND ${READELF} --dyn-syms -W ${LIBRARY} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+# Of glibc nothing that is newer than 2.28, whatever it was built with.
+string(REGEX MATCHALL "UND [a-z0-9_]+@GLIBC_2\\.[0-9]+" versions "${symbols}")
+foreach(one IN LISTS versions)
+  string(REGEX REPLACE ".*@GLIBC_2\\." "" minor "${one}")
+  if(minor GREATER 28)
+    message(FATAL_ERROR "needs a new glibc: ${one}")
+  endif()
+endforeach()
+if(NOT versions)
+  message(FATAL_ERROR "no symbols of glibc: ${symbols}")
+endif()
+
 file(STRINGS ${EXPORTS} lines REGEX "^    [a-z0-9_]+;$")
 string(REGEX MATCHALL "[a-z0-9_]+" wanted "${lines}")
 list(SORT wanted)

@@ -38,6 +38,8 @@ TEST_CASE("live: refusals are recorded with the place that each call comes from"
     INFO(text);
     CHECK(count_lines(text) == 3);
     CHECK(count_in(text, "\"verdict\":\"refused\"") == 3);
+    CHECK(count_in(text, "\"0x1000\",\"0x7\"") == 1);  // the protection that mprotect asked for
+    CHECK(count_in(text, "\"0x1000\",\"0x4\"") == 1);  // MADV_DONTNEED
     // Both the sealed object and the site are the program.
     CHECK(count_in(text, "\"object\":\"" + std::string(std::filesystem::canonical(LIVE_PROGRAM)) + "\"") ==
           6);
