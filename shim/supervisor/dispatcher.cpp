@@ -75,8 +75,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   calls_.keep_few();
   // The everyday call takes no look at who calls: it touches nothing that anybody has sealed.
   if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
-    if (rules_.covers_all) calls_.begun(task, call);
-    return listener_.continue_call(notification.id);
+    return let_through(notification, call);
   }
   calls_.ended(task);
   const auto said = seals ? control_.read(notification, arguments, native) : ControlChannel::Said{};
@@ -98,10 +97,16 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
         ": it can't be told whose seals count, so all do");
   }
   const Verdict verdict = judge_.decide(call, caller);
+  if (verdict == policy::kAllow) return let_through(notification, call);
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
-      Shown{call.ranges[0]}, ": ", verdict == policy::kAllow ? "let through" : "refused");
-  if (verdict != policy::kAllow) return refuse(notification, caller, call, verdict);
-  if (rules_.covers_all) calls_.begun(caller.task, call);
+      Shown{call.ranges[0]}, ": refused");
+  refuse(notification, caller, call, verdict);
+}
+
+void Dispatcher::let_through(const seccomp_notif& notification, const MmCall& call) {
+  log(Level::debug, "pid ", notification.pid, ": system call ", notification.data.nr, " on ",
+      Shown{call.ranges[0]}, ": let through");
+  if (rules_.covers_all) calls_.begun(static_cast<pid_t>(notification.pid), call);
   listener_.continue_call(notification.id);
 }
 

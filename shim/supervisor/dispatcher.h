@@ -43,6 +43,7 @@ class Dispatcher {
   void answer(const seccomp_notif& notification) noexcept;
   void dispatch(const seccomp_notif& notification);
   void handle_call(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call);
+  void let_through(const seccomp_notif& notification, const policy::MmCall& call);
   void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,
               const policy::Verdict& verdict);
   // A fresh image is about to run, and the library is required.

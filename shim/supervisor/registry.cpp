@@ -329,9 +329,16 @@ shim::Sharing Registry::begin_sealing(const Caller& caller) {
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
+  const shim::Births now = proc_.births();
   shim::Births since = caller.record->alone_since;
-  if (since.last == 0 && !caller.forked) since = at_birth_of(caller.process, proc_.births());
+  if (since.last == 0 && !caller.forked) since = at_birth_of(caller.process, now);
+  // The only thread of its process, seen outside of clone (sharers.h).
+  const auto threads = proc_.threads(caller.process.id);
+  const bool is_only_thread = threads.is_seen() && *threads == std::vector{caller.task};
+  const auto where = is_only_thread ? proc_.whereabouts(caller.task) : Look<policy::Whereabouts>::unknown();
+  const bool makes_none = where.is_seen() && *where == policy::Whereabouts::elsewhere;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, found);
+  if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;

@@ -316,6 +316,8 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
     return wrong;
   if (range.empty()) return 0;
   job.ranges = {range};
+  // What is wrong with the range is said without a look for others: the library asks so at every start.
+  if (const long wrong = look(caller, job); wrong == -ENOMEM || wrong == -EINVAL) return wrong;
   // Whoever else has the memory gets its seals.
   if (registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
   const ThreadHolder::Result result = hold(caller, job);

@@ -237,7 +237,16 @@ void workers_of_another_user(std::span<char*>) {
   EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+// All of them notified, one right after the other, up to the end.
+void makes_many_calls(std::span<char*> /*arguments*/) {
+  char* const page = map_far_away(page_size(), PROT_READ);
+  for (int count = 0; count < 5000; ++count)
+    EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_READ) == 0);
+  ::_exit(0);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"makes_many_calls", makes_many_calls},
     {"workers_of_another_user", workers_of_another_user},
     {"stopped_supervisor_lets_nothing_through", stopped_supervisor_lets_nothing_through},
     {"hidden_process_seals_on", hidden_process_seals_on},

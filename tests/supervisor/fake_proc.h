@@ -119,6 +119,7 @@ class FakeProc final : public supervisor::Proc {
   std::map<pid_t, Task> tasks;
   std::uint64_t clock = 0;  // ns
   long last_born = 0;
+  Look<policy::Whereabouts> where = Look<policy::Whereabouts>::seen(policy::Whereabouts::elsewhere);
   int looks = 0;               // by number
   mutable int held_looks = 0;  // at what is held
   int lists = 0;               // of all processes
@@ -194,10 +195,7 @@ class FakeProc final : public supervisor::Proc {
     if (first == tasks.end() || second == tasks.end()) return false;
     return first->second.memory != nullptr && first->second.memory == second->second.memory;
   }
-  // Nobody asks: threads are stopped by the kernel alone.
-  supervisor::Look<policy::Whereabouts> whereabouts(pid_t /*task*/) override {
-    return supervisor::Look<policy::Whereabouts>::unknown();
-  }
+  Look<policy::Whereabouts> whereabouts(pid_t /*task*/) override { return where; }
   std::uint64_t running_time(pid_t /*task*/) override { return ~0ULL; }
   std::uint64_t now() override { return clock; }
 

@@ -286,12 +286,21 @@ TEST_CASE("a program that starts on a machine with many others looks at nobody b
     REQUIRE(tree.seal(200, 1) == 0);
     CHECK(tree.proc.sharers_since.last == 0);
   }
-  SECTION("and so does one that was born so long ago that numbers may have come around") {
+  SECTION("and so does one that was born so long ago that numbers may have come around, the first time") {
     tree.proc.first(200, 8, 10);
+    const bool may_be_cloning = GENERATE(false, true);
+    SECTION("a thread of it") {
+      if (may_be_cloning) tree.proc.thread(200, 201);
+    }
+    SECTION("the caller") {
+      if (may_be_cloning) tree.proc.where = Look<policy::Whereabouts>::unknown();
+    }
     tree.at_tick(20);
     REQUIRE(tree.join(200).standing == Standing::member);
     REQUIRE(tree.seal(200, 1) == 0);
     CHECK_FALSE(tree.proc.births().soon_after(tree.proc.sharers_since));
+    REQUIRE(tree.seal(200, 2) == 0);
+    CHECK(tree.proc.births().soon_after(tree.proc.sharers_since) == !may_be_cloning);
   }
 }
 
