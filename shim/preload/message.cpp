@@ -96,6 +96,10 @@ std::string_view text_of_error(long error) {
       return "not in the form that this version knows (EBADMSG)";
     case ETIMEDOUT:
       return "no answer in time (ETIMEDOUT)";
+    case EBADF:
+      return "no such descriptor (EBADF)";
+    case ENODEV:
+      return "that file can't be mapped (ENODEV)";
     default:
       return "unexpected error";
   }

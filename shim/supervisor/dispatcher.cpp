@@ -40,6 +40,7 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
+    if (registry_.wants_to_collect()) listener_.end_burst();
     if (registry_.collect()) calls_.collect();  // now: nobody waits for an answer
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
   }
@@ -77,6 +78,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
     return let_through(notification, call);
   }
+  listener_.end_burst();  // what follows looks at processes, and is not to be interrupted
   calls_.ended(task);
   const auto said = seals ? control_.read(notification, arguments, native) : ControlChannel::Said{};
   if (seals && said.answered) return;

@@ -71,10 +71,13 @@ bool Listener::receive(seccomp_notif& notification) const {
 }
 
 bool Listener::still_waits(std::uint64_t id) const {
-  return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+  return ioctl_whole(SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 bool Listener::answer_with_descriptor(std::uint64_t id, int file) {
+  // If a signal interrupts it, the process gets the answer 0 and no descriptor (kernel/seccomp.c,
+  // seccomp_notify_addfd).
+  end_burst();
   constexpr std::uint32_t kAndSend = 2;  // SECCOMP_ADDFD_FLAG_SEND, since Linux 5.14
   seccomp_notif_addfd given{};
   given.id = id;
@@ -91,7 +94,16 @@ bool Listener::answer_with_descriptor(std::uint64_t id, int file) {
 
 void Listener::respond(seccomp_notif_resp response) const {
   // A failure means that the caller is gone, or that the kernel has answered for us: nothing is left to do.
-  (void)ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  (void)ioctl_whole(SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+// A signal interrupts it where it waits for the notifications' lock: nothing is done then.
+int Listener::ioctl_whole(unsigned long request, void* argument) const {
+  int result = 0;
+  do {
+    result = ioctl(descriptor_, request, argument);
+  } while (result < 0 && errno == EINTR);
+  return result;
 }
 
 }  // namespace libmseal::supervisor

@@ -27,6 +27,8 @@ class Listener {
   // and no answer, if that process can have no more.
   [[nodiscard]] bool answer_with_descriptor(std::uint64_t id, int file);
 
+  // Stops the timer of a burst: before anything that a signal might interrupt.
+  void end_burst();
   // After a fork: timers are not inherited.
   void forget_timer() { in_burst_ = false; }
 
@@ -34,9 +36,9 @@ class Listener {
   using Clock = std::chrono::steady_clock;
 
   void respond(seccomp_notif_resp response) const;
+  int ioctl_whole(unsigned long request, void* argument) const;
   [[nodiscard]] bool receive(seccomp_notif& notification) const;
   void begin_burst();
-  void end_burst();
 
   int descriptor_;
   int quick_ = 0;          // so many notifications have come one right after the other
