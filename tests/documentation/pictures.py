@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+"""Draws the pictures of the README: what `mseal report` and `mseal status` print. Needs the Debian package python3-rich.
+
+    tests/documentation/pictures.py build/release    # writes tests/documentation/*.svg
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+from rich.console import Console
+from rich.text import Text
+
+HERE = pathlib.Path(__file__).parent
+CHANGES_LIBC = """
+import ctypes
+libc = ctypes.CDLL(None)
+text = ctypes.cast(libc.strlen, ctypes.c_void_p).value & -4096
+libc.mprotect(ctypes.c_void_p(text), 4096, 5)
+"""
+
+
+def draw(name, lines):
+    """Commands in bold, what they print below; words that matter have colours."""
+    console = Console(record=True, width=100, file=open("/dev/null", "w"), force_terminal=True, color_system="truecolor")
+    for line in lines:
+        text = Text(line, style="bold" if line.startswith("$ ") else "", overflow="crop", no_wrap=True)
+        text.highlight_regex(r"^sealed\b", "green")
+        text.highlight_regex(r"would refuse", "yellow")
+        text.highlight_regex(r"to allow it: .*", "cyan")
+        console.print(text)
+    picture = console.export_svg(title="mseal", clear=False)
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.S)  # the reader's own fonts will do
+    (HERE / f"{name}.svg").write_text(picture)
+
+
+def report(mseal):
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as events:
+        subprocess.run([mseal, "run", "--backend=seccomp", "--mode=audit", f"--events={events.name}", "--",
+                        "/usr/bin/python3", "-c", CHANGES_LIBC], check=True)
+        time.sleep(1)  # the supervisor writes the file
+        printed = subprocess.run([mseal, "report", events.name], check=True, capture_output=True, text=True).stdout
+    draw("report", ["$ mseal run --mode=audit --events=hits.jsonl -- python3 program.py", "$ mseal report hits.jsonl",
+                    *printed.splitlines()])
+
+
+def status(mseal):
+    with subprocess.Popen([mseal, "run", "--backend=seccomp", "--", "/usr/bin/env", "LC_ALL=C", "/bin/cat"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        program.stdin.write(b"x\n")
+        program.stdin.flush()
+        program.stdout.readline()  # it runs
+        printed = subprocess.run([mseal, "status", str(program.pid)], check=True, capture_output=True, text=True).stdout
+        program.stdin.close()
+    printed = printed.replace(str(pathlib.Path(mseal).parent), "/usr/local/lib")
+    # Where on which disk a file lies is left out.
+    lines = [re.sub(r"^(\S+ +\S+ \S{4}) \S+ \S+ \d+ *", r"\1  ", line) for line in printed.splitlines()]
+    draw("status", ["$ mseal status $(pidof cat)", *lines])
+
+
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+tool = str(pathlib.Path(sys.argv[1]).resolve() / "shim" / "mseal")
+report(tool)
+status(tool)
