@@ -27,8 +27,10 @@ TEST_CASE("live-long: the supervisor forgets images that have ended, stays small
   if (!needs(::geteuid() == 0, "root, to look at the supervisor")) return;
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
     const TemporaryPath log("small.log");
-    const Run result = run(preloaded(std::string(options) + ",log=" + log.string(),
-                                     {"/bin/bash", LIVE_SOURCES "/many_images.sh", log.string()}));
+    Command command = preloaded(std::string(options) + ",log=" + log.string(),
+                                {"/bin/bash", LIVE_SOURCES "/many_images.sh", log.string()});
+    command.timeout_s = 300;
+    const Run result = run(command);
     INFO(options << ": " << result.out << result.err);
     std::istringstream numbers(result.out);
     std::array<long, 3> files{};
