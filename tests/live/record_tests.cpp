@@ -69,7 +69,7 @@ TEST_CASE("live: events that the disk has no room for are counted and said") {
 }
 
 TEST_CASE(
-    "live: a pipe that is read gets events; one that is full holds nobody up, and what is lost is told") {
+    "live: a pipe that is read gets events, one that is full holds nobody up, and what is lost is told") {
   const TemporaryPath pipe("fifo");
   const TemporaryPath log("fifo.log");
   REQUIRE(::mkfifo(pipe.string().c_str(), 0600) == 0);
