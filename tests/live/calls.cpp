@@ -1,3 +1,4 @@
+// What /proc/self/maps says of a range.
 #include "tests/live/calls.h"
 
 #include <fstream>

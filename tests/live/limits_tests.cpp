@@ -105,19 +105,13 @@ TEST_CASE("live: a bad option is said once for a tree") {
 }
 
 TEST_CASE("live: without /proc one line says so for the objects and one for the backend, once for a tree") {
-  if (!needs(::geteuid() == 0, "root, to hide /proc")) return;
-  const Run result = run({{"unshare", "-m", "sh", "-c",
-                           "mount -t tmpfs none /proc && exec env LD_PRELOAD=" LIBMSEAL_SO
-                           " MSEAL_OPTIONS=policy=none,backend=seccomp /bin/bash -c \"$0\"",
-                           kShell},
-                          {},
-                          {},
-                          60});
-  INFO(result.err);
-  if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return;
-  CHECK(result.out == "done\n");
-  CHECK(count_lines(result.err) == 2);
-  CHECK_THAT(result.err,
+  const auto result =
+      without_proc("env LD_PRELOAD=" LIBMSEAL_SO " MSEAL_OPTIONS=policy=none,backend=seccomp /bin/bash -c '" +
+                   std::string(kShell) + "'");
+  if (!result) return;
+  CHECK(result->out == "done\n");
+  CHECK(count_lines(result->err) == 2);
+  CHECK_THAT(result->err,
              ContainsSubstring("the loaded objects are not sealed: /proc/thread-self/maps, no such file") &&
                  ContainsSubstring("the supervisor needs /proc"));
 }

@@ -9,8 +9,9 @@ int main(int count, char** arguments) {
   using namespace libmseal::tests;
   if (count < 2) return 2;
   const std::string_view wanted = arguments[1];
-  for (const auto scenarios : {refusal_scenarios(), process_scenarios(), api_scenarios(),
-                               supervisor_scenarios(), sandbox_scenarios(), hostile_scenarios()}) {
+  for (const auto scenarios :
+       {refusal_scenarios(), process_scenarios(), thread_scenarios(), image_scenarios(), api_scenarios(),
+        supervisor_scenarios(), sandbox_scenarios(), hostile_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       if (scenario.name != wanted) continue;
       scenario.run({arguments + 2, static_cast<std::size_t>(count - 2)});

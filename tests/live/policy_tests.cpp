@@ -1,4 +1,4 @@
-// Policy files: their levels, and what is wrong in them.
+// MSEAL_OPTIONS and policy files: their levels, and what is wrong in them.
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,9 +10,6 @@
 
 namespace libmseal::tests {
 namespace {
-
-const std::string kUnsealed = "text constants data bss mutable mutable_too vdso \n";
-const std::string kSealed = "data bss mutable mutable_too vdso \n";
 
 void write(const std::string& path, const std::string& text) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
@@ -94,6 +91,24 @@ TEST_CASE("live: a policy's mode is its tree's") {
   const Run result = under("backend=seccomp,policy=" + named.string(), "");
   CHECK(result.out == kUnsealed);  // nothing is refused
   CHECK(count_in(events_in(events.string(), 2), "\"verdict\":\"would refuse\"") == 2);
+}
+
+TEST_CASE("live: a bad option is named, the rest applies") {
+  const Run result =
+      run(preloaded("colour=red,backend=seccomp,verbose=1", {LIVE_PROGRAM, "refuses_changes"}));
+  expect_success(result);
+  CHECK_THAT(
+      result.err,
+      ContainsSubstring("libmseal: MSEAL_OPTIONS: colour=red is not understood; allowed: keys are backend"));
+  CHECK_THAT(result.err, ContainsSubstring("libmseal: backend seccomp on Linux"));
+  CHECK(count_lines(result.err) == 2);
+}
+
+TEST_CASE("live: strict=1 does not start the program with a bad option") {
+  const Run result = run(preloaded("backend=nonsense,strict=1", {"/bin/echo", "never"}));
+  CHECK(result.status == 127);
+  CHECK(result.out == "");
+  CHECK_THAT(result.err, ContainsSubstring("allowed: auto, kernel, seccomp, filter, libc"));
 }
 
 }  // namespace

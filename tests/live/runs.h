@@ -1,4 +1,5 @@
-// What the live tests need besides run(): what was said, and files that are gone with the test.
+// What the live tests need besides run(): programs in unusual surroundings, what was said, and files that are
+// gone with the test.
 #pragma once
 
 #include <unistd.h>
@@ -6,17 +7,34 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <vector>
 
+#include "tests/live/eventually.h"
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
 
+// What OWN_DATA_PROGRAM says that it may change of itself, without seals and with auto=elf.
+inline const std::string kUnsealed = "text constants data bss mutable mutable_too vdso \n";
+inline const std::string kSealed = "data bss mutable mutable_too vdso \n";
+
 inline void expect_success(const Run& result) {
   INFO("stdout: " << result.out << "\nstderr: " << result.err);
   CHECK(result.status == 0);
+}
+
+// A scenario of live_program, which says nothing.
+inline void scenario(const std::string& options, const std::string& name) {
+  DYNAMIC_SECTION(name << " with " << options) {
+    const Run result = run(preloaded(options, {LIVE_PROGRAM, name}));
+    expect_success(result);
+    CHECK(result.err == "");
+  }
 }
 
 inline long count_lines(const std::string& text) {
@@ -43,6 +61,33 @@ class TemporaryPath {
   std::filesystem::path path_;
 };
 
+// A command under the preload as the user nobody, from copies in `folder` that everybody can read: the build
+// may lie in a private one. They are the library, its supervisor and live_program.
+inline Command as_nobody(const std::string& folder, const std::string& options,
+                         std::vector<std::string> arguments) {
+  namespace fs = std::filesystem;
+  fs::create_directory(folder);
+  fs::permissions(folder, fs::perms(0755));
+  for (const char* file : {LIVE_PROGRAM, LIBMSEAL_SO, MSEAL_SUPERVISOR})
+    fs::copy_file(file, folder / fs::path(file).filename());
+  Command command = preloaded(options, std::move(arguments));
+  command.environment["LD_PRELOAD"] = folder + "/libmseal.so";
+  command.prepare = [] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(124);
+  };
+  return command;
+}
+
+// A shell's command where /proc is not mounted; nothing where that can't be had.
+inline std::optional<Run> without_proc(const std::string& command) {
+  if (!needs(::geteuid() == 0, "root, to hide /proc")) return {};
+  Run result =
+      run({{"unshare", "-m", "sh", "-c", "mount -t tmpfs none /proc && exec " + command}, {}, {}, 60});
+  INFO(result.err);
+  if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return {};
+  return result;
+}
+
 inline std::string text_in(const std::string& path) {
   std::stringstream all;
   all << std::ifstream(path).rdbuf();
@@ -55,15 +100,22 @@ inline long count_in(const std::string& text, const std::string& wanted) {
   return count;
 }
 
-// The supervisor, which writes them, may be a moment behind.
+// The supervisor, which writes events and its log, may be a moment behind.
 inline std::string events_in(const std::string& path, long least) {
   std::string text;
-  for (int wait = 0; wait < 100; ++wait) {
-    text = text_in(path);
-    if (count_lines(text) >= least) break;
-    ::usleep(20'000);
-  }
+  eventually([&] { return count_lines(text = text_in(path)) >= least; });
   return text;
+}
+
+inline std::string log_with(const std::string& path, const std::string& wanted) {
+  std::string text;
+  CHECK(eventually([&] { return (text = text_in(path)).find(wanted) != std::string::npos; }));
+  return text;
+}
+
+// The log of a supervisor whose tree has ended.
+inline std::string whole_log(const std::string& path) {
+  return log_with(path, "no process is left");
 }
 
 }  // namespace libmseal::tests

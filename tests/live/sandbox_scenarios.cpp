@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,13 +20,10 @@
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
+#include "tests/live/sealed.h"
 
 namespace libmseal::tests {
 namespace {
-
-char* readable_page() {
-  return static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
 
 // From now on every system call ends as `otherwise` says, but those that sealing makes and those with which
 // the scenarios look at what came of it.
@@ -98,16 +96,16 @@ void seals_under_a_broker(std::span<char*>) {
 void seals_in_a_sandbox_with_threads(std::span<char*>) {
   char* const page = readable_page();
   std::atomic<bool> done = false;
-  std::atomic<int> started = 0;
+  std::latch started(4);
   std::vector<std::thread> threads;
   for (int index = 0; index < 4; ++index) {
     threads.emplace_back([&] {
-      ++started;
+      started.count_down();
       while (!done.load(std::memory_order_relaxed)) {
       }
     });
   }
-  while (started.load() != 4) ::usleep(1000);
+  started.wait();
   shut_in(SECCOMP_RET_KILL_PROCESS);
   seal_page(page);
   ::_exit(g_failures);

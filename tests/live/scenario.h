@@ -15,6 +15,8 @@ struct Scenario {
 // One list a file.
 std::span<const Scenario> refusal_scenarios();
 std::span<const Scenario> process_scenarios();
+std::span<const Scenario> thread_scenarios();
+std::span<const Scenario> image_scenarios();
 std::span<const Scenario> api_scenarios();
 std::span<const Scenario> supervisor_scenarios();
 std::span<const Scenario> sandbox_scenarios();

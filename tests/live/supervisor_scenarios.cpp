@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <csignal>
 #include <fstream>
+#include <latch>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -20,8 +20,10 @@
 #include "mseal/mseal.h"
 #include "policy/protocol/control.h"
 #include "tests/live/calls.h"
+#include "tests/live/eventually.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
+#include "tests/live/sealed.h"
 
 namespace libmseal::tests {
 namespace {
@@ -30,10 +32,6 @@ int g_data = 1;
 
 char* own_data() {
   return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&g_data) & -page_size());
-}
-
-char* own_text() {
-  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&own_text) & -page_size());
 }
 
 // The supervisor's pid, from its log, whose path the test gives.
@@ -58,7 +56,7 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
   const auto deferred = [&] {
     return shim::raw_syscall(__NR_mprotect, page + page_size(), page_size(), PROT_READ | PROT_GROWSDOWN);
   };
-  for (int wait = 0; wait < 5000 && deferred() != -ENOSYS; ++wait) ::usleep(1000);
+  EXPECT(eventually([&] { return deferred() == -ENOSYS; }));
   for (const Via via : kBothWays) {
     const Calls call{via};
     // a filter needs nobody, and the program's own text is in the first
@@ -180,27 +178,25 @@ void hidden_process_seals_on(std::span<char*>) {
 void own_filters_on_one_thread(std::span<char*>) {
   static sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   static sock_fprog program{1, allow};
-  std::atomic<int> phase = 0;
+  std::latch filtered(1);
+  std::latch tried(1);
   std::thread other([&] {
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     EXPECT(shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
-    phase = 1;
-    while (phase.load() != 2) ::usleep(1000);
+    filtered.count_down();
+    tried.wait();
   });
-  while (phase.load() != 1) ::usleep(1000);
+  filtered.wait();
   char* const page = map_far_away(page_size(), PROT_READ);
   EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
   EXPECT(::mprotect(page, page_size(), PROT_READ | PROT_WRITE) == 0);  // not sealed at all
-  phase = 2;
+  tried.count_down();
   other.join();
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // A joined thread may still be ending, and counts until it has.
-  long installed = -1;
-  for (int attempt = 0; attempt < 1000 && installed != 0; ++attempt) {
-    installed = shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
-    if (installed != 0) ::usleep(1000);
-  }
-  EXPECT(installed == 0);
+  EXPECT(eventually([&] {
+    return shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
+  }));
   EXPECT(::mseal(page, page_size(), 0) == 0);
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
 }
@@ -228,7 +224,7 @@ void workers_of_another_user(std::span<char*>) {
     }
     std::_Exit(g_failures == 0 ? 0 : 1);
   }
-  // Births are told apart by hundredths of a second.
+  // Time itself: births are told apart by hundredths of a second.
   ::usleep(30'000);
   REQUIRE_OR_STOP(::mseal(after, page_size(), 0) == 0);
   REQUIRE_OR_STOP(::write(ends[1], "s", 1) == 1);

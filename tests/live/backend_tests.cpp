@@ -1,0 +1,133 @@
+// Which backend is taken where the wanted one is not to be had, and the line that says so.
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/live/filters.h"
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+TEST_CASE("live: a missing supervisor means backend filter, in one line") {
+  const Run result =
+      run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err,
+             ContainsSubstring("backend filter instead of seccomp: the supervisor could not be started "
+                               "(/nonexistent/supervisor), no such file"));
+  const Run required = run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp,require=seccomp",
+                                     {"/bin/echo", "never"}));
+  CHECK(required.status == 127);
+  CHECK(required.out == "");
+  CHECK_THAT(required.err, ContainsSubstring("require=seccomp cannot be met"));
+}
+
+TEST_CASE("live: a supervisor that is no program, or not ours") {
+  const TemporaryPath text("text");
+  std::ofstream(text.string()) << "no program\n";
+  std::filesystem::permissions(text.string(), std::filesystem::perms::owner_all);
+  const Run no_program = run(preloaded("backend=seccomp,supervisor=" + text.string(), {"/bin/true"}));
+  CHECK_THAT(no_program.err, ContainsSubstring("backend filter") && ContainsSubstring("not a program"));
+  const Run stranger = run(preloaded("backend=seccomp,supervisor=/bin/true", {"/bin/true"}));
+  CHECK_THAT(stranger.err, ContainsSubstring("backend filter") && ContainsSubstring("ended early"));
+}
+
+TEST_CASE("live: where another listener is in force, deny filters do the work, and one line says so") {
+  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
+  command.prepare = [] {
+    const int listener = answer_with(999, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    ::fcntl(listener, F_SETFD, 0);  // it lives on in the program
+  };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err,
+             ContainsSubstring("backend filter instead of seccomp") && ContainsSubstring("EBUSY"));
+}
+
+TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {
+  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "libc_backend_sees_libc_only"});
+  command.prepare = [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err, ContainsSubstring("backend libc instead of seccomp") &&
+                             ContainsSubstring("raw system calls pass"));
+  Command required = preloaded("backend=seccomp,require=filter", {"/bin/true"});
+  required.prepare = command.prepare;
+  CHECK(run(required).status == 127);
+}
+
+TEST_CASE("live: without /proc the loaded objects stay unsealed, and one line says so") {
+  const auto result =
+      without_proc("env LD_PRELOAD=" LIBMSEAL_SO " MSEAL_OPTIONS=backend=seccomp /bin/echo works");
+  if (!result) return;
+  CHECK(result->out == "works\n");
+  CHECK_THAT(result->err, ContainsSubstring("the loaded objects are not sealed: /proc/thread-self/maps"));
+}
+
+TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  const TemporaryPath copies("nobody");
+  const Run result = run(
+      as_nobody(copies.string(), "backend=seccomp", {copies.string() + "/live_program", "refuses_changes"}));
+  expect_success(result);
+  CHECK(result.err == "");
+}
+
+TEST_CASE("live: discard=strict is not left to a kernel that does not keep it") {
+  if (!needs_mseal()) return;
+  const auto said = [](const std::string& options) {
+    const Run result =
+        run(preloaded("policy=none," + options, {"/bin/bash", "-c", "/bin/true; (/bin/true; :)"}));
+    INFO(options);
+    CHECK(result.status == 0);
+    return result.err;
+  };
+  const std::string named = said("backend=kernel,discard=strict");
+  CHECK(count_lines(named) == 1);
+  CHECK_THAT(named,
+             ContainsSubstring("backend seccomp instead of kernel: mseal(2) does not keep discard=strict"));
+  CHECK(said("discard=strict") == "");
+  CHECK_THAT(said("discard=strict,verbose=1"),
+             ContainsSubstring("backend seccomp on Linux") &&
+                 ContainsSubstring("whose mseal(2) does not keep discard=strict"));
+  CHECK_THAT(said("discard=kernel,verbose=1"), ContainsSubstring("backend kernel on Linux"));
+  CHECK_THAT(said("verbose=1"), ContainsSubstring("backend kernel on Linux"));
+  CHECK(run(preloaded("policy=none,require=kernel,discard=strict", {"/bin/true"})).status == 127);
+}
+
+TEST_CASE("live: where a profile refuses mseal(2), that is what is said") {
+  Command command = preloaded("policy=none,verbose=1", {"/bin/true"});
+  command.prepare = [] { answer_with(462, SECCOMP_RET_ERRNO | EPERM); };
+  const Run result = run(command);
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, ContainsSubstring("where a seccomp profile refuses mseal(2)") &&
+                             !ContainsSubstring("has no mseal(2)"));
+  command.environment["MSEAL_OPTIONS"] = "policy=none,require=kernel";
+  const Run required = run(command);
+  CHECK(required.status == 127);
+  CHECK_THAT(required.err, ContainsSubstring("require=kernel cannot be met"));
+}
+
+TEST_CASE("live: a requirement that the chosen backend can't meet is said plainly") {
+  const Run result = run(preloaded("policy=none,backend=filter,require=seccomp", {"/bin/echo", "never"}));
+  CHECK(result.status == 127);
+  CHECK(result.out == "");
+  CHECK_THAT(result.err,
+             ContainsSubstring("require=seccomp cannot be met: a weaker backend is asked for (filter)"));
+}
+
+}  // namespace
+}  // namespace libmseal::tests

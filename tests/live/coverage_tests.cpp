@@ -1,0 +1,57 @@
+// coverage=all, which serves programs that no preload reaches; and programs of musl, which the preload does.
+#include <string>
+
+#include "tests/live/runs.h"
+#include "tests/live/tool.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+TEST_CASE("live: coverage=all serves mseal to programs that no preload reaches") {
+  const auto served = [](const std::string& program) {
+    const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", program, "few"});
+    expect_success(result);
+    CHECK(result.err == "");
+  };
+  served(STATIC_PROGRAM);
+  const TemporaryPath musl("musl");
+  const Run built =
+      run({{"musl-gcc", "-static", "-o", musl.string(), LIVE_SOURCES "/static_program.c"}, {}, {}, 60});
+  if (needs(built.status == 0, "musl-gcc, of musl-tools")) served(musl.string());
+}
+
+TEST_CASE("live: programs of musl are sealed by the same library") {
+  const TemporaryPath program("musl");
+  const Run built = run({{"musl-gcc", "-o", program.string(), LIVE_SOURCES "/musl_program.c"}, {}, {}, 60});
+  if (!needs(built.status == 0, "musl-gcc, of musl-tools")) return;
+  for (const char* backend : {"seccomp", "filter", "libc"}) {
+    CAPTURE(backend);
+    expect_success(run(preloaded(std::string("backend=") + backend, {program.string()})));
+  }
+  const Run by_tool = tool({"run", "--backend=seccomp", "--", program.string()});
+  expect_success(by_tool);
+  CHECK(by_tool.err == "");
+}
+
+TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
+  const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", "/bin/bash", "-c",
+                           "for i in 1 2 3 4 5; do (echo $i | cat); done; ls / > /dev/null; echo done"});
+  CHECK(result.out == "1\n2\n3\n4\n5\ndone\n");
+  CHECK(result.err == "");
+}
+
+TEST_CASE("live: coverage=all leaves a static shell and its children alone") {
+  const Run there = run({{"busybox", "true"}, {}, {}, 60});
+  if (!needs(there.status == 0, "busybox-static")) return;
+  const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", "busybox", "sh", "-c",
+                           "for i in 1 2 3; do echo $i | busybox cat; done; busybox ls / | busybox wc -l > "
+                           "/dev/null; (exec busybox echo done)"});
+  CHECK(result.out == "1\n2\n3\ndone\n");
+  CHECK(result.err == "");
+}
+
+}  // namespace
+}  // namespace libmseal::tests

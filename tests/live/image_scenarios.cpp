@@ -1,0 +1,238 @@
+// Images that follow each other, by exec and in children, and what ancestors have sealed.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mseal/mseal.h"
+#include "tests/live/calls.h"
+#include "tests/live/expect.h"
+#include "tests/live/scenario.h"
+#include "tests/live/sealed.h"
+
+namespace libmseal::tests {
+namespace {
+
+// Started as: exec_target by exec_drops, under the same addresses, without the preload.
+void exec_target(std::span<char*>) {
+  EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+  EXPECT(Calls{Via::libc}.advise(own_text(), page_size(), MADV_DONTNEED) == 0);
+}
+
+[[noreturn]] void become(const char* scenario, bool preloaded) {
+  if (!preloaded) ::unsetenv("LD_PRELOAD");
+  ::execl("/proc/self/exe", "live_program", scenario, nullptr);
+  ::_exit(99);
+}
+
+void exec_drops(std::span<char*> arguments) {
+  if (arguments.empty()) {  // once more, without randomised addresses, so that the images fall on each other
+    ::personality(ADDR_NO_RANDOMIZE);
+    ::execl("/proc/self/exe", "live_program", "exec_drops", "again", nullptr);
+    ::_exit(99);
+  }
+  expect_sealed(own_text());
+  in_child([] { become("exec_target", false); });
+  // With the preload the new image has seals of its own, at the very same place.
+  in_child([] { become("own_text_is_sealed", true); });
+  in_child([] { become("refuses_changes", true); });
+}
+
+// A sealed page that the program asked for is refused by a filter, which outlives exec: the new image must
+// never get memory there.
+void exec_fences(std::span<char*> arguments) {
+  if (arguments.empty()) {
+    char* const page = map_far_away(page_size(), PROT_READ);
+    REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
+    const std::string where = std::to_string(reinterpret_cast<std::uintptr_t>(page));
+    in_child([&] {
+      ::execl("/proc/self/exe", "live_program", "exec_fences", where.c_str(), nullptr);
+      ::_exit(99);
+    });
+    return;
+  }
+  auto* const where = reinterpret_cast<char*>(std::stoull(arguments[0]));
+  EXPECT(Calls{Via::raw}.map(where, page_size(), PROT_READ,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) == -EEXIST);
+  for (int round = 0; round < 100; ++round) {
+    const long placed = Calls{Via::raw}.map(where, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS);
+    EXPECT(placed > 0 && Calls{Via::raw}.unmap(reinterpret_cast<void*>(placed), page_size()) == 0);
+  }
+}
+
+// A chain of images, each of which seals a page, checks it and its own code, and starts the next. Filters
+// pile up; no image is hurt by those of its ancestors.
+void exec_chain(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const int left = std::stoi(arguments[0]);
+  expect_sealed(sealed_page());
+  expect_sealed(own_text());
+  for (int round = 0; round < 20; ++round) {
+    const long placed =
+        Calls{Via::raw}.map(nullptr, 64 * page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS);
+    EXPECT(placed > 0);
+    EXPECT(Calls{Via::raw}.protect(reinterpret_cast<void*>(placed), 64 * page_size(), PROT_NONE) == 0);
+    EXPECT(Calls{Via::raw}.unmap(reinterpret_cast<void*>(placed), 64 * page_size()) == 0);
+  }
+  if (left == 0 || g_failures != 0) return;
+  ::execl("/proc/self/exe", "live_program", "exec_chain", std::to_string(left - 1).c_str(), nullptr);
+  ::_exit(99);
+}
+
+// Seals by every way, hides itself, and becomes the program of the arguments.
+void becomes(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  expect_sealed(sealed_page());
+  char* const near =
+      static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  EXPECT(::mseal(near, page_size(), 0) == 0);
+  EXPECT(::prctl(PR_SET_DUMPABLE, 0) == 0);
+  std::vector<char*> command(arguments.begin(), arguments.end());
+  command.push_back(nullptr);
+  ::execv(command[0], command.data());
+  ::_exit(99);
+}
+
+// Many scattered ranges are sealed, and as many are kept free in the programs that are started from here.
+void starts_behind_many_fences(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  const auto count = static_cast<std::size_t>(std::stoul(arguments[0]));
+  const std::size_t page = page_size();
+  char* const base = static_cast<char*>(
+      ::mmap(nullptr, 2 * count * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  REQUIRE_OR_STOP(base != MAP_FAILED);
+  std::vector<mseal_range> ranges;
+  for (std::size_t index = 0; index < count; ++index) ranges.push_back({base + 2 * index * page, page});
+  constexpr std::size_t kAtOnce = 1000;
+  for (std::size_t first = 0; first < count; first += kAtOnce) {
+    REQUIRE_OR_STOP(::mseal_ranges(ranges.data() + first, std::min(kAtOnce, count - first), 0) == 0);
+  }
+  for (int round = 0; round < 3; ++round) {
+    in_child([&] {
+      ::execl("/proc/self/exe", "live_program", "own_text_is_sealed", nullptr);
+      ::_exit(99);
+    });
+  }
+}
+
+// What a child that becomes /bin/true says on standard error, and how it ends.
+struct Start {
+  std::string said;
+  int status = 0;
+};
+Start start_true(bool past_libc) {
+  std::array<int, 2> ends{};
+  REQUIRE_OR_STOP(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  std::array<char, 10> program{"/bin/true"};
+  std::array<char*, 2> arguments{program.data(), nullptr};
+  pid_t child = -1;
+  if (past_libc) {
+    child = ::fork();
+    if (child == 0) {
+      ::dup2(ends[1], STDERR_FILENO);
+      ::syscall(SYS_execve, arguments[0], arguments.data(), environ);
+      ::_exit(99);
+    }
+  } else {
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+    (void)::posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+  }
+  REQUIRE_OR_STOP(child > 0);
+  ::close(ends[1]);
+  Start start;
+  std::array<char, 512> text{};
+  for (ssize_t got = 0; (got = ::read(ends[0], text.data(), text.size())) > 0;)
+    start.said.append(text.data(), static_cast<std::size_t>(got));
+  ::close(ends[0]);
+  REQUIRE_OR_STOP(::waitpid(child, &start.status, 0) == child);
+  return start;
+}
+
+// Seals so much in so many places that one start of fifty meets one of them, and counts what became of
+// the starts, by posix_spawn or past libc: of so many, or until five have met one.
+void starts_amid_seals(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  const bool past_libc = std::string_view(arguments[0]) == "past_libc";
+  const int starts = std::stoi(arguments[1]);
+  constexpr std::size_t kApart = 16 << 20;
+  constexpr std::size_t kAtOnce = 1000;
+  constexpr std::size_t kSeals = 4 * kAtOnce;
+  char* const base = static_cast<char*>(
+      ::mmap(nullptr, kSeals * kApart, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  REQUIRE_OR_STOP(base != MAP_FAILED);
+  std::vector<mseal_range> ranges;
+  for (std::size_t index = 0; index < kSeals; ++index) ranges.push_back({base + index * kApart, page_size()});
+  for (std::size_t first = 0; first < kSeals; first += kAtOnce)
+    REQUIRE_OR_STOP(::mseal_ranges(ranges.data() + first, kAtOnce, 0) == 0);
+  int without = 0;
+  int failed = 0;
+  for (int round = 0; round < starts && without + failed < 5; ++round) {
+    const Start start = start_true(past_libc);
+    const bool left_out = start.said.find("cannot be preloaded") != std::string::npos;
+    without += left_out && start.status == 0 ? 1 : 0;
+    failed += start.status != 0 ? 1 : 0;
+  }
+  std::printf("without the library %d, failed %d\n", without, failed);
+}
+
+// As V8 does, which chooses among the first 64 TiB.
+void hints_stay_out_of_watched_places(std::span<char*>) {
+#ifdef __x86_64__
+  constexpr std::uintptr_t kWatched = 0x2AAA'AAAA'B000;
+  constexpr std::uintptr_t kHint = 0x3000'0000'0000;
+  for (const Via via : kBothWays) {
+    const long placed =
+        Calls{via}.map(reinterpret_cast<void*>(kHint), page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+    const auto at = static_cast<std::uintptr_t>(placed);
+    EXPECT(placed > 0 && (via == Via::raw ? at == kHint : at < kWatched));
+    EXPECT(Calls{via}.unmap(reinterpret_cast<void*>(placed), page_size()) == 0);
+  }
+#endif
+}
+
+// Starts the next image in a child, each time.
+void fork_chain(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const int left = std::stoi(arguments[0]);
+  expect_sealed(own_text());
+  if (left == 0 || g_failures != 0) return;
+  in_child([&] {
+    ::execl("/proc/self/exe", "live_program", "fork_chain", std::to_string(left - 1).c_str(), nullptr);
+    ::_exit(99);
+  });
+}
+
+constexpr Scenario kScenarios[] = {
+    {"exec_target", exec_target},
+    {"exec_drops", exec_drops},
+    {"exec_fences", exec_fences},
+    {"exec_chain", exec_chain},
+    {"becomes", becomes},
+    {"starts_behind_many_fences", starts_behind_many_fences},
+    {"starts_amid_seals", starts_amid_seals},
+    {"hints_stay_out_of_watched_places", hints_stay_out_of_watched_places},
+    {"fork_chain", fork_chain},
+};
+
+}  // namespace
+
+std::span<const Scenario> image_scenarios() {
+  return kScenarios;
+}
+
+}  // namespace libmseal::tests

@@ -1,0 +1,110 @@
+// What an image meets of the seals of those before it: exec, chains of images, and trees of programs.
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+TEST_CASE("live: exec drops what the old image sealed") {
+  scenario("backend=seccomp", "exec_drops");
+  scenario("backend=seccomp", "exec_fences");
+  scenario("backend=seccomp", "hints_stay_out_of_watched_places");
+  expect_success(
+      run(preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_behind_many_fences", "6000"})));
+}
+
+TEST_CASE("live: fifty images one after the other, each with its seals") {
+  std::vector<std::pair<const char*, const char*>> chains{{"backend=seccomp", "50"}};
+#ifdef __x86_64__  // elsewhere images meet their ancestors' filters too often (libmseal(7), LIMITS)
+  chains.emplace_back("backend=filter", "10");
+#endif
+  for (const auto& [backend, length] : chains)
+    expect_success(run(preloaded(backend, {LIVE_PROGRAM, "exec_chain", length})));
+  scenario("backend=seccomp", "forks_by_the_thousand");
+}
+
+TEST_CASE("live: every program of a tree has its seals, however it was started") {
+  if (!needs(std::filesystem::exists("/usr/bin/python3"), "/usr/bin/python3")) return;
+  const TemporaryPath log("tree.log");
+  const Run result =
+      run(preloaded("backend=seccomp,log=" + log.string(),
+                    {"/usr/bin/python3", LIVE_SOURCES "/start_in_every_way.py", LIVE_PROGRAM}));
+  INFO(result.err);
+  CHECK(result.out == "[]\n");
+  CHECK(result.status == 0);
+  // One supervisor for all of them, which ends with the tree.
+  const std::string text = whole_log(log.string());
+  const std::size_t first = text.find("] supervisor ");
+  CHECK(first != std::string::npos);
+  CHECK(text.find("] supervisor ", first + 1) == std::string::npos);
+}
+
+TEST_CASE("live: scope=process leaves the children alone, until they ask for seals") {
+  const std::string sealed = std::string(LIVE_PROGRAM) + " own_text_is_sealed";
+  const std::string unsealed = std::string(LIVE_PROGRAM) + " own_text_is_not_sealed";
+  const std::string api = std::string(LIVE_PROGRAM) + " reseals";
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    const std::string options = std::string(backend) + ",scope=process";
+    expect_success(run(preloaded(options, {LIVE_PROGRAM, "own_text_is_sealed"})));
+    expect_success(run(preloaded(options, {"/bin/bash", "-c", unsealed + " && " + api + "; exit $?"})));
+    // The same process, another image: still what was started under the library.
+    expect_success(run(preloaded(options, {"/bin/bash", "-c", "exec " + sealed})));
+    expect_success(run(preloaded(backend, {"/bin/bash", "-c", sealed + "; exit $?"})));
+  }
+}
+
+#ifdef __x86_64__
+// What ancestors have sealed, by the supervisor and by filters, is nothing to an image, whatever kind it is
+// of.
+TEST_CASE("live: exec'd images of every kind are not hurt by what their ancestors sealed") {
+  const TemporaryPath setuid("setuid");
+  std::filesystem::copy_file(BARE_IMAGES "/static", setuid.string());
+  std::filesystem::permissions(setuid.string(), std::filesystem::perms(04755));
+  std::vector<std::string> images{BARE_IMAGES "/static", BARE_IMAGES "/static-pie", setuid.string()};
+  const std::string narrow = BARE_IMAGES "/32-bit";
+  if (needs(std::filesystem::exists(narrow), "a compiler for 32-bit programs")) {
+    const bool runs = run({{"/bin/sh", "-c", narrow}, {}, {}, 60}).status != 126;
+    if (needs(runs, "a kernel that runs 32-bit programs", "i386")) images.push_back(narrow);
+  }
+  std::string all = "set -e; ulimit -c 0; ";
+  for (const std::string& image : images) all += image + "; setarch -R " + image + "; ";
+  // Dynamic images: under the library, without it, and without randomised addresses.
+  const std::string live = std::string(LIVE_PROGRAM);
+  all += live + " own_text_is_sealed; setarch -R " + live + " own_text_is_sealed; ";
+  all += "LD_PRELOAD= /bin/true; LD_PRELOAD= setarch -R /bin/true; setarch -R /bin/true; ";
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
+    for (const bool randomised : {true, false}) {
+      // Without a supervisor, an image at fixed addresses meets what an earlier one has sealed there
+      // (libmseal(7)).
+      if (options == std::string("backend=filter") && !randomised) continue;
+      std::vector<std::string> command{LIVE_PROGRAM, "becomes", "/bin/bash", "-c", all + "exit 0"};
+      if (!randomised) command.insert(command.begin(), {"/usr/bin/setarch", "-R"});
+      INFO(options << (randomised ? "" : " without randomised addresses"));
+      const Run result = run(preloaded(options, command));
+      INFO(result.out << result.err);
+      CHECK(result.status == 0);
+    }
+  }
+}
+#endif
+
+TEST_CASE("live: images one after the other at the same addresses, in every layout of memory") {
+  const std::string chain = std::string(LIVE_PROGRAM) + " exec_chain 4";
+  for (const std::string& command : std::vector<std::string>{
+           "exec setarch -R " + chain, "exec setarch -R -L " + chain,
+           "ulimit -s unlimited && exec setarch -R " + chain, "ulimit -s unlimited && exec " + chain,
+           "exec setarch -3 -R " + chain, "exec setarch -B -R " + chain}) {
+    INFO(command);
+    expect_success(run(preloaded("backend=seccomp", {"/bin/sh", "-c", command})));
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::tests

@@ -1,0 +1,59 @@
+// Seals in programs with threads, forked children, signals and changes of user.
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+TEST_CASE("live: workers of another user, where the supervisor may not look at them") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
+    DYNAMIC_SECTION(options) {
+      Command command = preloaded(options, {LIVE_PROGRAM, "workers_of_another_user"});
+      command.prepare = [] {
+        if (::prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) != 0) ::_exit(124);
+      };
+      expect_success(run(command));
+    }
+  }
+}
+
+TEST_CASE("live: a process that hides itself goes on sealing") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  const TemporaryPath copies("nobody");
+  const Run result = run(as_nobody(copies.string(), "backend=seccomp",
+                                   {copies.string() + "/live_program", "hidden_process_seals_on"}));
+  expect_success(result);
+  CHECK(result.err == "");
+}
+
+TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
+  const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
+  expect_success(result);
+  CHECK_THAT(result.err, ContainsSubstring("another process runs in this memory"));
+}
+
+TEST_CASE("live: a thread with filters of its own prevents sealing, and one line says so") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    const Run result = run(preloaded(backend, {LIVE_PROGRAM, "own_filters_on_one_thread"}));
+    expect_success(result);
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err,
+               ContainsSubstring("a thread of this program installed seccomp filters of its own"));
+  }
+}
+
+TEST_CASE("live: a heap grows and shrinks under signals, and malloc with it") {
+  for (const char* options : {"coverage=all", "mode=audit"})
+    scenario(std::string("backend=seccomp,") + options, "heap_grows_under_signals");
+}
+
+}  // namespace
+}  // namespace libmseal::tests

@@ -1,0 +1,60 @@
+// What several scenarios seal, and that it is.
+#pragma once
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+
+#include "mseal/mseal.h"
+#include "tests/live/calls.h"
+#include "tests/live/expect.h"
+
+namespace libmseal::tests {
+
+// A page of the program's own code.
+inline char* own_text() {
+  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&own_text) & -page_size());
+}
+
+inline char* readable_page() {
+  void* const memory = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE_OR_STOP(memory != MAP_FAILED);
+  return static_cast<char*>(memory);
+}
+
+inline char* sealed_page() {
+  char* const page = readable_page();
+  REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
+  return page;
+}
+
+inline void expect_sealed(char* at) {
+  for (const Via via : kBothWays) {
+    const Calls call{via};
+    EXPECT(call.unmap(at, page_size()) == -EPERM);
+    EXPECT(call.protect(at, page_size(), PROT_READ | PROT_WRITE) == -EPERM);
+    EXPECT(call.advise(at, page_size(), MADV_DONTNEED) == -EPERM);
+  }
+}
+
+// Runs `body` in a child and passes its failures on.
+template <class Body>
+void in_child(Body body) {
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  REQUIRE_OR_STOP(child >= 0);
+  if (child == 0) {
+    g_failures = 0;
+    body();
+    ::_exit(g_failures == 0 ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT(::waitpid(child, &status, 0) == child);
+  EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+}  // namespace libmseal::tests

@@ -1,0 +1,145 @@
+// What a seal refuses under each backend, scenario by scenario; seals from birth, and seals by the thousand.
+#include <sys/mman.h>
+
+#include <string>
+#include <utility>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+constexpr const char* kEverywhere[] = {
+    "refuses_changes",
+    "leaves_neighbours_alone",
+    "keeps_kernels_order_of_errors",
+    "discards_what_is_writable",
+    "seals_mixed_protections",
+    "keeps_sealed_heap",
+    "errors_of_mseal",
+    "reseals",
+    "seals_by_syscall_function",
+    "mimmutable_rounds_down",
+    "query_tells",
+    "own_text_is_sealed",
+    "fork_inherits",
+    "fork_does_not_seal_the_parent",
+    "seals_after_the_fork_are_not_inherited",
+    "threads_are_covered",
+    "nothing_to_wait_for",
+    "no_descriptor_is_left",
+    "signals_do_not_help",
+    "seal_beats_in_flight_calls",
+    "busy_threads_do_not_notice",
+    "debugged_thread_is_waited_for",
+};
+
+TEST_CASE("live: seals hold under backend=seccomp") {
+  for (const char* name : kEverywhere) scenario("backend=seccomp", name);
+}
+
+TEST_CASE("live: seals hold under backend=filter") {
+  for (const char* name : kEverywhere) scenario("backend=filter", name);
+}
+
+TEST_CASE("live: seals hold under coverage=all") {
+  for (const char* name : kEverywhere) scenario("backend=seccomp,coverage=all", name);
+  for (const char* name : {"exec_drops", "sealed_from_birth", "region_freezes", "errors_of_batches",
+                           "interrupted_calls_go_on"}) {
+    scenario("backend=seccomp,coverage=all", name);
+  }
+}
+
+TEST_CASE("live: the same expectations hold for the kernel's own mseal") {
+  if (!needs_mseal()) return;
+  for (const char* name :
+       {"leaves_neighbours_alone", "keeps_kernels_order_of_errors", "keeps_sealed_heap", "errors_of_mseal",
+        "reseals", "seals_by_syscall_function", "mimmutable_rounds_down", "query_tells",
+        "threads_are_covered", "no_descriptor_is_left", "nothing_to_wait_for",
+        "seals_after_the_fork_are_not_inherited"}) {
+    scenario("backend=kernel", name);
+  }
+}
+
+TEST_CASE("live: seals hold when the backend starts at the first mseal") {
+  for (const char* backend : {"seccomp", "filter"}) {
+    const std::string options = std::string("auto=off,backend=") + backend;
+    for (const char* name :
+         {"refuses_changes", "leaves_neighbours_alone", "keeps_sealed_heap", "threads_are_covered",
+          "nothing_to_wait_for", "no_descriptor_is_left", "errors_of_mseal", "own_text_is_not_sealed"}) {
+      scenario(options, name);
+    }
+  }
+}
+
+TEST_CASE("live: the libc backend covers libc's functions, and says what it does not") {
+  const Run result = run(preloaded("backend=libc,verbose=1", {LIVE_PROGRAM, "libc_backend_sees_libc_only"}));
+  expect_success(result);
+}
+
+TEST_CASE("live: protection keys decide who may discard sealed memory") {
+  const int key = ::pkey_alloc(0, 0);
+  if (key > 0) ::pkey_free(key);
+  if (!needs(key > 0, "a processor with protection keys", "pkeys")) return;
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    scenario(backend, "raw_discard_of_keyed_memory_is_refused");
+    scenario(backend, "keys_decide_about_discarding");
+  }
+  if (needs_mseal()) scenario("backend=kernel", "keys_decide_about_discarding");
+}
+
+TEST_CASE("live: what seals from birth is out of the way of memory that programs place at random") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"})
+    scenario(backend, "random_places_are_free");
+}
+
+TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,auto=off", "backend=filter"}) {
+    scenario(options, "sealed_from_birth");
+  }
+  if (needs_mseal()) scenario("backend=kernel", "sealed_from_birth");
+  scenario("backend=seccomp", "sixty_thousand_from_birth");
+}
+
+TEST_CASE("live: a memory resource is filled and frozen") {
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) scenario(backend, "region_freezes");
+  if (needs_mseal()) scenario("backend=kernel", "region_freezes");
+}
+
+TEST_CASE("live: coverage=all takes seals by the hundred, and images one after the other") {
+  expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "seals_in_batches", "1000"})));
+  expect_success(
+      run(preloaded("backend=seccomp,coverage=all,auto=off", {LIVE_PROGRAM, "seals_one_by_one", "200"})));
+  expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "exec_chain", "10"})));
+}
+
+TEST_CASE("live: thousands of ranges in one call, all or nothing") {
+  expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "seals_in_batches", "5000"})));
+  expect_success(run(preloaded("backend=filter", {LIVE_PROGRAM, "seals_in_batches", "1000"})));
+  expect_success(run(preloaded("backend=libc", {LIVE_PROGRAM, "errors_of_batches"})));
+  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+    scenario(backend, "errors_of_batches");
+    expect_success(run(preloaded(backend, {LIVE_PROGRAM, "batch_past_the_budget"})));
+  }
+  if (needs_mseal()) {
+    scenario("backend=kernel", "errors_of_batches");
+    expect_success(run(preloaded("backend=kernel", {LIVE_PROGRAM, "seals_in_batches", "5000"})));
+  }
+}
+
+TEST_CASE("live: when filters are used up, mseal fails and one line says what to do") {
+  for (const auto& [backend, least] :
+       {std::pair("backend=seccomp", "700"), std::pair("backend=filter", "100")}) {
+    const Run result = run(preloaded(backend, {LIVE_PROGRAM, "budget_ends_cleanly", least}));
+    expect_success(result);
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err, ContainsSubstring("takes no more filters") &&
+                               ContainsSubstring("what is sealed stays sealed"));
+  }
+}
+
+}  // namespace
+}  // namespace libmseal::tests

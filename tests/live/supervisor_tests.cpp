@@ -1,0 +1,48 @@
+// The supervisor: killed, stopped, looked at and lied to, and its end.
+#include <unistd.h>
+
+#include <string>
+
+#include "tests/live/runs.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+TEST_CASE("live: a killed supervisor fails closed") {
+  const TemporaryPath log("supervisor.log");
+  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+                               {LIVE_PROGRAM, "dead_supervisor_fails_closed", log.string()})));
+}
+
+TEST_CASE("live: a stopped supervisor lets nothing through") {
+  const TemporaryPath log("supervisor.log");
+  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+                               {LIVE_PROGRAM, "stopped_supervisor_lets_nothing_through", log.string()})));
+}
+
+TEST_CASE("live: the supervisor is out of reach of its user's other processes") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  const TemporaryPath log("supervisor.log");
+  const TemporaryPath copies("nobody");
+  expect_success(run(as_nobody(copies.string(), "backend=seccomp,log=" + log.string(),
+                               {copies.string() + "/live_program", "supervisor_is_private", log.string()})));
+}
+
+TEST_CASE("live: control messages are no way out") {
+  expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
+}
+
+// Before Linux 6.11 the kernel does not wake a supervisor that waits for the next call when there is nobody
+// left to make one.
+TEST_CASE("live: the supervisor ends with its tree, however many calls came last") {
+  const TemporaryPath log("ends.log");
+  expect_success(run(preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
+                               {LIVE_PROGRAM, "makes_many_calls"})));
+  (void)whole_log(log.string());
+}
+
+}  // namespace
+}  // namespace libmseal::tests

@@ -1,0 +1,301 @@
+// Threads that run, wait or are debugged while a seal is made, and signals.
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csetjmp>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <latch>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mseal/mseal.h"
+#include "tests/live/calls.h"
+#include "tests/live/eventually.h"
+#include "tests/live/expect.h"
+#include "tests/live/scenario.h"
+#include "tests/live/sealed.h"
+
+namespace libmseal::tests {
+namespace {
+
+void threads_are_covered(std::span<char*>) {
+  std::atomic<char*> page = nullptr;
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  std::atomic<int> checked = 0;
+  for (int index = 0; index < 4; ++index) {
+    threads.emplace_back([&] {
+      while (page.load() == nullptr) ::sched_yield();
+      expect_sealed(page.load());
+      ++checked;
+      while (!done.load()) ::sched_yield();
+    });
+  }
+  page = sealed_page();
+  while (checked.load() != 4) ::sched_yield();
+  std::thread([&] { expect_sealed(page.load()); }).join();
+  // from a thread that is not the first
+  std::thread([&] { expect_sealed(sealed_page()); }).join();
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+sigjmp_buf g_fault;
+
+// Whether the byte can be read this moment: a look that waits for no lock.
+__attribute__((noinline)) bool readable(const char* at) {
+  if (sigsetjmp(g_fault, 1) != 0) return false;
+  (void)*static_cast<const volatile char*>(at);
+  return true;
+}
+
+// One thread changes a page in a loop while another seals it, and a third keeps the memory map's lock busy,
+// so that calls which passed the filters before the seal came wait for it. Whatever mseal finds when it
+// reports success is what stays.
+void seal_beats_in_flight_calls(std::span<char*>) {
+  // In small pages, so that changing their protection takes a while.
+  const std::size_t busy_size = 16U << 20;
+  char* const busy = static_cast<char*>(
+      ::mmap(nullptr, busy_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  REQUIRE_OR_STOP(busy != MAP_FAILED && ::madvise(busy, busy_size, MADV_NOHUGEPAGE) == 0);
+  std::memset(busy, 1, busy_size);
+  struct sigaction action {};
+  action.sa_handler = [](int) { siglongjmp(g_fault, 1); };
+  ::sigaction(SIGSEGV, &action, nullptr);
+  std::atomic<bool> done = false;
+  std::thread holder([&] {
+    const Calls call{Via::raw};
+    while (!done.load()) {
+      (void)call.protect(busy, busy_size, PROT_READ);
+      (void)call.protect(busy, busy_size, PROT_READ | PROT_WRITE);
+    }
+  });
+  int sealed = 0;
+  for (int round = 0; round < 60; ++round) {
+    char* const page =
+        static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    std::atomic<int> tries = 0;
+    std::atomic<bool> enough = false;
+    std::thread racer([&] {
+      const Calls call{Via::raw};
+      while (!enough.load()) {
+        ++tries;
+        (void)call.protect(page, page_size(), PROT_NONE);
+        (void)call.protect(page, page_size(), PROT_READ | PROT_WRITE);
+        if (round % 3 == 0) (void)call.unmap(page, page_size());
+        // Time itself: who sleeps is not stopped, and may wake up at any moment of the seal.
+        if (round % 2 == 0) ::usleep(30);
+      }
+    });
+    while (tries.load() == 0) ::sched_yield();
+    ::usleep(static_cast<useconds_t>(round) * 10);  // time itself: each round seals at another moment
+    const long result = libc_value(::mseal(page, page_size(), 0));
+    const bool readable_at_seal = readable(page);
+    const std::string at_seal = maps_of(page, page_size());
+    EXPECT(result == 0 || result == -ENOMEM);
+    // A few calls more, and whatever was in flight has come to its end.
+    for (const int now = tries.load(); tries.load() < now + 3;) ::sched_yield();
+    enough = true;
+    racer.join();
+    if (result != 0) continue;
+    ++sealed;
+    EXPECT(!at_seal.empty());
+    EXPECT(maps_of(page, page_size()) == at_seal);
+    EXPECT(readable(page) == readable_at_seal);
+  }
+  done = true;
+  holder.join();
+  EXPECT(sealed > 0);
+}
+
+// Whether a thread waits in the kernel.
+bool sleeps(pid_t thread) {
+  std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/stat");
+  std::string text;
+  std::getline(status, text);
+  return text.find(") S ") != std::string::npos;
+}
+
+// Threads that never sleep and take no signals: a seal stops each for a moment, and they do not notice. Nor
+// does one that waits, which a careless stop would wake with EINTR.
+void busy_threads_do_not_notice(std::span<char*>) {
+  std::atomic<bool> done = false;
+  std::latch started(3);
+  std::atomic<pid_t> waiter = 0;
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::vector<std::thread> threads;
+  for (int index = 0; index < 3; ++index) {
+    threads.emplace_back([&] {
+      started.count_down();
+      while (!done.load(std::memory_order_relaxed)) {
+      }
+    });
+  }
+  int gate[2];
+  REQUIRE_OR_STOP(::pipe(gate) == 0);
+  const int events = ::epoll_create1(0);
+  epoll_event wanted{EPOLLIN, {}};
+  REQUIRE_OR_STOP(::epoll_ctl(events, EPOLL_CTL_ADD, gate[0], &wanted) == 0);
+  threads.emplace_back([&] {
+    waiter = ::gettid();
+    epoll_event event{};
+    EXPECT(::epoll_wait(events, &event, 1, -1) == 1);
+  });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  started.wait();
+  EXPECT(eventually([&] { return sleeps(waiter.load()); }));
+  for (int round = 0; round < 40; ++round) expect_sealed(sealed_page());
+  EXPECT(::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD);
+  done = true;
+  EXPECT(::write(gate[1], "x", 1) == 1);
+  for (std::thread& thread : threads) thread.join();
+}
+
+// A thread in the hands of a debugger can't be stopped by us: the seal waits for it by its running time.
+void debugged_thread_is_waited_for(std::span<char*>) {
+  std::atomic<bool> done = false;
+  std::atomic<pid_t> busy = 0;
+  std::thread thread([&] {
+    busy = ::gettid();
+    busy.notify_one();
+    while (!done.load(std::memory_order_relaxed)) {
+    }
+  });
+  busy.wait(0);
+  int gate[2];
+  REQUIRE_OR_STOP(::pipe(gate) == 0);
+  const pid_t debugger = ::fork();
+  if (debugger == 0) {
+    const bool traces = ::ptrace(PTRACE_SEIZE, busy.load(), nullptr, nullptr) == 0;
+    EXPECT(::write(gate[1], traces ? "t" : "f", 1) == 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char traces = 0;
+  REQUIRE_OR_STOP(::read(gate[0], &traces, 1) == 1 && traces == 't');
+  expect_sealed(sealed_page());
+  ::kill(debugger, SIGKILL);
+  ::waitpid(debugger, nullptr, 0);
+  expect_sealed(sealed_page());
+  done = true;
+  thread.join();
+}
+
+volatile std::sig_atomic_t g_ticks = 0;
+
+// Signals every millisecond: EPERM and nothing else, and no standstill.
+void signals_do_not_help(std::span<char*>) {
+  struct sigaction action {};
+  action.sa_handler = [](int) { g_ticks = g_ticks + 1; };
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGALRM, &action, nullptr);
+  const itimerval interval{{0, 1000}, {0, 1000}};
+  ::setitimer(ITIMER_REAL, &interval, nullptr);
+  char* const page = sealed_page();
+  for (int round = 0; g_ticks < 300; ++round) {
+    EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_WRITE) == -EPERM);
+    EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+  }
+}
+
+// Signals to a handler that does not ask for restarts, and a supervisor that does not come at once.
+class Interruptions {
+ public:
+  explicit Interruptions(long microseconds) {
+    struct sigaction action {};
+    action.sa_handler = [](int) { g_ticks = g_ticks + 1; };
+    ::sigaction(SIGALRM, &action, nullptr);
+    for (pid_t& spinner : spinners_) {
+      spinner = ::fork();
+      while (spinner == 0) (void)::getppid();
+      REQUIRE_OR_STOP(spinner > 0);
+    }
+    const itimerval interval{{0, microseconds}, {0, microseconds}};
+    ::setitimer(ITIMER_REAL, &interval, nullptr);
+  }
+  ~Interruptions() {
+    constexpr itimerval kNone{};
+    ::setitimer(ITIMER_REAL, &kNone, nullptr);
+    for (const pid_t spinner : spinners_) {
+      ::kill(spinner, SIGKILL);
+      ::waitpid(spinner, nullptr, 0);
+    }
+  }
+  Interruptions(const Interruptions&) = delete;
+  Interruptions& operator=(const Interruptions&) = delete;
+
+ private:
+  std::array<pid_t, 2> spinners_{};
+};
+
+// A call that waits for the supervisor may be interrupted before that has taken it. Programs do not expect
+// that of these.
+void interrupted_calls_go_on(std::span<char*>) {
+  const Interruptions interruptions(500);
+  while (g_ticks < 2000) {
+    void* const memory = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(memory != MAP_FAILED);
+    EXPECT(::mprotect(memory, page_size(), PROT_READ | PROT_WRITE) == 0);
+    EXPECT(::madvise(memory, page_size(), MADV_DONTNEED) == 0);
+    EXPECT(::munmap(memory, page_size()) == 0);
+    const pid_t child = ::fork();
+    EXPECT(child >= 0);
+    if (child == 0) ::_exit(0);
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+}
+
+// libc takes whatever brk answers for the new break, EINTR as well.
+void heap_grows_under_signals(std::span<char*>) {
+  const std::size_t page = page_size();
+  const Interruptions interruptions(1000);
+  while (g_ticks < 1000) {
+    const long start = shim::raw_syscall(__NR_brk, 0);
+    for (const std::size_t size : {64 * page, std::size_t{0}}) {
+      const long end = start + static_cast<long>(size);
+      const long answer = shim::raw_syscall(__NR_brk, end);
+      REQUIRE_OR_STOP(answer == end);
+    }
+    // Together more than malloc keeps, each less than it takes from mmap.
+    std::vector<std::string> blocks;
+    for (int block = 0; block < 64; ++block) blocks.emplace_back(50'000, static_cast<char>('A' + block));
+    for (int block = 0; block < 64; ++block) {
+      REQUIRE_OR_STOP(blocks[static_cast<std::size_t>(block)].find_first_not_of(
+                          static_cast<char>('A' + block)) == std::string::npos);
+    }
+  }
+}
+
+constexpr Scenario kScenarios[] = {
+    {"threads_are_covered", threads_are_covered},
+    {"seal_beats_in_flight_calls", seal_beats_in_flight_calls},
+    {"busy_threads_do_not_notice", busy_threads_do_not_notice},
+    {"debugged_thread_is_waited_for", debugged_thread_is_waited_for},
+    {"signals_do_not_help", signals_do_not_help},
+    {"interrupted_calls_go_on", interrupted_calls_go_on},
+    {"heap_grows_under_signals", heap_grows_under_signals},
+};
+
+}  // namespace
+
+std::span<const Scenario> thread_scenarios() {
+  return kScenarios;
+}
+
+}  // namespace libmseal::tests

@@ -1,0 +1,210 @@
+// mseal check, status, report and policy: what they say of kernel, processes, records and policy files.
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "tests/live/runs.h"
+#include "tests/live/tool.h"
+#include "tests/support/catch.h"
+#include "tests/support/needs.h"
+#include "tests/support/run.h"
+
+namespace libmseal::tests {
+namespace {
+
+using nlohmann::json;
+
+TEST_CASE("tool: check says what the kernel offers, for people and for programs") {
+  const Run text = tool({"check"});
+  CHECK(text.status == 0);
+  CHECK(text.err == "");
+  CHECK_THAT(text.out, ContainsSubstring("seccomp listener     yes") && ContainsSubstring("backend "));
+  const json all = json::parse(tool({"check", "--json"}).out);
+  CHECK(all["features"]["seccomp filters"] == true);
+  const bool native = all["features"]["mseal(2)"];
+  CHECK(all["backend"] == (native ? "kernel" : "seccomp"));
+}
+
+TEST_CASE("tool: check goes by MSEAL_OPTIONS, and says so") {
+  const Run weak = tool({"check"}, "policy=none,backend=filter");
+  CHECK(weak.status == 1);
+  CHECK_THAT(weak.out,
+             ContainsSubstring("with MSEAL_OPTIONS=policy=none,backend=filter:\nbackend filter on Linux"));
+  const Run strong = tool({"check"}, "policy=none,backend=seccomp,auto=off");
+  CHECK(strong.status == 0);
+  CHECK_THAT(strong.out, ContainsSubstring("backend seccomp on Linux"));
+  CHECK(json::parse(tool({"check", "--json"}, "policy=none,backend=libc").out)["backend"] == "libc");
+  const Run never = tool({"check"}, "policy=none,backend=filter,require=kernel");
+  CHECK(never.status == 1);
+  CHECK_THAT(never.out, ContainsSubstring("require=kernel cannot be met"));
+}
+
+// A program under the library that runs, and waits.
+class Waiting {
+ public:
+  explicit Waiting(const std::string& options) {
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    process_ = ::fork();
+    if (process_ == 0) {
+      for (const int stream : {0, 1}) ::dup2(ends[1], stream);
+      ::setenv("LD_PRELOAD", LIBMSEAL_SO, 1);
+      ::setenv("MSEAL_OPTIONS", options.c_str(), 1);
+      ::execl("/bin/cat", "cat", nullptr);
+      ::_exit(126);
+    }
+    ::close(ends[1]);
+    end_ = ends[0];
+    char byte = 'x';
+    REQUIRE((::write(end_, &byte, 1) == 1 && ::read(end_, &byte, 1) == 1));
+  }
+  ~Waiting() {
+    ::close(end_);
+    ::waitpid(process_, nullptr, 0);
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  [[nodiscard]] std::string id() const { return std::to_string(process_); }
+
+ private:
+  pid_t process_ = -1;
+  int end_ = -1;
+};
+
+TEST_CASE("tool: status shows what of a process is sealed") {
+  const Waiting sealed("backend=seccomp");
+  const Run text = tool({"status", sealed.id()});
+  INFO(text.err);
+  CHECK(text.status == 0);
+  CHECK_THAT(text.out, ContainsSubstring("KiB sealed in ") && ContainsSubstring("under a supervisor"));
+  CHECK(text.out.find('\033') == std::string::npos);  // no terminal, no colour
+  const json all = json::parse(tool({"status", "--json", sealed.id()}).out);
+  CHECK(all["supervised"] == true);
+  long text_segments = 0;
+  for (const json& line : all["maps"]) {
+    const std::string name = line["name"];
+    if (name.ends_with("/cat") && line["state"] == "sealed") ++text_segments;
+    if (name == "[stack]") CHECK(line["state"] == "-");
+  }
+  CHECK(text_segments >= 3);
+
+  const json everybody = json::parse(tool({"status", "--json"}).out);
+  CHECK(std::count_if(everybody.begin(), everybody.end(), [&](const json& one) {
+          return one["pid"] == std::stoi(sealed.id()) && one["sealed_bytes"] == all["sealed_bytes"];
+        }) == 1);
+  CHECK_THAT(tool({"status"}).out, ContainsSubstring(sealed.id() + " ") && ContainsSubstring("/cat\n"));
+
+  const Waiting unsealed("auto=off");
+  CHECK(tool({"status", unsealed.id()}).status == 1);
+  CHECK(tool({"status", "999999999"}).status == 2);
+  CHECK(tool({"status", "nobody"}).status == 2);
+}
+
+TEST_CASE("tool: status and report say in words what is wrong") {
+  refuses({"status", "abc"}, "'abc' is no process id");
+  refuses({"status", "0"}, "'0' is no process id");
+  refuses({"status", "12x"}, "'12x' is no process id");
+  refuses({"report", "/nonexistent/events"}, "can't be read: No such file");
+  refuses({"report", "/tmp"}, "it is a folder");
+  const TemporaryPath events("events.jsonl");
+  for (const auto& [line, why] :
+       {std::pair("{\"time\"", "it is no JSON"), std::pair("{\"time\":1}", "a part of it is missing"),
+        std::pair("{\"program\":1}", "a part of it is of the wrong kind"),
+        std::pair("7", "a part of it is of the wrong kind")}) {
+    std::ofstream(events.string()) << "\n" << line << "\n";
+    refuses({"report", events.string()}, std::string("line 2: not an event of libmseal: ") + why);
+  }
+}
+
+TEST_CASE("tool: report groups what an audit found, and names what would allow it") {
+  const TemporaryPath events("report.jsonl");
+  const TemporaryPath policy("report.toml");
+  const Run audit =
+      tool({"run", "--mode=audit", "--events", events.string(), "--auto=data", OWN_DATA_PROGRAM});
+  expect_success(audit);
+  CHECK(audit.out == kUnsealed);
+  (void)events_in(events.string(), 4);
+  const Run text = tool({"report", events.string()});
+  CHECK(text.status == 0);
+  CHECK_THAT(text.out, ContainsSubstring("to allow it: skip=own_data_program") &&
+                           ContainsSubstring("to allow it: mutable=own_data_program") &&
+                           ContainsSubstring("events: 4, kinds: 4"));
+  const json all = json::parse(tool({"report", "--json", events.string()}).out);
+  CHECK(all["events"] == 4);
+  std::set<std::string> sections;
+  for (const json& finding : all["findings"]) {
+    sections.insert(finding["section"]);
+    const std::string site = finding["site"];  // the function in the program, not libc's wrapper
+    CHECK_THAT(site, ContainsSubstring("own_data_program try_to_protect+0x"));
+  }
+  // By the page: that of .text begins with another section, and .bss has no place in the file.
+  CHECK((sections.contains(".data") && sections.contains(".rodata")));
+  const Run page = tool({"report", "--html", events.string()});
+  CHECK_THAT(page.out, ContainsSubstring("<svg") && ContainsSubstring("</html>") &&
+                           !ContainsSubstring("http://") && !ContainsSubstring("<script src"));
+
+  // The policy that it proposes is one, and does allow what was found.
+  std::ofstream(policy.string()) << std::string(all["policy"]);
+  CHECK(tool({"policy", "check", policy.string()}).status == 0);
+  const Run allowed =
+      tool({"run", "--backend=seccomp", "--auto=data", "--policy", policy.string(), OWN_DATA_PROGRAM});
+  CHECK(allowed.out == kUnsealed);
+
+  std::ofstream(events.string()) << "";
+  CHECK(tool({"report", events.string()}).status == 1);
+  std::ofstream(events.string()) << "{\"no\": \"event\"}\n";
+  const Run bad = tool({"report", events.string()});
+  CHECK(bad.status == 2);
+  CHECK_THAT(bad.err, ContainsSubstring("line 1: not an event of libmseal"));
+}
+
+TEST_CASE("tool: report tells of events that are missing in the file") {
+  const TemporaryPath events("lost.jsonl");
+  std::ofstream(events.string()) << "{\"time\":\"t\",\"lost\":7,\"why\":\"too many a second\"}\n";
+  const Run text = tool({"report", events.string()});
+  CHECK(text.status == 1);
+  CHECK_THAT(text.out,
+             ContainsSubstring("7 more events are missing") && !ContainsSubstring("nothing was refused"));
+  CHECK(json::parse(tool({"report", "--json", events.string()}).out)["lost"] == 7);
+}
+
+TEST_CASE("tool: policy check and policy show") {
+  const TemporaryPath file("policy.toml");
+  std::ofstream(file.string()) << "auto = \"elf\"\n[[program]]\nname = \"sleep\"\nauto = \"data\"\n";
+  const Run good = tool({"policy", "check", file.string()});
+  CHECK(good.status == 0);
+  CHECK(good.out + good.err == "");
+  CHECK_THAT(tool({"policy", "show", "/bin/sleep", "--policy", file.string()}).out,
+             ContainsSubstring("auto=elf\nauto=data\n"));
+  std::ofstream(file.string()) << "auto = \"elv\"\n";
+  const Run bad = tool({"policy", "check", file.string()});
+  CHECK(bad.status == 2);
+  CHECK(bad.err == file.string() + ":1:8: 'elv' is not understood; allowed: off, marked, elf, data\n");
+  CHECK(tool({"policy", "check", "/nonexistent/policy.toml"}).status == 2);
+}
+
+TEST_CASE("tool: without /proc") {
+  const auto check = without_proc(MSEAL_TOOL " check");
+  if (!check) return;
+  CHECK(check->status == 1);
+  CHECK(check->err == "");
+  CHECK_THAT(check->out, ContainsSubstring("/proc                no: nothing can be sealed") &&
+                             ContainsSubstring("the loaded objects are not sealed"));
+  const auto ran = without_proc(MSEAL_TOOL " run --backend=seccomp --coverage=all -- /bin/echo runs");
+  CHECK(ran->out == "runs\n");
+  CHECK(count_lines(ran->err) == 2);
+  CHECK_THAT(without_proc(MSEAL_TOOL " status")->err, ContainsSubstring("/proc is not mounted"));
+}
+
+}  // namespace
+}  // namespace libmseal::tests
