@@ -73,9 +73,5 @@ inline bool is_readable(const TableRoot& root) {
 }
 
 inline constexpr std::size_t kTableHeader = 64;
-inline constexpr std::size_t kMostSeals = 65536;
-inline constexpr std::size_t kMostFences = 16384;
-// The one seal of a table that could not hold them all: what is sealed can't be told from it.
-inline constexpr policy::Range kEverything{0, ~0ULL};
 
 }  // namespace libmseal::shim

@@ -3,12 +3,19 @@
 
 #include <cstddef>
 
+#include "policy/rules/range.h"
+
 namespace libmseal::shim {
 
 inline constexpr std::size_t kPolicyTextBytes = 4096;
+inline constexpr std::size_t kMostSeals = 65536;
+inline constexpr std::size_t kMostFences = 16384;
 inline constexpr std::size_t kMostRanges = 16384;  // of one call of mseal, and mappings in them
 inline constexpr std::size_t kMostPieces = 8192;   // of these: more than filters can refuse
 inline constexpr std::size_t kMostKeyed = 1024;    // of these: the writable ones with a protection key
 inline constexpr std::size_t kTableBytes = std::size_t{4} << 20;  // sparse: what is not used takes no memory
+
+// The one seal of a table that could not hold them all: what is sealed can't be told from it.
+inline constexpr policy::Range kEverything{0, ~0ULL};
 
 }  // namespace libmseal::shim

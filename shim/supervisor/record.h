@@ -13,7 +13,7 @@
 #include "policy/rules/seal.h"
 #include "policy/rules/verdict.h"
 #include "shim/common/births.h"
-#include "shim/common/seal_table.h"
+#include "shim/common/table_size.h"
 
 namespace libmseal::supervisor {
 

@@ -8,6 +8,8 @@
 #include <new>
 #include <system_error>
 
+#include "shim/common/seal_table.h"
+
 namespace libmseal::supervisor {
 
 using policy::Range;

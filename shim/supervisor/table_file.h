@@ -4,9 +4,13 @@
 #include <span>
 #include <string_view>
 
+#include "policy/configuration/tree_rules.h"
+#include "policy/rules/protection_key.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
-#include "shim/common/seal_table.h"
+namespace libmseal::shim {
+struct SealTable;
+}
 
 namespace libmseal::supervisor {
 

@@ -23,19 +23,6 @@ TEST_CASE("live: coverage=all serves mseal to programs that no preload reaches")
   if (needs(built.status == 0, "musl-gcc, of musl-tools")) served(musl.string());
 }
 
-TEST_CASE("live: programs of musl are sealed by the same library") {
-  const TemporaryPath program("musl");
-  const Run built = run({{"musl-gcc", "-o", program.string(), LIVE_SOURCES "/musl_program.c"}, {}, {}, 60});
-  if (!needs(built.status == 0, "musl-gcc, of musl-tools")) return;
-  for (const char* backend : {"seccomp", "filter", "libc"}) {
-    CAPTURE(backend);
-    expect_success(run(preloaded(std::string("backend=") + backend, {program.string()})));
-  }
-  const Run by_tool = tool({"run", "--backend=seccomp", "--", program.string()});
-  expect_success(by_tool);
-  CHECK(by_tool.err == "");
-}
-
 TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
   const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", "/bin/bash", "-c",
                            "for i in 1 2 3 4 5; do (echo $i | cat); done; ls / > /dev/null; echo done"});
