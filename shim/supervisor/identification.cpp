@@ -1,5 +1,9 @@
 #include "shim/supervisor/identification.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
 namespace libmseal::supervisor {
 
 Look<Identified> Identification::identify(pid_t task) const {
@@ -82,32 +86,63 @@ bool Identification::add_identified(pid_t process, std::vector<Identified>& aliv
   return thread.is_seen();
 }
 
+namespace {
+
+// The tasks that are born while others are looked at.
+class Newborns {
+ public:
+  explicit Newborns(Proc& proc)
+      : proc_(proc), most_(proc.most_numbers()), before_(proc.births()), sure_(before_.last != 0) {}
+
+  // To be called so often that numbers can't come around in between: they can't be told from others then.
+  void note() {
+    const shim::Births now = proc_.births();
+    sure_ = sure_ && now.soon_after(before_, most_) && now.last >= before_.last;
+    for (long task = before_.last + 1; sure_ && task <= now.last; ++task)
+      tasks_.push_back(static_cast<pid_t>(task));
+    before_ = now;
+  }
+  [[nodiscard]] bool sure() const { return sure_; }
+  [[nodiscard]] std::vector<pid_t> take() { return std::exchange(tasks_, {}); }
+
+ private:
+  Proc& proc_;
+  std::uint64_t most_;
+  shim::Births before_;
+  bool sure_;
+  std::vector<pid_t> tasks_;
+};
+
+}  // namespace
+
 // All processes, if that is sure. Who is born while they are looked at is looked at afterwards, until nobody
 // was; on a machine where that has no end, it is not sure.
 Look<std::vector<Identified>> Identification::everybody() const {
   using Result = Look<std::vector<Identified>>;
-  constexpr int kMostRounds = 20;
-  const std::uint64_t most = proc_.most_numbers();
-  shim::Births before = proc_.births();
+  constexpr int kMostRounds = 1000;
+  constexpr std::size_t kOften = 16;
+  Newborns newborns(proc_);
   const auto processes = proc_.processes();
-  if (before.last == 0 || !processes.is_seen()) return Result::unknown();
+  if (!processes.is_seen()) return Result::unknown();
   std::vector<Identified> alive;
-  for (const pid_t process : *processes) {
-    if (!add_identified(process, alive)) return Result::unknown();
-  }
-  for (int round = 0; round < kMostRounds; ++round) {
-    const shim::Births now = proc_.births();
-    if (now.last == before.last) return Result::seen(std::move(alive));
-    // Numbers that have come around can't be told from others.
-    if (!now.soon_after(before, most) || now.last < before.last) return Result::unknown();
-    for (long task = before.last + 1; task <= now.last; ++task) {
-      const auto who = identify(static_cast<pid_t>(task));
+  std::size_t looks = 0;
+  const auto look = [&](pid_t process) {
+    if (++looks % kOften == 0) newborns.note();
+    return newborns.sure() && add_identified(process, alive);
+  };
+  if (!std::ranges::all_of(*processes, look)) return Result::unknown();
+  newborns.note();
+  std::vector<pid_t> born = newborns.take();
+  for (int round = 0; round < kMostRounds && !born.empty(); ++round, born = newborns.take()) {
+    for (const pid_t task : born) {
+      const auto who = identify(task);
       if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread
-      if (!add_identified(static_cast<pid_t>(task), alive)) return Result::unknown();
+      if (!look(task)) return Result::unknown();
     }
-    before = now;
+    newborns.note();
   }
-  return Result::unknown();
+  if (!born.empty()) return Result::unknown();
+  return newborns.sure() ? Result::seen(std::move(alive)) : Result::unknown();
 }
 
 }  // namespace libmseal::supervisor
