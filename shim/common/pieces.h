@@ -48,7 +48,7 @@ class PieceSearch {
       }
       return range != end;
     });
-    if (read != 0) return read;
+    if (read != 0) return unreadable(read);
     if (!fits) return -E2BIG;
     if (range != end) return -ENOMEM;
     return cuts ? -EINVAL : 0;
@@ -86,11 +86,16 @@ class PieceSearch {
       }
       return true;
     });
-    if (read != 0) return read;
+    if (read != 0) return unreadable(read);
     return fits ? 0 : -E2BIG;
   }
 
  private:
+  // The file's errors, apart from what is said of the ranges.
+  static long unreadable(long error) {
+    return error == -ENOMEM || error == -EINVAL || error == -E2BIG ? -EIO : error;
+  }
+
   // Whether `part` begins or ends inside of a huge page.
   [[nodiscard]] bool cuts_huge_page(const policy::Vma& vma, const policy::Range& part) const {
     const std::uint64_t smallest = machine_.huge_pages.front();

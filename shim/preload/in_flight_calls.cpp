@@ -22,6 +22,7 @@ constexpr long kNap = 50'000;  // ns
 // thread may also spin for the lock while whoever holds it runs. Several holders' times, then.
 constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
 constexpr int kMostNaps = 40'000;
+constexpr int kMostNapsForList = 2'000;
 
 using policy::Whereabouts;
 
@@ -80,11 +81,22 @@ void queue_for_the_lock() {
 long wait_for_in_flight_calls(const policy::Machine& machine) {
   const long self = raw_syscall(__NR_gettid);
   bool proved = true;
-  const long waited = for_each_thread([&](const Thread& thread) -> long {
-    if (thread.id() == self || soon_asleep(machine, thread) || stop_thread(thread.id())) return 0;
-    proved = false;
-    return wait_for_evidence(machine, thread) ? 0 : -EAGAIN;
-  });
+  bool stays = false;
+  const auto wait_for_all = [&] {
+    return for_each_thread([&](const Thread& thread) -> long {
+      if (thread.id() == self || soon_asleep(machine, thread) || stop_thread(thread.id())) return 0;
+      proved = false;
+      stays = !wait_for_evidence(machine, thread);
+      return stays ? -EAGAIN : 0;
+    });
+  };
+  // The filter is in, and can't be taken back: a list that can't be read for want of a descriptor or of
+  // memory is tried again.
+  long waited = wait_for_all();
+  for (int naps = 0; waited != 0 && !stays && naps < kMostNapsForList; ++naps) {
+    nap();
+    waited = wait_for_all();
+  }
   if (waited != 0) return -EAGAIN;
   if (!proved) queue_for_the_lock();
   return 0;

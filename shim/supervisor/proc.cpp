@@ -57,7 +57,8 @@ class HeldStat final : public HeldTask, Descriptor {
   }
 };
 
-// An open maps file belongs to the memory, not to the process: once that is gone, it is empty.
+// An open maps file belongs to the memory: once that is gone, it is empty. Once the task by which it was
+// opened has ended, reading fails with ESRCH, and nothing shows whether others still have the memory.
 class HeldMaps final : public HeldMemory, Descriptor {
  public:
   using Descriptor::Descriptor;
@@ -65,7 +66,7 @@ class HeldMaps final : public HeldMemory, Descriptor {
   [[nodiscard]] bool gone() const override {
     char byte = 0;
     const ssize_t got = pread(number(), &byte, 1, 0);
-    return got == 0 || (got < 0 && errno == ESRCH);
+    return got == 0;
   }
 };
 

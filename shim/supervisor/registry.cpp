@@ -301,8 +301,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   Image image;
   image.identity = caller.identity;
   image.creator = caller.process;
-  // Of the task that lives: the first thread may have ended.
-  image.memory = hold_memory(caller.task);
+  image.memory = hold_memory(caller.process, caller);
   image.table = std::move(table);
   images_.push_back(std::move(image));
   Member& member = join(images_.back(), caller.process, fresh_record());
@@ -391,7 +390,7 @@ std::vector<pid_t> Registry::processes_with(const Record& record) const {
 // The process called execve to become what the caller, which has the same memory, seals: so it is of the
 // image as long as that memory is there. That of a creator may be another than the one that it had first.
 void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
-  auto memory = hold_memory(caller.task);
+  auto memory = hold_memory(process, caller);
   const auto found = image.members.find(process);
   Member& member = found != image.members.end() ? found->second : join(image, process, caller.record);
   if (process == image.creator) {
@@ -402,9 +401,16 @@ void Registry::note_executed(Image& image, const Process& process, const Caller&
   member.memory = std::move(memory);
 }
 
-// Null if it can't be held: then it counts as there.
-std::unique_ptr<HeldMemory> Registry::hold_memory(pid_t task) {
-  auto memory = proc_.hold_memory(task);
+// The memory of the caller, which the process has, too. Null if it can't be held: then it counts as there.
+//
+// By the process itself if possible: held by a thread or by another process, memory shows no more once that
+// has ended. But the first thread may have ended already.
+std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const Caller& caller) {
+  auto memory = proc_.hold_memory(process.id);
+  const bool own =
+      process == caller.process || (memory != nullptr && proc_.share_mm(process.id, caller.task));
+  if (memory != nullptr && own && !memory->gone()) return memory;
+  memory = proc_.hold_memory(caller.task);
   if (memory != nullptr && memory->gone()) memory = nullptr;
   return memory;
 }

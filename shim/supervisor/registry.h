@@ -93,7 +93,7 @@ class Registry {
                         const std::vector<Image*>& candidates);
   void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates, pid_t task);
-  [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(pid_t task);
+  [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void note_executed(Image& image, const Process& process, const Caller& caller);
   static void retire(Image& image, const std::shared_ptr<Record>& record);
   void gather_all_seals();

@@ -52,6 +52,11 @@ bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
   });
 }
 
+// What a look finds wrong with the ranges; other errors say that it failed.
+bool is_of_ranges(long wrong) {
+  return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
+}
+
 }  // namespace
 
 Sealing::Sealing(Proc& proc, Registry& registry, ContinuedCalls& calls, std::vector<Range> watched,
@@ -237,7 +242,9 @@ std::int64_t Sealing::seal_by_supervisor(const Caller& caller, Job& job) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (const long error = put_in_force(caller, job, false); error != 0) return error;
     const std::vector<Seal> covered = job.pieces;
-    if (const long wrong = look(caller, job); wrong != 0) return wrong;
+    long wrong = look(caller, job);
+    if (!is_of_ranges(wrong)) wrong = look(caller, job);  // for want of a descriptor, say
+    if (wrong != 0) return wrong;
     if (at_least(covered, job.pieces)) return hand_out(caller, job, Way::sealed);
   }
   return -EBUSY;
@@ -264,7 +271,9 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
   job.last_heard = std::chrono::steady_clock::now();
   const shim::Births births = proc_.births();
   // Who slept then, and woke up since, may have begun a call before the filter was there.
-  switch (hold(caller, job)) {
+  ThreadHolder::Result held = hold(caller, job);
+  if (held == ThreadHolder::Result::forbidden) held = hold(caller, job);  // for want of a descriptor, say
+  switch (held) {
     case ThreadHolder::Result::held:
       break;
     case ThreadHolder::Result::cloning:
@@ -283,7 +292,14 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
   const std::vector<Seal> covered = job.pieces;
   const Range breaks = job.refused_breaks;
   job.present_break = message.present_break;
-  if (const long wrong = look(caller, job); wrong != 0) return ended(wrong);
+  if (const long wrong = look(caller, job); wrong != 0) {
+    if (is_of_ranges(wrong)) return ended(wrong);
+    // The filter can't be taken back: for want of a descriptor, say, the look is only put off.
+    job.pieces = covered;
+    job.refused_breaks = breaks;
+    holder_.release(job.held);
+    return -EAGAIN;
+  }
   const bool holds =
       at_least(covered, job.pieces) && (job.refused_breaks.empty() || breaks.contains(job.refused_breaks));
   if (!holds) return ++job.attempts < kAttempts ? hand_out(caller, job, Way::filter) : ended(-EBUSY);

@@ -1,6 +1,7 @@
 #include "shim/preload/backends/own_look.h"
 
 #include <fcntl.h>
+#include <time.h>
 
 #include <cerrno>
 
@@ -17,17 +18,39 @@ long open_own(std::string_view file) {
   return raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
+// 0 or -errno: ENOMEM, EINVAL and E2BIG say what is wrong with the ranges, all others with the look.
+long look(const State& state, std::span<const policy::Range> ranges, Found& found) {
+  const PieceSearch search(state.machine, state.options.discard, open_own);
+  if (const long wrong = search.find(ranges, found.pieces, Pieces::capacity()); wrong != 0) return wrong;
+  const long unknown = find_refused_breaks(state.machine, found.pieces.view(), found.refused_breaks);
+  if (unknown != 0) return unknown == -ENOMEM ? -EIO : unknown;
+  return search.find_keyed(ranges, found.pieces, Pieces::capacity(), found.keyed, kMostKeyed);
+}
+
+bool is_of_ranges(long wrong) {
+  return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
+}
+
+long explain(long wrong) {
+  if (wrong == -E2BIG) return explain_many_pieces();
+  return is_of_ranges(wrong) ? wrong : explain_unreadable(wrong);
+}
+
 }  // namespace
 
 long find_own_pieces(const State& state, std::span<const policy::Range> ranges, Found& found) {
-  const PieceSearch search(state.machine, state.options.discard, open_own);
-  long wrong = search.find(ranges, found.pieces, Pieces::capacity());
-  if (wrong == 0) wrong = find_refused_breaks(state.machine, found.pieces.view(), found.refused_breaks);
-  if (wrong == 0)
-    wrong = search.find_keyed(ranges, found.pieces, Pieces::capacity(), found.keyed, kMostKeyed);
-  if (wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL) return wrong;
-  if (wrong != -E2BIG) return explain_unreadable(wrong);
-  return explain_many_pieces();
+  return explain(look(state, ranges, found));
+}
+
+long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, Found& found) {
+  constexpr int kMostNaps = 100;
+  const timespec nap{0, 1'000'000};
+  long wrong = look(state, ranges, found);
+  for (int naps = 0; !is_of_ranges(wrong) && naps < kMostNaps; ++naps) {
+    (void)raw_syscall(__NR_nanosleep, &nap, nullptr);
+    wrong = look(state, ranges, found);
+  }
+  return explain(wrong);
 }
 
 }  // namespace libmseal::shim

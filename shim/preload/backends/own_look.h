@@ -13,4 +13,8 @@ namespace libmseal::shim {
 // many pieces; EINVAL for a part of a huge page.
 long find_own_pieces(const State& state, std::span<const policy::Range> ranges, Found& found);
 
+// The same once a filter is in, which can't be taken back: a look that fails, for want of a descriptor or of
+// memory, is tried again for a tenth of a second.
+long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, Found& found);
+
 }  // namespace libmseal::shim

@@ -71,7 +71,7 @@ long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper&
         return explain_filter_failure(error);
     }
     if (const long error = wait_for_others(state, keeper); error != 0) return error;
-    if (const long again = find_own_pieces(state, ranges, found); again != 0) return again;
+    if (const long again = find_own_pieces_again(state, ranges, found); again != 0) return again;
     if (!pieces_hold(job.covered.view(), breaks, found)) continue;
     if (!by_supervisor) {
       if (const long error = keeper.keep(state, job.covered.view()); error != 0) return error;
