@@ -150,8 +150,7 @@ void print(const Report& report) {
       if (!line.empty()) std::printf("        %s\n", shim::printable(line).c_str());
     }
   }
-  std::printf("events: %lu, kinds: %zu\n", static_cast<unsigned long>(report.events),
-              report.findings.size());
+  std::printf("events: %lu, kinds: %zu\n", static_cast<unsigned long>(report.events), report.findings.size());
   if (const std::string policy = policy_of(report); !policy.empty())
     std::printf("\nA policy file that allows all of this (mseal run --policy=FILE):\n\n%s", policy.c_str());
 }
