@@ -120,7 +120,7 @@ class Newborns {
 Look<std::vector<Identified>> Identification::everybody() const {
   using Result = Look<std::vector<Identified>>;
   constexpr int kMostRounds = 1000;
-  constexpr std::size_t kOften = 16;
+  constexpr std::size_t kOften = 4;
   Newborns newborns(proc_);
   const auto processes = proc_.processes();
   if (!processes.is_seen()) return Result::unknown();

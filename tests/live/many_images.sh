@@ -14,6 +14,11 @@ look
 kill $(jobs -p)
 wait 2>/dev/null
 for i in $(seq 400); do /bin/true; done
+# It forgets when it is sure that it has seen everybody, which takes several attempts on a busy machine.
+for i in $(seq 3000); do
+  (($(ls /proc/$supervisor/fd | wc -l) < 150)) && break
+  /bin/true
+done
 look
 until read -r _ _ state _ < /proc/$supervisor/stat && [[ $state == S ]]; do :; done
 ticks

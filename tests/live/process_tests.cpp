@@ -50,6 +50,11 @@ TEST_CASE("live: a thread with filters of its own prevents sealing, and one line
   }
 }
 
+TEST_CASE("live: what a thread has sealed stays sealed when the thread has ended") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"})
+    scenario(options, "seals_outlive_their_thread");
+}
+
 TEST_CASE("live: a heap grows and shrinks under signals, and malloc with it") {
   for (const char* options : {"coverage=all", "mode=audit"})
     scenario(std::string("backend=seccomp,") + options, "heap_grows_under_signals");

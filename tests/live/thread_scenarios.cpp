@@ -282,7 +282,21 @@ void heap_grows_under_signals(std::span<char*>) {
   }
 }
 
+// Seals belong to the process, not to the thread that asked.
+void seals_outlive_their_thread(std::span<char*>) {
+  for (int round = 0; round < 3; ++round) {
+    char* page = nullptr;
+    std::thread([&] { page = sealed_page(); }).join();
+    expect_sealed(page);
+    EXPECT(::mseal_query(page, 1) == MSEAL_STATE_FULLY);
+    in_child([&] { expect_sealed(page); });
+    expect_sealed(sealed_page());
+  }
+  expect_sealed(own_text());
+}
+
 constexpr Scenario kScenarios[] = {
+    {"seals_outlive_their_thread", seals_outlive_their_thread},
     {"threads_are_covered", threads_are_covered},
     {"seal_beats_in_flight_calls", seal_beats_in_flight_calls},
     {"busy_threads_do_not_notice", busy_threads_do_not_notice},
