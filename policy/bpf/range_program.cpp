@@ -120,7 +120,7 @@ class Compiler {
     return others;
   }
 
-  // Who makes huge pages is told of, or goes without.
+  // Calls that make huge pages are notified, or refused.
   [[nodiscard]] bool tells_of_huge_pages() const {
     return notifies() || what_.unsupervised.refuse_huge_pages;
   }

@@ -1,4 +1,4 @@
-// The short program of one seal, which every seal by itself costs every memory call.
+// The program for a single seal. Every memory call runs one for each such seal, so it is short.
 #pragma once
 
 #include "policy/bpf/bpf_program.h"

@@ -22,7 +22,7 @@ struct Outcome {
   [[nodiscard]] bool started() const { return what.empty(); }
 };
 
-// With what a backend starts.
+// What a backend is started with.
 struct Beginning {
   std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, apart; may be empty
   policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
@@ -43,7 +43,7 @@ extern const BackendFunctions kSupervisedBackend;  // filters, and a supervisor 
 extern const BackendFunctions kFilterBackend;      // filters alone
 extern const BackendFunctions kLibcBackend;        // the interposed functions alone
 
-// The one that was picked, if one was: `libc` until then.
+// The functions of that backend; those of `libc` before one is picked.
 const BackendFunctions& functions_of(policy::Backend backend);
 
 // Of backends without a supervisor: what the ledger says.

@@ -19,7 +19,7 @@ using policy::Way;
 // How often a range may change its attributes while it is being sealed before we stop trying.
 constexpr int kAttempts = 3;
 
-// Puts the pieces under the supervisor's eyes. False if it does not take them.
+// Has the supervisor refuse what touches the pieces. False if it does not take them.
 bool cover_by_supervisor(const State& state, const Keeper& keeper, const Found& found) {
   // No supervisor hears of brk: a filter refuses it, and in an audit nothing does.
   if (!found.refused_breaks.empty() && !state.rules.audits) return false;
@@ -41,7 +41,7 @@ long wait_for_others(State& state, const Keeper& keeper) {
   return 0;
 }
 
-// The same mappings, with no attribute that the pieces that were covered lack?
+// Whether the mappings are the same, and have no attribute that the covered pieces lack.
 bool pieces_hold(std::span<const Seal> covered, const Range& breaks, const Found& now) {
   if (!now.refused_breaks.empty() && !breaks.contains(now.refused_breaks)) return false;
   return std::all_of(now.pieces.begin(), now.pieces.end(), [&](const Seal& piece) {
