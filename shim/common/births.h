@@ -1,4 +1,4 @@
-// The births of processes and threads, as the numbers they get tell of them.
+// The births of processes and threads, as the numbers they get and the kernel's count of them tell.
 #pragma once
 
 #include <time.h>
@@ -10,13 +10,16 @@
 namespace libmseal::shim {
 
 // Numbers are given in ascending order and start again at the end, in every pid namespace and those above it
-// (kernel/pid.c, alloc_pid). Only clone3 with set_tid picks one, which a sealed process does not have.
+// (kernel/pid.c, alloc_pid). Only clone3 with set_tid picks one, which a sealed process does not have. A
+// number may be given in vain. The count goes up when a new task can be found (kernel/fork.c, copy_process).
 struct Births {
-  long last = 0;           // the number that was given last; 0: not known
-  std::uint64_t time = 0;  // when that was so, in ns
+  long last = 0;            // the number that was given last; 0: not known
+  std::uint64_t time = 0;   // when that was so, in ns
+  std::uint64_t count = 0;  // so many births since boot, in all namespaces; 0: not known
 
-  // Nobody was born in between. Numbers come around, but not in so short a time.
+  // Nobody can be found who could not be found before.
   [[nodiscard]] bool none_since(const Births& before) const {
+    if (count != 0 && count == before.count) return true;
     return last != 0 && last == before.last && soon_after(before);
   }
   // So soon that the numbers given in between are those from `before.last` to `last`, whatever the machine.
@@ -26,9 +29,32 @@ struct Births {
     return before.last != 0 && last != 0 && time - before.time < most * kOneBirth;
   }
 
+  // So few that it takes less to look at each number than at all there is.
+  [[nodiscard]] bool few_since(const Births& before, std::uint64_t most) const {
+    constexpr long kFew = 4096;
+    return soon_after(before, most) && last > before.last && last - before.last < kFew;
+  }
+
   static constexpr std::uint64_t kFewestNumbers = 32768;  // kernel.pid_max, unless it was lowered
 };
 
+// /proc/loadavg ends with the number given last.
+inline long parse_last_number(std::string_view loadavg) {
+  const std::size_t last = loadavg.rfind(' ');
+  return last == std::string_view::npos ? 0 : leading_number(loadavg.substr(last + 1));
+}
+
+// A line of /proc/stat is "processes COUNT".
+inline std::uint64_t parse_count_of_births(std::string_view stat) {
+  constexpr std::string_view kName = "\nprocesses ";
+  const std::size_t line = stat.find(kName);
+  if (line == std::string_view::npos) return 0;
+  stat.remove_prefix(line + kName.size());
+  const std::size_t end = stat.find('\n');  // a line that was cut is none
+  return end == std::string_view::npos ? 0 : static_cast<std::uint64_t>(leading_number(stat));
+}
+
+// Without the count, which a process that looks by itself has no need of.
 inline Births births_so_far(const ProcRoot& proc) {
   timespec now{};
   (void)raw_syscall(__NR_clock_gettime, CLOCK_MONOTONIC, &now);
@@ -37,12 +63,7 @@ inline Births births_so_far(const ProcRoot& proc) {
       static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
   char buffer[128];
   const long got = proc.read(ProcPath("loadavg"), buffer);
-  if (got <= 0) return births;
-  std::string_view text(buffer, static_cast<std::size_t>(got));
-  const std::size_t last = text.rfind(' ');
-  if (last == std::string_view::npos) return births;
-  text.remove_prefix(last);
-  births.last = leading_number(text);
+  if (got > 0) births.last = parse_last_number({buffer, static_cast<std::size_t>(got)});
   return births;
 }
 

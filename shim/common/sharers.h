@@ -26,12 +26,12 @@ class SharerSearch {
   SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
 
   // Calls found(process) for each sharer; it returns false to stop. `since`: nobody shared the memory then.
+  // `now`: the births so far. `most`: of births, after which numbers come around.
   //
   // A process gets its number some time before it can be found. So the births of a moment are a `since` for
   // later only if every thread of the process was seen outside of clone after them, and before this look.
   template <class Found>
-  Sharing run(const Births& since, Found found) {
-    const Births now = births_so_far(proc_);
+  Sharing run(const Births& since, const Births& now, std::uint64_t most, Found found) {
     if (now.none_since(since)) return Sharing::alone;
     Sharing sharing = Sharing::alone;
     const auto look = [&](long task) {
@@ -39,8 +39,7 @@ class SharerSearch {
       if (one != Sharing::alone) sharing = one;
       return one != Sharing::shared || found(task);
     };
-    constexpr long kMany = 4096;
-    if (now.soon_after(since) && now.last > since.last && now.last - since.last < kMany) {
+    if (now.few_since(since, most)) {
       for (long task = since.last + 1; task <= now.last; ++task) {
         if (!look(task)) break;
       }

@@ -79,6 +79,44 @@ std::unique_ptr<T> held(long file) {
   return one;
 }
 
+// Two files that stay open: the births are asked for several times a seal.
+class BirthCount {
+  class File : Descriptor {
+   public:
+    using Descriptor::Descriptor;
+    std::string_view text() {
+      const ssize_t got = pread(number(), buffer_.data(), buffer_.size(), 0);
+      return {buffer_.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+    }
+
+   private:
+    std::array<char, 65536> buffer_;  // /proc/stat grows with the processors and interrupts
+  };
+
+ public:
+  explicit BirthCount(const ProcRoot& root)
+      : numbers_(root.open(ProcPath("loadavg"))), count_(root.open(ProcPath("stat"))) {}
+
+  shim::Births so_far() {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    shim::Births now;
+    now.time =
+        static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
+    now.last = shim::parse_last_number(numbers_.text());
+    // The count is longer to read, and need not be where no number was given.
+    const bool same = now.last != 0 && now.last == before_.last && now.soon_after(before_);
+    now.count = same ? before_.count : shim::parse_count_of_births(count_.text());
+    before_ = now;
+    return now;
+  }
+
+ private:
+  File numbers_;
+  File count_;
+  shim::Births before_;
+};
+
 class KernelProc final : public Proc {
  public:
   [[nodiscard]] const ProcRoot& root() const { return root_; }
@@ -113,7 +151,7 @@ class KernelProc final : public Proc {
 
   Look<std::vector<pid_t>> threads(pid_t process) override { return numbers_in(ProcPath(process, "task")); }
 
-  shim::Births births() override { return shim::births_so_far(root_); }
+  shim::Births births() override { return births_.so_far(); }
 
   std::uint64_t most_numbers() override {
     char text[32];
@@ -122,9 +160,9 @@ class KernelProc final : public Proc {
     return static_cast<std::uint64_t>(shim::leading_number({text, static_cast<std::size_t>(got)}));
   }
 
-  shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since,
+  shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
                         std::vector<pid_t>& found) override {
-    return shim::SharerSearch(root_, process, task).run(since, [&](long sharer) {
+    return shim::SharerSearch(root_, process, task).run(since, now, most_numbers(), [&](long sharer) {
       found.push_back(static_cast<pid_t>(sharer));
       return true;
     });
@@ -168,6 +206,7 @@ class KernelProc final : public Proc {
   }
 
   ProcRoot root_;
+  BirthCount births_{root_};
 };
 
 }  // namespace

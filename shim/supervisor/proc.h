@@ -80,8 +80,9 @@ class Proc {
   virtual shim::Births births() = 0;
   // After how many births numbers come around.
   virtual std::uint64_t most_numbers() = 0;
-  // The processes that share the memory of the process, of which `task` is a thread.
-  virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since,
+  // The processes that share the memory of the process, of which `task` is a thread. Nobody did at `since`;
+  // `now` are the births so far.
+  virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
                                 std::vector<pid_t>& found) = 0;
   // Whether the two tasks, which live, have one memory. No, if it can't be told.
   virtual bool share_mm(pid_t one, pid_t other) = 0;

@@ -128,7 +128,7 @@ void Registry::register_children(Image& image, const Caller& caller) {
     image.met = at_birth_of(caller.process, now);
   if (now.none_since(image.met)) return;
   std::vector<pid_t> born;
-  if (now.soon_after(image.met) && now.last > image.met.last) {
+  if (now.few_since(image.met, proc_.most_numbers())) {
     for (long task = image.met.last + 1; task <= now.last; ++task) born.push_back(static_cast<pid_t>(task));
   } else if (const auto all = proc_.processes(); all.is_seen()) {
     born = *all;
@@ -319,11 +319,10 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 
 // ---- sealing ----
 
-shim::Sharing Registry::begin_sealing(const Caller& caller) {
+void Registry::begin_sealing(const Caller& caller) {
   caller.record->prepared = proc_.now();
   caller.record->asked = proc_.births();
   register_children(*caller.image, caller);
-  return sharers(caller);  // at last: who was just met may share the memory
 }
 
 shim::Sharing Registry::sharers(const Caller& caller) {
@@ -336,7 +335,8 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   const bool is_only_thread = threads.is_seen() && *threads == std::vector{caller.task};
   const auto where = is_only_thread ? proc_.whereabouts(caller.task) : Look<policy::Whereabouts>::unknown();
   const bool makes_none = where.is_seen() && *where == policy::Whereabouts::elsewhere;
-  auto sharing = proc_.sharers(caller.process.id, caller.task, since, found);
+  auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
+  caller.record->was_alone = sharing == shim::Sharing::alone;
   if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);

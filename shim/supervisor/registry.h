@@ -44,9 +44,9 @@ class Registry {
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller);
 
   // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not
-  // taken for theirs; whoever is born from now on may have it. Whether others have its memory: they get its
-  // record.
-  shim::Sharing begin_sealing(const Caller& caller);
+  // taken for theirs; whoever is born from now on may have it.
+  void begin_sealing(const Caller& caller);
+  // Whether others have its memory: they get its record.
   shim::Sharing sharers(const Caller& caller);
   // Nobody had the caller's memory at `since` (sharers.h).
   static void note_alone(const Caller& caller, const shim::Births& since);

@@ -203,7 +203,9 @@ std::int64_t Sealing::seal(const Caller& caller, const Control& message) {
 }
 
 std::int64_t Sealing::start(const Caller& caller, Job& job) {
-  const Sharing sharing = registry_.begin_sealing(caller);
+  registry_.begin_sealing(caller);
+  // Who was alone is likely to be so again: it is looked for once, when the threads stand still.
+  const Sharing sharing = caller.record->was_alone ? Sharing::alone : registry_.sharers(caller);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return is_watched({&one.range, 1});
   });
@@ -334,8 +336,9 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
   job.ranges = {range};
   // What is wrong with the range is said without a look for others: the library asks so at every start.
   if (const long wrong = look(caller, job); wrong == -ENOMEM || wrong == -EINVAL) return wrong;
+  registry_.begin_sealing(caller);
   // Whoever else has the memory gets its seals.
-  if (registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
+  if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
   const ThreadHolder::Result result = hold(caller, job);
   const bool held = result == ThreadHolder::Result::held || result == ThreadHolder::Result::cloning;
   const auto seal_it = [&]() -> std::int64_t {
@@ -377,7 +380,8 @@ std::int64_t Sealing::prepare(const Caller& caller, const Range& range) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
   if (is_sealed(caller, range, heap_of(caller, 0))) return way(Way::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
-  if (registry_.begin_sealing(caller) != Sharing::alone) return -EAGAIN;
+  registry_.begin_sealing(caller);
+  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
   return way(is_watched({&range, 1}) ? Way::supervised : Way::filter);
 }
 
@@ -395,8 +399,10 @@ std::int64_t Sealing::add(const Caller& caller, const Control& message) {
     if (!is_watched({&message.seal.range, 1})) return -EAGAIN;
     // An image that has just said hello, and has not asked anything since, has its memory to itself; whoever
     // comes to share it gets its seals when it is met.
-    const bool at_start = caller.record->prepared == 0;
-    if (!at_start && registry_.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
+    if (caller.record->prepared != 0) {
+      registry_.begin_sealing(caller);
+      if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
+    }
   }
   return registry_.add(caller, message.seal, filtered);
 }

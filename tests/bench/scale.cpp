@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "mseal/mseal.h"
@@ -34,6 +36,11 @@ double microseconds(Work work) {
   work();
   const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - start;
   return spent.count();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
 }
 
 // A call that touches no seal, in ns.
@@ -99,11 +106,6 @@ int measure(const Way& way, std::size_t count) {
   return 0;
 }
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
 void print_line(const char* program, const Way& way, std::size_t count) {
   std::vector<double> seal;
   std::vector<double> before;
@@ -145,10 +147,36 @@ int measure_seccomp() {
   return installed ? 0 : 1;
 }
 
-void print_latency(const char* title, const char* program, const char* options, const char* what) {
+// One seal while other threads compute: they have to be stopped for it.
+int measure_beside_threads(std::size_t threads) {
+  constexpr std::size_t kSeals = 20;
+  std::atomic<bool> done = false;
+  std::vector<std::thread> busy;
+  for (std::size_t index = 0; index < threads; ++index) {
+    busy.emplace_back([&] {
+      while (!done.load(std::memory_order_relaxed)) {
+      }
+    });
+  }
+  char* const base =
+      static_cast<char*>(mmap(nullptr, 2 * kSeals * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  bool sealed = true;
+  std::vector<double> spent;
+  for (std::size_t index = 0; index < kSeals; ++index) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    spent.push_back(microseconds([&] { sealed = sealed && mseal(base + 2 * index * kPage, kPage, 0) == 0; }));
+  }
+  done = true;
+  for (std::thread& one : busy) one.join();
+  std::printf("%f 0 0\n", median(spent));
+  return sealed ? 0 : 1;
+}
+
+void print_latency(const char* title, const char* program, const char* options, const char* what,
+                   const char* argument = "100") {
   std::vector<double> spent;
   for (int round = 0; round < kRounds; ++round) {
-    Command command{{program, what, "100"}, {}, {}, 60};
+    Command command{{program, what, argument}, {}, {}, 60};
     if (options != nullptr) command = preloaded(options, command.arguments);
     const Run result = run(command);
     double one = 0;
@@ -169,6 +197,7 @@ int main(int count, char** arguments) {
   if (count == 3) {
     const std::string_view what = arguments[1];
     if (what == "seccomp") return measure_seccomp();
+    if (what == "busy threads") return measure_beside_threads(std::strtoul(arguments[2], nullptr, 10));
     for (const Way& way : kWays) {
       if (what == way.name) return measure(way, std::strtoul(arguments[2], nullptr, 10));
     }
@@ -186,6 +215,10 @@ int main(int count, char** arguments) {
   print_latency("mseal by a filter", self, "backend=seccomp", "mseal");
   print_latency("mseal by a filter, backend=filter", self, "backend=filter", "mseal");
   print_latency("  of these, the seccomp() call alone", self, nullptr, "seccomp");
+  for (const char* const threads : {"1", "4", "16"}) {
+    const std::string title = std::string("mseal by a filter, beside so many busy threads: ") + threads;
+    print_latency(title.c_str(), self, "backend=seccomp", "busy threads", threads);
+  }
   print_latency("mmap(PROT_SEAL)", self, "backend=seccomp", "PROT_SEAL");
   print_latency("mseal by the supervisor, coverage=all", self, "backend=seccomp,coverage=all", "mseal");
   print_latency("mseal(2) of this kernel, by way of the library", self, "backend=kernel,require=kernel",

@@ -5,12 +5,12 @@
 //
 //   MSEAL_DIFFERENTIAL_SEEDS=1000 ctest --preset dev -L differential -j 2 --timeout 0
 //
-//   MSEAL_DIFFERENTIAL_SEEDS       sequences a family of operations, of a thousand operations each
-//   MSEAL_DIFFERENTIAL_FIRST_SEED  where to begin
-//   MSEAL_DIFFERENTIAL_ONLY_BROKEN 1: only sealed pages that are not what they were, and refused calls that
-//   changed one MSEAL_DIFFERENTIAL_WITHOUT     leaves out operations whose text has this in it ("shmat(0x2";
-//   "this;or this") MSEAL_DIFFERENTIAL_FAILURES    how many differences a family are shown before it gives up
-//   (1)
+//   MSEAL_DIFFERENTIAL_SEEDS        sequences a family of operations, of a thousand operations each
+//   MSEAL_DIFFERENTIAL_FIRST_SEED   where to begin
+//   MSEAL_DIFFERENTIAL_ONLY_BROKEN  1: only sealed pages that are not what they were, and refused calls that
+//                                   changed one
+//   MSEAL_DIFFERENTIAL_WITHOUT      leaves out operations whose text has this in it ("shmat";"this;or this")
+//   MSEAL_DIFFERENTIAL_FAILURES     how many differences a family are shown before it gives up (1)
 #include <sys/wait.h>
 #include <unistd.h>
 

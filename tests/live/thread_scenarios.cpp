@@ -207,7 +207,7 @@ void signals_do_not_help(std::span<char*>) {
   const itimerval interval{{0, 1000}, {0, 1000}};
   ::setitimer(ITIMER_REAL, &interval, nullptr);
   char* const page = sealed_page();
-  for (int round = 0; g_ticks < 300; ++round) {
+  while (g_ticks < 300) {
     EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_WRITE) == -EPERM);
     EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
   }

@@ -102,6 +102,7 @@ class FakeProc final : public supervisor::Proc {
   bool list_unknown = false;
   bool births_unknown = false;
   bool births_moving = false;
+  bool births_counted = false;
   bool sharers_unknown = false;
   bool held_unreadable = false;  // EMFILE is no matter for what is open, but EINTR or ENOMEM may be
   std::function<void()> after_list;
@@ -177,9 +178,11 @@ class FakeProc final : public supervisor::Proc {
     shim::Births births;
     births.last = births_unknown ? 0 : last_born;
     births.time = clock;
+    births.count = births_counted && !births_unknown ? static_cast<std::uint64_t>(last_born) : 0;
     return births;
   }
-  shim::Sharing sharers(pid_t process, pid_t, const shim::Births& since, std::vector<pid_t>& found) override {
+  shim::Sharing sharers(pid_t process, pid_t, const shim::Births& since, const shim::Births&,
+                        std::vector<pid_t>& found) override {
     sharers_since = since;
     if (sharers_unknown) return shim::Sharing::unknown;
     const auto& memory = memory_of(process);

@@ -44,6 +44,11 @@ Seals seals_in(const Caller& caller) {
   return caller.record == nullptr ? Seals{} : numbers_of(caller.record->seals());
 }
 
+Sharing begin_sealing(Registry& registry, const Caller& caller) {
+  registry.begin_sealing(caller);
+  return registry.sharers(caller);
+}
+
 // A process tree, and what its supervisor does for it (control_channel.cpp).
 struct Tree {
   FakeProc proc;
@@ -63,7 +68,7 @@ struct Tree {
   long seal(pid_t process, int number) {
     const Caller caller = registry.look_up(process);
     if (!caller.may_seal()) return -EPERM;
-    if (registry.begin_sealing(caller) == Sharing::unknown) return -EAGAIN;
+    if (begin_sealing(registry, caller) == Sharing::unknown) return -EAGAIN;
     return registry.add(caller, {place(number)}, false);
   }
   // A filter does, in every thread.
@@ -156,7 +161,7 @@ TEST_CASE("a child that seals all that it may takes no room from its parent") {
   tree.proc.fork(100, 200, 10);
   tree.at_tick(20);
   const Caller child = tree.registry.look_up(200);
-  REQUIRE(tree.registry.begin_sealing(child) == Sharing::alone);
+  REQUIRE(begin_sealing(tree.registry, child) == Sharing::alone);
   long error = 0;
   for (std::uint64_t page = 0; error == 0; ++page) {
     REQUIRE(page <= shim::kMostSeals);
@@ -304,6 +309,29 @@ TEST_CASE("a program that starts on a machine with many others looks at nobody b
   }
 }
 
+TEST_CASE("a seal long after another looks at nobody, if the kernel has counted no birth since") {
+  Tree tree;
+  for (pid_t other = 2; other < 90; ++other) tree.proc.first(other, 1000, 1).filtered = false;
+  tree.at_tick(10);
+  tree.proc.first(100, 7, 10);
+  tree.proc.births_counted = GENERATE(false, true);
+  tree.at_tick(1000);
+  REQUIRE(tree.join(100).standing == Standing::member);
+  REQUIRE(tree.seal(100, 1) == 0);
+  tree.at_tick(2000);
+  const int lists = tree.proc.lists;
+  const int looks = tree.proc.looks;
+  REQUIRE(tree.seal(100, 2) == 0);
+  CHECK((tree.proc.lists == lists) == tree.proc.births_counted);
+  CHECK((tree.proc.looks < looks + 10) == tree.proc.births_counted);
+  CHECK(tree.proc.births().none_since(tree.proc.sharers_since) == tree.proc.births_counted);
+  tree.proc.fork(100, 200, 2000);
+  tree.at_tick(3000);
+  REQUIRE(tree.seal(100, 3) == 0);
+  CHECK(tree.proc.lists > lists);
+  CHECK(tree.sealed(200) == Seals{1, 2});
+}
+
 // ---- what anybody has sealed ----
 
 TEST_CASE("all seals are there, until nobody may have one any more") {
@@ -323,7 +351,7 @@ TEST_CASE("all seals are none that could be asked once they are too many, until 
   SealedTree tree;
   const auto fill = [&](pid_t process, std::uint64_t from) {
     const Caller caller = tree.registry.look_up(process);
-    REQUIRE(tree.registry.begin_sealing(caller) == Sharing::alone);
+    REQUIRE(begin_sealing(tree.registry, caller) == Sharing::alone);
     for (std::uint64_t page = 0; page < shim::kMostSeals / 2; ++page)
       REQUIRE(tree.registry.add(caller, {Range::of(from + page * 0x2000, 0x1000)}, false) == 0);
   };
@@ -411,11 +439,11 @@ TEST_CASE("a sharer that was born before the first filter has it not, whatever o
   Registry registry(proc, kArena, {});
   Caller caller = registry.look_up(100);
   registry.make_image(caller, std::make_unique<TableFile>());
-  CHECK(registry.begin_sealing(caller) == Sharing::unknown);
+  CHECK(begin_sealing(registry, caller) == Sharing::unknown);
   proc.exit(200);
-  CHECK(registry.begin_sealing(caller) == Sharing::alone);
+  CHECK(begin_sealing(registry, caller) == Sharing::alone);
   proc.share(100, 300, 16);
-  CHECK(registry.begin_sealing(caller) == Sharing::shared);
+  CHECK(begin_sealing(registry, caller) == Sharing::shared);
 }
 
 TEST_CASE("of a sharer that was born in the tick of the first filter, the number of its filters tells") {
@@ -426,13 +454,13 @@ TEST_CASE("of a sharer that was born in the tick of the first filter, the number
   Caller caller = registry.look_up(100);
   registry.make_image(caller, std::make_unique<TableFile>());
   proc.share(100, 200, 15).filters = 2;
-  CHECK(registry.begin_sealing(caller) == Sharing::unknown);
+  CHECK(begin_sealing(registry, caller) == Sharing::unknown);
   proc.exit(200);
   proc.share(100, 300, 15).filters = 3;
-  CHECK(registry.begin_sealing(caller) == Sharing::shared);
+  CHECK(begin_sealing(registry, caller) == Sharing::shared);
   proc.exit(300);
   proc.share(100, 400, 15).filters = ~0U;  // the kernel does not say
-  CHECK(registry.begin_sealing(caller) == Sharing::unknown);
+  CHECK(begin_sealing(registry, caller) == Sharing::unknown);
 }
 
 TEST_CASE("a sharer that was taken for one of another image with the same addresses has the seal") {
@@ -531,7 +559,7 @@ TEST_CASE("the seals of a start are made with one look at the filters") {
   CHECK(tree.proc.looks == 1);
   // Not so later.
   tree.proc.tasks.at(200).filters = 4;
-  REQUIRE(tree.registry.begin_sealing(caller) == Sharing::alone);
+  REQUIRE(begin_sealing(tree.registry, caller) == Sharing::alone);
   REQUIRE(tree.registry.add(caller, {place(6)}, true) == 0);
   tree.proc.fork(200, 300, 10).filters = 3;  // before that
   CHECK(tree.sealed(300) == Seals{3, 4, 5});

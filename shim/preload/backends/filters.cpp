@@ -38,7 +38,10 @@ long look_for_sharers(const State& state) {
   const ProcRoot proc;
   if (!shows_own_namespace(proc)) return -EAGAIN;
   SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid));
-  return search.run(state.alone_since, [](long) { return false; }) == Sharing::alone ? 0 : -EAGAIN;
+  const auto at_first = [](long) { return false; };
+  const Sharing sharing =
+      search.run(state.alone_since, births_so_far(proc), Births::kFewestNumbers, at_first);
+  return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
 long choose_way(const State& state, std::span<const Range> ranges) {
