@@ -119,7 +119,9 @@ static inline long system_call(const struct operation* op) {
 }
 
 static inline int call_mseal(unsigned long at, unsigned long size) {
-  if (size != 0 && at % PAGE == 0) world.asked_for_seals = 1;
+  /* A request that is refused for its arguments alone closes nothing. */
+  const unsigned long whole = (size + PAGE - 1) & -PAGE;
+  if (whole != 0 && at % PAGE == 0 && at + whole > at) world.asked_for_seals = 1;
   return syscall(462, at, size, 0UL) == 0 ? 0 : -errno;
 }
 
