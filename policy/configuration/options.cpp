@@ -14,9 +14,12 @@ struct Word {
 constexpr auto kBackends = std::to_array<Word>({
     {"auto", static_cast<int>(Backend::automatic)},
     {"kernel", static_cast<int>(Backend::kernel)},
-    {"seccomp", static_cast<int>(Backend::seccomp)},
-    {"filter", static_cast<int>(Backend::filter)},
+    {"supervised", static_cast<int>(Backend::supervised)},
+    {"filters", static_cast<int>(Backend::filters)},
     {"libc", static_cast<int>(Backend::libc)},
+    // As they were called first.
+    {"seccomp", static_cast<int>(Backend::supervised)},
+    {"filter", static_cast<int>(Backend::filters)},
 });
 constexpr auto kRequired = std::span(kBackends).subspan<1>();
 constexpr auto kAuto = std::to_array<Word>({
@@ -119,10 +122,10 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     return false;
   };
   if (key == "backend") {
-    if (!find(kBackends, value, word)) return wrong("auto, kernel, seccomp, filter, libc");
+    if (!find(kBackends, value, word)) return wrong("auto, kernel, supervised, filters, libc");
     options.backend = static_cast<Backend>(word);
   } else if (key == "require") {
-    if (!find(kRequired, value, word)) return wrong("kernel, seccomp, filter, libc");
+    if (!find(kRequired, value, word)) return wrong("kernel, supervised, filters, libc");
     options.require = static_cast<Backend>(word);
   } else if (key == "auto") {
     if (!find(kAuto, value, word)) return wrong("off, marked, elf, data");

@@ -10,10 +10,10 @@ namespace libmseal::policy {
 
 enum class Backend : std::uint8_t {
   automatic,
-  libc,     // interposed functions alone: raw system calls pass
-  filter,   // deny filters alone: no supervisor
-  seccomp,  // filters and supervisor
-  kernel,   // mseal(2)
+  libc,        // interposed functions alone: raw system calls pass
+  filters,     // deny filters alone: no supervisor
+  supervised,  // filters and a supervisor
+  kernel,      // mseal(2)
 };
 
 std::string_view name_of(Backend backend);

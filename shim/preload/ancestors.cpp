@@ -44,7 +44,7 @@ bool said(std::uint32_t flags) {
 
 // Other people's filters may kill for a seccomp(2); ours are in force when the backend has started.
 bool may_install(const State& state) {
-  if (state.backend == policy::Backend::filter || state.backend == policy::Backend::seccomp) return true;
+  if (state.backend == policy::Backend::filters || state.backend == policy::Backend::supervised) return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 
@@ -84,7 +84,7 @@ bool passes(long error) {
 
 void look_for_marks() {
   for (const policy::Backend backend :
-       {policy::Backend::libc, policy::Backend::filter, policy::Backend::seccomp})
+       {policy::Backend::libc, policy::Backend::filters, policy::Backend::supervised})
     (void)said(flags_of(Notice::weaker_backend, static_cast<std::uint32_t>(backend)));
   (void)said(flags_of(Notice::unwritten_events, 0));
 }

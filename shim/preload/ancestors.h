@@ -25,7 +25,7 @@ enum class Notice : std::uint8_t {
 // for good (a missing file), and maybe not what is wrong now (no descriptor left).
 bool first_in_tree(const State& state, Notice notice, std::uint32_t detail, long error);
 
-// Asks for the marks that matter once the backend `filter` has started, whose own filter answers for them
+// Asks for the marks that matter once the backend `filters` has started, whose own filter answers for them
 // then.
 void look_for_marks();
 

@@ -112,7 +112,7 @@ long checked(Site site, long number, Arguments... arguments) {
 // mmap with our own protection bit is no system call of the kernel.
 long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
   if ((prot & PROT_SEAL) == 0) [[likely]] {
-    if (g_state.backend == policy::Backend::seccomp && !g_state.rules.covers_all) {
+    if (g_state.backend == policy::Backend::supervised && !g_state.rules.covers_all) {
       addr =
           static_cast<long>(moved_hint(static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(flags)));
     }

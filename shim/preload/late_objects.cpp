@@ -26,7 +26,7 @@ Answer ask_for_writable(const policy::Range& range) {
 
 // False if the supervisor may not look.
 bool seal_as_supervisor_sees(State& state, ObjectsWork& work, bool& all_ready) {
-  if (state.backend != policy::Backend::seccomp) return false;
+  if (state.backend != policy::Backend::supervised) return false;
   if (!list_late_objects(state, ask_for_writable, work, all_ready)) return false;
   if (work.parts.empty()) return true;
   long result = 0;

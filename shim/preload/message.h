@@ -7,7 +7,7 @@
 
 namespace libmseal::shim {
 
-// message() << "backend filter: " << reason << ...; the line is written when the object goes.
+// message() << "backend filters: " << reason << ...; the line is written when the object goes.
 class Message {
  public:
   Message() { *this << "libmseal: "; }

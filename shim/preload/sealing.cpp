@@ -68,7 +68,7 @@ long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t f
 
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result) {
   const ExclusiveSection section;
-  if (state.backend != Backend::seccomp) return false;
+  if (state.backend != Backend::supervised) return false;
   const Asked asked = seal_constant_as_supervisor_says(state, parts, section.job());
   result = asked.result;
   return !asked.must_look;

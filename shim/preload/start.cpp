@@ -25,14 +25,14 @@ KernelMseal look_for_mseal(const State& state) {
 
 Outcome try_backend(State& state, Backend backend, const Beginning& beginning, Job& job) {
   if (state.emulated && backend != Backend::libc) return {"valgrind has no seccomp", -ENOSYS};
-  if (state.options.audit && backend != Backend::seccomp)
-    return {"mode=audit takes the backend seccomp", -EINVAL};
+  if (state.options.audit && backend != Backend::supervised)
+    return {"mode=audit takes the backend supervised", -EINVAL};
   return functions_of(backend).start(state, beginning, job);
 }
 
 constexpr std::string_view consequence(Backend backend) {
   switch (backend) {
-    case Backend::filter:
+    case Backend::filters:
       return "calls whose extent the arguments do not show are refused altogether";
     case Backend::libc:
       return "only libc calls are checked, raw system calls pass";
@@ -59,7 +59,7 @@ bool has_no_tags(Backend backend) {
   std::uint64_t mask = ~0ULL;
   const long asked = raw_syscall(__NR_arch_prctl, kGetUntagMask, &mask);
   const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;
-  const bool filters = backend == Backend::seccomp || backend == Backend::filter;
+  const bool filters = backend == Backend::supervised || backend == Backend::filters;
   if (!untagged || !filters) return untagged;
   return raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
 #else
@@ -85,22 +85,22 @@ std::string_view circumstances(const State& state, KernelMseal kernel) {
 
 // What the supervisor would write, and nobody else does.
 void tell_of_unwritten_events(const State& state) {
-  if (state.backend == Backend::seccomp || state.options.events.empty()) return;
+  if (state.backend == Backend::supervised || state.options.events.empty()) return;
   if (!first_in_tree(state, Notice::unwritten_events, 0, 0)) return;
   Message() << "events=" << state.options.events << " is not written: backend " << name_of(state.backend)
-            << " records nothing, backend=seccomp does";
+            << " records nothing, backend=supervised does";
 }
 
 void report(const State& state, KernelMseal kernel, Backend asked, const Outcome& reason) {
   const Backend started = state.backend;
-  const Backend wanted = asked == Backend::automatic ? Backend::seccomp : asked;
+  const Backend wanted = asked == Backend::automatic ? Backend::supervised : asked;
   if (!reason.started() && started < wanted) {
     // The same whatever the cause: who does without because an ancestor does has nothing to add.
     if (!first_in_tree(state, Notice::weaker_backend, static_cast<std::uint32_t>(started), reason.error))
       return;
     Message message;
     message << "backend " << name_of(started) << " instead of " << name_of(wanted) << ": " << reason;
-    if (started < Backend::seccomp) message << "; " << consequence(started);
+    if (started < Backend::supervised) message << "; " << consequence(started);
   } else if (state.options.verbose) {
     utsname system{};
     (void)raw_syscall(__NR_uname, &system);
@@ -124,7 +124,7 @@ void drop_tags(State& state) {
 
 void start_idle(State& state, Job& job) {
   if (!join_idle(state, job)) return;
-  state.backend = Backend::seccomp;
+  state.backend = Backend::supervised;
   drop_tags(state);
 }
 
@@ -143,7 +143,7 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
                    Launch& launch, Job& job) {
   const policy::Options& options = state.options;
   const Backend asked = options.backend;
-  constexpr Backend kByStrength[] = {Backend::kernel, Backend::seccomp, Backend::filter, Backend::libc};
+  constexpr Backend kByStrength[] = {Backend::kernel, Backend::supervised, Backend::filters, Backend::libc};
   const Beginning beginning{objects, refused_breaks, look_for_mseal(state), launch};
   Outcome reason;
   for (const Backend backend : kByStrength) {
@@ -152,11 +152,12 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
     if (!outcome.started()) {
       // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is
       // no news.
-      if (reason.started() || (asked == Backend::automatic && backend == Backend::seccomp)) reason = outcome;
+      if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised))
+        reason = outcome;
       continue;
     }
     state.backend = backend;
-    if (backend == Backend::seccomp || backend == Backend::filter) mark_memory();
+    if (backend == Backend::supervised || backend == Backend::filters) mark_memory();
     drop_tags(state);
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)

@@ -66,7 +66,7 @@ std::vector<Feature> features() {
       {"mseal(2)", has_mseal(), without_mseal()},
       {"seccomp filters", has_action(SECCOMP_RET_ERRNO), "only libc calls can be checked (backend libc)"},
       {"seccomp listener", has_action(SECCOMP_RET_USER_NOTIF) && takes_flags(listener),
-       "no supervisor (backend filter); another listener may be in force"},
+       "no supervisor (backend filters); another listener may be in force"},
       {"WAIT_KILLABLE_RECV", takes_flags(listener | kWaitKillable),
        "a signal may restart a call that was notified"},
       {"Landlock", landlock_version() >= 2, "no harden=proc_mem"},
@@ -129,7 +129,7 @@ int check(Form form) {
   const char* const inherited = std::getenv("MSEAL_OPTIONS");
   const std::string options = inherited == nullptr ? "" : inherited;
   const Attempt attempt = try_backend(library, options);
-  const bool strong = attempt.backend == "kernel" || attempt.backend == "seccomp";
+  const bool strong = attempt.backend == "kernel" || attempt.backend == "supervised";
   const bool sealed = std::ranges::none_of(attempt.lines, [](const std::string& line) {
     return line.find("are not sealed") != std::string::npos;
   });

@@ -18,8 +18,8 @@ struct OptionHelp {
 };
 
 constexpr OptionHelp kOptions[] = {
-    {"backend", "what enforces the seals: auto, kernel, seccomp, filter, libc"},
-    {"require", "do not start with anything weaker: kernel, seccomp, filter, libc"},
+    {"backend", "what enforces the seals: auto, kernel, supervised, filters, libc"},
+    {"require", "do not start with anything weaker: kernel, supervised, filters, libc"},
     {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
     {"auto", "what is sealed at start: elf; data: static data too; marked: objects that ask for it; off"},
     {"late", "which objects that dlopen brings are sealed, too: nodelete, all, off"},

@@ -3,8 +3,8 @@
 # The values of an option of `mseal run`; nothing for those that may be anything.
 _mseal_values() {
   case $1 in
-    --backend) echo auto kernel seccomp filter libc ;;
-    --require) echo kernel seccomp filter libc ;;
+    --backend) echo auto kernel supervised filters libc ;;
+    --require) echo kernel supervised filters libc ;;
     --mode) echo enforce audit ;;
     --auto) echo off marked elf data ;;
     --late) echo off nodelete all ;;

@@ -18,19 +18,19 @@
 namespace libmseal::tests {
 namespace {
 
-TEST_CASE("live: a missing supervisor means backend filter, in one line") {
+TEST_CASE("live: a missing supervisor means backend filters, in one line") {
   const Run result =
       run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
-             ContainsSubstring("backend filter instead of seccomp: the supervisor could not be started "
+             ContainsSubstring("backend filters instead of supervised: the supervisor could not be started "
                                "(/nonexistent/supervisor), no such file"));
   const Run required = run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp,require=seccomp",
                                      {"/bin/echo", "never"}));
   CHECK(required.status == 127);
   CHECK(required.out == "");
-  CHECK_THAT(required.err, ContainsSubstring("require=seccomp cannot be met"));
+  CHECK_THAT(required.err, ContainsSubstring("require=supervised cannot be met"));
 }
 
 TEST_CASE("live: a supervisor that is no program, or not ours") {
@@ -38,9 +38,9 @@ TEST_CASE("live: a supervisor that is no program, or not ours") {
   std::ofstream(text.string()) << "no program\n";
   std::filesystem::permissions(text.string(), std::filesystem::perms::owner_all);
   const Run no_program = run(preloaded("backend=seccomp,supervisor=" + text.string(), {"/bin/true"}));
-  CHECK_THAT(no_program.err, ContainsSubstring("backend filter") && ContainsSubstring("not a program"));
+  CHECK_THAT(no_program.err, ContainsSubstring("backend filters") && ContainsSubstring("not a program"));
   const Run stranger = run(preloaded("backend=seccomp,supervisor=/bin/true", {"/bin/true"}));
-  CHECK_THAT(stranger.err, ContainsSubstring("backend filter") && ContainsSubstring("ended early"));
+  CHECK_THAT(stranger.err, ContainsSubstring("backend filters") && ContainsSubstring("ended early"));
 }
 
 TEST_CASE("live: where another listener is in force, deny filters do the work, and one line says so") {
@@ -53,7 +53,7 @@ TEST_CASE("live: where another listener is in force, deny filters do the work, a
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
-             ContainsSubstring("backend filter instead of seccomp") && ContainsSubstring("EBUSY"));
+             ContainsSubstring("backend filters instead of supervised") && ContainsSubstring("EBUSY"));
 }
 
 TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {
@@ -62,7 +62,7 @@ TEST_CASE("live: without seccomp only libc's functions are checked, and one line
   const Run result = run(command);
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
-  CHECK_THAT(result.err, ContainsSubstring("backend libc instead of seccomp") &&
+  CHECK_THAT(result.err, ContainsSubstring("backend libc instead of supervised") &&
                              ContainsSubstring("raw system calls pass"));
   Command required = preloaded("backend=seccomp,require=filter", {"/bin/true"});
   required.prepare = command.prepare;
@@ -97,11 +97,11 @@ TEST_CASE("live: discard=strict is not left to a kernel that does not keep it") 
   };
   const std::string named = said("backend=kernel,discard=strict");
   CHECK(count_lines(named) == 1);
-  CHECK_THAT(named,
-             ContainsSubstring("backend seccomp instead of kernel: mseal(2) does not keep discard=strict"));
+  CHECK_THAT(named, ContainsSubstring(
+                        "backend supervised instead of kernel: mseal(2) does not keep discard=strict"));
   CHECK(said("discard=strict") == "");
   CHECK_THAT(said("discard=strict,verbose=1"),
-             ContainsSubstring("backend seccomp on Linux") &&
+             ContainsSubstring("backend supervised on Linux") &&
                  ContainsSubstring("whose mseal(2) does not keep discard=strict"));
   CHECK_THAT(said("discard=kernel,verbose=1"), ContainsSubstring("backend kernel on Linux"));
   CHECK_THAT(said("verbose=1"), ContainsSubstring("backend kernel on Linux"));
@@ -126,7 +126,7 @@ TEST_CASE("live: a requirement that the chosen backend can't meet is said plainl
   CHECK(result.status == 127);
   CHECK(result.out == "");
   CHECK_THAT(result.err,
-             ContainsSubstring("require=seccomp cannot be met: a weaker backend is asked for (filter)"));
+             ContainsSubstring("require=supervised cannot be met: a weaker backend is asked for (filters)"));
 }
 
 }  // namespace

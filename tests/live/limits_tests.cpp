@@ -41,7 +41,7 @@ void tries(const std::string& options, Limit limit, rlim_t value, const std::str
     CHECK(result.out == "done\n");
     CHECK(count_lines(result.err) == (cause.empty() ? 0 : 1));
     if (!cause.empty())
-      CHECK_THAT(result.err, ContainsSubstring("instead of seccomp: ") && ContainsSubstring(cause));
+      CHECK_THAT(result.err, ContainsSubstring("instead of supervised: ") && ContainsSubstring(cause));
   }
 }
 

@@ -100,7 +100,7 @@ TEST_CASE("live: a bad option is named, the rest applies") {
   CHECK_THAT(
       result.err,
       ContainsSubstring("libmseal: MSEAL_OPTIONS: colour=red is not understood; allowed: keys are backend"));
-  CHECK_THAT(result.err, ContainsSubstring("libmseal: backend seccomp on Linux"));
+  CHECK_THAT(result.err, ContainsSubstring("libmseal: backend supervised on Linux"));
   CHECK(count_lines(result.err) == 2);
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("live: strict=1 does not start the program with a bad option") {
   const Run result = run(preloaded("backend=nonsense,strict=1", {"/bin/echo", "never"}));
   CHECK(result.status == 127);
   CHECK(result.out == "");
-  CHECK_THAT(result.err, ContainsSubstring("allowed: auto, kernel, seccomp, filter, libc"));
+  CHECK_THAT(result.err, ContainsSubstring("allowed: auto, kernel, supervised, filters, libc"));
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ TEST_CASE(
 
 TEST_CASE("live: events under a backend that records none") {
   const TemporaryPath events("none.jsonl");
-  std::vector<std::string> backends{"filter", "libc"};
+  std::vector<std::string> backends{"filters", "libc"};
   if (needs_mseal()) backends.emplace_back("kernel");
   for (const std::string& backend : backends) {
     const Run result = run(preloaded("policy=none,backend=" + backend + ",events=" + events.string(), kEcho));

@@ -24,16 +24,16 @@ std::string completed(const std::string& words) {
 }
 
 TEST_CASE("tool: bash completes the values of options, and commands only where commands go") {
-  CHECK(completed("mseal run --backend ''") == "auto kernel seccomp filter libc\n");
-  CHECK(completed("mseal run --backend se") == "seccomp\n");
-  CHECK(completed("mseal run --backend = ''") == "auto kernel seccomp filter libc\n");
-  CHECK(completed("mseal run --backend =") == "auto kernel seccomp filter libc\n");
-  CHECK(completed("mseal run --backend = f") == "filter\n");
+  CHECK(completed("mseal run --backend ''") == "auto kernel supervised filters libc\n");
+  CHECK(completed("mseal run --backend su") == "supervised\n");
+  CHECK(completed("mseal run --backend = ''") == "auto kernel supervised filters libc\n");
+  CHECK(completed("mseal run --backend =") == "auto kernel supervised filters libc\n");
+  CHECK(completed("mseal run --backend = f") == "filters\n");
   CHECK(completed("mseal run --harden ptrace+proc") == "ptrace+process_vm_writev ptrace+proc_mem\n");
   CHECK(completed("mseal run --skip ba") == "\n");  // anything, and so no commands
   CHECK(completed("mseal run --policy no") == "none\n");
   CHECK_THAT(completed("mseal run --policy /etc/passw"), ContainsSubstring("/etc/passwd"));
-  CHECK_THAT(completed("mseal run --backend filter bas"), ContainsSubstring("bash"));
+  CHECK_THAT(completed("mseal run --backend filters bas"), ContainsSubstring("bash"));
   CHECK_THAT(completed("mseal run --backend = filter --strict bas"), ContainsSubstring("bash"));
   CHECK_THAT(completed("mseal run -v -- bas"), ContainsSubstring("bash"));
   CHECK_THAT(completed("mseal run -- cat /etc/passw"), ContainsSubstring("/etc/passwd"));

@@ -32,17 +32,17 @@ TEST_CASE("tool: check says what the kernel offers, for people and for programs"
   const json all = json::parse(tool({"check", "--json"}).out);
   CHECK(all["features"]["seccomp filters"] == true);
   const bool native = all["features"]["mseal(2)"];
-  CHECK(all["backend"] == (native ? "kernel" : "seccomp"));
+  CHECK(all["backend"] == (native ? "kernel" : "supervised"));
 }
 
 TEST_CASE("tool: check goes by MSEAL_OPTIONS, and says so") {
   const Run weak = tool({"check"}, "policy=none,backend=filter");
   CHECK(weak.status == 1);
   CHECK_THAT(weak.out,
-             ContainsSubstring("with MSEAL_OPTIONS=policy=none,backend=filter:\nbackend filter on Linux"));
+             ContainsSubstring("with MSEAL_OPTIONS=policy=none,backend=filter:\nbackend filters on Linux"));
   const Run strong = tool({"check"}, "policy=none,backend=seccomp,auto=off");
   CHECK(strong.status == 0);
-  CHECK_THAT(strong.out, ContainsSubstring("backend seccomp on Linux"));
+  CHECK_THAT(strong.out, ContainsSubstring("backend supervised on Linux"));
   CHECK(json::parse(tool({"check", "--json"}, "policy=none,backend=libc").out)["backend"] == "libc");
   const Run never = tool({"check"}, "policy=none,backend=filter,require=kernel");
   CHECK(never.status == 1);

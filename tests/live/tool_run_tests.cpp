@@ -55,7 +55,8 @@ TEST_CASE("tool: run starts a program under the library, with its options and it
   CHECK(tool({"run", "/nonexistent/program"}).status == 127);
   const Run bad = tool({"run", "--backend=magic", "/bin/true"});
   CHECK(bad.status == 2);
-  CHECK_THAT(bad.err, ContainsSubstring("--backend=magic is not understood; allowed: auto, kernel, seccomp"));
+  CHECK_THAT(bad.err,
+             ContainsSubstring("--backend=magic is not understood; allowed: auto, kernel, supervised"));
   CHECK(tool({"run", "--colour", "/bin/true"}).status == 2);
   CHECK(tool({"run"}).status == 2);
   CHECK(tool({}).status == 2);
@@ -85,7 +86,7 @@ TEST_CASE("tool: run refuses what could not work, in words") {
     return options;
   };
   refuses(with({"--backend=filter", "--require=kernel"}), "require=kernel is stronger than backend=filter");
-  refuses(with({"--require=seccomp"}), "require=seccomp is stronger than backend=libc", "backend=libc");
+  refuses(with({"--require=seccomp"}), "require=supervised is stronger than backend=libc", "backend=libc");
   refuses(with({"--policy=/nonexistent/policy.toml"}),
           "/nonexistent/policy.toml can't be read: No such file");
   refuses(with({"--policy=/tmp"}), "it is a folder");

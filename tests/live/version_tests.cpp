@@ -13,14 +13,14 @@ namespace {
 
 const std::string kManyChildren = "/bin/true; (/bin/true; /bin/true); echo done";
 
-TEST_CASE("live: a supervisor of another version means backend filter, in one line for the whole tree") {
+TEST_CASE("live: a supervisor of another version means backend filters, in one line for the whole tree") {
   const Run result = run(preloaded(std::string("policy=none,backend=seccomp,supervisor=") + OTHER_VERSION,
                                    {"/bin/bash", "-c", kManyChildren}));
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
-  CHECK_THAT(result.err,
-             ContainsSubstring("backend filter instead of seccomp: the supervisor is of another version") &&
-                 ContainsSubstring("from one build"));
+  CHECK_THAT(result.err, ContainsSubstring(
+                             "backend filters instead of supervised: the supervisor is of another version") &&
+                             ContainsSubstring("from one build"));
 }
 
 TEST_CASE("live: in a tree whose supervisor is of another version a program does without, in one line") {
@@ -33,9 +33,10 @@ TEST_CASE("live: in a tree whose supervisor is of another version a program does
   CHECK(result.status == 0);
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
-  CHECK_THAT(result.err,
-             ContainsSubstring("backend filter instead of seccomp: the supervisor of this process tree is of "
-                               "another version"));
+  CHECK_THAT(
+      result.err,
+      ContainsSubstring("backend filters instead of supervised: the supervisor of this process tree is of "
+                        "another version"));
   command.arguments = {OTHER_VERSION, LIVE_PROGRAM, "refuses_changes"};
   CHECK(run(command).status == 0);
   command.environment["MSEAL_OPTIONS"] = "policy=none,backend=seccomp,require=seccomp";

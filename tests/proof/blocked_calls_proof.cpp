@@ -190,7 +190,7 @@ Program hardening(const policy::Machine& machine, unsigned what) {
 TEST_CASE("proof: the first filter blocks the calls that are not open, and no other call") {
   std::vector<policy::Options> some(4);
   some[1].audit = true;
-  some[3].require = policy::Backend::seccomp;
+  some[3].require = policy::Backend::supervised;
   some[2].open_calls = 2 * policy::kBlockedShadowStack - 1;
   for (unsigned call = 1; call <= policy::kBlockedShadowStack; call *= 2) {
     policy::Options options;

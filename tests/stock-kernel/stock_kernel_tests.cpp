@@ -30,7 +30,7 @@ TEST_CASE("stock-kernel: seccomp is picked, and the line says why") {
   const Run result = run(preloaded("verbose=1", {"/bin/true"}));
   CHECK(result.status == 0);
   CHECK(result.err ==
-        "libmseal: backend seccomp on Linux " + std::string(system.release) + ", which has no mseal(2)\n");
+        "libmseal: backend supervised on Linux " + std::string(system.release) + ", which has no mseal(2)\n");
 }
 
 TEST_CASE("stock-kernel: programs are sealed and work, with no option at all") {

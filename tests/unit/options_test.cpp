@@ -24,8 +24,8 @@ TEST_CASE("every option is understood") {
                   "log=/tmp/log,supervisor=/x/y",
                   options)
             .empty());
-  CHECK(options.backend == Backend::seccomp);
-  CHECK(options.require == Backend::filter);
+  CHECK(options.backend == Backend::supervised);
+  CHECK(options.require == Backend::filters);
   CHECK(options.auto_seal == AutoSeal::off);
   CHECK(options.discard == DiscardRule::kernel);
   CHECK(options.open_calls == (kBlockedIoUring | kBlockedClone3));
@@ -41,7 +41,7 @@ TEST_CASE("a bad item is named with what is allowed, and the rest applies") {
   const auto errors =
       errors_of("backend=magic,,auto=off,colour,=1,open=io_uring+,log=relative,require=auto", options);
   REQUIRE(errors.size() == 6);
-  CHECK(errors[0] == "backend|magic|auto, kernel, seccomp, filter, libc");
+  CHECK(errors[0] == "backend|magic|auto, kernel, supervised, filters, libc");
   CHECK(errors[1].starts_with("colour||keys are backend"));
   CHECK(errors[2].starts_with("|1|keys are"));
   CHECK(errors[3].starts_with("open|io_uring+|io_uring, "));

@@ -8,9 +8,9 @@ const BackendFunctions& functions_of(Backend backend) {
   switch (backend) {
     case Backend::kernel:
       return kKernelBackend;
-    case Backend::seccomp:
+    case Backend::supervised:
       return kSupervisedBackend;
-    case Backend::filter:
+    case Backend::filters:
       return kFilterBackend;
     case Backend::libc:
     case Backend::automatic:

@@ -1,5 +1,5 @@
-// The backend `filter`: filters refuse what touches a seal, and whatever they can't decide from the arguments
-// alone. Where no listener can be had.
+// The backend `filters`: filters refuse what touches a seal, and whatever they can't decide from the
+// arguments alone. Where no listener can be had.
 #include <algorithm>
 #include <cerrno>
 

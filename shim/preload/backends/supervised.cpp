@@ -1,4 +1,4 @@
-// The backend `seccomp`: filters refuse what they can decide, and a supervisor decides the rest, one for a
+// The backend `supervised`: filters refuse what they can decide, and a supervisor decides the rest, one for a
 // tree of processes.
 #include "shim/preload/backends/supervised.h"
 

@@ -1,4 +1,4 @@
-// What else the backend `seccomp` does, beside the functions of every backend.
+// What else the backend `supervised` does, beside the functions of every backend.
 #pragma once
 
 #include "shim/preload/job.h"
