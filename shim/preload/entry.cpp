@@ -11,6 +11,7 @@
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
+#include "shim/preload/other_filters.h"
 #include "shim/preload/own_object.h"
 #include "shim/preload/policy_levels.h"
 #include "shim/preload/start.h"
@@ -63,7 +64,14 @@ __attribute__((constructor)) void start() {
   prepare_lock();
   state.own_path = own_path();
   state.preloaded = preloads(state.own_path);
-  state.emulated = preloads("/vgpreload_core");
+  if (preloads("/vgpreload_core")) {
+    state.barred = "valgrind has no seccomp";
+  } else if (other_filters_kill()) {
+    state.barred =
+        "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
+        "openat2(2); have it "
+        "allow them";
+  }
   state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   Launch launch;
   read_options(state, launch);

@@ -11,6 +11,7 @@
 #include "shim/preload/io_uring.h"
 #include "shim/preload/memory_mark.h"
 #include "shim/preload/message.h"
+#include "shim/preload/other_filters.h"
 #include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
@@ -18,13 +19,12 @@ namespace {
 
 using policy::Backend;
 
-// valgrind has no seccomp, and would pass mseal(2) on.
 KernelMseal look_for_mseal(const State& state) {
-  return state.emulated ? KernelMseal::missing : ask_kernel(state.machine);
+  return state.is_barred() ? KernelMseal::missing : ask_kernel(state.machine);
 }
 
 Outcome try_backend(State& state, Backend backend, const Beginning& beginning, Job& job) {
-  if (state.emulated && backend != Backend::libc) return {"valgrind has no seccomp", -ENOSYS};
+  if (state.is_barred() && backend != Backend::libc) return {state.barred, 0};
   if (state.options.audit && backend != Backend::supervised)
     return {"mode=audit takes the backend supervised", -EINVAL};
   return functions_of(backend).start(state, beginning, job);
@@ -53,15 +53,13 @@ Message& operator<<(Message& message, const Outcome& outcome) {
 // on that, can't get it, for we or an ancestor have closed the way to it. They are shorter then.
 bool has_no_tags(Backend backend) {
 #ifdef __x86_64__
-  constexpr long kGetUntagMask = 0x4001;        // ARCH_GET_UNTAG_MASK; EINVAL of kernels that have no masking
-  constexpr long kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
-  constexpr long kTooManyBits = 64;             // the kernel's own answer is EINVAL
+  constexpr long kGetUntagMask = 0x4001;  // ARCH_GET_UNTAG_MASK; EINVAL of kernels that have no masking
   std::uint64_t mask = ~0ULL;
   const long asked = raw_syscall(__NR_arch_prctl, kGetUntagMask, &mask);
   const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;
   const bool filters = backend == Backend::supervised || backend == Backend::filters;
   if (!untagged || !filters) return untagged;
-  return raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
+  return tagging_is_refused();
 #else
   return false;
 #endif
@@ -123,7 +121,7 @@ void drop_tags(State& state) {
 }  // namespace
 
 void start_idle(State& state, Job& job) {
-  if (!join_idle(state, job)) return;
+  if (state.is_barred() || !join_idle(state, job)) return;
   state.backend = Backend::supervised;
   drop_tags(state);
 }
@@ -131,7 +129,7 @@ void start_idle(State& state, Job& job) {
 long start_backend_late(State& state, Job& job) {
   const policy::Options& options = state.options;
   const bool by_kernel = options.backend >= Backend::kernel || options.backend == Backend::automatic;
-  const bool by_filter = options.backend != Backend::libc && !state.emulated &&
+  const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (by_filter && may_have_io_uring(options)) return explain_io_uring();
   Launch launch;

@@ -35,7 +35,8 @@ struct State {
   std::array<char, 4096> supervisor_path{};
   std::string_view own_path;  // of this object; empty if it is not known
   bool preloaded = false;     // named in LD_PRELOAD, not merely linked
-  bool emulated = false;      // runs under valgrind, which has no seccomp
+  std::string_view barred;    // why neither mseal(2) nor seccomp(2) may be called; empty if both may be
+  [[nodiscard]] bool is_barred() const { return !barred.empty(); }
 
   std::atomic<unsigned long long> objects_seen = 0;  // as many had been loaded when they were last looked at
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet

@@ -1,78 +1,24 @@
 // mseal check: what this kernel offers, which backend will be used, and why.
 #include <fcntl.h>
-#include <linux/seccomp.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "policy/configuration/options.h"
-#include "policy/rules/abi.h"
-#include "shim/common/raw_syscall.h"
 #include "shim/tool/command.h"
+#include "shim/tool/features.h"
 #include "shim/tool/places.h"
 
 namespace libmseal::tool {
 namespace {
-
-struct Feature {
-  const char* name;
-  bool present;
-  const char* without;  // what is lost
-};
-
-bool has_mseal() {
-  // Seals nothing: a bad flag, and an empty range.
-  return shim::raw_syscall(policy::kMsealNumber, 4096, 0, 1) == -EINVAL &&
-         shim::raw_syscall(policy::kMsealNumber, 4096, 0, 0) == 0;
-}
-
-const char* without_mseal() {
-  return shim::raw_syscall(policy::kMsealNumber, 4096, 0, 0) == -EPERM
-             ? "a seccomp profile refuses it (EPERM); seals are enforced by seccomp instead"
-             : "seals are enforced by seccomp instead";
-}
-
-bool has_action(std::uint32_t action) {
-  return shim::raw_syscall(__NR_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
-}
-
-// EFAULT: the kernel came as far as reading the program, so it knows the flags.
-bool takes_flags(unsigned long flags) {
-  return shim::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) == -EFAULT;
-}
-
-long landlock_version() {
-  constexpr long kCreateRuleset = 444;
-  return shim::raw_syscall(kCreateRuleset, 0, 0, 1);
-}
-
-std::vector<Feature> features() {
-  constexpr unsigned long kWaitKillable = 1UL << 5;
-  const unsigned long listener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-  return {
-      {"mseal(2)", has_mseal(), without_mseal()},
-      {"seccomp filters", has_action(SECCOMP_RET_ERRNO), "only libc calls can be checked (backend libc)"},
-      {"seccomp listener", has_action(SECCOMP_RET_USER_NOTIF) && takes_flags(listener),
-       "no supervisor (backend filters); another listener may be in force"},
-      {"WAIT_KILLABLE_RECV", takes_flags(listener | kWaitKillable),
-       "a signal may restart a call that was notified"},
-      {"Landlock", landlock_version() >= 2, "no harden=proc_mem"},
-      {"/proc", access("/proc/self/maps", R_OK) == 0, "nothing can be sealed"},
-  };
-}
 
 // What a program is really given, and what the library says about it.
 struct Attempt {
@@ -147,7 +93,7 @@ int check(Form form) {
   std::printf("Linux %s, %s\n%s\n\n", system.release, system.machine, library.c_str());
   for (const Feature& feature : features()) {
     std::printf("  %-20s %s%s%s\n", feature.name, feature.present ? "yes" : "no", feature.present ? "" : ": ",
-                feature.present ? "" : feature.without);
+                feature.present ? "" : feature.without.c_str());
   }
   std::printf("\n");
   if (!options.empty()) std::printf("with MSEAL_OPTIONS=%s:\n", options.c_str());

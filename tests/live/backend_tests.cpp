@@ -56,6 +56,26 @@ TEST_CASE("live: where another listener is in force, deny filters do the work, a
              ContainsSubstring("backend filters instead of supervised") && ContainsSubstring("EBUSY"));
 }
 
+TEST_CASE(
+    "live: a filter that kills for mseal(2) or seccomp(2) does not end the program, and one line says why") {
+  const int number = GENERATE(462, __NR_seccomp, 437);  // the last: openat2
+  const std::string options = GENERATE("", "backend=seccomp", "backend=filter", "scope=process", "late=all");
+  INFO(number << " " << options);
+  Command command = preloaded(options, {"/bin/sh", "-c", "/bin/true; /bin/true; echo done"});
+  command.prepare = [number] { answer_with(number, SECCOMP_RET_KILL_PROCESS); };
+  const Run result = run(command);
+  CHECK(result.status == 0);
+  CHECK(result.out == "done\n");
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err, ContainsSubstring("backend libc instead of") &&
+                             ContainsSubstring("kills programs that call mseal(2), seccomp(2)"));
+  command = preloaded("backend=seccomp,harden=ptrace", {"/bin/true"});
+  command.prepare = [number] { answer_with(number, SECCOMP_RET_KILL_PROCESS); };
+  const Run hardened = run(command);
+  CHECK(hardened.status == 127);
+  CHECK_THAT(hardened.err, ContainsSubstring("harden= cannot be met: a seccomp filter"));
+}
+
 TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {
   Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "libc_backend_sees_libc_only"});
   command.prepare = [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); };

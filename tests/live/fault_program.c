@@ -144,8 +144,8 @@ static void* run_round(void* unused) {
 
 static void* run_busily(void* unused) {
   (void)unused;
-  for (volatile unsigned long rounds = 0;; ++rounds) {
-  }
+  static volatile unsigned long rounds;
+  while (1) rounds = rounds + 1;
   return NULL;
 }
 

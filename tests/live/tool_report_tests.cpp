@@ -1,4 +1,5 @@
 // mseal check, status, report and policy: what they say of kernel, processes, records and policy files.
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/tool.h"
 #include "tests/support/catch.h"
@@ -33,6 +35,28 @@ TEST_CASE("tool: check says what the kernel offers, for people and for programs"
   CHECK(all["features"]["seccomp filters"] == true);
   const bool native = all["features"]["mseal(2)"];
   CHECK(all["backend"] == (native ? "kernel" : "supervised"));
+}
+
+TEST_CASE("tool: check says who else filters, and what to change") {
+  const auto checked = [](int number, std::uint32_t action, unsigned flags = 0) {
+    Command command{{MSEAL_TOOL, "check"}, {{"MSEAL_OPTIONS", "backend=seccomp"}}, {}, 60};
+    command.prepare = [=] { ::fcntl(answer_with(number, action, flags), F_SETFD, 0); };
+    const Run result = run(command);
+    CHECK(result.status == 1);
+    return result.out;
+  };
+  CHECK_THAT(checked(999, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER),
+             ContainsSubstring("seccomp listener     no: another supervisor has one here") &&
+                 ContainsSubstring("backend filters instead of supervised"));
+  CHECK_THAT(checked(__NR_seccomp, SECCOMP_RET_ERRNO | EPERM),
+             ContainsSubstring("seccomp filters      no: a profile refuses seccomp(2)") &&
+                 ContainsSubstring("backend libc instead of supervised"));
+  CHECK_THAT(checked(__NR_seccomp, SECCOMP_RET_KILL_PROCESS),
+             ContainsSubstring("seccomp filters      no: a filter kills programs that call seccomp(2)") &&
+                 ContainsSubstring("backend libc instead of supervised"));
+  CHECK_THAT(checked(462, SECCOMP_RET_KILL_PROCESS),
+             ContainsSubstring("mseal(2)             no: a filter kills programs that call it") &&
+                 ContainsSubstring("backend libc instead of supervised"));
 }
 
 TEST_CASE("tool: check goes by MSEAL_OPTIONS, and says so") {

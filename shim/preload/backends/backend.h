@@ -6,7 +6,7 @@
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
-#include "shim/preload/backends/kernel_mseal.h"
+#include "shim/common/kernel_mseal.h"
 #include "shim/preload/job.h"
 #include "shim/preload/state.h"
 #include "shim/preload/supervisor_link.h"

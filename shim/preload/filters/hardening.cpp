@@ -44,6 +44,7 @@ bool refused(policy::Hardening what) {
 }  // namespace
 
 void harden(const State& state, Draft& draft) {
+  if (state.options.harden != 0 && state.is_barred()) refuse_to_start("harden=", state.barred);
   unsigned missing = 0;
   for (const policy::Hardening one : {policy::kHardenPtrace, policy::kHardenProcessVmWritev,
                                       policy::kHardenUserfaultfd, policy::kHardenProcMem}) {

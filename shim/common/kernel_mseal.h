@@ -1,12 +1,22 @@
-#include "shim/preload/backends/kernel_mseal.h"
+// Whether this kernel has mseal(2).
+#pragma once
 
 #include <cerrno>
+#include <cstdint>
 
+#include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
 
-KernelMseal ask_kernel(const policy::Machine& machine) {
+enum class KernelMseal : std::uint8_t {
+  works,
+  refused,  // by a container's profile
+  missing,
+};
+
+// Asked by what the call does, and before a filter of our own answers it.
+inline KernelMseal ask_kernel(const policy::Machine& machine) {
   const std::uint64_t page = machine.page_size;
   const auto mseal = [](std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
     return raw_syscall(policy::kMsealNumber, address, length, flags);

@@ -1,0 +1,14 @@
+// Seccomp filters that were there before: a service's, a container's, a sandbox's.
+#pragma once
+
+namespace libmseal::shim {
+
+// Whether one of them kills whoever calls mseal(2), seccomp(2) or openat2(2); the last is not called any more
+// then. Asked in a child, and not where filters of the library are in force already: whoever installed those
+// was not killed.
+bool other_filters_kill();
+
+// Whether enabling tagged addresses is refused, which our filters do, and the kernel does not.
+bool tagging_is_refused();
+
+}  // namespace libmseal::shim

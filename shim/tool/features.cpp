@@ -1,0 +1,126 @@
+#include "shim/tool/features.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "shim/common/kernel_mseal.h"
+#include "shim/common/machine.h"
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::tool {
+namespace {
+
+using shim::KernelMseal;
+using shim::raw_syscall;
+
+// Of a child that was killed.
+constexpr int kKilled = -1;
+
+// What `answer` is in a child of this process, which a filter may kill for it. Answers are 0 to 255.
+template <class Answer>
+int in_child(Answer answer) {
+  const pid_t child = fork();
+  if (child < 0) return errno;
+  if (child == 0) _exit(answer());
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) return errno;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : kKilled;
+}
+
+Feature mseal_call() {
+  const char* const name = "mseal(2)";
+  const std::string instead = "; seals are enforced by seccomp instead";
+  switch (in_child([] { return static_cast<int>(shim::ask_kernel(shim::this_machine())); })) {
+    case static_cast<int>(KernelMseal::works):
+      return {name, true, ""};
+    case static_cast<int>(KernelMseal::refused):
+      return {name, false, "a seccomp profile refuses it (EPERM)" + instead};
+    case kKilled:
+      return {name, false,
+              "a filter kills programs that call it: have it answer with an error; nothing is sealed"};
+    default:
+      return {name, false, "the kernel does not have it" + instead};
+  }
+}
+
+// 0, an errno, or kKilled. The kernel answers a bad pointer with EFAULT even where another listener or a
+// profile would refuse the filter, so only a real one tells.
+int install_filter(unsigned long flags) {
+  return in_child([flags] {
+    sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const sock_fprog program{1, &allow};
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    const long result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    return result < 0 ? static_cast<int>(-result) : 0;
+  });
+}
+
+std::string why_no_filter(int error) {
+  switch (error) {
+    case kKilled:
+      return "a filter kills programs that call seccomp(2), such as a service's SystemCallFilter=: allow the "
+             "call there";
+    case EPERM:
+    case EACCES:
+      return "a profile refuses seccomp(2), such as a container's or a service's SystemCallFilter=: allow "
+             "the "
+             "call there";
+    default:
+      return "the kernel has no seccomp filters, or something answers seccomp(2) for it";
+  }
+}
+
+Feature filters(int error) {
+  return {"seccomp filters", error == 0,
+          why_no_filter(error) + "; only libc calls are checked (backend libc)"};
+}
+
+Feature listener(int filter, int error) {
+  const char* const name = "seccomp listener";
+  const std::string lost = "; no supervisor (backend filters)";
+  if (filter != 0) return {name, false, "it takes seccomp filters"};
+  switch (error) {
+    case 0:
+      return {name, true, ""};
+    case EBUSY:
+      return {name, false, "another supervisor has one here, and the kernel allows one (EBUSY)" + lost};
+    case EINVAL:
+      return {name, false,
+              "the kernel is older than 5.0, or a container manager intercepts system calls (EINVAL)" + lost};
+    case EMFILE:
+    case ENFILE:
+      return {name, false, "no file descriptor is left (ulimit -n)" + lost};
+    default:
+      return {name, false, why_no_filter(error) + lost};
+  }
+}
+
+Feature wait_killable(bool has_listener) {
+  constexpr unsigned long kWaitKillable = 1UL << 5;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19
+  const bool present = has_listener && install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable) == 0;
+  return {"WAIT_KILLABLE_RECV", present, "a signal may restart a call that was notified"};
+}
+
+Feature landlock() {
+  constexpr long kCreateRuleset = 444;
+  constexpr long kVersion = 1;  // LANDLOCK_CREATE_RULESET_VERSION
+  return {"Landlock", raw_syscall(kCreateRuleset, 0, 0, kVersion) >= 2, "no harden=proc_mem"};
+}
+
+}  // namespace
+
+std::vector<Feature> features() {
+  const int filter = install_filter(0);
+  const Feature notify = listener(filter, install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER));
+  return {mseal_call(), filters(filter),
+          notify,       wait_killable(notify.present),
+          landlock(),   {"/proc", access("/proc/self/maps", R_OK) == 0, "nothing can be sealed"}};
+}
+
+}  // namespace libmseal::tool
