@@ -106,6 +106,22 @@ TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
   CHECK(result.err == "");
 }
 
+TEST_CASE("live: in root's tree, another user's programs get no_new_privs, but not under coverage=all") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  const bool covers_all = GENERATE(false, true);
+  const TemporaryPath copies("nobody");
+  const std::string as_other = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+  Command command =
+      as_nobody(copies.string(), covers_all ? "backend=seccomp,coverage=all" : "backend=seccomp",
+                {"/bin/sh", "-c",
+                 as_other + "grep NoNewPrivs /proc/self/status; " + as_other + copies.string() +
+                     "/live_program refuses_changes"});
+  command.prepare = nullptr;
+  const Run result = run(command);
+  expect_success(result);
+  CHECK_THAT(result.out, ContainsSubstring(covers_all ? "NoNewPrivs:\t0" : "NoNewPrivs:\t1"));
+}
+
 TEST_CASE("live: discard=strict is not left to a kernel that does not keep it") {
   if (!needs_mseal()) return;
   const auto said = [](const std::string& options) {
