@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <string>
 
 #include "tests/support/catch.h"
@@ -53,6 +54,19 @@ TEST_CASE("stock-kernel: programs are sealed and work, with no option at all") {
            "t.start(); t.join(); print(subprocess.run(['echo', 'child'], capture_output=True).stdout)"}));
   CHECK(python.out == "-1 1\nb'child\\n'\n");
   CHECK(python.err == "");
+}
+
+// It stays so until the next boot.
+TEST_CASE("stock-kernel: a program with threads seals where Yama forbids every ptrace") {
+  {
+    std::ofstream scope("/proc/sys/kernel/yama/ptrace_scope");
+    REQUIRE(scope << 3 << std::flush);
+  }
+  for (const char* scenario : {"threads_are_covered", "seals_outlive_their_thread", "fork_inherits"}) {
+    const Run result = run(preloaded("", {LIVE_PROGRAM, scenario}));
+    INFO(scenario << result.err);
+    CHECK(result.status == 0);
+  }
 }
 
 // What newer kernels have is done without, or said to be missing.
