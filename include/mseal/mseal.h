@@ -60,6 +60,18 @@ struct mseal_range {
  * ENOMEM  also if the ranges are more than one call takes (16384 after joining neighbours) */
 int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long flags);
 
+/* Seals what is loaded now: of every object that the dynamic linker knows, the program and those that dlopen
+ * has loaded among them, the text, the constants and RELRO. This is what the option auto=elf does at start
+ * (with auto=data, the static data as well); the options skip and mutable hold. For a program that loads its
+ * plug-ins, and then nothing more. A sealed object stays mapped: dlclose fails to unmap it.
+ *
+ * flags   must be 0
+ *
+ * Errors are those of mseal, and
+ * EAGAIN  also if another thread is loading or sealing objects at this moment; what was ready is sealed, and
+ * the call may be repeated */
+int mseal_loaded(unsigned long flags);
+
 /* OpenBSD's name for it: the same as mseal(addr, len, 0), but addr is rounded down to a page, as OpenBSD
  * does. */
 int mimmutable(void* addr, size_t len);

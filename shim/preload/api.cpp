@@ -3,6 +3,7 @@
 
 #include "mseal/mseal.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/late_objects.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/state.h"
 
@@ -33,6 +34,10 @@ __attribute__((visibility("default"))) int mseal_ranges(const struct mseal_range
                                                         unsigned long flags) {
   if (ranges == nullptr && count != 0) return libc_result(-EINVAL);
   return libc_result(seal_all(g_state, {ranges, count}, flags));
+}
+
+__attribute__((visibility("default"))) int mseal_loaded(unsigned long flags) {
+  return libc_result(flags != 0 ? -EINVAL : seal_loaded_objects(g_state));
 }
 
 __attribute__((visibility("default"))) int mimmutable(void* addr, size_t len) {

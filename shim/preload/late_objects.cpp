@@ -1,5 +1,7 @@
 #include "shim/preload/late_objects.h"
 
+#include <cerrno>
+
 #include "mseal/mseal.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/loaded_objects.h"
@@ -25,24 +27,28 @@ Answer ask_for_writable(const policy::Range& range) {
 }
 
 // False if the supervisor may not look.
-bool seal_as_supervisor_sees(State& state, ObjectsWork& work, bool& all_ready) {
+bool seal_as_supervisor_sees(State& state, const Selection& selection, ObjectsWork& work, long& result,
+                             bool& all_ready) {
   if (state.backend != policy::Backend::supervised) return false;
-  if (!list_late_objects(state, ask_for_writable, work, all_ready)) return false;
-  if (work.parts.empty()) return true;
-  long result = 0;
-  if (!seal_constant_parts(state, work.parts.view(), result)) return false;
-  tell_of_failure(result);
-  return true;
+  if (!list_ready_objects(state, selection, ask_for_writable, work, all_ready)) return false;
+  return work.parts.empty() || seal_constant_parts(state, work.parts.view(), result);
 }
 
-void seal_new_segments(State& state, ObjectsWork& work) {
+long seal_new_segments(State& state, ObjectsWork& work) {
   work.unsealed.clear();
   for (const policy::Seal& piece : work.pieces) {
     if (query(state, piece.range) == policy::Coverage::fully) continue;
     (void)work.unsealed.push_back({reinterpret_cast<void*>(piece.range.start), piece.range.size()});
   }
-  if (work.unsealed.empty()) return;
-  tell_of_failure(seal_all(state, work.unsealed.view(), 0));
+  return work.unsealed.empty() ? 0 : seal_all(state, work.unsealed.view(), 0);
+}
+
+// What the dynamic linker is at work on is left out, and `all_ready` is false.
+long seal_objects(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
+  long result = 0;
+  if (seal_as_supervisor_sees(state, selection, work, result, all_ready)) return result;
+  all_ready = find_ready_segments(state, selection, work);
+  return seal_new_segments(state, work);
 }
 
 }  // namespace
@@ -57,11 +63,20 @@ void seal_late_objects(State& state) {
   const ObjectsTurn turn;
   if (!turn.mine()) return;
   bool all_ready = false;
-  if (!seal_as_supervisor_sees(state, turn.work(), all_ready)) {
-    all_ready = find_late_segments(state, turn.work());
-    seal_new_segments(state, turn.work());
-  }
+  const Selection late{true, state.options.auto_seal, state.options.late_seal};
+  tell_of_failure(seal_objects(state, late, turn.work(), all_ready));
   if (all_ready) state.objects_seen = now;
+}
+
+long seal_loaded_objects(State& state) {
+  using policy::AutoSeal;
+  if (const long error = start_backend_if_needed(state); error != 0) return error;
+  const ObjectsTurn turn;
+  if (!turn.mine()) return -EAGAIN;
+  bool all_ready = false;
+  const AutoSeal level = state.options.auto_seal == AutoSeal::data ? AutoSeal::data : AutoSeal::elf;
+  const long result = seal_objects(state, {true, level, policy::LateSeal::all}, turn.work(), all_ready);
+  return result != 0 ? result : all_ready ? 0 : -EAGAIN;
 }
 
 }  // namespace libmseal::shim

@@ -12,4 +12,8 @@ namespace libmseal::shim {
 // Seals what has come since the last time, as the options want it. Called while nobody holds the lock.
 void seal_late_objects(State& state);
 
+// Seals whatever is loaded now, for mseal_loaded: 0 or -errno. EAGAIN: another thread loads or seals objects;
+// what was ready is sealed.
+long seal_loaded_objects(State& state);
+
 }  // namespace libmseal::shim

@@ -24,7 +24,7 @@ using policy::Seal;
 struct Collection {
   const State& state;
   ObjectsWork& work;
-  bool late;  // only those that count as late ones
+  const Selection& selection;
   bool too_many = false;
 };
 
@@ -94,7 +94,8 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
   ObjectsWork& work = objects.work;
   const State& state = objects.state;
   const policy::Options& options = state.options;
-  if (objects.late && !may_be_sealed_late(*info, options.late_seal)) return 0;
+  const Selection& selection = objects.selection;
+  if (selection.while_running && !may_be_sealed_late(*info, selection.late)) return 0;
   const policy::Options& by_policy = state.policy_options;
   const char* const path = path_of(*info, work.program);
   if (is_named(options.skip, by_policy.skip, path)) return 0;
@@ -109,7 +110,7 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     if (const Range memory = policy::mutable_memory(note, address); !memory.empty())
       append(work.mutable_data, pages_of(state, memory.start, memory.size()));
   });
-  if (options.auto_seal == policy::AutoSeal::marked && !marked) return 0;
+  if (selection.level == policy::AutoSeal::marked && !marked) return 0;
   const std::size_t first = work.loaded.size();
   for (std::size_t index = 0; index < info->dlpi_phnum; ++index) {
     const ElfW(Phdr)& header = info->dlpi_phdr[index];
@@ -119,7 +120,7 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     if (data_changes && (header.p_flags & PF_W) != 0) append(work.mutable_data, pages);
   }
   const Range relro = relro_of(*info, state.machine.page_size);
-  if (objects.late) append(work.late, LateObject{relro, first, work.loaded.size()});
+  if (selection.while_running) append(work.late, LateObject{relro, first, work.loaded.size()});
   return 0;
 }
 
@@ -128,20 +129,20 @@ bool is_of_kernel(const policy::Vma& vma) {
 }
 
 // 0, or -ENOMEM.
-long find_objects(const State& state, bool late, ObjectsWork& work) {
+long find_objects(const State& state, const Selection& selection, ObjectsWork& work) {
   work.loaded.clear();
   work.mutable_data.clear();
   work.late.clear();
-  Collection collection{state, work, late};
+  Collection collection{state, work, selection};
   dl_iterate_phdr(collect, &collection);
   return collection.too_many ? -ENOMEM : 0;
 }
 
 // What of work.loaded is to be sealed, into work.pieces.
-long find_pieces(const State& state, bool with_kernels, ObjectsWork& work) {
+long find_pieces(const State& state, policy::AutoSeal level, bool with_kernels, ObjectsWork& work) {
   work.pieces.clear();
   const policy::SegmentChoice choice{work.loaded.view(), work.mutable_data.view(),
-                                     state.options.auto_seal == policy::AutoSeal::data};
+                                     level == policy::AutoSeal::data};
   bool fits = true;
   const auto add = [&](const policy::Vma& vma, const Range& part, bool discard_protected) {
     Seal seal = policy::seal_of(vma, part, state.options.discard);
@@ -189,8 +190,9 @@ int read_counter(dl_phdr_info* info, std::size_t size, void* data) {
 }  // namespace
 
 long find_constant_segments(const State& state, ObjectsWork& work) {
-  if (const long error = find_objects(state, false, work); error != 0) return error;
-  return find_pieces(state, state.options.vdso, work);
+  const Selection all{false, state.options.auto_seal, policy::LateSeal::all};
+  if (const long error = find_objects(state, all, work); error != 0) return error;
+  return find_pieces(state, all.level, state.options.vdso, work);
 }
 
 unsigned long long count_objects() {
@@ -199,13 +201,13 @@ unsigned long long count_objects() {
   return adds;
 }
 
-bool list_late_objects(const State& state, Answer (*has_writable)(const Range&), ObjectsWork& work,
-                       bool& all_ready) {
+bool list_ready_objects(const State& state, const Selection& selection, Answer (*has_writable)(const Range&),
+                        ObjectsWork& work, bool& all_ready) {
   work.parts.clear();
   all_ready = false;
-  if (find_objects(state, true, work) != 0) return true;
+  if (find_objects(state, selection, work) != 0) return true;
   all_ready = true;
-  const bool data = state.options.auto_seal == policy::AutoSeal::data;
+  const bool data = selection.level == policy::AutoSeal::data;
   const auto append = [&](const Range& range, bool with_data) {
     if (!range.empty()) all_ready = work.parts.push_back({range, with_data}) && all_ready;
   };
@@ -232,12 +234,15 @@ bool list_late_objects(const State& state, Answer (*has_writable)(const Range&),
   return true;
 }
 
-bool find_late_segments(const State& state, ObjectsWork& work) {
+bool find_ready_segments(const State& state, const Selection& selection, ObjectsWork& work) {
   work.pieces.clear();
-  if (find_objects(state, true, work) != 0) return false;
+  if (find_objects(state, selection, work) != 0) return false;
   if (work.late.empty()) return true;
   const bool all_ready = drop_unready(work);
-  if (find_pieces(state, false, work) != 0) work.pieces.clear();
+  if (find_pieces(state, selection.level, false, work) != 0) {
+    work.pieces.clear();
+    return false;
+  }
   return all_ready;
 }
 

@@ -13,14 +13,21 @@ long find_constant_segments(const State& state, ObjectsWork& work);
 // How many objects have been loaded so far.
 unsigned long long count_objects();
 
-// The parts of the objects that count as late ones (LateSeal), as far as the dynamic linker has finished
-// them, into work.parts: whoever seals them looks for what is constant there. `all_ready` says that it is at
-// work on none, which has_writable(its RELRO) tells. False if that is not known.
-enum class Answer : std::uint8_t { no, yes, unknown };
-bool list_late_objects(const State& state, Answer (*has_writable)(const policy::Range&), ObjectsWork& work,
-                       bool& all_ready);
+// Which objects, and what of them.
+struct Selection {
+  bool while_running;      // the dynamic linker may be at work on some
+  policy::AutoSeal level;  // not `off`
+  policy::LateSeal late;   // those that may be sealed while the program runs
+};
 
-// The same by an own look, into work.pieces. False if the dynamic linker is at work on one.
-bool find_late_segments(const State& state, ObjectsWork& work);
+// The parts of the objects, as far as the dynamic linker has finished them, into work.parts: whoever seals
+// them looks for what is constant there. `all_ready` says that it is at work on none, which has_writable(its
+// RELRO) tells. False if that is not known.
+enum class Answer : std::uint8_t { no, yes, unknown };
+bool list_ready_objects(const State& state, const Selection& selection,
+                        Answer (*has_writable)(const policy::Range&), ObjectsWork& work, bool& all_ready);
+
+// The same by an own look, into work.pieces. False if the dynamic linker is at work on one, or it failed.
+bool find_ready_segments(const State& state, const Selection& selection, ObjectsWork& work);
 
 }  // namespace libmseal::shim

@@ -34,6 +34,20 @@ TEST_CASE("live: objects that are never unloaded are sealed when they come, by o
   CHECK(loaded("auto=off,backend=seccomp", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
 }
 
+TEST_CASE("live: mseal_loaded seals what is loaded, whatever was sealed at start") {
+  for (const std::string backend : {"backend=seccomp", "backend=filter", "backend=seccomp,coverage=all",
+                                    "backend=libc", "backend=kernel"}) {
+    if (backend == "backend=kernel" && !needs_mseal()) continue;
+    for (const std::string options : {",late=off", ",auto=off", ",auto=marked"}) {
+      CHECK(loaded(backend + options,
+                   {"plain", "+plain", "+lazy", "mseal_loaded", "mseal_loaded", "plain", "ifunc"}) ==
+            "plain: 42, open\nmseal_loaded: 0\nmseal_loaded: 0\nplain: 42, sealed\nifunc: 42, open\n" + kEnd);
+    }
+    CHECK(loaded(backend + ",auto=off,skip=plain.so", {"+plain", "+lazy", "mseal_loaded", "plain", "lazy"}) ==
+          "mseal_loaded: 0\nplain: 42, open\nlazy: 42, sealed\n" + kEnd);
+  }
+}
+
 TEST_CASE("live: objects of unusual kinds work, before and after they are sealed") {
   for (const std::string options :
        {"backend=seccomp", "backend=seccomp,auto=data", "backend=filter,auto=data"}) {

@@ -1,7 +1,9 @@
-/* Loads the objects that it is told, from where its RUNPATH says ("-": what is there already), and tells of each: whether it works, and whether its
- * text is sealed. Then closes it. */
+/* Loads the objects that it is told, from where its RUNPATH says ("-": what is there already), and tells of each:
+ * whether it works, and whether its text is sealed. Then closes it. "+NAME" loads and keeps it, "mseal_loaded" calls
+ * that. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +14,20 @@ int main(int count, char** arguments) {
   const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   for (int index = 1; index < count; ++index) {
     char file[64];
-    snprintf(file, sizeof file, "%s.so", arguments[index]);
+    if (strcmp(arguments[index], "mseal_loaded") == 0) {
+      int (*seal)(unsigned long);
+      *(void**)&seal = dlsym(RTLD_DEFAULT, "mseal_loaded");
+      if (seal == NULL) return 1;
+      const int refused = seal(1) == -1 && errno == EINVAL;
+      printf("mseal_loaded: %d%s\n", seal(0), refused ? "" : ", takes flags");
+      continue;
+    }
+    const int keep = arguments[index][0] == '+';
+    snprintf(file, sizeof file, "%s.so", arguments[index] + keep);
+    if (keep) {
+      if (dlopen(file, RTLD_NOW) == NULL) return 1;
+      continue;
+    }
     const int is_there = strcmp(arguments[index], "-") == 0;
     void* const object = is_there ? RTLD_DEFAULT : dlopen(file, RTLD_LAZY);
     if (object == NULL && !is_there) {
