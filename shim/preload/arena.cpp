@@ -12,11 +12,12 @@ namespace {
 
 using policy::Range;
 
-// A whole TiB is refused to everything else, so it has to be where nobody goes: V8 and other runtimes choose
-// random places in the first 64 TiB, the kernel puts programs at 85 TiB and libraries above.
+// A whole TiB is refused to everything else, and one more is slow, so they have to be where nobody goes: V8
+// and other runtimes choose random places in the first 64 TiB, the kernel puts programs at 85 TiB and
+// libraries above.
 constexpr std::uint64_t kTiB = 1ULL << 40;
 constexpr std::uint64_t kFirstPlace = 65 * kTiB;
-constexpr std::uint64_t kPlaces = 16;
+constexpr std::uint64_t kPlaces = 8;
 constexpr int kAttempts = 16;  // at places where something is already
 
 constexpr std::size_t index_of(Window window) {
@@ -38,8 +39,8 @@ Range choose_arena() {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::uint64_t chance = 0;
     if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
-    const Range place = Range::of(kFirstPlace + chance % kPlaces * kTiB, kTiB);
-    if (is_empty(place)) return place;
+    const Range place = Range::of(kFirstPlace + chance % kPlaces * 2 * kTiB, kTiB);
+    if (is_empty({place.start, watched_window(place).end})) return place;
   }
   return {};
 }
@@ -52,8 +53,13 @@ Range other_window(const Range& arena) {
   return {arena.start + arena.size() / 2, arena.end};
 }
 
-void set_arena(State& state, const Range& arena) {
-  state.arena.windows = {protected_window(arena), other_window(arena)};
+Range watched_window(const Range& arena) {
+  return arena.empty() ? Range{} : Range::of(arena.end, kTiB);
+}
+
+void set_arena(State& state, const Range& arena, bool supervised) {
+  state.arena.windows = {protected_window(arena), other_window(arena),
+                         supervised ? watched_window(arena) : Range{}};
   for (std::size_t which = 0; which < state.arena.windows.size(); ++which)
     state.arena.next[which] = state.arena.windows[which].start;
 }

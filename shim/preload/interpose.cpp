@@ -109,19 +109,23 @@ long checked(Site site, long number, Arguments... arguments) {
   return uninterrupted(site, number, {register_of(arguments)...});
 }
 
-// mmap with our own protection bit is no system call of the kernel.
+// mmap with our own protection bit or flag is no system call of the kernel.
 long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
-  if ((prot & PROT_SEAL) == 0) [[likely]] {
-    if (g_state.backend == policy::Backend::supervised && !g_state.rules.covers_all) {
-      addr =
-          static_cast<long>(moved_hint(static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(flags)));
-    }
-    return uninterrupted(site, __NR_mmap, {addr, length, prot, flags, fd, offset});
+  if (((prot & PROT_SEAL) | (flags & MAP_SEALABLE)) != 0) [[unlikely]] {
+    flags &= ~long{MAP_SEALABLE};
+    const policy::Arguments arguments{static_cast<std::uint64_t>(addr),
+                                      static_cast<std::uint64_t>(length),
+                                      static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},
+                                      static_cast<std::uint64_t>(flags),
+                                      static_cast<std::uint64_t>(fd),
+                                      static_cast<std::uint64_t>(offset)};
+    if ((prot & PROT_SEAL) != 0) return map_sealed(g_state, arguments);
+    if (const long mapped = map_sealable(g_state, arguments); mapped != 0) return mapped;
   }
-  return map_sealed(g_state, {static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(length),
-                              static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},
-                              static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(fd),
-                              static_cast<std::uint64_t>(offset)});
+  if (g_state.backend == policy::Backend::supervised && !g_state.rules.covers_all) {
+    addr = static_cast<long>(moved_hint(static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(flags)));
+  }
+  return uninterrupted(site, __NR_mmap, {addr, length, prot, flags, fd, offset});
 }
 
 long libc_result(long result) {

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <cerrno>
+
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/arena.h"
 #include "shim/preload/sealing.h"
@@ -19,19 +21,29 @@ long map_then_seal(State& state, const policy::Arguments& arguments) {
   return sealed;
 }
 
+bool may_go_anywhere(std::uint32_t flags) {
+  return (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) ==
+         0;
+}
+
 }  // namespace
 
 long map_sealed(State& state, const policy::Arguments& arguments) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
-  const bool anywhere =
-      (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) == 0;
   if (const long error = start_backend_if_needed(state); error != 0) return error;
   const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
   const bool kept = (arguments[2] & PROT_WRITE) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE &&
                     (anonymous || state.options.discard == policy::DiscardRule::strict);
   const Window window = kept ? Window::kept : Window::other;
-  if (!anywhere || !has_window(state, window)) return map_then_seal(state, arguments);
+  if (!may_go_anywhere(flags) || !has_window(state, window)) return map_then_seal(state, arguments);
   return map_in_arena(state, window, arguments);
+}
+
+long map_sealable(State& state, const policy::Arguments& arguments) {
+  if (!may_go_anywhere(static_cast<std::uint32_t>(arguments[3]))) return 0;
+  if (start_backend_if_needed(state) != 0 || !has_window(state, Window::watched)) return 0;
+  const long mapped = map_in_arena(state, Window::watched, arguments);
+  return mapped == -ENOMEM ? 0 : mapped;  // the window may be used up
 }
 
 }  // namespace libmseal::shim

@@ -1,4 +1,4 @@
-// mmap with PROT_SEAL.
+// mmap with PROT_SEAL, and with MAP_SEALABLE.
 #pragma once
 
 #include "policy/rules/mm_call.h"
@@ -10,5 +10,9 @@ namespace libmseal::shim {
 // been. Where there is no arena (the backends `kernel` and `libc`; a fixed address; huge pages), the mapping
 // is made and then sealed; if that fails, it is unmapped again.
 long map_sealed(State& state, const policy::Arguments& arguments);
+
+// mmap(2) of `flags` without MAP_SEALABLE, where the mapping is cheap to seal: the address, or -errno. 0 if
+// there is no such place for it; then it is mapped as usual.
+long map_sealable(State& state, const policy::Arguments& arguments);
 
 }  // namespace libmseal::shim

@@ -20,8 +20,8 @@ namespace libmseal::shim {
 
 // Where mappings are sealed from birth (arena.h); empty where there is no such place.
 struct Arena {
-  std::array<policy::Range, 2> windows{};
-  std::array<std::atomic<std::uint64_t>, 2> next{};
+  std::array<policy::Range, 3> windows{};
+  std::array<std::atomic<std::uint64_t>, 3> next{};
 };
 
 struct State {

@@ -61,9 +61,10 @@ struct Way {
 constexpr Way kSingle{"mseal", "backend=seccomp", false};
 constexpr Way kBatch{"mseal_ranges", "backend=seccomp", false};
 constexpr Way kBirth{"PROT_SEAL", "backend=seccomp", false};
+constexpr Way kSealable{"MAP_SEALABLE", "backend=seccomp", false};
 constexpr Way kSingleAll{"mseal, all", "backend=seccomp,coverage=all", true};
 constexpr Way kBatchAll{"mseal_ranges, all", "backend=seccomp,coverage=all", true};
-constexpr Way kWays[] = {kSingle, kBatch, kBirth, kSingleAll, kBatchAll};
+constexpr Way kWays[] = {kSingle, kBatch, kBirth, kSealable, kSingleAll, kBatchAll};
 
 bool seal_each(const std::vector<mseal_range>& ranges) {
   return std::ranges::all_of(ranges, [](const mseal_range& one) { return mseal(one.addr, one.len, 0) == 0; });
@@ -75,6 +76,15 @@ bool map_sealed(std::size_t count) {
     const int protection = index % 2 == 0 ? PROT_READ : PROT_READ | PROT_WRITE;
     if (mmap(nullptr, kPage, protection | PROT_SEAL, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
       return false;
+  }
+  return true;
+}
+
+bool seal_sealable(std::size_t count) {
+  for (std::size_t index = 0; index < count; ++index) {
+    void* const page = mmap(nullptr, kPage, index % 2 == 0 ? PROT_READ : PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_SEALABLE, -1, 0);
+    if (page == MAP_FAILED || mseal(page, kPage, 0) != 0) return false;
   }
   return true;
 }
@@ -96,6 +106,8 @@ int measure(const Way& way, std::size_t count) {
       sealed = mseal_ranges(ranges.data(), count, 0) == 0;
     } else if (name.starts_with("mseal")) {
       sealed = seal_each(ranges);
+    } else if (name == kSealable.name) {
+      sealed = seal_sealable(count);
     } else {
       sealed = map_sealed(count);
     }
@@ -209,6 +221,7 @@ int main(int count, char** arguments) {
   for (const std::size_t seals : {1, 10, 100, 300, 700}) print_line(self, kSingle, seals);
   for (const std::size_t seals : {10, 100, 700, 2000, 5000}) print_line(self, kBatch, seals);
   for (const std::size_t seals : {100, 60000}) print_line(self, kBirth, seals);
+  for (const std::size_t seals : {100, 10000}) print_line(self, kSealable, seals);
   for (const std::size_t seals : {100, 1000, 10000}) print_line(self, kSingleAll, seals);
   for (const std::size_t seals : {100, 1000, 10000}) print_line(self, kBatchAll, seals);
   std::printf("\nus a seal, of 100\n");

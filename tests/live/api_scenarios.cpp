@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
+#include "tests/live/sealed.h"
 
 namespace libmseal::tests {
 namespace {
@@ -323,6 +326,69 @@ void sixty_thousand_from_birth(std::span<char*>) {
   EXPECT(::mseal_query(all.front(), page) == MSEAL_STATE_FULLY);
 }
 
+char* map_sealable(std::size_t size, int flags = MAP_PRIVATE | MAP_ANONYMOUS, void* at = nullptr) {
+  void* const mapped = ::mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SEALABLE, -1, 0);
+  return mapped == MAP_FAILED ? nullptr : static_cast<char*>(mapped);
+}
+
+std::string number_of_filters() {
+  std::ifstream status("/proc/thread-self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Seccomp_filters:")) return line;
+  }
+  return {};
+}
+
+// mmap(MAP_SEALABLE): as any memory is until it is sealed, and then sealed. So many pages, one by one;
+// without a filter, if that is said.
+void sealable(std::span<char*> arguments) {
+  const auto count = static_cast<std::size_t>(std::atoi(arguments[0]));
+  const bool without_filter = arguments.size() > 1;
+  const std::size_t page = page_size();
+  char* const open = map_sealable(4 * page);
+  REQUIRE_OR_STOP(open != nullptr);
+  std::memset(open, 'o', 4 * page);
+  for (const Via via : kBothWays) {
+    const Calls call{via};
+    EXPECT(call.protect(open, page, PROT_READ) == 0 && call.protect(open, page, PROT_READ | PROT_WRITE) == 0);
+    EXPECT(call.advise(open, page, MADV_DONTNEED) == 0 && open[0] == 0);
+    EXPECT(call.map(open, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) > 0 && open[page] == 'o');
+  }
+  EXPECT(::mseal_query(open, 4 * page) == MSEAL_STATE_NONE);
+  EXPECT(Calls{Via::raw}.remap(open + 3 * page, page, 2 * page, MREMAP_MAYMOVE) > 0);
+  EXPECT(Calls{Via::raw}.unmap(open, page) == 0);
+  const std::string filters = number_of_filters();
+  std::vector<char*> all;
+  for (std::size_t index = 0; index < count; ++index) {
+    all.push_back(map_sealable(2 * page));
+    REQUIRE_OR_STOP(all.back() != nullptr);
+    std::memset(all.back(), 's', 2 * page);
+    REQUIRE_OR_STOP(Calls{Via::raw}.protect(all.back(), page, PROT_READ) == 0);
+    REQUIRE_OR_STOP(::mseal(all.back(), page, 0) == 0);
+    EXPECT(Calls{Via::raw}.unmap(all.back(), 2 * page) == -EPERM);
+    EXPECT(Calls{Via::raw}.unmap(all.back() + page, page) == 0);
+  }
+  if (without_filter) EXPECT(!filters.empty() && number_of_filters() == filters);
+  for (const std::size_t index : {std::size_t{0}, count / 2, count - 1}) {
+    expect_sealed_from_birth(all[index], page, true);
+    EXPECT(all[index][page - 1] == 's');
+  }
+  in_child([&] { EXPECT(Calls{Via::raw}.unmap(all[0], page) == -EPERM); });
+  // by the gate to raw system calls, at a fixed address, and as the kernel fails
+  const long by_syscall =
+      ::syscall(__NR_mmap, 0, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_SEALABLE, -1, 0);
+  EXPECT(by_syscall > 0 && Calls{Via::raw}.unmap(reinterpret_cast<void*>(by_syscall), page) == 0);
+  char* const fixed = map_pages(1);
+  EXPECT(map_sealable(page, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, fixed) == fixed);
+  EXPECT(map_sealable(page, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, all[0]) == nullptr && errno == EPERM);
+  EXPECT(map_sealable(0) == nullptr && errno == EINVAL);
+  // what does not fit there is mapped elsewhere, or not at all
+  constexpr std::size_t kTooLarge = std::size_t{3} << 40;
+  char* const large = static_cast<char*>(::mmap(
+      nullptr, kTooLarge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_SEALABLE, -1, 0));
+  EXPECT(large != MAP_FAILED && Calls{Via::raw}.unmap(large, kTooLarge) == 0);
+}
+
 // The C++ class: filled, frozen, and then nobody's to change.
 void region_freezes(std::span<char*>) {
   sealed_region region(4 * page_size());
@@ -413,6 +479,7 @@ constexpr Scenario kScenarios[] = {
     {"sealed_from_birth", sealed_from_birth},
     {"random_places_are_free", random_places_are_free},
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
+    {"sealable", sealable},
     {"own_text_is_sealed", own_text_is_sealed},
     {"own_text_is_not_sealed", own_text_is_not_sealed},
     {"libc_backend_sees_libc_only", libc_backend_sees_libc_only},

@@ -104,6 +104,18 @@ TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
   scenario("backend=seccomp", "sixty_thousand_from_birth");
 }
 
+TEST_CASE("live: mmap(MAP_SEALABLE) is memory as any other until it is sealed, and takes no filter then") {
+  const auto runs = [](const std::string& options, std::vector<std::string> arguments) {
+    INFO(options);
+    arguments.insert(arguments.begin(), {LIVE_PROGRAM, "sealable"});
+    expect_success(run(preloaded(options, arguments)));
+  };
+  for (const char* options : {"backend=seccomp", "backend=seccomp,auto=off", "backend=seccomp,coverage=all"})
+    runs(options, {"1500", "without filter"});
+  runs("backend=filter", {"20"});
+  if (needs_mseal()) runs("backend=kernel", {"20"});
+}
+
 TEST_CASE("live: a memory resource is filled and frozen") {
   for (const char* backend : {"backend=seccomp", "backend=filter"}) scenario(backend, "region_freezes");
   if (needs_mseal()) scenario("backend=kernel", "region_freezes");

@@ -27,7 +27,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"no seccomp filter", error};
   for (const Seal& object : beginning.objects) (void)state.ledger.add(object);
-  set_arena(state, arena);
+  set_arena(state, arena, false);
   (void)state.ledger.add({protected_window(arena), true});
   (void)state.ledger.add({other_window(arena)});
   return {};

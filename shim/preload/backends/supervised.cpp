@@ -39,6 +39,21 @@ bool is_watched(const State& state, const Range& range) {
   return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.contains(range); });
 }
 
+// Where the supervisor of a new tree is notified of every change, sorted.
+using Watched = policy::FixedVector<Range, 16>;
+Watched choose_watched(const State& state, const Range& arena) {
+  Watched watched;
+  if (state.rules.covers_all) {
+    (void)watched.push_back({0, ~0ULL});
+    return watched;
+  }
+  for (const Range& place : watched_places()) (void)watched.push_back(place);
+  const Range window = watched_window(arena);
+  const auto after = [&](const Range& one) { return one.start > window.start; };
+  if (!window.empty()) watched.insert(std::find_if(watched.begin(), watched.end(), after), window);
+  return watched;
+}
+
 Seal table_seal(const void* table) {
   return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes)};
 }
@@ -69,7 +84,7 @@ Outcome join(State& state, long table_descriptor, const Beginning& beginning, Jo
   const long mapped = map_table(table_descriptor, state.table);
   if (mapped == -EPROTO) return {"the supervisor of this process tree is of another version", 0};
   if (mapped != 0) return {"the supervisor's table could not be mapped", mapped};
-  set_arena(state, table_arena(state.table));
+  set_arena(state, table_arena(state.table), true);
   state.rules = table_rules(state.table);
   put_up_fences(state);
   if (beginning.objects.empty()) return {};
@@ -153,24 +168,22 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   if (!add_table(state, beginning.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
   const std::size_t filtered = sort_by_decider(state, job.found.pieces, job.covered);
   const std::span<const Seal> seals = job.covered.view();
-  static constexpr Range kEverywhere{0, ~0ULL};
-  const std::span<const Range> watched =
-      state.rules.covers_all ? std::span(&kEverywhere, 1) : watched_places();
   const Range arena = choose_arena();
-  const BaseFilter filter{seals.first(filtered), beginning.refused_breaks, arena, true, watched};
+  const Watched watched = choose_watched(state, arena);
+  const BaseFilter filter{seals.first(filtered), beginning.refused_breaks, arena, true, watched.view()};
   if (!write_base_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
   const long listener = install_filter(job.draft.program.instructions(), true);
   if (listener < 0) return {"the filter could not be installed", listener};
-  const policy::Serving answer = launch.hand_over(static_cast<int>(listener), seals, filtered, watched, arena,
-                                                  {state.option_text.data()});
+  const policy::Serving answer = launch.hand_over(static_cast<int>(listener), seals, filtered, watched.view(),
+                                                  arena, {state.option_text.data()});
   (void)raw_syscall(__NR_close, listener);
   if (answer.result != 0) {
     // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
     return {"the supervisor did not take over", answer.result};
   }
   tell_of_files(state, answer);
-  set_arena(state, arena);
+  set_arena(state, arena, true);
   return {};
 }
 
