@@ -105,4 +105,27 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   return message;
 }
 
+// MAP_HUGETLB | MAP_ANONYMOUS, and 1 << 63 for the size of a page, in the lower half (mm/mmap.c,
+// ksys_mmap_pgoff). The length is 0.
+constexpr std::uint64_t kWrapping = 0x6C69626D'FC040020ULL;
+static_assert((kWrapping & kMapHugetlb) != 0 && (kWrapping & kMapAnonymous) != 0 &&
+              (kWrapping & kMapFixed) == 0);
+static_assert((kWrapping >> 26 & 63) == 63);
+
+Arguments wrap_in_mmap(const Arguments& message) {
+  const auto number = static_cast<std::uint16_t>(message[5]);  // of a system call
+  const std::uint64_t flags = message[2] & 0xFFFF;
+  const std::uint64_t third = message[5] >> 32;
+  return {message[0], 0,          std::uint64_t{number} << 48 | flags << 32 | third,
+          kWrapping,  message[1], message[4]};
+}
+
+std::optional<Arguments> unwrap_from_mmap(const Arguments& arguments) {
+  if (arguments[1] != 0 || arguments[3] != kWrapping) return std::nullopt;
+  const std::uint64_t number = arguments[2] >> 48;
+  const std::uint64_t flags = arguments[2] >> 32 & 0xFFFF;
+  const std::uint64_t third = arguments[2] & 0xFFFF'FFFF;
+  return Arguments{arguments[0], arguments[4], flags, kControlMagic, arguments[5], third << 32 | number};
+}
+
 }  // namespace libmseal::policy

@@ -4,6 +4,10 @@
 // kernel tells the supervisor which process speaks, the arguments are registers, and the flags are never
 // zero, so that a kernel with mseal(2) and no supervisor answers EINVAL. A message can add seals and never
 // removes one: a forged message can only make its sender stricter with itself.
+//
+// A container's seccomp profile may answer mseal for itself, for it does not know the call, and the
+// supervisor hears nothing then. So the same can be said by mmap, which every profile allows: of huge pages
+// of a size that is none, which the first filter notifies, and which the kernel answers with EINVAL.
 #pragma once
 
 #include <array>
@@ -82,6 +86,14 @@ Arguments encode(const Control& message);
 
 // Nothing if it is no control message, or a malformed one (then `malformed` is set).
 std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed);
+
+// The same message as arguments of mmap, and back; nothing if these are none.
+Arguments wrap_in_mmap(const Arguments& message);
+std::optional<Arguments> unwrap_from_mmap(const Arguments& arguments);
+
+// Of errors that a wrapped message is answered, so that they are not taken for the kernel's or another
+// filter's.
+inline constexpr int kWrappedErrors = 1000;
 
 // ---- the hand-over, on a socket pair, before the filter can notify anybody ----
 

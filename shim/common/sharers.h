@@ -60,7 +60,9 @@ class SharerSearch {
       if (read == 0 && status.thread_group == group_) return Sharing::alone;
       return read == -ENOENT || read == -ESRCH ? Sharing::alone : Sharing::shared;
     }
-    return read == 0 ? judge_by_looks(task, status) : Sharing::unknown;
+    if (read == 0) return judge_by_looks(task, status);
+    // /proc may hide a task (hidepid=); kill tells whether there is one.
+    return raw_syscall(__NR_kill, task, 0) == -ESRCH ? Sharing::alone : Sharing::unknown;
   }
 
   // The two can't be compared.

@@ -8,6 +8,9 @@ namespace libmseal::shim {
 // was not killed.
 bool other_filters_kill();
 
+// Whether one kills for a message to the supervisor by mmap (control.h). Known once that was asked.
+extern bool g_wrapping_kills;
+
 // Whether enabling tagged addresses is refused, which our filters do, and the kernel does not.
 bool tagging_is_refused();
 

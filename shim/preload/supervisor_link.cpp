@@ -13,6 +13,7 @@
 
 #include "shim/common/descriptor_message.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/other_filters.h"
 #include "shim/preload/table_reader.h"
 
 namespace libmseal::shim {
@@ -184,8 +185,18 @@ policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> se
 }
 
 long tell_supervisor(const policy::Control& message) {
-  const policy::Arguments a = encode(message);
-  return raw_syscall(policy::kMsealNumber, a[0], a[1], a[2], a[3], a[4], a[5]);
+  const policy::Arguments said = encode(message);
+  const auto call = [](long number, const policy::Arguments& a) {
+    return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  };
+  const long answer = call(policy::kMsealNumber, said);
+  if ((answer != -ENOSYS && answer != -EPERM) || g_wrapping_kills) return answer;
+  // Another filter may have answered.
+  const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
+  if (wrapped >= 0 || wrapped == -ENOSYS) return wrapped;  // ENOSYS: the supervisor is gone
+  if (wrapped < -policy::kWrappedErrors) return wrapped + policy::kWrappedErrors;
+  // The kernel's own answer, or a filter's: nobody listens, or nobody can be reached.
+  return g_state.backend == policy::Backend::supervised ? -EPERM : answer;
 }
 
 }  // namespace libmseal::shim

@@ -21,13 +21,18 @@ ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
   said.answered = malformed || (!said.message && !rules_.covers_all);
   if (malformed)
     log(Level::warning, "pid ", notification.pid, ": malformed control message, flags ", Hex{arguments[2]});
-  if (said.answered) listener_.refuse(notification.id, malformed ? EINVAL : ENOSYS);
+  if (said.answered) refuse(notification, malformed ? EINVAL : ENOSYS);
   return said;
 }
 
 void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, const Said& said) {
   if (said.message) return handle_message(notification, caller, *said.message);
   handle_raw(notification, caller, said.arguments);
+}
+
+void ControlChannel::refuse(const seccomp_notif& notification, int error) {
+  const bool wrapped = static_cast<std::uint32_t>(notification.data.nr) != policy::kMsealNumber;
+  listener_.refuse(notification.id, wrapped ? error + policy::kWrappedErrors : error);
 }
 
 void ControlChannel::make_image(Caller& caller) {
@@ -40,7 +45,7 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
                                 const policy::Arguments& arguments) {
   // What can't be looked at now may be recognised by nothing later.
   if (caller.foreign() && caller.identity.readable()) make_image(caller);
-  if (!caller.may_seal()) return listener_.refuse(notification.id, EPERM);
+  if (!caller.may_seal()) return refuse(notification, EPERM);
   const std::int64_t result = sealing_.seal_raw(caller, shim::this_machine(), arguments);
   respond(notification, result);
   log(Level::info, "pid ", caller.process.id, ": mseal(", Hex{arguments[0]}, ", ", Hex{arguments[1]}, ", ",
@@ -49,15 +54,14 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
 
 void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& caller) {
   // What can't be looked at now may be recognised by nothing later.
-  if (!caller.identity.readable()) return listener_.refuse(notification.id, EPERM);
+  if (!caller.identity.readable()) return refuse(notification, EPERM);
   if (caller.foreign()) {
     make_image(caller);
   } else {
     registry_.greet(caller);
   }
   const TableFile& table = *caller.image->table;
-  if (!listener_.answer_with_descriptor(notification.id, table.descriptor()))
-    listener_.refuse(notification.id, EMFILE);
+  if (!listener_.answer_with_descriptor(notification.id, table.descriptor())) refuse(notification, EMFILE);
   log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");
 }
 
@@ -74,7 +78,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   }
   const bool asks = message.kind == Kind::query || message.kind == Kind::is_writable;
   if (caller.standing != Caller::Standing::member || (!asks && !caller.may_seal()))
-    return listener_.refuse(notification.id, EPERM);
+    return refuse(notification, EPERM);
   const std::int64_t answer = answer_to(caller, message);
   const bool seals = message.kind == Kind::seal || message.kind == Kind::filters_are_in;
   if (answer == -EAGAIN && seals && postpone(notification)) return;
@@ -86,7 +90,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
 
 void ControlChannel::respond(const seccomp_notif& notification, std::int64_t answer) {
   if (answer < 0) {
-    listener_.refuse(notification.id, static_cast<int>(-answer));
+    refuse(notification, static_cast<int>(-answer));
   } else {
     listener_.answer(notification.id, answer);
   }

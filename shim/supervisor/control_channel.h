@@ -56,6 +56,7 @@ class ControlChannel {
   void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
   void handle_hello(const seccomp_notif& notification, Caller& caller);
   void handle_message(const seccomp_notif& notification, Caller& caller, const policy::Control& message);
+  void refuse(const seccomp_notif& notification, int error);
   // What the message is answered: a value or -errno.
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
   void respond(const seccomp_notif& notification, std::int64_t answer);

@@ -67,8 +67,14 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   policy::Arguments arguments;
   std::ranges::copy(notification.data.args, arguments.begin());
   const auto task = static_cast<pid_t>(notification.pid);
-  const auto number = static_cast<std::uint32_t>(notification.data.nr);
+  auto number = static_cast<std::uint32_t>(notification.data.nr);
   const bool native = abi == machine_.abis.data();
+  if (native && number == __NR_mmap) {
+    if (const auto message = policy::unwrap_from_mmap(arguments)) {
+      number = policy::kMsealNumber;
+      arguments = *message;
+    }
+  }
   const bool starts = number == (native ? __NR_set_tid_address : kOtherSetTidAddress);
   const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
   const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);

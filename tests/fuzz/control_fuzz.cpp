@@ -10,6 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   policy::Arguments arguments;
   for (auto& argument : arguments) argument = input.take<std::uint64_t>();
   if (input.take<std::uint8_t>() % 2 == 0) arguments[3] = policy::kControlMagic;
+  if (const auto unwrapped = policy::unwrap_from_mmap(arguments))
+    tests::must(policy::wrap_in_mmap(*unwrapped) == arguments);
   bool malformed = false;
   const auto message = policy::decode_control(policy::kX86Machine, arguments, malformed);
   tests::must(!(message && malformed));
@@ -17,6 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tests::must(malformed == (arguments[3] == policy::kControlMagic));
     return 0;
   }
+  if (message->number <= 0xFFFF)
+    tests::must(policy::unwrap_from_mmap(policy::wrap_in_mmap(arguments)) == arguments);
   using Kind = policy::Control::Kind;
   if (message->kind == Kind::call_site) return 0;
   const bool without_pages = message->kind == Kind::hello || message->kind == Kind::filters_are_in ||

@@ -56,6 +56,32 @@ TEST_CASE("live: where another listener is in force, deny filters do the work, a
              ContainsSubstring("backend filters instead of supervised") && ContainsSubstring("EBUSY"));
 }
 
+TEST_CASE("live: a profile that answers mseal(2) for itself does not cut off the supervisor") {
+  // As Podman's and Docker's do where they do not know the call; and they forbid kcmp.
+  const int error = GENERATE(ENOSYS, EPERM);
+  const auto forbid = [error](int number) {
+    answer_with(number, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error));
+  };
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
+    for (const char* name : {"refuses_changes", "fork_inherits", "exec_drops", "threads_are_covered",
+                             "query_tells", "seals_after_the_fork_are_not_inherited", "errors_of_mseal"}) {
+      INFO(error << " " << options << " " << name);
+      Command command = preloaded(options, {LIVE_PROGRAM, name});
+      command.prepare = [&] {
+        forbid(462);
+        forbid(__NR_kcmp);
+      };
+      expect_success(run(command));
+    }
+  }
+  Command command = preloaded("backend=seccomp,verbose=1", {"/bin/sh", "-c", "/bin/true; /bin/true"});
+  command.prepare = [&] { forbid(462); };
+  const Run tree = run(command);
+  CHECK(tree.status == 0);
+  CHECK(count_lines(tree.err) == 3);
+  CHECK_THAT(tree.err, !ContainsSubstring("instead of"));
+}
+
 TEST_CASE(
     "live: a filter that kills for mseal(2) or seccomp(2) does not end the program, and one line says why") {
   const int number = GENERATE(462, __NR_seccomp, 437);  // the last: openat2

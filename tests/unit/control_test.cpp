@@ -32,6 +32,39 @@ TEST_CASE("a message survives the registers") {
   }
 }
 
+TEST_CASE("a message survives the registers of mmap, where it maps nothing") {
+  Control seal{Control::Kind::seal, {{0x7f0000001000, 0x7f0000004000}}};
+  seal.present_break = 0x555555560000;
+  seal.discard_as_kernel = true;
+  Control site{Control::Kind::call_site, {Range::of(0xFFFF'8123'4567'89AB, 0x1357'9BDF'2468'ACE0)}};
+  site.refused = true;
+  site.site = 0xFEDC'BA98'7654'3210;
+  site.number = 329;
+  site.third = 0xFFFF'FFFF;
+  Control add{Control::Kind::add_filtered, {{0x7f0000001000, 0x7f0000004000}, true, true}};
+  add.seal.attachment = 0x7f0000000000;
+  for (const Control& message :
+       {seal, site, add, Control{}, Control{Control::Kind::query, {{0x1000, 0x2000}}}}) {
+    const Arguments said = encode(message);
+    const Arguments wrapped = wrap_in_mmap(said);
+    CHECK(unwrap_from_mmap(wrapped) == said);
+    // No length, and huge pages of a size that is none; and no W together with X, which a filter may refuse.
+    CHECK(wrapped[1] == 0);
+    CHECK((wrapped[3] & (kMapHugetlb | kMapAnonymous | kMapFixed)) == (kMapHugetlb | kMapAnonymous));
+    if (message.kind != Control::Kind::call_site) CHECK((wrapped[2] & 0xFFFF'FFFF) == 0);
+    bool malformed = true;
+    CHECK(decode_control(kX86Machine, *unwrap_from_mmap(wrapped), malformed));
+    for (const std::size_t index : {1, 3}) {
+      Arguments other = wrapped;
+      other[index] ^= 1ULL << 40;
+      CHECK_FALSE(unwrap_from_mmap(other));
+      other[index] = wrapped[index] ^ 1;
+      CHECK_FALSE(unwrap_from_mmap(other));
+    }
+  }
+  CHECK_FALSE(unwrap_from_mmap({0, 0, 3, kMapAnonymous | kMapHugetlb, ~0ULL, 0}));
+}
+
 TEST_CASE("what shall be sealed is told with what the supervisor can't know") {
   for (int flags = 0; flags < 4; ++flags) {
     bool malformed = true;

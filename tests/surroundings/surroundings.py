@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Tries libmseal in containers and sandboxes, as root: which backend programs get there, and whether their seals hold.
+
+    surroundings.py --library build/dev/shim/libmseal.so --program build/dev/tests/live/live_program [NAME ...]
+
+Prints a line for each surrounding. Exit status: 0 if all are as expected, 1 if not, 77 if nothing could be tried (1 with
+MSEAL_TESTS_MUST_RUN=1). What is not installed (.ci/setup programs installs it) is skipped, and said.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# What Docker and Podman leave to a container's root.
+CAPABILITIES = [f"CAP_{name}" for name in (
+    "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE "
+    "SETFCAP").split()]
+# In the format of Docker's own; package golang-github-containers-common.
+PROFILE = pathlib.Path("/usr/share/containers/seccomp.json")
+
+
+def applies(entry, capabilities):
+    """Whether a rule of the profile holds for a container with these capabilities on this machine."""
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+    included, excluded = entry.get("includes") or {}, entry.get("excludes") or {}
+    return (all(name in capabilities for name in included.get("caps") or [])
+            and not any(name in capabilities for name in excluded.get("caps") or [])
+            and machine in (included.get("arches") or [machine])
+            and machine not in (excluded.get("arches") or []))
+
+
+def seccomp_of(capabilities):
+    """The profile as runc takes it."""
+    profile = json.loads(PROFILE.read_text())
+    architecture = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}[platform.machine()]
+    rules = []
+    for entry in profile["syscalls"]:
+        if not applies(entry, capabilities):
+            continue
+        rule = {"names": entry["names"], "action": entry["action"]}
+        if entry.get("args"):
+            rule["args"] = [{key: value for key, value in one.items() if key != "valueTwo" or value}
+                            for one in entry["args"]]
+        if entry.get("errnoRet") is not None:
+            rule["errnoRet"] = entry["errnoRet"]
+        rules.append(rule)
+    others = [one["subArchitectures"] for one in profile.get("archMap", []) if one["architecture"] == architecture]
+    seccomp = {"defaultAction": profile["defaultAction"], "architectures": [architecture] + sum(others, []),
+               "syscalls": rules}
+    if "defaultErrnoRet" in profile:
+        seccomp["defaultErrnoRet"] = profile["defaultErrnoRet"]
+    return seccomp
+
+
+class Place:
+    """What every surrounding is given: the library, its supervisor and the program, in a folder of their own."""
+
+    def __init__(self, folder, library, program):
+        self.folder = folder
+        for file in (library, library.parent / "mseal-supervisor", program):
+            shutil.copy(file, folder)
+            os.chmod(folder / file.name, 0o755)
+        os.chmod(folder, 0o755)
+        self.program = program.name
+
+    def command(self, options):
+        """A shell's command: the seals of a scenario, and whether a child is sealed too."""
+        at = self.folder
+        preload = f"LD_PRELOAD={at}/libmseal.so MSEAL_OPTIONS=policy=none,verbose=1,{options}"
+        return f"{preload} {at}/{self.program} refuses_changes && {preload} {at}/{self.program} fork_inherits && echo held"
+
+
+def runc(place, options, capabilities=(), profile=True, user_namespace=False, read_only=True):
+    wanted = CAPABILITIES + list(capabilities)
+    bound = [folder for folder in ("/usr", "/etc", str(place.folder)) if os.path.isdir(folder)]
+    with tempfile.TemporaryDirectory(prefix="libmseal-bundle") as bundle:
+        root = pathlib.Path(bundle, "rootfs")
+        for folder in ["/proc", "/dev", "/tmp", *bound]:
+            pathlib.Path(str(root) + folder).mkdir(parents=True, exist_ok=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            if os.path.islink("/" + name):
+                os.symlink("usr/" + name, root / name)
+        namespaces = [{"type": name} for name in ("pid", "mount", "ipc", "uts", "network")]
+        linux = {"namespaces": namespaces}
+        if user_namespace:
+            os.chmod(bundle, 0o755)
+            namespaces.append({"type": "user"})
+            linux["uidMappings"] = linux["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        if profile:
+            linux["seccomp"] = seccomp_of(wanted)
+        config = {
+            "ociVersion": "1.0.2",
+            "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "cwd": "/",
+                        "args": ["/bin/sh", "-c", place.command(options)], "env": ["PATH=/usr/bin:/bin"],
+                        "capabilities": {kind: wanted for kind in ("bounding", "effective", "permitted")},
+                        "noNewPrivileges": profile},
+            "root": {"path": "rootfs", "readonly": read_only},
+            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+                       {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}]
+            + [{"destination": folder, "type": "bind", "source": folder, "options": ["rbind", "ro"]} for folder in bound],
+            "linux": linux}
+        pathlib.Path(bundle, "config.json").write_text(json.dumps(config))
+        return run(["runc", "--root", bundle + "/state", "run", "--bundle", bundle, f"libmseal-{os.getpid()}"])
+
+
+def run(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def within(*prefix):
+    """A surrounding that a program makes for the command behind it."""
+    return lambda place, options: run([*prefix, "/bin/sh", "-c", place.command(options)])
+
+
+BUBBLEWRAP = "bwrap --ro-bind / / --dev /dev --proc /proc --unshare-all --die-with-parent".split()
+AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups".split()
+
+
+def oci(**settings):
+    return lambda place, options: runc(place, options, **settings)
+
+
+HOLD, REFUSED = "seals hold", "mseal fails"
+# name: the program it takes, what makes it, the backend that programs get there, what becomes of seals
+SURROUNDINGS = {
+    "runc, default profile": ("runc", oci(), "supervised", HOLD),
+    "runc, default profile, CAP_SYS_PTRACE": ("runc", oci(capabilities=["CAP_SYS_PTRACE"]), "supervised", HOLD),
+    "runc, default profile, user namespace": ("runc", oci(user_namespace=True), "supervised", HOLD),
+    "runc, no profile, writable root": ("runc", oci(profile=False, read_only=False), "supervised", HOLD),
+    "bubblewrap, all namespaces": ("bwrap", within(*BUBBLEWRAP), "supervised", HOLD),
+    "bubblewrap, ordinary user": ("bwrap", within(*AS_NOBODY, *BUBBLEWRAP), "supervised", HOLD),
+    "firejail, its seccomp filter, no capabilities": ("firejail", within(
+        "firejail", "--quiet", "--noprofile", "--seccomp", "--caps.drop=all"), "supervised", HOLD),
+    "user, mount and pid namespaces": ("unshare", within(
+        "unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"), "supervised", HOLD),
+    # What is sealed at start holds; who shares the memory can't be told, so nothing more is sealed.
+    "pid namespace, /proc of the outer one": ("unshare", within("unshare", "--pid", "--fork"), "filters", REFUSED),
+    "without /proc": ("unshare", within(
+        "unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"), "filters", REFUSED),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", type=pathlib.Path, required=True)
+    parser.add_argument("--program", type=pathlib.Path, required=True)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    arguments = parser.parse_args()
+    must_run = os.environ.get("MSEAL_TESTS_MUST_RUN") == "1"
+    tried, failed = 0, 0
+    with tempfile.TemporaryDirectory(prefix="libmseal-place", dir="/opt" if os.path.isdir("/opt") else None) as folder:
+        place = Place(pathlib.Path(folder), arguments.library, arguments.program)
+        for name, (tool, start, backend, outcome) in SURROUNDINGS.items():
+            if arguments.names and name not in arguments.names:
+                continue
+            if os.geteuid() != 0 or shutil.which(tool) is None or (tool == "runc" and not PROFILE.exists()):
+                print(f"{name}: skipped, it takes root and {tool} (.ci/setup programs)")
+                failed += must_run
+                continue
+            result = start(place, "backend=supervised")
+            tried += 1
+            said = [line for line in result.stderr.splitlines() if line.startswith("libmseal: ")]
+            found = next((line.split()[2] for line in said if line.startswith("libmseal: backend ")), "none")
+            held = result.returncode == 0 and result.stdout.strip().endswith("held")
+            refused = any(line.startswith("libmseal: mseal: ") for line in said)
+            became = HOLD if held else REFUSED if refused else "seals do not hold"
+            print(f"{name}: backend {found}, {became}")
+            if (found, became) != (backend, outcome):
+                print(f"  expected: backend {backend}, {outcome}")
+                print("  " + "\n  ".join((result.stdout + result.stderr).strip().splitlines()))
+                failed += 1
+    return 1 if failed else 0 if tried else 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())
