@@ -12,6 +12,8 @@ std::uint64_t* place_of(int field, StatLine& line) {
   switch (field) {
     case 9:
       return &line.flags;
+    case 14:
+      return &line.user_time;
     case 22:
       return &line.start_time;
     case 26:

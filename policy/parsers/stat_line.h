@@ -12,6 +12,7 @@ namespace libmseal::policy {
 struct StatLine {
   char state = '?';               // 3
   std::uint64_t flags = 0;        // 9, PF_ flags of the kernel
+  std::uint64_t user_time = 0;    // 14, in user mode, in ticks
   std::uint64_t start_time = 0;   // 22, in ticks since boot
   std::uint64_t start_code = 0;   // 26
   std::uint64_t start_stack = 0;  // 28

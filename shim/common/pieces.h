@@ -36,6 +36,7 @@ class PieceSearch {
     bool whole = true;
     bool cuts = false;
     const long read = read_maps(open_("maps"), [&](const policy::Vma& vma) {
+      if (vma.name == "[vsyscall]") return false;  // no mapping: the kernel's own page, which nothing changes
       while (range != end && vma.range.end > next) {
         whole = whole && vma.range.start <= next;
         if (!whole) return false;

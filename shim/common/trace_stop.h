@@ -7,20 +7,21 @@
 
 #include <cerrno>
 
+#include "shim/common/deadline.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
 
 // Attaches to the thread, waits until it stops on its way out of the kernel, and lets it go. True once it has
 // been seen outside of every call that it had begun, or is gone; false if it may not be stopped, or has not
-// within half a second. No thread of one's own process.
+// within a second. No thread of one's own process.
 inline bool trace_to_stop(long id) {
-  constexpr long kNap = 20'000;      // ns
-  constexpr int kMostNaps = 25'000;  // half a second and more: what lasts longer is no ordinary memory call
+  constexpr long kNap = 20'000;  // ns
   const long seized = raw_syscall(__NR_ptrace, PTRACE_SEIZE, id, 0, 0);
   if (seized != 0) return seized == -ESRCH;
   (void)raw_syscall(__NR_ptrace, PTRACE_INTERRUPT, id, 0, 0);
-  for (int naps = 0; naps < kMostNaps; ++naps) {
+  const Deadline deadline(1000);  // what lasts longer is no ordinary memory call
+  while (!deadline.passed()) {
     int status = 0;
     const long waited = raw_syscall(__NR_wait4, id, &status, __WALL | WNOHANG, nullptr);
     if (waited == id) {

@@ -1,5 +1,6 @@
 // The functions that programs call.
 #include <cerrno>
+#include <cstdint>
 
 #include "mseal/mseal.h"
 #include "shim/common/raw_syscall.h"
@@ -32,7 +33,8 @@ __attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigne
 
 __attribute__((visibility("default"))) int mseal_ranges(const struct mseal_range* ranges, size_t count,
                                                         unsigned long flags) {
-  if (ranges == nullptr && count != 0) return libc_result(-EINVAL);
+  const bool wraps = count > PTRDIFF_MAX / sizeof(mseal_range);
+  if (wraps || (ranges == nullptr && count != 0)) return libc_result(-EINVAL);
   return libc_result(seal_all(g_state, {ranges, count}, flags));
 }
 

@@ -4,8 +4,11 @@
 #include <time.h>
 
 #include <cerrno>
+#include <optional>
 
+#include "policy/parsers/stat_line.h"
 #include "policy/parsers/syscall_line.h"
+#include "shim/common/deadline.h"
 #include "shim/common/proc_root.h"
 #include "shim/preload/thread_stop.h"
 #include "shim/preload/threads.h"
@@ -18,10 +21,11 @@ namespace {
 constexpr int kLooks = 3;
 constexpr long kNap = 50'000;  // ns
 
-// Where threads can't be stopped. From the filter to the lock is well below a microsecond of running, but a
-// thread may also spin for the lock while whoever holds it runs. Several holders' times, then.
-constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
-constexpr int kMostNaps = 40'000;
+// Where threads can't be stopped: one that has run so long in user mode since is in none of its calls of
+// then. Time in the kernel does not count: a call may be made to spin there. In ticks, of which sampling and
+// scaling (kernel/sched/cputime.c, cputime_adjust) may invent one.
+constexpr std::uint64_t kEnoughTicks = 3;
+constexpr std::uint64_t kMostForThread = 3000;  // ms
 constexpr int kMostNapsForList = 2'000;
 
 using policy::Whereabouts;
@@ -35,12 +39,13 @@ Whereabouts look_at(const policy::Machine& machine, const Thread& thread) {
       .value_or(Whereabouts::running);
 }
 
-// Time on a processor, in ns.
-std::uint64_t running_time(const Thread& thread) {
-  char text[128] = {};
-  const long got = thread.read("schedstat", text);
-  return got > 0 ? static_cast<std::uint64_t>(leading_number({text, static_cast<std::size_t>(got)}))
-                 : ~0ULL;  // ended, or a kernel without it
+// In ticks; nothing if it is not known.
+std::optional<std::uint64_t> time_in_user_mode(const Thread& thread) {
+  char text[2048] = {};
+  const long got = thread.read("stat", text);
+  if (got <= 0) return std::nullopt;
+  const auto line = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
+  return line ? std::optional(line->user_time) : std::nullopt;
 }
 
 void nap() {
@@ -59,12 +64,12 @@ bool soon_asleep(const policy::Machine& machine, const Thread& thread) {
 
 // Where a thread can't be stopped: evidence, no proof.
 bool wait_for_evidence(const policy::Machine& machine, const Thread& thread) {
-  const std::uint64_t enough = running_time(thread) + kEnoughRunning;
-  for (int naps = 0; naps < kMostNaps; ++naps) {
-    const Whereabouts seen = look_at(machine, thread);
-    if (seen == Whereabouts::elsewhere) return true;
-    if (seen == Whereabouts::running && (enough < kEnoughRunning || running_time(thread) >= enough))
-      return true;
+  const auto before = time_in_user_mode(thread);
+  const Deadline deadline(kMostForThread);
+  while (!deadline.passed()) {
+    if (look_at(machine, thread) == Whereabouts::elsewhere) return true;
+    const auto now = time_in_user_mode(thread);
+    if (before && now && *now >= *before + kEnoughTicks) return true;
     nap();
   }
   return false;

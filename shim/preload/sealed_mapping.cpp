@@ -22,6 +22,9 @@ long map_then_seal(State& state, const policy::Arguments& arguments) {
 }
 
 bool may_go_anywhere(std::uint32_t flags) {
+#ifdef MAP_32BIT
+  if ((flags & MAP_32BIT) != 0) return false;
+#endif
   return (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) ==
          0;
 }

@@ -8,22 +8,23 @@
 namespace libmseal::supervisor {
 namespace {
 
-// Where threads may not be stopped (Yama, a debugger): as long as one is seen asleep in another call, or has
-// run this long since, it is past the lock. Evidence, no proof; as in the library.
-constexpr std::uint64_t kEnoughRunning = 10'000'000;  // ns
-constexpr int kMostNaps = 2'000;
+// Where threads may not be stopped (Yama, a debugger): once one is seen asleep in another call, or has run
+// this long in user mode since, it is past the lock. In ticks, of which one may be made up; as in the
+// library.
+constexpr std::uint64_t kEnoughTicks = 3;
+constexpr int kMostNaps = 4'000;
 constexpr long kNap = 50'000;  // ns
 
 }  // namespace
 
 bool ContinuedCalls::wait_for_evidence(pid_t task) {
-  const std::uint64_t enough = proc_.running_time(task) + kEnoughRunning;
+  const auto before = proc_.stat(task);
   for (int naps = 0; naps < kMostNaps; ++naps) {
     const auto where = proc_.whereabouts(task);
     if (where.is_gone()) return true;
     if (where.is_seen() && *where == policy::Whereabouts::elsewhere) return true;
-    const bool in_call = where.is_seen() && *where == policy::Whereabouts::in_call;
-    if (!in_call && proc_.running_time(task) >= enough) return true;
+    const auto now = proc_.stat(task);
+    if (before.is_seen() && now.is_seen() && now->user_time >= before->user_time + kEnoughTicks) return true;
     const timespec time{0, kNap};
     (void)nanosleep(&time, nullptr);
   }

@@ -182,13 +182,6 @@ class KernelProc final : public Proc {
     return where ? Look<policy::Whereabouts>::seen(*where) : Look<policy::Whereabouts>::unknown();
   }
 
-  std::uint64_t running_time(pid_t task) override {
-    char text[128];
-    const long got = root_.read(ProcPath(task, "schedstat"), text);
-    return got <= 0 ? ~0ULL
-                    : static_cast<std::uint64_t>(shim::leading_number({text, static_cast<std::size_t>(got)}));
-  }
-
   std::uint64_t now() override {
     timespec time{};
     clock_gettime(CLOCK_BOOTTIME, &time);

@@ -88,8 +88,6 @@ class Proc {
   virtual bool share_mm(pid_t one, pid_t other) = 0;
   // Where the thread is in the kernel.
   virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;
-  // Its time on a processor, in ns; all there is if it is not known.
-  virtual std::uint64_t running_time(pid_t task) = 0;
   // Since boot, in ns, as start times are.
   virtual std::uint64_t now() = 0;
 };

@@ -203,12 +203,12 @@ Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Rec
 std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& candidates, pid_t task) {
   for (const Image* const image : candidates) {
     for (const auto& [process, member] : image->members) {
-      if (member.task == nullptr || process.id == task) continue;
-      const auto stat = member.task->stat();
+      if (member.task == nullptr || process.id == task || !proc_.share_mm(task, process.id)) continue;
+      const auto stat = member.task->stat();  // after that: so it was this process
       if (!stat.is_seen()) continue;
       const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
                              true};
-      if (other.has_not_left(*image) && proc_.share_mm(task, process.id)) return member.record;
+      if (other.has_not_left(*image)) return member.record;
     }
   }
   return nullptr;

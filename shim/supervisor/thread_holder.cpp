@@ -7,12 +7,13 @@
 #include <cerrno>
 #include <ctime>
 
+#include "shim/common/deadline.h"
+
 namespace libmseal::supervisor {
 namespace {
 
-constexpr long kNap = 20'000;  // ns
-constexpr int kMostNaps =
-    12'500;  // a quarter of a second and more: what lasts longer is no ordinary memory call
+constexpr long kNap = 20'000;                  // ns
+constexpr std::uint64_t kMostForStops = 1000;  // ms; what lasts longer is no ordinary memory call
 
 // While threads are stopped, others may start new ones. Those that are left after so many rounds are found by
 // the second look at the memory.
@@ -82,7 +83,8 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
 
 ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
   constexpr int kNapsToLook = 50;
-  for (int naps = 1; naps < kMostNaps; ++naps) {
+  const shim::Deadline deadline(kMostForStops);
+  for (int naps = 1; !deadline.passed(); ++naps) {
     std::erase_if(held, [](TracedThread& thread) {
       if (thread.stopped) return false;
       const Seen seen = look_for_stop(thread);

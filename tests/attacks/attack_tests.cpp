@@ -163,6 +163,7 @@ constexpr Attack kAttacks[] = {
     {"sharer_orphaned", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     everywhere("sharer_raced", held()),
+    everywhere("io_setup_stalled", held()),
 
     ours("own_listener", held(-EBUSY), held(-EPERM)),
     everywhere("supervisor_killed", held(-EPERM)),

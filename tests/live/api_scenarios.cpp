@@ -42,6 +42,9 @@ void errors_of_mseal(std::span<char*>) {
   EXPECT(seal(base + 1, 0) == -EINVAL);
   EXPECT(seal(base, 0) == 0);
   EXPECT(seal(base + 3 * page, 0) == 0);  // nothing of nothing
+#ifdef __x86_64__
+  EXPECT(seal(reinterpret_cast<char*>(0xFFFF'FFFF'FF60'0000), page) == -ENOMEM);  // the vsyscall page
+#endif
   EXPECT(seal(base, ~0UL) == -EINVAL);
   EXPECT(seal(base, -page) == -EINVAL);
   EXPECT(seal(reinterpret_cast<char*>(-page), 2 * page) == -EINVAL);  // wraps
@@ -201,6 +204,8 @@ void errors_of_batches(std::span<char*>) {
   };
   EXPECT(::mseal_ranges(nullptr, 0, 0) == 0);
   EXPECT(libc_value(::mseal_ranges(nullptr, 1, 0)) == -EINVAL);
+  const mseal_range one{base, page};
+  EXPECT(libc_value(::mseal_ranges(&one, (std::size_t{1} << 60) + 1, 0)) == -EINVAL);  // no array is so long
   EXPECT(seal_two({base + 2 * page, page}, 1) == -EINVAL);
   EXPECT(seal_two({base + 2 * page + 1, page}) == -EINVAL);
   EXPECT(seal_two({base + 2 * page, ~0UL}) == -EINVAL);
@@ -280,6 +285,10 @@ void sealed_from_birth(std::span<char*>) {
   EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE, nullptr, -1) == MAP_FAILED && errno == EBADF);
   EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, fixed) == MAP_FAILED &&
          errno == EPERM);
+#ifdef MAP_32BIT
+  char* const low = static_cast<char*>(map_sealed(page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT));
+  EXPECT(reinterpret_cast<std::uintptr_t>(low) < 1ULL << 32 && Calls{Via::raw}.unmap(low, page) == -EPERM);
+#endif
   // in a child, and by a child
   const pid_t child = ::fork();
   if (child == 0) {

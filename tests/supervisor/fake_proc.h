@@ -199,7 +199,6 @@ class FakeProc final : public supervisor::Proc {
     return first->second.memory != nullptr && first->second.memory == second->second.memory;
   }
   Look<policy::Whereabouts> whereabouts(pid_t /*task*/) override { return where; }
-  std::uint64_t running_time(pid_t /*task*/) override { return ~0ULL; }
   std::uint64_t now() override { return clock; }
 
  private:

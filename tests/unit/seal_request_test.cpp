@@ -51,6 +51,8 @@ TEST_CASE("a seal has the attributes of its mapping") {
       {"10000-20000 ---p 00000000 00:00 0 [stack]", true, true, true, 0},
       {"10000-20000 rw-p 00000000 00:00 0 [anon:x]", false, false, true, 0},
       {"10000-20000 r--p 00000000 00:00 0 [vvar]", true, false, false, 0},
+      {"10000-20000 r--p 00000000 00:05 4 /dev/zero", true, true, true, 0},
+      {"10000-20000 r--s 00000000 00:01 4 /dev/zero (deleted)", false, false, false, 0},
       {"10000-20000 rw-s 00000000 00:01 7 /SYSV00000000 (deleted)", false, false, false, 0x10000},
       {"10000-20000 r--s 00003000 00:01 7 /SYSV00000000 (deleted)", false, false, false, 0xD000},
   };

@@ -19,6 +19,7 @@ TEST_CASE("the fields are those of proc(5)") {
   REQUIRE(line);
   CHECK(line->state == 'S');
   CHECK(line->flags == 9000);
+  CHECK(line->user_time == 14000);
   CHECK(line->start_time == 22000);
   CHECK(line->start_code == 26000);
   CHECK(line->start_stack == 28000);

@@ -9,6 +9,7 @@
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/common/deadline.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/job.h"
 #include "shim/preload/state.h"
@@ -34,10 +35,10 @@ long seal_by_own_look(State& state, std::span<const policy::Range> ranges, const
 // made by clone may stay. The last answer.
 template <class Ask>
 long ask_until_alone(Ask ask) {
-  constexpr int kMostNaps = 1000;
   constexpr long kNap = 1'000'000;  // ns
+  const Deadline deadline(1000);
   long answer = ask();
-  for (int naps = 0; answer == -EAGAIN && naps < kMostNaps; ++naps) {
+  while (answer == -EAGAIN && !deadline.passed()) {
     const timespec time{0, kNap};
     (void)raw_syscall(__NR_nanosleep, &time, nullptr);
     answer = ask();
