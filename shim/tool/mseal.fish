@@ -5,8 +5,8 @@ function __mseal_options
     mseal $argv --help 2>/dev/null | string replace -rf '^ +(?:-\w,)?(--[a-z-]+)(?: TEXT)?(?: \w+: --\w+)? +(.*)$' '$1\t$2'
 end
 
-# Whether a word of mseal itself is completed next, not of the program that it runs.
-function __mseal_at_program
+# Of `mseal run`: the words from the program's name on, once they have begun. Fails before.
+function __mseal_program
     set -l words (commandline -opc)
     set -e words[1..2]
     while set -q words[1]
@@ -14,15 +14,22 @@ function __mseal_at_program
             case --verbose --quiet --strict --help '--*=*' '-?'
                 set -e words[1]
             case --
+                string escape -- $words[2..]
                 return 0
             case '--*'
                 set -e words[1]
                 set -q words[1]; and set -e words[1]
             case '*'
+                string escape -- $words
                 return 0
         end
     end
     return 1
+end
+
+# The completions of another command line.
+function __mseal_complete_program
+    complete -C (string join -- ' ' (__mseal_program) (commandline -ct))
 end
 
 complete -c mseal -f
@@ -34,10 +41,10 @@ policy\t"Check policy files"'
 complete -c mseal -n __fish_use_subcommand -l help -d 'Print help'
 complete -c mseal -n __fish_use_subcommand -l version -d 'Print the version'
 
-set -l run '__fish_seen_subcommand_from run; and not __mseal_at_program'
+set -l run '__fish_seen_subcommand_from run; and not __mseal_program >/dev/null'
 complete -c mseal -n "$run" -a '(__mseal_options run)'
-complete -c mseal -n "$run" -a '(__fish_complete_subcommand --fcs-skip=2)'
-complete -c mseal -n '__fish_seen_subcommand_from run; and __mseal_at_program' -a '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c mseal -n "$run" -a '(__fish_complete_command)'
+complete -c mseal -n '__fish_seen_subcommand_from run; and __mseal_program >/dev/null' -a '(__mseal_complete_program)'
 complete -c mseal -n "$run" -l backend -x -a 'auto kernel seccomp filter libc'
 complete -c mseal -n "$run" -l require -x -a 'kernel seccomp filter libc'
 complete -c mseal -n "$run" -l mode -x -a 'enforce audit'

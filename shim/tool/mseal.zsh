@@ -8,29 +8,28 @@ _mseal_options() {
   for line in ${(f)"$(mseal $@ --help 2>/dev/null)"}; do
     [[ $line =~ '^ +(-[a-z],)?(--[a-z-]+)( TEXT)?( [A-Z][a-z]+: --[a-z]+)? +(.*)$' ]] || continue
     option=$match[2]
-    text=${${match[5]//\[/(}//\]/)}
-    text=${text//:/\\:}
+    text=${match[5]//:/\\:}
     if [[ -n $match[3] ]]; then
-      reply+=("$option=[$text]:value:_mseal_value ${option#--}")
+      reply+=("${option}=[$text]:value: _mseal_value ${option#--}")
     else
-      reply+=("$option[$text]")
+      reply+=("${option}[$text]")
     fi
   done
 }
 
 _mseal_value() {
   case $1 in
-    backend) compadd "${@:2}" auto kernel seccomp filter libc ;;
-    require) compadd "${@:2}" kernel seccomp filter libc ;;
-    mode) compadd "${@:2}" enforce audit ;;
-    auto) compadd "${@:2}" off marked elf data ;;
-    late) compadd "${@:2}" off nodelete all ;;
-    coverage) compadd "${@:2}" fast all ;;
-    scope) compadd "${@:2}" tree process ;;
-    discard) compadd "${@:2}" strict kernel ;;
-    vdso) compadd "${@:2}" 0 1 ;;
-    harden) _values -s + name ptrace process_vm_writev userfaultfd proc_mem ;;
-    open) _values -s + name io_uring process_madvise prctl_mm tagged_addresses clone3 hugetlb_files shm_remap old_mmap \
+    backend) compadd auto kernel seccomp filter libc ;;
+    require) compadd kernel seccomp filter libc ;;
+    mode) compadd enforce audit ;;
+    auto) compadd off marked elf data ;;
+    late) compadd off nodelete all ;;
+    coverage) compadd fast all ;;
+    scope) compadd tree process ;;
+    discard) compadd strict kernel ;;
+    vdso) compadd 0 1 ;;
+    harden) _sequence -s + compadd - ptrace process_vm_writev userfaultfd proc_mem ;;
+    open) _sequence -s + compadd - io_uring process_madvise prctl_mm tagged_addresses clone3 hugetlb_files shm_remap old_mmap \
         uselib io_destroy shadow_stack ;;
     policy) compadd none; _files ;;
     log) compadd stderr syslog; _files ;;
