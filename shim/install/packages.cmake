@@ -51,6 +51,11 @@ programs that seal their own memory on every kernel since Linux 5.10.")
 set(CPACK_DEBIAN_MSEAL_PACKAGE_NAME mseal)
 set(CPACK_DEBIAN_MSEAL_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_MSEAL_PACKAGE_DEPENDS ${same_version})
+if(LIBMSEAL_OLD_GLIBC)  # dpkg-shlibdeps thinks of the libraries that are here
+  set(CPACK_DEBIAN_MSEAL_PACKAGE_SHLIBDEPS OFF)
+  set(CPACK_DEBIAN_MSEAL_PACKAGE_DEPENDS
+      "${same_version}, libc6 (>= 2.28), libdw1 (>= 0.158), libelf1 (>= 0.144), libgcc-s1 (>= 4.2)")
+endif()
 set(CPACK_DEBIAN_MSEAL_DESCRIPTION "runs programs with sealed memory mappings
 The tool of libmseal: runs unmodified programs with sealed mappings, on every
 kernel since Linux 5.10; says what this machine's kernel offers, what of a

@@ -112,7 +112,11 @@ add_third_party(glibc glibc "LGPL-2.1-or-later"
                 libmseal.so DYNAMIC_LINK mseal-supervisor STATIC_LINK mseal DYNAMIC_LINK)
 add_third_party(libgcc gcc "${runtime_licence}"
                 libmseal.so STATIC_LINK mseal-supervisor STATIC_LINK mseal DYNAMIC_LINK)
-add_third_party(libstdc++ gcc "${runtime_licence}" mseal-supervisor STATIC_LINK mseal DYNAMIC_LINK)
+set(how DYNAMIC_LINK)
+if(LIBMSEAL_OLD_GLIBC)
+  set(how STATIC_LINK)
+endif()
+add_third_party(libstdc++ gcc "${runtime_licence}" mseal-supervisor STATIC_LINK mseal ${how})
 add_third_party(boost-interprocess boost "BSL-1.0" libmseal.so STATIC_LINK mseal-supervisor STATIC_LINK)
 add_third_party(spdlog spdlog "MIT" mseal-supervisor STATIC_LINK)
 add_third_party(fmt fmt "MIT" mseal-supervisor STATIC_LINK)
@@ -126,7 +130,7 @@ endif()
 string(REGEX REPLACE "^,\n" "" elements "${elements}")
 # A name that no other document has, and that is the same wherever this one is made.
 string(SHA256 digest "${elements}${relationships}${LIBMSEAL_DATE}")
-set(LIBMSEAL_SBOM ${CMAKE_CURRENT_BINARY_DIR}/libmseal.spdx.json)
+set(LIBMSEAL_SBOM ${CMAKE_CURRENT_BINARY_DIR}/libmseal.spdx.json CACHE INTERNAL "")
 file(WRITE ${LIBMSEAL_SBOM} "{
   \"spdxVersion\": \"SPDX-2.3\",
   \"dataLicense\": \"CC0-1.0\",
