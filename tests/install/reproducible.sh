@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || date +%s)
-export SOURCE_DATE_EPOCH
+export SOURCE_DATE_EPOCH CCACHE_DISABLE=1  # ccache may rename sources in the debug information
 for place in one another/deeper; do
   mkdir -p "$work/$place"
   tar --exclude=./build --exclude=./.git -cf - . | tar -C "$work/$place" -xf -
