@@ -54,6 +54,8 @@ complete -c mseal -n "$run" -l coverage -x -a 'fast all'
 complete -c mseal -n "$run" -l scope -x -a 'tree process'
 complete -c mseal -n "$run" -l discard -x -a 'strict kernel'
 complete -c mseal -n "$run" -l vdso -x -a '0 1'
+complete -c mseal -n "$run" -l harden -x -a 'ptrace process_vm_writev userfaultfd proc_mem'
+complete -c mseal -n "$run" -l open -x -a 'io_uring process_madvise prctl_mm tagged_addresses clone3 hugetlb_files shm_remap old_mmap uselib io_destroy shadow_stack'
 complete -c mseal -n "$run" -l policy -r -F -a none
 complete -c mseal -n "$run" -l log -r -F -a 'stderr syslog'
 complete -c mseal -n "$run" -l events -r -F
