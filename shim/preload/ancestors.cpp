@@ -85,6 +85,16 @@ bool passes(long error) {
   }
 }
 
+// libmseal.so of /usr/lib/libmseal.so.0: LD_PRELOAD may name a symbolic link, where the maps have the file.
+// The same of one that an upgrade has replaced ("libmseal.so.0 (deleted)").
+std::string_view plain_name(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  path.remove_prefix(slash == std::string_view::npos ? 0 : slash + 1);
+  constexpr std::string_view kSuffix = ".so";
+  const std::size_t suffix = path.find(kSuffix);
+  return suffix == std::string_view::npos ? path : path.substr(0, suffix + kSuffix.size());
+}
+
 }  // namespace
 
 void look_for_marks() {
@@ -128,12 +138,10 @@ bool parent_is_under_library(const State& state) {
   append("/proc/");
   append({digits + used, sizeof digits - used});
   append(std::string_view("/maps\0", 6));
-  std::string_view name = state.own_path;
-  const std::size_t slash = name.rfind('/');
-  name.remove_prefix(slash == std::string_view::npos ? 0 : slash);
+  const std::string_view name = plain_name(state.own_path);
   bool under = false;
   (void)read_maps(path.begin(), [&](const policy::Vma& vma) {
-    under = vma.inode != 0 && vma.name.ends_with(name);
+    under = vma.inode != 0 && plain_name(vma.name) == name;
     return !under;
   });
   return under;

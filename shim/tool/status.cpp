@@ -192,7 +192,8 @@ Sealed look_at(int process, const std::vector<Line>& lines) {
 }
 
 bool has_library(const std::vector<Line>& lines) {
-  return std::ranges::any_of(lines, [](const Line& line) { return line.name.ends_with("/libmseal.so"); });
+  return std::ranges::any_of(
+      lines, [](const Line& line) { return line.name.find("/libmseal.so") != std::string::npos; });
 }
 
 // The processes that run with the library. Those that may not be looked at are left out.

@@ -5,6 +5,7 @@
 
     tool      mseal.1 has a section for every command, and in it every option of its --help
     options   libmseal-policy.5 has every key of MSEAL_OPTIONS, each value, and every name of open= and harden=
+    completions  those for bash, zsh and fish have the values of every option of mseal run
     symbols   libmseal.3 has every symbol that libmseal.so exports
     attacks   libmseal.7 has every attack that the tests run
     lint      mandoc finds nothing wrong with the pages
@@ -132,6 +133,24 @@ def check_options(given):
             for value in values.split(", "):
                 if value != "an absolute path" and value not in heads[key]:
                     problems.append(f"libmseal-policy.5 does not have {key}={value}")
+    return problems
+
+
+def check_completions(given):
+    """The line of an option's values: `--mode) ...`, `mode) ...` and `-l mode ...`, with what it goes on to."""
+    problems = []
+    for shell, head in (("bash", r"^ *--{}\)"), ("zsh", r"^ *{}\)"), ("fish", r" -l {} ")):
+        text = text_of(f"shim/tool/mseal.{shell}").replace("\\\n", " ")
+        for key in re.findall(r"\w+", allowed(given, "no_such_key=1").partition("keys are")[2]):
+            if f"--{key}" not in run([given.tool, "run", "--help"]).stdout:
+                continue  # of MSEAL_OPTIONS alone
+            values = allowed(given, key + "=").partition(", joined by")[0]
+            if "patterns" in values or key in ("verbose", "strict"):
+                continue
+            line = re.search(head.format(key) + "(.*)", text, re.M)
+            there = words_in(line.group(1)) if line else set()
+            problems += [f"mseal.{shell} does not have --{key}={value}" for value in values.split(", ")
+                         if value != "an absolute path" and value not in there]
     return problems
 
 

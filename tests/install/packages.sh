@@ -1,0 +1,102 @@
+#!/bin/sh
+# Installs, uses and purges the Debian packages on an empty Debian, as root:
+#   cmake --workflow --preset package && tests/install/packages.sh bookworm
+#   tests/install/packages.sh SUITE [FOLDER OF PACKAGES [--quick]]     --quick: nothing is compiled
+# Suites tried: bullseye, bookworm, trixie.
+# Exit status 77: it can't be done here (1 with MSEAL_TESTS_MUST_RUN=1).
+set -eu
+
+fail() {
+  echo "packages.sh: $*" >&2
+  exit 1
+}
+
+install() {
+  apt-get install -y -q --no-install-recommends "$@" </dev/null >log 2>&1 || { tail -n 20 log >&2; return 1; }
+}
+
+# Loads the library, of which the program knows nothing, and calls mprotect on its own sealed text.
+sealed='
+  open(my $maps, "<", "/proc/self/maps") or die;
+  my @lines = <$maps>;
+  die "the library is not loaded\n" unless grep { m{/libmseal\.so\.0$} } @lines;
+  my ($text) = map { /^([0-9a-f]+)-\S+ r-xp .*perl$/ ? hex $1 : () } @lines;
+  while ($ARGV[0] && !-e $ARGV[0]) { select(undef, undef, undef, 0.05) }
+  my $mprotect = `uname -m` =~ /aarch64/ ? 226 : 10;
+  die "text was changed\n" unless syscall($mprotect, $text, 4096, 7) == -1 && $!{EPERM};
+  print "sealed\n"'
+
+use_library() {
+  ldconfig -p | grep -q 'libmseal\.so\.0 ' || fail "ldconfig does not know libmseal.so.0"
+  said=$(MSEAL_OPTIONS=backend=seccomp,require=seccomp LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" 2>&1) || true
+  [ "$said" = sealed ] || fail "LD_PRELOAD=libmseal.so: $said"
+}
+
+# A program goes on with its seals while the package is installed anew.
+upgrade() {
+  rm -f go
+  MSEAL_OPTIONS=backend=seccomp,require=seccomp LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" go >before 2>&1 &
+  program=$!
+  sleep 1
+  install --reinstall ./libmseal0_*.deb || fail "libmseal0 can't be installed anew"
+  use_library
+  touch go
+  wait "$program" || true
+  [ "$(cat before)" = sealed ] || fail "a program from before the upgrade: $(cat before)"
+}
+
+use_tool() {
+  mseal --version | grep -q '^mseal [0-9]' || fail "mseal --version"
+  mseal check >said || [ $? = 1 ] || fail "mseal check: $(cat said)"
+  [ "$(mseal run --backend=seccomp --require=seccomp -- perl -MErrno -e "$sealed" 2>&1)" = sealed ] || fail "mseal run"
+  # The tool under its own preload, and from elsewhere than /.
+  (cd /tmp && mseal run --backend=seccomp --coverage=all -- /bin/true) || fail "mseal run --coverage=all"
+  mseal policy check /usr/share/doc/libmseal0/examples/policy.toml || fail "the example's policy file"
+}
+
+use_development() {
+  example=/usr/share/doc/libmseal-dev/examples/seal_own_memory.c
+  flags=$(pkg-config --cflags --libs libmseal)
+  cc $example -o by_pkg_config $flags
+  cc $example -o by_hand -lmseal
+  for program in ./by_pkg_config ./by_hand; do
+    readelf -dW $program | grep -q 'NEEDED.*\[libmseal\.so\.0\]' || fail "$program does not ask for libmseal.so.0"
+    MSEAL_OPTIONS=backend=seccomp,require=seccomp $program 2>&1 | grep -q 'sealed page: *Operation not permitted' || fail "$program"
+  done
+}
+
+if [ "${1:-}" = --inside ]; then
+  mkdir /packages
+  cd /packages
+  tar -xf -
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  find / -xdev -name '*mseal*' ! -path '/libmseal*' ! -path '/packages*' | sort >files_before
+  install ./libmseal0_*.deb || fail "libmseal0 can't be installed"
+  use_library
+  upgrade
+  echo "libmseal0: installed, preloaded, installed anew under a running program"
+  install ./mseal_*.deb || fail "mseal can't be installed"
+  use_tool
+  names="mseal libmseal0"
+  echo "mseal: installed and used"
+  if [ "${2:-}" != --quick ]; then
+    install ./libmseal-dev_*.deb gcc libc6-dev pkg-config || fail "libmseal-dev can't be installed"
+    use_development
+    names="libmseal-dev $names"
+    echo "libmseal-dev: two consumers built and run"
+  fi
+  apt-get purge -y -qq $names </dev/null >log 2>&1 || { cat log >&2; fail "purge"; }
+  find / -xdev -name '*mseal*' ! -path '/libmseal*' ! -path '/packages*' | sort >files_after
+  diff files_before files_after || fail "purging leaves files"
+  ! ldconfig -p | grep -q libmseal || fail "ldconfig still knows libmseal"
+  echo "purged: nothing is left"
+  exit 0
+fi
+
+[ $# -ge 1 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+suite=$1
+cd "$(dirname "$0")/../.."
+folder=${2:-build/package/packages}
+ls "$folder"/libmseal0_*.deb "$folder"/libmseal-dev_*.deb "$folder"/mseal_*.deb >/dev/null || exit 1
+tar -C "$folder" --exclude=_CPack_Packages -cf - . | .ci/on-empty-debian "$suite" tests/install/packages.sh --inside ${3:-}
