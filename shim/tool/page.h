@@ -22,7 +22,9 @@ struct Page {
   nlohmann::ordered_json data;
 };
 
-// Without what has a meaning in HTML, or steers a terminal.
+// Text that has no meaning in HTML.
+std::string markup_free(std::string_view text);
+// The same of a name, which may hold control characters.
 std::string escaped(std::string_view text);
 
 // 12,345.

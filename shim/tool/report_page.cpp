@@ -22,7 +22,7 @@ std::string base_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-// As 26 Nov 2026 is nobody's standard: 2026-11-26 09:12:52 UTC.
+// As 2026-11-26 09:12:52 UTC.
 std::string readable_time(const std::string& time) {
   constexpr std::size_t kToSeconds = 19;
   std::string text = time.substr(0, kToSeconds);
@@ -38,43 +38,52 @@ std::string code(const std::string& text) {
   return "<code>" + escaped(text) + "</code>";
 }
 
-// The last part of a path stands out.
+// The last part of a path stands out. A line may end behind each slash.
 std::string path_html(const std::string& path) {
   const std::size_t slash = path.rfind('/', path.find(' '));
   if (slash == std::string::npos) return code(path);
-  return "<code><span class=\"folder\">" + escaped(path.substr(0, slash + 1)) + "</span>" +
-         escaped(path.substr(slash + 1)) + "</code>";
+  std::string folder = escaped(path.substr(0, slash + 1));
+  constexpr std::string_view kBreak = "<wbr>";
+  for (std::size_t at = 1; (at = folder.find('/', at)) != std::string::npos; at += kBreak.size())
+    folder.insert(++at, kBreak);
+  return "<code><span class=\"folder\">" + folder + "</span>" + escaped(path.substr(slash + 1)) + "</code>";
 }
 
-std::string row_of(const Finding& one, bool has_hosts) {
+std::string row_of(const Finding& one, bool has_hosts, bool has_verdicts) {
   std::string hosts;
   for (const auto& [host, count] : one.hosts)
     hosts += (hosts.empty() ? "" : ", ") + escaped(host) + " (" + grouped(count) + ")";
   std::string sealed = one.object.empty() ? "memory of its own" : path_html(one.object);
   if (!one.section.empty()) sealed += " " + code(one.section);
-  return "<tr data-row=\"\">" + cell("count", grouped(one.count), " class=\"n\"") +
-         cell("call", code(one.call) + " <span class=\"verdict\">" + escaped(one.verdict) + "</span>") +
-         cell("sealed", sealed) + cell("called from", path_html(one.site)) +
+  std::string call = code(one.call);
+  if (has_verdicts)
+    call += std::string(" <span class=\"verdict\">") + (one.verdict == "refused" ? "" : "would be ") +
+            "refused</span>";
+  return "<tr>" + cell("count", grouped(one.count), " class=\"n\"") + cell("call", call) +
+         cell("sealed", "<span>" + sealed + "</span>") + cell("called from", path_html(one.site)) +
          cell("program",
               path_html(one.program) + (has_hosts ? "<span class=\"hosts\">on " + hosts + "</span>" : "")) +
          cell("to allow it", one.exemption.empty() ? "&ndash;" : code(one.exemption)) + "</tr>\n";
+}
+
+bool is_refused(const Finding& one) {
+  return one.verdict == "refused";
 }
 
 std::string lead_of(const Report& report) {
   if (report.findings.empty())
     return report.lost == 0 ? "Nothing was refused, and nothing would have been."
                             : "The file holds no events; some are missing.";
-  const auto refused = static_cast<std::uint64_t>(
-      std::ranges::count_if(report.findings, [](const Finding& one) { return one.verdict == "refused"; }));
   std::string first = report.findings.front().first;
   std::string last;
   for (const Finding& one : report.findings) {
     first = std::min(first, one.first);
     last = std::max(last, one.last);
   }
-  const std::string what = refused == 0                        ? "Calls that enforce would refuse"
-                           : refused == report.findings.size() ? "Calls that were refused"
-                                                               : "Calls that were, or would be, refused";
+  const std::string what = std::ranges::all_of(report.findings, is_refused) ? "Calls that were refused"
+                           : std::ranges::none_of(report.findings, is_refused)
+                               ? "Calls that mode=enforce would refuse"
+                               : "Calls that were refused, or would be";
   return what + ", " + readable_time(first) + " to " + readable_time(last);
 }
 
@@ -148,7 +157,10 @@ void write_report_page(const Report& report, const std::string& path) {
                   {report.images.size() == 1 ? "program" : "programs", grouped(report.images.size())},
                   {report.hosts.size() == 1 ? "host" : "hosts", grouped(report.hosts.size())}};
   if (report.lost != 0) page.numbers.emplace_back("events missing", grouped(report.lost));
-  for (const Finding& one : report.findings) page.findings += row_of(one, report.hosts.size() > 1);
+  const bool has_verdicts =
+      std::ranges::any_of(report.findings, is_refused) && !std::ranges::all_of(report.findings, is_refused);
+  for (const Finding& one : report.findings)
+    page.findings += row_of(one, report.hosts.size() > 1, has_verdicts);
   page.policy = policy_of(report);
   page.data = data_of(report, drawn, objects);
   write_page(page, path);

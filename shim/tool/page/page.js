@@ -345,25 +345,26 @@
       const svg = make('svg', {viewBox: `0 0 ${bins} 24`, preserveAspectRatio: 'none', role: 'img', 'aria-label': many(total, 'call', 'calls')});
       svg.append(make('rect', {x: 0, y: 23.2, width: bins, height: .8, style: {fill: 'var(--line)'}}));
       for (const [bin, count] of counts[image.index]) {
-        const height = 6 + 16 * Math.sqrt(count / tallest);
+        const height = 8 + 14 * Math.sqrt(count / tallest);
         svg.append(make('rect', {x: bin, y: 23.5 - height, width: 1, height, style: {fill: 'var(--hit)'}},
           make('title', {}, `${many(count, 'call', 'calls')}, ${new Date(start + bin / bins * (end - start)).toISOString().slice(11, 23)}`)));
       }
       lanes.push(make('div', {class: 'lane'},
         make('button', {type: 'button', 'aria-pressed': image.index === shown.image, style: {'padding-left': depth * 1.1 + 'rem'},
           title: image.program, onclick: () => show({image: image.index})},
-        (depth ? '└ ' : '') + base(image.program), make('small', {}, ` ${image.pid}` + (hosts.length > 1 ? ` on ${image.host || '?'}` : ''))),
+        make('span', {}, (depth ? '└ ' : '') + base(image.program)),
+        make('small', {}, image.pid + (hosts.length > 1 ? ` on ${image.host || '?'}` : ''))),
         make('span', {class: 'n'}, total.toLocaleString('en')), svg));
     }
     const axis = make('div', {class: 'axis', 'aria-hidden': 'true'});
     const span = end - start;
     const clock = (time) => new Date(time).toISOString().slice(11, span < 10000 ? 23 : 19);
     axis.append(make('span', {style: {left: 0}}, clock(start)));
-    const unit = [1, 1000, 60000, 3600000, 86400000].filter((one) => one <= span / 2).pop() || 1;
-    const step = unit * ([1, 2, 5, 10, 20, 50, 100, 200, 500].find((one) => span / (unit * one) <= 5) || 1000);
+    const unit = [1, 1000, 60000, 3600000, 86400000].filter((one) => one <= span).pop() || 1;
+    const step = unit * ([.1, .2, .5, 1, 2, 5, 10, 20, 50, 100, 200, 500].find((one) => span / (unit * one) <= 5) || 1000);
     const names = {1: 'ms', 1000: 's', 60000: 'min', 3600000: 'h', 86400000: 'd'};
     for (let time = step; time < span; time += step) {
-      if (time / span > .2 && time / span < .86) axis.append(make('span', {style: {left: 100 * time / span + '%'}}, `+${time / unit} ${names[unit]}`));
+      if (time / span > .2 && time / span < .86) axis.append(make('span', {style: {left: 100 * time / span + '%'}}, `+${+(time / unit).toFixed(1)} ${names[unit]}`));
     }
     axis.append(make('span', {class: 'end', style: {left: '100%'}}, clock(end)));
     const notes = [];
