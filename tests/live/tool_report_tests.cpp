@@ -155,7 +155,7 @@ TEST_CASE("tool: report groups what an audit found, and names what would allow i
   CHECK((sections.contains(".data") && sections.contains(".rodata")));
   const Run page = tool({"report", "--html", events.string()});
   CHECK_THAT(page.out, ContainsSubstring("</html>") && ContainsSubstring("own_data_program") &&
-                           !ContainsSubstring("http://") && !ContainsSubstring("<script src"));
+                           !ContainsSubstring(" src=") && !ContainsSubstring("href"));
 
   // The policy that it proposes is one, and does allow what was found.
   std::ofstream(policy.string()) << std::string(all["policy"]);
@@ -240,21 +240,21 @@ TEST_CASE("tool: pages are written to standard output or a file, or it is said w
 }
 
 TEST_CASE("report: with its first event, what is mapped in a program is recorded, once") {
-  for (const char* mode : {"enforce", "audit"}) {
+  for (const auto& [mode, scenario] :
+       {std::pair("enforce", "own_text_is_sealed"), std::pair("audit", "audit_refuses_nothing")}) {
     const TemporaryPath events("maps.jsonl");
-    const std::string options = std::string("backend=seccomp,mode=") + mode + ",events=" + events.string();
-    const std::string script =
-        std::string("\"$0\" ") + "audit_refuses_nothing; \"$0\" audit_refuses_nothing; :";
-    (void)run(preloaded(options, {"/bin/sh", "-c", script, LIVE_PROGRAM}));
+    expect_success(run(preloaded(std::string("backend=seccomp,mode=") + mode + ",events=" + events.string(),
+                                 {"/bin/sh", "-c", "\"$0\" \"$1\"; \"$0\" \"$1\"", LIVE_PROGRAM, scenario})));
     const std::string program = std::filesystem::canonical(LIVE_PROGRAM);
     // The first event of each program, then its maps.
     std::vector<std::string> order;
-    eventually([&] {
+    CHECK(eventually([&] {
       order.clear();
-      std::istringstream lines(text_in(events.string()));
+      const std::string text = text_in(events.string());
+      std::istringstream lines(text);
       for (std::string line; std::getline(lines, line);) order.push_back(line);
-      return count_in(text_in(events.string()), "\"verdict\":") >= 6;
-    });
+      return count_in(text, "\"[stack]\"") == 2;
+    }));
     std::map<std::string, int> images;     // how often the maps begin
     std::map<std::string, bool> has_text;  // the program's own code, sealed
     std::map<std::string, std::uint64_t> end;
@@ -274,7 +274,7 @@ TEST_CASE("report: with its first event, what is mapped in a program is recorded
       CHECK(one["parent"].get<int>() > 1);
       for (const json& row : one["maps"]) {
         const std::uint64_t start = std::stoull(row[0].get<std::string>(), nullptr, 16);
-        if (start < end[image] || !end.contains(image)) ++images[image];
+        if (!end.contains(image) || start < end[image]) ++images[image];
         end[image] = std::stoull(row[1].get<std::string>(), nullptr, 16);
         CHECK(start < end[image]);
         if (row[4] == program && row[2] == "r-xp" && row[5] == true) has_text[image] = true;
