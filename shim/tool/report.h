@@ -26,7 +26,11 @@ struct Finding {
   std::string last;
   std::uint64_t count = 0;
   std::map<std::string, std::uint64_t> hosts;  // how many on each; without a name: not known
-  std::size_t number = 0;                      // in the order in which they were found
+  // For putting hosts together.
+  bool is_local = false;   // with names from the files of this machine
+  std::string offset;      // where the call came from: module and offset
+  std::string protection;  // of what was sealed
+  std::size_t number = 0;  // in the order in which they were found
 };
 
 // One event, for the picture.

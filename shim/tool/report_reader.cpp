@@ -83,13 +83,16 @@ class Reader {
   }
 
   Report take() {
-    for (auto& [key, group] : groups_) report_.findings.push_back(std::move(group));
+    std::vector<std::size_t> joined = join_hosts();
+    for (auto& [key, group] : groups_) {
+      if (joined[group.number] == group.number) report_.findings.push_back(std::move(group));
+    }
     std::stable_sort(report_.findings.begin(), report_.findings.end(),
                      [](const Finding& a, const Finding& b) { return a.count > b.count; });
-    std::vector<std::size_t> places(report_.findings.size());
-    for (std::size_t index = 0; index < places.size(); ++index)
+    std::vector<std::size_t> places(joined.size());
+    for (std::size_t index = 0; index < report_.findings.size(); ++index)
       places[report_.findings[index].number] = index;
-    for (Hit& hit : report_.hits) hit.finding = places[hit.finding];
+    for (Hit& hit : report_.hits) hit.finding = places[joined[hit.finding]];
     for (std::size_t index = 0; index < report_.images.size(); ++index) add_hit_pages(index);
     return std::move(report_);
   }
@@ -103,22 +106,52 @@ class Reader {
     one.object = event.at("sealed").at("object");
     const std::uint64_t offset = number_in(event.at("sealed").at("offset"));
     if (is_local) one.section = symbols_.section_at(one.object, offset);
-    one.site = site_of(event.at("site"), is_local);
-    const std::string protection = event.at("sealed").at("protection");
+    one.is_local = is_local;
+    one.offset = site_of(event.at("site"), false);
+    one.site = is_local ? site_of(event.at("site"), true) : one.offset;
+    one.protection = event.at("sealed").at("protection");
     one.exemption = exemption_of(one, is_local ? symbols_.is_static_data(one.object, offset)
-                                               : protection.find('w') != std::string::npos);
+                                               : one.protection.find('w') != std::string::npos);
     one.first = one.last = event.at("time");
     one.number = groups_.size();
     const policy::Range range{number_in(event.at("start")), number_in(event.at("end"))};
+    // Where the sections are not known, the protection tells them apart.
+    const std::string part = is_local ? one.section : " " + one.protection;
     Finding& group =
-        groups_.try_emplace({one.program, one.call, one.object, one.section, one.site}, one).first->second;
+        groups_.try_emplace({one.program, one.call, one.object, part, one.site}, one).first->second;
     ++group.count;
     group.first = std::min(group.first, one.first);
     group.last = std::max(group.last, one.last);
     ++group.hosts[host];
     ++report_.hosts[host];
     ++report_.events;
-    if (with_picture_) add_hit(event, host, {0, group.number, one.last, range, 0}, protection);
+    if (with_picture_) add_hit(event, host, {0, group.number, one.last, range, 0}, one.protection);
+  }
+
+  // Adds what other hosts have to what is the same on this one, where names are known: the same call on the
+  // same part of the object, from the same offset. Returns the number of the group that each has become.
+  std::vector<std::size_t> join_hosts() {
+    using Key = std::tuple<std::string, std::string, std::string, std::string, std::string>;
+    const auto key_of = [](const Finding& one) {
+      return Key{one.program, one.call, one.object, one.protection, one.offset};
+    };
+    std::map<Key, std::vector<Finding*>> local;
+    std::vector<std::size_t> joined(groups_.size());
+    for (auto& [key, group] : groups_) {
+      joined[group.number] = group.number;
+      if (group.is_local) local[key_of(group)].push_back(&group);
+    }
+    for (auto& [key, group] : groups_) {
+      const auto same = group.is_local ? local.end() : local.find(key_of(group));
+      if (same == local.end() || same->second.size() != 1) continue;
+      Finding& into = *same->second.front();
+      joined[group.number] = into.number;
+      into.count += group.count;
+      into.first = std::min(into.first, group.first);
+      into.last = std::max(into.last, group.last);
+      for (const auto& [host, count] : group.hosts) into.hosts[host] += count;
+    }
+    return joined;
   }
 
   void add_hit(const json& event, const std::string& host, Hit hit, const std::string& protection) {
