@@ -94,9 +94,11 @@ std::vector<std::string> maps_to_json(const Event& event, std::span<const policy
   auto rows = nlohmann::ordered_json::array();
   std::size_t bytes = 0;
   bool cut = false;
+  const std::string host = host_name();
+  const pid_t parent = parent_of(event.process);
   const auto end_line = [&] {
-    nlohmann::ordered_json all{{"image", event.image},     {"host", host_name()},
-                               {"pid", event.process},     {"parent", parent_of(event.process)},
+    nlohmann::ordered_json all{{"image", event.image},     {"host", host},
+                               {"pid", event.process},     {"parent", parent},
                                {"program", event.program}, {"maps", std::move(rows)}};
     if (cut) all["cut"] = true;
     lines.push_back(dump(all));

@@ -1,5 +1,7 @@
 // The report as one HTML page that needs nothing else.
 #include <algorithm>
+#include <cstdio>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -22,12 +24,9 @@ std::string base_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-// As 2026-11-26 09:12:52 UTC.
-std::string readable_time(const std::string& time) {
-  constexpr std::size_t kToSeconds = 19;
-  std::string text = time.substr(0, kToSeconds);
-  std::ranges::replace(text, 'T', ' ');
-  return text + " UTC";
+// 09:12:52 of 2026-11-26T09:12:52.046Z.
+std::string clock_time(const std::string& time) {
+  return time.size() < 19 ? time : time.substr(11, 8);
 }
 
 std::string cell(const char* label, const std::string& html, const char* more = "") {
@@ -84,7 +83,11 @@ std::string lead_of(const Report& report) {
                            : std::ranges::none_of(report.findings, is_refused)
                                ? "Calls that mode=enforce would refuse"
                                : "Calls that were refused, or would be";
-  return what + ", " + readable_time(first) + " to " + readable_time(last);
+  constexpr std::size_t kDay = 10;
+  const std::string from = first.substr(0, kDay) + " " + clock_time(first);
+  const std::string to =
+      (first.substr(0, kDay) == last.substr(0, kDay) ? "" : last.substr(0, kDay) + " ") + clock_time(last);
+  return what + ", " + from + (from.ends_with(to) ? "" : " to " + to) + " UTC";
 }
 
 // The programs that are drawn: those with the most events, in their old order.

@@ -53,6 +53,16 @@
       image.parts.push(...object.parts);
       return object;
     });
+    image.parts.forEach((part) => { part.hits = []; });
+    for (const hit of image.hits) {
+      let low = 0;
+      for (let high = image.parts.length; low < high;) {
+        const middle = (low + high) >> 1;
+        if (image.parts[middle].end <= hit.at) low = middle + 1;
+        else high = middle;
+      }
+      if (low < image.parts.length && image.parts[low].start <= hit.at) image.parts[low].hits.push(hit);
+    }
   });
 
   const titleOf = (object) => object.name === '' ? 'anonymous' : base(object.name);
@@ -120,10 +130,9 @@
           const middle = left + partWidth / 2;
           svg.append(make('path', {d: `M${middle - 2} 42 L${middle + 1} 8 L${middle + 4} 8 L${middle + 1} 42 Z`, style: {fill: 'var(--paper)'}}));
         }
-        for (const hit of image.hits) {
-          if (hit.at < part.start || hit.at >= part.end || !wanted(hit)) continue;
-          const x = left + (hit.at - part.start) / part.size * partWidth;
-          svg.append(make('rect', {x: (x - .75).toFixed(2), y: 3, width: 1.5, height: 40, style: {fill: 'var(--hit)', 'pointer-events': 'none'}}));
+        const marks = new Set(hitsIn(part).map((hit) => (left + (hit.at - part.start) / part.size * partWidth).toFixed(0)));
+        for (const x of marks) {
+          svg.append(make('rect', {x: x - .75, y: 3, width: 1.5, height: 40, style: {fill: 'var(--hit)', 'pointer-events': 'none'}}));
         }
         left += partWidth;
       }
@@ -139,12 +148,12 @@
 
   // ---- the bars ----
 
-  function hitsIn(image, part) {
-    return image.hits.filter((hit) => hit.at >= part.start && hit.at < part.end && wanted(hit));
+  function hitsIn(part) {
+    return part.hits.filter(wanted);
   }
 
-  function partElement(image, part, grow, cut) {
-    const here = hitsIn(image, part);
+  function partElement(part, grow, cut) {
+    const here = hitsIn(part);
     const label = [`${titleOf(part.object)} ${part.protection}`, `${address(part.start)} to ${address(part.end)}`, size(part.size),
       part.sealed ? 'sealed' : 'not sealed'];
     if (here.length) label.push(many(here.length, 'call', 'calls'));
@@ -160,18 +169,19 @@
         style: {left: percent(start), width: (100 * (end - start) / part.size).toFixed(3) + '%'}},
       make('b', {class: section.name.length < 8 ? 'short' : ''}, section.name)));
     }
+    const most = 300;  // marks in one part
     const ranges = new Set();
     const places = new Set();
     for (const hit of here) {
       const range = hit.start + '-' + hit.end;
-      if (!ranges.has(range) && hit.end > hit.start) {
+      if (!ranges.has(range) && hit.end > hit.start && ranges.size < most) {
         ranges.add(range);
         const start = Math.max(hit.start, part.start);
         const end = Math.min(hit.end, part.end);
         element.append(make('i', {class: 'extent', style: {left: percent(start), width: (100 * (end - start) / part.size).toFixed(3) + '%'}}));
       }
       const place = percent(hit.at);
-      if (!places.has(place)) {
+      if (!places.has(place) && places.size < most) {
         places.add(place);
         element.append(make('i', {class: 'hit', style: {left: place}}));
       }
@@ -179,7 +189,7 @@
     return element;
   }
 
-  function barElement(image, object) {
+  function barElement(object) {
     const bar = make('div', {class: 'bar', role: 'group', 'aria-label': titleOf(object)});
     let before = null;
     for (const part of object.parts) {
@@ -187,7 +197,7 @@
       const cut = others > 0 && part.size > 12 * others;
       if (before && part.start > before.end)
         bar.append(make('span', {class: 'hole', style: {'flex-grow': Math.min(part.start - before.end, object.size / 8)}}));
-      bar.append(partElement(image, part, cut ? 12 * others : part.size, cut));
+      bar.append(partElement(part, cut ? 12 * others : part.size, cut));
       before = part;
     }
     return bar;
@@ -204,18 +214,18 @@
       if (end && gap > 0)
         map.append(make('div', {class: 'gap ' + (gap >= 2 ** 30 ? 'large' : 'small')}, size(gap) + (gap >= 2 ** 30 ? ' not mapped' : '')));
       end = object.end;
-      const count = object.parts.reduce((sum, part) => sum + hitsIn(image, part).length, 0);
+      const count = object.parts.reduce((sum, part) => sum + hitsIn(part).length, 0);
       map.append(make('div', {class: 'object'},
         make('div', {class: 'name', title: object.name || 'anonymous'}, titleOf(object), make('span', {class: 'at'}, address(object.start))),
         make('div', {class: 'n'}, size(object.size)),
         make('div', {class: 'n' + (object.sealed ? '' : ' zero')}, object.sealed === 0 ? '–' : object.sealed === object.size ? 'all' : size(object.sealed)),
         make('div', {class: 'n hits'}, count ? count.toLocaleString('en') : ''),
-        barElement(image, object)));
+        barElement(object)));
     }
     if (image.cut) map.append(make('p', {class: 'note'}, 'There are more mappings than the file of events has.'));
     if (image.parts.length) {
       const again = selected && image.parts.includes(selected) ? selected : null;
-      const first = again || image.parts.find((part) => hitsIn(image, part).length) || image.parts.find((part) => part.sealed) || image.parts[0];
+      const first = again || image.parts.find((part) => hitsIn(part).length) || image.parts.find((part) => part.sealed) || image.parts[0];
       first.element.tabIndex = 0;
       if (again) again.element.setAttribute('aria-pressed', 'true');
       if (!again) selected = null;
@@ -257,7 +267,7 @@
     }
     const content = [make('button', {type: 'button', class: 'close', 'aria-label': 'Close', onclick: unselect}, '×'),
       make('h3', {}, titleOf(part.object)), list];
-    const here = hitsIn(image, part);
+    const here = hitsIn(part);
     if (here.length) {
       const groups = new Map();
       for (const hit of here) groups.set(hit.finding, (groups.get(hit.finding) || 0) + 1);
