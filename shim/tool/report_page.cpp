@@ -118,6 +118,7 @@ ordered_json data_of(const Report& report, const std::vector<std::size_t>& drawn
     all["findings"].push_back({{"program", printable(one.program)},
                                {"call", printable(one.call)},
                                {"verdict", printable(one.verdict)},
+                               {"section", printable(one.section)},
                                {"site", printable(one.site)},
                                {"count", one.count},
                                {"hosts", hosts}});

@@ -180,6 +180,7 @@
         const end = Math.min(hit.end, part.end);
         element.append(make('i', {class: 'extent', style: {left: percent(start), width: (100 * (end - start) / part.size).toFixed(3) + '%'}}));
       }
+      if (places.size > 24) element.classList.add('many');
       const place = percent(hit.at);
       if (!places.has(place) && places.size < most) {
         places.add(place);
@@ -225,7 +226,8 @@
     if (image.cut) map.append(make('p', {class: 'note'}, 'There are more mappings than the file of events has.'));
     if (image.parts.length) {
       const again = selected && image.parts.includes(selected) ? selected : null;
-      const first = again || image.parts.find((part) => hitsIn(part).length) || image.parts.find((part) => part.sealed) || image.parts[0];
+      const most = image.parts.reduce((one, other) => hitsIn(other).length > hitsIn(one).length ? other : one);
+      const first = again || (hitsIn(most).length ? most : image.parts.find((part) => part.sealed) || image.parts[0]);
       first.element.tabIndex = 0;
       if (again) again.element.setAttribute('aria-pressed', 'true');
       if (!again) selected = null;
@@ -273,7 +275,7 @@
       for (const hit of here) groups.set(hit.finding, (groups.get(hit.finding) || 0) + 1);
       const items = [...groups].sort((one, other) => other[1] - one[1]).slice(0, 20).map(([index, count]) => {
         const finding = data.findings[index];
-        return make('li', {}, make('span', {class: 'count'}, `${count}×`), ' ', code(finding.call), ' from ', code(finding.site));
+        return make('li', {}, make('span', {class: 'count'}, `${count.toLocaleString('en')}×`), ' ', code(finding.call), ...(finding.section ? [' on ', code(finding.section)] : []), ' from ', code(finding.site));
       });
       content.push(make('h4', {}, 'Calls that would change it'), make('ul', {}, ...items));
     }
