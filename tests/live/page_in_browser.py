@@ -129,11 +129,11 @@ class Browser:
 
 # ---- what must hold of a page ----
 
-# Everything that is wider than the page, unless it lies in what can be scrolled.
-TOO_WIDE = """[...document.querySelectorAll('body *')].filter((one) => {
+# Everything that is wider than the screen, unless it lies in what can be scrolled. On a phone, innerWidth grows with it.
+TOO_WIDE = """((width) => [...document.querySelectorAll('body *')].filter((one) => {
   const box = one.getBoundingClientRect();
-  return box.width && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.scroll, pre, svg, .bar');
-}).map((one) => one.tagName + '.' + one.className)"""
+  return box.width && (box.right > width + 1 || box.left < -1) && !one.closest('.scroll, pre, svg, .bar');
+}).map((one) => one.tagName + '.' + one.className))"""
 
 # The lowest contrast of a text, by WCAG, where the background is that of the page.
 CONTRAST = """(() => {
@@ -155,14 +155,14 @@ SCALE = """Math.max(0, ...[...document.querySelectorAll('.bar')].map((bar) => {
 }))"""
 
 
-def check_page(browser, path, name, kind):
+def check_page(browser, path, name, kind, width):
     failed = [event["params"] for event in browser.events
               if event["method"] == "Runtime.exceptionThrown"
               or event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error"]
     check(not failed, f"{name}: an error in the page: {failed}")
     requests = [event["params"]["request"]["url"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
     check(requests == [pathlib.Path(path).as_uri()], f"{name}: asks for {requests}")
-    wide = browser.evaluate("[document.documentElement.scrollWidth - innerWidth, " + TOO_WIDE + "]")
+    wide = browser.evaluate(f"[document.documentElement.scrollWidth - {width}, {TOO_WIDE}({width})]")
     check(wide[0] <= 0 and not wide[1], f"{name}: overflows by {wide[0]}: {wide[1]}")
     page, contrast = browser.evaluate(CONTRAST)
     check((page < .05) == ("dark" in name), f"{name}: the page's lightness is {page}")
@@ -281,7 +281,7 @@ def check_all(given, browser, folder):
                 browser.open(path, width, scheme)
                 if given.pictures:
                     browser.picture(pathlib.Path(given.pictures, name + ".png"))
-                check_page(browser, path, name, kind)
+                check_page(browser, path, name, kind, width)
                 if scheme == "light":
                     check_keyboard(browser, name)
                 if kind == "report" and scheme == "light":
