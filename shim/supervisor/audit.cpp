@@ -79,6 +79,7 @@ void Audit::record(const seccomp_notif& notification, const Caller& caller, cons
         caller.task, {first_seal_in(caller.record->seals(), call), notification.data.instruction_pointer});
     event.sealed = std::move(places[0]);
     event.site = std::move(places[1]);
+    events_.add_image(event, caller);
     events_.record(std::move(event));
   } catch (...) {
     events_.give_up();
@@ -88,10 +89,12 @@ void Audit::record(const seccomp_notif& notification, const Caller& caller, cons
 void Audit::record_blocked_call(const seccomp_notif& notification, Registry& registry) noexcept {
   try {
     const auto task = static_cast<pid_t>(notification.pid);
-    Event event = event_of(notification, registry.look_up(task).process.id);
+    const Caller caller = registry.look_up(task);
+    Event event = event_of(notification, caller.process.id);
     event.call = blocked_call_name(notification.data.nr);
     event.sealed.object = "[blocked call]";
     event.site = place_in(task, notification.data.instruction_pointer);
+    events_.add_image(event, caller);
     events_.record(std::move(event));
   } catch (...) {
     events_.give_up();

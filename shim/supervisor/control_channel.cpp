@@ -70,7 +70,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   if (message.kind == Kind::hello) return handle_hello(notification, caller);
   if (message.kind == Kind::call_site) {
     try {
-      events_.told(caller.process.id, caller.task, message);
+      events_.told(caller, message);
     } catch (...) {
       events_.give_up();
     }

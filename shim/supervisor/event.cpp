@@ -1,5 +1,9 @@
 #include "shim/supervisor/event.h"
 
+#include <unistd.h>
+
+#include <array>
+#include <climits>
 #include <ctime>
 #include <iomanip>
 #include <nlohmann/json.hpp>
@@ -23,6 +27,22 @@ std::string text_of(const Place& place) {
   return text(place.object, "+", Hex{place.offset});
 }
 
+// Events of many machines may end up in one file.
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+std::string dump(const nlohmann::ordered_json& all) {
+  // Names of files may hold bytes that are no text.
+  return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string protection_of(const policy::Vma& vma) {
+  return {vma.readable ? 'r' : '-', vma.writable ? 'w' : '-', vma.executable ? 'x' : '-',
+          vma.shared ? 's' : 'p'};
+}
+
 std::string utc(std::chrono::system_clock::time_point time) {
   const auto milliseconds =
       std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count() % 1000;
@@ -44,8 +64,7 @@ std::vector<Place> places_in(pid_t task, std::initializer_list<std::uint64_t> ad
       if (!vma.range.contains(place.address)) continue;
       place.object = vma.name;
       place.offset = vma.offset + (place.address - vma.range.start);
-      place.protection = {vma.readable ? 'r' : '-', vma.writable ? 'w' : '-', vma.executable ? 'x' : '-',
-                          vma.shared ? 's' : 'p'};
+      place.protection = protection_of(vma);
       --missing;
     }
     return missing != 0;
@@ -54,20 +73,62 @@ std::vector<Place> places_in(pid_t task, std::initializer_list<std::uint64_t> ad
 }
 
 std::string to_json(const Event& event) {
-  nlohmann::ordered_json all{{"time", utc(event.time)},
-                             {"pid", event.process},
-                             {"tid", event.thread},
-                             {"program", event.program},
-                             {"verdict", event.refused ? "refused" : "would refuse"},
-                             {"call", event.call},
-                             {"number", event.number}};
+  nlohmann::ordered_json all{
+      {"time", utc(event.time)},  {"host", host_name()},
+      {"pid", event.process},     {"tid", event.thread},
+      {"program", event.program}, {"verdict", event.refused ? "refused" : "would refuse"},
+      {"call", event.call},       {"number", event.number}};
   for (const std::uint64_t argument : event.arguments) all["arguments"].push_back(text(Hex{argument}));
   all["start"] = text(Hex{event.range.start});
   all["end"] = text(Hex{event.range.end});
   all["sealed"] = json_of(event.sealed);
   all["site"] = json_of(event.site);
-  // Names of files may hold bytes that are no text.
-  return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (!event.image.empty()) all["image"] = event.image;
+  return dump(all);
+}
+
+std::vector<std::string> maps_to_json(const Event& event, std::span<const policy::Seal> seals,
+                                      std::size_t& rows_left) {
+  constexpr std::size_t kLineBytes = 3000;  // about; one name alone may be longer
+  std::vector<std::string> lines;
+  auto rows = nlohmann::ordered_json::array();
+  std::size_t bytes = 0;
+  bool cut = false;
+  const std::string host = host_name();
+  const pid_t parent = parent_of(event.process);
+  const auto end_line = [&] {
+    nlohmann::ordered_json all{{"image", event.image},     {"host", host},
+                               {"pid", event.process},     {"parent", parent},
+                               {"program", event.program}, {"maps", std::move(rows)}};
+    if (cut) all["cut"] = true;
+    lines.push_back(dump(all));
+    rows = nlohmann::ordered_json::array();
+    bytes = 0;
+  };
+  visit_maps_of(event.thread, [&](const policy::Vma& vma) {
+    const std::string protection = protection_of(vma);
+    const auto add = [&](const policy::Range& part, bool sealed) {
+      if (part.empty() || cut) return !cut;
+      cut = rows_left == 0;
+      if (cut) return false;
+      --rows_left;
+      constexpr std::size_t kNumbers = 80;
+      bytes += kNumbers + vma.name.size();
+      if (bytes > kLineBytes && !rows.empty()) end_line();
+      rows.push_back({text(Hex{part.start}), text(Hex{part.end}), protection,
+                      text(Hex{vma.offset + (part.start - vma.range.start)}), vma.name, sealed});
+      return true;
+    };
+    std::uint64_t next = vma.range.start;
+    policy::for_each_sealed_part(seals, vma.range, [&](const policy::Range& part, const policy::Seal&) {
+      const bool goes_on = add({next, part.start}, false) && add(part, true);
+      next = part.end;
+      return goes_on;
+    });
+    return add({next, vma.range.end}, false) && !cut;
+  });
+  if (!rows.empty() || cut) end_line();
+  return lines;
 }
 
 std::string lost_events_to_json(std::uint64_t count, const std::string& why) {

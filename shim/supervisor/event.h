@@ -6,11 +6,13 @@
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "policy/rules/mm_call.h"
 #include "policy/rules/range.h"
+#include "policy/rules/seal.h"
 
 namespace libmseal::supervisor {
 
@@ -31,9 +33,11 @@ struct Event {
   std::string call;
   std::uint64_t number = 0;
   policy::Arguments arguments{};
-  policy::Range range;  // what the call would touch
-  Place sealed;         // the first of it that is sealed
-  Place site;           // where the call returns to, past libc's wrapper
+  policy::Range range;            // what the call would touch
+  Place sealed;                   // the first of it that is sealed
+  Place site;                     // where the call returns to, past libc's wrapper
+  std::string image;              // which executed program of the tree it was; empty: not known
+  std::vector<std::string> maps;  // with the first event of the image: lines that follow it
 };
 
 // What is mapped at each of the addresses in the task, in one look.
@@ -43,6 +47,12 @@ inline Place place_in(pid_t task, std::uint64_t address) {
 }
 
 std::string to_json(const Event& event);
+
+// Everything that is mapped in the thread of the event, and which of it is sealed: lines of few KiB, which
+// pipes and journals take whole. At most `rows_left` pieces, which it takes off.
+std::vector<std::string> maps_to_json(const Event& event, std::span<const policy::Seal> seals,
+                                      std::size_t& rows_left);
+
 std::string to_text(const Event& event);
 
 // What stands in the file of events for those that are missing there.

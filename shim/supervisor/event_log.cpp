@@ -1,13 +1,18 @@
 #include "shim/supervisor/event_log.h"
 #include "shim/supervisor/log.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "shim/common/machine.h"
+#include "shim/supervisor/image.h"
 #include "shim/supervisor/proc.h"
+#include "shim/supervisor/text.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -23,6 +28,11 @@ constexpr int kTimeShare = 10;
 // to it.
 constexpr std::size_t kMostAnnounced = 4096;
 
+// Of maps, of all programs of the tree: some 8 MiB.
+constexpr std::size_t kMostRows = 65'536;
+// Of one program.
+constexpr std::size_t kMostRowsOfOne = 4096;
+
 std::string call_name(std::uint64_t number) {
   for (const policy::CallNumber& entry : shim::this_machine().abis[0].calls) {
     if (entry.number == number) return std::string(policy::name_of(entry.call));
@@ -32,7 +42,11 @@ std::string call_name(std::uint64_t number) {
 
 }  // namespace
 
-EventLog::EventLog(const policy::Options& options) : path_(options.events), limited_(!options.audit) {
+EventLog::EventLog(const policy::Options& options)
+    : path_(options.events),
+      tree_(text(getpid(), "-", std::time(nullptr))),
+      rows_left_(kMostRows),
+      limited_(!options.audit) {
   if (!path_.empty()) error_ = lines_.open(path_);
   if (error_ != 0)
     log(Level::error, "events=", path_, ": ", std::strerror(error_), "; refusals are in the log alone");
@@ -78,7 +92,20 @@ void EventLog::record(Event event) {
   pending_ = std::move(event);
 }
 
-void EventLog::told(pid_t process, pid_t thread, const policy::Control& message) {
+void EventLog::add_image(Event& event, const Caller& caller) {
+  if (caller.image == nullptr || !lines_.is_open()) return;
+  const bool is_first = caller.image->number == 0;
+  if (is_first) caller.image->number = ++images_;
+  event.image = text(tree_, "-", caller.image->number);
+  if (!is_first || rows_left_ == 0) return;
+  std::size_t rows = std::min(rows_left_, kMostRowsOfOne);
+  rows_left_ -= rows;
+  event.maps = maps_to_json(event, caller.record->seals(), rows);
+  rows_left_ += rows;
+}
+
+void EventLog::told(const Caller& caller, const policy::Control& message) {
+  const pid_t thread = caller.task;
   if (!message.refused) {
     flush_pending();
     if (announced_.size() >= kMostAnnounced) announced_.clear();
@@ -97,9 +124,9 @@ void EventLog::told(pid_t process, pid_t thread, const policy::Control& message)
       return;
     }
     const Looking looking(*this);
-    event.process = process;
+    event.process = caller.process.id;
     event.thread = thread;
-    event.program = program_of(process);
+    event.program = program_of(event.process);
     event.refused = true;
     event.call = call_name(message.number);
     event.number = message.number;
@@ -108,6 +135,7 @@ void EventLog::told(pid_t process, pid_t thread, const policy::Control& message)
     std::vector<Place> places = places_in(thread, {message.seal.range.start, message.site});
     event.sealed = std::move(places[0]);
     event.site = std::move(places[1]);
+    add_image(event, caller);
   }
   flush_pending();
   write(event);
@@ -156,7 +184,11 @@ void EventLog::write_line(const std::string& line) {
 void EventLog::write(const Event& event) {
   if (suppressed_ + failed_ != 0 && Clock::now() - told_ >= std::chrono::seconds(1)) tell_of_all_missing();
   write_refusal_to_log(to_text(event));
-  if (lines_.is_open()) write_line(to_json(event));
+  if (!lines_.is_open()) return;
+  write_line(to_json(event));
+  for (const std::string& line : event.maps) {
+    if (failing_ || lines_.write(line + "\n", false) != 0) return;
+  }
 }
 
 }  // namespace libmseal::supervisor

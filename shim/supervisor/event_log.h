@@ -10,6 +10,7 @@
 
 #include "policy/configuration/options.h"
 #include "policy/protocol/control.h"
+#include "shim/supervisor/caller.h"
 #include "shim/supervisor/event.h"
 #include "shim/supervisor/line_file.h"
 
@@ -52,7 +53,9 @@ class EventLog {
   void record(Event event);
   // What a thread says of its call: of one to come, of the latest refusal, or of one that a filter refused
   // without our knowing.
-  void told(pid_t process, pid_t thread, const policy::Control& message);
+  void told(const Caller& caller, const policy::Control& message);
+  // Names the image that calls, and adds what is mapped in it if this is its first event.
+  void add_image(Event& event, const Caller& caller);
 
   // Whether there is something to be written when nothing else is to do.
   [[nodiscard]] bool waiting() const { return pending_.has_value() || suppressed_ != 0 || failed_ != 0; }
@@ -77,6 +80,9 @@ class EventLog {
   };
 
   std::string path_;
+  std::string tree_;          // names it in the file, to which other supervisors may write
+  std::uint32_t images_ = 0;  // that have a number
+  std::size_t rows_left_;     // of maps
   LineFile lines_;
   int error_ = 0;
   bool failing_ = false;  // the last line did not get into the file

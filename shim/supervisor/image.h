@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <vector>
@@ -34,6 +35,7 @@ struct Image {
   std::map<Process, Member> members;           // the processes that have been met
   std::vector<std::shared_ptr<Record>> ended;  // of members that are none any more, for children not yet met
   shim::Births met;                            // whoever was born before that is a member
+  std::uint32_t number = 0;                    // in the file of events; 0: there is none of it yet
 };
 
 }  // namespace libmseal::supervisor

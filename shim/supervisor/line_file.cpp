@@ -93,7 +93,7 @@ long LineFile::put(std::string_view text) {
   return ::write(descriptor_, text.data(), text.size());
 }
 
-int LineFile::write(std::string_view text) {
+int LineFile::write(std::string_view text, bool counts) {
   const std::string whole = torn_ ? "\n" + std::string(text) : "";  // ends what was left of a torn line
   const std::string_view wanted = torn_ ? whole : text;
   long written = 0;
@@ -106,7 +106,7 @@ int LineFile::write(std::string_view text) {
   }
   const int why = written < 0 ? errno : ENOSPC;
   torn_ = torn_ || written > 0;
-  ++lost_;
+  if (counts) ++lost_;
   return why;
 }
 

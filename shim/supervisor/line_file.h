@@ -22,8 +22,9 @@ class LineFile {
   int adopt(int descriptor);
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
 
-  // Adds `text`, which ends with a newline, as a whole. 0, or errno: then it is lost, and counted.
-  int write(std::string_view text);
+  // Adds `text`, which ends with a newline, as a whole. 0, or errno: then it is lost, and counted if it
+  // counts.
+  int write(std::string_view text, bool counts = true);
 
   // Lines lost since this was last asked.
   std::uint64_t take_lost();

@@ -7,7 +7,9 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <fstream>
 #include <new>
+#include <string_view>
 
 #include "shim/common/machine.h"
 #include "shim/common/maps_reader.h"
@@ -225,6 +227,16 @@ std::string program_of(pid_t process) {
   const ssize_t got = readlink(path.c_str(), buffer.data(), buffer.size());
   return got <= 0 ? "pid " + std::to_string(process)
                   : std::string(buffer.data(), static_cast<std::size_t>(got));
+}
+
+pid_t parent_of(pid_t process) {
+  std::ifstream status(std::string("/proc/") + ProcPath(process, "status").text());
+  constexpr std::string_view kKey = "PPid:";
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kKey))
+      return static_cast<pid_t>(shim::leading_number(std::string_view(line).substr(kKey.size())));
+  }
+  return 0;
 }
 
 void visit_maps_of(pid_t task, const std::function<bool(const policy::Vma&)>& visit) {

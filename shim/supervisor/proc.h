@@ -111,4 +111,7 @@ void visit_maps_of(pid_t task, const std::function<bool(const policy::Vma&)>& vi
 // The file that the process runs; its number if that can't be told.
 std::string program_of(pid_t process);
 
+// The parent that the process has now; 0 if that can't be told.
+pid_t parent_of(pid_t process);
+
 }  // namespace libmseal::supervisor

@@ -29,10 +29,16 @@ struct RunChoice {
 
 int check(Form form);
 
-// Of one process, or of all that run with the library if it is empty.
-int status(const std::string& process, Form form);
+// Of one process, or of all that run with the library if it is empty. `page`: the file of Form::html.
+int status(const std::string& process, Form form, const std::string& page);
 
-int report(const std::string& file, Form form);
+struct ReportChoice {
+  std::vector<std::string> files;
+  Form form = Form::text;
+  std::string page;        // the file of Form::html
+  bool exit_code = false;  // tells whether anything was refused
+};
+int report(const ReportChoice& choice);
 
 int check_policies(const std::vector<std::string>& files);
 // `file`: one more than those that the library looks for, or empty.

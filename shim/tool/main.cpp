@@ -41,15 +41,15 @@ constexpr OptionHelp kOptions[] = {
 struct Choices {
   int status = kDone;
   bool json = false;
-  bool html = false;
+  std::string page;  // where to write HTML; empty: nowhere
   RunChoice run;
+  ReportChoice report;
   std::string process;
-  std::string events;
   std::string program;
   std::string policy;
   std::vector<std::string> policies;
 
-  [[nodiscard]] Form form() const { return json ? Form::json : html ? Form::html : Form::text; }
+  [[nodiscard]] Form form() const { return json ? Form::json : page.empty() ? Form::text : Form::html; }
 };
 
 void add_run(CLI::App& app, Choices& choices) {
@@ -80,23 +80,35 @@ void add_check(CLI::App& app, Choices& choices) {
   command->callback([&choices] { choices.status = check(choices.form()); });
 }
 
+void add_json_and_html(CLI::App& command, Choices& choices) {
+  auto* const json = command.add_flag("--json", choices.json, "for programs");
+  command
+      .add_flag("--html{-}", choices.page,
+                "a page with a picture of the address space; --html=FILE writes it to a file")
+      ->excludes(json);
+}
+
 void add_status(CLI::App& app, Choices& choices) {
   CLI::App* const command = app.add_subcommand(
       "status", "Shows the mappings of a process and which are sealed; exit status 1: none");
   command->add_option("pid", choices.process, "the process; without it, all that run with the library");
-  command->add_flag("--json", choices.json, "for programs");
-  command->callback([&choices] { choices.status = status(choices.process, choices.form()); });
+  add_json_and_html(*command, choices);
+  command->callback([&choices] { choices.status = status(choices.process, choices.form(), choices.page); });
 }
 
 void add_report(CLI::App& app, Choices& choices) {
   CLI::App* const command = app.add_subcommand(
-      "report", "Says what a file of events holds, by call site and object; exit status 1: nothing");
-  command->add_option("file", choices.events, "written by `mseal run --mode=audit --events=FILE`")
+      "report", "Says what files of events hold, by call site and object; exit status 1: nothing");
+  command->add_option("file", choices.report.files, "written by `mseal run --mode=audit --events=FILE`")
       ->required();
-  auto* const json = command->add_flag("--json", choices.json, "for programs");
-  command->add_flag("--html", choices.html, "a page of its own, with a picture of the address space")
-      ->excludes(json);
-  command->callback([&choices] { choices.status = report(choices.events, choices.form()); });
+  add_json_and_html(*command, choices);
+  command->add_flag("--exit-code", choices.report.exit_code,
+                    "exit status 0: nothing was refused; 1: something was, or events are missing");
+  command->callback([&choices] {
+    choices.report.form = choices.form();
+    choices.report.page = choices.page;
+    choices.status = report(choices.report);
+  });
 }
 
 void add_policy(CLI::App& app, Choices& choices) {

@@ -75,8 +75,8 @@ _mseal() {
       fi
       ;;
     check) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$current") ;;
-    status) mapfile -t COMPREPLY < <(compgen -W "--json --help $(cd /proc && echo [0-9]*)" -- "$current") ;;
-    report) mapfile -t COMPREPLY < <(compgen -W "--json --html --help" -- "$current"; compgen -f -- "$current") ;;
+    status) mapfile -t COMPREPLY < <(compgen -W "--json --html --help $(cd /proc && echo [0-9]*)" -- "$current") ;;
+    report) mapfile -t COMPREPLY < <(compgen -W "--json --html --exit-code --help" -- "$current"; compgen -f -- "$current") ;;
     policy)
       if ((COMP_CWORD == 2)); then
         mapfile -t COMPREPLY < <(compgen -W "check show --help" -- "$current")

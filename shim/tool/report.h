@@ -1,9 +1,14 @@
-// What a file of events says, put together.
+// What files of events say, put together.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
+
+#include "policy/rules/range.h"
+#include "shim/tool/address_space.h"
+#include "shim/tool/symbols.h"
 
 namespace libmseal::tool {
 
@@ -20,18 +25,44 @@ struct Finding {
   std::string first;  // time
   std::string last;
   std::uint64_t count = 0;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> hits;  // addresses, of the first few
+  std::map<std::string, std::uint64_t> hosts;  // how many on each; without a name: not known
+  // For putting hosts together.
+  bool is_local = false;   // with names from the files of this machine
+  std::string offset;      // where the call came from: module and offset
+  std::string protection;  // of what was sealed
+  std::size_t number = 0;  // in the order in which they were found
+};
+
+// One event, for the picture.
+struct Hit {
+  std::size_t image = 0;
+  std::size_t finding = 0;
+  std::string time;
+  policy::Range range;        // what the call would change
+  std::uint64_t address = 0;  // the first of it that is sealed
 };
 
 struct Report {
   std::vector<Finding> findings;  // the most frequent first
   std::uint64_t events = 0;
   std::uint64_t lost = 0;  // that the supervisor could not write, or did not: too many a second
+  std::map<std::string, std::uint64_t> hosts;  // events on each
+
+  // For the picture alone.
+  std::vector<Image> images;  // in the order of their first events
+  std::vector<Hit> hits;      // the first ones
 };
 
-// Throws std::runtime_error, with the line, if the file can't be read or holds something else.
-Report read_report(const std::string& path);
+// Throws std::runtime_error, with the line, if a file can't be read or holds something else.
+Report read_reports(const std::vector<std::string>& paths, bool with_picture);
 
-std::string html_page(const Report& report);
+// A pattern of policy files for a file of that name: in place of what has a meaning in patterns or in lists
+// of them, and of control characters, any character fits.
+std::string pattern_for(const std::string& name);
+
+// A policy file that allows all that was found; empty if nothing would.
+std::string policy_of(const Report& report);
+
+void write_report_page(const Report& report, const std::string& path);
 
 }  // namespace libmseal::tool

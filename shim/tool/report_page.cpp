@@ -1,111 +1,173 @@
 // The report as one HTML page that needs nothing else.
 #include <algorithm>
 #include <cstdio>
-#include <map>
+#include <functional>
+#include <numeric>
 #include <string>
+#include <vector>
 
+#include "shim/common/printable.h"
+#include "shim/tool/page.h"
 #include "shim/tool/report.h"
 
 namespace libmseal::tool {
 namespace {
 
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char character : text) {
-    switch (character) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += character;
-    }
-  }
-  return safe;
+using nlohmann::ordered_json;
+using shim::printable;
+
+// Of how many programs the page has the address space, and a table of it.
+constexpr std::size_t kMostDrawn = 64;
+constexpr std::size_t kMostTables = 8;
+
+std::string base_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
 }
 
-constexpr const char* kHead = R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>mseal report</title><style>
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24;background:#fff}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d0d7de;
-vertical-align:top}code{font-size:.9em;overflow-wrap:anywhere}.n{text-align:right}svg{width:100%;height:auto}
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}}
-</style></head><body>
-)";
+// 09:12:52 of 2026-11-26T09:12:52.046Z.
+std::string clock_time(const std::string& time) {
+  return time.size() < 19 ? time : time.substr(11, 8);
+}
 
-// One bar a program's object: its hits, from the lowest address to the highest. Addresses far apart would
-// leave nothing to see on one scale, so each object has its own.
-std::string picture(const Report& report) {
-  struct Bar {
-    std::uint64_t low = ~0ULL;
-    std::uint64_t high = 0;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> hits;
-  };
-  std::map<std::string, Bar> bars;
+std::string cell(const char* label, const std::string& html, const char* more = "") {
+  return std::string("<td data-label=\"") + label + "\"" + more + ">" + html;
+}
+
+std::string code(const std::string& text) {
+  return "<code>" + escaped(text) + "</code>";
+}
+
+// The last part of a path stands out. A line may end behind each slash.
+std::string path_html(const std::string& path) {
+  const std::size_t slash = path.rfind('/', path.find(' '));
+  if (slash == std::string::npos) return code(path);
+  std::string folder = escaped(path.substr(0, slash + 1));
+  constexpr std::string_view kBreak = "<wbr>";
+  for (std::size_t at = 1; (at = folder.find('/', at)) != std::string::npos; at += kBreak.size())
+    folder.insert(++at, kBreak);
+  return "<code><span class=\"folder\">" + folder + "</span>" + escaped(path.substr(slash + 1)) + "</code>";
+}
+
+std::string row_of(const Finding& one, bool has_hosts, bool has_verdicts) {
+  std::string hosts;
+  for (const auto& [host, count] : one.hosts)
+    hosts += (hosts.empty() ? "" : ", ") + escaped(host) + " (" + grouped(count) + ")";
+  std::string sealed = one.object.empty() ? "memory of its own" : path_html(one.object);
+  if (!one.section.empty()) sealed += " " + code(one.section);
+  std::string call = code(one.call);
+  if (has_verdicts)
+    call += std::string(" <span class=\"verdict\">") + (one.verdict == "refused" ? "" : "would be ") +
+            "refused</span>";
+  return "<tr>" + cell("count", grouped(one.count), " class=\"n\"") + cell("call", call) +
+         cell("sealed", "<span>" + sealed + "</span>") + cell("called from", path_html(one.site)) +
+         cell("program",
+              path_html(one.program) + (has_hosts ? "<span class=\"hosts\">on " + hosts + "</span>" : "")) +
+         cell("to allow it", one.exemption.empty() ? "&ndash;" : code(one.exemption)) + "</tr>\n";
+}
+
+bool is_refused(const Finding& one) {
+  return one.verdict == "refused";
+}
+
+std::string lead_of(const Report& report) {
+  if (report.findings.empty())
+    return report.lost == 0 ? "Nothing was refused, and nothing would have been."
+                            : "The file holds no events; some are missing.";
+  std::string first = report.findings.front().first;
+  std::string last;
   for (const Finding& one : report.findings) {
-    for (const auto& hit : one.hits) {
-      Bar& bar = bars[one.object.empty() ? "memory of " + one.program : one.object];
-      bar.low = std::min(bar.low, hit.first);
-      bar.high = std::max(bar.high, hit.second);
-      bar.hits.push_back(hit);
-    }
+    first = std::min(first, one.first);
+    last = std::max(last, one.last);
   }
-  if (bars.empty()) return "";
-  constexpr int kWidth = 1000;
-  constexpr int kRow = 44;
-  char text[256];
-  std::snprintf(text, sizeof text, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-label=\"address space\">",
-                kWidth, bars.size() * kRow);
-  std::string svg = text;
-  std::size_t row = 0;
-  for (const auto& [name, bar] : bars) {
-    const double top = static_cast<double>(row++ * kRow);
-    const double scale = kWidth / static_cast<double>(std::max<std::uint64_t>(bar.high - bar.low, 1));
-    std::snprintf(text, sizeof text, "<text x=\"0\" y=\"%.0f\" font-size=\"13\" fill=\"currentColor\">",
-                  top + 14);
-    svg += text + escaped(name);
-    std::snprintf(
-        text, sizeof text,
-        " %#lx&#8211;%#lx</text><rect x=\"0\" y=\"%.0f\" width=\"%d\" height=\"16\" fill=\"#8aa4c8\"/>",
-        static_cast<unsigned long>(bar.low), static_cast<unsigned long>(bar.high), top + 20, kWidth);
-    svg += text;
-    for (const auto& [start, end] : bar.hits) {
-      std::snprintf(text, sizeof text,
-                    "<rect x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"16\" "
-                    "fill=\"#d1242f\"><title>%#lx</title></rect>",
-                    static_cast<double>(start - bar.low) * scale, top + 20,
-                    std::max(2.0, static_cast<double>(end - start) * scale),
-                    static_cast<unsigned long>(start));
-      svg += text;
-    }
+  const std::string what = std::ranges::all_of(report.findings, is_refused) ? "Calls that were refused"
+                           : std::ranges::none_of(report.findings, is_refused)
+                               ? "Calls that mode=enforce would refuse"
+                               : "Calls that were refused, or would be";
+  constexpr std::size_t kDay = 10;
+  const std::string from = first.substr(0, kDay) + " " + clock_time(first);
+  const std::string to =
+      (first.substr(0, kDay) == last.substr(0, kDay) ? "" : last.substr(0, kDay) + " ") + clock_time(last);
+  return what + ", " + from + (from.ends_with(to) ? "" : " to " + to) + " UTC";
+}
+
+// The programs that are drawn: those with the most events, in their old order.
+std::vector<std::size_t> drawn_images(const Report& report) {
+  std::vector<std::size_t> order(report.images.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, std::greater<>(),
+                           [&](std::size_t index) { return report.images[index].events; });
+  order.resize(std::min(order.size(), kMostDrawn));
+  return order;
+}
+
+ordered_json data_of(const Report& report, const std::vector<std::size_t>& drawn,
+                     const std::vector<std::vector<Object>>& objects) {
+  ordered_json all{{"kind", "report"},
+                   {"events", report.events},
+                   {"images", ordered_json::array()},
+                   {"findings", ordered_json::array()},
+                   {"hits", ordered_json::array()}};
+  std::vector<std::size_t> places(report.images.size(), drawn.size());
+  for (std::size_t index = 0; index < drawn.size(); ++index) {
+    places[drawn[index]] = index;
+    all["images"].push_back(to_json(report.images[drawn[index]], objects[index]));
   }
-  return svg +
-         "</svg>\n<p>Blue: sealed, from the first hit to the last. Red: what calls would have changed.</p>\n";
+  for (const Finding& one : report.findings) {
+    ordered_json hosts = ordered_json::array();
+    for (const auto& [host, count] : one.hosts) hosts.push_back(printable(host));
+    all["findings"].push_back({{"program", printable(one.program)},
+                               {"call", printable(one.call)},
+                               {"verdict", printable(one.verdict)},
+                               {"section", printable(one.section)},
+                               {"site", printable(one.site)},
+                               {"count", one.count},
+                               {"hosts", hosts}});
+  }
+  const auto hex = [](std::uint64_t number) {
+    char text[24];
+    std::snprintf(text, sizeof text, "%lx", static_cast<unsigned long>(number));
+    return std::string(text);
+  };
+  for (const Hit& hit : report.hits) {
+    if (places[hit.image] == drawn.size()) continue;
+    all["hits"].push_back({places[hit.image], hit.finding, printable(hit.time), hex(hit.range.start),
+                           hex(hit.range.end), hex(hit.address)});
+  }
+  return all;
 }
 
 }  // namespace
 
-std::string html_page(const Report& report) {
-  std::string page = kHead;
-  page += "<h1>mseal report</h1>\n<p>" + std::to_string(report.events) + " events, " +
-          std::to_string(report.findings.size()) + " kinds.</p>\n" + picture(report);
-  page += "<table><tr><th class=\"n\">count<th>program<th>call<th>sealed<th>from<th>to allow it</tr>\n";
-  for (const Finding& one : report.findings) {
-    page += "<tr><td class=\"n\">" + std::to_string(one.count) + "<td><code>" + escaped(one.program) +
-            "</code><td>" + escaped(one.verdict) + " <code>" + escaped(one.call) + "</code><td><code>" +
-            escaped(one.object.empty() ? "memory of its own" : one.object) + " " + escaped(one.section) +
-            "</code><td><code>" + escaped(one.site) + "</code><td><code>" + escaped(one.exemption) +
-            "</code></tr>\n";
+void write_report_page(const Report& report, const std::string& path) {
+  const std::vector<std::size_t> drawn = drawn_images(report);
+  Symbols symbols;
+  std::vector<std::vector<Object>> objects;
+  Page page;
+  for (const std::size_t index : drawn) {
+    const Image& image = report.images[index];
+    objects.push_back(objects_of(image, symbols));
+    if (objects.size() > kMostTables || objects.back().empty()) continue;
+    page.mappings +=
+        mappings_table("All mappings of " + base_name(image.program) + ", process " +
+                           std::to_string(image.process) + (image.host.empty() ? "" : " on " + image.host),
+                       objects.back());
   }
-  return page + "</table></body></html>\n";
+  page.kind = "report";
+  page.title = "mseal report";
+  if (report.images.size() == 1) page.title += ": " + base_name(report.images.front().program);
+  page.lead = lead_of(report);
+  page.numbers = {{report.events == 1 ? "call" : "calls", grouped(report.events)},
+                  {report.findings.size() == 1 ? "kind" : "kinds", grouped(report.findings.size())},
+                  {report.images.size() == 1 ? "program" : "programs", grouped(report.images.size())},
+                  {report.hosts.size() == 1 ? "host" : "hosts", grouped(report.hosts.size())}};
+  if (report.lost != 0) page.numbers.emplace_back("events missing", grouped(report.lost));
+  const bool has_verdicts =
+      std::ranges::any_of(report.findings, is_refused) && !std::ranges::all_of(report.findings, is_refused);
+  for (const Finding& one : report.findings)
+    page.findings += row_of(one, report.hosts.size() > 1, has_verdicts);
+  page.policy = policy_of(report);
+  page.data = data_of(report, drawn, objects);
+  write_page(page, path);
 }
 
 }  // namespace libmseal::tool

@@ -19,7 +19,10 @@
 #include "policy/rules/seal.h"
 #include "shim/common/printable.h"
 #include "shim/common/seal_table.h"
+#include "shim/tool/address_space.h"
 #include "shim/tool/command.h"
+#include "shim/tool/page.h"
+#include "shim/tool/symbols.h"
 
 namespace libmseal::tool {
 namespace {
@@ -31,7 +34,12 @@ constexpr std::string_view kTableName = "/memfd:libmseal-table";
 struct Line {
   std::string text;  // as in /proc/PID/maps
   policy::Range range;
+  std::uint64_t offset = 0;
   std::string name;
+
+  [[nodiscard]] std::string protection() const {
+    return text.substr(text.find(' ') + 1, std::string_view("rwxp").size());
+  }
 };
 
 std::vector<Line> read_lines(int process) {
@@ -43,7 +51,7 @@ std::vector<Line> read_lines(int process) {
   std::vector<Line> lines;
   for (std::string text; std::getline(maps, text);) {
     if (const auto vma = policy::parse_maps_line(text))
-      lines.push_back({text, vma->range, std::string(vma->name)});
+      lines.push_back({text, vma->range, vma->offset, std::string(vma->name)});
   }
   return lines;
 }
@@ -263,6 +271,55 @@ int show(int process, bool json) {
   return status;
 }
 
+// The mappings, cut where a seal begins or ends.
+std::vector<Piece> pieces_of(const std::vector<Line>& lines, std::span<const Seal> seals) {
+  std::vector<Piece> pieces;
+  for (const Line& line : lines) {
+    std::uint64_t next = line.range.start;
+    const auto add = [&](const policy::Range& part, bool sealed) {
+      if (part.empty()) return;
+      pieces.push_back(
+          {part, line.protection(), line.offset + (part.start - line.range.start), line.name, sealed});
+      next = part.end;
+    };
+    policy::for_each_sealed_part(seals, line.range, [&](const policy::Range& part, const Seal&) {
+      add({next, part.start}, false);
+      add(part, true);
+      return true;
+    });
+    add({next, line.range.end}, false);
+  }
+  return pieces;
+}
+
+int draw(int process, const std::string& path) {
+  const std::vector<Line> lines = read_lines(process);
+  const Sealed sealed = look_at(process, lines);
+  Image image;
+  image.process = process;
+  image.pieces = pieces_of(lines, sealed.seals);
+  std::error_code ignored;
+  image.program = std::filesystem::read_symlink("/proc/" + std::to_string(process) + "/exe", ignored);
+  std::uint64_t mapped = 0;
+  for (const Line& line : lines) mapped += line.range.size();
+
+  Symbols symbols;
+  const std::vector<Object> objects = objects_of(image, symbols);
+  const std::string name = image.program.substr(image.program.rfind('/') + 1);
+  Page page;
+  page.kind = "status";
+  page.title = name + ", process " + std::to_string(process);
+  page.lead = sealed.seals.empty() ? "Nothing of this process is sealed."
+                                   : image.program + (sealed.supervised ? ", under a supervisor" : "");
+  page.numbers = {{"sealed", size_text(sealed.bytes)},
+                  {"mapped", size_text(mapped)},
+                  {"sealed ranges", grouped(sealed.seals.size())}};
+  page.mappings = mappings_table("All mappings, as a table", objects);
+  page.data = {{"kind", page.kind}, {"images", {to_json(image, objects)}}};
+  write_page(page, path);
+  return sealed.seals.empty() ? kNo : kDone;
+}
+
 int number_of(const std::string& process) {
   int number = 0;
   const char* const end = process.data() + process.size();
@@ -274,8 +331,11 @@ int number_of(const std::string& process) {
 
 }  // namespace
 
-int status(const std::string& process, Form form) {
+int status(const std::string& process, Form form, const std::string& page) {
   const bool json = form == Form::json;
+  if (form == Form::html && process.empty())
+    throw std::invalid_argument("--html draws one process: which one is wanted, as ps shows it");
+  if (form == Form::html) return draw(number_of(process), page);
   return process.empty() ? list(json) : show(number_of(process), json);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace libmseal::tool {
@@ -17,6 +18,8 @@ namespace {
 char* g_debug_path = nullptr;
 const Dwfl_Callbacks kCallbacks{dwfl_build_id_find_elf, dwfl_standard_find_debuginfo,
                                 dwfl_offline_section_address, &g_debug_path};
+
+constexpr std::uint64_t kPage = 4096;
 
 }  // namespace
 
@@ -68,7 +71,6 @@ class Symbols::File {
       if (gelf_getshdr(section, &header) == nullptr || header.sh_type == SHT_NOBITS) continue;
       if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0) continue;
       // Seals are of pages: a section that begins on the page counts, too.
-      constexpr std::uint64_t kPage = 4096;
       const bool holds = offset >= header.sh_offset && offset < header.sh_offset + header.sh_size;
       const bool on_page = header.sh_offset >= offset && header.sh_offset < offset + kPage;
       const char* const name = elf_strptr(elf_, names, header.sh_name);
@@ -77,6 +79,26 @@ class Symbols::File {
       if (on_page && found.empty()) found = name;
     }
     return found;
+  }
+
+  std::vector<Section> sections_of(std::uint64_t offset, std::uint64_t address) const {
+    std::vector<Section> sections;
+    std::size_t names = 0;
+    std::uint64_t linked = 0;
+    if (elf_ == nullptr || elf_getshdrstrndx(elf_, &names) != 0 || !address_of_page(offset, linked))
+      return {};
+    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section)) != nullptr;) {
+      GElf_Shdr header{};
+      if (gelf_getshdr(section, &header) == nullptr) continue;
+      const bool is_template = header.sh_type == SHT_NOBITS && (header.sh_flags & SHF_TLS) != 0;
+      if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0 || is_template) continue;
+      const std::uint64_t start = header.sh_addr - linked + address;
+      const char* const name = elf_strptr(elf_, names, header.sh_name);
+      if (name != nullptr && start + header.sh_size > start)
+        sections.push_back({name, {start, start + header.sh_size}});
+    }
+    std::ranges::sort(sections, {}, [](const Section& section) { return section.range.start; });
+    return sections;
   }
 
   bool is_static_data(std::uint64_t offset) const {
@@ -94,6 +116,22 @@ class Symbols::File {
       if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != type)
         continue;
       if (offset >= segment.p_offset && offset < segment.p_offset + segment.p_filesz) return true;
+    }
+    return false;
+  }
+
+  // The same for the offset of a mapping, which is that of a page.
+  bool address_of_page(std::uint64_t offset, std::uint64_t& address) const {
+    std::size_t count = 0;
+    if (elf_getphdrnum(elf_, &count) != 0) return false;
+    for (std::size_t index = 0; index < count; ++index) {
+      GElf_Phdr segment{};
+      if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != PT_LOAD)
+        continue;
+      const std::uint64_t first = segment.p_offset - segment.p_offset % kPage;
+      if (offset < first || offset >= segment.p_offset + segment.p_filesz) continue;
+      address = segment.p_vaddr - segment.p_offset + offset;
+      return true;
     }
     return false;
   }
@@ -135,6 +173,11 @@ std::string Symbols::section_at(const std::string& file, std::uint64_t offset) {
 
 bool Symbols::is_static_data(const std::string& file, std::uint64_t offset) {
   return file.starts_with('/') && open_file(file).is_static_data(offset);
+}
+
+std::vector<Section> Symbols::sections_of(const std::string& file, std::uint64_t offset,
+                                          std::uint64_t address) {
+  return file.starts_with('/') ? open_file(file).sections_of(offset, address) : std::vector<Section>();
 }
 
 }  // namespace libmseal::tool

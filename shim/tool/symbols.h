@@ -5,8 +5,16 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "policy/rules/range.h"
 
 namespace libmseal::tool {
+
+struct Section {
+  std::string name;
+  policy::Range range;  // of addresses
+};
 
 class Symbols {
  public:
@@ -23,6 +31,9 @@ class Symbols {
   // Whether what has this offset in the file stays writable in a running program: not text, constants or
   // RELRO.
   bool is_static_data(const std::string& file, std::uint64_t offset);
+
+  // The sections that a program has in memory which maps the file from `offset` on at `address`, in order.
+  std::vector<Section> sections_of(const std::string& file, std::uint64_t offset, std::uint64_t address);
 
  private:
   class File;

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Draws the pictures of the README: what `mseal report` and `mseal status` print. Needs the Debian package python3-rich.
+"""Draws the pictures of the README: what `mseal report` and `mseal status` print, and the page of `mseal report --html`.
+Needs the Debian packages python3-rich and chromium.
 
-    tests/documentation/pictures.py build/release    # writes tests/documentation/*.svg
+    tests/documentation/pictures.py build/release    # writes tests/documentation/*.svg and page.png
 """
+import os
 import pathlib
 import re
 import subprocess
@@ -13,7 +15,10 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "live"))
+from page_in_browser import Browser  # noqa: E402
+
 CHANGES_LIBC = """
 import ctypes
 libc = ctypes.CDLL(None)
@@ -46,6 +51,38 @@ def report(mseal):
                     *printed.splitlines()])
 
 
+# A few calls from here and there, by two programs.
+CALLS = """
+import ctypes, os, subprocess, sys, time
+libc = ctypes.CDLL(None)
+text = ctypes.cast(libc.strlen, ctypes.c_void_p).value & -4096
+import ssl
+for index in range(9):
+    libc.mprotect(ctypes.c_void_p(text + 4096 * (index * 7 % 40)), 4096, 5)
+    time.sleep(0.05 * (index % 3))
+    if index == 4 and len(sys.argv) == 1:
+        subprocess.run([sys.executable, "-c", os.environ["CALLS"], "again"])
+for line in open("/proc/self/maps"):
+    if "libcrypto" in line and " r--p " in line:
+        libc.madvise(ctypes.c_void_p(int(line.split("-")[0], 16)), ctypes.c_size_t(8192), 4)
+        break
+"""
+
+
+def page(mseal):
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        events, drawn = f"{folder}/hits.jsonl", pathlib.Path(folder, "page.html")
+        subprocess.run([mseal, "run", "--backend=seccomp", "--mode=audit", f"--events={events}", "--", "/usr/bin/python3", "-c",
+                        CALLS], check=True, env={**os.environ, "CALLS": CALLS})
+        time.sleep(1)
+        subprocess.run([mseal, "report", f"--html={drawn}", events], check=True)
+        drawn.write_text(drawn.read_text().replace(str(pathlib.Path(mseal).parent), "/usr/local/lib"))
+        browser = Browser("chromium", folder)
+        browser.open(drawn, 1400, "light")
+        browser.picture(HERE / "page.png", 0, 1000)
+        browser.end()
+
+
 def status(mseal):
     with subprocess.Popen([mseal, "run", "--backend=seccomp", "--", "/usr/bin/env", "LC_ALL=C", "/bin/cat"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
@@ -65,3 +102,4 @@ if len(sys.argv) != 2:
 tool = str(pathlib.Path(sys.argv[1]).resolve() / "shim" / "mseal")
 report(tool)
 status(tool)
+page(tool)

@@ -51,6 +51,7 @@ TEST_CASE("hostile: refusals by the ten thousand are recorded or counted, howeve
     std::istringstream lines(text_in(events.string()));
     for (std::string line; std::getline(lines, line);) {
       const json event = json::parse(line);
+      if (event.contains("maps")) continue;
       told += event.contains("lost") ? event["lost"].get<std::uint64_t>() : 1;
     }
     return told == 2 * 20'000;

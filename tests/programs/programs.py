@@ -58,7 +58,7 @@ def refusals_in(path):
     if path.exists():
         for line in path.read_text().splitlines():
             event = json.loads(line)
-            if event["verdict"] in ("refused", "would refuse"):
+            if event.get("verdict") in ("refused", "would refuse"):
                 found[f"{event['program']}: {event['call']} of {event['sealed']['object'] or 'memory of its own'}"] += 1
     return found
 

@@ -1,0 +1,51 @@
+// What is mapped in a program, for the page that draws it.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/rules/range.h"
+#include "shim/tool/symbols.h"
+
+namespace libmseal::tool {
+
+// A mapping, or the part of one that is sealed or is not.
+struct Piece {
+  policy::Range range;
+  std::string protection;    // as in /proc/PID/maps
+  std::uint64_t offset = 0;  // in the object
+  std::string object;        // a path, a label such as [heap], or empty: anonymous memory
+  bool sealed = false;
+};
+
+// Pieces that are drawn together: the segments of a file with its .bss, a stack, or anonymous memory.
+struct Object {
+  std::string name;
+  std::vector<Piece> pieces;
+  std::vector<Section> sections;
+};
+
+// One executed program of a tree.
+struct Image {
+  std::string host;
+  std::string program;
+  std::int64_t process = 0;
+  std::int64_t parent = 0;    // 0: not known
+  std::string tree;           // the same for all programs of a tree; empty: not known
+  std::vector<Piece> pieces;  // in any order
+  bool cut = false;           // there was more
+  std::uint64_t events = 0;
+};
+
+// Whether the files of this machine are those that were mapped there.
+bool is_this_host(const std::string& host);
+
+// From the lowest address to the highest.
+std::vector<Object> objects_of(const Image& image, Symbols& symbols);
+
+nlohmann::ordered_json to_json(const Image& image, const std::vector<Object>& objects);
+
+}  // namespace libmseal::tool

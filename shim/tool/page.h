@@ -1,0 +1,41 @@
+// One HTML page that needs nothing else: the files in page/, and what they show.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "shim/tool/address_space.h"
+
+namespace libmseal::tool {
+
+struct Page {
+  std::string kind;  // report or status
+  std::string title;
+  std::string lead;                                          // a sentence
+  std::vector<std::pair<std::string, std::string>> numbers;  // what it counts, and how many
+  std::string findings;                                      // rows of a table, as HTML
+  std::string policy;
+  std::string mappings;  // tables, as HTML
+  nlohmann::ordered_json data;
+};
+
+// Text that has no meaning in HTML.
+std::string markup_free(std::string_view text);
+// The same of a name, which may hold control characters.
+std::string escaped(std::string_view text);
+
+// 12,345.
+std::string grouped(std::uint64_t number);
+// As 1.4 MiB.
+std::string size_text(std::uint64_t bytes);
+
+// A table with a line for each piece.
+std::string mappings_table(const std::string& caption, const std::vector<Object>& objects);
+
+// To the file, or to standard output for "-". Throws std::runtime_error if it can't be written.
+void write_page(const Page& page, const std::string& path);
+
+}  // namespace libmseal::tool

@@ -1,0 +1,68 @@
+// What would allow the calls that a report names.
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
+
+#include "shim/tool/report.h"
+
+namespace libmseal::tool {
+namespace {
+
+// As TOML has strings: a literal one, unless there is in it what that may not have. A pattern has no control
+// characters.
+std::string quoted(const std::string& text) {
+  return text.find('\'') == std::string::npos ? "'" + text + "'" : nlohmann::json(text).dump();
+}
+
+}  // namespace
+
+std::string pattern_for(const std::string& name) {
+  constexpr std::string_view kMeaning = "*?[\\:,!";
+  std::string pattern = name;
+  constexpr std::string_view kNewline = "\\012";  // as /proc/PID/maps has it
+  for (std::size_t at = 0; (at = pattern.find(kNewline, at)) != std::string::npos;)
+    pattern.replace(at, kNewline.size(), "?");
+  for (char& one : pattern) {
+    const bool control = static_cast<unsigned char>(one) < ' ' || one == 0x7F;
+    if (control || kMeaning.find(one) != std::string_view::npos) one = '?';
+  }
+  // What the event has in place of bytes that are no UTF-8.
+  constexpr std::string_view kReplaced = "\uFFFD";
+  for (std::size_t at = 0; (at = pattern.find(kReplaced, at)) != std::string::npos;)
+    pattern.replace(at, kReplaced.size(), "*");
+  return pattern;
+}
+
+std::string policy_of(const Report& report) {
+  struct Exemptions {
+    std::set<std::string> open_calls;
+    std::set<std::string> skipped;
+    std::set<std::string> mutable_data;
+  };
+  std::map<std::string, Exemptions> programs;
+  for (const Finding& one : report.findings) {
+    const std::string what = one.exemption.substr(0, one.exemption.find('=') + 1);
+    const std::string which = one.exemption.substr(what.size());
+    if (what == "open=") programs[one.program].open_calls.insert(which);
+    if (what == "skip=") programs[one.program].skipped.insert(which);
+    if (what == "mutable=") programs[one.program].mutable_data.insert(which);
+  }
+  std::string text;
+  for (const auto& [program, exemptions] : programs) {
+    text += (text.empty() ? "" : "\n") + std::string("[[program]]\nname = ") + quoted(pattern_for(program)) +
+            "\n";
+    std::string open_calls;
+    for (const std::string& call : exemptions.open_calls)
+      open_calls += (open_calls.empty() ? "" : ", ") + quoted(call);
+    if (!open_calls.empty()) text += "open = [" + open_calls + "]\n";
+    const auto add = [&text](const std::string& object, const char* rule) {
+      text += "[[program.object]]\nname = " + quoted(object) + "\n" + rule + "\n";
+    };
+    for (const std::string& object : exemptions.skipped) add(object, "seal = false");
+    for (const std::string& object : exemptions.mutable_data) add(object, "mutable = true");
+  }
+  return text;
+}
+
+}  // namespace libmseal::tool

@@ -1,0 +1,265 @@
+// Reads files of events and groups what is in them.
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "shim/tool/report.h"
+#include "shim/tool/symbols.h"
+#include "shim/tool/text_file.h"
+
+namespace libmseal::tool {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMostKinds = 65536;
+constexpr std::size_t kLongestLine = std::size_t{1} << 17;  // a path may have 4 KiB, each byte written as six
+// What a page can show, and a browser takes.
+constexpr std::size_t kMostHits = 20'000;
+constexpr std::size_t kMostImages = 1000;
+constexpr std::size_t kMostPieces = 200'000;
+
+std::uint64_t number_in(const json& value) {
+  return std::stoull(value.get<std::string>(), nullptr, 16);
+}
+
+// What would allow it, as an option of MSEAL_OPTIONS.
+std::string exemption_of(const Finding& finding, bool of_static_data) {
+  if (finding.object == "[blocked call]") {
+    const std::string name = finding.call.substr(0, finding.call.find('('));
+    if (name.starts_with("io_uring_")) return "open=io_uring";
+    if (name == "memfd_create") return "open=hugetlb_files";
+    if (name == "prctl") return "open=prctl_mm";
+    if (name == "arch_prctl") return "open=tagged_addresses";
+    return "open=" + name;
+  }
+  if (!finding.object.starts_with('/')) return "";
+  return (of_static_data ? "mutable=" : "skip=") +
+         pattern_for(finding.object.substr(finding.object.rfind('/') + 1));
+}
+
+// What is wrong with a line, in words.
+std::string reason_of(const std::exception& error) {
+  if (dynamic_cast<const json::parse_error*>(&error) != nullptr)
+    return "it is no JSON, or not all of it is there";
+  if (dynamic_cast<const json::out_of_range*>(&error) != nullptr) return "a part of it is missing";
+  if (dynamic_cast<const json::type_error*>(&error) != nullptr) return "a part of it is of the wrong kind";
+  return "an address in it is no number";
+}
+
+class Reader {
+ public:
+  explicit Reader(bool with_picture) : with_picture_(with_picture) {}
+
+  // Events without a host are taken for those of `host`.
+  void read(const std::string& path, const std::string& host) {
+    TextFile file(path);
+    std::size_t number = 0;
+    file.for_each_line(kLongestLine, [&](const std::string& line) {
+      ++number;
+      if (line.empty()) return;
+      try {
+        const json event = json::parse(line);
+        if (event.contains("lost")) {
+          report_.lost += event.at("lost").get<std::uint64_t>();
+        } else if (event.contains("maps")) {
+          add_maps(event);
+        } else {
+          const bool is_local = !event.contains("host") || is_this_host(event.at("host"));
+          add(event, event.value("host", host), is_local);
+        }
+      } catch (const std::exception& error) {
+        throw std::runtime_error(path + ", line " + std::to_string(number) +
+                                 ": not an event of libmseal: " + reason_of(error));
+      }
+      if (groups_.size() > kMostKinds)
+        throw std::runtime_error(path + " has events of more than " + std::to_string(kMostKinds) +
+                                 " kinds: put a part of it into a file of its own");
+    });
+  }
+
+  Report take() {
+    std::vector<std::size_t> joined = join_hosts();
+    for (auto& [key, group] : groups_) {
+      if (joined[group.number] == group.number) report_.findings.push_back(std::move(group));
+    }
+    std::stable_sort(report_.findings.begin(), report_.findings.end(),
+                     [](const Finding& a, const Finding& b) { return a.count > b.count; });
+    std::vector<std::size_t> places(joined.size());
+    for (std::size_t index = 0; index < report_.findings.size(); ++index)
+      places[report_.findings[index].number] = index;
+    for (Hit& hit : report_.hits) hit.finding = places[joined[hit.finding]];
+    for (std::size_t index = 0; index < report_.images.size(); ++index) add_hit_pages(index);
+    return std::move(report_);
+  }
+
+ private:
+  void add(const json& event, const std::string& host, bool is_local) {
+    Finding one;
+    one.program = event.at("program");
+    one.verdict = event.at("verdict");
+    one.call = event.at("call");
+    one.object = event.at("sealed").at("object");
+    const std::uint64_t offset = number_in(event.at("sealed").at("offset"));
+    if (is_local) one.section = symbols_.section_at(one.object, offset);
+    one.is_local = is_local;
+    one.offset = site_of(event.at("site"), false);
+    one.site = is_local ? site_of(event.at("site"), true) : one.offset;
+    one.protection = event.at("sealed").at("protection");
+    one.exemption = exemption_of(one, is_local ? symbols_.is_static_data(one.object, offset)
+                                               : one.protection.find('w') != std::string::npos);
+    one.first = one.last = event.at("time");
+    one.number = groups_.size();
+    const policy::Range range{number_in(event.at("start")), number_in(event.at("end"))};
+    // Where the sections are not known, the protection tells them apart.
+    const std::string part = is_local ? one.section : " " + one.protection;
+    Finding& group =
+        groups_.try_emplace({one.program, one.call, one.object, part, one.site}, one).first->second;
+    ++group.count;
+    group.first = std::min(group.first, one.first);
+    group.last = std::max(group.last, one.last);
+    ++group.hosts[host];
+    ++report_.hosts[host];
+    ++report_.events;
+    if (with_picture_) add_hit(event, host, {0, group.number, one.last, range, 0}, one.protection);
+  }
+
+  // Adds what other hosts have to what is the same on this one, where names are known: the same call on the
+  // same part of the object, from the same offset. Returns the number of the group that each has become.
+  std::vector<std::size_t> join_hosts() {
+    using Key = std::tuple<std::string, std::string, std::string, std::string, std::string>;
+    const auto key_of = [](const Finding& one) {
+      return Key{one.program, one.call, one.object, one.protection, one.offset};
+    };
+    std::map<Key, std::vector<Finding*>> local;
+    std::vector<std::size_t> joined(groups_.size());
+    for (auto& [key, group] : groups_) {
+      joined[group.number] = group.number;
+      if (group.is_local) local[key_of(group)].push_back(&group);
+    }
+    for (auto& [key, group] : groups_) {
+      const auto same = group.is_local ? local.end() : local.find(key_of(group));
+      if (same == local.end() || same->second.size() != 1) continue;
+      Finding& into = *same->second.front();
+      joined[group.number] = into.number;
+      into.count += group.count;
+      into.first = std::min(into.first, group.first);
+      into.last = std::max(into.last, group.last);
+      for (const auto& [host, count] : group.hosts) into.hosts[host] += count;
+    }
+    return joined;
+  }
+
+  void add_hit(const json& event, const std::string& host, Hit hit, const std::string& protection) {
+    const std::int64_t process = event.at("pid");
+    const std::string program = event.at("program");
+    // Events of earlier versions do not name their image.
+    const std::string unnamed = std::to_string(process) + " " + program;
+    const std::size_t index =
+        event.contains("image") ? image_of(host, event.at("image"), true) : image_of(host, unnamed, false);
+    if (index == kNoImage) return;
+    Image& image = report_.images[index];
+    if (image.program.empty()) image.program = program;
+    if (image.process == 0) image.process = process;
+    ++image.events;
+    hit.image = index;
+    hit.address = number_in(event.at("sealed").at("address"));
+    constexpr std::uint64_t kPage = 4096;
+    const std::uint64_t page = policy::round_down(hit.address, kPage);
+    if (page != 0 && pieces_ < kMostPieces) {
+      const std::uint64_t offset = policy::round_down(number_in(event.at("sealed").at("offset")), kPage);
+      const auto [place, is_new] = hit_pages_[index].try_emplace(
+          page, Piece{{page, page + kPage}, protection, offset, event.at("sealed").at("object"), true});
+      if (is_new) ++pieces_;
+    }
+    if (report_.hits.size() < kMostHits) report_.hits.push_back(std::move(hit));
+  }
+
+  void add_maps(const json& line) {
+    if (!with_picture_) return;
+    const std::size_t index = image_of(line.at("host"), line.at("image"), true);
+    if (index == kNoImage) return;
+    Image& image = report_.images[index];
+    image.program = line.at("program");
+    image.process = line.at("pid");
+    image.parent = line.at("parent");
+    image.cut = image.cut || line.value("cut", false);
+    for (const json& row : line.at("maps")) {
+      if (pieces_ == kMostPieces) {
+        image.cut = true;
+        return;
+      }
+      ++pieces_;
+      image.pieces.push_back({{number_in(row.at(0)), number_in(row.at(1))},
+                              row.at(2),
+                              number_in(row.at(3)),
+                              row.at(4),
+                              row.at(5)});
+    }
+  }
+
+  // What was hit and is not among the maps: it was mapped later, or they are not in the file.
+  void add_hit_pages(std::size_t index) {
+    std::vector<Piece>& pieces = report_.images[index].pieces;
+    std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.range.start; });
+    std::vector<Piece> missing;
+    for (auto& [page, piece] : hit_pages_[index]) {
+      const auto after =
+          std::ranges::upper_bound(pieces, page, {}, [](const Piece& one) { return one.range.start; });
+      const bool is_there = after != pieces.begin() && std::prev(after)->range.contains(page);
+      const bool is_free = after == pieces.end() || !after->range.touches(piece.range);
+      if (!is_there && is_free) missing.push_back(std::move(piece));
+    }
+    pieces.insert(pieces.end(), missing.begin(), missing.end());
+  }
+
+  std::size_t image_of(const std::string& host, const std::string& name, bool names_tree) {
+    const auto found = images_.find({host, name});
+    if (found != images_.end()) return found->second;
+    if (report_.images.size() == kMostImages) return kNoImage;
+    images_[{host, name}] = report_.images.size();
+    Image image;
+    image.host = host;
+    if (names_tree) image.tree = name.substr(0, name.rfind('-'));
+    report_.images.push_back(std::move(image));
+    hit_pages_.emplace_back();
+    return report_.images.size() - 1;
+  }
+
+  std::string site_of(const json& site, bool is_local) {
+    const std::string object = site.at("object");
+    if (object.empty()) return "code outside of any file";
+    const std::uint64_t offset = number_in(site.at("offset"));
+    const std::string function = is_local ? symbols_.function_at(object, offset) : "";
+    char text[32];
+    std::snprintf(text, sizeof text, "+%#lx", static_cast<unsigned long>(offset));
+    return object + (function.empty() ? text : " " + function);
+  }
+
+  static constexpr std::size_t kNoImage = ~std::size_t{0};
+
+  bool with_picture_;
+  std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, Finding> groups_;
+  std::map<std::pair<std::string, std::string>, std::size_t> images_;
+  std::vector<std::map<std::uint64_t, Piece>> hit_pages_;  // of each image
+  std::size_t pieces_ = 0;
+  Symbols symbols_;
+  Report report_;
+};
+
+}  // namespace
+
+Report read_reports(const std::vector<std::string>& paths, bool with_picture) {
+  Reader reader(with_picture);
+  for (const std::string& path : paths) {
+    // Events of earlier versions do not name their host: then a file is taken for that of one.
+    reader.read(path, paths.size() > 1 ? path.substr(path.rfind('/') + 1) : "");
+  }
+  return reader.take();
+}
+
+}  // namespace libmseal::tool
