@@ -43,9 +43,22 @@ void call_openat2() {
   (void)raw_syscall(__NR_openat2, AT_FDCWD, nullptr, nullptr, 0);
 }
 
+// A question by mmap (control.h): what is answered, where nobody listens by the kernel.
+long ask_by_mmap() {
+  constexpr policy::Range kNothing{0, 1U << 16};
+  const policy::Arguments a =
+      policy::wrap_in_mmap(policy::encode({policy::Control::Kind::query, {kNothing}}));
+  return raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 void say_by_mmap() {
-  const policy::Arguments a = policy::wrap_in_mmap({});
-  (void)raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+  (void)ask_by_mmap();
+}
+
+// Whether the supervisor of a tree, or the filter that it has left behind, answers.
+bool is_in_tree() {
+  const long answer = ask_by_mmap();
+  return answer >= 0 || answer == -ENOSYS || answer < -policy::kWrappedErrors;
 }
 
 void do_all() {
@@ -70,7 +83,8 @@ bool tagging_is_refused() {
 
 bool other_filters_kill() {
   const long mode = raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0);
-  if (mode != SECCOMP_MODE_FILTER || tagging_is_refused()) return false;
+  // In this order: an audit would record the second question as an attempt.
+  if (mode != SECCOMP_MODE_FILTER || is_in_tree() || tagging_is_refused()) return false;
   if (!kills(do_all)) return false;
   g_openat2_kills = kills(call_openat2);
   g_wrapping_kills = kills(say_by_mmap);

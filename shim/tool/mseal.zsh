@@ -19,8 +19,8 @@ _mseal_options() {
 
 _mseal_value() {
   case $1 in
-    backend) compadd auto kernel seccomp filter libc ;;
-    require) compadd kernel seccomp filter libc ;;
+    backend) compadd auto kernel supervised filters libc ;;
+    require) compadd kernel supervised filters libc ;;
     mode) compadd enforce audit ;;
     auto) compadd off marked elf data ;;
     late) compadd off nodelete all ;;
