@@ -18,8 +18,8 @@ struct Vma {
   std::uint64_t inode = 0;  // 0: no file behind it
   std::string_view name;    // path or [label], a view into the parsed line
 
-  // As the kernel's vma_is_anonymous(): special mappings such as [vdso] and [vvar] are not, and private ones of
-  // /dev/zero are (drivers/char/mem.c, mmap_zero).
+  // As the kernel's vma_is_anonymous(): special mappings such as [vdso] and [vvar] are not, and private ones
+  // of /dev/zero are (drivers/char/mem.c, mmap_zero).
   [[nodiscard]] bool anonymous() const {
     if (name == "/dev/zero") return !shared;
     return inode == 0 &&
