@@ -11,13 +11,14 @@ namespace libmseal::shim {
 
 // Numbers are given in ascending order and start again at the end, in every pid namespace and those above it
 // (kernel/pid.c, alloc_pid). Only clone3 with set_tid picks one, which a sealed process does not have. A
-// number may be given in vain. The count goes up when a new task can be found (kernel/fork.c, copy_process).
+// fork that fails takes a number, too. The count goes up when a new task can be found (kernel/fork.c,
+// copy_process).
 struct Births {
   long last = 0;            // the number that was given last; 0: not known
   std::uint64_t time = 0;   // when that was so, in ns
   std::uint64_t count = 0;  // so many births since boot, in all namespaces; 0: not known
 
-  // Nobody can be found who could not be found before.
+  // No task can be found now that could not be found before.
   [[nodiscard]] bool none_since(const Births& before) const {
     if (count != 0 && count == before.count) return true;
     return last != 0 && last == before.last && soon_after(before);
@@ -54,7 +55,7 @@ inline std::uint64_t parse_count_of_births(std::string_view stat) {
   return end == std::string_view::npos ? 0 : static_cast<std::uint64_t>(leading_number(stat));
 }
 
-// Without the count, which a process that looks by itself has no need of.
+// Without the count: the library would have to read a second file for it.
 inline Births births_so_far(const ProcRoot& proc) {
   timespec now{};
   (void)raw_syscall(__NR_clock_gettime, CLOCK_MONOTONIC, &now);

@@ -69,8 +69,7 @@ __attribute__((constructor)) void start() {
   } else if (other_filters_kill()) {
     state.barred =
         "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
-        "openat2(2); have it "
-        "allow them";
+        "openat2(2); have it allow them";
   }
   state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   Launch launch;

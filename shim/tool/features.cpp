@@ -69,8 +69,7 @@ std::string why_no_filter(int error) {
     case EPERM:
     case EACCES:
       return "a profile refuses seccomp(2), such as a container's or a service's SystemCallFilter=: allow "
-             "the "
-             "call there";
+             "the call there";
     default:
       return "the kernel has no seccomp filters, or something answers seccomp(2) for it";
   }
