@@ -61,7 +61,9 @@ class Place:
 
     def __init__(self, folder, library, program):
         self.folder = folder
-        for file in (library, library.parent / "mseal-supervisor", program):
+        # By the name that programs linked to it ask for.
+        self.library = library.resolve().name
+        for file in (library.resolve(), library.parent / "mseal-supervisor", program):
             shutil.copy(file, folder)
             os.chmod(folder / file.name, 0o755)
         os.chmod(folder, 0o755)
@@ -70,7 +72,7 @@ class Place:
     def sealing(self, options):
         """A shell's command: the seals of a scenario, and whether a child is sealed too."""
         at = self.folder
-        preload = f"LD_PRELOAD={at}/libmseal.so MSEAL_OPTIONS=policy=none,verbose=1,{options}"
+        preload = f"LD_PRELOAD={at}/{self.library} MSEAL_OPTIONS=policy=none,verbose=1,{options}"
         return f"{preload} {at}/{self.program} refuses_changes && {preload} {at}/{self.program} fork_inherits && echo held"
 
 
