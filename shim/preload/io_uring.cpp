@@ -9,42 +9,45 @@ namespace {
 
 constexpr std::string_view kRing = "anon_inode:[io_uring]";
 
-bool has_descriptor() {
-  const long result = for_each_entry_at("/proc/thread-self/fd", [](long directory, const char* name) -> long {
+// Each: 1 if it is there, 0 if not, -errno.
+
+long has_descriptor() {
+  return for_each_entry_at("/proc/thread-self/fd", [](long directory, const char* name) -> long {
     char target[64] = {};
     const long got = raw_syscall(__NR_readlinkat, directory, name, target, static_cast<long>(sizeof target));
     return got > 0 && std::string_view(target, static_cast<std::size_t>(got)) == kRing ? 1 : 0;
   });
-  return result != 0;
 }
 
-bool has_mapping() {
+long has_mapping() {
   bool found = false;
   const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
     found = vma.name == kRing;
     return !found;
   });
-  return found || read != 0;
+  return failed(read) ? read : found ? 1 : 0;
 }
 
 // Threads that submit by themselves (IORING_SETUP_SQPOLL) belong to the process since 5.12.
-bool has_worker() {
+long has_worker() {
   constexpr std::uint64_t kIoWorker = 0x10;  // PF_IO_WORKER
-  const long result = for_each_thread([](const Thread& thread) -> long {
+  return for_each_thread([](const Thread& thread) -> long {
     char text[2048] = {};
     const long got = thread.read("stat", text);
     if (got == 0) return 0;
     const auto stat = got < 0 ? std::nullopt : policy::parse_stat_line({text, static_cast<std::size_t>(got)});
-    return !stat || (stat->flags & kIoWorker) != 0 ? 1 : 0;
+    if (!stat) return got < 0 ? got : -EIO;
+    return (stat->flags & kIoWorker) != 0 ? 1 : 0;
   });
-  return result != 0;
 }
 
 }  // namespace
 
-bool may_have_io_uring(const policy::Options& options) {
-  if ((options.open_calls & policy::kBlockedIoUring) != 0 || options.audit) return false;
-  return has_descriptor() || has_mapping() || has_worker();
+long look_for_io_uring(const policy::Options& options) {
+  if ((options.open_calls & policy::kBlockedIoUring) != 0 || options.audit) return 0;
+  for (const auto look : {has_descriptor, has_mapping, has_worker})
+    if (const long result = look(); result != 0) return result;
+  return 0;
 }
 
 }  // namespace libmseal::shim

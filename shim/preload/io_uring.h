@@ -5,8 +5,8 @@
 
 namespace libmseal::shim {
 
-// Whether there may be one: an open descriptor, a mapping, or a thread of the kernel that works for one. Not
-// asked where open=io_uring accepts them.
-bool may_have_io_uring(const policy::Options& options);
+// 1 if there is one: an open descriptor, a mapping, or a thread of the kernel that works for one. 0 if there
+// is none, or open=io_uring accepts them; -errno if nobody can tell.
+long look_for_io_uring(const policy::Options& options);
 
 }  // namespace libmseal::shim

@@ -78,7 +78,7 @@ long explain_many_pieces() {
 
 long explain_unreadable(long error) {
   static bool said = false;
-  complain_once(said, text_of_error(error), "/proc/thread-self/maps can't be read");
+  complain_once(said, text_of_error(error), "/proc/thread-self can't be read");
   return -EAGAIN;
 }
 

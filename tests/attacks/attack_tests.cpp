@@ -351,7 +351,8 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name == "tagged_addresses") return "few processors ignore tags";
   if (name.starts_with("huge_page_") && name.ends_with("moved") && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
-  if (name == "huge_page_part_sealed" && older_than(5, 16)) return "huge pages can't be moved before Linux 5.16";
+  if (name == "huge_page_part_sealed" && older_than(5, 16))
+    return "huge pages can't be moved before Linux 5.16";
   if (name == "process_madvise_self" && older_than(6, 13))
     return "process_madvise(2) does not discard before Linux 6.13";
   if (name == "uselib_over" || name == "i386_uselib") return "few kernels have uselib(2)";

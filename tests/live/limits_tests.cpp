@@ -116,5 +116,14 @@ TEST_CASE("live: without /proc one line says so for the objects and one for the 
                  ContainsSubstring("the supervisor needs /proc"));
 }
 
+TEST_CASE("live: a program that is linked to the library and has no /proc hears why it can't seal") {
+  const auto result =
+      without_proc("env MSEAL_OPTIONS=policy=none,backend=seccomp " LIVE_PROGRAM " refuses_changes");
+  if (!result) return;
+  CHECK(result->status != 0);
+  CHECK_THAT(result->err, ContainsSubstring("libmseal: mseal: no such file (ENOENT): /proc/thread-self") &&
+                              !ContainsSubstring("io_uring"));
+}
+
 }  // namespace
 }  // namespace libmseal::tests
