@@ -46,6 +46,7 @@ extern "C" {
  * EINVAL  flags are not 0, addr is not a multiple of the page size, addr + len overflows, or the range begins
  * or ends inside of a huge page that is not sealed already
  * ENOMEM  a page of the range is not mapped (nothing is sealed), or there is no room for more seals
+ * EACCES  the option sealable=required is set, and the memory is not what MAP_SEALABLE has placed
  * EAGAIN  the seal could not be enforced for everybody: another process shares this memory (vfork, clone) or
  * may do so, a thread runs under filters of its own, the program made an io_uring before its first seal, or
  * the supervisor does not know the process
@@ -81,6 +82,23 @@ int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long f
  * the call may be repeated */
 int mseal_loaded(unsigned long flags);
 
+/* Types of seals, of the series' third round: what a seal refuses. The base is part of all of them. */
+#define MSEAL_TYPE_SEAL 1UL            /* adding types: what has some already can't get others */
+#define MSEAL_TYPE_BASE 2UL            /* unmapping, moving, resizing and replacing */
+#define MSEAL_TYPE_PROT_PKEY 4UL       /* changing the protection or the protection key */
+#define MSEAL_TYPE_DISCARD_RO_ANON 8UL /* discarding the contents of private memory that is not writable */
+
+/* As mseal, but the seals refuse only what `types` names: any of MSEAL_TYPE_*, joined by |. Types add up: a
+ * later call may add some, and none is ever taken away. MSEAL_TYPE_BASE | MSEAL_TYPE_PROT_PKEY |
+ * MSEAL_TYPE_DISCARD_RO_ANON is mseal. MSEAL_TYPE_DISCARD_RO_ANON in a call without MSEAL_TYPE_PROT_PKEY
+ * protects the contents of private memory whether it is writable or not, for that may change.
+ *
+ * Errors are those of mseal, and
+ * EINVAL      types is 0, or has other bits
+ * EACCES      a page of the range has MSEAL_TYPE_SEAL and lacks one of the types
+ * EOPNOTSUPP  the backend is `kernel`, for mseal(2) has no types, and types are not all three */
+int mseal_types(void* addr, size_t len, unsigned long types);
+
 /* OpenBSD's name for it: the same as mseal(addr, len, 0), but addr is rounded down to a page, as OpenBSD
  * does. */
 int mimmutable(void* addr, size_t len);
@@ -96,6 +114,12 @@ enum mseal_state {
  *
  * EINVAL  len is 0, or the range overflows */
 int mseal_query(const void* addr, size_t len);
+
+/* Into *types: the types that the seals of every page of [addr, addr + len) have, joined by |; 0 if a page is
+ * not sealed. Otherwise as mseal_query.
+ *
+ * EINVAL  len is 0, the range overflows, or types is a null pointer */
+int mseal_query_types(const void* addr, size_t len, unsigned long* types);
 
 #ifdef __cplusplus
 }

@@ -73,7 +73,8 @@ class Compiler {
       const Label hit = denied.empty() ? refuse_ : range_.confirm(refuse_, allow_);
       return search_intervals({denied, hit}, watched, allow_, range_, out_);
     };
-    const auto& [ranges, contents, breaks] = what_.denied;
+    const std::span<const Range> ranges = what_.denied.ranges;
+    const std::span<const Range> contents = what_.denied.contents;
     const bool one_search = std::ranges::equal(ranges, contents);
     if (!one_search) contents_search_ = search(contents);
     ranges_search_ = search(ranges);
@@ -165,6 +166,7 @@ class Compiler {
   }
 
   Label write_mprotect() {
+    if (!what_.denied.protection && !notifies()) return other_;
     if (!notifies() && !what_.unsupervised.refuse_grows_down) return ranges();
     const Label grows_down = out_.branch(BPF_JSET, kProtGrowsUp, ranges(), notifies() ? deferred_ : refuse_);
     out_.branch(BPF_JSET, kProtGrowsDown, grows_down, ranges());

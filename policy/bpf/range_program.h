@@ -30,6 +30,7 @@ struct DeniedRanges {
   // brk arguments that answer 0. No brk is ever notified: libc takes the EINTR of a call that a signal takes
   // back for the new break, and malloc writes behind the heap.
   Range breaks{};
+  bool protection = true;  // mprotect is refused as well; else it is no concern of this program
 };
 
 // What is refused besides where there is no supervisor to look any closer.

@@ -55,8 +55,9 @@ void write_single_seal(const Machine& machine, const DeniedRanges& denied, Label
         return map;
       case Call::madvise:
         return advise;
-      case Call::munmap:
       case Call::mprotect:
+        return denied.protection ? touches : other;
+      case Call::munmap:
       case Call::mremap:
         return touches;
       default:

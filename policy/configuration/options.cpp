@@ -37,6 +37,7 @@ constexpr auto kSwitch = std::to_array<Word>({{"0", 0}, {"1", 1}});
 constexpr auto kCoverages = std::to_array<Word>({{"fast", 0}, {"all", 1}});
 constexpr auto kModes = std::to_array<Word>({{"enforce", 0}, {"audit", 1}});
 constexpr auto kScopes = std::to_array<Word>({{"tree", 0}, {"process", 1}});
+constexpr auto kSealable = std::to_array<Word>({{"optional", 0}, {"required", 1}});
 constexpr auto kDiscard = std::to_array<Word>({
     {"strict", static_cast<int>(DiscardRule::strict)},
     {"kernel", static_cast<int>(DiscardRule::kernel)},
@@ -63,11 +64,8 @@ constexpr auto kHardenings = std::to_array<Word>({
 });
 
 constexpr std::string_view kKeys =
-    "keys are backend, mode, require, auto, late, vdso, skip, mutable, coverage, scope, discard, open, "
-    "harden, "
-    "policy, "
-    "strict, "
-    "verbose, log, events, supervisor";
+    "keys are backend, mode, require, auto, late, vdso, skip, mutable, coverage, scope, discard, sealable, "
+    "open, harden, policy, strict, verbose, log, events, supervisor";
 
 bool find(std::span<const Word> words, std::string_view text, int& value) {
   for (const Word& word : words) {
@@ -146,6 +144,9 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     if (!find(kDiscard, value, word)) return wrong("strict, kernel");
     options.discard = static_cast<DiscardRule>(word);
     options.discard_given = true;
+  } else if (key == "sealable") {
+    if (!find(kSealable, value, word)) return wrong("optional, required");
+    options.sealable_required = word != 0;
   } else if (key == "open") {
     if (!parse_bits(kBlockedCalls, value, options.open_calls)) {
       return wrong(

@@ -71,13 +71,14 @@ struct Options {
   bool strict = false;       // a bad option ends the program
   bool verbose = false;      // say which backend was picked, and why
   DiscardRule discard = DiscardRule::strict;
-  bool discard_given = false;     // the user has said so, so the backend must keep it
-  std::uint16_t open_calls = 0;   // BlockedCall bits
-  std::uint16_t harden = 0;       // Hardening bits
-  std::string_view log;           // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
-  std::string_view events;        // a file for refusals as JSON lines; empty: none
-  std::string_view skip;          // objects left out: patterns as of look_up()
-  std::string_view mutable_data;  // objects whose static data is left out of auto=data, as `skip`
+  bool discard_given = false;      // the user has said so, so the backend must keep it
+  bool sealable_required = false;  // a program may seal nothing but what MAP_SEALABLE has placed
+  std::uint16_t open_calls = 0;    // BlockedCall bits
+  std::uint16_t harden = 0;        // Hardening bits
+  std::string_view log;            // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
+  std::string_view events;         // a file for refusals as JSON lines; empty: none
+  std::string_view skip;           // objects left out: patterns as of look_up()
+  std::string_view mutable_data;   // objects whose static data is left out of auto=data, as `skip`
   std::string_view policy;      // a policy file, stronger than those of system and user; "none": none of them
   std::string_view supervisor;  // the supervisor program; empty: beside libmseal.so, then libexec
 

@@ -3,7 +3,12 @@
 namespace libmseal::policy {
 namespace {
 
-constexpr std::uint64_t kKindMask = 0xFF;
+constexpr std::uint64_t kKindMask = 0x1F;
+// What a seal lacks or has that differs from mseal(2).
+constexpr std::uint64_t kWithoutProtection = 1U << 5;
+constexpr std::uint64_t kWithoutContents = 1U << 6;
+constexpr std::uint64_t kNoMore = 1U << 7;
+constexpr std::uint64_t kTypes = kWithoutProtection | kWithoutContents | kNoMore;
 constexpr std::uint64_t kDiscardProtected = 1U << 8;
 constexpr std::uint64_t kRefused = 1U << 9;
 constexpr std::uint64_t kMayGrowDown = 1U << 10;
@@ -22,9 +27,11 @@ constexpr bool tells_of_break(Kind kind) {
 }
 
 constexpr std::uint64_t flags_of(Kind kind) {
-  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown;
+  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown | kTypes;
   if (kind == Kind::range) return kConstant | kWithData;
-  if (tells_of_break(kind)) return kDiscardAsKernel;
+  if (kind == Kind::seal) return kDiscardAsKernel | kTypes;
+  if (kind == Kind::filters_are_in) return kDiscardAsKernel;
+  if (kind == Kind::prepare) return kTypes;
   return kind == Kind::call_site ? kRefused : 0;
 }
 
@@ -60,15 +67,32 @@ std::uint64_t fifth(const Control& message) {
   }
 }
 
+std::uint64_t flags_of_types(SealTypes types) {
+  std::uint64_t flags = 0;
+  if ((types & kProtectionType) == 0) flags |= kWithoutProtection;
+  if ((types & kContentsType) == 0) flags |= kWithoutContents;
+  if ((types & kNoMoreTypes) != 0) flags |= kNoMore;
+  return flags;
+}
+
+SealTypes types_of(std::uint64_t flags) {
+  SealTypes types = kBaseType;
+  if ((flags & kWithoutProtection) == 0) types |= kProtectionType;
+  if ((flags & kWithoutContents) == 0) types |= kContentsType;
+  if ((flags & kNoMore) != 0) types |= kNoMoreTypes;
+  return types;
+}
+
 }  // namespace
 
 Arguments encode(const Control& message) {
   const auto flag = [](bool set, std::uint64_t bit) { return set ? bit : 0; };
-  const std::uint64_t flags =
-      static_cast<std::uint64_t>(message.kind) | flag(message.seal.discard_protected, kDiscardProtected) |
-      flag(message.seal.may_grow_down, kMayGrowDown) | flag(message.constant, kConstant) |
-      flag(message.with_data, kWithData) | flag(message.discard_as_kernel, kDiscardAsKernel) |
-      flag(message.refused, kRefused);
+  const std::uint64_t flags = static_cast<std::uint64_t>(message.kind) | flags_of_types(message.seal.types) |
+                              flag(message.seal.discard_protected, kDiscardProtected) |
+                              flag(message.seal.may_grow_down, kMayGrowDown) |
+                              flag(message.constant, kConstant) | flag(message.with_data, kWithData) |
+                              flag(message.discard_as_kernel, kDiscardAsKernel) |
+                              flag(message.refused, kRefused);
   return {message.seal.range.start,
           message.seal.range.size(),
           flags,
@@ -89,6 +113,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.seal.range = Range::of(arguments[0], arguments[1]);
   message.seal.discard_protected = (flags & kDiscardProtected) != 0;
   message.seal.may_grow_down = (flags & kMayGrowDown) != 0;
+  message.seal.types = types_of(flags);
   message.constant = (flags & kConstant) != 0;
   message.with_data = (flags & kWithData) != 0;
   message.discard_as_kernel = (flags & kDiscardAsKernel) != 0;

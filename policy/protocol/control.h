@@ -39,12 +39,12 @@ struct Control {
     add_supervised = 9,  // the supervisor refuses from now on. Answer: 0
     add_filtered = 10,   // a deny filter refuses already; the supervisor decides what is deferred. Answer: 0
 
-    query = 11,      // how much of `seal.range` has the process sealed? Answer: a Coverage
+    query = 11,      // how has the process sealed `seal.range`? Answer: a Sealed
     call_site = 12,  // where in the program a call comes from, that is about to be made or was refused
   };
 
   Kind kind = Kind::hello;
-  Seal seal;               // of most kinds the range alone; of call_site it may be anything
+  Seal seal;  // of most kinds the range alone, of `seal` and `prepare` the types, of call_site anything
   bool constant = false;   // of `range`: only what is private there and can't be written
   bool with_data = false;  // and what can, of a constant one
 
@@ -80,6 +80,13 @@ constexpr std::int64_t encode(const Next& next) {
 constexpr Next decode_next(std::int64_t answer) {
   return {static_cast<Way>(answer & 0xFF),
           static_cast<std::uint32_t>(static_cast<std::uint64_t>(answer) >> 8)};
+}
+
+constexpr std::int64_t encode(const Sealed& sealed) {
+  return std::int64_t{sealed.types} << 8 | static_cast<std::int64_t>(sealed.coverage);
+}
+constexpr Sealed decode_sealed(std::int64_t answer) {
+  return {static_cast<Coverage>(answer & 0xFF), static_cast<SealTypes>(answer >> 8)};
 }
 
 Arguments encode(const Control& message);

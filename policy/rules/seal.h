@@ -14,28 +14,40 @@ enum class DiscardRule : std::uint8_t {
   kernel,  // private, not writable and anonymous: the rule of mseal(2)
 };
 
+// What a seal refuses, as the third round of the kernel's series had it; MSEAL_TYPE_* of mseal.h. Every seal
+// has the base.
+using SealTypes = std::uint8_t;
+inline constexpr SealTypes kNoMoreTypes = 1;     // types may not be added any more
+inline constexpr SealTypes kBaseType = 2;        // unmapping, moving, resizing and replacing
+inline constexpr SealTypes kProtectionType = 4;  // mprotect and pkey_mprotect
+inline constexpr SealTypes kContentsType = 8;    // discarding
+inline constexpr SealTypes kWholeSeal = kBaseType | kProtectionType | kContentsType;  // as mseal(2)
+inline constexpr SealTypes kEveryType = kWholeSeal | kNoMoreTypes;
+
 // A sealed range, with those attributes of its mapping that the rules ask for. They are frozen with the seal,
 // so they are learnt once, when it is made.
 struct Seal {
   Range range;
   bool discard_protected = false;  // a discarding madvise is refused
-  bool may_grow_down = false;    // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
+  bool may_grow_down = false;  // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
+  SealTypes types = kWholeSeal;
   std::uint64_t attachment = 0;  // where shmat(2) put the System V segment that it belongs to; 0: none
 
   bool operator==(const Seal&) const = default;
 
   [[nodiscard]] bool same_attributes(const Seal& other) const {
     return discard_protected == other.discard_protected && may_grow_down == other.may_grow_down &&
-           attachment == other.attachment;
+           types == other.types && attachment == other.attachment;
   }
   // The attributes of the stricter of the two.
   [[nodiscard]] Seal joined_with(const Seal& other, const Range& part) const {
     return {part, discard_protected || other.discard_protected, may_grow_down || other.may_grow_down,
-            attachment != 0 ? attachment : other.attachment};
+            static_cast<SealTypes>(types | other.types), attachment != 0 ? attachment : other.attachment};
   }
   [[nodiscard]] Seal part(const Range& within) const {
-    return {within, discard_protected, may_grow_down, attachment};
+    return {within, discard_protected, may_grow_down, types, attachment};
   }
+  [[nodiscard]] bool has(SealTypes wanted) const { return (types & wanted) == wanted; }
 };
 
 // Every function below takes seals that are sorted by start and do not overlap.
@@ -55,24 +67,30 @@ void for_each_sealed_part(std::span<const Seal> seals, const Range& range, Visit
   }
 }
 
-inline bool touches_seal(std::span<const Seal> seals, const Range& range) {
+// Whether any of `range` is sealed, counting only the seals for which counts(seal) holds.
+template <class Counts>
+bool touches_seal(std::span<const Seal> seals, const Range& range, Counts counts) {
   if (range.empty()) return false;
   bool touched = false;
-  for_each_sealed_part(seals, range, [&](const Range&, const Seal&) {
-    touched = true;
-    return false;
+  for_each_sealed_part(seals, range, [&](const Range&, const Seal& seal) {
+    touched = counts(seal);
+    return !touched;
   });
   return touched;
 }
 
+inline bool touches_seal(std::span<const Seal> seals, const Range& range) {
+  return touches_seal(seals, range, [](const Seal&) { return true; });
+}
+
 inline bool touches_protected_contents(std::span<const Seal> seals, const Range& range) {
-  if (range.empty()) return false;
-  bool touched = false;
-  for_each_sealed_part(seals, range, [&](const Range&, const Seal& seal) {
-    touched = seal.discard_protected;
-    return !touched;
-  });
-  return touched;
+  return touches_seal(seals, range, [](const Seal& seal) { return seal.discard_protected; });
+}
+
+// Whether some of `range` takes no more types, and lacks some of these.
+inline bool refuses_types(std::span<const Seal> seals, const Range& range, SealTypes types) {
+  return touches_seal(seals, range,
+                      [types](const Seal& seal) { return seal.has(kNoMoreTypes) && !seal.has(types); });
 }
 
 enum class Coverage : std::uint8_t { none, partly, fully };
@@ -89,8 +107,24 @@ Coverage coverage(std::span<const Seal> seals, const Range& range, Counts counts
   return covered == range.size() ? Coverage::fully : Coverage::partly;
 }
 
-inline Coverage coverage(std::span<const Seal> seals, const Range& range) {
-  return coverage(seals, range, [](const Seal&) { return true; });
+inline Coverage coverage(std::span<const Seal> seals, const Range& range, SealTypes types = kBaseType) {
+  return coverage(seals, range, [types](const Seal& seal) { return seal.has(types); });
+}
+
+// How a range is sealed.
+struct Sealed {
+  Coverage coverage = Coverage::none;
+  SealTypes types = 0;  // those that every page has
+};
+
+inline Sealed how_sealed(std::span<const Seal> seals, const Range& range) {
+  SealTypes types = kEveryType;
+  for_each_sealed_part(seals, range, [&](const Range&, const Seal& seal) {
+    types &= seal.types;
+    return true;
+  });
+  const Coverage covered = coverage(seals, range);
+  return {covered, covered == Coverage::fully ? types : SealTypes{0}};
 }
 
 // Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.

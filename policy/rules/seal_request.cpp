@@ -19,8 +19,14 @@ bool discard_protected(const Vma& vma, DiscardRule rule) {
   return rule == DiscardRule::strict || vma.anonymous();
 }
 
-Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule) {
-  Seal seal{part, discard_protected(vma, rule), false, 0};
+Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes types) {
+  Seal seal{part};
+  seal.types = types;
+  if (seal.has(kContentsType)) {
+    Vma as_protected = vma;
+    as_protected.writable = vma.writable && seal.has(kProtectionType);
+    seal.discard_protected = discard_protected(as_protected, rule);
+  }
   // MAP_GROWSDOWN takes private anonymous memory alone (mm/mmap.c, do_mmap); maps does not show it.
   seal.may_grow_down = !vma.shared && vma.anonymous();
   // The name of every System V segment (ipc/shm.c, newseg). shmdt() finds its mappings by this difference.

@@ -18,8 +18,9 @@ long check_request(const Machine& machine, std::uint64_t address, std::uint64_t 
 // by the kernel's own rule, anonymous.
 bool discard_protected(const Vma& vma, DiscardRule rule);
 
-// The seal of `part` of the mapping.
-Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule);
+// The seal of `part` of the mapping. Without kProtectionType the mapping may become writable, or no longer
+// be: if its contents are sealed, they are protected always.
+Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes types = kWholeSeal);
 
 // Whether the mapping may be one of huge pages for all that its line shows. mseal(2) of a part of a huge page
 // is EINVAL.

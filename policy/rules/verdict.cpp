@@ -9,14 +9,15 @@ namespace {
 // stack. Which mapping lies there may change until the kernel looks; that a seal of a stack lies below can't.
 bool reaches_down_to_seal(const MmCall& call, std::span<const Seal> seals) {
   return call.grows_down && std::any_of(seals.begin(), seals.end(), [&](const Seal& seal) {
-           return seal.may_grow_down && seal.range.start < call.ranges[0].end;
+           return seal.may_grow_down && seal.has(kProtectionType) && seal.range.start < call.ranges[0].end;
          });
 }
 
 Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
   const std::span<const Seal> seals = memory.seals;
+  const SealTypes type = call.call == Call::mprotect ? kProtectionType : kBaseType;
   for (const Range& range : call.ranges) {
-    if (touches_seal(seals, range)) return kRefuse;
+    if (touches_seal(seals, range, [type](const Seal& seal) { return seal.has(type); })) return kRefuse;
   }
   if (reaches_down_to_seal(call, seals)) return kRefuse;
   if (!touches_seal(seals, call.if_huge)) return kAllow;

@@ -21,8 +21,8 @@ namespace libmseal::shim {
 template <class Open>
 class PieceSearch {
  public:
-  PieceSearch(const policy::Machine& machine, policy::DiscardRule discard, Open open)
-      : machine_(machine), discard_(discard), open_(open) {}
+  PieceSearch(const policy::Machine& machine, policy::DiscardRule discard, policy::SealTypes types, Open open)
+      : machine_(machine), discard_(discard), types_(types), open_(open) {}
 
   // The mappings in `ranges` (sorted, apart) into `pieces`: 0 or -errno. ENOMEM: some of it is not mapped;
   // EINVAL: it begins or ends inside of a huge page; E2BIG: there are more than `most` of different kinds.
@@ -42,7 +42,7 @@ class PieceSearch {
         if (!whole) return false;
         const policy::Range part = policy::intersection(vma.range, *range);
         cuts = cuts || cuts_huge_page(vma, part);
-        fits = fits && policy::add_seal(pieces, policy::seal_of(vma, part, discard_), most);
+        fits = fits && policy::add_seal(pieces, policy::seal_of(vma, part, discard_, types_), most);
         next = part.end;
         if (next < range->end) return true;
         if (++range != end) next = range->start;
@@ -61,6 +61,7 @@ class PieceSearch {
   long find_keyed(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most_pieces,
                   Keyed& keyed, std::size_t most_keyed) const {
     keyed.clear();
+    if ((types_ & policy::kContentsType) == 0) return 0;
     const bool writable_parts =
         std::any_of(pieces.begin(), pieces.end(), [](const auto& piece) { return !piece.discard_protected; });
     if (!writable_parts || !processor_has_keys()) return 0;
@@ -79,6 +80,7 @@ class PieceSearch {
       for (const policy::Range& range : ranges) {
         if (!current.range.touches(range)) continue;
         policy::Seal kept{policy::intersection(current.range, range)};
+        kept.types = types_;
         kept.discard_protected = true;
         fits = fits && policy::add_seal(pieces, kept, most_pieces);
         if (!anonymous) continue;
@@ -109,6 +111,7 @@ class PieceSearch {
 
   const policy::Machine& machine_;
   policy::DiscardRule discard_;
+  policy::SealTypes types_;
   Open open_;
 };
 

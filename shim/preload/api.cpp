@@ -28,14 +28,21 @@ policy::Range pages_of(const void* address, std::size_t length) {
 extern "C" {
 
 __attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigned long flags) {
-  return libc_result(seal(g_state, reinterpret_cast<std::uint64_t>(addr), len, flags));
+  return libc_result(flags != 0 ? -EINVAL
+                                : seal_for_program(g_state, reinterpret_cast<std::uint64_t>(addr), len));
+}
+
+__attribute__((visibility("default"))) int mseal_types(void* addr, size_t len, unsigned long types) {
+  if (types == 0 || (types & ~std::uint64_t{policy::kEveryType}) != 0) return libc_result(-EINVAL);
+  const auto wanted = static_cast<policy::SealTypes>(types | policy::kBaseType);
+  return libc_result(seal_for_program(g_state, reinterpret_cast<std::uint64_t>(addr), len, wanted));
 }
 
 __attribute__((visibility("default"))) int mseal_ranges(const struct mseal_range* ranges, size_t count,
                                                         unsigned long flags) {
   const bool wraps = count > PTRDIFF_MAX / sizeof(mseal_range);
-  if (wraps || (ranges == nullptr && count != 0)) return libc_result(-EINVAL);
-  return libc_result(seal_all(g_state, {ranges, count}, flags));
+  if (flags != 0 || wraps || (ranges == nullptr && count != 0)) return libc_result(-EINVAL);
+  return libc_result(seal_all_for_program(g_state, {ranges, count}));
 }
 
 __attribute__((visibility("default"))) int mseal_loaded(unsigned long flags) {
@@ -46,17 +53,28 @@ __attribute__((visibility("default"))) int mimmutable(void* addr, size_t len) {
   const auto start = reinterpret_cast<std::uint64_t>(addr);
   const std::uint64_t offset = start % g_state.machine.page_size;
   if (len > ~offset) return libc_result(-EINVAL);
-  return libc_result(seal(g_state, start - offset, len + offset, 0));
+  return libc_result(seal_for_program(g_state, start - offset, len + offset));
 }
 
 __attribute__((visibility("default"))) int mseal_query(const void* addr, size_t len) {
   const policy::Range pages = pages_of(addr, len);
   if (len == 0 || pages.empty()) return libc_result(-EINVAL);
-  return static_cast<int>(query(g_state, pages));
+  return static_cast<int>(query(g_state, pages).coverage);
+}
+
+__attribute__((visibility("default"))) int mseal_query_types(const void* addr, size_t len,
+                                                             unsigned long* types) {
+  const policy::Range pages = pages_of(addr, len);
+  if (len == 0 || pages.empty() || types == nullptr) return libc_result(-EINVAL);
+  *types = query(g_state, pages).types;
+  return 0;
 }
 
 }  // extern "C"
 
+static_assert(policy::kNoMoreTypes == MSEAL_TYPE_SEAL && policy::kBaseType == MSEAL_TYPE_BASE &&
+              policy::kProtectionType == MSEAL_TYPE_PROT_PKEY &&
+              policy::kContentsType == MSEAL_TYPE_DISCARD_RO_ANON);
 static_assert(static_cast<int>(policy::Coverage::none) == MSEAL_STATE_NONE);
 static_assert(static_cast<int>(policy::Coverage::partly) == MSEAL_STATE_PARTLY);
 static_assert(static_cast<int>(policy::Coverage::fully) == MSEAL_STATE_FULLY);

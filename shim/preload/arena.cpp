@@ -68,6 +68,10 @@ bool has_window(const State& state, Window window) {
   return !state.arena.windows[index_of(window)].empty();
 }
 
+bool is_placed_sealable(const State& state, const policy::Range& range) {
+  return state.arena.windows[index_of(Window::watched)].contains(range);
+}
+
 long map_in_arena(State& state, Window where, const policy::Arguments& arguments) {
   const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
   const Range& window = state.arena.windows[index_of(where)];

@@ -32,6 +32,9 @@ enum class Window : std::uint8_t { kept, other, watched };  // in this order
 
 bool has_window(const State& state, Window window);
 
+// Whether all of the range lies where MAP_SEALABLE places mappings.
+bool is_placed_sealable(const State& state, const policy::Range& range);
+
 // mmap(2) at the next free place of the window, which is there: the address, or -errno.
 long map_in_arena(State& state, Window window, const policy::Arguments& arguments);
 

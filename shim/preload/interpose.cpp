@@ -191,8 +191,9 @@ long syscall(long number, ...) {
   for (long& argument : a) argument = va_arg(rest, long);
   va_end(rest);
   if (number == policy::kMsealNumber) {
-    return libc_result(seal(g_state, static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1]),
-                            static_cast<std::uint64_t>(a[2])));
+    if (a[2] != 0) return libc_result(-EINVAL);
+    return libc_result(
+        seal_for_program(g_state, static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1])));
   }
   const Site site = __builtin_return_address(0);
   if (number == __NR_mmap) return libc_result(checked_mmap(site, a[0], a[1], a[2], a[3], a[4], a[5]));

@@ -15,7 +15,7 @@ long map_then_seal(State& state, const policy::Arguments& arguments) {
   const long mapped = raw_syscall(__NR_mmap, arguments[0], arguments[1], arguments[2], arguments[3],
                                   arguments[4], arguments[5]);
   if (failed(mapped)) return mapped;
-  const long sealed = seal(state, static_cast<std::uint64_t>(mapped), arguments[1], 0);
+  const long sealed = seal(state, static_cast<std::uint64_t>(mapped), arguments[1]);
   if (sealed == 0) return mapped;
   (void)raw_syscall(__NR_munmap, mapped, arguments[1]);
   return sealed;

@@ -4,9 +4,11 @@
 #include <cerrno>
 
 #include "policy/rules/seal_request.h"
+#include "shim/preload/arena.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/start.h"
+#include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {
@@ -31,11 +33,33 @@ bool add(policy::FixedVector<Range, kMostRanges>& ranges, Range added) {
   return true;
 }
 
+// 0, or -errno.
+long check_sealable(State& state, std::uint64_t address, std::uint64_t length) {
+  if (!state.options.sealable_required || state.options.audit) return 0;
+  if (const long error = start_backend_if_needed(state); error != 0) return error;
+  Range range;
+  const long error = policy::check_request(state.machine, address, length, range);
+  if (error != 0 || range.empty()) return error;
+  return is_placed_sealable(state, range) ? 0 : explain_not_sealable();
+}
+
 }  // namespace
 
-long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
+long seal_for_program(State& state, std::uint64_t address, std::uint64_t length, policy::SealTypes types) {
+  const long error = check_sealable(state, address, length);
+  return error != 0 ? error : seal(state, address, length, types);
+}
+
+long seal_all_for_program(State& state, std::span<const mseal_range> ranges) {
+  for (const mseal_range& one : ranges) {
+    const long error = check_sealable(state, reinterpret_cast<std::uint64_t>(one.addr), one.len);
+    if (error != 0) return error;
+  }
+  return seal_all(state, ranges);
+}
+
+long seal(State& state, std::uint64_t address, std::uint64_t length, policy::SealTypes types) {
   Range range;
-  if (flags != 0) return -EINVAL;
   if (const long error = policy::check_request(state.machine, address, length, range); error != 0)
     return error;
   if (range.empty()) return 0;
@@ -46,16 +70,17 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64
   } else if (const long error = policy::check_request(state.machine, address, length, range); error != 0) {
     return error;  // now it is known whether addresses can have tags
   }
+  section.job().types = types;
   return functions_of(state.backend).seal(state, {&range, 1}, section.job());
 }
 
-long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t flags) {
-  if (flags != 0) return -EINVAL;
+long seal_all(State& state, std::span<const mseal_range> ranges) {
   const ExclusiveSection section;
   Job& job = section.job();
   if (ranges.empty()) return 0;
   if (const long error = start_if_needed(state, job); error != 0) return error;
   job.wanted.clear();
+  job.types = policy::kWholeSeal;
   for (const mseal_range& one : ranges) {
     Range range;
     const auto start = reinterpret_cast<std::uint64_t>(one.addr);
@@ -69,12 +94,13 @@ long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t f
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result) {
   const ExclusiveSection section;
   if (state.backend != Backend::supervised) return false;
+  section.job().types = policy::kWholeSeal;
   const Asked asked = seal_constant_as_supervisor_says(state, parts, section.job());
   result = asked.result;
   return !asked.must_look;
 }
 
-policy::Coverage query(const State& state, const Range& range) {
+policy::Sealed query(const State& state, const Range& range) {
   return functions_of(state.backend).query(state, range);
 }
 

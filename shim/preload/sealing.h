@@ -11,18 +11,25 @@
 
 namespace libmseal::shim {
 
-// As mseal(2): 0 or -errno.
-long seal(State& state, std::uint64_t address, std::uint64_t length, std::uint64_t flags);
+// As mseal(2), or by seals of fewer types: 0 or -errno.
+long seal(State& state, std::uint64_t address, std::uint64_t length,
+          policy::SealTypes types = policy::kWholeSeal);
+
+// The same as a program asks for it. EACCES: the option sealable=required is set, and this is not what
+// MAP_SEALABLE has placed.
+long seal_for_program(State& state, std::uint64_t address, std::uint64_t length,
+                      policy::SealTypes types = policy::kWholeSeal);
+long seal_all_for_program(State& state, std::span<const mseal_range> ranges);
 
 // As mseal_ranges(): all of them, or none.
-long seal_all(State& state, std::span<const mseal_range> ranges, std::uint64_t flags);
+long seal_all(State& state, std::span<const mseal_range> ranges);
 
 // Has the supervisor look for what is constant, and sealed: `result` is 0 or -errno. False if it may not
 // look, or there is none.
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result);
 
-// As mseal_query(). Without the lock.
-policy::Coverage query(const State& state, const policy::Range& range);
+// Without the lock.
+policy::Sealed query(const State& state, const policy::Range& range);
 
 // 0 or -errno.
 long start_backend_if_needed(State& state);

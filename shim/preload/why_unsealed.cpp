@@ -82,6 +82,13 @@ long explain_unreadable(long error) {
   return -EAGAIN;
 }
 
+long explain_not_sealable() {
+  static bool said = false;
+  complain_once(said, "sealable=required, and the memory was not mapped with MAP_SEALABLE where that counts",
+                "map it so, without MAP_FIXED, under the backend supervised");
+  return -EACCES;
+}
+
 long explain_io_uring() {
   static bool said = false;
   complain_once(said, "the program had an io_uring before its first seal, and no filter sees what that does",

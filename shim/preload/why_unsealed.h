@@ -13,5 +13,6 @@ long explain_ledger_full();
 long explain_many_pieces();
 long explain_unreadable(long error);  // of /proc/thread-self
 long explain_io_uring();
+long explain_not_sealable();
 
 }  // namespace libmseal::shim

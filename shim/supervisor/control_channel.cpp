@@ -111,14 +111,14 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
     case Kind::is_writable:
       return sealing_.is_writable(caller, range);
     case Kind::prepare:
-      return sealing_.prepare(caller, range);
+      return sealing_.prepare(caller, message.seal);
     case Kind::is_alone:
       return sealing_.is_alone(caller);
     case Kind::add_supervised:
     case Kind::add_filtered:
       return sealing_.add(caller, message);
     case Kind::query:
-      return static_cast<std::int64_t>(policy::coverage(caller.record->seals(), range));
+      return policy::encode(policy::how_sealed(caller.record->seals(), range));
     case Kind::hello:
     case Kind::call_site:
       break;

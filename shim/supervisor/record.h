@@ -79,21 +79,21 @@ class Record {
     return true;
   }
 
-  // Whether all of the range is sealed by entries for which counts(entry) holds.
+  // Whether all of the range is sealed, with these types, by entries for which counts(entry) holds.
   template <class Counts>
-  [[nodiscard]] bool covers(const policy::Range& range, Counts counts) const {
-    if (policy::coverage(seals_, range) != policy::Coverage::fully) return false;
+  [[nodiscard]] bool covers(const policy::Range& range, policy::SealTypes types, Counts counts) const {
+    if (policy::coverage(seals_, range, types) != policy::Coverage::fully) return false;
     std::vector<policy::Seal> counted;
     for (const SealEntry& entry : entries_) {
       if (entry.seal.range.touches(range) && counts(entry))
         (void)policy::add_seal(counted, entry.seal, shim::kMostSeals);
     }
-    return policy::coverage(counted, range) == policy::Coverage::fully;
+    return policy::coverage(counted, range, types) == policy::Coverage::fully;
   }
 
   // The entries that have been inherited already: records of one image have most of them in common.
-  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, bool, bool, std::uint64_t, bool,
-                                   std::uint32_t, std::uint64_t>>;
+  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, bool, bool, policy::SealTypes, std::uint64_t,
+                                   bool, std::uint32_t, std::uint64_t>>;
 
   // Adds what a process born so may have of `other`. What finds no room is sealed together with all that lies
   // between: more, never less.
@@ -141,7 +141,7 @@ class Record {
 
   static Seen::key_type key_of(const SealEntry& entry) {
     const policy::Seal& seal = entry.seal;
-    return {seal.range.start, seal.range.end, seal.discard_protected, seal.may_grow_down,
+    return {seal.range.start, seal.range.end, seal.discard_protected, seal.may_grow_down, seal.types,
             seal.attachment,  entry.filtered, entry.filters,          entry.made};
   }
 

@@ -146,8 +146,8 @@ std::shared_ptr<Record> Registry::fresh_record() const {
   auto record = std::make_shared<Record>();
   // Sealed from birth, in every process: the first filter refuses there.
   const std::uint64_t middle = arena_.start + arena_.size() / 2;
-  (void)record->add({{{arena_.start, middle}, true, false, 0}, false, 0, 0, {}});
-  (void)record->add({{{middle, arena_.end}, false, false, 0}, false, 0, 0, {}});
+  (void)record->add({{{arena_.start, middle}, true}, false, 0, 0, {}});
+  (void)record->add({{{middle, arena_.end}}, false, 0, 0, {}});
   return record;
 }
 

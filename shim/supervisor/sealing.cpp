@@ -52,6 +52,12 @@ bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
   });
 }
 
+bool refuses_types(const Caller& caller, std::span<const Range> ranges, policy::SealTypes types) {
+  return std::ranges::any_of(ranges, [&](const Range& range) {
+    return policy::refuses_types(caller.record->seals(), range, types);
+  });
+}
+
 // What a look finds wrong with the ranges; other errors say that it failed.
 bool is_of_ranges(long wrong) {
   return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
@@ -78,8 +84,9 @@ bool Sealing::is_watched(std::span<const Range> ranges) const {
 // Filters are only in the process that installed them, and in what was forked later; and brk is refused by
 // filters alone. A seal of another process that is in the record, for it may be in force here as well, is no
 // reason not to seal.
-bool Sealing::is_sealed(const Caller& caller, const Range& range, const Range& heap) const {
-  return caller.record->covers(range, [&](const SealEntry& entry) {
+bool Sealing::is_sealed(const Caller& caller, const Range& range, policy::SealTypes types,
+                        const Range& heap) const {
+  return caller.record->covers(range, types, [&](const SealEntry& entry) {
     if (rules_.audits || entry.by == Process{}) return true;
     const bool by_filter = entry.filtered && entry.by == caller.process;
     return by_filter || (is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap));
@@ -88,7 +95,8 @@ bool Sealing::is_sealed(const Caller& caller, const Range& range, const Range& h
 
 bool Sealing::is_sealed(const Caller& caller, const Job& job) const {
   const Range heap = heap_of(caller, job.present_break);
-  return std::ranges::all_of(job.ranges, [&](const Range& range) { return is_sealed(caller, range, heap); });
+  return std::ranges::all_of(job.ranges,
+                             [&](const Range& range) { return is_sealed(caller, range, job.types, heap); });
 }
 
 // ---- jobs ----
@@ -150,7 +158,7 @@ long Sealing::choose_ranges(const Caller& caller, Job& job) const {
 long Sealing::look(const Caller& caller, Job& job) const {
   const policy::Machine machine = shim::this_machine();
   const shim::ProcRoot proc;
-  const shim::PieceSearch search(machine, job.discard, OpenOf{proc, caller.task});
+  const shim::PieceSearch search(machine, job.discard, job.types, OpenOf{proc, caller.task});
   if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostRanges); wrong != 0) return wrong;
   const long wrong =
       search.find_keyed(job.ranges, job.pieces, shim::kMostRanges, job.keyed, shim::kMostKeyed);
@@ -191,6 +199,7 @@ std::int64_t Sealing::seal(const Caller& caller, const Control& message) {
   const bool named = !message.seal.range.empty();
   if (named) job->wanted.push_back({message.seal.range});
   job->present_break = message.present_break;
+  job->types = message.seal.types;
   job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
   const std::int64_t answer = start(caller, *job);
   if (answer == -EAGAIN) {  // asked again, or given up
@@ -226,6 +235,7 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
   if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, births);
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
+  if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
   if (wrong == 0 && is_sealed(caller, job)) return policy::encode(Next{Way::sealed});
   if (wrong == 0) wrong = look(caller, job);
   if (unreadable(wrong)) return policy::encode(Next{Way::yourself});
@@ -376,9 +386,11 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
 
 // ---- where the process looks by itself ----
 
-std::int64_t Sealing::prepare(const Caller& caller, const Range& range) {
+std::int64_t Sealing::prepare(const Caller& caller, const Seal& wanted) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
-  if (is_sealed(caller, range, heap_of(caller, 0))) return way(Way::sealed);
+  const Range& range = wanted.range;
+  if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
+  if (is_sealed(caller, range, wanted.types, heap_of(caller, 0))) return way(Way::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
   if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;

@@ -38,13 +38,14 @@ class Sealing {
   //   EAGAIN  another process has this memory, or may have
   //   EBUSY   a thread does not leave a call that changes memory, or the range changes all the time
   //   ESTALE  filters are in that nobody has asked for
+  //   EACCES  some of it takes no more types
   std::int64_t add_range(const Caller& caller, const policy::Control& message);
   std::int64_t seal(const Caller& caller, const policy::Control& message);
   std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);
   std::int64_t give_up(const Caller& caller);
   std::int64_t is_writable(const Caller& caller, const policy::Range& range);
   // Where the process looks by itself.
-  std::int64_t prepare(const Caller& caller, const policy::Range& range);
+  std::int64_t prepare(const Caller& caller, const policy::Seal& wanted);
   std::int64_t is_alone(const Caller& caller);
   std::int64_t add(const Caller& caller, const policy::Control& message);
 
@@ -72,13 +73,14 @@ class Sealing {
     policy::Range refused_breaks;
     std::uint64_t present_break = 0;  // 0: not known
     policy::DiscardRule discard = policy::DiscardRule::strict;
+    policy::SealTypes types = policy::kWholeSeal;
     int attempts = 0;
     HeldThreads held;
     std::chrono::steady_clock::time_point last_heard;
   };
 
   [[nodiscard]] bool is_watched(std::span<const policy::Range> ranges) const;
-  [[nodiscard]] bool is_sealed(const Caller& caller, const policy::Range& range,
+  [[nodiscard]] bool is_sealed(const Caller& caller, const policy::Range& range, policy::SealTypes types,
                                const policy::Range& heap) const;
   [[nodiscard]] bool is_sealed(const Caller& caller, const Job& job) const;
   Job* job_of(const Caller& caller);

@@ -29,6 +29,7 @@ constexpr OptionHelp kOptions[] = {
     {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
     {"scope", "tree; or process: programs that the program starts are left alone"},
     {"discard", "which memory keeps its contents: strict, kernel"},
+    {"sealable", "whether mseal takes other memory than MAP_SEALABLE has placed: optional, required"},
     {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
     {"open", "entry points that are not blocked, joined by +: see libmseal-policy(5)"},
     {"policy", "a policy file, stronger than the system's and the user's; none: no file at all"},

@@ -11,6 +11,7 @@ _mseal_values() {
     --coverage) echo fast all ;;
     --scope) echo tree process ;;
     --discard) echo strict kernel ;;
+    --sealable) echo optional required ;;
     --vdso) echo 0 1 ;;
     --harden) echo ptrace process_vm_writev userfaultfd proc_mem ;;
     --open) echo io_uring process_madvise prctl_mm tagged_addresses clone3 hugetlb_files shm_remap old_mmap uselib \

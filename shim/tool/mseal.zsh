@@ -27,6 +27,7 @@ _mseal_value() {
     coverage) compadd fast all ;;
     scope) compadd tree process ;;
     discard) compadd strict kernel ;;
+    sealable) compadd optional required ;;
     vdso) compadd 0 1 ;;
     harden) _sequence -s + compadd - ptrace process_vm_writev userfaultfd proc_mem ;;
     open) _sequence -s + compadd - io_uring process_madvise prctl_mm tagged_addresses clone3 hugetlb_files shm_remap old_mmap \

@@ -170,9 +170,13 @@ std::vector<Seal> read_kernel_flags(int process) {
 }
 
 const char* state_of(std::span<const Seal> seals, const policy::Range& range) {
-  switch (policy::coverage(seals, range)) {
-    case policy::Coverage::fully:
-      return "sealed";
+  const policy::Sealed how = policy::how_sealed(seals, range);
+  switch (how.coverage) {
+    case policy::Coverage::fully: {
+      const bool protection = (how.types & policy::kProtectionType) != 0;
+      const bool contents = (how.types & policy::kContentsType) != 0;
+      return protection ? contents ? "sealed" : "base, protection" : contents ? "base, contents" : "base";
+    }
     case policy::Coverage::partly:
       return "partly";
     case policy::Coverage::none:

@@ -17,11 +17,14 @@ constexpr std::uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 
 std::vector<policy::Seal> take_seals(tests::Input& input) {
   std::vector<policy::Seal> seals;
+  const policy::SealTypes types =
+      input.take<std::uint8_t>() % 4 == 0 ? policy::kBaseType : policy::kWholeSeal;
   for (int left = input.take<std::uint8_t>() % 12; left > 0; --left) {
     const std::uint64_t start = (input.take<std::uint64_t>() & 0x7FFF'FFFF'F000);
     const std::uint64_t pages = 1 + input.take<std::uint16_t>();
     tests::must(policy::add_seal(
-        seals, {policy::Range::of(start, pages * 4096), input.take<std::uint8_t>() % 2 == 0}, 64));
+        seals, {policy::Range::of(start, pages * 4096), input.take<std::uint8_t>() % 2 == 0, false, types},
+        64));
   }
   return seals;
 }
@@ -41,15 +44,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<policy::Seal> seals = take_seals(input);
   std::vector<policy::Range> ranges;
   std::vector<policy::Range> contents;
+  bool protection = true;
   for (const policy::Seal& seal : seals) {
     if (!ranges.empty() && ranges.back().end == seal.range.start) {
       ranges.back().end = seal.range.end;
     } else {
       ranges.push_back(seal.range);
     }
+    protection = seal.has(policy::kProtectionType);
     if (seal.discard_protected) contents.push_back(seal.range);
   }
-  const policy::RangeProgram what = policy::filter_of_seals({ranges, contents});
+  const policy::RangeProgram what = policy::filter_of_seals({ranges, contents, {}, protection});
   const auto program = std::make_unique<policy::BpfProgram>();
   const auto allow = program->ret(SECCOMP_RET_ALLOW);
   tests::must(compile(policy::kX86Machine, what, allow, *program));

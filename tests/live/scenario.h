@@ -18,6 +18,7 @@ std::span<const Scenario> process_scenarios();
 std::span<const Scenario> thread_scenarios();
 std::span<const Scenario> image_scenarios();
 std::span<const Scenario> api_scenarios();
+std::span<const Scenario> type_scenarios();
 std::span<const Scenario> supervisor_scenarios();
 std::span<const Scenario> sandbox_scenarios();
 std::span<const Scenario> hostile_scenarios();

@@ -40,6 +40,7 @@ struct Shape {
   std::vector<Range> watched{};
   std::vector<std::uint64_t> attachments{};
   Range refused_breaks{};
+  bool protection = true;
 };
 
 enum class Kind {
@@ -57,10 +58,12 @@ class Rule {
   }
 
   // Must this call be refused for the ranges?
-  z3::expr refuses(Call call, const std::vector<Range>& ranges, const std::vector<Range>& contents) {
+  z3::expr refuses(Call call, const std::vector<Range>& ranges, const std::vector<Range>& contents,
+                   bool protection) {
     switch (call) {
-      case Call::munmap:
       case Call::mprotect:
+        return protection ? touches(argument(0), argument(1), ranges) : no();
+      case Call::munmap:
         return touches(argument(0), argument(1), ranges);
       case Call::remap_file_pages: {
         const z3::expr start = stripped(0);
@@ -108,10 +111,10 @@ class Rule {
   }
 
   // Refused where nobody can look closer, though it may touch nothing.
-  z3::expr extra(Call call) {
+  z3::expr extra(Call call, bool protection) {
     switch (call) {
       case Call::mprotect:
-        return grows_down();
+        return protection ? grows_down() : no();
       case Call::remap_file_pages:
         return rounded_down(argument(0)) != argument(0);
       case Call::mremap:
@@ -295,7 +298,7 @@ Finding examine(std::span<const sock_filter> program, const policy::Machine& mac
   };
   Rule rule(context, input, machine, abi);
   const Call call = entry.call;
-  const z3::expr touches = rule.refuses(call, shape.ranges, shape.contents);
+  const z3::expr touches = rule.refuses(call, shape.ranges, shape.contents, shape.protection);
   const z3::expr deferred = rule.deferred(call);
   const bool first = kind == Kind::base;
   z3::expr refuse = rule.no();
@@ -304,7 +307,7 @@ Finding examine(std::span<const sock_filter> program, const policy::Machine& mac
   z3::expr zero = rule.lowers_break(call, shape.refused_breaks);
   switch (kind) {
     case Kind::alone:
-      refuse = touches || rule.extra(call);
+      refuse = touches || rule.extra(call, shape.protection);
       zero = zero || rule.detaches(call, shape.attachments);
       break;
     case Kind::deferring:
@@ -313,7 +316,7 @@ Finding examine(std::span<const sock_filter> program, const policy::Machine& mac
       break;
     case Kind::base:
       refuse = (touches && !deferred) || rule.closed(call);
-      notify = deferred || (rule.refuses(call, shape.watched, shape.watched) && !refuse);
+      notify = deferred || (rule.refuses(call, shape.watched, shape.watched, true) && !refuse);
       if (call == Call::mseal) notify = rule.yes();
       break;
   }
@@ -336,7 +339,7 @@ Finding examine(std::span<const sock_filter> program, const policy::Machine& mac
 }
 
 policy::RangeProgram program_for(const Shape& shape, Kind kind) {
-  const policy::DeniedRanges denied{shape.ranges, shape.contents, shape.refused_breaks};
+  const policy::DeniedRanges denied{shape.ranges, shape.contents, shape.refused_breaks, shape.protection};
   switch (kind) {
     case Kind::alone:
       return first_filter_without_supervisor(denied, {true, shape.attachments, true}, {});
@@ -387,6 +390,9 @@ TEST_CASE(
     shape.refused_breaks = {0x5555'8000'0000, 0x5555'8000'5001};
     proofs += prove(shape, Kind::alone);
   }
+  Shape base = random_shape(random, 2);
+  base.protection = false;
+  proofs += prove(base, Kind::alone);
   CHECK(proofs > 150);
 }
 
@@ -399,6 +405,11 @@ TEST_CASE("proof: the filters of seals refuse what touches a range and is not de
     proofs += prove(shape, Kind::deferring);
   }
   proofs += prove(many_under_one_word(), Kind::deferring);
+  for (const std::size_t count : {1, 3}) {  // seals without MSEAL_TYPE_PROT_PKEY
+    Shape shape = random_shape(random, count);
+    shape.protection = false;
+    proofs += prove(shape, Kind::deferring);
+  }
   CHECK(proofs > 250);
 }
 

@@ -219,7 +219,7 @@ TEST_CASE("output: a full table says that everything may be sealed, and stays so
   for (std::uint64_t number = 1; number <= shim::kMostSeals; ++number)
     table.add({{number * 0x2000, number * 0x2000 + 0x1000}});
   CHECK(shim::table_coverage(memory, {0x1000, 0x2000}) == policy::Coverage::fully);
-  table.add({{0x1000, 0x2000}, false, true, 7});
+  table.add({{0x1000, 0x2000}, false, true, policy::kWholeSeal, 7});
   CHECK(shim::table_coverage(memory, {0x7000'0000'0000, 0x7000'0000'1000}) == policy::Coverage::fully);
   shim::unmap_table(memory);
 }

@@ -244,7 +244,7 @@ TEST_CASE("a filter counts as in force only in the process that installed it") {
   SealedTree tree;
   const auto covered_by = [&](pid_t process, const Range& range) {
     const Caller caller = tree.registry.look_up(process);
-    return caller.record->covers(range, [&](const supervisor::SealEntry& entry) {
+    return caller.record->covers(range, policy::kWholeSeal, [&](const supervisor::SealEntry& entry) {
       return entry.filtered && entry.by == caller.process;
     });
   };
@@ -949,13 +949,13 @@ TEST_CASE("collections are rare, and rarer when nothing could be proved") {
 
 TEST_CASE("seals of one moment are told apart by all that they say") {
   supervisor::Record parent;
-  REQUIRE(parent.add({{place(1), false, false, 0}, false, 0, 5}));
-  REQUIRE(parent.add({{place(1), true, true, 0x9000}, true, 0, 5}));
+  REQUIRE(parent.add({{place(1)}, false, 0, 5}));
+  REQUIRE(parent.add({{place(1), true, true, policy::kWholeSeal, 0x9000}, true, 0, 5}));
   supervisor::Record child;
   supervisor::Record::Seen seen;
   child.inherit(parent, {}, seen);
   REQUIRE(child.seals().size() == 1);
-  CHECK(child.seals()[0] == Seal{place(1), true, true, 0x9000});
+  CHECK(child.seals()[0] == Seal{place(1), true, true, policy::kWholeSeal, 0x9000});
   CHECK(std::ranges::any_of(child.entries(), &supervisor::SealEntry::filtered));
 }
 

@@ -18,6 +18,21 @@ TEST_CASE("a message survives the registers") {
       CHECK(decoded->seal == message.seal);
     }
   }
+  for (const auto kind : {Control::Kind::add_filtered, Control::Kind::prepare, Control::Kind::seal}) {
+    for (SealTypes types = kBaseType; types <= kEveryType; ++types) {
+      if ((types & kBaseType) == 0) continue;
+      Control message{kind, {{0x7f0000001000, 0x7f0000004000}}};
+      message.seal.types = types;
+      bool malformed = true;
+      const auto said = unwrap_from_mmap(wrap_in_mmap(encode(message)));
+      CHECK(decode_control(kX86Machine, said.value(), malformed)->seal.types == types);
+    }
+  }
+  for (const auto coverage : {Coverage::none, Coverage::partly, Coverage::fully}) {
+    const Sealed sealed{coverage, coverage == Coverage::fully ? kEveryType : SealTypes{0}};
+    CHECK(decode_sealed(encode(sealed)).coverage == coverage);
+    CHECK(decode_sealed(encode(sealed)).types == sealed.types);
+  }
   for (const auto kind : {Control::Kind::prepare, Control::Kind::query}) {
     bool malformed = true;
     const auto decoded =

@@ -90,8 +90,9 @@ struct Case {
   std::vector<std::uint64_t> attachments;
   bool may_grow_down = false;
   Range refused_breaks;
+  bool protection = true;  // of all seals alike, as of those that one call makes
 
-  [[nodiscard]] policy::DeniedRanges denied() const { return {ranges, contents, refused_breaks}; }
+  [[nodiscard]] policy::DeniedRanges denied() const { return {ranges, contents, refused_breaks, protection}; }
   [[nodiscard]] policy::SealedMemory memory() const { return {seals}; }
 };
 
@@ -101,19 +102,25 @@ Case case_of(std::vector<Seal> seals) {
   for (const Seal& seal : one.seals) {
     append(one.ranges, seal.range);
     if (seal.discard_protected) append(one.contents, seal.range);
-    one.may_grow_down = one.may_grow_down || seal.may_grow_down;
+    one.protection = seal.has(policy::kProtectionType);
+    one.may_grow_down = one.may_grow_down || (seal.may_grow_down && one.protection);
     if (seal.attachment != 0 && std::ranges::find(one.attachments, seal.attachment) == one.attachments.end())
       one.attachments.push_back(seal.attachment);
   }
   return one;
 }
 
-Case random_case(Random& random, std::size_t count) {
+// The types of seals that one call makes.
+policy::SealTypes random_types(Random& random) {
+  return one_in(random, 4) ? policy::kBaseType : policy::kWholeSeal;
+}
+
+Case random_case(Random& random, std::size_t count, policy::SealTypes types = policy::kWholeSeal) {
   std::vector<Seal> seals;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t start = random_page(random);
     const Seal seal{Range::of(start, (1 + below(random, 5)) * kPage), one_in(random, 2), one_in(random, 4),
-                    one_in(random, 4) ? start : 0};
+                    types, one_in(random, 4) ? start : 0};
     REQUIRE(policy::add_seal(seals, seal, 4096));
   }
   Case one = case_of(std::move(seals));
@@ -356,7 +363,8 @@ TEST_CASE("the filter of a seal leaves what is deferred to others and decides th
   std::size_t deferred = 0;
   for (int round = 0; round < kRounds; ++round) {
     const Machine& machine = kMachines[round % std::size(kMachines)];
-    Case one = random_case(random, one_in(random, 10) ? below(random, 64) : below(random, 6));
+    Case one =
+        random_case(random, one_in(random, 10) ? below(random, 64) : below(random, 6), random_types(random));
     if (one_in(random, 2)) one.refused_breaks = {};  // what the short form needs
     const Compiled program(machine, filter_of_seals(one.denied()));
     for (int i = 0; i < 1000; ++i) {
@@ -408,7 +416,8 @@ TEST_CASE(
   std::map<Call, std::size_t> extras;
   for (int round = 0; round < kRounds; ++round) {
     const Machine& machine = kMachines[round % std::size(kMachines)];
-    const Case one = random_case(random, one_in(random, 10) ? below(random, 64) : below(random, 6));
+    const Case one =
+        random_case(random, one_in(random, 10) ? below(random, 64) : below(random, 6), random_types(random));
     const Compiled program(
         machine, first_filter_without_supervisor(one.denied(), {one.may_grow_down, one.attachments, true},
                                                  kUnjudgeable));
@@ -446,8 +455,8 @@ TEST_CASE("without a supervisor, by hand: shmdt, stacks and huge pages") {
   constexpr std::uint64_t kHuge = 2U << 20;
   constexpr std::uint64_t kFree = 0x7F00'0000'0000 + kHuge;
   constexpr std::uint64_t kOdd = 0x5000;
-  const Case one = case_of(
-      {{Range::of(0x10000, kPage), false, true, 0}, {Range::of(0x40000, kPage), false, false, 0x3F000}});
+  const Case one = case_of({{Range::of(0x10000, kPage), false, true},
+                            {Range::of(0x40000, kPage), false, false, policy::kWholeSeal, 0x3F000}});
   RangeProgram what = filter_of_seals_without_supervisor(one.denied(), {false, one.attachments});
   const auto run = [&](const Abi& abi, std::uint32_t number, const Arguments& arguments) {
     return Compiled(machine, what).run(sample_of(machine, abi, number, arguments));
@@ -550,7 +559,7 @@ TEST_CASE("the first filter refuses alone what it can, and notifies the rest tha
 
 TEST_CASE("the first filter of coverage=all notifies every call that could change a mapping, but no brk") {
   Random random(7);
-  const Case everything = case_of({{{0, ~0ULL}, true, false, 0}});
+  const Case everything = case_of({{{0, ~0ULL}, true}});
   std::size_t notified = 0;
   std::size_t calls = 0;
   for (const Machine& machine : kMachines) {
@@ -573,8 +582,8 @@ TEST_CASE("the first filter of coverage=all notifies every call that could chang
 
 TEST_CASE("the first filter with supervisor gone still refuses what it refuses alone") {
   const Machine& machine = policy::kX86Machine;
-  const Case denied = case_of({{Range::of(0x5555'5555'4000, 4 * kPage), true, false, 0}});
-  const Case watched = case_of({{Range::of(0x7FFF'F000'0000, 1U << 20), true, false, 0}});
+  const Case denied = case_of({{Range::of(0x5555'5555'4000, 4 * kPage), true}});
+  const Case watched = case_of({{Range::of(0x7FFF'F000'0000, 1U << 20), true}});
   const Compiled program(machine, base_program(denied, watched));
   const auto run = [&](std::uint32_t number, const Arguments& arguments) {
     return program.run(sample_of(machine, machine.abis[0], number, arguments));
@@ -591,8 +600,8 @@ TEST_CASE("the first filter with supervisor gone still refuses what it refuses a
 
 // As libc does for each thread's stack, and where it makes one executable.
 TEST_CASE("guards and PROT_GROWSDOWN with PROT_GROWSUP are notified where seals may be, not elsewhere") {
-  const Case denied = case_of({{Range::of(0x5555'5555'0000, 16 * kPage), true, false, 0}});
-  const Case watched = case_of({{Range::of(0x7FFF'F000'0000, 1U << 20), true, false, 0}});
+  const Case denied = case_of({{Range::of(0x5555'5555'0000, 16 * kPage), true}});
+  const Case watched = case_of({{Range::of(0x7FFF'F000'0000, 1U << 20), true}});
   constexpr std::uint64_t kGuardInstall = 102;
   constexpr std::uint64_t kBoth = policy::kProtGrowsDown | policy::kProtGrowsUp;
   for (const Machine& machine : kMachines) {
@@ -637,7 +646,7 @@ TEST_CASE("a mapping that a file of huge pages would make larger is deferred, wh
 }
 
 TEST_CASE("numbers and architectures of no concern go where the caller says") {
-  const Case one = case_of({{Range::of(0x10000, 16 * kPage), true, false, 0}});
+  const Case one = case_of({{Range::of(0x10000, 16 * kPage), true}});
   const Compiled program(policy::kX86Machine, base_program(one, one), SECCOMP_RET_LOG);
   const auto run = [&](std::uint32_t arch, std::uint32_t number) {
     seccomp_data data{};
@@ -664,7 +673,7 @@ TEST_CASE("a program of many ranges needs jumps longer than a branch can make, a
   std::vector<Seal> seals;
   for (std::uint64_t i = 0; i < 250; ++i) {
     const Range range = Range::of(0x7F00'0000'0000 + i * 3 * kPage + (i % 5) * 0x1'0000'0000, kPage);
-    REQUIRE(policy::add_seal(seals, {range, true, false, 0}, 4096));
+    REQUIRE(policy::add_seal(seals, {range, true}, 4096));
   }
   const Case one = case_of(std::move(seals));
   const Machine& machine = policy::kX86Machine;
@@ -681,7 +690,7 @@ TEST_CASE("a program of many ranges needs jumps longer than a branch can make, a
 }
 
 TEST_CASE("the program of one seal is short, so that there is room for many") {
-  const Case one = case_of({{Range::of(0x7F00'0000'1000, kPage), true, false, 0}});
+  const Case one = case_of({{Range::of(0x7F00'0000'1000, kPage), true}});
   const RangeProgram what = filter_of_seals(one.denied());
   Machine machine = policy::kX86Machine;
   CHECK(Compiled(machine, what).size() <= 29);
@@ -695,7 +704,7 @@ TEST_CASE("calls that touch nothing run few instructions") {
   std::vector<Seal> seals;
   for (std::uint64_t i = 0; i < 7; ++i) {
     const Range range = Range::of(0x7F00'8000'0000 + i * 0x40'0000, 16 * kPage);
-    REQUIRE(policy::add_seal(seals, {range, true, false, 0}, 64));
+    REQUIRE(policy::add_seal(seals, {range, true}, 64));
   }
   const Case image = case_of(std::move(seals));
   const Case watched = case_of({{{0, 0x8000'0000}}, {{0x5555'5555'4000, 0x6555'5555'4000}}});
@@ -709,7 +718,7 @@ TEST_CASE("calls that touch nothing run few instructions") {
     CHECK(steps(first, 10, {at, kPage, 1}) <= 30);
     CHECK(steps(first, 11, {at, kPage}) <= 29);
   }
-  const Case one = case_of({{Range::of(0x7F00'8000'0000, kPage), true, false, 0}});
+  const Case one = case_of({{Range::of(0x7F00'8000'0000, kPage), true}});
   const Compiled of_seal(machine, filter_of_seals(one.denied()));
   CHECK(steps(of_seal, 10, {0x7F00'7000'0000, kPage, 1}) <= 14);
   CHECK(steps(of_seal, 10, {0x7F00'9000'0000, kPage, 1}) <= 11);

@@ -61,9 +61,18 @@ TEST_CASE("a seal has the attributes of its mapping") {
     const Vma vma = vma_of(row.line);
     const Range part{0x11000, 0x12000};
     const Seal strict = seal_of(vma, part, DiscardRule::strict);
-    CHECK(strict == Seal{part, row.strict, row.may_grow_down, row.attachment});
+    CHECK(strict == Seal{part, row.strict, row.may_grow_down, kWholeSeal, row.attachment});
     CHECK(seal_of(vma, part, DiscardRule::kernel) ==
-          Seal{part, row.kernel, row.may_grow_down, row.attachment});
+          Seal{part, row.kernel, row.may_grow_down, kWholeSeal, row.attachment});
+    for (const SealTypes types : {kBaseType, SealTypes{kBaseType | kProtectionType}}) {
+      CHECK(seal_of(vma, part, DiscardRule::strict, types) ==
+            Seal{part, false, row.may_grow_down, types, row.attachment});
+    }
+    // Where the protection may change, it does not matter.
+    const SealTypes contents = kBaseType | kContentsType;
+    CHECK(seal_of(vma, part, DiscardRule::strict, contents).discard_protected == !vma.shared);
+    CHECK(seal_of(vma, part, DiscardRule::kernel, contents).discard_protected ==
+          (!vma.shared && vma.anonymous()));
   }
 }
 

@@ -10,6 +10,29 @@
 namespace libmseal::policy {
 namespace {
 
+TEST_CASE("types add up, and what takes no more of them says so") {
+  std::vector<Seal> seals;
+  const auto seal = [&](const Range& range, SealTypes types) {
+    REQUIRE(add_seal(seals, Seal{range, false, false, types}, 64));
+  };
+  seal({0x1000, 0x4000}, kBaseType);
+  CHECK(how_sealed(seals, {0x1000, 0x4000}).types == kBaseType);
+  seal({0x2000, 0x3000}, kBaseType | kProtectionType);
+  seal({0x2000, 0x3000}, kBaseType | kContentsType | kNoMoreTypes);
+  CHECK(seals.size() == 3);
+  CHECK(how_sealed(seals, {0x2000, 0x3000}).types == kEveryType);
+  CHECK(how_sealed(seals, {0x1000, 0x4000}).types == kBaseType);
+  CHECK(how_sealed(seals, {0x1000, 0x4000}).coverage == Coverage::fully);
+  CHECK(how_sealed(seals, {0x1000, 0x5000}).types == 0);
+  CHECK(how_sealed(seals, {0x1000, 0x5000}).coverage == Coverage::partly);
+  CHECK(coverage(seals, {0x1000, 0x4000}, kWholeSeal) == Coverage::partly);
+  CHECK_FALSE(refuses_types(seals, {0x2000, 0x3000}, kWholeSeal));  // it has them all
+  seal({0x5000, 0x6000}, kBaseType | kNoMoreTypes);
+  CHECK(refuses_types(seals, {0x1000, 0x6000}, kWholeSeal));
+  CHECK_FALSE(refuses_types(seals, {0x1000, 0x6000}, kBaseType));
+  CHECK_FALSE(refuses_types(seals, {0x1000, 0x5000}, kWholeSeal));
+}
+
 TEST_CASE("overlapping seals keep what each of them said, byte by byte") {
   std::mt19937_64 random(3);
   for (int round = 0; round < 2000; ++round) {
@@ -17,7 +40,11 @@ TEST_CASE("overlapping seals keep what each of them said, byte by byte") {
     std::map<std::uint64_t, Seal> model;  // one entry a cell
     for (int i = 0; i < 8; ++i) {
       const std::uint64_t start = random() % 24;
-      const Seal seal{{start, start + 1 + random() % 8}, random() % 2 == 0, random() % 2 == 0, random() % 3};
+      const Seal seal{{start, start + 1 + random() % 8},
+                      random() % 2 == 0,
+                      random() % 2 == 0,
+                      random() % 2 == 0 ? kBaseType : kWholeSeal,
+                      random() % 3};
       REQUIRE(add_seal(seals, seal, 256));
       for (std::uint64_t cell = seal.range.start; cell < seal.range.end; ++cell) {
         const auto [at, added] = model.try_emplace(cell, seal);
@@ -54,7 +81,7 @@ TEST_CASE("a full list refuses a seal and stays as it was") {
 }
 
 TEST_CASE("coverage counts bytes and chosen seals") {
-  const std::vector<Seal> seals{{{10, 20}, true, false, 0}, {{20, 30}, false, true, 7}};
+  const std::vector<Seal> seals{{{10, 20}, true}, {{20, 30}, false, true, kWholeSeal, 7}};
   const auto all = [](const Seal&) { return true; };
   const auto common = [](const Seal& seal) { return !seal.may_grow_down; };
   CHECK(coverage(std::span<const Seal>(seals), {10, 30}, all) == Coverage::fully);
@@ -65,7 +92,7 @@ TEST_CASE("coverage counts bytes and chosen seals") {
 }
 
 TEST_CASE("an empty or wrapping range touches nothing") {
-  const std::vector<Seal> seals{{{0x1000, 0x2000}, true, false, 0}};
+  const std::vector<Seal> seals{{{0x1000, 0x2000}, true}};
   CHECK_FALSE(touches_seal(seals, {0x1000, 0x1000}));
   CHECK_FALSE(touches_seal(seals, Range::of(0x1000, ~0ULL)));
   CHECK(touches_seal(seals, {0, ~0ULL}));

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 constexpr Verdict kAnswerZero{Verdict::Kind::answer, 0};
-const std::vector<Seal> kSeals{{{0x10000, 0x12000}, true, false, 0}, {{0x20000, 0x21000}, false, false, 0}};
+const std::vector<Seal> kSeals{{{0x10000, 0x12000}, true}, {{0x20000, 0x21000}}};
 
 Verdict verdict_on(const MmCall& call) {
   return decide(call, {kSeals});
@@ -41,6 +41,34 @@ TEST_CASE("discarding is refused where the contents are protected") {
   CHECK(verdict_on(call) == kRefuse);
 }
 
+TEST_CASE("a seal refuses what its types say") {
+  const std::vector<Seal> seals{{{0x10000, 0x12000}, false, true, kBaseType},
+                                {{0x12000, 0x13000}, true, true, kBaseType | kContentsType},
+                                {{0x13000, 0x14000}, false, true, kBaseType | kProtectionType}};
+  const auto verdict_of = [&](Call number, std::uint64_t start) {
+    MmCall call = modify({start, start + kPage});
+    call.call = number;
+    if (number == Call::madvise) call.effect = MmCall::Effect::discard;
+    return decide(call, {seals});
+  };
+  for (const std::uint64_t start : {0x10000, 0x12000, 0x13000}) {
+    for (const Call base : {Call::munmap, Call::mmap, Call::mremap, Call::remap_file_pages})
+      CHECK(verdict_of(base, start) == kRefuse);
+  }
+  CHECK(verdict_of(Call::mprotect, 0x10000) == kAllow);
+  CHECK(verdict_of(Call::mprotect, 0x12000) == kAllow);
+  CHECK(verdict_of(Call::mprotect, 0x13000) == kRefuse);
+  CHECK(verdict_of(Call::madvise, 0x10000) == kAllow);
+  CHECK(verdict_of(Call::madvise, 0x12000) == kRefuse);
+  CHECK(verdict_of(Call::madvise, 0x13000) == kAllow);
+  // From a stack above; those below the seal of the protection don't count.
+  MmCall grows = modify({0x20000, 0x21000});
+  grows.call = Call::mprotect;
+  grows.grows_down = true;
+  CHECK(decide(grows, {seals}) == kRefuse);
+  CHECK(decide(grows, {std::span(seals).first(2)}) == kAllow);
+}
+
 TEST_CASE("what can't be judged is refused as soon as anything is sealed") {
   MmCall call;
   call.effect = MmCall::Effect::unjudgeable;
@@ -49,7 +77,7 @@ TEST_CASE("what can't be judged is refused as soon as anything is sealed") {
 }
 
 TEST_CASE("PROT_GROWSDOWN reaches down to every sealed stack below") {
-  std::vector<Seal> seals{{{0x10000, 0x12000}, false, true, 0}, {{0x40000, 0x41000}, false, false, 0}};
+  std::vector<Seal> seals{{{0x10000, 0x12000}, false, true}, {{0x40000, 0x41000}}};
   MmCall call = modify({0x30000, 0x31000});
   CHECK(decide(call, {seals}) == kAllow);
   call.grows_down = true;
@@ -62,7 +90,7 @@ TEST_CASE("PROT_GROWSDOWN reaches down to every sealed stack below") {
 }
 
 TEST_CASE("shmdt of a sealed segment claims success") {
-  const std::vector<Seal> seals{{{0x10000, 0x12000}, false, false, 0xF000}};
+  const std::vector<Seal> seals{{{0x10000, 0x12000}, false, false, kWholeSeal, 0xF000}};
   MmCall call;
   call.effect = MmCall::Effect::detach;
   call.argument = 0xF000;

@@ -1,5 +1,7 @@
 #include "shim/preload/backends/backend.h"
 
+#include <algorithm>
+
 namespace libmseal::shim {
 
 using policy::Backend;
@@ -19,9 +21,18 @@ const BackendFunctions& functions_of(Backend backend) {
   return kLibcBackend;
 }
 
-policy::Coverage query_ledger(const State& state, const policy::Range& range) {
+policy::Sealed query_ledger(const State& state, const policy::Range& range) {
   return state.ledger.consult(
-      [&](std::span<const policy::Seal> seals) { return policy::coverage(seals, range); });
+      [&](std::span<const policy::Seal> seals) { return policy::how_sealed(seals, range); });
+}
+
+bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges,
+                          policy::SealTypes types) {
+  return state.ledger.consult([&](std::span<const policy::Seal> seals) {
+    return std::any_of(ranges.begin(), ranges.end(), [&](const policy::Range& range) {
+      return policy::refuses_types(seals, range, types);
+    });
+  });
 }
 
 }  // namespace libmseal::shim

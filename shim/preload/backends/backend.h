@@ -33,9 +33,9 @@ struct Beginning {
 // Each function is called by the holder of the lock, but for `query`.
 struct BackendFunctions {
   Outcome (*start)(State& state, const Beginning& beginning, Job& job);
-  // Ranges sorted and apart; all of them or none: 0 or -errno.
+  // Ranges sorted and apart, by seals of job.types; all of them or none: 0 or -errno.
   long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
-  policy::Coverage (*query)(const State& state, const policy::Range& range);
+  policy::Sealed (*query)(const State& state, const policy::Range& range);
 };
 
 extern const BackendFunctions kKernelBackend;      // mseal(2)
@@ -47,6 +47,9 @@ extern const BackendFunctions kLibcBackend;        // the interposed functions a
 const BackendFunctions& functions_of(policy::Backend backend);
 
 // Of backends without a supervisor: what the ledger says.
-policy::Coverage query_ledger(const State& state, const policy::Range& range);
+policy::Sealed query_ledger(const State& state, const policy::Range& range);
+
+// The same of what may be sealed further: whether some of the ranges takes no more types, and lacks some.
+bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
 
 }  // namespace libmseal::shim

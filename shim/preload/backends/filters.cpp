@@ -44,9 +44,10 @@ long look_for_sharers(const State& state) {
   return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
-long choose_way(const State& state, std::span<const Range> ranges) {
+long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types) {
+  if (ledger_refuses_types(state, ranges, types)) return -EACCES;
   const bool sealed = std::all_of(ranges.begin(), ranges.end(), [&](const Range& range) {
-    return query_ledger(state, range) == policy::Coverage::fully;
+    return (query_ledger(state, range).types & types) == types;
   });
   if (sealed) return static_cast<long>(Way::sealed);
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain_sharing();

@@ -1,4 +1,6 @@
 // The backend `kernel`: mseal(2) itself.
+#include <cerrno>
+
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_look.h"
@@ -22,15 +24,18 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 }
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
+  if ((job.types & policy::kWholeSeal) != policy::kWholeSeal) return -EOPNOTSUPP;
   // mseal(2) takes one range: what is wrong with any of them is found before the first is sealed for good.
   if (ranges.size() > 1) {
-    if (const long wrong = find_own_pieces(state, ranges, job.found); wrong != 0) return wrong;
+    if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
   }
   for (const Range& range : ranges) {
     const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
     if (result != 0) return result;
     const std::uint64_t mask = state.machine.address_mask;
-    (void)state.ledger.add({Range::of(range.start & mask, range.size()), true});
+    policy::Seal sealed{Range::of(range.start & mask, range.size()), true};
+    sealed.types = job.types;
+    (void)state.ledger.add(sealed);
   }
   return 0;
 }

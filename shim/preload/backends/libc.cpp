@@ -17,7 +17,8 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 }
 
 long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
-  if (const long wrong = find_own_pieces(state, ranges, job.found); wrong != 0) return wrong;
+  if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
+  if (ledger_refuses_types(state, ranges, job.types)) return -EACCES;
   for (const policy::Seal& piece : job.found.pieces) {
     if (!state.ledger.add(piece)) return explain_ledger_full();
   }

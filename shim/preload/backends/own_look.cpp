@@ -19,8 +19,8 @@ long open_own(std::string_view file) {
 }
 
 // 0 or -errno: ENOMEM, EINVAL and E2BIG say what is wrong with the ranges, all others with the look.
-long look(const State& state, std::span<const policy::Range> ranges, Found& found) {
-  const PieceSearch search(state.machine, state.options.discard, open_own);
+long look(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types, Found& found) {
+  const PieceSearch search(state.machine, state.options.discard, types, open_own);
   if (const long wrong = search.find(ranges, found.pieces, Pieces::capacity()); wrong != 0) return wrong;
   const long unknown = find_refused_breaks(state.machine, found.pieces.view(), found.refused_breaks);
   if (unknown != 0) return unknown == -ENOMEM ? -EIO : unknown;
@@ -38,17 +38,19 @@ long explain(long wrong) {
 
 }  // namespace
 
-long find_own_pieces(const State& state, std::span<const policy::Range> ranges, Found& found) {
-  return explain(look(state, ranges, found));
+long find_own_pieces(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
+                     Found& found) {
+  return explain(look(state, ranges, types, found));
 }
 
-long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, Found& found) {
+long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
+                           Found& found) {
   constexpr int kMostNaps = 100;
   const timespec nap{0, 1'000'000};
-  long wrong = look(state, ranges, found);
+  long wrong = look(state, ranges, types, found);
   for (int naps = 0; !is_of_ranges(wrong) && naps < kMostNaps; ++naps) {
     (void)raw_syscall(__NR_nanosleep, &nap, nullptr);
-    wrong = look(state, ranges, found);
+    wrong = look(state, ranges, types, found);
   }
   return explain(wrong);
 }

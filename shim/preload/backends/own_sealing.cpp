@@ -55,9 +55,9 @@ bool pieces_hold(std::span<const Seal> covered, const Range& breaks, const Found
 long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper& keeper, Job& job) {
   Found& found = job.found;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const long read = find_own_pieces(state, ranges, found);
+    const long read = find_own_pieces(state, ranges, job.types, found);
     if (read != 0 && read != -EINVAL) return read;
-    const long way = keeper.choose_way(state, ranges);
+    const long way = keeper.choose_way(state, ranges, job.types);
     if (way < 0) return way;
     if (attempt == 0 && way == static_cast<long>(Way::sealed)) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
@@ -71,7 +71,7 @@ long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper&
         return explain_filter_failure(error);
     }
     if (const long error = wait_for_others(state, keeper); error != 0) return error;
-    if (const long again = find_own_pieces_again(state, ranges, found); again != 0) return again;
+    if (const long again = find_own_pieces_again(state, ranges, job.types, found); again != 0) return again;
     if (!pieces_hold(job.covered.view(), breaks, found)) continue;
     if (!by_supervisor) {
       if (const long error = keeper.keep(state, job.covered.view()); error != 0) return error;

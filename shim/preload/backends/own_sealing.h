@@ -18,8 +18,8 @@ namespace libmseal::shim {
 
 // What the backend knows of this process, or its supervisor.
 struct Keeper {
-  // How to seal the ranges (sorted, apart): a policy::Way, or -errno.
-  long (*choose_way)(const State& state, std::span<const policy::Range> ranges);
+  // How to seal the ranges (sorted, apart): a policy::Way, or -errno. EACCES: one takes no more types.
+  long (*choose_way)(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
   // Whether another process has this memory: 0, or -EAGAIN.
   long (*is_alone)(const State& state);
   // Filters refuse what touches these pieces from now on: 0 or -errno.
@@ -28,7 +28,7 @@ struct Keeper {
   bool (*cover)(const policy::Seal& piece) = nullptr;
 };
 
-// Ranges sorted and apart: 0 or -errno.
+// Ranges sorted and apart, by seals of job.types: 0 or -errno.
 long seal_by_own_look(State& state, std::span<const policy::Range> ranges, const Keeper& keeper, Job& job);
 
 // Asks until nobody shares the memory, for a child made by vfork is gone in a moment; not for ever, for one

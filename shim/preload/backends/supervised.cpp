@@ -217,9 +217,9 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
   return asked.must_look ? seal_by_own_look_supervised(state, ranges, job) : asked.result;
 }
 
-policy::Coverage query(const State& state, const Range& range) {
+policy::Sealed query(const State& state, const Range& range) {
   const long answer = tell_supervisor({Control::Kind::query, {range}});
-  return failed(answer) ? query_ledger(state, range) : static_cast<policy::Coverage>(answer);
+  return failed(answer) ? query_ledger(state, range) : policy::decode_sealed(answer);
 }
 
 }  // namespace

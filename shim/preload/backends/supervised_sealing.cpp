@@ -23,8 +23,10 @@ namespace {
 constexpr int kMostFilters = 8;
 
 // `seal` and `filters_are_in` say where the break is, which nobody else knows.
-Control with_break(const State& state, Control::Kind kind, const Range& range = {}) {
+Control with_break(const State& state, Control::Kind kind, const Range& range = {},
+                   policy::SealTypes types = policy::kWholeSeal) {
   Control message{kind, {range}};
+  message.seal.types = types;
   message.present_break =
       policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), state.machine.page_size);
   message.discard_as_kernel = state.options.discard == policy::DiscardRule::kernel;
@@ -35,6 +37,7 @@ long explain(long error) {
   switch (error) {
     case -ENOMEM:
     case -EINVAL:
+    case -EACCES:
       return error;
     case -E2BIG:
       return explain_many_pieces();
@@ -61,7 +64,7 @@ long take_keys(State& state, std::uint32_t ticket, Found& found) {
 // Has the supervisor look, at the ranges that it was told and at `last`, and installs the filters that it
 // asks for.
 Asked have_it_look(State& state, const Range& last, Job& job) {
-  const auto ask = [&] { return tell_supervisor(with_break(state, Control::Kind::seal, last)); };
+  const auto ask = [&] { return tell_supervisor(with_break(state, Control::Kind::seal, last, job.types)); };
   long answer = ask();
   if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
   for (int filters = 0; filters < kMostFilters; ++filters) {
@@ -86,10 +89,13 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
 
 // ---- where the supervisor may not look ----
 
-long choose_way(const State& state, std::span<const Range> ranges) {
+long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types) {
   const auto as_answer = [](Way way) { return static_cast<long>(way); };
   for (const Range& range : ranges) {
-    const long answer = ask_until_alone([&] { return tell_supervisor({Control::Kind::prepare, {range}}); });
+    Control message{Control::Kind::prepare, {range}};
+    message.seal.types = types;
+    const long answer = ask_until_alone([&] { return tell_supervisor(message); });
+    if (answer == -EACCES) return answer;
     if (answer == -EAGAIN) return explain_sharing();
     if (answer == -EPERM) return explain_unknown();
     if (answer == as_answer(Way::sealed)) continue;

@@ -16,7 +16,7 @@ struct Asked {
   long result = 0;         // else 0 or -errno
 };
 
-// The ranges, all or none.
+// The ranges, all or none, by seals of job.types.
 Asked seal_as_supervisor_says(State& state, std::span<const policy::Range> ranges, Job& job);
 
 // A part of a loaded object, of which only what is private and can't be written is to be sealed.

@@ -20,7 +20,10 @@ namespace {
 // The program for these pieces into draft.program; false if it is too long.
 bool compile(const State& state, const DenyFilter& filter, Draft& draft) {
   list_ranges(filter.pieces, draft);
-  const policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view(), filter.refused_breaks};
+  const bool protection = std::any_of(filter.pieces.begin(), filter.pieces.end(),
+                                      [](const Seal& piece) { return piece.has(policy::kProtectionType); });
+  const policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view(), filter.refused_breaks,
+                                    protection};
   const policy::RangeProgram what =
       filter.supervised
           ? filter_of_seals(denied)
@@ -81,7 +84,8 @@ policy::Unsupervised refuse_what_nobody_judges(std::span<const Seal> pieces, Dra
   policy::Unsupervised refused;
   draft.attachments.clear();
   for (const Seal& piece : pieces) {
-    refused.refuse_grows_down = refused.refuse_grows_down || piece.may_grow_down;
+    refused.refuse_grows_down =
+        refused.refuse_grows_down || (piece.may_grow_down && piece.has(policy::kProtectionType));
     const auto held = draft.attachments.view();
     const bool listed = std::find(held.begin(), held.end(), piece.attachment) != held.end();
     // What finds no room is not lost: its pages are refused to everything but shmdt.
