@@ -69,17 +69,17 @@ std::uint64_t fifth(const Control& message) {
 
 std::uint64_t flags_of_types(SealTypes types) {
   std::uint64_t flags = 0;
-  if ((types & kProtectionType) == 0) flags |= kWithoutProtection;
-  if ((types & kContentsType) == 0) flags |= kWithoutContents;
-  if ((types & kNoMoreTypes) != 0) flags |= kNoMore;
+  if (!types.has(kProtectionType)) flags |= kWithoutProtection;
+  if (!types.has(kContentsType)) flags |= kWithoutContents;
+  if (types.has(kNoMoreTypes)) flags |= kNoMore;
   return flags;
 }
 
 SealTypes types_of(std::uint64_t flags) {
   SealTypes types = kBaseType;
-  if ((flags & kWithoutProtection) == 0) types |= kProtectionType;
-  if ((flags & kWithoutContents) == 0) types |= kContentsType;
-  if ((flags & kNoMore) != 0) types |= kNoMoreTypes;
+  if ((flags & kWithoutProtection) == 0) types = types | kProtectionType;
+  if ((flags & kWithoutContents) == 0) types = types | kContentsType;
+  if ((flags & kNoMore) != 0) types = types | kNoMoreTypes;
   return types;
 }
 

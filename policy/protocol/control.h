@@ -83,10 +83,10 @@ constexpr Next decode_next(std::int64_t answer) {
 }
 
 constexpr std::int64_t encode(const Sealed& sealed) {
-  return std::int64_t{sealed.types} << 8 | static_cast<std::int64_t>(sealed.coverage);
+  return std::int64_t{sealed.types.bits()} << 8 | static_cast<std::int64_t>(sealed.coverage);
 }
 constexpr Sealed decode_sealed(std::int64_t answer) {
-  return {static_cast<Coverage>(answer & 0xFF), static_cast<SealTypes>(answer >> 8)};
+  return {static_cast<Coverage>(answer & 0xFF), SealTypes::of_bits(static_cast<std::uint8_t>(answer >> 8))};
 }
 
 Arguments encode(const Control& message);

@@ -66,8 +66,8 @@ class FixedVector {
   [[nodiscard]] std::span<const T> view() const { return {items_.data(), size_}; }
 
  private:
+  std::size_t size_ = 0;  // beside the first items, so that a short one takes a single page
   std::array<T, Capacity> items_{};
-  std::size_t size_ = 0;
 };
 
 }  // namespace libmseal::policy

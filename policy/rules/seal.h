@@ -6,6 +6,7 @@
 #include <span>
 
 #include "policy/rules/range.h"
+#include "policy/rules/seal_types.h"
 
 namespace libmseal::policy {
 
@@ -14,23 +15,13 @@ enum class DiscardRule : std::uint8_t {
   kernel,  // private, not writable and anonymous: the rule of mseal(2)
 };
 
-// What a seal refuses, as the third round of the kernel's series had it; MSEAL_TYPE_* of mseal.h. Every seal
-// has the base.
-using SealTypes = std::uint8_t;
-inline constexpr SealTypes kNoMoreTypes = 1;     // types may not be added any more
-inline constexpr SealTypes kBaseType = 2;        // unmapping, moving, resizing and replacing
-inline constexpr SealTypes kProtectionType = 4;  // mprotect and pkey_mprotect
-inline constexpr SealTypes kContentsType = 8;    // discarding
-inline constexpr SealTypes kWholeSeal = kBaseType | kProtectionType | kContentsType;  // as mseal(2)
-inline constexpr SealTypes kEveryType = kWholeSeal | kNoMoreTypes;
-
 // A sealed range, with those attributes of its mapping that the rules ask for. They are frozen with the seal,
 // so they are learnt once, when it is made.
 struct Seal {
   Range range;
   bool discard_protected = false;  // a discarding madvise is refused
-  bool may_grow_down = false;  // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
-  SealTypes types = kWholeSeal;
+  bool may_grow_down = false;    // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
+  SealTypes types{};             // what it refuses; every seal has the base
   std::uint64_t attachment = 0;  // where shmat(2) put the System V segment that it belongs to; 0: none
 
   bool operator==(const Seal&) const = default;
@@ -42,12 +33,12 @@ struct Seal {
   // The attributes of the stricter of the two.
   [[nodiscard]] Seal joined_with(const Seal& other, const Range& part) const {
     return {part, discard_protected || other.discard_protected, may_grow_down || other.may_grow_down,
-            static_cast<SealTypes>(types | other.types), attachment != 0 ? attachment : other.attachment};
+            types | other.types, attachment != 0 ? attachment : other.attachment};
   }
   [[nodiscard]] Seal part(const Range& within) const {
     return {within, discard_protected, may_grow_down, types, attachment};
   }
-  [[nodiscard]] bool has(SealTypes wanted) const { return (types & wanted) == wanted; }
+  [[nodiscard]] bool has(SealTypes wanted) const { return types.has(wanted); }
 };
 
 // Every function below takes seals that are sorted by start and do not overlap.
@@ -114,17 +105,17 @@ inline Coverage coverage(std::span<const Seal> seals, const Range& range, SealTy
 // How a range is sealed.
 struct Sealed {
   Coverage coverage = Coverage::none;
-  SealTypes types = 0;  // those that every page has
+  SealTypes types = kNoType;  // those that every page has
 };
 
 inline Sealed how_sealed(std::span<const Seal> seals, const Range& range) {
   SealTypes types = kEveryType;
   for_each_sealed_part(seals, range, [&](const Range&, const Seal& seal) {
-    types &= seal.types;
+    types = types & seal.types;
     return true;
   });
   const Coverage covered = coverage(seals, range);
-  return {covered, covered == Coverage::fully ? types : SealTypes{0}};
+  return {covered, covered == Coverage::fully ? types : kNoType};
 }
 
 // Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.

@@ -61,7 +61,7 @@ class PieceSearch {
   long find_keyed(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most_pieces,
                   Keyed& keyed, std::size_t most_keyed) const {
     keyed.clear();
-    if ((types_ & policy::kContentsType) == 0) return 0;
+    if (!types_.has(policy::kContentsType)) return 0;
     const bool writable_parts =
         std::any_of(pieces.begin(), pieces.end(), [](const auto& piece) { return !piece.discard_protected; });
     if (!writable_parts || !processor_has_keys()) return 0;

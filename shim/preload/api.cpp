@@ -33,8 +33,8 @@ __attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigne
 }
 
 __attribute__((visibility("default"))) int mseal_types(void* addr, size_t len, unsigned long types) {
-  if (types == 0 || (types & ~std::uint64_t{policy::kEveryType}) != 0) return libc_result(-EINVAL);
-  const auto wanted = static_cast<policy::SealTypes>(types | policy::kBaseType);
+  if (types == 0 || (types & ~std::uint64_t{policy::kEveryType.bits()}) != 0) return libc_result(-EINVAL);
+  const auto wanted = policy::SealTypes::of_bits(static_cast<std::uint8_t>(types)) | policy::kBaseType;
   return libc_result(seal_for_program(g_state, reinterpret_cast<std::uint64_t>(addr), len, wanted));
 }
 
@@ -66,15 +66,15 @@ __attribute__((visibility("default"))) int mseal_query_types(const void* addr, s
                                                              unsigned long* types) {
   const policy::Range pages = pages_of(addr, len);
   if (len == 0 || pages.empty() || types == nullptr) return libc_result(-EINVAL);
-  *types = query(g_state, pages).types;
+  *types = query(g_state, pages).types.bits();
   return 0;
 }
 
 }  // extern "C"
 
-static_assert(policy::kNoMoreTypes == MSEAL_TYPE_SEAL && policy::kBaseType == MSEAL_TYPE_BASE &&
-              policy::kProtectionType == MSEAL_TYPE_PROT_PKEY &&
-              policy::kContentsType == MSEAL_TYPE_DISCARD_RO_ANON);
+static_assert(policy::kNoMoreTypes.bits() == MSEAL_TYPE_SEAL && policy::kBaseType.bits() == MSEAL_TYPE_BASE &&
+              policy::kProtectionType.bits() == MSEAL_TYPE_PROT_PKEY &&
+              policy::kContentsType.bits() == MSEAL_TYPE_DISCARD_RO_ANON);
 static_assert(static_cast<int>(policy::Coverage::none) == MSEAL_STATE_NONE);
 static_assert(static_cast<int>(policy::Coverage::partly) == MSEAL_STATE_PARTLY);
 static_assert(static_cast<int>(policy::Coverage::fully) == MSEAL_STATE_FULLY);

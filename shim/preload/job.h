@@ -34,7 +34,7 @@ struct Draft {
 
 struct Job {
   policy::FixedVector<policy::Range, kMostRanges> wanted;  // what shall be sealed
-  policy::SealTypes types = policy::kWholeSeal;            // and how
+  policy::SealTypes types{};                               // and how
   Found found;                                             // what is mapped there
   Pieces covered;                                          // what is refused already
   Draft draft;

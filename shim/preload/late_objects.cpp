@@ -37,7 +37,7 @@ bool seal_as_supervisor_sees(State& state, const Selection& selection, ObjectsWo
 long seal_new_segments(State& state, ObjectsWork& work) {
   work.unsealed.clear();
   for (const policy::Seal& piece : work.pieces) {
-    if ((query(state, piece.range).types & policy::kWholeSeal) == policy::kWholeSeal) continue;
+    if (query(state, piece.range).types.has(policy::kWholeSeal)) continue;
     (void)work.unsealed.push_back({reinterpret_cast<void*>(piece.range.start), piece.range.size()});
   }
   return work.unsealed.empty() ? 0 : seal_all(state, work.unsealed.view());

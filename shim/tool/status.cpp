@@ -173,8 +173,8 @@ const char* state_of(std::span<const Seal> seals, const policy::Range& range) {
   const policy::Sealed how = policy::how_sealed(seals, range);
   switch (how.coverage) {
     case policy::Coverage::fully: {
-      const bool protection = (how.types & policy::kProtectionType) != 0;
-      const bool contents = (how.types & policy::kContentsType) != 0;
+      const bool protection = how.types.has(policy::kProtectionType);
+      const bool contents = how.types.has(policy::kContentsType);
       return protection ? contents ? "sealed" : "base, protection" : contents ? "base, contents" : "base";
     }
     case policy::Coverage::partly:

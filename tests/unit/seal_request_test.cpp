@@ -64,7 +64,7 @@ TEST_CASE("a seal has the attributes of its mapping") {
     CHECK(strict == Seal{part, row.strict, row.may_grow_down, kWholeSeal, row.attachment});
     CHECK(seal_of(vma, part, DiscardRule::kernel) ==
           Seal{part, row.kernel, row.may_grow_down, kWholeSeal, row.attachment});
-    for (const SealTypes types : {kBaseType, SealTypes{kBaseType | kProtectionType}}) {
+    for (const SealTypes types : {kBaseType, kBaseType | kProtectionType}) {
       CHECK(seal_of(vma, part, DiscardRule::strict, types) ==
             Seal{part, false, row.may_grow_down, types, row.attachment});
     }

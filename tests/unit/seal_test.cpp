@@ -23,7 +23,7 @@ TEST_CASE("types add up, and what takes no more of them says so") {
   CHECK(how_sealed(seals, {0x2000, 0x3000}).types == kEveryType);
   CHECK(how_sealed(seals, {0x1000, 0x4000}).types == kBaseType);
   CHECK(how_sealed(seals, {0x1000, 0x4000}).coverage == Coverage::fully);
-  CHECK(how_sealed(seals, {0x1000, 0x5000}).types == 0);
+  CHECK(how_sealed(seals, {0x1000, 0x5000}).types == kNoType);
   CHECK(how_sealed(seals, {0x1000, 0x5000}).coverage == Coverage::partly);
   CHECK(coverage(seals, {0x1000, 0x4000}, kWholeSeal) == Coverage::partly);
   CHECK_FALSE(refuses_types(seals, {0x2000, 0x3000}, kWholeSeal));  // it has them all

@@ -47,7 +47,7 @@ long look_for_sharers(const State& state) {
 long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types) {
   if (ledger_refuses_types(state, ranges, types)) return -EACCES;
   const bool sealed = std::all_of(ranges.begin(), ranges.end(), [&](const Range& range) {
-    return (query_ledger(state, range).types & types) == types;
+    return query_ledger(state, range).types.has(types);
   });
   if (sealed) return static_cast<long>(Way::sealed);
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain_sharing();

@@ -24,7 +24,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 }
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
-  if ((job.types & policy::kWholeSeal) != policy::kWholeSeal) return -EOPNOTSUPP;
+  if (!job.types.has(policy::kWholeSeal)) return -EOPNOTSUPP;
   // mseal(2) takes one range: what is wrong with any of them is found before the first is sealed for good.
   if (ranges.size() > 1) {
     if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;

@@ -1,0 +1,45 @@
+// What a seal refuses, by the types of the third round of the kernel's series; MSEAL_TYPE_* of mseal.h.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+namespace libmseal::policy {
+
+// A set of types. In memory the usual set, that of mseal(2), is zero: large arrays of seals are part of the
+// library, and what is zero takes no room in its file.
+class SealTypes {
+ public:
+  constexpr SealTypes() = default;  // those of mseal(2)
+  static constexpr SealTypes of_bits(std::uint8_t bits) {
+    SealTypes types;
+    types.differs_ = bits ^ kUsual;
+    return types;
+  }
+  [[nodiscard]] constexpr std::uint8_t bits() const { return differs_ ^ kUsual; }
+  [[nodiscard]] constexpr bool has(SealTypes wanted) const {
+    return (bits() & wanted.bits()) == wanted.bits();
+  }
+  friend constexpr SealTypes operator|(SealTypes one, SealTypes other) {
+    return of_bits(one.bits() | other.bits());
+  }
+  friend constexpr SealTypes operator&(SealTypes one, SealTypes other) {
+    return of_bits(one.bits() & other.bits());
+  }
+  constexpr auto operator<=>(const SealTypes&) const = default;
+
+ private:
+  static constexpr std::uint8_t kUsual = 2 | 4 | 8;
+  std::uint8_t differs_ = 0;
+};
+
+inline constexpr SealTypes kNoType = SealTypes::of_bits(0);
+inline constexpr SealTypes kNoMoreTypes = SealTypes::of_bits(1);     // none may be added any more
+inline constexpr SealTypes kBaseType = SealTypes::of_bits(2);        // unmapping, moving, resizing, replacing
+inline constexpr SealTypes kProtectionType = SealTypes::of_bits(4);  // mprotect and pkey_mprotect
+inline constexpr SealTypes kContentsType = SealTypes::of_bits(8);    // discarding
+inline constexpr SealTypes kWholeSeal;                               // as mseal(2): the last three
+inline constexpr SealTypes kEveryType = kWholeSeal | kNoMoreTypes;
+static_assert(kWholeSeal == (kBaseType | kProtectionType | kContentsType));
+
+}  // namespace libmseal::policy
