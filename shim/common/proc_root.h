@@ -18,6 +18,7 @@
 #include "policy/parsers/stat_line.h"
 #include "policy/rules/fixed_vector.h"
 #include "shim/common/directory.h"
+#include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
@@ -55,9 +56,6 @@ inline long leading_number(std::string_view text) {
   return number;
 }
 
-// A filter of somebody else kills for openat2 (other_filters.h).
-inline bool g_openat2_kills = false;
-
 class ProcRoot {
  public:
   // Holds the procfs at /proc. descriptor() is -errno if there is none: ENOTDIR for something else there.
@@ -83,8 +81,9 @@ class ProcRoot {
     open_how how{};
     how.flags = flags | O_CLOEXEC;
     how.resolve = RESOLVE_NO_XDEV;
-    const long file =
-        g_openat2_kills ? -ENOSYS : raw_syscall(__NR_openat2, directory_, path.text(), &how, sizeof how);
+    const long file = g_killed_calls.openat2
+                          ? -ENOSYS
+                          : raw_syscall(__NR_openat2, directory_, path.text(), &how, sizeof how);
     // Some container profiles do not know the call; they do not let anybody mount either.
     if (file != -ENOSYS && file != -EPERM) return file;
     return raw_syscall(__NR_openat, directory_, path.text(), static_cast<long>(how.flags));

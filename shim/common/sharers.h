@@ -5,8 +5,6 @@
 // that made it. So every task is looked at that may have been born since nobody shared the memory.
 #pragma once
 
-#include <linux/kcmp.h>
-
 #include <cerrno>
 
 #include "shim/common/births.h"
@@ -52,7 +50,7 @@ class SharerSearch {
  private:
   Sharing look_at(long task) {
     if (task == group_ || task == task_) return Sharing::alone;
-    const long compared = raw_syscall(__NR_kcmp, task_, task, KCMP_VM, 0, 0);
+    const long compared = compare_memory(task_, task);
     if (compared > 0 || compared == -ESRCH) return Sharing::alone;
     TaskStatus status;
     const long read = read_status(proc_, task, status);

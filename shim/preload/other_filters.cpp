@@ -1,46 +1,21 @@
 #include "shim/preload/other_filters.h"
 
-#include <fcntl.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include <cerrno>
 
 #include "policy/protocol/control.h"
 #include "policy/rules/abi.h"
-#include "shim/common/proc_root.h"
+#include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
 namespace {
 
-// Whether a child that does this is killed. The child has no exit signal, so that neither SIGCHLD nor wait()
-// of the program tells of it.
-template <class Work>
-bool kills(Work work) {
-  const long child = raw_syscall(__NR_clone, 0, 0, 0, 0, 0);
-  if (failed(child)) return false;
-  if (child == 0) {
-    work();
-    while (true) (void)raw_syscall(__NR_exit_group, 0);
-  }
-  int status = 0;
-  long waited = 0;
-  do {
-    waited = raw_syscall(__NR_wait4, child, &status, __WCLONE, nullptr);
-  } while (waited == -EINTR);
-  return waited == child && WIFSIGNALED(status);
-}
-
-// None of these calls does anything.
+// Neither does anything.
 void call_mseal_and_seccomp() {
   (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
   (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, nullptr);
-}
-
-void call_openat2() {
-  (void)raw_syscall(__NR_openat2, AT_FDCWD, nullptr, nullptr, 0);
 }
 
 // A question by mmap (control.h): what is answered, where nobody listens by the kernel.
@@ -63,7 +38,8 @@ bool is_in_tree() {
 
 void do_all() {
   call_mseal_and_seccomp();
-  call_openat2();
+  try_openat2();
+  try_kcmp();
   say_by_mmap();
 }
 
@@ -82,13 +58,13 @@ bool tagging_is_refused() {
 }
 
 bool other_filters_kill() {
-  const long mode = raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0);
   // In this order: an audit would record the second question as an attempt.
-  if (mode != SECCOMP_MODE_FILTER || is_in_tree() || tagging_is_refused()) return false;
+  if (!has_filters() || is_in_tree() || tagging_is_refused()) return false;
   if (!kills(do_all)) return false;
-  g_openat2_kills = kills(call_openat2);
+  g_killed_calls.openat2 = kills(try_openat2);
+  g_killed_calls.kcmp = kills(try_kcmp);
   g_wrapping_kills = kills(say_by_mmap);
-  return g_openat2_kills || kills(call_mseal_and_seccomp);
+  return g_killed_calls.openat2 || kills(call_mseal_and_seccomp);
 }
 
 }  // namespace libmseal::shim

@@ -36,17 +36,28 @@ Listener::Listener(int descriptor) : descriptor_(descriptor) {
   (void)sigaction(SIGALRM, &action, nullptr);
 }
 
+int Listener::find_refused_call() {
+  seccomp_notif nothing{};
+  for (const unsigned long request :
+       {SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_SEND, SECCOMP_IOCTL_NOTIF_ID_VALID}) {
+    if (ioctl(-1, request, &nothing) < 0 && errno != EBADF) return errno;
+  }
+  return poll(nullptr, 0, 0) < 0 ? errno : 0;
+}
+
 Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
   const bool tick_will_do = timeout_ms < 0 || timeout_ms >= kTick;
   if (in_burst_ && tick_will_do && receive(notification)) return Event::notification;
   end_burst();
   const auto start = Clock::now();
   pollfd wanted{descriptor_, POLLIN, 0};
-  if (poll(&wanted, 1, timeout_ms) <= 0) return Event::nothing;
+  const int ready = poll(&wanted, 1, timeout_ms);
+  if (ready < 0 && errno != EINTR && errno != ENOMEM) return Event::broken;
+  if (ready <= 0) return Event::nothing;
   if ((wanted.revents & POLLIN) == 0) {
     return (wanted.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? Event::hang_up : Event::nothing;
   }
-  if (!receive(notification)) return Event::nothing;
+  if (!receive(notification)) return errno == ENOENT || errno == EINTR ? Event::nothing : Event::broken;
   quick_ = Clock::now() - start < kRightAfter ? quick_ + 1 : 0;
   if (quick_ == kBurst) begin_burst();
   return Event::notification;

@@ -12,9 +12,13 @@ class Listener {
  public:
   explicit Listener(int descriptor);
 
-  enum class Event : std::uint8_t { notification, nothing, hang_up };
+  enum class Event : std::uint8_t { notification, nothing, hang_up, broken };
 
-  // Waits for the next notification, so long at most. hang_up: no process is left that could notify.
+  // Why no listener could be served: 0, or the errno of a call that a seccomp filter refuses.
+  static int find_refused_call();
+
+  // Waits for the next notification, so long at most. hang_up: no process is left that could notify. broken:
+  // none can be received, see errno.
   Event next(seccomp_notif& notification, int timeout_ms = -1);
   // Whether the notifying call is still waiting: what was read of its process until now was read of the right
   // one.

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <new>
@@ -153,16 +154,31 @@ std::unique_ptr<TableFile> make_first_table() {
   return nullptr;
 }
 
+// What a filter that was there before kills for, this process does without.
+void look_for_killed_calls() {
+  if (!shim::has_filters()) return;
+  shim::KilledCalls& found = shim::g_killed_calls;
+  found.openat2 = shim::kills(shim::try_openat2);
+  found.kcmp = shim::kills(shim::try_kcmp);
+  found.ptrace = shim::kills(shim::try_ptrace);
+  found.setpriority = shim::kills(shim::try_setpriority);
+}
+
 int serve(std::span<const char* const> policy_paths) {
   // Nobody may look into this process or attach to it: it holds the power to let calls through.
   prctl(PR_SET_DUMPABLE, 0);
   ignore_signals();
+  look_for_killed_calls();
   (void)chdir("/");  // it must not keep a file system busy
   raise_limits();
   // A program waits for each answer, and at rest this process takes no time at all. Root may.
   constexpr int kBeforeOthers = -10;
-  (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
+  if (!shim::g_killed_calls.setpriority) (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
   ask_to_be_spared();
+  if (const int error = Listener::find_refused_call(); error != 0) {
+    report_trouble(policy::Trouble::refused_call, error);
+    return EXIT_FAILURE;
+  }
   policy::Trouble trouble = policy::Trouble::none;
   const std::unique_ptr<Proc> proc = open_proc(peer(), trouble);
   if (!proc) {
@@ -204,6 +220,11 @@ int serve(std::span<const char* const> policy_paths) {
       case Listener::Event::nothing:
         dispatcher.idle();
         break;
+      case Listener::Event::broken:
+        // Whoever waits for an answer gets ENOSYS once this process has ended.
+        log(Level::critical, "supervisor ", getpid(), " ends: it can receive no notification, ",
+            std::strerror(errno));
+        return EXIT_FAILURE;
       case Listener::Event::hang_up:
         dispatcher.idle();
         log(Level::info, "no process is left");

@@ -1,7 +1,6 @@
 #include "shim/supervisor/proc.h"
 
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <unistd.h>
 
 #include <array>
@@ -170,9 +169,7 @@ class KernelProc final : public Proc {
     });
   }
 
-  bool share_mm(pid_t one, pid_t other) override {
-    return shim::raw_syscall(__NR_kcmp, one, other, KCMP_VM, 0, 0) == 0;
-  }
+  bool share_mm(pid_t one, pid_t other) override { return shim::compare_memory(one, other) == 0; }
 
   Look<policy::Whereabouts> whereabouts(pid_t task) override {
     char text[256];

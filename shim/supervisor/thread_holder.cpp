@@ -71,6 +71,7 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
       result = Result::cloning;
       continue;
     }
+    if (shim::g_killed_calls.ptrace) return Result::forbidden;
     if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
       if (errno == ESRCH) continue;
       return Result::forbidden;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 
 #include "tests/live/filters.h"
 #include "tests/live/runs.h"
@@ -100,6 +101,34 @@ TEST_CASE(
   const Run hardened = run(command);
   CHECK(hardened.status == 127);
   CHECK_THAT(hardened.err, ContainsSubstring("harden= cannot be met: a seccomp filter"));
+}
+
+TEST_CASE("live: what a filter kills for, or refuses, the supervisor does without") {
+  const int number = GENERATE(__NR_kcmp, __NR_ptrace, __NR_setpriority);
+  const std::uint32_t action = GENERATE(SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO | EPERM);
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filters"}) {
+    for (const char* name : {"refuses_changes", "fork_inherits", "threads_are_covered"}) {
+      // Busy threads that can't be stopped take their time.
+      if (number == __NR_ptrace && std::string_view(name) == "threads_are_covered") continue;
+      INFO(number << " " << std::hex << action << " " << options << " " << name);
+      Command command = preloaded(options, {LIVE_PROGRAM, name});
+      command.prepare = [&] { answer_with(number, action); };
+      const Run result = run(command);
+      expect_success(result);
+      CHECK(result.err == "");
+    }
+  }
+}
+
+TEST_CASE("live: without ioctl or poll there is no supervisor, and one line says so") {
+  const int number = GENERATE(__NR_ioctl, __NR_poll);
+  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
+  command.prepare = [&] { answer_with(number, SECCOMP_RET_ERRNO | ENOSYS); };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err,
+             ContainsSubstring("backend filters instead of supervised: a seccomp profile refuses"));
 }
 
 TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {

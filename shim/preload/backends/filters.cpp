@@ -20,6 +20,8 @@ using policy::Seal;
 using policy::Way;
 
 Outcome start(State& state, const Beginning& beginning, Job& job) {
+  // In a tree nobody has asked yet.
+  g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
   look_for_marks();
   const Range arena = choose_arena();
   if (!write_base_filter(state, {beginning.objects, beginning.refused_breaks, arena}, job.draft))

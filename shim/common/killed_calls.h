@@ -1,0 +1,69 @@
+// Calls for which a seccomp filter of somebody else kills: a service's, a container's, a sandbox's. Such a
+// call is tried in a child first, and whoever would be killed goes without it.
+#pragma once
+
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+
+// What was found out so far.
+struct KilledCalls {
+  bool openat2 = false;
+  bool kcmp = false;
+  bool ptrace = false;
+  bool setpriority = false;
+};
+inline KilledCalls g_killed_calls;
+
+inline bool has_filters() {
+  return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_FILTER;
+}
+
+// Whether a child that does this is killed. The child has no exit signal, so that neither SIGCHLD nor wait()
+// of the program tells of it.
+template <class Work>
+bool kills(Work work) {
+  const long child = raw_syscall(__NR_clone, 0, 0, 0, 0, 0);
+  if (failed(child)) return false;
+  if (child == 0) {
+    work();
+    while (true) (void)raw_syscall(__NR_exit_group, 0);
+  }
+  int status = 0;
+  long waited = 0;
+  do {
+    waited = raw_syscall(__NR_wait4, child, &status, __WCLONE, nullptr);
+  } while (waited == -EINTR);
+  return waited == child && WIFSIGNALED(status);
+}
+
+// None of these does anything.
+inline void try_openat2() {
+  (void)raw_syscall(__NR_openat2, AT_FDCWD, nullptr, nullptr, 0);
+}
+inline void try_kcmp() {
+  (void)raw_syscall(__NR_kcmp, -1, -1, KCMP_VM, 0, 0);
+}
+inline void try_ptrace() {
+  (void)raw_syscall(__NR_ptrace, PTRACE_DETACH, -1, 0, 0);
+}
+inline void try_setpriority() {
+  constexpr long kNone = -1;
+  (void)raw_syscall(__NR_setpriority, kNone, 0, 0);
+}
+
+// Whether two tasks have the same memory: 0 if so, above if not, or -errno.
+inline long compare_memory(long one, long other) {
+  return g_killed_calls.kcmp ? -EPERM : raw_syscall(__NR_kcmp, one, other, KCMP_VM, 0, 0);
+}
+
+}  // namespace libmseal::shim
