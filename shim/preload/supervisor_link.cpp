@@ -151,6 +151,8 @@ long Launch::wait_ready() {
       return fails(
           "the supervisor may not look at this program: its file is not readable, or it is not dumpable",
           -EACCES);
+    case policy::Trouble::no_ioctl:
+      return fails("a seccomp filter refuses ioctl(2) to the supervisor", -static_cast<long>(ready.error));
     case policy::Trouble::none:
       break;
   }

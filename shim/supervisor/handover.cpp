@@ -1,8 +1,12 @@
 #include "shim/supervisor/handover.h"
 
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "policy/protocol/control.h"
@@ -39,6 +43,13 @@ pid_t peer() {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   return getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
+}
+
+int refusal_of_ioctl() {
+  std::uint64_t id = 0;
+  // No filter of a listener is behind a socket: the kernel itself says so.
+  const int result = ioctl(kHandoverSocket, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+  return result == 0 || errno == ENOTTY ? 0 : errno;
 }
 
 void report_trouble(policy::Trouble trouble, int error) {

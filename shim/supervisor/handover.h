@@ -33,6 +33,9 @@ bool started_by_shim();
 // The shim's process; 0 if nobody knows.
 pid_t peer();
 
+// Why it can't use a listener, as errno; 0 if it can. The profile of a container may refuse that.
+int refusal_of_ioctl();
+
 // Says why there is no table to offer.
 void report_trouble(policy::Trouble trouble, int error);
 

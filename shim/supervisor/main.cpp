@@ -169,6 +169,11 @@ int serve(std::span<const char* const> policy_paths) {
     report_trouble(trouble, 0);
     return EXIT_FAILURE;
   }
+  // Nobody would take a notification, and each notified call would wait for ever.
+  if (const int refused = refusal_of_ioctl(); refused != 0) {
+    report_trouble(policy::Trouble::no_ioctl, refused);
+    return EXIT_FAILURE;
+  }
   auto table = make_first_table();
   if (!table) return EXIT_FAILURE;
   const PolicyLevels policies(policy_paths);
