@@ -108,7 +108,7 @@ enum class Trouble : std::uint32_t {
   no_proc,         // there is no procfs at /proc
   foreign_proc,    // that of another pid namespace is
   hidden_program,  // the program may not be looked at
-  no_ioctl,        // a filter refuses ioctl, by which a listener is used
+  refused_calls,   // a filter refuses the calls by which it would serve
 };
 
 // Supervisor to shim, with the descriptor of the table if there is no trouble. The first two fields stay

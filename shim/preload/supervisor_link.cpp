@@ -151,8 +151,9 @@ long Launch::wait_ready() {
       return fails(
           "the supervisor may not look at this program: its file is not readable, or it is not dumpable",
           -EACCES);
-    case policy::Trouble::no_ioctl:
-      return fails("a seccomp filter refuses ioctl(2) to the supervisor", -static_cast<long>(ready.error));
+    case policy::Trouble::refused_calls:
+      return fails("a seccomp filter refuses ioctl(2) or poll(2) to the supervisor",
+                   -static_cast<long>(ready.error));
     case policy::Trouble::none:
       break;
   }

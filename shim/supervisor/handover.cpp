@@ -1,6 +1,7 @@
 #include "shim/supervisor/handover.h"
 
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -45,11 +46,14 @@ pid_t peer() {
   return getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
 }
 
-int refusal_of_ioctl() {
+int refusal_of_calls() {
+  // With arguments that the kernel itself answers at once.
+  const auto refused = [](long result, int expected) { return result >= 0 || errno == expected ? 0 : errno; };
   std::uint64_t id = 0;
-  // No filter of a listener is behind a socket: the kernel itself says so.
-  const int result = ioctl(kHandoverSocket, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
-  return result == 0 || errno == ENOTTY ? 0 : errno;
+  int error = refused(ioctl(kHandoverSocket, SECCOMP_IOCTL_NOTIF_ID_VALID, &id), ENOTTY);
+  if (error == 0) error = refused(poll(nullptr, 0, 0), 0);
+  if (error == 0) error = refused(send(-1, nullptr, 0, MSG_NOSIGNAL), EBADF);
+  return error;
 }
 
 void report_trouble(policy::Trouble trouble, int error) {

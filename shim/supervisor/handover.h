@@ -33,8 +33,9 @@ bool started_by_shim();
 // The shim's process; 0 if nobody knows.
 pid_t peer();
 
-// Why it can't use a listener, as errno; 0 if it can. The profile of a container may refuse that.
-int refusal_of_ioctl();
+// What a filter answers to the calls by which it would serve; 0 if they pass. The profile of a container may
+// refuse them.
+int refusal_of_calls();
 
 // Says why there is no table to offer.
 void report_trouble(policy::Trouble trouble, int error);

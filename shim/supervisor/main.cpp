@@ -170,8 +170,8 @@ int serve(std::span<const char* const> policy_paths) {
     return EXIT_FAILURE;
   }
   // Nobody would take a notification, and each notified call would wait for ever.
-  if (const int refused = refusal_of_ioctl(); refused != 0) {
-    report_trouble(policy::Trouble::no_ioctl, refused);
+  if (const int refused = refusal_of_calls(); refused != 0) {
+    report_trouble(policy::Trouble::refused_calls, refused);
     return EXIT_FAILURE;
   }
   auto table = make_first_table();

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tries libmseal in containers and sandboxes, as root: which backend programs get there, and whether their seals hold.
+"""Tries libmseal in containers and sandboxes, as root: which backend programs get there, and whether their seals hold; and
+whether examples/containers/seccomp-fragment.json lists what is needed and nothing else.
 
     surroundings.py --library build/dev/shim/libmseal.so --program build/dev/tests/live/live_program [NAME ...]
 
@@ -8,6 +9,7 @@ be tried. What is not installed (.ci/setup programs installs it) is skipped, and
 What this machine does not let run at all, without libmseal, is skipped and said: a container in a container, say.
 """
 import argparse
+import concurrent.futures
 import errno
 import json
 import os
@@ -128,7 +130,7 @@ def runc(place, command, capabilities=(), profile=True, unknown=errno.ENOSYS, us
             + [{"destination": folder, "type": "bind", "source": folder, "options": ["rbind", "ro"]} for folder in bound],
             "linux": linux}
         pathlib.Path(bundle, "config.json").write_text(json.dumps(config))
-        return run(["runc", "--root", bundle + "/state", "run", "--bundle", bundle, f"libmseal-{os.getpid()}"])
+        return run(["runc", "--root", bundle + "/state", "run", "--bundle", bundle, os.path.basename(bundle)])
 
 
 def run(command):
@@ -148,7 +150,7 @@ def oci(**settings):
     return lambda place, command: runc(place, command, **settings)
 
 
-WITH_FRAGMENT = "runc, a profile of its own with the fragment"
+WITH_NEEDED = "runc, a profile of its own with what is needed"
 HOLD, REFUSED = "seals hold", "mseal fails"
 # name: the program it takes, what makes it, the backend that programs get there, what becomes of seals
 SURROUNDINGS = {
@@ -157,8 +159,8 @@ SURROUNDINGS = {
     "runc, default profile, CAP_SYS_PTRACE": ("runc", oci(capabilities=["CAP_SYS_PTRACE"]), "supervised", HOLD),
     "runc, default profile, user namespace": ("runc", oci(user_namespace=True), "supervised", HOLD),
     "runc, default profile, ordinary user without capabilities": ("runc", oci(user=65534), "supervised", HOLD),
-    WITH_FRAGMENT: ("runc", oci(allowed=sum(fragment(), [])), "supervised", HOLD),
-    "runc, a profile of its own with what is needed": ("runc", oci(allowed=fragment()[0]), "supervised", HOLD),
+    "runc, a profile of its own with the fragment": ("runc", oci(allowed=sum(fragment(), [])), "supervised", HOLD),
+    WITH_NEEDED: ("runc", oci(allowed=fragment()[0]), "supervised", HOLD),
     "runc, no profile, writable root": ("runc", oci(profile=False, read_only=False), "supervised", HOLD),
     "bubblewrap, all namespaces": ("bwrap", within(*BUBBLEWRAP), "supervised", HOLD),
     "bubblewrap, ordinary user": ("bwrap", within(*AS_NOBODY, *BUBBLEWRAP), "supervised", HOLD),
@@ -185,9 +187,10 @@ def tried(start, place):
 
 def too_much_in_fragment(place):
     """What the fragment says is needed and is not."""
-    needed, used = fragment()
-    rest = set(needed) | set(used)
-    return [name for name in needed if tried(oci(allowed=rest - {name}), place)[0] == ("supervised", HOLD)]
+    needed, _ = fragment()
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:  # runc waits most of the time
+        results = executor.map(lambda name: tried(oci(allowed=set(needed) - {name}), place)[0], needed)
+        return [name for name, result in zip(needed, results) if result == ("supervised", HOLD)]
 
 
 def main():
@@ -218,7 +221,7 @@ def main():
                 print(f"  expected: backend {backend}, {outcome}")
                 print("  " + "\n  ".join(printed.strip().splitlines()))
                 failed += 1
-            elif name == WITH_FRAGMENT:
+            elif name == WITH_NEEDED:
                 for call in too_much_in_fragment(place):
                     print(f"  {FRAGMENT.name}: programs get the same without {call}")
                     failed += 1
