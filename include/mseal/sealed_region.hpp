@@ -6,6 +6,13 @@
 //
 // The region maps memory of its own, takes no other allocations, and never gives any back: what is sealed
 // can't be. C++20; link with -lmseal or start under LD_PRELOAD=libmseal.so.
+//
+// Containers may outlive freeze(), but their destructors, and those of their elements, must not write to the
+// region then: that ends the program (SIGSEGV). Those of vectors and strings do not, unless an element's
+// does; those of hash tables do. A container that is never destroyed has no such rule, and if it lies in the
+// region its own pointers are sealed as well:
+//
+//   auto& routes = *std::pmr::polymorphic_allocator<>(&region).new_object<std::pmr::vector<route>>();
 #pragma once
 
 #include <mseal/mseal.h>
@@ -28,9 +35,10 @@ class sealed_region final : public std::pmr::memory_resource {
   // `chunk` bytes are mapped at a time, or what one allocation needs if that is more.
   explicit sealed_region(std::size_t chunk = std::size_t{64} * 1024) : chunk_(chunk) {}
 
-  // Memory that was never frozen is unmapped; what is sealed stays until the process ends.
+  // Memory that was never frozen is unmapped; what is sealed stays until the process ends. Allocates nothing.
   ~sealed_region() override {
-    for (const mseal_range& one : frozen_ ? std::vector<mseal_range>{} : mappings_) munmap(one.addr, one.len);
+    if (frozen_) return;
+    for (const mseal_range& one : mappings_) munmap(one.addr, one.len);
   }
   sealed_region(const sealed_region&) = delete;
   sealed_region& operator=(const sealed_region&) = delete;

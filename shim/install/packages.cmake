@@ -139,9 +139,13 @@ install(FILES ${LIBMSEAL_SBOM} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${runtim
         COMPONENT runtime-debian EXCLUDE_FROM_ALL)
 install(FILES ${example_policy} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${runtime}/examples
         COMPONENT runtime-debian EXCLUDE_FROM_ALL)
+install(DIRECTORY ${example_containers} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${runtime}/examples
+        COMPONENT runtime-debian EXCLUDE_FROM_ALL)
 add_package(libmseal-dev development)
-install(FILES ${examples_in_c} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libmseal-dev/examples
+install(FILES ${example_programs} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libmseal-dev/examples
         COMPONENT development-debian EXCLUDE_FROM_ALL)
+install(DIRECTORY ${example_folders} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libmseal-dev/examples
+        COMPONENT development-debian EXCLUDE_FROM_ALL PATTERN __pycache__ EXCLUDE PATTERN target EXCLUDE)
 set(CPACK_COMPONENTS_ALL runtime runtime-debian development development-debian)
 if(TARGET mseal-tool)
   add_package(mseal tool)

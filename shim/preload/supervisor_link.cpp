@@ -152,7 +152,7 @@ long Launch::wait_ready() {
           "the supervisor may not look at this program: its file is not readable, or it is not dumpable",
           -EACCES);
     case policy::Trouble::refused_call:
-      return fails("a seccomp profile refuses ioctl(2) or poll(2) to the supervisor, which needs them",
+      return fails("a seccomp filter refuses ioctl(2) or poll(2) to the supervisor, which needs them",
                    -static_cast<long>(ready.error));
     case policy::Trouble::none:
       break;

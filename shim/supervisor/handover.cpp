@@ -45,7 +45,7 @@ void report_trouble(policy::Trouble trouble, int error) {
   policy::Ready answer;
   answer.trouble = trouble;
   answer.error = error;
-  (void)send(kHandoverSocket, &answer, sizeof answer, MSG_NOSIGNAL);
+  (void)!write(kHandoverSocket, &answer, sizeof answer);  // SIGPIPE is ignored
 }
 
 std::optional<Handover> receive_handover(int table) {
@@ -79,7 +79,7 @@ std::optional<Handover> receive_handover(int table) {
 }
 
 void acknowledge(const policy::Serving& answer) {
-  (void)send(kHandoverSocket, &answer, sizeof answer, MSG_NOSIGNAL);
+  (void)!write(kHandoverSocket, &answer, sizeof answer);  // SIGPIPE is ignored
   close(kHandoverSocket);
 }
 

@@ -175,6 +175,7 @@ int serve(std::span<const char* const> policy_paths) {
   constexpr int kBeforeOthers = -10;
   if (!shim::g_killed_calls.setpriority) (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
   ask_to_be_spared();
+  // Without these nobody would take a notification, and each notified call would wait for ever.
   if (const int error = Listener::find_refused_call(); error != 0) {
     report_trouble(policy::Trouble::refused_call, error);
     return EXIT_FAILURE;

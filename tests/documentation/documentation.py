@@ -8,6 +8,7 @@
     completions  those for bash, zsh and fish have the values of every option of mseal run
     symbols   libmseal.3 has every symbol that libmseal.so exports
     attacks   libmseal.7 has every attack that the tests run
+    containers  libmseal-containers.7 has every call of seccomp-fragment.json
     lint      mandoc finds nothing wrong with the pages
     readme    at most 150 lines, and every file that it names is there
     examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says; the policy file of
@@ -17,6 +18,7 @@ Exit status 1 if something is missing, 77 if a check can't run here (1 with MSEA
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -26,7 +28,8 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7"]
+PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7",
+         "shim/tool/libmseal-containers.7"]
 MOST_LINES = 150
 
 
@@ -171,6 +174,18 @@ def check_attacks(given):
     problems = [f"libmseal.7 has no attack {name}" for name in sorted(set(attacks) - documented)]
     problems += [f"libmseal.7 has the attack {name}, which is not run" for name in sorted(documented - set(attacks) - {"Cm"})]
     return problems if len(attacks) > 50 else ["found only a few attacks"]
+
+
+def check_containers(given):
+    """Both ways, for what is needed: a list of its own; the others have entries."""
+    page = section_of(text_of(PAGES[4]), "Sh", "SECCOMP PROFILES")
+    needed, used = (set(entry["names"]) for entry in json.loads(text_of("examples/containers/seccomp-fragment.json")))
+    head, _, rest = page.partition(".It Needed by the backend supervised\n")
+    listed = {word for word in words_in(rest.partition(".Pp")[0].replace(".\n", "\n"))}
+    problems = [f"libmseal-containers.7 lists {name} as needed or the fragment does, but not both" for name in sorted(listed ^ needed)]
+    documented = items_of(rest) - {"Used", "where", "allowed"}
+    return problems + [f"libmseal-containers.7 has an entry for {name} or the fragment has, but not both"
+                       for name in sorted(documented ^ used)]
 
 
 def check_lint(given):

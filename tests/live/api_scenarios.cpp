@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,22 @@
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+
+// Counts what the program allocates.
+static std::size_t g_allocations = 0;
+
+void* operator new(std::size_t size) {
+  ++g_allocations;
+  void* const memory = std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
 
 namespace libmseal::tests {
 namespace {
@@ -426,9 +443,19 @@ void region_freezes(std::span<char*>) {
     refused = true;
   }
   EXPECT(refused);
-  { sealed_region unused; }
   sealed_region empty;
   empty.freeze();
+
+  std::size_t before = 0;
+  void* given = nullptr;
+  {
+    sealed_region never_frozen;
+    given = never_frozen.allocate(1);
+    before = g_allocations;
+  }
+  EXPECT(g_allocations == before);
+  EXPECT(::madvise(given, 1, MADV_NORMAL) == -1);  // it is unmapped
+  EXPECT(before > 0);
 }
 
 // auto=elf: this program's own text, and the supervisor's table.

@@ -128,7 +128,7 @@ TEST_CASE("live: without ioctl or poll there is no supervisor, and one line says
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
-             ContainsSubstring("backend filters instead of supervised: a seccomp profile refuses"));
+             ContainsSubstring("backend filters instead of supervised: a seccomp filter refuses"));
 }
 
 TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {

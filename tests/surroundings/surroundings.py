@@ -2,12 +2,14 @@
 """Tries libmseal in containers and sandboxes, as root: which backend programs get there, and whether their seals hold.
 
     surroundings.py --library build/dev/shim/libmseal.so --program build/dev/tests/live/live_program [NAME ...]
+    surroundings.py --library ... --program ... --needed    # leaves out each call that examples/containers says is needed
 
 Prints a line for each surrounding. Exit status: 0 if all that could be tried are as expected, 1 if not, 77 if none could
 be tried. What is not installed (.ci/setup programs installs it) is skipped, and a failure with MSEAL_TESTS_MUST_RUN=1.
 What this machine does not let run at all, without libmseal, is skipped and said: a container in a container, say.
 """
 import argparse
+import concurrent.futures
 import errno
 import json
 import os
@@ -24,6 +26,14 @@ CAPABILITIES = [f"CAP_{name}" for name in (
     "SETFCAP").split()]
 # In the format of Docker's own; package golang-github-containers-common.
 PROFILE = pathlib.Path("/usr/share/containers/seccomp.json")
+# What users add to a profile of their own.
+FRAGMENT = pathlib.Path(__file__).resolve().parent.parent.parent / "examples/containers/seccomp-fragment.json"
+# What a shell, the program that it starts, and runc when it starts the shell do not go without.
+OF_ANY_PROGRAM = (
+    "access arch_prctl brk close epoll_create1 epoll_ctl epoll_pwait execve exit_group fcntl fstat fstatfs futex getcwd "
+    "getdents64 getegid geteuid getgid getpid getppid getrandom gettid getuid madvise mmap mprotect mremap munmap nanosleep "
+    "newfstatat openat pread64 prlimit64 read rseq rt_sigaction rt_sigprocmask rt_sigreturn sched_yield set_robust_list "
+    "set_tid_address sigaltstack tgkill uname vfork wait4 write").split()
 
 
 def applies(entry, capabilities):
@@ -56,6 +66,18 @@ def seccomp_of(capabilities, unknown):
             "architectures": [architecture] + sum(others, []), "syscalls": rules}
 
 
+def fragment():
+    """What the backend supervised takes, and what it uses besides."""
+    needed, used = (entry["names"] for entry in json.loads(FRAGMENT.read_text()))
+    return needed, used
+
+
+def own_profile(names):
+    """A profile that allows these calls alone, of the machine's own architecture alone."""
+    return {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": errno.ENOSYS,
+            "syscalls": [{"names": sorted({*OF_ANY_PROGRAM, *names}), "action": "SCMP_ACT_ALLOW"}]}
+
+
 class Place:
     """What every surrounding is given: the library, its supervisor and the program, in a folder of their own."""
 
@@ -77,8 +99,9 @@ class Place:
 
 
 def runc(place, command, capabilities=(), profile=True, unknown=errno.ENOSYS, user_namespace=False,
-         read_only=True):
-    wanted = CAPABILITIES + list(capabilities)
+         read_only=True, user=0, allowed=None):
+    """`user` other than root has no capabilities. With `allowed` the profile allows these calls and few others."""
+    wanted = CAPABILITIES + list(capabilities) if user == 0 else []
     bound = [folder for folder in ("/usr", "/etc", str(place.folder)) if os.path.isdir(folder)]
     with tempfile.TemporaryDirectory(prefix="libmseal-bundle") as bundle:
         root = pathlib.Path(bundle, "rootfs")
@@ -94,10 +117,10 @@ def runc(place, command, capabilities=(), profile=True, unknown=errno.ENOSYS, us
             namespaces.append({"type": "user"})
             linux["uidMappings"] = linux["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
         if profile:
-            linux["seccomp"] = seccomp_of(wanted, unknown)
+            linux["seccomp"] = seccomp_of(wanted, unknown) if allowed is None else own_profile(allowed)
         config = {
             "ociVersion": "1.0.2",
-            "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "cwd": "/",
+            "process": {"terminal": False, "user": {"uid": user, "gid": user}, "cwd": "/",
                         "args": ["/bin/sh", "-c", command], "env": ["PATH=/usr/bin:/bin"],
                         "capabilities": {kind: wanted for kind in ("bounding", "effective", "permitted")},
                         "noNewPrivileges": profile},
@@ -107,7 +130,7 @@ def runc(place, command, capabilities=(), profile=True, unknown=errno.ENOSYS, us
             + [{"destination": folder, "type": "bind", "source": folder, "options": ["rbind", "ro"]} for folder in bound],
             "linux": linux}
         pathlib.Path(bundle, "config.json").write_text(json.dumps(config))
-        return run(["runc", "--root", bundle + "/state", "run", "--bundle", bundle, f"libmseal-{os.getpid()}"])
+        return run(["runc", "--root", bundle + "/state", "run", "--bundle", bundle, os.path.basename(bundle)])
 
 
 def run(command):
@@ -127,6 +150,7 @@ def oci(**settings):
     return lambda place, command: runc(place, command, **settings)
 
 
+WITH_NEEDED = "runc, a profile of its own with what is needed"
 HOLD, REFUSED = "seals hold", "mseal fails"
 # name: the program it takes, what makes it, the backend that programs get there, what becomes of seals
 SURROUNDINGS = {
@@ -134,6 +158,9 @@ SURROUNDINGS = {
     "runc, default profile, unknown calls EPERM": ("runc", oci(unknown=errno.EPERM), "supervised", HOLD),
     "runc, default profile, CAP_SYS_PTRACE": ("runc", oci(capabilities=["CAP_SYS_PTRACE"]), "supervised", HOLD),
     "runc, default profile, user namespace": ("runc", oci(user_namespace=True), "supervised", HOLD),
+    "runc, default profile, ordinary user without capabilities": ("runc", oci(user=65534), "supervised", HOLD),
+    "runc, a profile of its own with the fragment": ("runc", oci(allowed=sum(fragment(), [])), "supervised", HOLD),
+    WITH_NEEDED: ("runc", oci(allowed=fragment()[0]), "supervised", HOLD),
     "runc, no profile, writable root": ("runc", oci(profile=False, read_only=False), "supervised", HOLD),
     "bubblewrap, all namespaces": ("bwrap", within(*BUBBLEWRAP), "supervised", HOLD),
     "bubblewrap, ordinary user": ("bwrap", within(*AS_NOBODY, *BUBBLEWRAP), "supervised", HOLD),
@@ -148,18 +175,37 @@ SURROUNDINGS = {
 }
 
 
+def tried(start, place):
+    """The backend and what became of the seals, and what was printed."""
+    result = start(place, place.sealing("backend=supervised"))
+    said = [line for line in result.stderr.splitlines() if line.startswith("libmseal: ")]
+    found = next((line.split()[2] for line in said if line.startswith("libmseal: backend ")), "none")
+    held = result.returncode == 0 and result.stdout.strip().endswith("held")
+    refused = any(line.startswith("libmseal: mseal: ") for line in said)
+    return (found, HOLD if held else REFUSED if refused else "seals do not hold"), result.stdout + result.stderr
+
+
+def too_much_in_fragment(place):
+    """What the fragment says is needed and is not."""
+    needed, _ = fragment()
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:  # runc waits most of the time
+        results = executor.map(lambda name: tried(oci(allowed=set(needed) - {name}), place)[0], needed)
+        return [name for name, result in zip(needed, results) if result == ("supervised", HOLD)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", type=pathlib.Path, required=True)
     parser.add_argument("--program", type=pathlib.Path, required=True)
+    parser.add_argument("--needed", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     must_run = os.environ.get("MSEAL_TESTS_MUST_RUN") == "1"
-    tried, failed = 0, 0
+    count, failed = 0, 0
     with tempfile.TemporaryDirectory(prefix="libmseal-place", dir="/opt" if os.path.isdir("/opt") else None) as folder:
         place = Place(pathlib.Path(folder), arguments.library, arguments.program)
         for name, (tool, start, backend, outcome) in SURROUNDINGS.items():
-            if arguments.names and name not in arguments.names:
+            if name != WITH_NEEDED if arguments.needed else arguments.names and name not in arguments.names:
                 continue
             if os.geteuid() != 0 or shutil.which(tool) is None or (tool == "runc" and not PROFILE.exists()):
                 print(f"{name}: skipped, it takes root and {tool} (.ci/setup programs)")
@@ -169,19 +215,18 @@ def main():
             if alone.stdout.strip() != "held":
                 print(f"{name}: skipped, this machine does not let it run: {(alone.stderr.strip().splitlines() or ['?'])[-1]}")
                 continue
-            result = start(place, place.sealing("backend=supervised"))
-            tried += 1
-            said = [line for line in result.stderr.splitlines() if line.startswith("libmseal: ")]
-            found = next((line.split()[2] for line in said if line.startswith("libmseal: backend ")), "none")
-            held = result.returncode == 0 and result.stdout.strip().endswith("held")
-            refused = any(line.startswith("libmseal: mseal: ") for line in said)
-            became = HOLD if held else REFUSED if refused else "seals do not hold"
+            (found, became), printed = tried(start, place)
+            count += 1
             print(f"{name}: backend {found}, {became}")
             if (found, became) != (backend, outcome):
                 print(f"  expected: backend {backend}, {outcome}")
-                print("  " + "\n  ".join((result.stdout + result.stderr).strip().splitlines()))
+                print("  " + "\n  ".join(printed.strip().splitlines()))
                 failed += 1
-    return 1 if failed else 0 if tried else 77
+        if arguments.needed and count:
+            for call in too_much_in_fragment(place):
+                print(f"{FRAGMENT.name}: programs get the same without {call}")
+                failed += 1
+    return 1 if failed else 0 if count else 77
 
 
 if __name__ == "__main__":

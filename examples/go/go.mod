@@ -1,0 +1,3 @@
+module libmseal.example/mseal
+
+go 1.19
