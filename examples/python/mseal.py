@@ -13,12 +13,11 @@ writable memoryview: writing to it after the block ends the program (SIGSEGV). S
 LD_PRELOAD=libmseal.so is not needed: ctypes loads the library if it is not there. Without the preload
 - Python and its libraries are not sealed, only what this module is given;
 - the backends kernel, supervised and filters seal as they do with it: the kernel refuses the calls. The backend libc
-  refuses nothing then, for Python was linked to libc's own functions before; leaving the block raises OSError;
+  could refuse nothing, for Python was linked to libc's own functions before; leaving the block raises OSError;
 - mmap(PROT_SEAL) and discarding by protection keys are known only to who calls the library's own functions.
 """
 
 import ctypes
-import errno
 import mmap
 import os
 
@@ -86,9 +85,6 @@ class Region:
         if _mprotect(self.address, self.length, mmap.PROT_READ) != 0:
             raise _error("mprotect")
         seal(self.address, self.length)
-        # Sealed memory is refused even the protection that it has. If it is not, nothing enforces the seal.
-        if _mprotect(self.address, self.length, mmap.PROT_READ) == 0:
-            raise OSError(errno.ENOTSUP, "the backend libc refuses nothing without LD_PRELOAD=libmseal.so")
         self.sealed = True
 
     @property

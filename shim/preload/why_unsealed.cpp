@@ -89,6 +89,14 @@ long explain_not_sealable() {
   return -EACCES;
 }
 
+long explain_late_library() {
+  static bool said = false;
+  complain_once(
+      said, "the backend is libc, and the program calls libc's own functions: libmseal.so was loaded later",
+      "preload it, or link the program to it");
+  return -EAGAIN;
+}
+
 long explain_io_uring() {
   static bool said = false;
   complain_once(said, "the program had an io_uring before its first seal, and no filter sees what that does",

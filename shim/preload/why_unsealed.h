@@ -14,5 +14,6 @@ long explain_many_pieces();
 long explain_unreadable(long error);  // of /proc/thread-self
 long explain_io_uring();
 long explain_not_sealable();
+long explain_late_library();
 
 }  // namespace libmseal::shim
