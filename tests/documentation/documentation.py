@@ -26,7 +26,8 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7"]
+PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7",
+         "shim/tool/libmseal-services.7"]
 MOST_LINES = 150
 
 

@@ -13,9 +13,11 @@ set(wanted
   share/bash-completion/completions/mseal
   share/doc/libmseal/CHANGELOG.md share/doc/libmseal/LICENSE
   share/doc/libmseal/examples/frozen_settings.c share/doc/libmseal/examples/policy.toml
-  share/doc/libmseal/examples/seal_own_memory.c share/doc/libmseal/libmseal.spdx.json
+  share/doc/libmseal/examples/seal_own_memory.c
+  share/doc/libmseal/examples/systemd/hardened.conf share/doc/libmseal/examples/systemd/plain.conf share/doc/libmseal/libmseal.spdx.json
   share/fish/vendor_completions.d/mseal.fish
   share/man/man1/mseal.1 share/man/man3/libmseal.3 share/man/man5/libmseal-policy.5 share/man/man7/libmseal.7
+  share/man/man7/libmseal-services.7
   share/zsh/site-functions/_mseal)
 file(GLOB_RECURSE installed RELATIVE ${prefix} ${prefix}/*)
 list(FILTER installed EXCLUDE REGEX "libmseal-config-[a-z]+info\\.cmake$|libmseal-config-(debug|release|noconfig)\\.cmake$")
