@@ -26,7 +26,8 @@ std::optional<Run> in_private_etc(const std::string& script) {
       "\nmkdir $F/lm $F/libmseal; cp " MSEAL_TOOL " $F/lm/mseal; cp " LIBMSEAL_SO
       " $F/lm/libmseal.so; cp " MSEAL_SUPERVISOR " $F/lm; cp " OWN_DATA_PROGRAM
       " $F/lm/own; cp $F/lm/own $F/lm/root; chmod 4755 $F/lm/root; chmod go-w $F/lm/*"
-      "\nmount --bind $F /etc; [ ! -e /etc/ld.so.preload ]; mseal=/etc/lm/mseal"
+      "\nmount --bind $F /etc; [ ! -e /etc/ld.so.preload ]; mseal=/etc/lm/mseal; enable=\"$mseal system "
+      "enable --no-setuid\""
       "\nas_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"; }\n";
   Run result = run({{"unshare", "-m", "sh", "-euc", setup + script}, {{"MSEAL_OPTIONS", ""}}, {}, 60});
   INFO(result.err);
@@ -61,7 +62,7 @@ const std::string kEnable =
 
 TEST_CASE("tool: system enable loads the library into every program, and disable ends that") {
   says(
-      "/etc/lm/own; $mseal system enable >/dev/null; cat /etc/ld.so.preload; stat -c %a /etc/ld.so.preload; "
+      "/etc/lm/own; $enable >/dev/null; cat /etc/ld.so.preload; stat -c %a /etc/ld.so.preload; "
       "/etc/lm/own; as_nobody /etc/lm/own; $mseal system disable >/dev/null; ls /etc/ld.so.preload* "
       "2>/dev/null || "
       "/etc/lm/own",
@@ -70,25 +71,25 @@ TEST_CASE("tool: system enable loads the library into every program, and disable
 
 TEST_CASE("tool: system keeps what else the list names, and does nothing twice") {
   says(
-      "printf '# kept\\nlibm.so.6 /old/libmseal.so.0 # ours too' >/etc/ld.so.preload; "
-      "$mseal system enable >/dev/null 2>&1 || true; cat /etc/ld.so.preload; echo",
-      "# kept\nlibm.so.6 /old/libmseal.so.0 # ours too\n");  // which is not there
+      "printf '# kept\\nlibm.so.6 /old/libmseal.so.0' >/etc/ld.so.preload; "
+      "$enable >/dev/null 2>&1 || true; cat /etc/ld.so.preload; echo",
+      "# kept\nlibm.so.6 /old/libmseal.so.0\n");  // that is not there
   says(
-      "printf '# kept\\nlibm.so.6 # too' >/etc/ld.so.preload; $mseal system enable | head -n 1; "
-      "$mseal system enable; cat /etc/ld.so.preload; $mseal system disable; $mseal system disable; "
+      "printf '# kept\\nlibm.so.6' >/etc/ld.so.preload; $enable | head -n 1; "
+      "$enable; cat /etc/ld.so.preload; $mseal system disable; $mseal system disable; "
       "cat /etc/ld.so.preload",
       "/etc/ld.so.preload names /etc/lm/libmseal.so: every program that starts now loads it.\n"
       "/etc/ld.so.preload names /etc/lm/libmseal.so already.\n"
-      "/etc/lm/libmseal.so\n# kept\nlibm.so.6 # too\n"
+      "/etc/lm/libmseal.so\n# kept\nlibm.so.6\n"
       "/etc/ld.so.preload keeps its other lines: programs that start now do not load libmseal.so. Those that "
       "run keep their seals.\n"
       "/etc/ld.so.preload does not name libmseal.so: nothing to do.\n"
-      "# kept\nlibm.so.6 # too\n");
+      "# kept\nlibm.so.6\n");
 }
 
 TEST_CASE("tool: system status says what is in force") {
   says(
-      "$mseal system status || echo $?; $mseal system enable >/dev/null; "
+      "$mseal system status || echo $?; $enable >/dev/null; "
       "printf 'late = \"off\"\\n[[program]]\\nname = \"bash\"\\nauto = \"off\"\\n' "
       ">/etc/libmseal/policy.toml; $mseal system status; echo $?; chmod 666 /etc/lm/libmseal.so; "
       "$mseal system status || echo $?",
@@ -153,7 +154,7 @@ TEST_CASE("tool: system enable takes back what does not work") {
   const std::optional<Run> result = in_private_etc(
       "printf '#!/bin/sh\\n! grep -q libmseal /etc/ld.so.preload\\n' >/etc/true; chmod 755 /etc/true; "
       "echo libm.so.6 >/etc/ld.so.preload; mount --bind /etc/true /usr/bin/true; "
-      "$mseal system enable || echo $?; cat /etc/ld.so.preload; ls /etc/ld.so.preload*");
+      "$enable || echo $?; cat /etc/ld.so.preload; ls /etc/ld.so.preload*");
   if (!result) return;
   CHECK(result->out == "2\nlibm.so.6\n/etc/ld.so.preload\n");
   CHECK_THAT(result->err, ContainsSubstring("is again as it was: true as root ends with status 1"));
@@ -162,7 +163,7 @@ TEST_CASE("tool: system enable takes back what does not work") {
 TEST_CASE("tool: system enable says where sudo would stop working") {
   const std::string supervised = "echo 'backend = \"supervised\"' >/etc/libmseal/policy.toml; ";
   refuses_to_enable(kEnable + supervised + "$mseal system enable", "sudo, su and other setuid programs stop");
-  says(supervised + "$mseal system enable --no-setuid | head -n 1; /etc/lm/own",
+  says(supervised + "$enable | head -n 1; /etc/lm/own",
        "/etc/ld.so.preload names /etc/lm/libmseal.so: every program that starts now loads it.\n" + kSealed);
   // Services alone.
   says(supervised +
@@ -176,7 +177,7 @@ TEST_CASE("tool: system works on another root") {
   says(
       "mkdir /etc/other; mount --rbind / /etc/other; mount --bind /etc/lm /etc/other/etc; "
       "cp /etc/ld.so.cache /etc/other/etc 2>/dev/null || true; "
-      "$mseal system enable --root=/etc/other --library=/etc/libmseal.so | head -n 1; cat "
+      "$enable --root=/etc/other --library=/etc/libmseal.so | head -n 1; cat "
       "/etc/other/etc/ld.so.preload; [ ! -e /etc/ld.so.preload ]; $mseal system status --root=/etc/other | "
       "head -n 1; "
       "$mseal system disable --root=/etc/other | head -n 1; [ ! -e /etc/other/etc/ld.so.preload ]",
@@ -191,7 +192,7 @@ TEST_CASE("tool: system works on another root") {
 TEST_CASE("tool: the environment has no say in setuid programs that the system seals") {
   const std::string environment =
       "mkdir /etc/user /etc/user/libmseal; echo 'auto = \"off\"' >/etc/user/libmseal/policy.toml; "
-      "$mseal system enable --no-setuid >/dev/null; hostile='env XDG_CONFIG_HOME=/etc/user "
+      "$enable >/dev/null; hostile='env XDG_CONFIG_HOME=/etc/user "
       "MSEAL_OPTIONS=auto=off,backend=libc,supervisor=/bin/false LD_PRELOAD=/vgpreload_core.so setpriv'; "
       "as='--reuid=65534 --regid=65534 --clear-groups'; ";
   for (const std::string policy : {"", "backend = \"supervised\"", "scope = \"process\"",
@@ -209,14 +210,14 @@ TEST_CASE("tool: the environment has no say in setuid programs that the system s
   // The system's policy has a say.
   says(
       "printf '[[program]]\\nname = \"root\"\\nauto = \"off\"\\n' >/etc/libmseal/policy.toml; "
-      "$mseal system enable >/dev/null; as_nobody /etc/lm/own; as_nobody /etc/lm/root",
+      "$enable >/dev/null; as_nobody /etc/lm/own; as_nobody /etc/lm/root",
       kSealed + kUnsealed);
 }
 
 // The supervisor may not look at a program that gains another user or group than root.
 TEST_CASE("tool: the system's policy holds for programs that gain a group") {
   const std::string start =
-      "cp /etc/lm/own /etc/lm/group; chgrp 1 /etc/lm/group; chmod 2755 /etc/lm/group; $mseal system enable "
+      "cp /etc/lm/own /etc/lm/group; chgrp 1 /etc/lm/group; chmod 2755 /etc/lm/group; $enable "
       "--no-setuid >/dev/null; as_nobody /etc/lm/group";
   says(
       "printf 'late = \"off\"\\n[[program]]\\nname = \"group\"\\nauto = \"off\"\\n' "
