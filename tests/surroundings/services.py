@@ -80,8 +80,8 @@ class Unit:
     """`drop_in`: of examples/systemd, whose options are added to; `said`: what standard error must hold."""
 
     def __init__(self, name, drop_in, settings=(), scenario="refuses_changes", options="backend=supervised,verbose=1",
-                 result="success", said=("libmseal: backend supervised on Linux",), command=None, kind="oneshot"):
-        self.name, self.drop_in, self.settings, self.options = name, drop_in, settings, options
+                 result="success", said=("libmseal: backend supervised on Linux",), command=None, kind="oneshot", preload=""):
+        self.name, self.drop_in, self.settings, self.options, self.preload = name, drop_in, settings, options, preload
         self.result, self.said, self.kind = result, said, kind
         self.command = command or f"/usr/local/bin/live_program {scenario}"
 
@@ -92,15 +92,15 @@ class Unit:
             "\n".join(self.settings) + "\n")
         own = folder / f"{self.name}.service.d"
         own.mkdir()
-        inherited = ""
+        preload, inherited = self.preload or "libmseal.so", "strict=1"
         if self.drop_in:
             text = (DROP_INS / self.drop_in).read_text()
             inherited = re.search(r"^Environment=MSEAL_OPTIONS=(.*)$", text, re.M).group(1)
             (own / "libmseal.conf").write_text(text)
-        else:
-            inherited = "strict=1"
-            (own / "libmseal.conf").write_text("[Service]\nEnvironment=LD_PRELOAD=libmseal.so\n")
-        (own / "options.conf").write_text(f"[Service]\nEnvironment=MSEAL_OPTIONS={inherited},{self.options}\n")
+            preload = self.preload  # instead of the drop-in's, or nothing
+        (own / "options.conf").write_text(
+            "[Service]\n" + (f"Environment=LD_PRELOAD={preload}\n" if preload else "") +
+            f"Environment=MSEAL_OPTIONS={inherited},{self.options}\n")
 
 
 # Lists what a program may change of itself: no text and no constants.
@@ -109,6 +109,7 @@ UNITS = [
     Unit("plain", "plain.conf"),
     # As the drop-in is: by what this kernel has.
     Unit("plain-any", "plain.conf", **{**SEALED_AT_START, "options": "verbose=1"}),
+    Unit("library-missing", "plain.conf", preload="/usr/lib/no/libmseal.so", result="exit-code", said=("cannot be preloaded",)),
     Unit("no-new-privileges", "plain.conf", ["NoNewPrivileges=yes"]),
     Unit("protect-proc", "plain.conf", ["ProtectProc=invisible"]),
     Unit("proc-subset", "plain.conf", ["ProcSubset=pid"]),
