@@ -53,6 +53,7 @@ struct Probe {
   if (user != 0 && (setgroups(0, nullptr) != 0 || setgid(user) != 0 || setuid(user) != 0))
     _exit(kCannotBeNobody);
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const char* const argument : command) arguments.push_back(const_cast<char*>(argument));
   arguments.push_back(nullptr);
   execvp(arguments[0], arguments.data());
