@@ -24,6 +24,7 @@ long read_lines(long file, Visit visit) {
     const long got = raw_syscall(__NR_read, file, buffer + held, sizeof buffer - held);
     if (got == -EINTR) continue;
     if (got <= 0) {
+      if (got == 0 && held != 0 && !skipping) (void)visit(std::string_view{buffer, held});  // no newline
       result = got;
       break;
     }

@@ -149,6 +149,8 @@ install(DIRECTORY ${example_folders} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/li
 set(CPACK_COMPONENTS_ALL runtime runtime-debian development development-debian)
 if(TARGET mseal-tool)
   add_package(mseal tool)
+  install(DIRECTORY ${drop_ins} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/mseal/examples COMPONENT tool-debian
+          EXCLUDE_FROM_ALL)
   install(FILES ${sources}/tool/mseal.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _mseal
           COMPONENT tool-debian EXCLUDE_FROM_ALL)
   list(APPEND CPACK_COMPONENTS_ALL tool tool-debian)

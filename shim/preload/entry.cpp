@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/preload/ancestors.h"
 #include "shim/preload/filters/hardening.h"
@@ -24,15 +25,27 @@ constinit State g_state;
 
 namespace {
 
-// Whether LD_PRELOAD names a file that is called so, or so far; an object that is merely linked seals nothing
-// unless the program asks.
-bool preloads(std::string_view path) {
-  const char* const preload = getenv("LD_PRELOAD");
-  if (preload == nullptr) return false;
+// The file name in the path.
+std::string_view file_name(std::string_view path) {
   const std::size_t slash = path.rfind('/');
-  std::string_view name = path;
-  if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
-  return std::string_view(preload).find(name) != std::string_view::npos;
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+// Whether LD_PRELOAD names a file that is called so, or so far. Of programs that gain privileges, the dynamic
+// linker ignores that variable, and so does this.
+bool preloads(std::string_view name) {
+  const char* const preload = secure_getenv("LD_PRELOAD");
+  return preload != nullptr && std::string_view(preload).find(name) != std::string_view::npos;
+}
+
+// The same of the system's list, which holds for every program.
+bool system_preloads(std::string_view name) {
+  bool found = false;
+  (void)read_lines("/etc/ld.so.preload", [&](std::string_view line) {
+    found = line.substr(0, line.find('#')).find(name) != std::string_view::npos;
+    return !found;
+  });
+  return found;
 }
 
 // The loaded objects are sealed before the program starts.
@@ -63,7 +76,9 @@ __attribute__((constructor)) void start() {
   state.machine = this_machine();
   prepare_lock();
   state.own_path = own_path();
-  state.preloaded = preloads(state.own_path);
+  const std::string_view name = file_name(state.own_path);
+  // An object that is merely linked seals nothing unless the program asks.
+  state.preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
   } else if (other_filters_kill()) {
@@ -75,7 +90,8 @@ __attribute__((constructor)) void start() {
   Launch launch;
   read_options(state, launch);
   const ExclusiveSection section;
-  const bool idle = state.options.one_process && parent_is_under_library(state);
+  // Who starts a program that gains privileges has no say in whether it is sealed.
+  const bool idle = state.options.one_process && getauxval(AT_SECURE) == 0 && parent_is_under_library(state);
   if (idle) {
     start_idle(state, section.job());
   } else if (state.options.auto_seal != policy::AutoSeal::off) {

@@ -65,7 +65,7 @@ const void* table_with_policy(State& state, Launch& launch, Unread& why) {
   if (why.error != 0) return nullptr;
   why.error = launch.wait_ready();
   why.what = launch.trouble();
-  return why.error == 0 ? launch.table() : nullptr;
+  return launch.table();
 }
 
 bool is_part_of_name(char character) {

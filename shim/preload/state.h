@@ -34,7 +34,7 @@ struct State {
   std::size_t policy_count = 0;
   std::array<char, 4096> supervisor_path{};
   std::string_view own_path;  // of this object; empty if it is not known
-  bool preloaded = false;     // named in LD_PRELOAD, not merely linked
+  bool preloaded = false;     // by LD_PRELOAD or /etc/ld.so.preload, not merely linked
   std::string_view barred;    // why neither mseal(2) nor seccomp(2) may be called; empty if both may be
   [[nodiscard]] bool is_barred() const { return !barred.empty(); }
 

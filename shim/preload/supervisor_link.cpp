@@ -57,7 +57,12 @@ long clone_process(unsigned long exit_signal) {
   std::array<const char*, std::tuple_size_v<decltype(state.policies)> + 2> arguments{"mseal-supervisor"};
   for (std::size_t level = 0; level < state.policy_count; ++level)
     arguments[level + 1] = state.policies[level].data();
-  const char* const environment[] = {nullptr};
+  // It may not be allowed to look.
+  std::array<char, 4096> program{"MSEAL_PROGRAM="};
+  constexpr std::size_t kKey = std::string_view("MSEAL_PROGRAM=").size();
+  const long named = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", program.data() + kKey,
+                                 program.size() - kKey - 1);
+  const char* const environment[] = {failed(named) ? nullptr : program.data(), nullptr};
   const long error = raw_syscall(__NR_execve, state.supervisor_path.data(), arguments.data(), environment);
   cannot_run(kHelperSocket, error);
 }
@@ -92,6 +97,7 @@ void Launch::stop() {
     (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
   if (table_ != nullptr) unmap_table(table_);
   socket_ = -1;
+  failure_ = 0;
   table_ = nullptr;
 }
 
@@ -123,12 +129,14 @@ const void* Launch::keep_table() {
 }
 
 long Launch::wait_ready() {
+  if (failure_ != 0) return failure_;
   if (table_ != nullptr) return 0;
   policy::Ready ready;
   int table = -1;
   const long got = receive(socket_, &ready, sizeof ready, table);
   const auto fails = [&](std::string_view what, long error) {
     trouble_ = what;
+    failure_ = error;
     if (table >= 0) (void)raw_syscall(__NR_close, table);
     return error;
   };
@@ -148,6 +156,7 @@ long Launch::wait_ready() {
     case policy::Trouble::foreign_proc:
       return fails("/proc is that of another pid namespace: mount one of this namespace", -ESRCH);
     case policy::Trouble::hidden_program:
+      if (table >= 0) (void)map_table(std::exchange(table, -1), table_);
       return fails(
           "the supervisor may not look at this program: its file is not readable, or it is not dumpable",
           -EACCES);

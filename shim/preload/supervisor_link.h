@@ -23,7 +23,8 @@ class Launch {
   // descriptors, out of sight of every wait, with the policy files that it reads. Does nothing if it was
   // started. 0 or -errno.
   long start(const State& state);
-  // Waits until it is ready and its table is there. 0 or -errno; what went wrong is in words then.
+  // Waits until it is ready and its table is there. 0 or -errno; what went wrong is in words then. A table
+  // may be there all the same: of a supervisor that can't serve this program, with the policy alone.
   long wait_ready();
   [[nodiscard]] std::string_view trouble() const { return trouble_; }
   [[nodiscard]] const void* table() const { return table_; }
@@ -41,6 +42,7 @@ class Launch {
 
  private:
   int socket_ = -1;
+  long failure_ = 0;
   const void* table_ = nullptr;
   std::string_view trouble_;
 };

@@ -48,6 +48,13 @@ void report_trouble(policy::Trouble trouble, int error) {
   (void)!write(kHandoverSocket, &answer, sizeof answer);  // SIGPIPE is ignored
 }
 
+void report_trouble(policy::Trouble trouble, int error, int table) {
+  policy::Ready answer;
+  answer.trouble = trouble;
+  answer.error = error;
+  (void)send_with_descriptor(&answer, sizeof answer, table);
+}
+
 std::optional<Handover> receive_handover(int table) {
   const policy::Ready ready;
   if (!send_with_descriptor(&ready, sizeof ready, table)) return std::nullopt;

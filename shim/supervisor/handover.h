@@ -35,6 +35,8 @@ pid_t peer();
 
 // Says why there is no table to offer.
 void report_trouble(policy::Trouble trouble, int error);
+// With a table that has only the policy.
+void report_trouble(policy::Trouble trouble, int error, int table);
 
 // Offers the table, and waits. Nothing if the shim changed its mind or does not speak our version.
 std::optional<Handover> receive_handover(int table);

@@ -182,15 +182,22 @@ int serve(std::span<const char* const> policy_paths) {
   }
   policy::Trouble trouble = policy::Trouble::none;
   const std::unique_ptr<Proc> proc = open_proc(peer(), trouble);
-  if (!proc) {
+  const bool is_hidden = !proc && trouble == policy::Trouble::hidden_program;
+  if (!proc && !is_hidden) {
     report_trouble(trouble, 0);
     return EXIT_FAILURE;
   }
   auto table = make_first_table();
   if (!table) return EXIT_FAILURE;
   const PolicyLevels policies(policy_paths);
-  const std::string policy = policies.options_for(peer());
+  const char* const program = getenv("MSEAL_PROGRAM");  // of this one only the library can tell
+  const std::string policy = policies.options_for(peer(), program != nullptr ? program : "");
   table->set_policy(policy, policies.complaints());
+  if (is_hidden) {
+    // As a program that gains another user or group: it can't be served, but the policy holds for it.
+    report_trouble(trouble, 0, table->descriptor());
+    return EXIT_FAILURE;
+  }
   auto handover = receive_handover(table->descriptor());
   if (!handover) return EXIT_FAILURE;
   policy::Options options;

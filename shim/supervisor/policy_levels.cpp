@@ -26,12 +26,12 @@ PolicyLevels::PolicyLevels(std::span<const char* const> paths) {
   }
 }
 
-std::string PolicyLevels::options_for(pid_t process) const {
+std::string PolicyLevels::options_for(pid_t process, const std::string& otherwise) const {
   if (files_.empty()) return {};
   std::error_code unreadable;
   const std::string program =
       std::filesystem::read_symlink("/proc/" + std::to_string(process) + "/exe", unreadable);
-  return policy::options_for(files_, unreadable ? "" : program);
+  return policy::options_for(files_, unreadable ? otherwise : program);
 }
 
 }  // namespace libmseal::supervisor

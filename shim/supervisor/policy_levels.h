@@ -19,9 +19,9 @@ class PolicyLevels {
 
   [[nodiscard]] const std::string& complaints() const { return complaints_; }
 
-  // What they say about the program that the process runs, as text of MSEAL_OPTIONS; what is for all if the
-  // process can't be looked at.
-  [[nodiscard]] std::string options_for(pid_t process) const;
+  // What they say about the program that the process runs, as text of MSEAL_OPTIONS. If the process can't be
+  // looked at: of the program `otherwise`, or what is for all.
+  [[nodiscard]] std::string options_for(pid_t process, const std::string& otherwise = {}) const;
 
  private:
   std::vector<policy::PolicyFile> files_;

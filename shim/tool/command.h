@@ -44,4 +44,13 @@ int check_policies(const std::vector<std::string>& files);
 // `file`: one more than those that the library looks for, or empty.
 int show_policy(const std::string& program, const std::string& file);
 
+struct SystemChoice {
+  std::string root;        // another system's, or empty
+  std::string library;     // or empty: the one that mseal run takes
+  bool no_setuid = false;  // go on where programs that gain privileges will stop working
+};
+int enable_system(const SystemChoice& choice);
+int disable_system(const SystemChoice& choice);
+int show_system(const SystemChoice& choice);
+
 }  // namespace libmseal::tool

@@ -49,6 +49,7 @@ struct Choices {
   std::string program;
   std::string policy;
   std::vector<std::string> policies;
+  SystemChoice system;
 
   [[nodiscard]] Form form() const { return json ? Form::json : page.empty() ? Form::text : Form::html; }
 };
@@ -126,6 +127,26 @@ void add_policy(CLI::App& app, Choices& choices) {
   show->callback([&choices] { choices.status = show_policy(choices.program, choices.policy); });
 }
 
+void add_system(CLI::App& app, Choices& choices) {
+  CLI::App* const command =
+      app.add_subcommand("system", "Loads the library into every program of the system (/etc/ld.so.preload)");
+  command->require_subcommand(1);
+  SystemChoice& system = choices.system;
+  CLI::App* const enable =
+      command->add_subcommand("enable", "Does so, after programs have been tried with it; takes root");
+  enable->add_option("--library", system.library, "the library, instead of the one that mseal run uses");
+  enable->add_flag("--no-setuid", system.no_setuid,
+                   "also if sudo and other setuid programs then stop working for ordinary users");
+  enable->callback([&choices] { choices.status = enable_system(choices.system); });
+  CLI::App* const disable = command->add_subcommand("disable", "Ends that; takes root");
+  disable->callback([&choices] { choices.status = disable_system(choices.system); });
+  CLI::App* const show = command->add_subcommand(
+      "status", "Says whether it is so and what policy applies; exit status 1: it is not, or is broken");
+  show->callback([&choices] { choices.status = show_system(choices.system); });
+  for (CLI::App* const one : {enable, disable, show})
+    one->add_option("--root", system.root, "the folder of another system, such as one to be rescued");
+}
+
 int parse(int count, char** arguments) {
   CLI::App app("Memory sealing for kernels that have none", "mseal");
   app.require_subcommand(1);
@@ -139,6 +160,7 @@ int parse(int count, char** arguments) {
   add_status(app, choices);
   add_report(app, choices);
   add_policy(app, choices);
+  add_system(app, choices);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -24,7 +24,7 @@ _mseal_values() {
 _mseal() {
   local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} word index
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "run check status report policy --help --version" -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W "run check status report policy system --help --version" -- "$current")
     return
   fi
   # bash takes --key=value apart at the =.
@@ -87,6 +87,17 @@ _mseal() {
         mapfile -t COMPREPLY < <(compgen -W "--policy" -- "$current"; compgen -c -- "$current")
       else
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      fi
+      ;;
+    system)
+      if ((COMP_CWORD == 2)); then
+        mapfile -t COMPREPLY < <(compgen -W "enable disable status --help" -- "$current")
+      elif [[ $before == --root ]]; then
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
+      elif [[ $before == --library ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      else
+        mapfile -t COMPREPLY < <(compgen -W "$(mseal system "${COMP_WORDS[2]}" --help 2>/dev/null | grep -o -- '--[a-z-]*')" -- "$current")
       fi
       ;;
   esac

@@ -37,7 +37,8 @@ complete -c mseal -n __fish_use_subcommand -a 'run\t"Start a program under the l
 check\t"Which backend programs get here"
 status\t"Which mappings of a process are sealed"
 report\t"What a file of events holds"
-policy\t"Check policy files"'
+policy\t"Check policy files"
+system\t"Load the library into every program"'
 complete -c mseal -n __fish_use_subcommand -l help -d 'Print help'
 complete -c mseal -n __fish_use_subcommand -l version -d 'Print the version'
 
@@ -63,11 +64,17 @@ complete -c mseal -n "$run" -l events -r -F
 complete -c mseal -n "$run" -l supervisor -r -F
 
 for command in check status report
-    complete -c mseal -n "__fish_seen_subcommand_from $command" -a "(__mseal_options $command)"
+    complete -c mseal -n "__fish_seen_subcommand_from $command; and not __fish_seen_subcommand_from policy system" -a "(__mseal_options $command)"
 end
-complete -c mseal -n '__fish_seen_subcommand_from status' -a '(__fish_complete_pids)'
+complete -c mseal -n '__fish_seen_subcommand_from status; and not __fish_seen_subcommand_from system' -a '(__fish_complete_pids)'
 complete -c mseal -n '__fish_seen_subcommand_from report' -F
 complete -c mseal -n '__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from check show' -a 'check show'
 complete -c mseal -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from check' -F
 complete -c mseal -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from show' -l policy -r -F
 complete -c mseal -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from show' -a '(__fish_complete_command)'
+complete -c mseal -n '__fish_seen_subcommand_from system; and not __fish_seen_subcommand_from enable disable status' -a 'enable disable status'
+for command in enable disable status
+    complete -c mseal -n "__fish_seen_subcommand_from system; and __fish_seen_subcommand_from $command" -a "(__mseal_options system $command)"
+end
+complete -c mseal -n '__fish_seen_subcommand_from system' -l root -x -a '(__fish_complete_directories)'
+complete -c mseal -n '__fish_seen_subcommand_from enable' -l library -r -F

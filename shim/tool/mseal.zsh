@@ -34,7 +34,8 @@ _mseal_value() {
         uselib io_destroy shadow_stack ;;
     policy) compadd none; _files ;;
     log) compadd stderr syslog; _files ;;
-    events | supervisor) _files ;;
+    events | supervisor | library) _files ;;
+    root) _files -/ ;;
   esac
 }
 
@@ -46,7 +47,8 @@ _mseal() {
   case $state in
     command)
       local -a commands=('run:start a program under the library' 'check:which backend programs get here'
-        'status:which mappings of a process are sealed' 'report:what a file of events holds' 'policy:check policy files')
+        'status:which mappings of a process are sealed' 'report:what a file of events holds' 'policy:check policy files'
+        'system:load the library into every program')
       _describe command commands
       ;;
     argument)
@@ -75,6 +77,16 @@ _mseal() {
             _arguments '--policy=[a file more]:file:_files' '2:program:_command_names -e'
           else
             _files
+          fi
+          ;;
+        system)
+          if ((CURRENT == 2)); then
+            local -a commands=('enable:load the library into every program' 'disable:end that'
+              'status:say whether it is so')
+            _describe command commands
+          else
+            _mseal_options system $words[2]
+            _arguments $reply
           fi
           ;;
       esac

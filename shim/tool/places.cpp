@@ -29,10 +29,7 @@ std::string own_program() {
   return fs::canonical(reinterpret_cast<const char*>(getauxval(AT_EXECFN)));
 }
 
-namespace {
-
-// As the library's note says; 0 if it has none.
-std::uint32_t layout_of(const fs::path& library) {
+std::uint32_t layout_of(const std::string& library) {
   const int file = open(library.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0 || elf_version(EV_CURRENT) == EV_NONE) return 0;
   const std::unique_ptr<Elf, int (*)(Elf*)> elf(elf_begin(file, ELF_C_READ, nullptr), elf_end);
@@ -55,6 +52,8 @@ std::uint32_t layout_of(const fs::path& library) {
   return version;
 }
 
+namespace {
+
 std::string of_this_version(const fs::path& library) {
   if (const std::uint32_t layout = layout_of(library); layout != policy::kLayoutVersion) {
     throw std::runtime_error(library.string() + " is of another version (layout " + std::to_string(layout) +
@@ -74,6 +73,13 @@ std::string find_library() {
   if (fs::exists(installed)) return of_this_version(installed);
   throw std::runtime_error("libmseal.so is neither " + beside.string() + " nor " + installed.string() +
                            ": install it, or build the target mseal");
+}
+
+std::string supervisor_of(const std::string& library) {
+  const fs::path folder = fs::path(library).parent_path();
+  const fs::path beside = folder / "mseal-supervisor";
+  if (access(beside.c_str(), X_OK) == 0) return beside;
+  return (folder / LIBMSEAL_SUPERVISOR_DIRECTORY / "mseal-supervisor").lexically_normal();
 }
 
 }  // namespace libmseal::tool

@@ -1,6 +1,7 @@
 // Where the library and this program are.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace libmseal::tool {
@@ -12,5 +13,11 @@ std::string own_program();
 // with what was looked for, if it is at neither place, or
 // is of another version than this tool.
 std::string find_library();
+
+// The version of the layout that the library's note says; 0 if the file is no libmseal.so.
+std::uint32_t layout_of(const std::string& library);
+
+// The supervisor program that this library starts.
+std::string supervisor_of(const std::string& library);
 
 }  // namespace libmseal::tool

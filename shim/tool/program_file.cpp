@@ -93,6 +93,13 @@ ProgramFile look_at_program(const std::string& name) {
   return program;
 }
 
+ProgramFile look_at_elf(const std::string& path) {
+  ProgramFile file;
+  file.path = path;
+  read_elf(file);
+  return file;
+}
+
 std::string why_not_preloaded(const ProgramFile& program) {
   if (!program.is_elf) return "is no ELF program";
   if (program.other_machine) {

@@ -17,6 +17,9 @@ struct ProgramFile {
 // Looks the name up as execvp does, and follows the #! lines of scripts.
 ProgramFile look_at_program(const std::string& name);
 
+// The same of this very file, which need not be a program.
+ProgramFile look_at_elf(const std::string& path);
+
 // Why the preload does not reach the program, and what to do; empty if nothing speaks against it.
 std::string why_not_preloaded(const ProgramFile& program);
 

@@ -9,6 +9,7 @@
     symbols   libmseal.3 has every symbol that libmseal.so exports
     attacks   libmseal.7 has every attack that the tests run
     containers  libmseal-containers.7 has every call of seccomp-fragment.json
+    services  libmseal-services.7 has the drop-ins of examples/systemd, and its policy files have no mistakes
     lint      mandoc finds nothing wrong with the pages
     readme    at most 150 lines, and every file that it names is there
     examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says; the policy file of
@@ -29,7 +30,7 @@ import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7",
-         "shim/tool/libmseal-containers.7"]
+         "shim/tool/libmseal-containers.7", "shim/tool/libmseal-services.7"]
 MOST_LINES = 150
 
 
@@ -220,6 +221,23 @@ def example_in_page():
     section = section_of(text_of(PAGES[1]), "Sh", "EXAMPLES")
     code, printed = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", section, re.M | re.S)
     return code.replace("\\e", "\\"), printed.splitlines()
+
+
+def check_services(given):
+    """The drop-ins are those of examples/systemd, and the policy files have no mistakes."""
+    files = sorted((SOURCE / "examples/systemd").glob("*.conf"))
+    lines = set("\n".join(file.read_text() for file in files).splitlines())
+    blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", text_of(PAGES[4]), re.M | re.S)
+    problems = [] if len(files) == 2 and len(blocks) > 4 else [f"{len(files)} drop-ins, {len(blocks)} examples"]
+    for block in blocks:
+        if "[[program]]" in block:
+            checked = run([given.tool, "policy", "check", "/dev/stdin"], input=block)
+            problems += [f"libmseal-services.7: {checked.stdout}{checked.stderr}"] if checked.returncode != 0 else []
+            continue
+        block = re.sub(r"\\e\n +", "", block)
+        problems += [f"libmseal-services.7 has {line}, which no drop-in has" for line in block.splitlines()
+                     if line not in lines and not line.startswith("Environment=MSEAL_OPTIONS=mode=audit,")]
+    return problems
 
 
 def check_examples(given):

@@ -52,6 +52,7 @@ use_tool() {
   # The tool under its own preload, and from elsewhere than /.
   (cd /tmp && mseal run --backend=seccomp --coverage=all -- /bin/true) || fail "mseal run --coverage=all"
   mseal policy check /usr/share/doc/libmseal0/examples/policy.toml || fail "the example's policy file"
+  [ -f /usr/share/doc/mseal/examples/systemd/plain.conf ] || fail "the drop-ins for systemd"
 }
 
 use_development() {

@@ -82,6 +82,12 @@ TEST_CASE("live: what is wrong in a policy file is said once, and that file does
   const Run unread =
       under("backend=libc,supervisor=/nonexistent/supervisor,policy=" + named.string(), home.string());
   CHECK_THAT(unread.err, ContainsSubstring("the policy files are not read"));
+  // A rule that binds does so without a newline behind it, too.
+  write(named.string(), "harden = [\"ptrace\"]");
+  const Run bound =
+      under("backend=libc,supervisor=/nonexistent/supervisor,policy=" + named.string(), home.string());
+  CHECK(bound.status == 127);
+  CHECK_THAT(bound.err, ContainsSubstring("has harden, so the program is not started"));
 }
 
 TEST_CASE("live: a policy's mode is its tree's") {

@@ -43,9 +43,12 @@ TEST_CASE("tool: bash completes the values of options, and commands only where c
 }
 
 TEST_CASE("tool: bash completes commands and options") {
-  CHECK(completed("mseal ''") == "run check status report policy --help --version\n");
+  CHECK(completed("mseal ''") == "run check status report policy system --help --version\n");
   CHECK(completed("mseal run --cov") == "--coverage\n");
   CHECK(completed("mseal policy ''") == "check show --help\n");
+  CHECK(completed("mseal system ''") == "enable disable status --help\n");
+  CHECK(completed("mseal system enable --no") == "--no-setuid\n");
+  CHECK(completed("mseal system disable --root /et") == "/etc\n");
   CHECK_THAT(completed("mseal run --"),
              ContainsSubstring("--mode") && ContainsSubstring("--policy") && ContainsSubstring("--harden"));
 }

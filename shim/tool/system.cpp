@@ -1,0 +1,235 @@
+// mseal system: loads the library into every program of the system.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "shim/tool/command.h"
+#include "shim/tool/places.h"
+#include "shim/tool/policy_reader.h"
+#include "shim/tool/system_probe.h"
+#include "shim/tool/text_file.h"
+
+namespace libmseal::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kList = "/etc/ld.so.preload";
+constexpr const char* kPolicy = "/etc/libmseal/policy.toml";
+constexpr std::string_view kSeparators = " \t:";  // within a line, as the dynamic linker has it
+
+[[noreturn]] void refuse(const std::string& why) {
+  throw std::runtime_error(why + "; nothing is changed");
+}
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error(what + ": " + std::strerror(errno));
+}
+
+// From here on all paths are that system's.
+void enter(const std::string& root) {
+  if (root.empty()) return;
+  if (chroot(root.c_str()) != 0 || chdir("/") != 0) fail("--root=" + root);
+}
+
+void must_be_root() {
+  if (geteuid() != 0) throw std::runtime_error("this takes root");
+}
+
+// What the list holds; nothing if there is no such file.
+std::optional<std::string> read_list() {
+  struct stat file {};
+  if (lstat(kList, &file) != 0 && errno == ENOENT) return {};
+  if (!S_ISREG(file.st_mode)) refuse(std::string(kList) + " is no ordinary file");
+  constexpr std::size_t kLargest = std::size_t{1} << 16;
+  return TextFile(kList).whole(kLargest);
+}
+
+bool is_ours(const std::string& name) {
+  return fs::path(name).filename().string().starts_with("libmseal.so");
+}
+
+struct List {
+  std::vector<std::string> ours;  // the names of this library that it holds
+  std::string others;             // its text without them
+};
+
+List take_apart(const std::string& text) {
+  List list;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t comment = std::min(line.find('#'), line.size());
+    std::string rest;
+    bool has_ours = false;
+    for (std::size_t begin = 0; begin < comment;) {
+      const std::size_t end = std::min(line.find_first_of(kSeparators, begin), comment);
+      const std::string name = line.substr(begin, end - begin);
+      begin = end + 1;
+      if (name.empty()) continue;
+      if (is_ours(name)) {
+        list.ours.push_back(name);
+        has_ours = true;
+      } else {
+        rest += (rest.empty() ? "" : " ") + name;
+      }
+    }
+    if (!has_ours) {
+      list.others += line + "\n";
+      continue;
+    }
+    rest += line.substr(comment);
+    if (!rest.empty()) list.others += rest + "\n";
+  }
+  return list;
+}
+
+// Beside the old one and then in its place: whoever starts a program meanwhile sees the one or the other.
+void write_list(const std::optional<std::string>& text) {
+  const std::string list = kList;
+  if (!text) {
+    if (unlink(kList) != 0 && errno != ENOENT) fail(list + " can't be removed");
+  } else {
+    std::string fresh = list + ".XXXXXX";
+    const int file = mkostemp(fresh.data(), O_CLOEXEC);
+    if (file < 0) fail(fresh);
+    bool good = fchmod(file, 0644) == 0;
+    for (std::size_t done = 0; good && done < text->size();) {
+      const ssize_t wrote = write(file, text->data() + done, text->size() - done);
+      good = wrote > 0 || (wrote < 0 && errno == EINTR);
+      if (wrote > 0) done += static_cast<std::size_t>(wrote);
+    }
+    good = good && fsync(file) == 0;
+    good = close(file) == 0 && good && rename(fresh.c_str(), kList) == 0;
+    if (!good) {
+      const int why = errno;
+      unlink(fresh.c_str());
+      errno = why;
+      fail(list + " can't be written, and is as it was");
+    }
+  }
+  const int folder = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  (void)fsync(folder);
+  close(folder);
+}
+
+void say_how_to_undo(const std::string& library, bool has_others) {
+  std::printf("To undo it: mseal system disable\n");
+  if (has_others) {
+    std::printf("If no program starts any more: from a rescue system, remove %s from etc/ld.so.preload.\n",
+                library.c_str());
+  } else {
+    std::printf(
+        "If no program starts any more: in a root shell that is still open, `: >/etc/ld.so.preload`;\n"
+        "from a rescue system, with this one mounted on /mnt, `rm /mnt/etc/ld.so.preload`.\n");
+  }
+}
+
+// Of the policy that holds for all programs, those that gain privileges included.
+std::string flaw_of_policy() {
+  std::error_code missing;
+  if (!fs::exists(kPolicy, missing)) return "";
+  if (const std::string weak = not_roots(kPolicy); !weak.empty())
+    return std::string(kPolicy) + " is not safe: others than root may change " + weak;
+  const PolicyLevel level = read_policy_file(kPolicy);
+  return level.applies ? "" : level.errors.front();
+}
+
+void must_be_harmless(const std::string& library, bool no_setuid) {
+  if (const std::string flaw = flaw_of_library(library); !flaw.empty()) refuse(library + " " + flaw);
+  if (const std::string flaw = flaw_of_system(); !flaw.empty()) refuse(flaw);
+  if (const std::string flaw = flaw_of_policy(); !flaw.empty()) refuse(flaw);
+  if (const std::string said = complaints_of_programs(library); !said.empty())
+    refuse("programs do not start as they should with " + library + ": " + said);
+  if (!no_setuid && takes_privileges_away(library)) {
+    refuse(
+        "without mseal(2) in the kernel, the programs of ordinary users get no_new_privs, so that sudo, su "
+        "and other setuid programs stop working for them: have the policy seal services alone "
+        "(libmseal-services(7)), or accept it with --no-setuid");
+  }
+}
+
+}  // namespace
+
+int enable_system(const SystemChoice& choice) {
+  must_be_root();
+  const std::string library = choice.library.empty() ? find_library() : choice.library;
+  enter(choice.root);
+  must_be_harmless(library, choice.no_setuid);
+  const std::optional<std::string> before = read_list();
+  const List list = take_apart(before.value_or(""));
+  if (list.ours == std::vector<std::string>{library}) {
+    std::printf("%s names %s already.\n", kList, library.c_str());
+    return kDone;
+  }
+  write_list(library + "\n" + list.others);
+  if (const std::string said = complaints_of_programs(""); !said.empty()) {
+    write_list(before);
+    throw std::runtime_error("programs did not start as they should, so " + std::string(kList) +
+                             " is again as it was: " + said);
+  }
+  std::printf("%s names %s: every program that starts now loads it.\n", kList, library.c_str());
+  say_how_to_undo(library, !list.others.empty());
+  return kDone;
+}
+
+int disable_system(const SystemChoice& choice) {
+  must_be_root();
+  enter(choice.root);
+  const std::optional<std::string> before = read_list();
+  const List list = take_apart(before.value_or(""));
+  if (list.ours.empty()) {
+    std::printf("%s does not name libmseal.so: nothing to do.\n", kList);
+    return kDone;
+  }
+  write_list(list.others.empty() ? std::nullopt : std::optional(list.others));
+  std::printf(
+      "%s: programs that start now do not load libmseal.so. Those that run keep their seals.\n",
+      list.others.empty() ? "/etc/ld.so.preload is removed" : "/etc/ld.so.preload keeps its other lines");
+  return kDone;
+}
+
+int show_system(const SystemChoice& choice) {
+  enter(choice.root);
+  const List list = take_apart(read_list().value_or(""));
+  bool good = !list.ours.empty();
+  if (!good) std::printf("%s: does not name libmseal.so\n", kList);
+  for (const std::string& library : list.ours) {
+    const std::string flaw = flaw_of_library(library);
+    good = good && flaw.empty();
+    std::printf("%s: names %s, which %s\n", kList, library.c_str(),
+                flaw.empty() ? "every program loads" : flaw.c_str());
+  }
+  std::error_code missing;
+  if (!fs::exists(kPolicy, missing)) {
+    std::printf("%s: not there, so the defaults apply\n", kPolicy);
+    return good ? kDone : kNo;
+  }
+  if (const std::string flaw = flaw_of_policy(); !flaw.empty()) {
+    std::printf("%s: does not apply, or should not: %s\n", kPolicy, flaw.c_str());
+    return kNo;
+  }
+  const PolicyLevel level = read_policy_file(kPolicy);
+  std::printf("%s: applies\n", kPolicy);
+  for (const policy::ProgramRule& rule : level.policy.programs) {
+    if (rule.name.empty() && rule.options.empty()) continue;
+    std::printf("  %s: %s\n", rule.name.empty() ? "all programs" : rule.name.c_str(),
+                rule.options.empty() ? "rules for objects" : rule.options.c_str());
+  }
+  return good ? kDone : kNo;
+}
+
+}  // namespace libmseal::tool

@@ -1,0 +1,186 @@
+#include "shim/tool/system_probe.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+#include <vector>
+
+#include "shim/tool/places.h"
+#include "shim/tool/program_file.h"
+
+namespace libmseal::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uid_t kNobody = 65534;
+constexpr int kCannotBeNobody = 125;  // in a user namespace without that user
+
+// A shell's script: whether the library is there, without the help of another program.
+constexpr const char* kIsLoaded =
+    "while read -r line; do case $line in *libmseal.so*) exit 0;; esac; done </proc/self/maps; exit 1";
+constexpr int kHasNoNewPrivileges = 3;
+constexpr const char* kNoNewPrivileges =
+    "while read -r key value; do case $key$value in NoNewPrivs:1) exit 3;; esac; done </proc/self/status";
+
+struct Probe {
+  int status = -1;  // exit status; 128 + signal
+  std::string said;
+};
+
+[[noreturn]] void become(const std::vector<const char*>& command, const std::string& library, uid_t user,
+                         int out) {
+  const int null = open("/dev/null", O_RDONLY);
+  if (null >= 0) dup2(null, 0);
+  dup2(out, 1);
+  dup2(out, 2);
+  clearenv();
+  setenv("PATH", "/usr/bin:/bin:/usr/sbin:/sbin", 1);
+  if (!library.empty()) setenv("LD_PRELOAD", library.c_str(), 1);
+  if (user != 0 && (setgroups(0, nullptr) != 0 || setgid(user) != 0 || setuid(user) != 0))
+    _exit(kCannotBeNobody);
+  std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
+  for (const char* const argument : command) arguments.push_back(const_cast<char*>(argument));
+  arguments.push_back(nullptr);
+  execvp(arguments[0], arguments.data());
+  dprintf(2, "%s: %s", arguments[0], std::strerror(errno));
+  _exit(127);
+}
+
+Probe try_program(const std::vector<const char*>& command, const std::string& library, uid_t user) {
+  constexpr int kPatience = 30'000;  // ms
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return {-1, std::strerror(errno)};
+  const pid_t child = fork();
+  if (child == 0) become(command, library, user, ends[1]);
+  close(ends[1]);
+  Probe probe;
+  std::array<char, 1024> buffer{};
+  pollfd wanted{ends[0], POLLIN, 0};
+  while (true) {
+    const int ready = poll(&wanted, 1, kPatience);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) {
+      probe.said += "does not end";
+      kill(child, SIGKILL);
+      break;
+    }
+    const ssize_t got = ready < 0 ? 0 : read(ends[0], buffer.data(), buffer.size());
+    if (got <= 0) break;
+    probe.said.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  close(ends[0]);
+  int status = 0;
+  if (child > 0 && waitpid(child, &status, 0) == child)
+    probe.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  while (!probe.said.empty() && probe.said.back() == '\n') probe.said.pop_back();
+  return probe;
+}
+
+bool only_root_writes(const fs::path& path) {
+  struct stat file {};
+  return lstat(path.c_str(), &file) == 0 && file.st_uid == 0 &&
+         (S_ISLNK(file.st_mode) || (file.st_mode & (S_IWGRP | S_IWOTH)) == 0);
+}
+
+}  // namespace
+
+std::string not_roots(const std::string& path) {
+  fs::path at = "/";
+  const fs::path start(path);
+  std::deque<fs::path> left(start.begin(), start.end());
+  constexpr int kMostLinks = 40;  // as the kernel
+  for (int links = 0; !left.empty();) {
+    const fs::path part = left.front();
+    left.pop_front();
+    if (!only_root_writes(at)) return at;
+    if (part == "/" || part == "." || part.empty()) continue;
+    if (part == "..") {
+      at = at.parent_path();
+      continue;
+    }
+    const fs::path next = at / part;
+    if (!only_root_writes(next)) return next;
+    if (!fs::is_symlink(fs::symlink_status(next))) {
+      at = next;
+      continue;
+    }
+    if (++links > kMostLinks) return next;
+    const fs::path target = fs::read_symlink(next);
+    if (target.is_absolute()) at = "/";
+    left.insert(left.begin(), target.begin(), target.end());
+  }
+  return "";
+}
+
+std::string flaw_of_library(const std::string& library) {
+  if (!library.starts_with('/')) return "is no absolute path";
+  for (const char character : library) {
+    // What separates names, begins a comment, or is replaced.
+    if (std::isspace(static_cast<unsigned char>(character)) != 0 || std::strchr(":#$", character) != nullptr)
+      return "has a character in its path that /etc/ld.so.preload can't hold";
+  }
+  if (!fs::path(library).filename().string().starts_with("libmseal.so"))
+    return "is not called libmseal.so, so that mseal system disable would not find it";
+  std::error_code missing;
+  if (!fs::exists(library, missing)) return "is not there";
+  if (!fs::is_regular_file(library, missing)) return "is no file";
+  const ProgramFile file = look_at_elf(library);
+  if (!file.is_elf) return "is no ELF file";
+  if (file.other_machine) return "is built for another architecture";
+  if (layout_of(library) == 0) return "is not libmseal";
+  for (const std::string& one : {library, supervisor_of(library)}) {
+    if (!fs::exists(one, missing)) continue;
+    if (const std::string weak = not_roots(one); !weak.empty())
+      return "is not safe: others than root may change " + weak;
+  }
+  return "";
+}
+
+std::string flaw_of_system() {
+  const ProgramFile shell = look_at_program("/bin/sh");
+  if (shell.path.empty()) return "there is no /bin/sh to try the library with";
+  if (!shell.is_elf || shell.interpreter.empty())
+    return "/bin/sh is static, so the library can't be tried with it";
+  if (shell.interpreter.find("ld-musl") != std::string::npos)
+    return "the C library is musl, whose dynamic linker does not read /etc/ld.so.preload: use LD_PRELOAD";
+  if (shell.other_machine) return "/bin/sh is built for another architecture than this tool";
+  return "";
+}
+
+std::string complaints_of_programs(const std::string& library) {
+  const std::vector<std::vector<const char*>> commands{{"true"}, {"/bin/sh", "-c", kIsLoaded}};
+  for (const uid_t user : {uid_t{0}, kNobody}) {
+    for (const std::vector<const char*>& command : commands) {
+      const Probe probe = try_program(command, library, user);
+      if (user != 0 && probe.status == kCannotBeNobody && probe.said.empty()) continue;
+      if (probe.status == 0 && probe.said.empty()) continue;
+      std::string what = command[0] + std::string(user == 0 ? " as root" : " as nobody");
+      if (!probe.said.empty()) return what + ": " + probe.said;
+      if (command.size() > 1 && probe.status == 1) return what + " does not load the library";
+      return what + " ends with status " + std::to_string(probe.status);
+    }
+  }
+  return "";
+}
+
+bool takes_privileges_away(const std::string& library) {
+  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return false;  // not of the library
+  return try_program({"/bin/sh", "-c", kNoNewPrivileges}, library, kNobody).status == kHasNoNewPrivileges;
+}
+
+}  // namespace libmseal::tool
