@@ -121,15 +121,19 @@ class Program:
 class Strace:
     def __init__(self, pid, folder, *options):
         self.log = pathlib.Path(folder) / "strace"
-        self.log.unlink(missing_ok=True)
-        self.process = subprocess.Popen(["strace", "-f", "-n", "-s", "64", "-o", self.log, *options, "-p", str(pid)],
-                                        text=True, stderr=subprocess.PIPE)
-        self.lines = Lines(self.process.stderr)
-        line = self.lines.next()
-        if line is None or "attached" not in line:
+        line = None
+        for _ in range(20):  # the supervisor may be holding a thread at this moment
+            self.log.unlink(missing_ok=True)
+            self.process = subprocess.Popen(["strace", "-f", "-n", "-s", "64", "-o", self.log, *options, "-p", str(pid)],
+                                            text=True, stderr=subprocess.PIPE)
+            self.lines = Lines(self.process.stderr)
+            line = self.lines.next()
+            if line is not None and "attached" in line:
+                return
             self.process.kill()
             self.process.wait()
-            raise PermissionError(line or "strace has ended")
+            time.sleep(0.05)
+        raise PermissionError(line or "strace has ended")
 
     def stop(self):
         """Its log, once it has let go."""
