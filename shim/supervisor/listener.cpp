@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
+#include <time.h>
 
 #include <cerrno>
 #include <chrono>
@@ -52,15 +53,29 @@ Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
   const auto start = Clock::now();
   pollfd wanted{descriptor_, POLLIN, 0};
   const int ready = poll(&wanted, 1, timeout_ms);
-  if (ready < 0 && errno != EINTR && errno != ENOMEM) return Event::broken;
-  if (ready <= 0) return Event::nothing;
+  if (ready < 0) return failed();
+  if (ready == 0) return Event::nothing;
   if ((wanted.revents & POLLIN) == 0) {
     return (wanted.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? Event::hang_up : Event::nothing;
   }
-  if (!receive(notification)) return errno == ENOENT || errno == EINTR ? Event::nothing : Event::broken;
+  if (!receive(notification)) return failed();
+  failures_ = 0;
   quick_ = Clock::now() - start < kRightAfter ? quick_ + 1 : 0;
   if (quick_ == kBurst) begin_burst();
   return Event::notification;
+}
+
+// The caller was killed or interrupted meanwhile: that is everyday. What fails for a second without a pause
+// fails for good.
+Listener::Event Listener::failed() {
+  constexpr int kMostFailures = 1000;
+  constexpr timespec kNap{0, 1'000'000};
+  if (errno == ENOENT || errno == EINTR) return Event::nothing;
+  if (++failures_ == kMostFailures) return Event::broken;
+  const int error = errno;
+  (void)nanosleep(&kNap, nullptr);
+  errno = error;
+  return Event::nothing;
 }
 
 void Listener::begin_burst() {
@@ -75,7 +90,6 @@ void Listener::end_burst() {
   set_timer(0);
 }
 
-// ENOENT and EINTR are everyday: the caller was killed or interrupted meanwhile.
 bool Listener::receive(seccomp_notif& notification) const {
   notification = {};  // the kernel insists on zeros
   return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0;

@@ -42,10 +42,12 @@ class Listener {
   void respond(seccomp_notif_resp response) const;
   int ioctl_whole(unsigned long request, void* argument) const;
   [[nodiscard]] bool receive(seccomp_notif& notification) const;
+  [[nodiscard]] Event failed();
   void begin_burst();
 
   int descriptor_;
   int quick_ = 0;          // so many notifications have come one right after the other
+  int failures_ = 0;       // one right after the other
   bool in_burst_ = false;  // they are received without poll(), and the timer runs
 };
 
