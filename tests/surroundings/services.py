@@ -73,6 +73,7 @@ http { server { listen 8080; return 200 "Welcome to nginx"; } }
 
 HARDENED = ["NoNewPrivileges=yes", "ProtectProc=invisible", "ProcSubset=pid", "PrivateTmp=yes", "MemoryDenyWriteExecute=yes",
             "SystemCallFilter=@system-service"]
+FORBIDDEN = ["SystemCallFilter=~@clock @cpu-emulation @debug @module @mount @obsolete @privileged @raw-io @reboot @resources @swap"]
 WEAK = "libmseal: backend libc instead of supervised: a seccomp filter of a service or sandbox kills programs"
 
 
@@ -118,6 +119,9 @@ UNITS = [
     Unit("ordinary-user", "plain.conf", ["User=nobody", "CapabilityBoundingSet="]),
     # What is sealed at start. Later seals wait for the hidden processes of others (libmseal-services(7)).
     Unit("ordinary-user-alone", "plain.conf", ["User=games", "ProtectProc=invisible"], **SEALED_AT_START),
+    # A filter that kills for what the supervisor would like to do: kcmp, ptrace, setpriority.
+    Unit("forbidden-groups", "plain.conf", FORBIDDEN),
+    Unit("forbidden-groups-all-calls", "plain.conf", FORBIDDEN, options="backend=supervised,verbose=1,coverage=all"),
     Unit("all-but-filter", "plain.conf", HARDENED[:-1], "threads_are_covered"),
     # A filter that kills. Without the drop-in the service runs, but raw system calls pass.
     Unit("filter", None, HARDENED[-1:], options="verbose=1", result="signal", said=(WEAK,)),
