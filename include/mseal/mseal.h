@@ -91,7 +91,8 @@ int mseal_loaded(unsigned long flags);
 /* As mseal, but the seals refuse only what `types` names: any of MSEAL_TYPE_*, joined by |. Types add up: a
  * later call may add some, and none is ever taken away. MSEAL_TYPE_BASE | MSEAL_TYPE_PROT_PKEY |
  * MSEAL_TYPE_DISCARD_RO_ANON is mseal. MSEAL_TYPE_DISCARD_RO_ANON in a call without MSEAL_TYPE_PROT_PKEY
- * protects the contents of private memory whether it is writable or not, for that may change.
+ * protects the contents of private memory whether it is writable or not, for that may change. Where both
+ * types are there already, it adds nothing.
  *
  * Errors are those of mseal, and
  * EINVAL      types is 0, or has other bits
