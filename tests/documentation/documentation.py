@@ -179,7 +179,7 @@ def check_attacks(given):
 
 def check_containers(given):
     """Both ways, for what is needed: a list of its own; the others have entries."""
-    page = section_of(text_of("shim/tool/libmseal-services.7"), "Sh", "SECCOMP PROFILES")
+    page = section_of(text_of("shim/tool/libmseal-containers.7"), "Sh", "SECCOMP PROFILES")
     needed, used = (set(entry["names"]) for entry in json.loads(text_of("examples/containers/seccomp-fragment.json")))
     head, _, rest = page.partition(".It Needed by the backend supervised\n")
     listed = {word for word in words_in(rest.partition(".Pp")[0].replace(".\n", "\n"))}
