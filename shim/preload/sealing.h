@@ -15,7 +15,7 @@ namespace libmseal::shim {
 long seal(State& state, std::uint64_t address, std::uint64_t length,
           policy::SealTypes types = policy::kWholeSeal);
 
-// The same as a program asks for it. EACCES: the option sealable=required is set, and this is not what
+// For calls of the program itself. EACCES: the option sealable=required is set, and this is not what
 // MAP_SEALABLE has placed.
 long seal_for_program(State& state, std::uint64_t address, std::uint64_t length,
                       policy::SealTypes types = policy::kWholeSeal);

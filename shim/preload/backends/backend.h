@@ -49,7 +49,7 @@ const BackendFunctions& functions_of(policy::Backend backend);
 // Of backends without a supervisor: what the ledger says.
 policy::Sealed query_ledger(const State& state, const policy::Range& range);
 
-// The same of what may be sealed further: whether some of the ranges takes no more types, and lacks some.
+// Whether the ledger has a seal in one of the ranges that takes no more types, and lacks some of these.
 bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
 
 }  // namespace libmseal::shim
