@@ -31,7 +31,7 @@ void say_by_mmap() {
 }
 
 // Whether the supervisor of a tree, or the filter that it has left behind, answers.
-bool is_in_tree() {
+bool ask_for_tree() {
   const long answer = ask_by_mmap();
   return answer >= 0 || answer == -ENOSYS || answer < -policy::kWrappedErrors;
 }
@@ -46,6 +46,7 @@ void do_all() {
 }  // namespace
 
 bool g_wrapping_kills = false;
+bool g_is_in_tree = false;
 
 bool tagging_is_refused() {
 #ifdef __x86_64__
@@ -59,7 +60,9 @@ bool tagging_is_refused() {
 
 bool other_filters_kill() {
   // In this order: an audit would record the second question as an attempt.
-  if (!has_filters() || is_in_tree() || tagging_is_refused()) return false;
+  if (!has_filters()) return false;
+  g_is_in_tree = ask_for_tree();
+  if (g_is_in_tree || tagging_is_refused()) return false;
   if (!kills(do_all)) return false;
   g_killed_calls.openat2 = kills(try_openat2);
   g_killed_calls.kcmp = kills(try_kcmp);

@@ -20,7 +20,7 @@ namespace {
 using policy::Backend;
 
 KernelMseal look_for_mseal(const State& state) {
-  return state.is_barred() ? KernelMseal::missing : ask_kernel(state.machine);
+  return state.is_barred() || g_is_in_tree ? KernelMseal::missing : ask_kernel(state.machine);
 }
 
 Outcome try_backend(State& state, Backend backend, const Beginning& beginning, Job& job) {

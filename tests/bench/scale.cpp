@@ -184,6 +184,23 @@ int measure_beside_threads(std::size_t threads) {
   return sealed ? 0 : 1;
 }
 
+// Refused calls of a program with so many mappings, by libc, which tells the supervisor where they come from.
+int measure_refusals(std::size_t mappings) {
+  constexpr int kCount = 20'000;
+  char* const sealed =
+      static_cast<char*>(mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const base =
+      static_cast<char*>(mmap(nullptr, 2 * mappings * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  bool good = mseal(sealed, kPage, 0) == 0;
+  for (std::size_t index = 0; index < mappings / 2; ++index)
+    good = good && mprotect(base + 4 * index * kPage, kPage, PROT_READ) == 0;
+  const double spent = microseconds([&] {
+    for (int index = 0; index < kCount; ++index) good = good && munmap(sealed, kPage) != 0;
+  });
+  std::printf("%f 0 0\n", spent / kCount);
+  return good ? 0 : 1;
+}
+
 void print_latency(const char* title, const char* program, const char* options, const char* what,
                    const char* argument = "100") {
   std::vector<double> spent;
@@ -210,6 +227,7 @@ int main(int count, char** arguments) {
     const std::string_view what = arguments[1];
     if (what == "seccomp") return measure_seccomp();
     if (what == "busy threads") return measure_beside_threads(std::strtoul(arguments[2], nullptr, 10));
+    if (what == "refusals") return measure_refusals(std::strtoul(arguments[2], nullptr, 10));
     for (const Way& way : kWays) {
       if (what == way.name) return measure(way, std::strtoul(arguments[2], nullptr, 10));
     }
@@ -236,5 +254,13 @@ int main(int count, char** arguments) {
   print_latency("mseal by the supervisor, coverage=all", self, "backend=seccomp,coverage=all", "mseal");
   print_latency("mseal(2) of this kernel, by way of the library", self, "backend=kernel,require=kernel",
                 "mseal");
+  std::printf("\nus a refused call of libc, of 20,000\n");
+  for (const char* const mappings : {"10", "64000"}) {
+    const std::string title = std::string("so many mappings: ") + mappings;
+    print_latency(title.c_str(), self, "backend=seccomp", "refusals", mappings);
+    print_latency((title + ", events=").c_str(), self, "backend=seccomp,events=/tmp/libmseal-bench-events",
+                  "refusals", mappings);
+  }
+  std::remove("/tmp/libmseal-bench-events");
   return 0;
 }
