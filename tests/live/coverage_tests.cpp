@@ -30,6 +30,15 @@ TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
   CHECK(result.err == "");
 }
 
+// The supervisor answers mseal(2) there as the kernel would.
+TEST_CASE("live: under coverage=all a program with the library is not told that the kernel has mseal(2)") {
+  const Run result =
+      run(preloaded("backend=seccomp,coverage=all", {"sh", "-c", "MSEAL_OPTIONS=verbose=1 /bin/true"}));
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, ContainsSubstring("backend supervised on Linux"));
+  CHECK_THAT(result.err, ContainsSubstring("under the supervisor of this process tree"));
+}
+
 TEST_CASE("live: coverage=all leaves a static shell and its children alone") {
   const Run there = run({{"busybox", "true"}, {}, {}, 60});
   if (!needs(there.status == 0, "busybox-static")) return;
