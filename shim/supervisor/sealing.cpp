@@ -83,13 +83,14 @@ bool Sealing::is_watched(std::span<const Range> ranges) const {
 
 // Filters are only in the process that installed them, and in what was forked later; and brk is refused by
 // filters alone. A seal of another process that is in the record, for it may be in force here as well, is no
-// reason not to seal.
+// reason not to seal: it has the attributes of the mapping that the other process had there.
 bool Sealing::is_sealed(const Caller& caller, const Range& range, policy::SealTypes types,
                         const Range& heap) const {
   return caller.record->covers(range, types, [&](const SealEntry& entry) {
-    if (rules_.audits || entry.by == Process{}) return true;
-    const bool by_filter = entry.filtered && entry.by == caller.process;
-    return by_filter || (is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap));
+    if (entry.by == Process{}) return true;
+    if (!(entry.by == caller.process)) return false;
+    if (rules_.audits || entry.filtered) return true;
+    return is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap);
   });
 }
 

@@ -85,6 +85,24 @@ void seals_after_the_fork_are_not_inherited(std::span<char*>) {
     EXPECT(Calls{Via::raw}.protect(memory + 65536, 65536, PROT_READ | PROT_WRITE) == -EPERM);
 }
 
+// The memory that a child seals is its own, whatever an earlier child has sealed at the same addresses: here
+// the contents are protected, and there they were not. In a watched range, and elsewhere.
+void seal_has_the_attributes_of_its_own_mapping(std::span<char*>) {
+  void* const below_a_gib = reinterpret_cast<void*>(0x2000'0000);  // watched on every machine
+  char* const watched = static_cast<char*>(::mmap(below_a_gib, page_size(), PROT_READ | PROT_WRITE,
+                                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+  char* const far_away = map_far_away(page_size(), PROT_READ | PROT_WRITE);
+  REQUIRE_OR_STOP(watched == below_a_gib && far_away != nullptr);
+  for (char* const memory : {watched, far_away}) {
+    in_child([&] { EXPECT(::mseal(memory, page_size(), 0) == 0); });
+    EXPECT(Calls{Via::raw}.protect(memory, page_size(), PROT_READ) == 0);
+    in_child([&] {
+      EXPECT(::mseal(memory, page_size(), 0) == 0);
+      EXPECT(Calls{Via::raw}.advise(memory, page_size(), MADV_DONTNEED) == -EPERM);
+    });
+  }
+}
+
 void nothing_to_wait_for(std::span<char*>) {
   (void)sealed_page();
   EXPECT(::waitpid(-1, nullptr, 0) == -1 && errno == ECHILD);
@@ -148,6 +166,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
     {"seals_after_the_fork_are_not_inherited", seals_after_the_fork_are_not_inherited},
+    {"seal_has_the_attributes_of_its_own_mapping", seal_has_the_attributes_of_its_own_mapping},
     {"nothing_to_wait_for", nothing_to_wait_for},
     {"no_descriptor_is_left", no_descriptor_is_left},
     {"forks_by_the_thousand", forks_by_the_thousand},

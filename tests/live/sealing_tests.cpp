@@ -28,6 +28,7 @@ constexpr const char* kEverywhere[] = {
     "fork_inherits",
     "fork_does_not_seal_the_parent",
     "seals_after_the_fork_are_not_inherited",
+    "seal_has_the_attributes_of_its_own_mapping",
     "threads_are_covered",
     "nothing_to_wait_for",
     "no_descriptor_is_left",
