@@ -5,6 +5,7 @@ set(prefix ${WORK}/prefix)
 execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 set(wanted
   bin/mseal
+  etc/apparmor.d/abstractions/libmseal
   include/mseal/mseal.h include/mseal/mutable.h include/mseal/sealed_region.hpp
   ${LIBDIR}/cmake/libmseal/libmseal-config-version.cmake ${LIBDIR}/cmake/libmseal/libmseal-config.cmake
   ${LIBDIR}/libmseal.so ${LIBDIR}/libmseal.so.0
