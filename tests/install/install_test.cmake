@@ -22,7 +22,8 @@ set(wanted
 foreach(example IN ITEMS containers/Dockerfile containers/Dockerfile.dockerignore containers/compose.yaml containers/pod.yaml
                          containers/seccomp-fragment.json frozen_settings.c go/demo/main.go go/go.mod go/mseal.go jit.c policy.toml
                          python/mseal.py python/sealed_table.py rust/Cargo.toml rust/examples/sealed_table.rs rust/src/lib.rs
-                         seal_own_memory.c sealed_region.cpp systemd/hardened.conf systemd/plain.conf)
+                         seal_own_memory.c sealed_region.cpp systemd/hardened.conf systemd/mseal-events.service
+                         systemd/mseal-events.socket systemd/plain.conf)
   list(APPEND wanted share/doc/libmseal/examples/${example})
 endforeach()
 file(GLOB_RECURSE installed RELATIVE ${prefix} ${prefix}/*)
