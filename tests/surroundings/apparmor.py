@@ -5,7 +5,7 @@ said, whether its seals hold, and what the kernel denied.
     apparmor.py --build build/dev [NAME ...]
     apparmor.py --build build/dev --needed    # leaves out each rule of the abstraction, and says which change nothing
 
-The build is installed below its prefix, in a mount namespace of its own. The profiles are taken out again. Prints a line for
+What the abstraction names is laid below the build's prefix, in a mount namespace of its own. The profile is taken out again. Prints a line for
 each case. Exit status: 0 if all are as expected, 1 if not, 77 if it can't be done here (1 with MSEAL_TESTS_MUST_RUN=1, unless
 MSEAL_TESTS_WITHOUT has apparmor).
 """
@@ -28,7 +28,7 @@ include <tunables/global>
 profile {name} {{
   {include}
   /usr/lib{{,32,64}}/** mr,
-  /etc/* r,
+  /etc/{{ld.so.cache,locale.alias,nsswitch.conf,passwd,group}} r,
   /dev/null rw,
   {program} mrix,
   /usr/bin/* mrix,
@@ -39,7 +39,7 @@ profile {name} {{
 # What a profile has without knowing of libmseal.
 UNAWARE = "include <abstractions/base>\n  {libdir}/libmseal.so* mr,"
 MAY_LACK = "access denied (EACCES): the AppArmor profile may lack <abstractions/libmseal>"
-STARTS_NONE = "libmseal: backend filters instead of supervised: the supervisor could not be started ({supervisor}), " + MAY_LACK
+STARTS_NONE = "libmseal: backend filters instead of supervised: the supervisor could not be started ({found}), " + MAY_LACK
 MAY_NOT_LOOK = "libmseal: backend filters instead of supervised: the supervisor may not look at this program: "
 NOT_SEALED = "libmseal: the loaded objects are not sealed: /proc/thread-self/maps, " + MAY_LACK
 SUPERVISED = "libmseal: backend supervised on Linux"
@@ -58,13 +58,15 @@ class Case:
 
 AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 CASES = [
-    Case("with the abstraction", [SUPERVISED]),
-    Case("threads", [SUPERVISED], command="{program} threads_are_covered"),
-    Case("a tree of programs", [SUPERVISED, SUPERVISED], command="/usr/bin/env {program} fork_inherits"),
+    Case("with the abstraction, events in a file", [SUPERVISED], options=",events={libdir}/hits.jsonl",
+         rules="{libdir}/hits.jsonl w,"),
+    Case("an ordinary user, no_new_privs, a tree with threads", [SUPERVISED, SUPERVISED],
+         command="/usr/bin/env {program} threads_are_covered", how=[*AS_NOBODY, "--no-new-privs"],
+         rules="capability setuid,\n  capability setgid,"),
     Case("an ordinary user, no_new_privs", [SUPERVISED], how=[*AS_NOBODY, "--no-new-privs"],
          rules="capability setuid,\n  capability setgid,"),
-    Case("a policy file", ["libmseal: require=kernel cannot be met"], policy='require = "kernel"\n', status=127),
-    Case("events in a file", [SUPERVISED], options=",events={libdir}/hits.jsonl", rules="{libdir}/hits.jsonl w,"),
+    Case("a policy file", ["libmseal: require=kernel cannot be met"], policy='require = "kernel"\n', status=127,
+         command="/usr/bin/true"),
     Case("without the abstraction", [NOT_SEALED, STARTS_NONE], abstraction=False, rules=UNAWARE, command="/usr/bin/true"),
     Case("without it, required", ["libmseal: the loaded objects are not sealed: /proc/thread-self/maps, " + MAY_LACK +
                                   "; the program is not started"],
@@ -105,15 +107,18 @@ class Place:
             mounted = run(["mount", "-t", "overlay", "-o", f"lowerdir={place},upperdir={upper},workdir={work}", "overlay", place])
             if mounted.returncode != 0:
                 cannot(mounted.stderr.strip())
-        for component in ("runtime", "documentation"):
-            subprocess.run(["cmake", "--install", build, "--component", component], check=True, stdout=subprocess.DEVNULL)
         self.libdir = prefix / cached(build, "CMAKE_INSTALL_LIBDIR")
         self.supervisor = prefix / cached(build, "CMAKE_INSTALL_LIBEXECDIR") / "libmseal/mseal-supervisor"
-        self.abstraction = (prefix / "etc/apparmor.d/abstractions/libmseal").read_text()
+        for file, place in (("libmseal.so", self.libdir), ("mseal-supervisor", self.supervisor.parent)):
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(build / "shim" / file, place)
+        self.abstraction = (build / "shim/install/apparmor/libmseal").read_text()
+        (prefix / "bin").mkdir(exist_ok=True)
         self.program = shutil.copy(build / "tests/live/live_program", prefix / "bin")
 
     def filled(self, text):
-        return text.format(libdir=self.libdir, supervisor=self.supervisor, program=self.program)
+        found = f"{self.libdir}/{os.path.relpath(self.supervisor, self.libdir)}"  # from the library
+        return text.format(libdir=self.libdir, supervisor=self.supervisor, found=found, program=self.program)
 
     def load(self, case, abstraction):
         file, included = self.folder / "profile", self.folder / "libmseal"
@@ -141,10 +146,10 @@ class Place:
         wrong = [] if result.returncode == case.status else [f"exit status {result.returncode}, not {case.status}"]
         if len(said) != len(case.said) or not all(map(str.startswith, said, map(self.filled, case.said))):
             wrong.append("it should say: " + "\n".join(map(self.filled, case.said)))
+        denied = [line for line in run(["dmesg"]).stdout.splitlines() if 'apparmor="DENIED"' in line]
         if case.abstraction:
-            wrong += [line for line in run(["dmesg"]).stdout.splitlines()
-                      if 'apparmor="DENIED"' in line and not any(one in line for one in DONE_WITHOUT)]
-        return wrong, result.stdout + result.stderr
+            wrong += [line for line in denied if not any(one in line for one in DONE_WITHOUT)]
+        return wrong, result.stdout + result.stderr + "\n".join(denied)
 
 
 def too_much_in_abstraction(place):
