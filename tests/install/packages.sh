@@ -48,8 +48,8 @@ upgrade() {
 
 # Seals a page, asks itself whether that holds, and starts two programs.
 of_before='
+  my ($mmap, $munmap) = `uname -m` =~ /aarch64/ ? (222, 215) : (9, 11);
   sub seals_a_page {
-    my ($mmap, $munmap) = `uname -m` =~ /aarch64/ ? (222, 215) : (9, 11);
     my $page = syscall($mmap, 0, 4096, 1, 0x22, -1, 0);
     syscall(462, $page, 4096, 0) == 0 or die "mseal: $!\n";
     syscall($munmap, $page, 4096) == -1 && $!{EPERM} or die "a sealed page was unmapped\n";
