@@ -34,7 +34,9 @@ set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_DEPENDS "libc6 (>= 2.28)")
 set(folder ${CMAKE_CURRENT_BINARY_DIR}/debian)
 file(WRITE ${folder}/shlibs "libmseal ${soversion} ${runtime} (>= ${PROJECT_VERSION})\n")
 file(WRITE ${folder}/triggers "activate-noawait ldconfig\n")
-set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_CONTROL_EXTRA ${folder}/shlibs ${folder}/triggers)
+set(abstractions /etc/apparmor.d/abstractions)
+file(WRITE ${folder}/conffiles "${abstractions}/libmseal\n")
+set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_CONTROL_EXTRA ${folder}/shlibs ${folder}/triggers ${folder}/conffiles)
 set(CPACK_DEBIAN_${RUNTIME}_DESCRIPTION "mseal(2) on kernels that have none
 libmseal protects the memory layout of a program: no code in the process can
 unmap, move, replace or re-protect a sealed mapping until the process exits or
@@ -141,6 +143,8 @@ install(FILES ${example_policy} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${runti
         COMPONENT runtime-debian EXCLUDE_FROM_ALL)
 install(DIRECTORY ${example_containers} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${runtime}/examples
         COMPONENT runtime-debian EXCLUDE_FROM_ALL)
+write_abstraction(${CPACK_PACKAGING_INSTALL_PREFIX} ${folder}/apparmor/libmseal)
+install(FILES ${folder}/apparmor/libmseal DESTINATION ${abstractions} COMPONENT runtime-debian EXCLUDE_FROM_ALL)
 add_package(libmseal-dev development)
 install(FILES ${example_programs} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libmseal-dev/examples
         COMPONENT development-debian EXCLUDE_FROM_ALL)

@@ -1,7 +1,9 @@
 #include "shim/preload/message.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
@@ -43,6 +45,18 @@ bool memory_is_limited() {
   return raw_syscall(__NR_prlimit64, 0, RLIMIT_AS, nullptr, &memory) == 0 && memory.rlim_cur != RLIM_INFINITY;
 }
 
+// Whether an AppArmor profile is in force here. One that hides the answer is.
+bool is_confined() {
+  const long file =
+      raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/attr/apparmor/current", O_RDONLY | O_CLOEXEC);
+  if (failed(file)) return file == -EACCES;
+  constexpr std::string_view kNone = "unconfined";
+  std::array<char, kNone.size()> profile{};
+  const long got = raw_syscall(__NR_read, file, profile.data(), profile.size());
+  (void)raw_syscall(__NR_close, file);
+  return got > 0 && std::string_view(profile.data(), static_cast<std::size_t>(got)) != kNone;
+}
+
 }  // namespace
 
 std::string_view text_of_error(long error) {
@@ -54,7 +68,8 @@ std::string_view text_of_error(long error) {
     case ESRCH:
       return "a thread has filters of its own (ESRCH)";
     case EACCES:
-      return "access denied (EACCES)";
+      return is_confined() ? "access denied (EACCES): the AppArmor profile may lack <abstractions/libmseal>"
+                           : "access denied (EACCES)";
     case EBUSY:
       return "another seccomp listener is in force (EBUSY)";
     case EINVAL:

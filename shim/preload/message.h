@@ -22,7 +22,7 @@ class Message {
   policy::FixedVector<char, 512> line_;
 };
 
-// Words for the errors that the mechanism meets, and the limit that may be behind one.
+// Words for the errors that the mechanism meets, and the limit or profile that may be behind one.
 std::string_view text_of_error(long error);
 
 // Ends the program with 127 after its last words: what a shell gives for a program that could not be started.

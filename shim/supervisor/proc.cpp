@@ -208,6 +208,8 @@ std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
   const auto stat = proc->stat(process);
   if (shim::failed(proc->root().descriptor())) {
     trouble = policy::Trouble::no_proc;
+  } else if (!stat.is_seen() && !stat.is_gone()) {  // it may not look into /proc at all
+    trouble = policy::Trouble::hidden_program;
   } else if (!shim::shows_own_namespace(proc->root())) {
     trouble = policy::Trouble::foreign_proc;
   } else if (!stat.is_seen() || stat->start_stack == 0) {

@@ -101,7 +101,9 @@ void add_status(CLI::App& app, Choices& choices) {
 void add_report(CLI::App& app, Choices& choices) {
   CLI::App* const command = app.add_subcommand(
       "report", "Says what files of events hold, by call site and object; exit status 1: nothing");
-  command->add_option("file", choices.report.files, "written by `mseal run --mode=audit --events=FILE`")
+  command
+      ->add_option("file", choices.report.files,
+                   "written by `mseal run --mode=audit --events=FILE`; - is standard input")
       ->required();
   add_json_and_html(*command, choices);
   command->add_flag("--exit-code", choices.report.exit_code,

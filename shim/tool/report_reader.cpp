@@ -73,11 +73,11 @@ class Reader {
           add(event, event.value("host", host), is_local);
         }
       } catch (const std::exception& error) {
-        throw std::runtime_error(path + ", line " + std::to_string(number) +
+        throw std::runtime_error(file.name() + ", line " + std::to_string(number) +
                                  ": not an event of libmseal: " + reason_of(error));
       }
       if (groups_.size() > kMostKinds)
-        throw std::runtime_error(path + " has events of more than " + std::to_string(kMostKinds) +
+        throw std::runtime_error(file.name() + " has events of more than " + std::to_string(kMostKinds) +
                                  " kinds: put a part of it into a file of its own");
     });
   }

@@ -18,9 +18,13 @@ namespace libmseal::tool {
 
 class TextFile {
  public:
-  // Throws std::runtime_error, with the reason, if it can't be read; so do all functions below.
+  // `-` is standard input. Throws std::runtime_error, with the reason, if it can't be read; so do all
+  // functions below.
   explicit TextFile(const std::string& path)
-      : path_(path), file_(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
+      : path_(path == kInput ? "standard input" : path),
+        file_(path == kInput ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                             : open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)),
+        patience_(path == kInput ? -1 : 10'000) {
     if (file_ < 0) fail(std::generic_category().message(errno));
     struct stat status {};
     if (fstat(file_, &status) != 0) return;
@@ -39,6 +43,9 @@ class TextFile {
   ~TextFile() { close(file_); }
   TextFile(const TextFile&) = delete;
   TextFile& operator=(const TextFile&) = delete;
+
+  // For messages.
+  [[nodiscard]] const std::string& name() const { return path_; }
 
   // Calls visit(line) for each line.
   template <class Visit>
@@ -77,9 +84,8 @@ class TextFile {
   }
 
   void wait_for_more() const {
-    constexpr int kPatience = 10'000;  // ms
     pollfd wanted{file_, POLLIN, 0};
-    if (poll(&wanted, 1, kPatience) == 0) fail("nothing comes from it");
+    if (poll(&wanted, 1, patience_) == 0) fail("nothing comes from it");
   }
 
   // False at the end.
@@ -102,8 +108,11 @@ class TextFile {
     return got != 0;
   }
 
+  static constexpr std::string_view kInput = "-";
+
   std::string path_;
   int file_;
+  int patience_;                                 // ms; whoever writes to standard input may take any time
   std::uint64_t left_ = std::uint64_t{1} << 30;  // of what may have no end
   bool endless_ = true;
 };

@@ -5,6 +5,7 @@ set(prefix ${WORK}/prefix)
 execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 set(wanted
   bin/mseal
+  etc/apparmor.d/abstractions/libmseal
   include/mseal/mseal.h include/mseal/mutable.h include/mseal/sealed_region.hpp
   ${LIBDIR}/cmake/libmseal/libmseal-config-version.cmake ${LIBDIR}/cmake/libmseal/libmseal-config.cmake
   ${LIBDIR}/libmseal.so ${LIBDIR}/libmseal.so.0
@@ -21,7 +22,8 @@ set(wanted
 foreach(example IN ITEMS containers/Dockerfile containers/Dockerfile.dockerignore containers/compose.yaml containers/pod.yaml
                          containers/seccomp-fragment.json frozen_settings.c go/demo/main.go go/go.mod go/mseal.go jit.c policy.toml
                          python/mseal.py python/sealed_table.py rust/Cargo.toml rust/examples/sealed_table.rs rust/src/lib.rs
-                         seal_own_memory.c sealed_region.cpp systemd/hardened.conf systemd/plain.conf)
+                         seal_own_memory.c sealed_region.cpp systemd/hardened.conf systemd/mseal-events.service
+                         systemd/mseal-events.socket systemd/plain.conf)
   list(APPEND wanted share/doc/libmseal/examples/${example})
 endforeach()
 file(GLOB_RECURSE installed RELATIVE ${prefix} ${prefix}/*)

@@ -2,6 +2,7 @@
 # Installs, uses and purges the Debian packages on an empty Debian, as root:
 #   cmake --workflow --preset package && tests/install/packages.sh bookworm
 #   tests/install/packages.sh SUITE [FOLDER OF PACKAGES [--quick]]     --quick: nothing is compiled
+# Without --quick also an upgrade to a version with another layout, which is built from a copy of these sources.
 # Suites tried: bullseye, bookworm, trixie.
 # Exit status 77: it can't be done here (1 with MSEAL_TESTS_MUST_RUN=1).
 set -eu
@@ -45,6 +46,43 @@ upgrade() {
   [ "$(cat before)" = sealed ] || fail "a program from before the upgrade: $(cat before)"
 }
 
+# Seals a page, asks itself whether that holds, and starts two programs.
+of_before='
+  my ($mmap, $munmap) = `uname -m` =~ /aarch64/ ? (222, 215) : (9, 11);
+  sub seals_a_page {
+    my $page = syscall($mmap, 0, 4096, 1, 0x22, -1, 0);
+    syscall(462, $page, 4096, 0) == 0 or die "mseal: $!\n";
+    syscall($munmap, $page, 4096) == -1 && $!{EPERM} or die "a sealed page was unmapped\n";
+  }
+  seals_a_page();
+  while (!-e "go") { select(undef, undef, undef, 0.05) }
+  seals_a_page();
+  print STDERR "before: sealed\n";
+  $ENV{MSEAL_OPTIONS} = "backend=seccomp";
+  system("perl", "-MErrno", "-e", $ARGV[0]) == 0 or die "a program in the tree failed\n";
+  $ENV{MSEAL_OPTIONS} = "backend=seccomp,require=seccomp";
+  system("/bin/true") >> 8 == 127 or die "a program in the tree ignores require=\n";'
+
+# The new version has another layout: what runs goes on with the supervisor that it has, what it starts from then on does
+# without one and says so, and whatever else starts has the new one.
+upgrade_layout() {
+  rm -f go
+  MSEAL_OPTIONS=backend=seccomp,require=seccomp LD_PRELOAD=libmseal.so perl -MErrno -e "$of_before" "$sealed" >before 2>&1 &
+  program=$!
+  sleep 1
+  install ./next/libmseal0_*.deb || fail "the libmseal0 of another layout can't be installed"
+  MSEAL_OPTIONS=backend=seccomp,require=seccomp,verbose=1 LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" >fresh 2>&1 || true
+  grep -q '^sealed$' fresh && grep -q 'backend supervised on' fresh || fail "after the upgrade: $(cat fresh)"
+  touch go
+  wait "$program" || fail "a program from before the upgrade: $(cat before)"
+  sed 's/^/  /' before
+  tree="the supervisor of this process tree is of another version"
+  [ "$(grep -c "backend filters instead of supervised: $tree" before)" = 1 ] || fail "no line says that the layout is another"
+  grep -q "require=supervised cannot be met: $tree; the program is not started" before || fail "require= names no cause"
+  [ "$(grep -c '^sealed$\|^before: sealed$' before)" = 2 ] && [ "$(wc -l <before)" = 4 ] || fail "more or less is said: $(cat before)"
+  install --allow-downgrades ./libmseal0_*.deb || fail "the old libmseal0 can't be installed again"
+}
+
 use_tool() {
   mseal --version | grep -q '^mseal [0-9]' || fail "mseal --version"
   mseal check >said || [ $? = 1 ] || fail "mseal check: $(cat said)"
@@ -66,6 +104,20 @@ use_development() {
   done
 }
 
+# Packages of the next version, whose layout is another, from these sources.
+make_next() (
+  set -e
+  mkdir -p "$1"
+  tar --exclude=./build --exclude=./.git -cf - . | tar -C "$1" -xf -
+  cd "$1"
+  layout=$(sed -n 's/.*kLayoutVersion = \([0-9]*\);/\1/p' policy/protocol/layout.h)
+  sed -i "s/kLayoutVersion = $layout;/kLayoutVersion = $((layout + 1));/" policy/protocol/layout.h
+  sed -i 's/\(CPACK_DEBIAN_PACKAGE_RELEASE\) 1)/\1 2)/' shim/install/packages.cmake
+  cmake --preset package -DLIBMSEAL_TOOL=OFF -DLIBMSEAL_EXAMPLES=OFF
+  cmake --build --preset package
+  cpack --preset package
+)
+
 if [ "${1:-}" = --inside ]; then
   mkdir /packages
   cd /packages
@@ -77,6 +129,10 @@ if [ "${1:-}" = --inside ]; then
   use_library
   upgrade
   echo "libmseal0: installed, preloaded, installed anew under a running program"
+  if [ -d next ]; then
+    upgrade_layout
+    echo "libmseal0: another layout installed under a running program"
+  fi
   install ./mseal_*.deb || fail "mseal can't be installed"
   use_tool
   names="mseal libmseal0"
@@ -95,9 +151,19 @@ if [ "${1:-}" = --inside ]; then
   exit 0
 fi
 
-[ $# -ge 1 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 suite=$1
 cd "$(dirname "$0")/../.."
 folder=${2:-build/package/packages}
 ls "$folder"/libmseal0_*.deb "$folder"/libmseal-dev_*.deb "$folder"/mseal_*.deb >/dev/null || exit 1
-tar -C "$folder" --exclude=_CPack_Packages -cf - . | .ci/on-empty-debian "$suite" tests/install/packages.sh --inside ${3:-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+ln -s "$(realpath "$folder")"/*.deb "$work"
+if [ "${3:-}" != --quick ]; then
+  mkdir "$work/next"
+  make_next "$work/sources" >"$work/log" 2>&1 || true
+  mv "$work"/sources/build/package/packages/libmseal0_*-2_*.deb "$work/next" ||
+    { tail -n 20 "$work/log" >&2; fail "the version of another layout can't be built"; }
+  rm -rf "$work/sources"
+fi
+tar -C "$work" --dereference -cf - . | .ci/on-empty-debian "$suite" tests/install/packages.sh --inside ${3:-}

@@ -226,6 +226,19 @@ TEST_CASE("tool: report puts many files and hosts together, and its exit status 
   CHECK_THAT(tool({"report", one.string(), two.string()}).out, ContainsSubstring("on db (1), web (2)"));
   CHECK_THAT(tool({"report", one.string()}).out, !ContainsSubstring("on web"));
 
+  // Standard input is a file like others, and may be slow.
+  const auto piped = [&](const std::string& more) {
+    return run({{"/bin/sh", "-c", "(sleep 0.2; cat " + one.string() + ") | " MSEAL_TOOL " report " + more},
+                {},
+                {},
+                60});
+  };
+  CHECK(piped("-").out == tool({"report", one.string()}).out);
+  CHECK(piped("- " + two.string()).out == tool({"report", one.string(), two.string()}).out);
+  CHECK(piped("--exit-code -").status == 1);
+  CHECK_THAT(run({{"/bin/sh", "-c", "echo text | " MSEAL_TOOL " report -"}, {}, {}, 60}).err,
+             ContainsSubstring("standard input, line 1: not an event of libmseal"));
+
   CHECK(tool({"report", one.string()}).status == 0);
   CHECK(tool({"report", "--exit-code", one.string()}).status == 1);
   CHECK(tool({"report", "--exit-code", none.string(), one.string()}).status == 1);

@@ -51,8 +51,8 @@ exec env -i container=libmseal PATH="$PATH" chroot . "$3" --unit=finish.service 
 FINISH = """
 [Unit]
 DefaultDependencies=no
-Wants={units}
-After={units}
+Wants=systemd-journald.service {units}
+After=systemd-journald.service {units}
 SuccessAction=exit-force
 FailureAction=exit-force
 [Service]
@@ -140,6 +140,30 @@ UNITS = [
     Unit("hardened-all-calls", "hardened.conf", HARDENED, options="backend=supervised,verbose=1,coverage=all"),
 ]
 
+# Events of a service go to the journal by the units of examples/systemd, and come back: the commands of libmseal-services(7).
+FLEET = """
+set -u
+cd /results
+for try in $(seq 100); do
+  journalctl --sync
+  journalctl -o cat -t mseal-events >web1.jsonl
+  [ "$(grep -c verdict web1.jsonl)" -lt 4 ] || break
+  sleep 0.1
+done
+journalctl -o cat -t mseal-events | mseal report - >fleet-one; echo "report: $?"
+journalctl -o cat -t mseal-events | mseal report --exit-code - >fleet-code; echo "report --exit-code: $?"
+journalctl -o cat -t mseal-events --until yesterday | mseal report --exit-code -; echo "nothing: $?"
+sed 's/"host":"[^"]*"/"host":"web2"/' web1.jsonl >web2.jsonl
+mseal report --exit-code web1.jsonl web2.jsonl >fleet-two; echo "two hosts: $?"
+"""
+FLEET_UNITS = [
+    Unit("events", "plain.conf", command="/usr/local/bin/own_data_program", said=("data bss mutable",), options=(
+        "backend=supervised,mode=audit,auto=data,events=/run/mseal-events"),
+        settings=["User=nobody", "[Unit]", "Wants=mseal-events.socket", "After=mseal-events.socket"]),
+    Unit("fleet", None, ["[Unit]", "After=events.service"], command="/bin/sh /results/files/fleet.sh", said=(
+        "report: 0", "report --exit-code: 1", "nothing: 0", "two hosts: 1")),
+]
+
 # A server with workers that run for another user: as libmseal-services(7) has it, sealed, and in an audit before that.
 NGINX_SETTINGS = HARDENED + ["CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_NET_BIND_SERVICE CAP_CHOWN CAP_DAC_OVERRIDE"]
 NGINX = [
@@ -182,6 +206,9 @@ def boot(units, given, folder):
         unit.write(results / "units")
     (results / "files/fetch.py").write_text(FETCH)
     (results / "files/audited.conf").write_text(AUDITED)
+    (results / "files/fleet.sh").write_text(FLEET)
+    for file in DROP_INS.glob("mseal-events.*"):
+        shutil.copy(file, results / "units")
     (results / "units/finish.service").write_text(FINISH.format(units=" ".join(f"{unit.name}.service" for unit in units)))
     # systemd takes the cgroup that it starts in for its root.
     group = unified_hierarchy() / f"libmseal-{os.getpid()}"
@@ -220,7 +247,7 @@ def main():
         cannot("it takes root")
     if not os.path.exists(SYSTEMD):
         cannot("systemd is not installed")
-    units = list(UNITS)
+    units = UNITS + FLEET_UNITS
     if shutil.which("nginx", path="/usr/sbin"):
         units += NGINX
     elif os.environ.get("MSEAL_TESTS_MUST_RUN") == "1":
@@ -236,6 +263,8 @@ def main():
             wrong += [f"it does not say: {wanted}" for wanted in unit.said if wanted not in said]
             if unit.result == "success":
                 wrong += [f"it says: {line}" for line in said.splitlines() if "does not hold" in line]
+            if unit.name == "fleet":
+                wrong += wrong_with_fleet(folder / "results")
             if unit in NGINX:
                 wrong += wrong_with_server(unit, folder / "results")
             print(f"{'FAILS' if wrong else 'ok':6} {unit.name}: {unit.drop_in or 'no drop-in'}, {' '.join(unit.settings) or 'no settings'}")
@@ -243,6 +272,14 @@ def main():
                 status = 1
                 print("\n".join(wrong) + "\n" + said)
     return status
+
+
+def wrong_with_fleet(results):
+    """What came back from the journal is what was written, of one host and of two."""
+    one, two = ((results / name).read_text() if (results / name).exists() else "" for name in ("fleet-one", "fleet-two"))
+    wrong = [] if "events: 4, kinds: 4" in one else ["the journal does not have the four events: " + one]
+    wrong += [] if "events: 8, kinds: 4" in two and "web2 (1)" in two else ["events of two hosts are not put together: " + two]
+    return wrong
 
 
 def wrong_with_server(unit, results):
