@@ -2,7 +2,7 @@
 """Runs a program under AppArmor profiles with and without abstractions/libmseal, as root: which backend it gets, what is
 said, whether its seals hold, and what the kernel denied.
 
-    apparmor.py --build build/dev [NAME ...]
+    apparmor.py --build build/dev [NAME ...]  # all cases, or those of these names
     apparmor.py --build build/dev --needed    # leaves out each rule of the abstraction, and says which change nothing
 
 What the abstraction names is laid below the build's prefix, in a mount namespace of its own. The profile is taken out again. Prints a line for
@@ -44,7 +44,7 @@ MAY_NOT_LOOK = "libmseal: backend filters instead of supervised: the supervisor 
 NOT_SEALED = "libmseal: the loaded objects are not sealed: /proc/thread-self/maps, " + MAY_LACK
 SUPERVISED = "libmseal: backend supervised on Linux"
 # What the supervisor asks for and does without, as libmseal-services(7) says.
-DONE_WITHOUT = ('capname="sys_resource"', 'capname="sys_nice"', "/oom_score_adj", 'operation="ptrace"')
+DONE_WITHOUT = ('capname="sys_resource"', 'capname="sys_nice"', 'capname="sys_ptrace"', "/oom_score_adj", 'operation="ptrace"')
 
 
 class Case:
@@ -60,10 +60,11 @@ AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 CASES = [
     Case("with the abstraction, events in a file", [SUPERVISED], options=",events={libdir}/hits.jsonl",
          rules="{libdir}/hits.jsonl w,"),
-    Case("threads", [SUPERVISED], command="{program} threads_are_covered"),
-    Case("a tree of programs", [SUPERVISED, SUPERVISED], command="/usr/bin/env {program} fork_inherits"),
+    # To compare its memory with that of other sealed programs, which the other tests start meanwhile.
+    Case("threads", [SUPERVISED], command="{program} threads_are_covered", rules="ptrace read,"),
+    Case("a tree of programs", [SUPERVISED, SUPERVISED], command="/usr/bin/env {program} fork_inherits", rules="ptrace read,"),
     Case("an ordinary user, no_new_privs", [SUPERVISED], how=[*AS_NOBODY, "--no-new-privs"],
-         rules="capability setuid,\n  capability setgid,"),
+         rules="capability setuid,\n  capability setgid,\n  ptrace read,"),
     Case("a policy file", ["libmseal: require=kernel cannot be met"], policy='require = "kernel"\n', status=127,
          command="/usr/bin/true"),
     Case("without the abstraction", [NOT_SEALED, STARTS_NONE], abstraction=False, rules=UNAWARE, command="/usr/bin/true"),
