@@ -104,8 +104,8 @@ HOLES = [
     Hole("sharers: nobody is looked for",
          "shim/common/sharers.h",
          "    if (now.none_since(since)) return Sharing::alone;", "    if (now.last != -1) return Sharing::alone;",
-         {SUPERVISED: ["sibling_process", "sharer_of_parent", "sharer_orphaned", "sharer_without_leader"],
-          FILTERS: ["sibling_process", "sharer_of_parent", "sharer_orphaned", "sharer_without_leader"]}),
+         {SUPERVISED: ["sibling_process", "sharer_orphaned", "sharer_without_leader"],
+          FILTERS: ["sibling_process", "sharer_orphaned", "sharer_without_leader"]}),  # sharer_of_parent: held twice
     Hole("sharers: not looked for again when the filter is in",
          "shim/supervisor/sealing.cpp",
          "  if (registry_.sharers(caller) != Sharing::alone) {\n    holder_.release(job.held);\n    return -EAGAIN;\n  }", "",
