@@ -105,7 +105,7 @@ HOLES = [
          "shim/common/sharers.h",
          "    if (now.none_since(since)) return Sharing::alone;", "    if (now.last != -1) return Sharing::alone;",
          {SUPERVISED: ["sibling_process", "sharer_orphaned", "sharer_without_leader"],
-          FILTERS: ["sibling_process", "sharer_orphaned", "sharer_without_leader"]}),  # sharer_of_parent: held twice
+          FILTERS: ["sibling_process", "sharer_orphaned", "sharer_without_leader"]}),  # sharer_of_parent fails all the same
     Hole("sharers: not looked for again when the filter is in",
          "shim/supervisor/sealing.cpp",
          "  if (registry_.sharers(caller) != Sharing::alone) {\n    holder_.release(job.held);\n    return -EAGAIN;\n  }", "",
