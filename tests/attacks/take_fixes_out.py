@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Takes the fix of each known hole out, one at a time, and sees the attacks on that hole get through.
+"""Takes the fix of each known hole out, one at a time, and shows which attacks on that hole get through then.
 
 A table of attacks that all fail proves little if they would fail anyway. This builds a copy of the sources once as it is
 and once without each fix, and runs the attacks that the fix is there for: they must fail in the one and get through in
-the other. It takes a quarter of an hour and is not part of CI.
+the other. One that is HELD all the same has another defence as well, or this file takes the wrong thing out. It takes half
+an hour and is not part of CI.
 
     tests/attacks/take_fixes_out.py                 all of them
     tests/attacks/take_fixes_out.py brk io_destroy  those whose name has one of these words in it
