@@ -115,4 +115,22 @@ class PieceSearch {
   Open open_;
 };
 
+// What a look finds wrong with the ranges, or nothing; other errors say that the look has failed.
+inline bool is_of_ranges(long wrong) {
+  return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
+}
+
+// Whether what is refused since the first look, `pieces` and the breaks, is enough for what the second one
+// has found: the same mappings, with no attribute that the pieces lack.
+inline bool is_enough(std::span<const policy::Seal> pieces, const policy::Range& breaks,
+                      std::span<const policy::Seal> now, const policy::Range& breaks_now) {
+  if (!breaks_now.empty() && !breaks.contains(breaks_now)) return false;
+  return std::all_of(now.begin(), now.end(), [&](const policy::Seal& piece) {
+    const auto as_strict = [&](const policy::Seal& seal) {
+      return seal.joined_with(piece, seal.range) == seal;
+    };
+    return policy::coverage(pieces, piece.range, as_strict) == policy::Coverage::fully;
+  });
+}
+
 }  // namespace libmseal::shim

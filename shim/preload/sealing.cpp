@@ -40,7 +40,7 @@ long check_sealable(State& state, std::uint64_t address, std::uint64_t length) {
   Range range;
   const long error = policy::check_request(state.machine, address, length, range);
   if (error != 0 || range.empty()) return error;
-  return is_placed_sealable(state, range) ? 0 : explain_not_sealable();
+  return is_placed_sealable(state, range) ? 0 : explain(Why::not_sealable);
 }
 
 }  // namespace

@@ -132,7 +132,7 @@ long start_backend_late(State& state, Job& job) {
   const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long rings = by_filter ? look_for_io_uring(options) : 0; rings != 0)
-    return failed(rings) ? explain_unreadable(rings) : explain_io_uring();
+    return failed(rings) ? explain(Why::unreadable, rings) : explain(Why::io_uring);
   Launch launch;
   start_backend(state, {}, {}, launch, job);
   return 0;

@@ -1,19 +1,31 @@
-// Why mseal did not seal, in words, once for each cause: a program may try in a loop. Each returns the -errno
-// that the program gets.
+// Why mseal did not seal, in words.
 #pragma once
+
+#include <cstdint>
 
 namespace libmseal::shim {
 
-long explain_filter_failure(long error);  // of install_deny_filter()
-long explain_sharing();
-long explain_unknown();
-long explain_thread(long error);
-long explain_table_full();
-long explain_ledger_full();
-long explain_many_pieces();
-long explain_unreadable(long error);  // of /proc/thread-self
-long explain_io_uring();
-long explain_not_sealable();
-long explain_late_library();
+enum class Why : std::uint8_t {
+  filters_full,   // the kernel takes no more of them
+  own_filters,    // a thread of the program has some of its own
+  filter_failed,  // with an error
+  shared,
+  unknown,  // the supervisor can't look
+  thread,   // one stays inside a call
+  table_full,
+  ledger_full,
+  many_pieces,
+  unreadable,  // /proc/thread-self, with an error
+  io_uring,
+  not_sealable,
+  late_library,
+};
+
+// Says it, once for each cause, as a program may try in a loop. Returns the -errno that the program gets.
+// `error`: for those that have one.
+long explain(Why why, long error = 0);
+
+// Of install_deny_filter().
+long explain_filter_failure(long error);
 
 }  // namespace libmseal::shim

@@ -44,23 +44,10 @@ Range heap_of(const Caller& caller, std::uint64_t present_break) {
   return {floor, present_break != 0 ? present_break : floor + kReachOfHeap};
 }
 
-// The same mappings, with no attribute that those which are covered lack?
-bool at_least(const std::vector<Seal>& covered, const std::vector<Seal>& now) {
-  return std::ranges::all_of(now, [&](const Seal& piece) {
-    const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
-    return policy::coverage(covered, piece.range, as_strict) == policy::Coverage::fully;
-  });
-}
-
 bool refuses_types(const Caller& caller, std::span<const Range> ranges, policy::SealTypes types) {
   return std::ranges::any_of(ranges, [&](const Range& range) {
     return policy::refuses_types(caller.record->seals(), range, types);
   });
-}
-
-// What a look finds wrong with the ranges; other errors say that it failed.
-bool is_of_ranges(long wrong) {
-  return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
 }
 
 }  // namespace
@@ -256,9 +243,9 @@ std::int64_t Sealing::seal_by_supervisor(const Caller& caller, Job& job) {
     if (const long error = put_in_force(caller, job, false); error != 0) return error;
     const std::vector<Seal> covered = job.pieces;
     long wrong = look(caller, job);
-    if (!is_of_ranges(wrong)) wrong = look(caller, job);  // for want of a descriptor, say
+    if (!shim::is_of_ranges(wrong)) wrong = look(caller, job);  // for want of a descriptor, say
     if (wrong != 0) return wrong;
-    if (at_least(covered, job.pieces)) return hand_out(caller, job, Way::sealed);
+    if (shim::is_enough(covered, {}, job.pieces, {})) return hand_out(caller, job, Way::sealed);
   }
   return -EBUSY;
 }
@@ -306,16 +293,15 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
   const Range breaks = job.refused_breaks;
   job.present_break = message.present_break;
   if (const long wrong = look(caller, job); wrong != 0) {
-    if (is_of_ranges(wrong)) return ended(wrong);
+    if (shim::is_of_ranges(wrong)) return ended(wrong);
     // The filter can't be taken back: for want of a descriptor, say, the look is only put off.
     job.pieces = covered;
     job.refused_breaks = breaks;
     holder_.release(job.held);
     return -EAGAIN;
   }
-  const bool holds =
-      at_least(covered, job.pieces) && (job.refused_breaks.empty() || breaks.contains(job.refused_breaks));
-  if (!holds) return ++job.attempts < kAttempts ? hand_out(caller, job, Way::filter) : ended(-EBUSY);
+  if (!shim::is_enough(covered, breaks, job.pieces, job.refused_breaks))
+    return ++job.attempts < kAttempts ? hand_out(caller, job, Way::filter) : ended(-EBUSY);
   if (const long error = put_in_force(caller, job, true); error != 0) return ended(error);
   return ended(hand_out(caller, job, Way::sealed));
 }

@@ -52,7 +52,7 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
     return query_ledger(state, range).types.has(types);
   });
   if (sealed) return static_cast<long>(Way::sealed);
-  if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain_sharing();
+  if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);
   return static_cast<long>(Way::filter);
 }
 

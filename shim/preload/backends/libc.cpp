@@ -24,11 +24,11 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 }
 
 long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
-  if (!comes_before_libc()) return explain_late_library();
+  if (!comes_before_libc()) return explain(Why::late_library);
   if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
   if (ledger_refuses_types(state, ranges, job.types)) return -EACCES;
   for (const policy::Seal& piece : job.found.pieces) {
-    if (!state.ledger.add(piece)) return explain_ledger_full();
+    if (!state.ledger.add(piece)) return explain(Why::ledger_full);
   }
   for (const policy::KeyedRange& piece : job.found.keyed) (void)state.keyed_seals.add(piece);
   return 0;

@@ -27,20 +27,16 @@ long look(const State& state, std::span<const policy::Range> ranges, policy::Sea
   return search.find_keyed(ranges, found.pieces, Pieces::capacity(), found.keyed, kMostKeyed);
 }
 
-bool is_of_ranges(long wrong) {
-  return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
-}
-
-long explain(long wrong) {
-  if (wrong == -E2BIG) return explain_many_pieces();
-  return is_of_ranges(wrong) ? wrong : explain_unreadable(wrong);
+long explain_look(long wrong) {
+  if (wrong == -E2BIG) return explain(Why::many_pieces);
+  return is_of_ranges(wrong) ? wrong : explain(Why::unreadable, wrong);
 }
 
 }  // namespace
 
 long find_own_pieces(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                      Found& found) {
-  return explain(look(state, ranges, types, found));
+  return explain_look(look(state, ranges, types, found));
 }
 
 long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
@@ -52,7 +48,7 @@ long find_own_pieces_again(const State& state, std::span<const policy::Range> ra
     (void)raw_syscall(__NR_nanosleep, &nap, nullptr);
     wrong = look(state, ranges, types, found);
   }
-  return explain(wrong);
+  return explain_look(wrong);
 }
 
 }  // namespace libmseal::shim

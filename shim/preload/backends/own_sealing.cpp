@@ -4,6 +4,7 @@
 
 #include "policy/protocol/control.h"
 #include "shim/common/births.h"
+#include "shim/common/pieces.h"
 #include "shim/preload/backends/own_look.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/in_flight_calls.h"
@@ -32,22 +33,13 @@ long wait_for_others(State& state, const Keeper& keeper) {
   const auto wait_until_alone = [&] { return ask_until_alone([&] { return keeper.is_alone(state); }); };
   // The first time for a child made by vfork, which its parent waits for; the second time for one that was
   // not to be found yet.
-  if (wait_until_alone() != 0) return explain_sharing();
+  if (wait_until_alone() != 0) return explain(Why::shared);
   const ProcRoot proc;
   const Births births = births_so_far(proc);
-  if (const long waited = wait_for_in_flight_calls(state.machine); waited != 0) return explain_thread(waited);
-  if (wait_until_alone() != 0) return explain_sharing();
+  if (const long waited = wait_for_in_flight_calls(state.machine); waited != 0) return explain(Why::thread);
+  if (wait_until_alone() != 0) return explain(Why::shared);
   state.alone_since = births;
   return 0;
-}
-
-// Whether the mappings are the same, and have no attribute that the covered pieces lack.
-bool pieces_hold(std::span<const Seal> covered, const Range& breaks, const Found& now) {
-  if (!now.refused_breaks.empty() && !breaks.contains(now.refused_breaks)) return false;
-  return std::all_of(now.pieces.begin(), now.pieces.end(), [&](const Seal& piece) {
-    const auto as_strict = [&](const Seal& seal) { return seal.joined_with(piece, seal.range) == seal; };
-    return policy::coverage(covered, piece.range, as_strict) == policy::Coverage::fully;
-  });
 }
 
 }  // namespace
@@ -72,7 +64,7 @@ long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper&
     }
     if (const long error = wait_for_others(state, keeper); error != 0) return error;
     if (const long again = find_own_pieces_again(state, ranges, job.types, found); again != 0) return again;
-    if (!pieces_hold(job.covered.view(), breaks, found)) continue;
+    if (!is_enough(job.covered.view(), breaks, found.pieces.view(), found.refused_breaks)) continue;
     if (!by_supervisor) {
       if (const long error = keeper.keep(state, job.covered.view()); error != 0) return error;
     }

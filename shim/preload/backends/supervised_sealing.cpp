@@ -33,22 +33,22 @@ Control with_break(const State& state, Control::Kind kind, const Range& range = 
   return message;
 }
 
-long explain(long error) {
+long explain_answer(long error) {
   switch (error) {
     case -ENOMEM:
     case -EINVAL:
     case -EACCES:
       return error;
     case -E2BIG:
-      return explain_many_pieces();
+      return explain(Why::many_pieces);
     case -ENOSPC:
-      return explain_table_full();
+      return explain(Why::table_full);
     case -EBUSY:
-      return explain_thread(-EAGAIN);
+      return explain(Why::thread);
     case -EAGAIN:
-      return explain_sharing();
+      return explain(Why::shared);
     default:
-      return explain_unknown();
+      return explain(Why::unknown);
   }
 }
 
@@ -68,7 +68,7 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
   long answer = ask();
   if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
   for (int filters = 0; filters < kMostFilters; ++filters) {
-    if (answer < 0) return {false, explain(answer)};
+    if (answer < 0) return {false, explain_answer(answer)};
     const policy::Next next = policy::decode_next(answer);
     if (next.way == Way::sealed) return {false, take_keys(state, next.ticket, job.found)};
     if (next.way == Way::yourself) return {true, 0};
@@ -84,7 +84,7 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
     answer = tell_supervisor(with_break(state, Control::Kind::filters_are_in));
   }
   (void)tell_supervisor({Control::Kind::give_up, {}});
-  return {false, explain_thread(-EAGAIN)};
+  return {false, explain(Why::thread)};
 }
 
 // ---- where the supervisor may not look ----
@@ -96,8 +96,8 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
     message.seal.types = types;
     const long answer = ask_until_alone([&] { return tell_supervisor(message); });
     if (answer == -EACCES) return answer;
-    if (answer == -EAGAIN) return explain_sharing();
-    if (answer == -EPERM) return explain_unknown();
+    if (answer == -EAGAIN) return explain(Why::shared);
+    if (answer == -EPERM) return explain(Why::unknown);
     if (answer == as_answer(Way::sealed)) continue;
     const bool one_way = ranges.size() == 1 || state.rules.covers_all;
     return answer >= 0 && one_way ? answer : as_answer(Way::filter);
@@ -116,7 +116,7 @@ long register_filtered(State&, std::span<const Seal> pieces) {
   for (const Seal& piece : pieces) {
     const long told = tell_supervisor({Control::Kind::add_filtered, piece});
     if (told == 0 || told == -ENOSYS) continue;
-    return told == -ENOMEM ? explain_table_full() : explain_unknown();
+    return told == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
   }
   return 0;
 }
@@ -128,7 +128,7 @@ Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& 
   for (const Range& range : ranges) {
     const long told = tell_supervisor({Control::Kind::range, {range}});
     if (told == -ENOSYS) return {true, 0};
-    if (told != 0) return {false, explain(told)};
+    if (told != 0) return {false, explain_answer(told)};
   }
   return have_it_look(state, {}, job);
 }
@@ -140,7 +140,7 @@ Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPar
     message.with_data = part.with_data;
     const long told = tell_supervisor(message);
     if (told == -ENOSYS) return {true, 0};
-    if (told != 0) return {false, explain(told)};
+    if (told != 0) return {false, explain_answer(told)};
   }
   return have_it_look(state, {}, job);
 }
