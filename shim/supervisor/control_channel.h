@@ -52,6 +52,9 @@ class ControlChannel {
     Clock::time_point until;
   };
 
+  // Whether the answer is 0 whoever calls: nobody has sealed what is asked about, or a refusal is only
+  // counted.
+  [[nodiscard]] bool needs_no_look(const seccomp_notif& notification, const policy::Control& message);
   // mseal by a raw system call, which is the supervisor's business under coverage all.
   void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
   void handle_hello(const seccomp_notif& notification, Caller& caller);

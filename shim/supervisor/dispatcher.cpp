@@ -84,10 +84,10 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
     return let_through(notification, call);
   }
+  const auto said = seals ? control_.read(notification, arguments, native) : ControlChannel::Said{};
+  if (said.answered) return;
   listener_.end_burst();  // what follows looks at processes, and is not to be interrupted
   calls_.ended(task);
-  const auto said = seals ? control_.read(notification, arguments, native) : ControlChannel::Said{};
-  if (seals && said.answered) return;
   if (blocked) {
     audit_.record_blocked_call(notification, registry_);
     return listener_.continue_call(notification.id);

@@ -104,6 +104,19 @@ void EventLog::add_image(Event& event, const Caller& caller) {
   rows_left_ += rows;
 }
 
+bool EventLog::wants(pid_t thread, const policy::Control& message) noexcept {
+  if (!message.refused) return true;
+  const Call call{thread, message.number};
+  if (std::exchange(not_admitted_, std::nullopt) == call) return false;  // it is counted
+  if (is_pending(call) || admits(thread, message.number)) return true;
+  not_admitted_.reset();
+  return false;
+}
+
+bool EventLog::is_pending(const Call& call) const {
+  return pending_ && Call{pending_->thread, pending_->number} == call;
+}
+
 void EventLog::told(const Caller& caller, const policy::Control& message) {
   const pid_t thread = caller.task;
   if (!message.refused) {
@@ -112,18 +125,12 @@ void EventLog::told(const Caller& caller, const policy::Control& message) {
     announced_[thread] = {message.number, message.site};
     return;
   }
-  if (std::exchange(not_admitted_, std::nullopt) == Call{thread, message.number}) return;  // it is counted
+  const Looking looking(*this);
   Event event;
-  if (pending_ && pending_->thread == thread && pending_->number == message.number) {
+  if (is_pending({thread, message.number})) {
     event = *std::exchange(pending_, std::nullopt);
-    const Looking looking(*this);
     event.site = place_in(thread, message.site);
   } else {
-    if (!admits(thread, message.number)) {
-      not_admitted_.reset();
-      return;
-    }
-    const Looking looking(*this);
     event.process = caller.process.id;
     event.thread = thread;
     event.program = program_of(event.process);

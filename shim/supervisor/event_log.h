@@ -52,7 +52,8 @@ class EventLog {
   // told by the thread as soon as it sees the refusal.
   void record(Event event);
   // What a thread says of its call: of one to come, of the latest refusal, or of one that a filter refused
-  // without our knowing.
+  // without our knowing. Whether more is to be done with it than to count it: then `told` is to follow.
+  [[nodiscard]] bool wants(pid_t thread, const policy::Control& message) noexcept;
   void told(const Caller& caller, const policy::Control& message);
   // Names the image that calls, and adds what is mapped in it if this is its first event.
   void add_image(Event& event, const Caller& caller);
@@ -78,6 +79,8 @@ class EventLog {
     std::uint64_t number = 0;
     bool operator==(const Call&) const = default;
   };
+
+  [[nodiscard]] bool is_pending(const Call& call) const;
 
   std::string path_;
   std::string tree_;          // names it in the file, to which other supervisors may write
