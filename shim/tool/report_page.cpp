@@ -96,7 +96,7 @@ std::vector<std::size_t> drawn_images(const Report& report) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, std::greater<>(),
                            [&](std::size_t index) { return report.images[index].events; });
-  order.resize(std::min(order.size(), kMostDrawn));
+  if (order.size() > kMostDrawn) order.erase(order.begin() + kMostDrawn, order.end());
   return order;
 }
 
