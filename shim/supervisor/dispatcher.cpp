@@ -108,6 +108,12 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
   if (verdict == policy::kAllow) return let_through(notification, call);
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
       Shown{call.ranges[0]}, ": refused");
+  if (call.call == policy::Call::io_destroy && !rules_.audits) {
+    log(Level::warning, "pid ", caller.process.id,
+        ": io_destroy is refused, for another thread may move its ring; a program that waits for the ring to "
+        "go, "
+        "as MariaDB does, never ends; open=io_destroy lets it");
+  }
   refuse(notification, caller, call, verdict);
 }
 

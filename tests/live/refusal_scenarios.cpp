@@ -249,7 +249,16 @@ void raw_discard_of_keyed_memory_is_refused(std::span<char*>) {
   EXPECT(page[0] == 'k');
 }
 
+// Whether a ring of io_setup can be destroyed.
+void destroys_a_ring(std::span<char*> arguments) {
+  unsigned long ring = 0;
+  REQUIRE_OR_STOP(shim::raw_syscall(__NR_io_setup, 8, &ring) == 0);
+  const long expected = std::strcmp(arguments[0], "refused") == 0 ? -EPERM : 0;
+  EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == expected);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"destroys_a_ring", destroys_a_ring},
     {"refuses_changes", refuses_changes},
     {"leaves_neighbours_alone", leaves_neighbours_alone},
     {"keeps_kernels_order_of_errors", keeps_kernels_order_of_errors},

@@ -47,9 +47,11 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
     if ((options.open_calls & call) != 0) return std::nullopt;
     return audits ? policy::kActionNotify : SECCOMP_RET_ERRNO | error;
   };
-  const policy::UnjudgeableCalls unjudgeable{answer(policy::kBlockedShmRemap, EPERM),
-                                             answer(policy::kBlockedOldMmap, ENOSYS),
-                                             answer(policy::kBlockedIoDestroy, EPERM)};
+  policy::UnjudgeableCalls unjudgeable{answer(policy::kBlockedShmRemap, EPERM),
+                                       answer(policy::kBlockedOldMmap, ENOSYS),
+                                       answer(policy::kBlockedIoDestroy, EPERM)};
+  // Where nothing is sealed the supervisor lets it run, and it says so where it does not.
+  if (filter.supervised && unjudgeable.io_destroy) unjudgeable.io_destroy = policy::kActionNotify;
   policy::RangeProgram what;
   if (filter.supervised) {
     what = first_filter(denied, filter.watched, unjudgeable);
