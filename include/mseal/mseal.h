@@ -9,6 +9,15 @@
 
 #include <stddef.h>
 
+/* As glibc declares mseal, where it does. */
+#if defined __cplusplus && __cplusplus >= 201103L
+#define MSEAL_NOTHROW noexcept
+#elif defined __cplusplus
+#define MSEAL_NOTHROW throw()
+#else
+#define MSEAL_NOTHROW
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -51,7 +60,7 @@ extern "C" {
  * may do so, a thread runs under filters of its own, the program made an io_uring before its first seal, or
  * the supervisor does not know the process
  */
-int mseal(void* addr, size_t len, unsigned long flags);
+int mseal(void* addr, size_t len, unsigned long flags) MSEAL_NOTHROW;
 
 struct mseal_range {
   void* addr; /* as in mseal */

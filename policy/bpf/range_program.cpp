@@ -54,6 +54,7 @@ class Compiler {
     if (what_.is_first()) need(kActionNoSuchCall);
     need(unjudgeable().shm_remap);
     need(unjudgeable().old_mmap);
+    need(unjudgeable().io_setup);
     need(unjudgeable().io_destroy);
     need(SECCOMP_RET_ALLOW);
   }
@@ -303,7 +304,7 @@ class Compiler {
       case Call::ipc:
         return write_ipc();
       case Call::io_setup:
-        return other_;
+        return returning(unjudgeable().io_setup);
       case Call::io_destroy:
         return returning(unjudgeable().io_destroy);
       case Call::shmget:

@@ -44,7 +44,8 @@ struct Unsupervised {
 struct UnjudgeableCalls {
   std::optional<std::uint32_t> shm_remap;   // shmat with SHM_REMAP
   std::optional<std::uint32_t> old_mmap;    // i386, arguments in memory
-  std::optional<std::uint32_t> io_destroy;  // which unmaps wherever its ring is by then
+  std::optional<std::uint32_t> io_setup;    // which unmaps its ring again if it fails,
+  std::optional<std::uint32_t> io_destroy;  // and this too, wherever the ring is by then
 };
 
 // One of the four programs below.

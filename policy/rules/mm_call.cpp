@@ -148,11 +148,15 @@ void decode_known(const Machine& machine, const Arguments& arguments, MmCall& ca
     case Call::shmget:
       return decode_segment(arguments[2], call);
     case Call::brk:
+      return;
     case Call::io_setup:
+      call.argument = static_cast<std::uint32_t>(arguments[0]);
+      call.effect = Effect::unjudgeable;  // if it fails, it unmaps its ring again
       return;
     case Call::io_destroy:
-      // It unmaps the ring where that is by then: another thread may move it meanwhile (fs/aio.c,
-      // kill_ioctx).
+      call.argument = arguments[0];
+      call.effect = Effect::unjudgeable;
+      return;
     case Call::old_mmap:
       call.effect = Effect::unjudgeable;
       return;

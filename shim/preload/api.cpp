@@ -27,7 +27,7 @@ policy::Range pages_of(const void* address, std::size_t length) {
 
 extern "C" {
 
-__attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigned long flags) {
+__attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigned long flags) noexcept {
   return libc_result(flags != 0 ? -EINVAL
                                 : seal_for_program(g_state, reinterpret_cast<std::uint64_t>(addr), len));
 }

@@ -27,12 +27,13 @@ constexpr std::uint32_t kOtherSetTidAddress = 256;  // of arm
 }  // namespace
 
 Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
-                       std::vector<policy::Range> watched, const policy::Options& options)
+                       pid_t first, std::vector<policy::Range> watched, const policy::Options& options)
     : listener_(listener),
       registry_(registry),
       rules_(policy::tree_rules(options)),
       calls_(proc),
       sealing_(proc, registry, calls_, std::move(watched), options),
+      rings_(proc, registry, first),
       events_(options),
       audit_(events_, rules_),
       control_(listener, registry, policies, sealing_, events_, rules_) {}
@@ -40,6 +41,7 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
+    if (rings_.busy()) rings_.tidy();
     if (registry_.wants_to_collect()) listener_.end_burst();
     if (registry_.collect()) calls_.collect();  // now: nobody waits for an answer
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
@@ -79,6 +81,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
   const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);
   const bool seals = call.effect == MmCall::Effect::seal;
+  if (call.call == policy::Call::io_setup && !starts && !blocked) rings_.note_request(call);
   calls_.keep_few();
   // The everyday call takes no look at who calls: it touches nothing that anybody has sealed.
   if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
@@ -106,14 +109,11 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
   }
   const Verdict verdict = judge_.decide(call, caller);
   if (verdict == policy::kAllow) return let_through(notification, call);
+  if (Rings::is_about(call) && rings_.is_harmless(caller, call) &&
+      (rules_.audits || rings_.hold_others(caller, call)))
+    return let_through(notification, call);
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
       Shown{call.ranges[0]}, ": refused");
-  if (call.call == policy::Call::io_destroy && !rules_.audits) {
-    log(Level::warning, "pid ", caller.process.id,
-        ": io_destroy is refused, for another thread may move its ring; a program that waits for the ring to "
-        "go, "
-        "as MariaDB does, never ends; open=io_destroy lets it");
-  }
   refuse(notification, caller, call, verdict);
 }
 
@@ -133,7 +133,11 @@ void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller,
     return listener_.continue_call(notification.id);
   }
   if (verdict.kind == Verdict::Kind::answer) return listener_.answer(notification.id, verdict.value);
-  listener_.refuse(notification.id, EPERM);
+  if (Rings::is_about(call)) {
+    log(Level::warning, "pid ", caller.process.id, ": ", policy::name_of(call.call),
+        " is refused, for it can't be kept from unmapping what is sealed; open=io_destroy lets it");
+  }
+  listener_.refuse(notification.id, call.call == policy::Call::io_setup ? ENOSYS : EPERM);
 }
 
 void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& caller) {
@@ -155,6 +159,7 @@ void Dispatcher::idle() noexcept {
     }
     control_.forget_answered();
     control_.tidy();
+    (void)rings_.tidy();
     if (registry_.collect(true)) calls_.collect();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
@@ -162,7 +167,7 @@ void Dispatcher::idle() noexcept {
 
 int Dispatcher::patience() const {
   constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
-  if (control_.busy()) return 1;
+  if (control_.busy() || rings_.busy()) return 1;
   return events_.waiting() || registry_.wants_to_collect() ? kMoment : -1;
 }
 

@@ -21,14 +21,16 @@
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/registry.h"
+#include "shim/supervisor/rings.h"
 #include "shim/supervisor/sealing.h"
 
 namespace libmseal::supervisor {
 
 class Dispatcher {
  public:
-  // `watched`: the ranges in which the first filter notifies of every call.
-  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+  // `first`: the first process of the tree; `watched`: the ranges in which the first filter notifies of every
+  // call.
+  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies, pid_t first,
              std::vector<policy::Range> watched, const policy::Options& options);
 
   // Answers it, whatever happens: what fails refuses the call.
@@ -55,6 +57,7 @@ class Dispatcher {
   policy::TreeRules rules_;
   ContinuedCalls calls_;
   Sealing sealing_;
+  Rings rings_;
   EventLog events_;
   Audit audit_;
   ControlChannel control_;

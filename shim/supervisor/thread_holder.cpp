@@ -35,20 +35,29 @@ bool detach(const TracedThread& thread) {
   return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
 }
 
+// Of a thread that may be stopped. False, with errno, if this one may not.
+bool interrupt(TracedThread& thread) {
+  if (ptrace(PTRACE_SEIZE, thread.id, nullptr, nullptr) != 0) return false;
+  thread.traced = true;
+  (void)ptrace(PTRACE_INTERRUPT, thread.id, nullptr, nullptr);
+  return true;
+}
+
 }  // namespace
 
-ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held) {
+ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held,
+                                        Sleepers sleepers) {
   Result result = Result::held;
   for (int round = 0; round < kRounds; ++round) {
     const std::size_t before = held.size();
     result = Result::held;
     for (const pid_t process : processes) {
-      const Result one = stop_threads(process, except, held);
+      const Result one = stop_threads(process, except, held, sleepers);
       if (one == Result::forbidden) return one;
       if (one == Result::cloning) result = one;
     }
     if (held.size() == before) break;
-    const Result stops = wait_for_stops(held);
+    const Result stops = wait_for_stops(held, sleepers);
     if (stops == Result::stuck) return stops;
     if (stops == Result::cloning) result = stops;
   }
@@ -56,7 +65,8 @@ ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t 
 }
 
 // All at once: each stops as soon as it gets a processor, and leaves that to the next.
-ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held) {
+ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held,
+                                                Sleepers sleepers) {
   const auto threads = proc_.threads(process);
   if (threads.is_gone()) return Result::held;
   if (!threads.is_seen()) return Result::forbidden;
@@ -65,24 +75,30 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
     const bool known = std::ranges::find(held, task, &TracedThread::id) != held.end();
     if (task == except || known) continue;
     const auto where = proc_.whereabouts(task);
-    if (where.is_gone() || (where.is_seen() && *where == policy::Whereabouts::elsewhere)) continue;
+    const bool asleep = where.is_seen() && *where == policy::Whereabouts::elsewhere;
+    if (where.is_gone() || (asleep && sleepers == Sleepers::left_asleep)) continue;
     if (!where.is_seen()) return Result::forbidden;
     if (*where == policy::Whereabouts::cloning) {
       result = Result::cloning;
       continue;
     }
     if (shim::g_killed_calls.ptrace) return Result::forbidden;
-    if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
-      if (errno == ESRCH) continue;
+    TracedThread thread{task};
+    if (interrupt(thread)) {
+      held.push_back(thread);
+    } else if (errno != ESRCH) {
       return Result::forbidden;
     }
-    held.push_back({task});
-    (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
   }
   return result;
 }
 
-ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
+bool ThreadHolder::is_at(pid_t task, policy::Whereabouts where) {
+  const auto seen = proc_.whereabouts(task);
+  return seen.is_seen() && *seen == where;
+}
+
+ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sleepers) {
   constexpr int kNapsToLook = 50;
   const shim::Deadline deadline(kMostForStops);
   for (int naps = 1; !deadline.passed(); ++naps) {
@@ -92,12 +108,15 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
       thread.stopped = seen == Seen::stopped;
       return seen == Seen::gone;
     });
-    if (std::ranges::all_of(held, &TracedThread::stopped)) return Result::held;
+    // A sleeper that nothing can wake stops as soon as it is awake.
+    const auto stands_still = [&](const TracedThread& thread) {
+      return thread.stopped ||
+             (sleepers == Sleepers::stopped && is_at(thread.id, policy::Whereabouts::elsewhere));
+    };
+    if (std::ranges::all_of(held, stands_still)) return Result::held;
     // Who waits for its vfork child can't be stopped.
     const auto stopped_or_cloning = [&](const TracedThread& thread) {
-      if (thread.stopped) return true;
-      const auto where = proc_.whereabouts(thread.id);
-      return where.is_seen() && *where == policy::Whereabouts::cloning;
+      return thread.stopped || is_at(thread.id, policy::Whereabouts::cloning);
     };
     if (naps % kNapsToLook == 0 && std::ranges::all_of(held, stopped_or_cloning)) return Result::cloning;
     const timespec time{0, kNap};
@@ -106,10 +125,21 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
   return Result::stuck;
 }
 
+bool ThreadHolder::has_left_call(TracedThread& thread) {
+  if (!thread.traced) {
+    if (is_at(thread.id, policy::Whereabouts::elsewhere)) return true;
+    if (!interrupt(thread)) return errno == ESRCH;
+  }
+  const Seen seen = look_for_stop(thread);
+  thread.stopped = seen == Seen::stopped;
+  return seen != Seen::running;
+}
+
 void ThreadHolder::release(HeldThreads& held) {
   for (const TracedThread& thread : held) {
+    if (!thread.traced) continue;
     if (!thread.stopped || !detach(thread))
-      stragglers_.push_back({thread.id});  // or it was killed, and has to be reaped
+      stragglers_.push_back({thread.id, true});  // or it was killed, and has to be reaped
   }
   held.clear();
   (void)let_go_of_stragglers();

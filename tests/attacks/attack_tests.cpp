@@ -166,6 +166,7 @@ constexpr Attack kAttacks[] = {
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     everywhere("sharer_raced", held()),
     everywhere("io_setup_stalled", held()),
+    everywhere("io_setup_fails", held()),
 
     ours("own_listener", held(-EBUSY), held(-EPERM)),
     everywhere("supervisor_killed", held(-EPERM)),

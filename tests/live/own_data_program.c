@@ -1,5 +1,6 @@
-/* Says which parts of its own memory may still be re-protected, each by name: text, constants, data, bss, what it
- * has marked mutable, and the kernel's vdso. With -DMARKED it carries the note that asks for sealing. */
+/* Says which parts of its own memory may still be re-protected, each by name: text, constants, data, bss,
+ * what it has marked mutable, and the kernel's vdso. With -DMARKED it carries the note that asks for sealing.
+ */
 #include <errno.h>
 #include <mseal/mutable.h>
 #include <stdint.h>
@@ -13,7 +14,8 @@
 __asm__(
     ".pushsection .note.wants.sealing, \"a\", @note\n"
     ".balign 8\n"
-    ".long 4, 8, list_of_properties\n" /* 5, but by the linker, which would complain: it does not know this one */
+    ".long 4, 8, list_of_properties\n" /* 5, but by the linker, which would complain: it does not know this
+                                          one */
     ".asciz \"GNU\"\n"
     ".long 3, 0\n" /* GNU_PROPERTY_MEMORY_SEAL */
     ".popsection\n");
@@ -29,7 +31,8 @@ static char changing_too[100] MSEAL_MUTABLE;
 
 extern long syscall(long, ...);
 
-static void try_to_protect(const char* name, const void* address, size_t size, int protection) {
+__attribute__((noinline)) static void try_to_protect(const char* name, const void* address, size_t size,
+                                                     int protection) {
   const size_t page = (size_t)sysconf(_SC_PAGESIZE);
   const uintptr_t start = ((uintptr_t)address + (size > page ? page - 1 : 0)) & -page;
   if (mprotect((void*)start, page, protection) == 0) printf("%s ", name);

@@ -2,6 +2,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -249,16 +251,60 @@ void raw_discard_of_keyed_memory_is_refused(std::span<char*>) {
   EXPECT(page[0] == 'k');
 }
 
-// Whether a ring of io_setup can be destroyed.
-void destroys_a_ring(std::span<char*> arguments) {
+unsigned long new_ring(long events) {
   unsigned long ring = 0;
-  REQUIRE_OR_STOP(shim::raw_syscall(__NR_io_setup, 8, &ring) == 0);
-  const long expected = std::strcmp(arguments[0], "refused") == 0 ? -EPERM : 0;
-  EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == expected);
+  REQUIRE_OR_STOP(shim::raw_syscall(__NR_io_setup, events, &ring) == 0);
+  return ring;
+}
+
+// With threads that run, sleep, and wait for the ring: all of them go on afterwards.
+void destroys_a_ring(std::span<char*>) {
+  const unsigned long ring = new_ring(8);
+  int pipe[2];
+  REQUIRE_OR_STOP(::pipe(pipe) == 0);
+  std::atomic<long> steps = 0;
+  std::atomic<bool> done = false;
+  std::thread runs([&] {
+    while (!done) ++steps;
+  });
+  std::thread sleeps([&] {
+    char byte = 0;
+    EXPECT(::read(pipe[0], &byte, 1) == 1);
+  });
+  std::thread waits([&] {
+    char events[32 * 8];
+    long result = 0;
+    do {
+      result = shim::raw_syscall(__NR_io_getevents, ring, 1, 8, events, nullptr);
+    } while (result == -EINTR);
+    EXPECT(result == -EINVAL);
+  });
+  ::usleep(50'000);
+  EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == 0);
+  EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == -EINVAL);
+  waits.join();
+  const long before = steps;
+  EXPECT(::write(pipe[1], "x", 1) == 1);
+  sleeps.join();
+  while (steps == before) ::usleep(1000);
+  done = true;
+  runs.join();
+}
+
+// A ring that may reach up to a seal, for there was a larger one before.
+void keeps_a_ring_below_a_seal(std::span<char*>) {
+  const Area area;
+  (void)new_ring(1024);
+  const unsigned long ring = new_ring(8);
+  char* const below = area.sealed - area.page;
+  REQUIRE_OR_STOP(shim::raw_syscall(__NR_mremap, ring, area.page, area.page, MREMAP_MAYMOVE | MREMAP_FIXED,
+                                    below) == reinterpret_cast<long>(below));
+  EXPECT(shim::raw_syscall(__NR_io_destroy, below) == -EPERM);
 }
 
 constexpr Scenario kScenarios[] = {
     {"destroys_a_ring", destroys_a_ring},
+    {"keeps_a_ring_below_a_seal", keeps_a_ring_below_a_seal},
     {"refuses_changes", refuses_changes},
     {"leaves_neighbours_alone", leaves_neighbours_alone},
     {"keeps_kernels_order_of_errors", keeps_kernels_order_of_errors},

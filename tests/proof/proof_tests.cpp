@@ -128,6 +128,7 @@ class Rule {
   z3::expr closed(Call call) {
     switch (call) {
       case Call::old_mmap:
+      case Call::io_setup:
       case Call::io_destroy:
         return yes();
       case Call::shmat:
@@ -348,7 +349,7 @@ policy::RangeProgram program_for(const Shape& shape, Kind kind) {
     case Kind::base:
       break;
   }
-  return first_filter(denied, shape.watched, {kRefuse, kRefuse, kRefuse});
+  return first_filter(denied, shape.watched, {kRefuse, kRefuse, kRefuse, kRefuse});
 }
 
 void compile_into(BpfProgram& program, const policy::Machine& machine, const Shape& shape, Kind kind) {

@@ -1,6 +1,7 @@
 // What library, supervisor, table and tool pass to each other, member by member. Whoever changes any of it is
 // stopped here: by the compiler, where a member comes or goes, or by the test.
 #include "policy/protocol/layout.h"
+#include "mseal/mseal.h"
 
 #include <cstddef>
 #include <sstream>
@@ -12,6 +13,9 @@
 #include "policy/protocol/control.h"
 #include "shim/common/seal_table.h"
 #include "tests/support/catch.h"
+
+// As glibc declares it, which clang insists on.
+static_assert(noexcept(::mseal(nullptr, 0, 0)));
 
 namespace libmseal {
 namespace {

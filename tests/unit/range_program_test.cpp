@@ -40,9 +40,24 @@ constexpr std::uint32_t kNotify = SECCOMP_RET_USER_NOTIF;
 constexpr std::uint32_t kShmRemapAction = SECCOMP_RET_ERRNO | EACCES;
 constexpr std::uint32_t kOldMmapAction = SECCOMP_RET_ERRNO | ENOTSUP;
 constexpr std::uint32_t kNoSuchCall = SECCOMP_RET_ERRNO | ENOSYS;
+constexpr std::uint32_t kIoSetupAction = SECCOMP_RET_ERRNO | EAGAIN;
 constexpr std::uint32_t kIoDestroyAction = SECCOMP_RET_ERRNO | EBUSY;
 
-constexpr policy::UnjudgeableCalls kUnjudgeable{kShmRemapAction, kOldMmapAction, kIoDestroyAction};
+constexpr policy::UnjudgeableCalls kUnjudgeable{kShmRemapAction, kOldMmapAction, kIoSetupAction,
+                                                kIoDestroyAction};
+
+constexpr std::uint32_t action_of_unjudgeable(Call call) {
+  switch (call) {
+    case Call::old_mmap:
+      return kOldMmapAction;
+    case Call::io_setup:
+      return kIoSetupAction;
+    case Call::io_destroy:
+      return kIoDestroyAction;
+    default:
+      return kShmRemapAction;
+  }
+}
 
 constexpr int kRounds = 1500;
 
@@ -432,15 +447,13 @@ TEST_CASE(
       }
       if (sample.call.effect == MmCall::Effect::seal) expected = kNoSuchCall;
       if (sample.call.effect == MmCall::Effect::unjudgeable) {
-        expected = sample.call.call == Call::old_mmap     ? kOldMmapAction
-                   : sample.call.call == Call::io_destroy ? kIoDestroyAction
-                                                          : kShmRemapAction;
+        expected = action_of_unjudgeable(sample.call.call);
       }
       if (action != expected) FAIL(describe(sample, action));
     }
   }
-  for (const std::uint32_t action :
-       {kAllow, kRefuse, kAnswerZero, kNoSuchCall, kShmRemapAction, kOldMmapAction, kIoDestroyAction})
+  for (const std::uint32_t action : {kAllow, kRefuse, kAnswerZero, kNoSuchCall, kShmRemapAction,
+                                     kOldMmapAction, kIoSetupAction, kIoDestroyAction})
     CHECK(outcomes[action] >= 1'000);
   for (const Call call :
        {Call::mmap, Call::mprotect, Call::mremap, Call::remap_file_pages, Call::shmget, Call::ipc})
@@ -505,9 +518,7 @@ std::uint32_t expected_of_base(const Case& denied, const Case& watched, const Sa
   const MmCall& call = sample.call;
   if (call.effect == MmCall::Effect::seal) return kNotify;
   if (call.effect == MmCall::Effect::unjudgeable) {
-    return call.call == Call::old_mmap     ? kOldMmapAction
-           : call.call == Call::io_destroy ? kIoDestroyAction
-                                           : kShmRemapAction;
+    return action_of_unjudgeable(call.call);
   }
   if (call.deferred) return kNotify;
   const std::uint32_t alone = action_for(denied, sample);
@@ -548,8 +559,8 @@ TEST_CASE("the first filter refuses alone what it can, and notifies the rest tha
       quiet += action == kAllow ? 1 : 0;
     }
   }
-  for (const std::uint32_t action :
-       {kAllow, kRefuse, kAnswerZero, kNotify, kShmRemapAction, kOldMmapAction, kIoDestroyAction})
+  for (const std::uint32_t action : {kAllow, kRefuse, kAnswerZero, kNotify, kShmRemapAction, kOldMmapAction,
+                                     kIoSetupAction, kIoDestroyAction})
     CHECK(outcomes[action] >= 1'000);
   for (const Call call : {Call::mmap, Call::munmap, Call::mprotect, Call::mremap, Call::madvise, Call::shmdt,
                           Call::ipc, Call::shmget, Call::remap_file_pages})

@@ -43,15 +43,18 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
   }
   policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view()};
   if (!audits) denied.breaks = filter.refused_breaks;
-  const auto answer = [&](policy::BlockedCall call, std::uint32_t error) -> std::optional<std::uint32_t> {
+  const auto answer = [&](policy::BlockedCall call, std::uint32_t otherwise) -> std::optional<std::uint32_t> {
     if ((options.open_calls & call) != 0) return std::nullopt;
-    return audits ? policy::kActionNotify : SECCOMP_RET_ERRNO | error;
+    return audits ? policy::kActionNotify : otherwise;
   };
-  policy::UnjudgeableCalls unjudgeable{answer(policy::kBlockedShmRemap, EPERM),
-                                       answer(policy::kBlockedOldMmap, ENOSYS),
-                                       answer(policy::kBlockedIoDestroy, EPERM)};
-  // Where nothing is sealed the supervisor lets it run, and it says so where it does not.
-  if (filter.supervised && unjudgeable.io_destroy) unjudgeable.io_destroy = policy::kActionNotify;
+  // The supervisor can do more about rings than refuse them (rings.h).
+  const auto about_rings = [&](std::uint32_t error) {
+    return filter.supervised ? policy::kActionNotify : SECCOMP_RET_ERRNO | error;
+  };
+  const policy::UnjudgeableCalls unjudgeable{answer(policy::kBlockedShmRemap, SECCOMP_RET_ERRNO | EPERM),
+                                             answer(policy::kBlockedOldMmap, SECCOMP_RET_ERRNO | ENOSYS),
+                                             answer(policy::kBlockedIoDestroy, about_rings(ENOSYS)),
+                                             answer(policy::kBlockedIoDestroy, about_rings(EPERM))};
   policy::RangeProgram what;
   if (filter.supervised) {
     what = first_filter(denied, filter.watched, unjudgeable);

@@ -1,0 +1,138 @@
+#include "shim/supervisor/rings.h"
+
+#include <sys/types.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <string>
+
+#include "policy/rules/seal.h"
+#include "shim/common/machine.h"
+#include "shim/common/maps_reader.h"
+#include "shim/common/proc_root.h"
+#include "shim/supervisor/log.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+constexpr std::uint64_t kNotKnown = ~0ULL;
+
+// The call gets this long before it is asked whether it is over, and then so long to be: a look or a stop
+// that comes before it has begun would make it begin anew.
+constexpr auto kToBegin = std::chrono::milliseconds(2);
+constexpr auto kToReturn = std::chrono::milliseconds(20);
+constexpr auto kAtMost = std::chrono::seconds(10);
+
+// num_possible_cpus() at most, which every ring has room for.
+std::uint64_t most_processors() {
+  constexpr std::uint64_t kMostOfAnyKernel = 8192;
+  std::ifstream file("/sys/devices/system/cpu/possible");  // "0-63"
+  std::string text;
+  if (!std::getline(file, text)) return kMostOfAnyKernel;
+  try {
+    return std::stoull(text.substr(text.find_last_of("-,") + 1)) + 1;
+  } catch (const std::exception&) {
+    return kMostOfAnyKernel;
+  }
+}
+
+// What the kernel makes of a request (fs/aio.c, ioctx_alloc and aio_setup_ring): a header and twice as many
+// events, of 32 bytes. 0: it makes nothing.
+std::uint64_t ring_bytes(std::uint64_t events) {
+  static const std::uint64_t fewest = 4 * most_processors();
+  constexpr std::uint64_t kEvent = 32;
+  constexpr std::uint64_t kMostBytes = 0x1000'0000;
+  const std::uint64_t places = 2 * std::max(events, fewest);
+  if (places > kMostBytes / kEvent) return 0;
+  return policy::round_up(kEvent + kEvent * (places + 2), shim::this_machine().page_size);
+}
+
+// Calls visit(vma) for the mappings of the process; false if they can't be read.
+template <class Visit>
+bool visit_maps(pid_t process, const Visit& visit) {
+  const shim::ProcRoot proc;
+  return shim::read_maps(proc.open(shim::ProcPath(process, "maps")), visit) == 0;
+}
+
+}  // namespace
+
+Rings::Rings(Proc& proc, Registry& registry, pid_t first) : proc_(proc), registry_(registry) {
+  bool has_ring = false;
+  const bool seen = visit_maps(first, [&](const policy::Vma& vma) {
+    has_ring = has_ring || vma.name.starts_with("/[aio]");
+    return !has_ring;
+  });
+  if (has_ring || !seen) largest_ = kNotKnown;
+}
+
+void Rings::note_request(const policy::MmCall& io_setup) {
+  largest_ = std::max(largest_, ring_bytes(io_setup.argument));
+}
+
+bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const {
+  if (!caller.may_seal()) return false;
+  if (call.call == policy::Call::io_setup) return true;
+  const policy::Range reach{call.argument, call.argument + largest_};
+  return largest_ != kNotKnown && reach.start <= reach.end &&
+         !policy::touches_seal(caller.record->seals(), reach);
+}
+
+template <class Condition>
+void Rings::end_calls_if(const Condition& condition) {
+  std::erase_if(calls_, [&](CallUnderWay& one) {
+    if (!condition(one)) return false;
+    one.held.push_back(one.caller);
+    holder_.release(one.held);
+    return true;
+  });
+}
+
+bool Rings::hold_others(const Caller& caller, const policy::MmCall& call) {
+  end_calls_if([&](const CallUnderWay& one) { return one.caller.id == caller.task; });
+  const bool destroys = call.call == policy::Call::io_destroy;
+  CallUnderWay one{caller.process.id, destroys ? call.argument : 0, Clock::now(), {}, {caller.task}};
+  const ThreadHolder::Result result =
+      holder_.hold({&caller.process.id, 1}, caller.task, one.held, ThreadHolder::Sleepers::stopped);
+  // Nobody else can come to have the memory now.
+  const bool alone =
+      result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
+  if (!alone) {
+    holder_.release(one.held);
+  } else if (!one.held.empty()) {
+    calls_.push_back(std::move(one));
+  }
+  busy_ = true;
+  return alone;
+}
+
+// What is left of io_destroy once its ring is gone is to wait.
+bool Rings::is_over(CallUnderWay& one) {
+  const auto spent = Clock::now() - one.since;
+  if (spent < kToBegin) return false;
+  if (one.destroyed != 0) {
+    bool is_mapped = false;
+    const bool seen = visit_maps(one.process, [&](const policy::Vma& vma) {
+      is_mapped = vma.range.start <= one.destroyed && one.destroyed < vma.range.end;
+      return vma.range.end <= one.destroyed;
+    });
+    if (seen && !is_mapped) return true;
+  }
+  if (spent < kToReturn) return false;
+  if (holder_.has_left_call(one.caller)) return true;
+  if (spent < kAtMost) return false;
+  log(Level::error, "pid ", one.process, " is killed: its call of ",
+      one.destroyed != 0 ? "io_destroy" : "io_setup",
+      " does not end, and until then its other threads may not go on");
+  (void)kill(one.process, SIGKILL);
+  return true;
+}
+
+bool Rings::tidy() {
+  end_calls_if([this](CallUnderWay& one) { return is_over(one); });
+  const bool stragglers = holder_.let_go_of_stragglers();
+  busy_ = stragglers || !calls_.empty();
+  return busy_;
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,66 @@
+// io_setup(2) and io_destroy(2), which unmap a ring: the one if it fails, the other always.
+//
+// The kernel unmaps as much as the ring had at first, from where the ring is by then (fs/aio.c, kill_ioctx):
+// a thread may move it meanwhile (aio_ring_mremap). So all other threads stand still until the call is over.
+// Then io_setup unmaps its own ring alone, and io_destroy one at the address that it names (lookup_ioctx).
+// What a ring had at first, the kernel alone knows: each is taken to be as large as the largest that anybody
+// of the tree has asked for.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+
+#include "policy/rules/mm_call.h"
+#include "shim/supervisor/proc.h"
+#include "shim/supervisor/registry.h"
+#include "shim/supervisor/thread_holder.h"
+
+namespace libmseal::supervisor {
+
+class Rings {
+ public:
+  // `first`: the first process of the tree. If it has a ring already, of a size that nobody has seen, none
+  // may be destroyed.
+  Rings(Proc& proc, Registry& registry, pid_t first);
+
+  static bool is_about(const policy::MmCall& call) {
+    return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;
+  }
+  // Of every io_setup, whoever calls.
+  void note_request(const policy::MmCall& io_setup);
+  // Whether the call, of a process that has seals, touches none if no ring is moved meanwhile.
+  [[nodiscard]] bool is_harmless(const Caller& caller, const policy::MmCall& call) const;
+  // So that none is: the other threads of the caller stand still until tidy() finds the call over. False if
+  // they can't be held; else the call has to go on.
+  bool hold_others(const Caller& caller, const policy::MmCall& call);
+
+  // Lets go of threads. To be called every few milliseconds while it returns true.
+  bool tidy();
+  [[nodiscard]] bool busy() const { return busy_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct CallUnderWay {
+    pid_t process = 0;
+    std::uint64_t destroyed = 0;  // the ring; 0: it is io_setup
+    Clock::time_point since;
+    HeldThreads held;
+    TracedThread caller;
+  };
+
+  [[nodiscard]] bool is_over(CallUnderWay& one);
+  template <class Condition>
+  void end_calls_if(const Condition& condition);
+
+  Proc& proc_;
+  Registry& registry_;
+  ThreadHolder holder_{proc_};
+  std::uint64_t largest_ = 0;  // bytes; ~0: not known
+  std::list<CallUnderWay> calls_;
+  bool busy_ = false;
+};
+
+}  // namespace libmseal::supervisor
