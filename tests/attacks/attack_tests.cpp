@@ -81,6 +81,7 @@ constexpr Attack ours(const char* name, const Expected& expected, const Expected
 
 constexpr Expected kNoHugePages = not_here("without a supervisor there are no huge pages");
 constexpr Expected kOldBreak = held();  // brk answers where the break is
+constexpr Expected kNoTypes = not_here("mseal(2) has no types");
 constexpr Expected kNotServed = not_here("programs without the library are served under coverage=all alone");
 
 constexpr Attack kAttacks[] = {
@@ -153,6 +154,7 @@ constexpr Attack kAttacks[] = {
     everywhere("seal_without_leader", held(-EPERM)),
     everywhere("forged_message", held(-EPERM)),
     ours("forged_heap_message", held(0), kOldBreak),
+    ours("types_widened", held(-EPERM), kNoTypes),
     everywhere("lost_on_fork", held(-EPERM)),
     everywhere("born_of_sibling", held(-EPERM)),
     everywhere("born_of_the_dead", held(-EPERM)),
