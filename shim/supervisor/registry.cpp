@@ -235,6 +235,8 @@ Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
     known->second.record->merge(*record);
     record = known->second.record;
   }
+  // Of the same number and tick, it may be another than the one that has sealed: then it lacks its filters.
+  record->disown(who.process);
   if (who.memory.readable()) {
     forget_guesses(who.process, candidates);
     return join(image, who.process, std::move(record));
