@@ -4,8 +4,8 @@
 using namespace libmseal::tests;
 
 int main() {
-  const Victim text = Victim::text();
+  const Victim page = Victim::supervised_page();
   for (int count = 0; count < 140; ++count) run_program();
-  return conclude(text, "mprotect of the text",
-                  raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC));
+  return conclude(page, "mprotect of the page",
+                  raw_syscall(__NR_mprotect, page.at(), page.size(), PROT_READ | PROT_WRITE | PROT_EXEC));
 }
