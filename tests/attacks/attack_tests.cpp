@@ -45,9 +45,9 @@ constexpr Expected not_here(const char* why) {
 // How the program is started.
 enum class Start {
   plainly,
-  late,       // nothing is sealed at start: auto=off
-  by_shell,   // no preload reaches it: started by a shell that one does reach
-  few_files,  // by a user who is not root, as whose supervisor may lift it, under a low limit of open files
+  late,          // nothing is sealed at start: auto=off
+  by_shell,      // no preload reaches it: started by a shell that one does reach
+  few_files,     // under a low limit of open files, which nobody may lift
   apart_mounts,  // in a mount namespace of its own
   apart_pids,    // in a pid namespace of its own, with the /proc of the one outside, where it has our number
   other_user,    // by a user who is not root, as whose supervisor may look into everything
@@ -197,6 +197,9 @@ constexpr Attack kAttacks[] = {
 
 constexpr int kCannotTry = 77;
 
+constexpr const char* kFewFiles =
+    "ulimit -n 135; test $(id -u) != 0 || exec setpriv --bounding-set=-sys_resource \"$@\"; exec \"$@\"";
+
 // What the library seals at start would be refused by a filter at random addresses.
 constexpr const char* kUnderOurNumber =
     "echo $1 > /proc/sys/kernel/ns_last_pid; shift; setarch -R \"$@\"; exit $?";
@@ -207,8 +210,7 @@ std::vector<std::string> behind(Start start) {
   if (::geteuid() == 0) by_other_user = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
   switch (start) {
     case Start::few_files:
-      by_other_user.insert(by_other_user.end(), {"sh", "-c", "ulimit -n 135; exec \"$@\"", "sh"});
-      return by_other_user;
+      return {"sh", "-c", kFewFiles, "sh"};
     case Start::apart_mounts:
       return {"unshare", "--mount"};
     case Start::apart_pids:
