@@ -1,6 +1,7 @@
 #include "shim/supervisor/proc.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -170,6 +171,15 @@ class KernelProc final : public Proc {
   }
 
   bool share_mm(pid_t one, pid_t other) override { return shim::compare_memory(one, other) == 0; }
+
+  bool is_short_of_files() override {
+    constexpr rlim_t kFew = 32;  // for ten images
+    const int free = fcntl(static_cast<int>(root_.descriptor()), F_DUPFD_CLOEXEC, 0);
+    if (free < 0) return true;
+    close(free);
+    rlimit limit{};
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || static_cast<rlim_t>(free) + kFew > limit.rlim_cur;
+  }
 
   Look<policy::Whereabouts> whereabouts(pid_t task) override {
     char text[256];

@@ -86,6 +86,8 @@ class Proc {
                                 std::vector<pid_t>& found) = 0;
   // Whether the two tasks, which live, have one memory. No, if it can't be told.
   virtual bool share_mm(pid_t one, pid_t other) = 0;
+  // Few descriptors are left, of which a look at everybody takes some.
+  virtual bool is_short_of_files() { return false; }
   // Where the thread is in the kernel.
   virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;
   // Since boot, in ns, as start times are.

@@ -112,6 +112,13 @@ class Record {
     inherit(other, {}, seen);
   }
 
+  // What a process has sealed is not what another with its number has sealed.
+  void disown(const Process& process) {
+    for (SealEntry& entry : entries_) {
+      if (entry.by == process) entry.by = kNobody;
+    }
+  }
+
   // For audits, where the memory is gone all the same.
   void drop(const policy::Range& range) {
     std::vector<policy::Seal> left;
@@ -133,6 +140,8 @@ class Record {
   std::uint32_t filters = 0;   // so many filters the process had when one was last told of; 0: not known
 
  private:
+  static constexpr Process kNobody{-1, 0};
+
   template <class T>
   static void grow(std::vector<T>& items, std::size_t by) {
     if (items.capacity() - items.size() < by)
@@ -151,7 +160,7 @@ class Record {
     all.range = {std::min(seals_.front().range.start, seal.range.start),
                  std::max(seals_.back().range.end, seal.range.end)};
     seals_.assign({all});
-    entries_.assign({SealEntry{all, false, 0, 0, {-1, 0}}});
+    entries_.assign({SealEntry{all, false, 0, 0, kNobody}});
   }
 
   std::vector<SealEntry> entries_;

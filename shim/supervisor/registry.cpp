@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kCollectEvery = 128;
 constexpr std::size_t kCollectIdle = 64;
+constexpr std::size_t kCollectShortOfFiles = 8;
 
 std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
   static const auto per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
@@ -196,6 +197,8 @@ Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Rec
   Member& member = image.members[process];  // at last: what throws before leaves no member without a record
   member.task = std::move(task);
   member.record = std::move(record);
+  if (made_since_collection_ >= kCollectShortOfFiles && proc_.is_short_of_files())
+    made_since_collection_ = std::max(made_since_collection_, kCollectEvery);
   return member;
 }
 
@@ -235,6 +238,8 @@ Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
     known->second.record->merge(*record);
     record = known->second.record;
   }
+  // Of the same number and tick, it may be another than the one that has sealed: then it lacks its filters.
+  record->disown(who.process);
   if (who.memory.readable()) {
     forget_guesses(who.process, candidates);
     return join(image, who.process, std::move(record));

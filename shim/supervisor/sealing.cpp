@@ -333,6 +333,7 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
   job.ranges = {range};
   // What is wrong with the range is said without a look for others: the library asks so at every start.
   if (const long wrong = look(caller, job); wrong == -ENOMEM || wrong == -EINVAL) return wrong;
+  if (refuses_types(caller, job.ranges, job.types)) return -EACCES;
   registry_.begin_sealing(caller);
   // Whoever else has the memory gets its seals.
   if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
@@ -392,6 +393,8 @@ std::int64_t Sealing::is_alone(const Caller& caller) {
 }
 
 std::int64_t Sealing::add(const Caller& caller, const Control& message) {
+  // The library has asked before; whoever speaks past it has not.
+  if (refuses_types(caller, {&message.seal.range, 1}, message.seal.types)) return -EACCES;
   const bool filtered = message.kind == Control::Kind::add_filtered;
   if (!filtered) {
     // Refused from here: so it must be where calls are notified, and for all who have the memory.

@@ -47,11 +47,17 @@ enum class Start {
   plainly,
   late,          // nothing is sealed at start: auto=off
   by_shell,      // no preload reaches it: started by a shell that one does reach
-  few_files,     // under a low limit of open files
+  few_files,     // under a low limit of open files, which nobody may lift
   apart_mounts,  // in a mount namespace of its own
-  apart_pids,    // in a pid namespace of its own, with the /proc of the one outside
-  not_readable,  // by a user who may execute it, and not read
+  apart_pids,    // in a pid namespace of its own, with the /proc of the one outside, where it has our number
+  other_user,    // by a user who is not root, as whose supervisor may look into everything
+  not_readable,  // by such a user, who may execute it, and not read
+  not_readable_by_shell,  // the same, by a shell that the library reaches, too
 };
+
+constexpr bool is_not_readable(Start start) {
+  return start == Start::not_readable || start == Start::not_readable_by_shell;
+}
 
 // What the attack takes that not every machine has, as MSEAL_TESTS_WITHOUT calls it.
 constexpr std::string_view feature_of(std::string_view name) {
@@ -81,6 +87,7 @@ constexpr Attack ours(const char* name, const Expected& expected, const Expected
 
 constexpr Expected kNoHugePages = not_here("without a supervisor there are no huge pages");
 constexpr Expected kOldBreak = held();  // brk answers where the break is
+constexpr Expected kNoTypes = not_here("mseal(2) has no types");
 constexpr Expected kNotServed = not_here("programs without the library are served under coverage=all alone");
 
 constexpr Attack kAttacks[] = {
@@ -137,8 +144,9 @@ constexpr Attack kAttacks[] = {
     everywhere("tagged_before_seal", held(-EPERM), Start::late),
 
     everywhere("new_identity", held(-EPERM)),
-    everywhere("not_dumpable", held(-EPERM)),
+    everywhere("not_dumpable", held(-EPERM), Start::other_user),
     everywhere("execute_only", held(-EPERM), Start::not_readable),
+    everywhere("execute_only_joins", held(-EPERM), Start::not_readable_by_shell),
     everywhere("other_namespaces", held(-EPERM)),
     everywhere("no_proc", held(-EPERM)),
     everywhere("proc_covered", held(-EPERM), Start::apart_mounts),
@@ -153,6 +161,7 @@ constexpr Attack kAttacks[] = {
     everywhere("seal_without_leader", held(-EPERM)),
     everywhere("forged_message", held(-EPERM)),
     ours("forged_heap_message", held(0), kOldBreak),
+    ours("types_widened", held(-EPERM), kNoTypes),
     everywhere("lost_on_fork", held(-EPERM)),
     everywhere("born_of_sibling", held(-EPERM)),
     everywhere("born_of_the_dead", held(-EPERM)),
@@ -189,17 +198,29 @@ constexpr Attack kAttacks[] = {
 
 constexpr int kCannotTry = 77;
 
+constexpr const char* kFewFiles =
+    "ulimit -n 135; test $(id -u) != 0 || exec setpriv --bounding-set=-sys_resource \"$@\"; exec \"$@\"";
+
+// What the library seals at start would be refused by a filter at random addresses.
+constexpr const char* kUnderOurNumber =
+    "echo $1 > /proc/sys/kernel/ns_last_pid; shift; setarch -R \"$@\"; exit $?";
+
 // Runs a program behind others, which are not under the library.
 std::vector<std::string> behind(Start start) {
+  std::vector<std::string> by_other_user;
+  if (::geteuid() == 0) by_other_user = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
   switch (start) {
     case Start::few_files:
-      return {"sh", "-c", "ulimit -n 135; exec \"$@\"", "sh"};
+      return {"sh", "-c", kFewFiles, "sh"};
     case Start::apart_mounts:
       return {"unshare", "--mount"};
     case Start::apart_pids:
-      return {"unshare", "--pid", "--fork"};
+      return {"unshare", "--pid",         "--fork", "sh",
+              "-c",      kUnderOurNumber, "sh",     std::to_string(::getpid() - 1)};
+    case Start::other_user:
     case Start::not_readable:
-      return {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
+    case Start::not_readable_by_shell:
+      return by_other_user;
     default:
       return {};
   }
@@ -238,7 +259,7 @@ class Folder {
 Command command_for(const char* name, Start start, const Folder& folder,
                     const std::map<std::string, std::string>& environment) {
   std::string program = std::string(ATTACKS) + "/" + name;
-  if (start == Start::not_readable) {
+  if (is_not_readable(start)) {
     const std::string copy = folder.file(name);
     std::filesystem::copy_file(program, copy);
     using std::filesystem::perms;
@@ -248,7 +269,8 @@ Command command_for(const char* name, Start start, const Folder& folder,
   std::vector<std::string> arguments = behind(start);
   arguments.emplace_back("env");
   for (const auto& [key, value] : environment) arguments.push_back(key + "=" + value);
-  if (start == Start::by_shell) arguments.insert(arguments.end(), {"sh", "-c", "\"$@\"; exit $?", "sh"});
+  if (start == Start::by_shell || start == Start::not_readable_by_shell)
+    arguments.insert(arguments.end(), {"sh", "-c", "\"$@\"; exit $?", "sh"});
   arguments.insert(arguments.end(), {program, folder.file("log")});
   return {arguments, {}, {}, 120};
 }

@@ -1,23 +1,47 @@
-// A child's child that this process adopts when the one between has ended: an honest double fork. Its seals
-// are those of whom it was copied from.
+// Processes that the supervisor meets when the one that sealed, and made them, has ended or runs another
+// program. Their seals are those of whom they were copied from.
 #include <sys/prctl.h>
 
-#include "tests/attacks/attack.h"
+#include "tests/attacks/programs.h"
 
 using namespace libmseal::tests;
 
-int main() {
-  char* const page = map_at(0, kPage);
+namespace {
+
+// A child seals a page, makes another child and ends as `end` says; this process adopts that one, and has the
+// supervisor look who is still there.
+template <class End>
+int adopt(std::uint64_t where, End end) {
+  char* const page = map_at(where, kPage);
   std::memset(page, 'v', kPage);
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  const int self = ::getpid();
+  int ends[2];
+  if (::pipe(ends) != 0) cannot_try("pipe");
   const int first = ::fork();
   if (first == 0) {
     const Victim victim(page, kPage);
-    if (::fork() != 0) ::_exit(kHeld);
-    while (::getppid() != self) ::usleep(1000);
+    if (::fork() != 0) end();
+    ::close(ends[1]);
+    char byte;
+    (void)!::read(ends[0], &byte, 1);
     leave(conclude(victim, "munmap by the adopted", raw_syscall(__NR_munmap, page, kPage)));
   }
+  ::close(ends[0]);
   const int outcome = outcome_of(first);
+  make_forget();
+  ::close(ends[1]);
+  ::munmap(page, kPage);
   return worse_of(outcome, outcome_of(-1));
+}
+
+}  // namespace
+
+int main() {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  constexpr std::uint64_t kWhere = 0x3000'0000;  // judged by the supervisor
+  const int ended = adopt(kWhere, [] { ::_exit(kHeld); });
+  const auto run = [] {
+    ::execl("/bin/true", "true", nullptr);
+    ::_exit(126);
+  };
+  return worse_of(ended, adopt(kWhere + kLargestPage, run));
 }

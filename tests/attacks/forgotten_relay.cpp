@@ -20,15 +20,15 @@ double now() {
 }
 
 // In the first image: goes on as one short-lived process after the other, and tries now and then.
-[[noreturn]] void relay(int report) {
+[[noreturn]] void relay(const Victim& victim, int report) {
   constexpr double kLong = 15;
-  const auto page = reinterpret_cast<std::uintptr_t>(&cannot_try) & -kPage;
   const double end = now() + kLong;
   double next_try = now() + 0.1;
   while (true) {
     if (now() > next_try) {
       next_try = now() + 0.1;
-      const long answer = raw_syscall(__NR_mprotect, page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
+      const long answer =
+          raw_syscall(__NR_mprotect, victim.at(), victim.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
       if (answer == 0 || now() > end) {
         raw_syscall(__NR_write, report, &answer, sizeof answer);
         ::_exit(0);
@@ -63,7 +63,7 @@ int watch(int report) {
   }
   if (::read(report, &answer, sizeof answer) != static_cast<ssize_t>(sizeof answer))
     cannot_try("the relay has ended");
-  std::printf("mprotect of the relay's text answered %ld; the victim is %s\n", answer,
+  std::printf("mprotect of the relay's page answered %ld; the victim is %s\n", answer,
               answer == 0 ? "CHANGED" : "unharmed");
   return answer == 0 ? kBroken : kHeld;
 }
@@ -72,11 +72,11 @@ int watch(int report) {
 
 int main(int count, char** arguments) {
   if (count > 2) return watch(std::atoi(arguments[2]));
-  const Victim text = Victim::text();
+  const Victim victim = Victim::supervised_page();
   int ends[2];
   if (::pipe(ends) != 0) cannot_try("pipe");
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  if (::fork() == 0) relay(ends[1]);
+  if (::fork() == 0) relay(victim, ends[1]);
   ::close(ends[1]);
   const std::string end = std::to_string(ends[0]);
   ::execl("/proc/self/exe", arguments[0], "", end.c_str(), nullptr);

@@ -29,17 +29,17 @@ std::vector<libmseal::policy::Range> expendable() {
 
 int main() {
   const Victim victim = Victim::page();
-  const Victim text = Victim::text();
+  const Victim supervised = Victim::supervised_page();
   const std::vector<libmseal::policy::Range> others = expendable();
   const long wiped = raw_syscall(__NR_madvise, victim.at(), victim.size(), MADV_WIPEONFORK);
   for (const auto& range : others) (void)raw_syscall(__NR_madvise, range.start, range.size(), MADV_DONTFORK);
-  const char own = *text.at();
+  const char own = *supervised.at();
   // Past libc, whose memory the child may lack.
   const long child = raw_syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) {
     const bool refused = raw_syscall(__NR_munmap, victim.at(), victim.size()) == -EPERM &&
-                         raw_syscall(__NR_munmap, text.at(), text.size()) == -EPERM;
-    const bool kept = *victim.at() == 'v' && *text.at() == own;
+                         raw_syscall(__NR_munmap, supervised.at(), supervised.size()) == -EPERM;
+    const bool kept = *victim.at() == 'v' && *supervised.at() == own;
     while (true) raw_syscall(__NR_exit_group, refused && kept ? kHeld : kBroken);
   }
   for (const auto& range : others) (void)raw_syscall(__NR_madvise, range.start, range.size(), MADV_DOFORK);

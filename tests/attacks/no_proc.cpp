@@ -7,7 +7,7 @@ using namespace libmseal::tests;
 
 int main() {
   const Victim victim = Victim::page();
-  const Victim text = Victim::text();
+  const Victim supervised = Victim::supervised_page();
   char* const another = map_at(0, kPage);
   char folder[] = "/tmp/libmseal-no-proc-XXXXXX";
   if (::mkdtemp(folder) == nullptr) cannot_try("a folder");
@@ -15,9 +15,9 @@ int main() {
   if (child == 0) {
     if (::chroot(folder) != 0 || ::chdir("/") != 0) ::_exit(kCannotTry);
     const long page = raw_syscall(__NR_munmap, victim.at(), victim.size());
-    const long own = raw_syscall(__NR_munmap, text.at(), text.size());
-    std::printf("munmap of a page answered %ld\nmunmap of the text answered %ld\n", page, own);
-    const bool held = page == -EPERM && own == -EPERM;
+    const long other = raw_syscall(__NR_munmap, supervised.at(), supervised.size());
+    std::printf("munmap of a page answered %ld\nmunmap of a supervised one answered %ld\n", page, other);
+    const bool held = page == -EPERM && other == -EPERM;
     // Without maps to read, a new seal is either in force or not promised.
     const bool promised = ::mseal(another, kPage, 0) == 0;
     const bool kept = !promised || raw_syscall(__NR_munmap, another, kPage) == -EPERM;

@@ -7,7 +7,7 @@ using namespace libmseal::tests;
 
 int main() {
   const Victim victim = Victim::page();
-  const Victim text = Victim::text();
+  const Victim supervised = Victim::supervised_page();
   // Inside a chroot there are no new user namespaces.
   constexpr int kNamespaces = CLONE_NEWPID | CLONE_NEWNS;
   if (::unshare(CLONE_NEWUSER | kNamespaces) != 0 && ::unshare(kNamespaces) != 0) cannot_try("namespaces");
@@ -15,8 +15,8 @@ int main() {
   if (child == 0) {
     const int held = conclude(victim, "munmap", raw_syscall(__NR_munmap, victim.at(), victim.size()));
     const long answer =
-        raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
-    leave(worse_of(held, conclude(text, "mprotect", answer)));
+        raw_syscall(__NR_mprotect, supervised.at(), supervised.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+    leave(worse_of(held, conclude(supervised, "mprotect", answer)));
   }
   return outcome_of(child);
 }

@@ -23,7 +23,7 @@ void kill_supervisor(const char* log) {
 }  // namespace
 
 int main(int, char** arguments) {
-  const Victim text = Victim::text();
+  const Victim page = Victim::supervised_page();
   kill_supervisor(arguments[1]);
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   sock_filter notify[] = {
@@ -33,8 +33,8 @@ int main(int, char** arguments) {
   const long listener =
       raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
   if (libmseal::shim::failed(listener)) {
-    (void)raw_syscall(__NR_munmap, text.at(), text.size());
-    return conclude(text, "a listener of one's own", listener);
+    (void)raw_syscall(__NR_munmap, page.at(), page.size());
+    return conclude(page, "a listener of one's own", listener);
   }
   const int approver = ::fork();
   if (approver == 0) {
@@ -45,7 +45,7 @@ int main(int, char** arguments) {
     }
     ::_exit(0);
   }
-  const long answer = raw_syscall(__NR_munmap, text.at(), text.size());
+  const long answer = raw_syscall(__NR_munmap, page.at(), page.size());
   ::kill(approver, SIGKILL);
-  return conclude(text, "munmap, approved by oneself", answer);
+  return conclude(page, "munmap, approved by oneself", answer);
 }

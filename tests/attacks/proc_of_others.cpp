@@ -1,5 +1,5 @@
 // In a pid namespace with the /proc of the one outside, where the same numbers are other processes: a child
-// takes the number of one of them.
+// takes the number of one of them. This program has the number of another, too.
 #include <dirent.h>
 
 #include "tests/attacks/attack.h"
@@ -14,7 +14,7 @@ int somebody() {
   DIR* const processes = ::opendir("/proc");
   while (const dirent* const entry = processes != nullptr ? ::readdir(processes) : nullptr) {
     const int number = std::atoi(entry->d_name);
-    if (number < 20 || number > 30'000) continue;
+    if (number < 20 || number > 30'000 || number == ::getpid()) continue;
     std::ifstream maps("/proc/" + std::to_string(number) + "/maps");
     std::string line;
     if (!std::getline(maps, line)) continue;

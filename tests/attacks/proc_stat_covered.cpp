@@ -1,4 +1,5 @@
-// Covers what the supervisor knows this process by, /proc/PID/stat, by that of another. Root can.
+// Covers what the supervisor knows a process by, /proc/PID/stat, by that of another: of one that it has met,
+// and of a child that it has not met yet. Root can.
 #include <sys/mount.h>
 
 #include <csignal>
@@ -13,27 +14,34 @@ std::string folder_of(int process) {
   return "/proc/" + std::to_string(process);
 }
 
+int change_behind(const Victim& page, int other) {
+  const auto change_page_behind = [&](const std::string& from, const std::string& over) {
+    if (::mount(from.c_str(), over.c_str(), nullptr, MS_BIND, nullptr) != 0) return -static_cast<long>(errno);
+    const long answer =
+        raw_syscall(__NR_mprotect, page.at(), page.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+    ::umount2(over.c_str(), MNT_DETACH);
+    return answer;
+  };
+  const std::string own = folder_of(::getpid());
+  const long by_stat = change_page_behind(folder_of(other) + "/stat", own + "/stat");
+  const long by_folder = change_page_behind(folder_of(other), own);
+  const int held = conclude(page, "mprotect behind another stat", by_stat);
+  return worse_of(held, conclude(page, "mprotect behind another folder", by_folder));
+}
+
 }  // namespace
 
 int main() {
-  const Victim text = Victim::text();
+  const Victim page = Victim::supervised_page();
   const int other = ::fork();
   if (other == 0) {
     ::execl("/bin/sleep", "sleep", "60", nullptr);
     ::_exit(126);
   }
   ::usleep(200'000);  // it is another image by then
-  const auto change_text_behind = [&](const std::string& from, const std::string& over) {
-    if (::mount(from.c_str(), over.c_str(), nullptr, MS_BIND, nullptr) != 0) return -static_cast<long>(errno);
-    const long answer =
-        raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
-    ::umount2(over.c_str(), MNT_DETACH);
-    return answer;
-  };
-  const std::string own = folder_of(::getpid());
-  const long by_stat = change_text_behind(folder_of(other) + "/stat", own + "/stat");
-  const long by_folder = change_text_behind(folder_of(other), own);
+  const int child = ::fork();
+  if (child == 0) leave(change_behind(page, other));
+  const int outcome = worse_of(outcome_of(child), change_behind(page, other));
   ::kill(other, SIGKILL);
-  const int held = conclude(text, "mprotect behind another stat", by_stat);
-  return worse_of(held, conclude(text, "mprotect behind another folder", by_folder));
+  return outcome;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/protocol/control.h"
+#include "shim/common/machine.h"
 #include "tests/attacks/attack.h"
 
 namespace libmseal::tests {
@@ -18,10 +19,21 @@ inline void run_program(const char* path = "/bin/true") {
   }
 }
 
+// So many that the supervisor looks who is still there, which it does when it has nothing else to do.
+inline void make_forget() {
+  for (int count = 0; count < 70; ++count) run_program();
+  ::usleep(200'000);
+}
+
 // Tells the supervisor, past the library, that `page` is to be sealed, or is.
 inline long forge(policy::Control::Kind kind, char* page) {
+  using Kind = policy::Control::Kind;
+  const bool is_sealed = kind == Kind::add_supervised || kind == Kind::add_filtered;
   const auto range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), kPage);
-  const auto said = policy::encode({kind, {range, true, 0}});
+  const auto said = policy::encode({kind, {range, is_sealed, 0}});
+  bool malformed = false;
+  (void)policy::decode_control(shim::this_machine(), said, malformed);
+  if (malformed) std::abort();  // nobody would listen
   return raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
 }
 
@@ -33,8 +45,7 @@ inline void make_known() {
     (void)forge(policy::Control::Kind::prepare, reinterpret_cast<char*>(page));
     ::_exit(0);
   }
-  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  if (outcome_of(child) != kHeld) std::abort();
 }
 
 }  // namespace libmseal::tests

@@ -1,5 +1,6 @@
-// A thread that makes one vfork child after the other: one of them may be born after it was asked who shares
-// the memory, and before the filter is in force.
+// A thread that makes one process in this memory after the other, and waits for it in vfork, or where nobody
+// sees that it has made one: one of them may be born after it was asked who shares the memory, and before the
+// filter is in force.
 #include <atomic>
 #include <chrono>
 #include <ctime>
@@ -41,7 +42,8 @@ int main() {
   std::thread mother([&] {
     long pause = 0;
     while (!done) {
-      const int made = ::clone(child, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+      const int waits = pause % 2 == 0 ? CLONE_VFORK : 0;
+      const int made = ::clone(child, stack_top<0>(), CLONE_VM | waits | SIGCHLD, nullptr);
       if (made > 0) ::waitpid(made, nullptr, 0);
       pause = (pause + 37) % 500;
       wait_us(pause);

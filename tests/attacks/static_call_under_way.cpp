@@ -9,6 +9,20 @@ using namespace libmseal::tests;
 
 namespace {
 
+// The thread has been inside of a call that somebody was notified of, and goes on with it.
+void wait_until_let_through(long thread) {
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/syscall";
+  bool waited = false;
+  for (int looks = 0; looks < 10'000; ++looks) {
+    std::ifstream file(path);
+    std::string where;
+    file >> where;
+    const bool waits = where == std::to_string(__NR_mprotect);
+    if ((waited && !waits) || !file) return;
+    waited = waited || waits;
+  }
+}
+
 // One try, in an image of its own. The protection of much memory is changed meanwhile, which takes long.
 int once() {
   constexpr std::size_t kMuch = 256 << 20;
@@ -18,22 +32,21 @@ int once() {
   ::madvise(much, kMuch, MADV_NOHUGEPAGE);
   char* const page = map_at(0x2000'0000'0000, kPage);
   std::memset(page, 'v', kPage);
-  std::atomic<int> begun = 0;
+  std::atomic<long> slow_thread = 0;
+  std::atomic<bool> begun = false;
   std::thread slow([&] {
-    begun = 1;
+    slow_thread = raw_syscall(__NR_gettid);
     (void)raw_syscall(__NR_mprotect, much, kMuch, PROT_READ);
   });
   long answer = 0;
   std::thread remover([&] {
-    while (begun != 1) {
-    }
-    ::usleep(100);
-    begun = 2;
+    while (slow_thread == 0) std::this_thread::yield();
+    wait_until_let_through(slow_thread);
+    begun = true;
     answer = raw_syscall(__NR_munmap, page, kPage);
   });
-  while (begun != 2) {
-  }
-  ::usleep(200);
+  while (!begun) ::usleep(20);
+  ::usleep(static_cast<useconds_t>(::getpid() % 8 * 50));
   const long sealed = seal(page, kPage);
   unsigned char there = 0;
   const bool sealed_page = sealed == 0 && raw_syscall(__NR_mincore, page, kPage, &there) == 0;

@@ -25,15 +25,16 @@ void ignore_tags() {
 
 int main() {
   const Victim victim = Victim::page();
-  const Victim text = Victim::text();
+  const Victim supervised = Victim::supervised_page();
   ignore_tags();
   long answer = 0;
   for (int bit = kFirstBit; bit <= kLastBit; ++bit) {
     const std::uint64_t tag = 1ULL << bit;
     answer = raw_syscall(__NR_munmap, victim.address() | tag, victim.size());
-    (void)raw_syscall(__NR_mprotect, text.address() | tag, text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+    (void)raw_syscall(__NR_mprotect, supervised.address() | tag, supervised.size(),
+                      PROT_READ | PROT_WRITE | PROT_EXEC);
     (void)raw_syscall(__NR_madvise, victim.address() | tag, victim.size(), MADV_DONTNEED);
   }
-  const int held = conclude(text, "mprotect of tagged text", answer);
+  const int held = conclude(supervised, "mprotect of a tagged address", answer);
   return held == kHeld ? conclude(victim, "munmap of a tagged address", answer) : held;
 }

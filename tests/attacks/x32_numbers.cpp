@@ -5,11 +5,11 @@ using namespace libmseal::tests;
 
 int main() {
   const Victim victim = Victim::page();
-  const Victim text = Victim::text();
+  const Victim supervised = Victim::supervised_page();
   constexpr long kX32 = 0x40000000;
   long answer = raw_syscall(kX32 + __NR_munmap, victim.at(), victim.size());
   if (answer == -ENOSYS)
-    answer = raw_syscall(kX32 + __NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE);
-  const int held = conclude(text, "x32 munmap, mprotect", answer);
+    answer = raw_syscall(kX32 + __NR_mprotect, supervised.at(), supervised.size(), PROT_READ | PROT_WRITE);
+  const int held = conclude(supervised, "x32 munmap, mprotect", answer);
   return held == kHeld ? conclude(victim, "x32 munmap", answer) : held;
 }

@@ -58,6 +58,20 @@ TEST_CASE("live: a limit on descriptors is named once") {
   tries("backend=seccomp", RLIMIT_NOFILE, 256, "");
 }
 
+TEST_CASE("live: programs that have ended keep no descriptors from those that follow") {
+  constexpr rlim_t kFew = 64;
+  Command command = preloaded("policy=none,backend=seccomp",
+                              {"/bin/bash", "-c", "for i in {1..50}; do /bin/true; done; echo done"});
+  command.prepare = [] {
+    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+    const rlimit both{kFew, kFew};
+    if (setrlimit(RLIMIT_NOFILE, &both) != 0) _exit(125);
+  };
+  const Run result = run(command);
+  CHECK(result.out == "done\n");
+  CHECK(result.err == "");
+}
+
 TEST_CASE("live: a limit on memory is named once") {
   for (const rlim_t bytes : {24'000'000, 200'000'000})
     tries("backend=seccomp", RLIMIT_AS, bytes, "ulimit -v");

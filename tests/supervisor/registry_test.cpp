@@ -761,6 +761,23 @@ TEST_CASE("a number that comes again, in the same tick, is another process") {
   }
 }
 
+TEST_CASE("another process under a number of the same tick has not sealed what the first has") {
+  SealedTree tree;
+  const auto has_sealed = [&](int number) {
+    const Caller caller = tree.registry.look_up(300);
+    return caller.record->covers(place(number), policy::kWholeSeal, [&](const supervisor::SealEntry& entry) {
+      return entry.by == caller.process;
+    });
+  };
+  tree.proc.fork(100, 300, 10);
+  tree.at_tick(10);
+  REQUIRE(tree.seal(300, 3) == 0);
+  CHECK(has_sealed(3));
+  tree.proc.exit(300);
+  tree.proc.fork(100, 300, 10);
+  CHECK_FALSE(has_sealed(3));
+}
+
 TEST_CASE("a child under a number of the same tick is met before its parent is forgotten") {
   for (const bool held : {true, false}) {
     INFO((held ? "held" : "not held"));
