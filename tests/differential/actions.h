@@ -32,7 +32,6 @@ static struct {
   struct ring rings[RINGS];
   unsigned long largest_ring;
   int asked_for_seals; /* mseal has been called: from then on ours lets some calls never happen */
-  int has_seals;       /* it has sealed something: then io_destroy is one of them */
 } world;
 
 static inline unsigned long slot_start(unsigned long slot) {
@@ -97,17 +96,15 @@ static const struct numbers call_numbers[] = {
 /* Where the kernel's own seals are in force. */
 static inline int has_native_seals(void) {
   const char* options = getenv("MSEAL_OPTIONS");
-  if (options != NULL && strstr(options, "auto=elf") != NULL) world.asked_for_seals = world.has_seals = 1;
+  if (options != NULL && strstr(options, "auto=elf") != NULL) world.asked_for_seals = 1;
   return options != NULL && strstr(options, "backend=kernel") != NULL;
 }
 
 static inline long system_call(const struct operation* op) {
   unsigned long a[6];
   /* Ours does not let these happen, whatever they would touch: nor does the twin, or the two would part. */
-  if (has_native_seals()) {
-    if (op->kind == op_io_destroy && world.has_seals != 0) return -EPERM;
-    if (op->kind == op_shmat && (op->a[2] & SHM_REMAP) != 0 && world.asked_for_seals != 0) return -EPERM;
-  }
+  const int is_blocked = op->kind == op_shmat && (op->a[2] & SHM_REMAP) != 0;
+  if (is_blocked && has_native_seals() && world.asked_for_seals != 0) return -EPERM;
   memcpy(a, op->a, sizeof a);
   if (op->kind == op_mmap) a[4] = (unsigned long)(long)world.files[op->a[4]], a[5] = 0;
   if (op->kind == op_shmat) a[0] = (unsigned long)world.segments[op->a[0]];
@@ -125,9 +122,7 @@ static inline int call_mseal(unsigned long at, unsigned long size) {
   /* A request that is refused for its arguments alone closes nothing. */
   const unsigned long whole = (size + PAGE - 1) & -PAGE;
   if (whole != 0 && at % PAGE == 0 && at + whole > at) world.asked_for_seals = 1;
-  if (syscall(462, at, size, 0UL) != 0) return -errno;
-  if (whole != 0) world.has_seals = 1;
-  return 0;
+  return syscall(462, at, size, 0UL) == 0 ? 0 : -errno;
 }
 
 /* ---- who calls ---- */
