@@ -49,6 +49,11 @@ TEST_CASE("live: programs that start with standard input, output or error closed
   }
 }
 
+TEST_CASE("live: children of one program seal at once") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"})
+    scenario(options, "children_seal_at_once");
+}
+
 TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
   expect_success(result);
