@@ -46,9 +46,19 @@ long seal_new_segments(State& state, ObjectsWork& work) {
 // What the dynamic linker is at work on is left out, and `all_ready` is false.
 long seal_objects(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
   long result = 0;
-  if (seal_as_supervisor_sees(state, selection, work, result, all_ready)) return result;
-  all_ready = find_ready_segments(state, selection, work);
-  return seal_new_segments(state, work);
+  const auto seal_them = [&] {
+    if (seal_as_supervisor_sees(state, selection, work, result, all_ready)) return;
+    all_ready = find_ready_segments(state, selection, work);
+    result = seal_new_segments(state, work);
+  };
+  // Another thread may unload what was found here, and load something else in its place. Not for objects that
+  // stay: the lock is not free in a child that is forked meanwhile.
+  if (selection.late == policy::LateSeal::all) {
+    with_objects_kept(seal_them);
+  } else {
+    seal_them();
+  }
+  return result;
 }
 
 }  // namespace

@@ -1,6 +1,10 @@
 // The memory of the ELF objects in this process that is to be sealed.
 #pragma once
 
+#include <link.h>
+
+#include <cstddef>
+
 #include "policy/rules/range.h"
 #include "shim/preload/objects_work.h"
 #include "shim/preload/state.h"
@@ -12,6 +16,17 @@ long find_constant_segments(const State& state, ObjectsWork& work);
 
 // How many objects have been loaded so far.
 unsigned long long count_objects();
+
+// Runs work() with the list of loaded objects locked: the dynamic linker unmaps none, and so maps none in its
+// place, until that returns.
+template <class Work>
+void with_objects_kept(Work work) {
+  const auto once = [](dl_phdr_info*, std::size_t, void* data) {
+    (*static_cast<Work*>(data))();
+    return 1;
+  };
+  (void)dl_iterate_phdr(once, &work);
+}
 
 // Which objects, and what of them.
 struct Selection {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "shim/common/line_reader.h"
+#include "shim/common/policy_file.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/ancestors.h"
 #include "shim/preload/message.h"
@@ -96,7 +97,7 @@ bool sets_key(std::string_view line, std::string_view key, std::string_view unle
 // The rule in that file without which a program must not start, if there is one.
 std::string_view binding_rule(const char* path) {
   std::string_view found;
-  const long read = read_lines(path, [&](std::string_view line) {
+  const long read = read_lines(open_policy_file(path), [&](std::string_view line) {
     if (sets_key(line, "harden", "[]")) found = "harden";
     if (sets_key(line, "require", "libc")) found = "require";
     if (sets_key(line, "strict", "false")) found = "strict";

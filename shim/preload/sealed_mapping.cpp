@@ -25,6 +25,9 @@ bool may_go_anywhere(std::uint32_t flags) {
 #ifdef MAP_32BIT
   if ((flags & MAP_32BIT) != 0) return false;
 #endif
+  // The kernel refuses flags with it that the file does not support, such as MAP_FIXED_NOREPLACE, which the
+  // window needs.
+  if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE) return false;
   return (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) ==
          0;
 }

@@ -36,7 +36,7 @@ long clone_process(unsigned long exit_signal) {
 
 // In the new process, on a copy of the program's memory: nothing but system calls.
 [[noreturn]] void become_supervisor(const State& state, int socket) {
-  // The program may run with 0, 1 or 2 closed, and the socket may have got one of them.
+  // A copy, for kHelperSocket may be this one, which would close with exec.
   const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
   if (failed(safe_socket)) cannot_run(socket, safe_socket);
   const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
@@ -86,6 +86,15 @@ long receive(int socket, void* data, std::size_t size, int& descriptor) {
   return got;
 }
 
+// Out of the way of 0, 1 and 2, which the program may have closed: messages go to 2, whatever it is.
+long move_up(int& descriptor) {
+  if (descriptor >= kHelperSocket) return 0;
+  const long higher = raw_syscall(__NR_fcntl, descriptor, F_DUPFD_CLOEXEC, kHelperSocket);
+  if (failed(higher)) return higher;
+  (void)raw_syscall(__NR_close, std::exchange(descriptor, static_cast<int>(higher)));
+  return 0;
+}
+
 }  // namespace
 
 Launch::~Launch() {
@@ -106,6 +115,12 @@ long Launch::start(const State& state) {
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
+  for (int& end : ends) {
+    const long moved = move_up(end);
+    if (!failed(moved)) continue;
+    for (const int each : ends) (void)raw_syscall(__NR_close, each);
+    return moved;
+  }
   socket_ = ends[0];
   // Two generations, so that the supervisor is no child of the program; the first has no exit signal, so that
   // neither SIGCHLD nor wait() tells of it.

@@ -29,6 +29,7 @@ constinit Cause g_causes[] = {
      "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
     {Why::thread, EAGAIN, "a thread stays inside a call that changes memory",
      "the seal may come too late for that call"},
+    {Why::overtaken, EAGAIN, "other processes of this image seal all the time", "try again"},
     {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},
     {Why::ledger_full, ENOMEM, "no room for more seals", kFewer},
     {Why::many_pieces, ENOMEM, "the range has too many mappings of different kinds", "seal it in parts"},

@@ -12,6 +12,7 @@ enum class Why : std::uint8_t {
   shared,
   unknown,  // the supervisor can't look
   thread,   // one stays inside a call
+  overtaken,
   table_full,
   ledger_full,
   many_pieces,

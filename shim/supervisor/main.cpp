@@ -21,6 +21,7 @@
 #include "policy/configuration/options.h"
 #include "policy/configuration/tree_rules.h"
 #include "policy/protocol/control.h"
+#include "shim/common/standard_descriptors.h"
 #include "shim/supervisor/dispatcher.h"
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/listener.h"
@@ -247,6 +248,7 @@ int serve(std::span<const char* const> policy_paths) {
 
 int main(int count, char** arguments) {
   using namespace libmseal::supervisor;
+  libmseal::shim::occupy_standard_descriptors();
   if (!started_by_shim()) {
     std::fputs("mseal-supervisor is started by libmseal.so: run LD_PRELOAD=libmseal.so PROGRAM\n", stderr);
     return 2;

@@ -1,23 +1,52 @@
 #include "shim/supervisor/policy_levels.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <string>
 #include <system_error>
 
+#include "shim/common/policy_file.h"
+
 namespace libmseal::supervisor {
+namespace {
+
+std::string why_not(long error) {
+  return error == shim::kNoRegularFile ? "it is no regular file" : std::strerror(static_cast<int>(-error));
+}
+
+// 0, and the whole file, or -errno.
+long read_file(const char* path, std::string& text) {
+  const long opened = shim::open_policy_file(path);
+  if (shim::failed(opened)) return opened;
+  const int file = static_cast<int>(opened);
+  long result = 0;
+  char part[4096];
+  for (ssize_t got = 0; result == 0 && (got = read(file, part, sizeof part)) != 0;) {
+    if (got < 0) {
+      if (errno != EINTR) result = -errno;
+      continue;
+    }
+    text.append(part, static_cast<std::size_t>(got));
+    if (text.size() > shim::kMostPolicyBytes) result = -EFBIG;  // some of /proc say that they are empty
+  }
+  close(file);
+  return result;
+}
+
+}  // namespace
 
 PolicyLevels::PolicyLevels(std::span<const char* const> paths) {
   for (const char* const path : paths) {
-    std::ifstream file(path);
-    std::stringstream text;
-    text << file.rdbuf();
-    if (!file || text.bad()) {
-      complaints_ += std::string(path) + ": can't be read\n";
+    std::string text;
+    if (const long error = read_file(path, text); error != 0) {
+      complaints_ += std::string(path) + ": can't be read: " + why_not(error) + "\n";
       continue;
     }
     std::vector<policy::PolicyError> errors;
-    policy::PolicyFile read = policy::read_policy(text.str(), errors);
+    policy::PolicyFile read = policy::read_policy(text, errors);
     for (const policy::PolicyError& error : errors) {
       complaints_ += std::string(path) + ":" + std::to_string(error.line) + ":" +
                      std::to_string(error.column) + ": " + error.what + "\n";

@@ -28,7 +28,6 @@ constexpr std::size_t kMostJobs = 64;
 
 // A program that has filters to install does so at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
-constexpr auto kKeepAtMost = std::chrono::seconds(10);
 
 // Opens files of a task, never across a mount.
 struct OpenOf {
@@ -89,11 +88,19 @@ bool Sealing::is_sealed(const Caller& caller, const Job& job) const {
 
 // ---- jobs ----
 
-// Null if there are too many.
+// Null if there are too many. A thread may be stopped for any time between two messages, and must not find a
+// part of its job gone: it would be told that all is sealed.
 Sealing::Job* Sealing::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
   if (found != jobs_.end() && !(found->second.process == caller.process)) end(found->second);
-  if (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) return nullptr;
+  if (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) {
+    std::erase_if(jobs_, [&](const auto& entry) {
+      const bool gone = proc_.stat(entry.first).is_gone();
+      if (gone) to_release_.insert(to_release_.end(), entry.second.held.begin(), entry.second.held.end());
+      return gone;
+    });
+    if (jobs_.size() >= kMostJobs) return nullptr;
+  }
   Job& job = jobs_[caller.task];
   job.process = caller.process;
   job.last_heard = std::chrono::steady_clock::now();
@@ -111,7 +118,6 @@ bool Sealing::tidy() {
   for (auto& [task, job] : jobs_) {
     if (now - job.last_heard > kHoldAtMost) holder_.release(job.held);
   }
-  std::erase_if(jobs_, [&](const auto& entry) { return now - entry.second.last_heard > kKeepAtMost; });
   const bool stragglers = holder_.let_go_of_stragglers();
   return stragglers ||
          std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });

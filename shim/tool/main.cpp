@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "policy/protocol/layout.h"
+#include "shim/common/standard_descriptors.h"
 #include "shim/tool/command.h"
 
 namespace libmseal::tool {
@@ -175,6 +176,7 @@ int parse(int count, char** arguments) {
 }  // namespace libmseal::tool
 
 int main(int count, char** arguments) {
+  libmseal::shim::occupy_standard_descriptors();
   try {
     return libmseal::tool::parse(count, arguments);
   } catch (const std::exception& error) {

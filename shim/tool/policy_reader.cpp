@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "shim/common/policy_file.h"
 #include "shim/tool/program_file.h"
 #include "shim/tool/text_file.h"
 
@@ -31,17 +32,23 @@ std::vector<std::string> present_files() {
 }  // namespace
 
 PolicyLevel read_policy_file(const std::string& path) {
-  constexpr std::size_t kLargest = std::size_t{1} << 20;
   PolicyLevel level;
   std::vector<policy::PolicyError> errors;
   level.path = path;
-  level.policy = policy::read_policy(TextFile(path).whole(kLargest), errors);
+  level.policy = policy::read_policy(TextFile(path).whole(shim::kMostPolicyBytes), errors);
   level.applies = errors.empty();
   for (const policy::PolicyError& error : errors) {
     level.errors.push_back(path + ":" + std::to_string(error.line) + ":" + std::to_string(error.column) +
                            ": " + error.what);
   }
   return level;
+}
+
+PolicyLevel read_regular_policy_file(const std::string& path) {
+  const fs::file_status file = fs::status(path);
+  if (fs::exists(file) && !fs::is_regular_file(file) && !fs::is_directory(file))
+    throw std::runtime_error(path + " can't be read: it is no regular file");
+  return read_policy_file(path);
 }
 
 bool print_errors(const PolicyLevel& level) {
@@ -55,7 +62,7 @@ std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
   std::vector<PolicyLevel> levels;
   for (const std::string& file : files) {
     try {
-      levels.push_back(read_policy_file(file));
+      levels.push_back(read_regular_policy_file(file));
     } catch (const std::runtime_error& error) {
       levels.push_back({file, {}, false, {error.what()}});
     }

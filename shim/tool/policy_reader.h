@@ -20,6 +20,8 @@ std::vector<PolicyLevel> read_policy_levels(const std::string& named);
 
 // Throws std::runtime_error, with the reason, if it can't be read.
 PolicyLevel read_policy_file(const std::string& path);
+// The same of one that programs are started with: those take regular files alone.
+PolicyLevel read_regular_policy_file(const std::string& path);
 
 // Prints them all; false if there are any.
 bool print_errors(const PolicyLevel& level);

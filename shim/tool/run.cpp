@@ -70,7 +70,7 @@ void check(const policy::Options& options) {
   }
   if (!options.policy.empty() && options.policy != "none") {
     const std::string file(options.policy);
-    if (!print_errors(read_policy_file(file)))
+    if (!print_errors(read_regular_policy_file(file)))
       throw std::invalid_argument("policy=" + file + " does not apply; the program is not started");
   }
   if (!options.audit) return;

@@ -144,7 +144,7 @@ std::string flaw_of_policy() {
   if (!fs::exists(kPolicy, missing)) return "";
   if (const std::string weak = not_roots(kPolicy); !weak.empty())
     return std::string(kPolicy) + " is not safe: others than root may change " + weak;
-  const PolicyLevel level = read_policy_file(kPolicy);
+  const PolicyLevel level = read_regular_policy_file(kPolicy);
   return level.applies ? "" : level.errors.front();
 }
 
@@ -222,7 +222,7 @@ int show_system(const SystemChoice& choice) {
     std::printf("%s: does not apply, or should not: %s\n", kPolicy, flaw.c_str());
     return kNo;
   }
-  const PolicyLevel level = read_policy_file(kPolicy);
+  const PolicyLevel level = read_regular_policy_file(kPolicy);
   std::printf("%s: applies\n", kPolicy);
   for (const policy::ProgramRule& rule : level.policy.programs) {
     if (rule.name.empty() && rule.options.empty()) continue;

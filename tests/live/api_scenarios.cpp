@@ -289,6 +289,14 @@ void sealed_from_birth(std::span<char*>) {
   EXPECT(std::memcmp(text, "\177ELF", 4) == 0);
   EXPECT(Calls{Via::raw}.protect(text, page, PROT_READ) == -EPERM);
   EXPECT(Calls{Via::raw}.unmap(text, page) == -EPERM);
+  for (const int own_flag : {0, MAP_SEALABLE}) {
+    const int flags = MAP_SHARED_VALIDATE | own_flag;
+    char* const checked = static_cast<char*>(map_sealed(page, PROT_READ, flags, nullptr, file));
+    REQUIRE_OR_STOP(checked != MAP_FAILED);
+    EXPECT(std::memcmp(checked, "\177ELF", 4) == 0);
+    expect_sealed_from_birth(checked, page, false);
+  }
+  EXPECT(::mmap(nullptr, page, PROT_READ, MAP_SHARED_VALIDATE | MAP_SEALABLE, file, 0) != MAP_FAILED);
   // at a fixed address, by way of mseal
   char* const fixed = map_pages(2);
   EXPECT(map_sealed(page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, fixed) == fixed);

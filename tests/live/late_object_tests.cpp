@@ -1,4 +1,5 @@
 // Objects that dlopen brings, and objects of unusual kinds.
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,18 @@ TEST_CASE("live: objects that are never unloaded are sealed when they come, by o
     CHECK(loaded(backend + ",skip=nodelete.so", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
   }
   CHECK(loaded("auto=off,backend=seccomp", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
+}
+
+TEST_CASE("live: late=all seals what a thread has loaded while others load and unload") {
+  namespace fs = std::filesystem;
+  const TemporaryPath folder("objects");
+  fs::create_directory(folder.string());
+  for (int copy = 0; copy < 6; ++copy)
+    fs::copy_file(PLUGINS "/plain.so", folder.string() + "/" + std::to_string(copy) + ".so");
+  for (const std::string backend : {"backend=seccomp,coverage=all", "backend=kernel"}) {
+    if (backend == "backend=kernel" && !needs_mseal()) continue;
+    CHECK(loaded(backend + ",late=all", {"*" + folder.string()}) == "threads: 0 failures\n" + kEnd);
+  }
 }
 
 TEST_CASE("live: mseal_loaded seals what is loaded, whatever was sealed at start") {

@@ -1,19 +1,55 @@
-/* Loads the objects that it is told, from where its RUNPATH says ("-": what is there already), and tells of each:
- * whether it works, and whether its text is sealed. Then closes it. "+NAME" loads and keeps it, "mseal_loaded" calls
- * that. */
+/* Loads the objects that it is told, from where its RUNPATH says ("-": what is there already), and tells of
+ * each: whether it works, and whether its text is sealed. Then closes it. "+NAME" loads and keeps it,
+ * "mseal_loaded" calls that, "*FOLDER" has four threads load and close 0.so to 5.so there, and tells how
+ * often that failed. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+static const char* folder;
+
+static void* load_and_close(void* failures) {
+  for (int round = 0; round < 300; ++round) {
+    char file[256];
+    snprintf(file, sizeof file, "%s/%d.so", folder, round % 6);
+    void* const object = dlopen(file, RTLD_NOW);
+    int (*answer)(void) = NULL;
+    if (object != NULL) *(void**)&answer = dlsym(object, "answer");
+    if (answer == NULL || answer() != 42) ++*(int*)failures;
+    if (object == NULL) fprintf(stderr, "%s\n", dlerror());
+    if (object != NULL) dlclose(object);
+  }
+  return NULL;
+}
+
+static int load_in_threads(void) {
+  pthread_t threads[4];
+  int failures[4] = {0};
+  int sum = 0;
+  for (int index = 0; index < 4; ++index)
+    pthread_create(&threads[index], NULL, load_and_close, &failures[index]);
+  for (int index = 0; index < 4; ++index) {
+    pthread_join(threads[index], NULL);
+    sum += failures[index];
+  }
+  return sum;
+}
+
 int main(int count, char** arguments) {
   const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   for (int index = 1; index < count; ++index) {
     char file[64];
+    if (arguments[index][0] == '*') {
+      folder = arguments[index] + 1;
+      printf("threads: %d failures\n", load_in_threads());
+      continue;
+    }
     if (strcmp(arguments[index], "mseal_loaded") == 0) {
       int (*seal)(unsigned long);
       *(void**)&seal = dlsym(RTLD_DEFAULT, "mseal_loaded");

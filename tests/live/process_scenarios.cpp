@@ -103,6 +103,26 @@ void seal_has_the_attributes_of_its_own_mapping(std::span<char*>) {
   }
 }
 
+// Twenty children at a time, each of which seals memory of its own.
+void children_seal_at_once(std::span<char*>) {
+  for (int round = 0; round < 10; ++round) {
+    std::array<int, 2> gate{};
+    REQUIRE_OR_STOP(::pipe(gate.data()) == 0);
+    for (int child = 0; child < 20; ++child) {
+      if (::fork() != 0) continue;
+      ::close(gate[1]);
+      char* const page = readable_page();
+      char byte = 0;
+      (void)!::read(gate[0], &byte, 1);
+      ::_exit(::mseal(page, page_size(), 0) == 0 ? 0 : errno);
+    }
+    ::close(gate[0]);
+    ::close(gate[1]);
+    int status = 0;
+    while (::wait(&status) > 0) EXPECT(status == 0);
+  }
+}
+
 void nothing_to_wait_for(std::span<char*>) {
   (void)sealed_page();
   EXPECT(::waitpid(-1, nullptr, 0) == -1 && errno == ECHILD);
@@ -167,6 +187,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
     {"seals_after_the_fork_are_not_inherited", seals_after_the_fork_are_not_inherited},
     {"seal_has_the_attributes_of_its_own_mapping", seal_has_the_attributes_of_its_own_mapping},
+    {"children_seal_at_once", children_seal_at_once},
     {"nothing_to_wait_for", nothing_to_wait_for},
     {"no_descriptor_is_left", no_descriptor_is_left},
     {"forks_by_the_thousand", forks_by_the_thousand},

@@ -34,6 +34,26 @@ TEST_CASE("live: a process that hides itself goes on sealing") {
   CHECK(result.err == "");
 }
 
+TEST_CASE("live: programs that start with standard input, output or error closed are sealed") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
+    for (int closed = 1; closed < 8; ++closed) {
+      Command command = preloaded(options, {LIVE_PROGRAM, "fork_inherits"});
+      command.prepare = [closed] {
+        for (int standard = 0; standard <= 2; ++standard) {
+          if ((closed >> standard & 1) != 0) ::close(standard);
+        }
+      };
+      INFO(options << ", closed: " << closed);
+      expect_success(run(command));
+    }
+  }
+}
+
+TEST_CASE("live: children of one program seal at once") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"})
+    scenario(options, "children_seal_at_once");
+}
+
 TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
   expect_success(result);

@@ -41,6 +41,18 @@ TEST_CASE("tool: check says what the kernel offers, for people and for programs"
   CHECK(all["backend"] == (native ? "kernel" : "supervised"));
 }
 
+TEST_CASE("tool: check finds the same with standard input and error closed") {
+  const Run usual = tool({"check"});
+  Command command{{MSEAL_TOOL, "check"}, {{"MSEAL_OPTIONS", ""}}, {}, 60};
+  command.prepare = [] {
+    ::close(0);
+    ::close(2);
+  };
+  const Run closed = run(command);
+  CHECK(closed.status == usual.status);
+  CHECK(closed.out == usual.out);
+}
+
 TEST_CASE("tool: check says who else filters, and what to change") {
   const auto checked = [](int number, std::uint32_t action, unsigned flags = 0) {
     Command command{{MSEAL_TOOL, "check"}, {{"MSEAL_OPTIONS", "backend=seccomp"}}, {}, 60};

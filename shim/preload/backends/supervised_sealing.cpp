@@ -21,6 +21,9 @@ namespace {
 
 // More than the supervisor asks for.
 constexpr int kMostFilters = 8;
+// The processes of an image share the place where the supervisor puts what it has found, and of those that
+// ask at once one gets on at least.
+constexpr int kMostOvertakings = 10'000;
 
 // `seal` and `filters_are_in` say where the break is, which nobody else knows.
 Control with_break(const State& state, Control::Kind kind, const Range& range = {},
@@ -67,15 +70,18 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
   const auto ask = [&] { return tell_supervisor(with_break(state, Control::Kind::seal, last, job.types)); };
   long answer = ask();
   if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
-  for (int filters = 0; filters < kMostFilters; ++filters) {
+  int overtakings = 0;
+  for (int filters = 0; filters < kMostFilters;) {
     if (answer < 0) return {false, explain_answer(answer)};
     const policy::Next next = policy::decode_next(answer);
     if (next.way == Way::sealed) return {false, take_keys(state, next.ticket, job.found)};
     if (next.way == Way::yourself) return {true, 0};
     if (!take_found(state.table, next.ticket, job.found)) {  // another process of this image has been faster
+      if (++overtakings == kMostOvertakings) break;
       answer = ask();
       continue;
     }
+    ++filters;
     const DenyFilter filter{job.found.pieces.view(), job.found.refused_breaks, true};
     if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0) {
       (void)tell_supervisor({Control::Kind::give_up, {}});
@@ -84,7 +90,7 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
     answer = tell_supervisor(with_break(state, Control::Kind::filters_are_in));
   }
   (void)tell_supervisor({Control::Kind::give_up, {}});
-  return {false, explain(Why::thread)};
+  return {false, explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread)};
 }
 
 // ---- where the supervisor may not look ----

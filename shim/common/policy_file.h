@@ -1,0 +1,31 @@
+// Policy files, before anybody reads them: users name them, or link them to anything.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstddef>
+
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+
+inline constexpr std::size_t kMostPolicyBytes = std::size_t{1} << 20;
+inline constexpr long kNoRegularFile = -ENOTSUP;  // as open_policy_file says it
+
+// Its descriptor, or -errno. Every start would wait for a pipe that nobody writes to, and read a device
+// without end: kNoRegularFile. A file with more than kMostPolicyBytes: EFBIG.
+inline long open_policy_file(const char* path) {
+  const long file = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (failed(file)) return file;
+  struct stat status {};
+  long wrong = raw_syscall(__NR_fstat, file, &status);
+  if (wrong == 0 && !S_ISREG(status.st_mode)) wrong = kNoRegularFile;
+  if (wrong == 0 && status.st_size > static_cast<off_t>(kMostPolicyBytes)) wrong = -EFBIG;
+  if (wrong == 0) return file;
+  (void)raw_syscall(__NR_close, file);
+  return wrong;
+}
+
+}  // namespace libmseal::shim
