@@ -188,8 +188,9 @@ long Launch::wait_ready() {
 
 policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                                   std::span<const policy::Range> watched, const policy::Range& arena,
-                                  std::string_view options) {
+                                  std::string_view options, bool is_late) {
   policy::Start start;
+  start.is_late = is_late ? 1 : 0;
   start.seals = static_cast<std::uint32_t>(seals.size());
   start.filtered = static_cast<std::uint32_t>(filtered);
   start.watched = static_cast<std::uint32_t>(watched.size());

@@ -38,7 +38,7 @@ class Launch {
   // be called between its installation and the end of this.
   policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                             std::span<const policy::Range> watched, const policy::Range& arena,
-                            std::string_view options);
+                            std::string_view options, bool is_late);
 
  private:
   int socket_ = -1;

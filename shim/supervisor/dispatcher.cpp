@@ -27,13 +27,13 @@ constexpr std::uint32_t kOtherSetTidAddress = 256;  // of arm
 }  // namespace
 
 Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
-                       pid_t first, std::vector<policy::Range> watched, const policy::Options& options)
+                       pid_t older, std::vector<policy::Range> watched, const policy::Options& options)
     : listener_(listener),
       registry_(registry),
       rules_(policy::tree_rules(options)),
       calls_(proc),
       sealing_(proc, registry, calls_, std::move(watched), options),
-      rings_(proc, registry, first),
+      rings_(proc, registry, older),
       events_(options),
       audit_(events_, rules_),
       control_(listener, registry, policies, sealing_, events_, rules_) {}

@@ -28,9 +28,9 @@ namespace libmseal::supervisor {
 
 class Dispatcher {
  public:
-  // `first`: the first process of the tree; `watched`: the ranges in which the first filter notifies of every
+  // `older`: see rings.h; `watched`: the ranges in which the first filter notifies of every
   // call.
-  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies, pid_t first,
+  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies, pid_t older,
              std::vector<policy::Range> watched, const policy::Options& options);
 
   // Answers it, whatever happens: what fails refuses the call.

@@ -81,6 +81,7 @@ std::optional<Handover> receive_handover(int table) {
   handover.filtered = start.filtered;
   handover.watched = take<policy::Range>(from, start.watched);
   handover.arena = start.arena;
+  handover.is_late = start.is_late != 0;
   handover.options.assign(from, start.options);
   return handover;
 }

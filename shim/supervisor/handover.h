@@ -22,6 +22,7 @@ struct Handover {
   std::vector<policy::Range> watched;
   policy::Range arena;
   std::string options;
+  bool is_late = false;  // the program may have made rings of io_setup
 };
 
 // Where the shim puts the supervisor's end of the socket pair.

@@ -214,8 +214,8 @@ int serve(std::span<const char* const> policy_paths) {
       " seals, ", handover->watched.size(), " watched ranges");
 
   Listener listener(handover->listener);
-  Dispatcher dispatcher(listener, *proc, registry, policies, handover->process, std::move(handover->watched),
-                        options);
+  Dispatcher dispatcher(listener, *proc, registry, policies, handover->is_late ? handover->process : 0,
+                        std::move(handover->watched), options);
   answer.events = dispatcher.events_error();
   if (options.log != "stderr") leave_standard_error();  // now: a path may be that of standard error
   acknowledge(answer);

@@ -16,12 +16,8 @@
 namespace libmseal::supervisor {
 namespace {
 
-constexpr std::uint64_t kNotKnown = ~0ULL;
-
-// The call gets this long before it is asked whether it is over, and then so long to be: a look or a stop
-// that comes before it has begun would make it begin anew.
-constexpr auto kToBegin = std::chrono::milliseconds(2);
-constexpr auto kToReturn = std::chrono::milliseconds(20);
+// The call gets this long before its thread is stopped: a stop before it has begun makes it begin anew.
+constexpr auto kToReturn = std::chrono::milliseconds(5);
 constexpr auto kAtMost = std::chrono::seconds(10);
 
 // num_possible_cpus() at most, which every ring has room for.
@@ -57,13 +53,10 @@ bool visit_maps(pid_t process, const Visit& visit) {
 
 }  // namespace
 
-Rings::Rings(Proc& proc, Registry& registry, pid_t first) : proc_(proc), registry_(registry) {
-  bool has_ring = false;
-  const bool seen = visit_maps(first, [&](const policy::Vma& vma) {
-    has_ring = has_ring || vma.name.starts_with("/[aio]");
-    return !has_ring;
-  });
-  if (has_ring || !seen) largest_ = kNotKnown;
+Rings::Rings(Proc& proc, Registry& registry, pid_t older)
+    : proc_(proc), registry_(registry), has_older_(older != 0) {
+  if (!has_older_) return;
+  if (const auto stat = proc_.stat(older); stat.is_seen()) older_ = MmIdentity::of(*stat);
 }
 
 void Rings::note_request(const policy::MmCall& io_setup) {
@@ -74,8 +67,9 @@ bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const 
   if (!caller.may_seal()) return false;
   if (call.call == policy::Call::io_setup) return true;
   const policy::Range reach{call.argument, call.argument + largest_};
-  return largest_ != kNotKnown && reach.start <= reach.end &&
-         !policy::touches_seal(caller.record->seals(), reach);
+  // Unless it is known which memory that is, it may be any.
+  const bool may_be_older = has_older_ && (!older_.readable() || caller.identity == older_);
+  return !may_be_older && reach.start <= reach.end && !policy::touches_seal(caller.record->seals(), reach);
 }
 
 template <class Condition>
@@ -109,7 +103,6 @@ bool Rings::hold_others(const Caller& caller, const policy::MmCall& call) {
 // What is left of io_destroy once its ring is gone is to wait.
 bool Rings::is_over(CallUnderWay& one) {
   const auto spent = Clock::now() - one.since;
-  if (spent < kToBegin) return false;
   if (one.destroyed != 0) {
     bool is_mapped = false;
     const bool seen = visit_maps(one.process, [&](const policy::Vma& vma) {
@@ -118,7 +111,7 @@ bool Rings::is_over(CallUnderWay& one) {
     });
     if (seen && !is_mapped) return true;
   }
-  if (spent < kToReturn) return false;
+  if (spent < kToReturn) return holder_.is_asleep_elsewhere(one.caller.id);
   if (holder_.has_left_call(one.caller)) return true;
   if (spent < kAtMost) return false;
   log(Level::error, "pid ", one.process, " is killed: its call of ",

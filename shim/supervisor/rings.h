@@ -22,9 +22,9 @@ namespace libmseal::supervisor {
 
 class Rings {
  public:
-  // `first`: the first process of the tree. If it has a ring already, of a size that nobody has seen, none
-  // may be destroyed.
-  Rings(Proc& proc, Registry& registry, pid_t first);
+  // `older`: a process that may have made rings before its calls were notified, of a size that nobody has
+  // seen: none may be destroyed in its memory. 0: there is none.
+  Rings(Proc& proc, Registry& registry, pid_t older);
 
   static bool is_about(const policy::MmCall& call) {
     return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;
@@ -58,7 +58,9 @@ class Rings {
   Proc& proc_;
   Registry& registry_;
   ThreadHolder holder_{proc_};
-  std::uint64_t largest_ = 0;  // bytes; ~0: not known
+  bool has_older_ = false;
+  MmIdentity older_;
+  std::uint64_t largest_ = 0;  // bytes
   std::list<CallUnderWay> calls_;
   bool busy_ = false;
 };

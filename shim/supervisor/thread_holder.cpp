@@ -110,8 +110,7 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
     });
     // A sleeper that nothing can wake stops as soon as it is awake.
     const auto stands_still = [&](const TracedThread& thread) {
-      return thread.stopped ||
-             (sleepers == Sleepers::stopped && is_at(thread.id, policy::Whereabouts::elsewhere));
+      return thread.stopped || (sleepers == Sleepers::stopped && is_asleep_elsewhere(thread.id));
     };
     if (std::ranges::all_of(held, stands_still)) return Result::held;
     // Who waits for its vfork child can't be stopped.
@@ -127,7 +126,7 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
 
 bool ThreadHolder::has_left_call(TracedThread& thread) {
   if (!thread.traced) {
-    if (is_at(thread.id, policy::Whereabouts::elsewhere)) return true;
+    if (is_asleep_elsewhere(thread.id)) return true;
     if (!interrupt(thread)) return errno == ESRCH;
   }
   const Seen seen = look_for_stop(thread);

@@ -43,6 +43,7 @@ class ThreadHolder {
               Sleepers sleepers = Sleepers::left_asleep);
   void release(HeldThreads& held);
 
+  [[nodiscard]] bool is_asleep_elsewhere(pid_t task) { return is_at(task, policy::Whereabouts::elsewhere); }
   // Whether the thread has left the call that it was in: it sleeps elsewhere, has ended, or stops before it
   // returns to the program. To be asked again, with the same `thread`, until it has; then release() follows.
   bool has_left_call(TracedThread& thread);

@@ -175,8 +175,9 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
 
   const long listener = install_filter(job.draft.program.instructions(), true);
   if (listener < 0) return {"the filter could not be installed", listener};
-  const policy::Serving answer = launch.hand_over(static_cast<int>(listener), seals, filtered, watched.view(),
-                                                  arena, {state.option_text.data()});
+  const policy::Serving answer =
+      launch.hand_over(static_cast<int>(listener), seals, filtered, watched.view(), arena,
+                       {state.option_text.data()}, beginning.objects.empty());
   (void)raw_syscall(__NR_close, listener);
   if (answer.result != 0) {
     // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
