@@ -164,6 +164,7 @@ constexpr Attack kAttacks[] = {
     {"sharer_of_parent", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_orphaned", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
+    ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
     everywhere("sharer_raced", held()),
     everywhere("io_setup_stalled", held()),
 

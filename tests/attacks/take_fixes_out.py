@@ -107,6 +107,10 @@ HOLES = [
          "    if (now.none_since(since)) return Sharing::alone;", "    if (now.last != -1) return Sharing::alone;",
          {SUPERVISED: ["sibling_process", "sharer_orphaned", "sharer_without_leader"],
           FILTERS: ["sibling_process", "sharer_orphaned", "sharer_without_leader"]}),  # sharer_of_parent fails all the same
+    Hole("sharers: who can't be compared and runs under no filter counts as another",
+         "shim/common/sharers.h",
+         "return peaks_differ(task) || images_differ(task) ?", "return peaks_differ(task) || images_differ(task) || !status.filtered ?",
+         {SUPERVISED: ["sharer_not_dumpable"], FILTERS: ["sharer_not_dumpable"]}),
     Hole("sharers: not looked for again when the filter is in",
          "shim/supervisor/sealing.cpp",
          "  if (registry_.sharers(caller) != Sharing::alone) {\n    holder_.release(job.held);\n    return -EAGAIN;\n  }", "",
