@@ -10,8 +10,9 @@ enum class Why : std::uint8_t {
   own_filters,    // a thread of the program has some of its own
   filter_failed,  // with an error
   shared,
-  unknown,  // the supervisor can't look
-  thread,   // one stays inside a call
+  pid_namespace,  // not that of the start
+  unknown,        // the supervisor can't look
+  thread,         // one stays inside a call
   table_full,
   ledger_full,
   many_pieces,

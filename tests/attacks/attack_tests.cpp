@@ -118,6 +118,7 @@ constexpr Attack kAttacks[] = {
     ours("process_madvise_self", held(-EINVAL), held(-EPERM)),
     ours("io_uring_madvise", held(-ENOSYS), held(-EPERM)),
     ours("io_uring_before_seal", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("io_uring_stalled", held(-EAGAIN), held(-EPERM), Start::late),
     ours("uselib_over", held(-ENOSYS), held()),
 #ifdef __x86_64__
     everywhere("i386_calls", held(-EPERM)),
@@ -165,6 +166,7 @@ constexpr Attack kAttacks[] = {
     {"sharer_orphaned", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
     everywhere("sharer_raced", held()),
     everywhere("io_setup_stalled", held()),
 
