@@ -105,7 +105,7 @@ HOLES = [
     Hole("threads: a call that is blocked from the first seal on counts as none that is under way",
          "policy/parsers/syscall_line.cpp",
          "if (is_blocked(abi, number, arguments)) return Whereabouts::in_call;", "(void)is_blocked;",
-         {SUPERVISED: ["io_uring_stalled"], FILTERS: ["io_uring_stalled"]}),
+         {SUPERVISED: ["process_madvise_stalled"], FILTERS: ["process_madvise_stalled"]}),
     Hole("sharers: nobody is looked for",
          "shim/common/sharers.h",
          "    if (now.none_since(since)) return Sharing::alone;", "    if (now.last != -1) return Sharing::alone;",

@@ -11,10 +11,14 @@ class Uring {
  public:
   explicit Uring(unsigned flags = 0) {
     parameters_.flags = flags;
-    set_up(parameters_);
+    ring_ = raw_syscall(__NR_io_uring_setup, 4, &parameters_);
+    if (shim::failed(ring_)) return;
+    // No more than there is: older kernels map nothing else.
+    queue_ = map(parameters_.sq_off.array + parameters_.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
+    results_ =
+        map(parameters_.cq_off.cqes + parameters_.cq_entries * sizeof(io_uring_cqe), IORING_OFF_CQ_RING);
+    entries_ = map(parameters_.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES);
   }
-  // With parameters that are elsewhere.
-  explicit Uring(io_uring_params& parameters) { set_up(parameters); }
 
   // Its descriptor, or why there is none.
   [[nodiscard]] long ring() const { return ring_; }
@@ -36,16 +40,6 @@ class Uring {
   }
 
  private:
-  void set_up(io_uring_params& parameters) {
-    ring_ = raw_syscall(__NR_io_uring_setup, 4, &parameters);
-    if (shim::failed(ring_)) return;
-    parameters_ = parameters;
-    // No more than there is: older kernels map nothing else.
-    queue_ = map(parameters_.sq_off.array + parameters_.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
-    results_ =
-        map(parameters_.cq_off.cqes + parameters_.cq_entries * sizeof(io_uring_cqe), IORING_OFF_CQ_RING);
-    entries_ = map(parameters_.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES);
-  }
   char* map(std::size_t size, long which) const {
     void* const at =
         ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(ring_), which);

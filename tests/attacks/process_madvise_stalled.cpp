@@ -1,14 +1,13 @@
-// io_uring_setup has begun before the first seal, and waits for its parameters: there is a ring after the
-// seal.
+// process_madvise has begun before the first seal, and waits for the list of what to discard.
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include <chrono>
-#include <optional>
 #include <thread>
 
-#include "tests/attacks/uring.h"
+#include "tests/attacks/attack.h"
 
 using namespace libmseal::tests;
 
@@ -38,10 +37,9 @@ void wait_for_fault(int descriptor) {
   }
 }
 
-void fill(int descriptor, char* page) {
-  // The kernel's own thread takes what is queued: io_uring_enter is blocked.
+void fill(int descriptor, char* page, const iovec& content) {
   char* const source = map_at(0, kPage);
-  reinterpret_cast<io_uring_params*>(source)->flags = IORING_SETUP_SQPOLL;
+  std::memcpy(source, &content, sizeof content);
   uffdio_copy copy{};
   copy.dst = reinterpret_cast<std::uint64_t>(page);
   copy.src = reinterpret_cast<std::uint64_t>(source);
@@ -52,21 +50,19 @@ void fill(int descriptor, char* page) {
 }  // namespace
 
 int main() {
-  char* const parameters = map_at(0, kPage);
-  const int faults = stall(parameters);
-  std::optional<Uring> ring;
-  std::thread caller([&] { ring.emplace(*reinterpret_cast<io_uring_params*>(parameters)); });
+  char* const list = map_at(0, kPage);
+  const int faults = stall(list);
+  const long self = raw_syscall(__NR_pidfd_open, ::getpid(), 0);
+  if (libmseal::shim::failed(self)) cannot_try("pidfd_open");
+  long answer = 0;
+  std::thread caller([&] { answer = raw_syscall(__NR_process_madvise, self, list, 1, MADV_DONTNEED, 0); });
   wait_for_fault(faults);
   char* const page = map_at(0, kPage);
   std::memset(page, 'v', kPage);
   if (::mprotect(page, kPage, PROT_READ) != 0) cannot_try("mprotect");
-  const long sealed = seal(page, kPage);
-  fill(faults, parameters);
-  caller.join();
-  if (sealed != 0) return nothing_promised(sealed);
-  if (libmseal::shim::failed(ring->ring())) return nothing_promised(ring->ring());
   const Victim victim = Victim::sealed_already(page, kPage);
-  const long answer = ring->madvise(victim, MADV_DONTNEED);
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  return conclude(victim, "io_uring MADVISE", answer);
+  const long sealed = seal(page, kPage);
+  fill(faults, list, {page, kPage});
+  caller.join();
+  return sealed != 0 ? nothing_promised(sealed) : conclude(victim, "process_madvise", answer);
 }
