@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "shim/common/proc_root.h"
+#include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {
@@ -30,14 +31,15 @@ void note_pid_namespace() {
   g_first.read(AT_FDCWD, "/proc/self/ns/pid");
 }
 
-bool is_in_first_pid_namespace() {
+long check_pid_namespace() {
   const ProcRoot proc;  // which nobody can cover
   const long link = proc.open(ProcPath("self/ns/pid"), O_PATH | O_NOFOLLOW);
-  if (failed(link)) return false;
+  if (failed(link)) return explain(Why::unreadable, link);
   Name now;
   now.read(link, "");
   (void)raw_syscall(__NR_close, link);
-  return now.size > 0 && now.view() == g_first.view();
+  const bool same = now.size > 0 && now.view() == g_first.view();
+  return same ? 0 : explain(Why::pid_namespace);
 }
 
 }  // namespace libmseal::shim

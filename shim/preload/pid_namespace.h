@@ -10,7 +10,7 @@ namespace libmseal::shim {
 // To be called while the image starts.
 void note_pid_namespace();
 
-// False also if it is not known.
-bool is_in_first_pid_namespace();
+// Whether this is still that one: 0, or what mseal answers.
+long check_pid_namespace();
 
 }  // namespace libmseal::shim

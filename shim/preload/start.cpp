@@ -145,7 +145,8 @@ long start_backend_late(State& state, Job& job) {
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
   // The supervisor of the tree, which was there before the image, sees all.
-  if (by_filter && !g_is_in_tree && !is_in_first_pid_namespace()) return explain(Why::pid_namespace);
+  const bool on_its_own = by_filter && !g_is_in_tree;
+  if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
   Launch launch;
   start_backend(state, {}, {}, launch, job);
   const bool filters = state.backend == Backend::supervised || state.backend == Backend::filters;

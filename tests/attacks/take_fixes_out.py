@@ -117,7 +117,7 @@ HOLES = [
          {SUPERVISED: ["sharer_not_dumpable"], FILTERS: ["sharer_not_dumpable"]}),
     Hole("sharers: not missed outside of the pid namespace, in a program that starts late",
          "shim/preload/start.cpp",
-         "if (by_filter && !g_is_in_tree && !is_in_first_pid_namespace())", "if (by_filter && g_is_in_tree && !is_in_first_pid_namespace())",
+         "on_its_own ? check_pid_namespace() : 0;", "on_its_own ? 0 : 0;",
          {SUPERVISED: ["sharer_outside"]}),
     Hole("sharers: not looked for again when the filter is in",
          "shim/supervisor/sealing.cpp",

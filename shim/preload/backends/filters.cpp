@@ -53,7 +53,7 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
     return query_ledger(state, range).types.has(types);
   });
   if (sealed) return static_cast<long>(Way::sealed);
-  if (!is_in_first_pid_namespace()) return explain(Why::pid_namespace);
+  if (const long error = check_pid_namespace(); error != 0) return error;
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);
   return static_cast<long>(Way::filter);
 }
