@@ -25,11 +25,30 @@ bool is_cloning(const Abi& abi, std::uint64_t number, const Arguments& arguments
   return number == abi.clones.clone && (arguments[0] & (kCloneVm | kCloneThread)) == kCloneVm;
 }
 
+// Where a call that is blocked once there are seals takes effect although it began before the first one.
+// Those of an io_uring that exists are looked for by that.
+bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
+  constexpr std::uint32_t kSetMm = 35;                                 // PR_SET_MM
+  constexpr std::uint32_t kArchSettings[] = {0x4002, 0x5001, 0x5002};  // libseccomp_rules.h
+  constexpr std::uint64_t kHugetlb = 4;                                // MFD_HUGETLB
+  constexpr std::uint32_t kSetFilter = 1;                              // SECCOMP_SET_MODE_FILTER
+  constexpr std::uint64_t kNewListener = 8;
+  const auto first = static_cast<std::uint32_t>(arguments[0]);
+  const BlockedNumbers& blocked = abi.blocked;
+  if (number == kIoUringSetupNumber || number == blocked.uselib) return true;
+  if (number == kProcessMadviseNumber) return is_discarding(static_cast<std::uint32_t>(arguments[3]));
+  if (number == blocked.prctl) return first == kSetMm;
+  if (number == blocked.arch_prctl) return std::ranges::find(kArchSettings, first) != std::end(kArchSettings);
+  if (number == blocked.memfd_create) return (arguments[1] & kHugetlb) != 0;
+  return number == blocked.seccomp && first == kSetFilter && (arguments[1] & kNewListener) != 0;
+}
+
 Whereabouts whereabouts_in(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
   const bool fits =
       std::ranges::all_of(arguments, [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
   if (!fits || number > ~0U) return Whereabouts::elsewhere;
   if (is_cloning(abi, number, arguments)) return Whereabouts::cloning;
+  if (is_blocked(abi, number, arguments)) return Whereabouts::in_call;
   const CallNumber* const entry = find_call(abi, static_cast<std::uint32_t>(number));
   const bool changes = entry != nullptr && entry->call != Call::shmget && entry->call != Call::mseal;
   return changes ? Whereabouts::in_call : Whereabouts::elsewhere;

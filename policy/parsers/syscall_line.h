@@ -10,8 +10,8 @@
 namespace libmseal::policy {
 
 enum class Whereabouts : std::uint8_t {
-  elsewhere,  // blocked outside of every call that changes memory
-  in_call,    // in one that does
+  elsewhere,  // asleep outside of every call that changes memory
+  in_call,    // in one that does, or that is blocked where there are seals
   cloning,    // in one that may make another process with this memory
   running,    // on a processor, or about to be
 };

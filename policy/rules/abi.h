@@ -50,6 +50,15 @@ struct CloneNumbers {
   std::uint32_t clone3;  // flags in memory
 };
 
+// Calls that the filters block (blocked_calls.h) and that are not all among the above. ~0: there is none.
+struct BlockedNumbers {
+  std::uint32_t prctl;
+  std::uint32_t arch_prctl;
+  std::uint32_t memfd_create;
+  std::uint32_t uselib;
+  std::uint32_t seccomp;
+};
+
 struct Abi {
   std::uint32_t audit_arch;
   std::span<const CallNumber> calls;   // sorted by number
@@ -58,6 +67,7 @@ struct Abi {
   // int 0x80 can have anything in the upper halves.
   std::uint64_t argument_mask;
   CloneNumbers clones;
+  BlockedNumbers blocked;
 
   [[nodiscard]] constexpr bool has_short_arguments() const { return argument_mask <= 0xFFFF'FFFFU; }
   // No call names an address at or above this: 32-bit start plus 32-bit length. 0: no limit.
@@ -68,7 +78,10 @@ inline constexpr std::uint32_t kAuditX86_64 = 0xC000003E;
 inline constexpr std::uint32_t kAuditI386 = 0x40000003;
 inline constexpr std::uint32_t kAuditAarch64 = 0xC00000B7;
 
-inline constexpr std::uint32_t kMsealNumber = 462;  // the same on every architecture but alpha
+// The same on every architecture but alpha.
+inline constexpr std::uint32_t kIoUringSetupNumber = 425;
+inline constexpr std::uint32_t kProcessMadviseNumber = 440;
+inline constexpr std::uint32_t kMsealNumber = 462;
 
 inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
     {9, Call::mmap},
@@ -126,11 +139,11 @@ inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
 inline constexpr std::uint32_t kX32Bit = 0x40000000;
 
 inline constexpr auto kX86Abis = std::to_array<Abi>({
-    {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL, {56, 58, 435}},
-    {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL, {120, 190, 435}},
+    {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL, {56, 58, 435}, {157, 158, 319, 134, 317}},
+    {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL, {120, 190, 435}, {172, 384, 356, 86, 354}},
 });
-inline constexpr auto kArm64Abis =
-    std::to_array<Abi>({{kAuditAarch64, kAarch64Calls, 0, ~0ULL, {220, ~0U, 435}}});
+inline constexpr auto kArm64Abis = std::to_array<Abi>(
+    {{kAuditAarch64, kAarch64Calls, 0, ~0ULL, {220, ~0U, 435}, {167, ~0U, 279, ~0U, 277}}});
 
 // The sizes of huge pages, in ascending order. An address at no multiple of the first can't be mapped by one.
 inline constexpr auto kX86HugePages = std::to_array<std::uint64_t>({2U << 20, 1U << 30});

@@ -131,8 +131,7 @@ struct TaskStatus {
   long thread_group = 0;
   bool filtered = false;        // runs under seccomp filters
   std::uint32_t filters = ~0U;  // how many; kernels before 5.9 do not say
-  long uids[4] = {-1, -1, -1, -1};
-  long peak = -1;  // the most memory that it has had mapped, in KiB; -1: it has none
+  long peak = -1;               // the most memory that it has had mapped, in KiB; -1: it has none
 };
 
 // 0 or -errno.
@@ -150,12 +149,6 @@ inline long read_status(const ProcRoot& proc, long task, TaskStatus& status) {
     status.peak = leading_number(peak);
   if (const std::string_view filters = after_key(text, "\nSeccomp_filters:"); !filters.empty())
     status.filters = static_cast<std::uint32_t>(leading_number(filters));
-  std::string_view uids = after_key(text, "\nUid:");
-  for (long& uid : status.uids) {
-    while (!uids.empty() && (uids.front() == '\t' || uids.front() == ' ')) uids.remove_prefix(1);
-    uid = leading_number(uids);
-    while (!uids.empty() && uids.front() >= '0' && uids.front() <= '9') uids.remove_prefix(1);
-  }
   return 0;
 }
 

@@ -48,6 +48,8 @@ class SharerSearch {
   }
 
  private:
+  static constexpr int kLooks = 3;  // at what may change meanwhile
+
   Sharing look_at(long task) {
     if (task == group_ || task == task_) return Sharing::alone;
     const long compared = compare_memory(task_, task);
@@ -63,35 +65,52 @@ class SharerSearch {
     return raw_syscall(__NR_kill, task, 0) == -ESRCH ? Sharing::alone : Sharing::unknown;
   }
 
-  // The two can't be compared.
+  // The two can't be compared. Who shares the memory may have changed its user, and need not run under
+  // filters.
   Sharing judge_by_looks(long task, const TaskStatus& status) {
-    if (status.thread_group == group_) return Sharing::alone;
-    policy::StatLine own;
-    policy::StatLine other;
-    if (read_stat(proc_, task_, own) != 0 || read_stat(proc_, task, other) != 0) return Sharing::unknown;
-    const bool differ = own.start_stack != 0 && other.start_stack != 0 &&
-                        (own.start_stack != other.start_stack || own.start_code != other.start_code ||
-                         own.arg_start != other.arg_start);
-    if (differ) return Sharing::alone;
-    TaskStatus mine;
-    if (read_status(proc_, task_, mine) != 0) return Sharing::unknown;
-    if (peaks_differ(task)) return Sharing::alone;
-    // Who shares the memory runs for the same user, unless it has changed users, as root's processes may.
-    bool same_user = false;
-    for (const long uid : status.uids) {
-      for (const long own_uid : mine.uids) same_user = same_user || uid == own_uid || own_uid == 0;
-    }
-    return same_user && status.filtered ? Sharing::unknown : Sharing::alone;
+    if (status.thread_group == group_ || status.peak < 0) return Sharing::alone;  // or without any memory
+    return peaks_differ(task) || images_differ(task) ? Sharing::alone : Sharing::unknown;
   }
 
-  // The most that a memory has had mapped only grows, and status shows it to everybody (memory_mark.h).
+  // The most that a memory has had mapped only grows, and status shows it to everybody (memory_mark.h): of
+  // one memory, the other's lies between two looks at one's own. While a mapping is moved it may seem larger
+  // (mm/mremap.c), so that one look can err; not each of several in the same way.
   bool peaks_differ(long task) {
+    bool below = true;
+    bool above = true;
     TaskStatus before;
     TaskStatus other;
     TaskStatus after;
-    const bool known = read_status(proc_, task_, before) == 0 && read_status(proc_, task, other) == 0 &&
-                       read_status(proc_, task_, after) == 0;
-    return known && (other.peak < before.peak || other.peak > after.peak);
+    if (read_status(proc_, task_, before) != 0) return false;
+    for (int looks = 0; looks < kLooks && (below || above); ++looks) {
+      const long read = read_status(proc_, task, other);
+      if (read == -ENOENT || read == -ESRCH) return true;
+      if (read != 0 || read_status(proc_, task_, after) != 0) return false;
+      below = below && other.peak < before.peak;
+      above = above && other.peak > after.peak;
+      before = after;
+    }
+    return below || above;
+  }
+
+  // Where the library has not marked the memory, and the fields are shown. prctl(PR_SET_MM) changes them.
+  bool images_differ(long task) {
+    policy::StatLine before;
+    policy::StatLine other;
+    policy::StatLine after;
+    bool differ = read_stat(proc_, task_, before) == 0;
+    for (int looks = 0; looks < kLooks && differ; ++looks) {
+      differ = read_stat(proc_, task, other) == 0 && read_stat(proc_, task_, after) == 0 &&
+               are_of_two(before, other) && are_of_two(after, other);
+      before = after;
+    }
+    return differ;
+  }
+
+  static bool are_of_two(const policy::StatLine& own, const policy::StatLine& other) {
+    return own.start_stack != 0 && other.start_stack != 0 &&
+           (own.start_stack != other.start_stack || own.start_code != other.start_code ||
+            own.arg_start != other.arg_start);
   }
 
   template <class Look>

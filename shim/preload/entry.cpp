@@ -14,6 +14,7 @@
 #include "shim/preload/message.h"
 #include "shim/preload/other_filters.h"
 #include "shim/preload/own_object.h"
+#include "shim/preload/pid_namespace.h"
 #include "shim/preload/policy_levels.h"
 #include "shim/preload/start.h"
 #include "shim/preload/state.h"
@@ -71,6 +72,14 @@ void start_sealed(State& state, Launch& launch, Job& job) {
   start_backend(state, objects.view(), refused_breaks, launch, job);
 }
 
+// Now or later: a supervisor that starts with the image sees all that come from it.
+bool looks_for_sharers_itself(const State& state) {
+  using policy::Backend;
+  if (state.backend != Backend::automatic) return state.backend == Backend::filters;
+  return !state.is_barred() && state.options.backend != Backend::libc &&
+         state.options.backend != Backend::kernel;
+}
+
 __attribute__((constructor)) void start() {
   State& state = g_state;
   state.machine = this_machine();
@@ -97,6 +106,7 @@ __attribute__((constructor)) void start() {
   } else if (state.options.auto_seal != policy::AutoSeal::off) {
     start_sealed(state, launch, section.job());
   }
+  if (looks_for_sharers_itself(state)) note_pid_namespace();
   if (!state.options.audit)
     harden(state, section.job().draft);  // the supervisor, which has been started now, does without
 }

@@ -20,6 +20,11 @@ long start_if_needed(State& state, Job& job) {
   return state.backend == Backend::automatic ? start_backend_late(state, job) : 0;
 }
 
+long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
+  const long error = functions_of(state.backend).seal(state, ranges, job);
+  return error != 0 ? error : settle_late_start(state, true);
+}
+
 // Keeps the ranges sorted and apart. False if there is no room.
 bool add(policy::FixedVector<Range, kMostRanges>& ranges, Range added) {
   auto* const first =
@@ -71,7 +76,7 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, policy::Sea
     return error;  // now it is known whether addresses can have tags
   }
   section.job().types = types;
-  return functions_of(state.backend).seal(state, {&range, 1}, section.job());
+  return seal_by_backend(state, {&range, 1}, section.job());
 }
 
 long seal_all(State& state, std::span<const mseal_range> ranges) {
@@ -88,7 +93,7 @@ long seal_all(State& state, std::span<const mseal_range> ranges) {
       return error;
     if (!range.empty() && !add(job.wanted, range)) return -ENOMEM;
   }
-  return job.wanted.empty() ? 0 : functions_of(state.backend).seal(state, job.wanted.view(), job);
+  return job.wanted.empty() ? 0 : seal_by_backend(state, job.wanted.view(), job);
 }
 
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result) {
@@ -105,9 +110,10 @@ policy::Sealed query(const State& state, const Range& range) {
 }
 
 long start_backend_if_needed(State& state) {
-  if (state.backend != Backend::automatic) return 0;
+  if (state.backend != Backend::automatic && late_start_is_settled()) return 0;
   const ExclusiveSection section;
-  return start_if_needed(state, section.job());
+  const long error = start_if_needed(state, section.job());
+  return error != 0 ? error : settle_late_start(state, false);
 }
 
 }  // namespace libmseal::shim

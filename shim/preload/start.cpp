@@ -2,22 +2,34 @@
 
 #include <sys/utsname.h>
 
+#include <atomic>
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/ancestors.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/supervised.h"
+#include "shim/preload/in_flight_calls.h"
 #include "shim/preload/io_uring.h"
 #include "shim/preload/memory_mark.h"
 #include "shim/preload/message.h"
 #include "shim/preload/other_filters.h"
+#include "shim/preload/pid_namespace.h"
 #include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {
 
 using policy::Backend;
+
+// Set under the lock. Calls from before the filters may be under way.
+constinit std::atomic<bool> g_unsettled = false;
+
+long refuse_io_uring(const policy::Options& options) {
+  const long rings = look_for_io_uring(options);
+  if (rings == 0) return 0;
+  return failed(rings) ? explain(Why::unreadable, rings) : explain(Why::io_uring);
+}
 
 KernelMseal look_for_mseal(const State& state) {
   return state.is_barred() || g_is_in_tree ? KernelMseal::missing : ask_kernel(state.machine);
@@ -131,10 +143,26 @@ long start_backend_late(State& state, Job& job) {
   const bool by_kernel = options.backend >= Backend::kernel || options.backend == Backend::automatic;
   const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
-  if (const long rings = by_filter ? look_for_io_uring(options) : 0; rings != 0)
-    return failed(rings) ? explain(Why::unreadable, rings) : explain(Why::io_uring);
+  if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
+  // The supervisor of the tree, which was there before the image, sees all.
+  const bool on_its_own = by_filter && !g_is_in_tree;
+  if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
   Launch launch;
   start_backend(state, {}, {}, launch, job);
+  const bool filters = state.backend == Backend::supervised || state.backend == Backend::filters;
+  g_unsettled = filters && !options.audit;
+  return 0;
+}
+
+bool late_start_is_settled() {
+  return !g_unsettled;
+}
+
+long settle_late_start(const State& state, bool waited) {
+  if (late_start_is_settled()) return 0;
+  if (!waited && wait_for_in_flight_calls(state.machine) != 0) return explain(Why::thread);
+  if (const long error = refuse_io_uring(state.options); error != 0) return error;
+  g_unsettled = false;
   return 0;
 }
 

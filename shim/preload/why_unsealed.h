@@ -10,9 +10,10 @@ enum class Why : std::uint8_t {
   own_filters,    // a thread of the program has some of its own
   filter_failed,  // with an error
   shared,
-  unknown,  // the supervisor can't look
-  thread,   // one stays inside a call
-  overtaken,
+  pid_namespace,  // not that of the start
+  unknown,        // the supervisor can't look
+  thread,         // one stays inside a call
+  overtaken,      // other processes of the image seal all the time
   table_full,
   ledger_full,
   many_pieces,

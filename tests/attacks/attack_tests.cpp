@@ -133,6 +133,7 @@ constexpr Attack kAttacks[] = {
     ours("process_madvise_self", held(-EINVAL), held(-EPERM)),
     ours("io_uring_madvise", held(-ENOSYS), held(-EPERM)),
     ours("io_uring_before_seal", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("process_madvise_stalled", held(-EAGAIN), held(-EPERM), Start::late),
     ours("uselib_over", held(-ENOSYS), held()),
 #ifdef __x86_64__
     everywhere("i386_calls", held(-EPERM)),
@@ -181,6 +182,8 @@ constexpr Attack kAttacks[] = {
     {"sharer_of_parent", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_orphaned", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
+    ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
     everywhere("sharer_raced", held()),
     {"io_setup_stalled", killed("its call of io_setup does not end"),
      killed("its call of io_setup does not end"), kNoRings, held()},
@@ -392,7 +395,7 @@ std::string_view reason_unsealed(std::string_view name) {
     return "huge pages can't be moved before Linux 5.16";
   if (name == "huge_page_part_sealed" && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
-  if (name == "process_madvise_self" && older_than(6, 13))
+  if (name.starts_with("process_madvise_") && older_than(6, 13))
     return "process_madvise(2) does not discard before Linux 6.13";
   if (name == "uselib_over" || name == "i386_uselib") return "few kernels have uselib(2)";
   return "";

@@ -48,6 +48,25 @@ TEST_CASE("who makes a process with the same memory is seen at it") {
   CHECK(parse("120 0x4111 0x0 0x0 0x0 0x0 0x0 0xffd5c0b0 0xf7f12345\n") == Whereabouts::cloning);
 }
 
+TEST_CASE("a call that is blocked where there are seals counts as one that changes memory") {
+  const std::string rest = " 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n";
+  CHECK(parse("157 0x23 0xe 0x7f1200000000 0x68" + rest) == Whereabouts::in_call);        // prctl: SET_MM
+  CHECK(parse("157 0x100000023 0x1 0x7f1200000000 0x0" + rest) == Whereabouts::in_call);  // of which an int
+  CHECK(parse("157 0xf 0x7f1200000000 0x0 0x0" + rest) == Whereabouts::elsewhere);        // SET_NAME
+  CHECK(parse("425 0x4 0x7f1200000000 0x0 0x0" + rest) == Whereabouts::in_call);          // io_uring_setup
+  CHECK(parse("440 0x3 0x7f1200000000 0x1 0x4" + rest) == Whereabouts::in_call);          // process_madvise
+  CHECK(parse("440 0x3 0x7f1200000000 0x1 0x15" + rest) == Whereabouts::elsewhere);       // PAGEOUT
+  CHECK(parse("319 0x7f1200000000 0x5 0x0 0x0" + rest) == Whereabouts::in_call);          // memfd: HUGETLB
+  CHECK(parse("319 0x7f1200000000 0x1 0x0 0x0" + rest) == Whereabouts::elsewhere);        // CLOEXEC
+  CHECK(parse("134 0x7f1200000000 0x0 0x0 0x0" + rest) == Whereabouts::in_call);          // uselib
+  CHECK(parse("158 0x5001 0x1 0x0 0x0" + rest) == Whereabouts::in_call);                  // shadow stack
+  CHECK(parse("158 0x1002 0x7f1200000000 0x0 0x0" + rest) == Whereabouts::elsewhere);     // SET_FS
+  CHECK(parse("317 0x1 0x8 0x7f1200000000 0x0" + rest) == Whereabouts::in_call);          // a listener
+  CHECK(parse("317 0x1 0x1 0x7f1200000000 0x0" + rest) == Whereabouts::elsewhere);        // TSYNC
+  CHECK(parse("172 0x23 0xe 0x8049000 0x68 0x0 0x0 0xffd5c0b0 0xf7f12345\n") == Whereabouts::in_call);
+  CHECK(parse("356 0x8049000 0x4 0x0 0x0 0x0 0x0 0xffd5c0b0 0xf7f12345\n") == Whereabouts::in_call);
+}
+
 TEST_CASE("what is no such line says nothing") {
   for (const std::string_view line :
        {"", "\n", "-", "-1", "run", "11", "11 ", "11 0x1 0x2 0x3 0x4 0x5", "11 1 2 3 4 5 6", "x 0x1",

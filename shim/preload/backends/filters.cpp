@@ -10,6 +10,7 @@
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/install.h"
+#include "shim/preload/pid_namespace.h"
 #include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
@@ -52,6 +53,7 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
     return query_ledger(state, range).types.has(types);
   });
   if (sealed) return static_cast<long>(Way::sealed);
+  if (const long error = check_pid_namespace(); error != 0) return error;
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);
   return static_cast<long>(Way::filter);
 }
