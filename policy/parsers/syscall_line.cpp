@@ -36,6 +36,9 @@ bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments
   const auto first = static_cast<std::uint32_t>(arguments[0]);
   const BlockedNumbers& blocked = abi.blocked;
   if (number == kIoUringSetupNumber || number == blocked.uselib) return true;
+  // If it can't write its token, it unmaps its stack again, whatever is there by then
+  // (arch/x86/kernel/shstk.c).
+  if (number == kMapShadowStackNumber) return true;
   if (number == kProcessMadviseNumber) return is_discarding(static_cast<std::uint32_t>(arguments[3]));
   if (number == blocked.prctl) return first == kSetMm;
   if (number == blocked.arch_prctl) return std::ranges::find(kArchSettings, first) != std::end(kArchSettings);

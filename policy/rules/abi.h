@@ -81,6 +81,7 @@ inline constexpr std::uint32_t kAuditAarch64 = 0xC00000B7;
 // The same on every architecture but alpha.
 inline constexpr std::uint32_t kIoUringSetupNumber = 425;
 inline constexpr std::uint32_t kProcessMadviseNumber = 440;
+inline constexpr std::uint32_t kMapShadowStackNumber = 453;
 inline constexpr std::uint32_t kMsealNumber = 462;
 
 inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({

@@ -21,7 +21,7 @@ namespace {
 constexpr unsigned kMostPerSecond = 50;
 // A look at a process with 65,000 mappings takes 30 ms, in which no other call is answered. So looks take a
 // tenth of the time at most, but for a few at once.
-constexpr std::chrono::milliseconds kMostTime{100};
+constexpr std::chrono::milliseconds kMostTime{500};
 constexpr int kTimeShare = 10;
 
 // Threads announce a call and make it. What is more than this has been announced by threads that never came

@@ -60,6 +60,13 @@ TEST_CASE("live: scope=process leaves the children alone, until they ask for sea
   }
 }
 
+TEST_CASE("live: without a supervisor, a program at a fixed address starts another one there") {
+  const Run result = run(preloaded("policy=none,backend=filter", {MARKED_PROGRAM, "again"}));
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK_THAT(result.out, ContainsSubstring("data"));
+}
+
 #ifdef __x86_64__
 // What ancestors have sealed, by the supervisor and by filters, is nothing to an image, whatever kind it is
 // of.

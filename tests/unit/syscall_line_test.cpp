@@ -51,6 +51,7 @@ TEST_CASE("who makes a process with the same memory is seen at it") {
 TEST_CASE("a call that is blocked where there are seals counts as one that changes memory") {
   const std::string rest = " 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n";
   CHECK(parse("157 0x23 0xe 0x7f1200000000 0x68" + rest) == Whereabouts::in_call);        // prctl: SET_MM
+  CHECK(parse("453 0x0 0x1000 0x1 0x0" + rest) == Whereabouts::in_call);                  // map_shadow_stack
   CHECK(parse("157 0x100000023 0x1 0x7f1200000000 0x0" + rest) == Whereabouts::in_call);  // of which an int
   CHECK(parse("157 0xf 0x7f1200000000 0x0 0x0" + rest) == Whereabouts::elsewhere);        // SET_NAME
   CHECK(parse("425 0x4 0x7f1200000000 0x0 0x0" + rest) == Whereabouts::in_call);          // io_uring_setup
