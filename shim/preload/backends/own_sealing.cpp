@@ -14,7 +14,6 @@ namespace libmseal::shim {
 namespace {
 
 using policy::Range;
-using policy::Seal;
 using policy::Way;
 
 // How often a range may change its attributes while it is being sealed before we stop trying.
