@@ -2,7 +2,6 @@
 
 #include <sys/auxv.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -16,11 +15,6 @@ using policy::Range;
 constexpr std::uint64_t kGiB = 1U << 30;
 
 }  // namespace
-
-bool may_be_place_of_images(const Range& range) {
-  const auto places = image_places();
-  return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.touches(range); });
-}
 
 #ifdef __x86_64__
 

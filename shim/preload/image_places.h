@@ -14,7 +14,6 @@ namespace libmseal::shim {
 
 // Sorted, apart.
 std::span<const policy::Range> image_places();
-bool may_be_place_of_images(const policy::Range& range);
 
 // The same, the range in which randomization places programs, and that of libraries under ADDR_COMPAT_LAYOUT.
 // Little else is mapped there.

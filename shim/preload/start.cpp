@@ -2,7 +2,6 @@
 
 #include <sys/utsname.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -46,9 +45,7 @@ Outcome try_backend(State& state, Backend backend, const Beginning& beginning, J
 constexpr std::string_view consequence(Backend backend) {
   switch (backend) {
     case Backend::filters:
-      return "calls whose extent the arguments do not show are refused altogether, and what is linked to a "
-             "fixed "
-             "address is not sealed";
+      return "calls whose extent the arguments do not show are refused altogether";
     case Backend::libc:
       return "only libc calls are checked, raw system calls pass";
     default:

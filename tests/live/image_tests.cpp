@@ -60,13 +60,6 @@ TEST_CASE("live: scope=process leaves the children alone, until they ask for sea
   }
 }
 
-TEST_CASE("live: without a supervisor, a program at a fixed address starts another one there") {
-  const Run result = run(preloaded("policy=none,backend=filter", {MARKED_PROGRAM, "again"}));
-  INFO(result.err);
-  CHECK(result.status == 0);
-  CHECK_THAT(result.out, ContainsSubstring("data"));
-}
-
 #ifdef __x86_64__
 // What ancestors have sealed, by the supervisor and by filters, is nothing to an image, whatever kind it is
 // of.
@@ -83,15 +76,15 @@ TEST_CASE("live: exec'd images of every kind are not hurt by what their ancestor
   std::string all = "set -e; ulimit -c 0; ";
   for (const std::string& image : images) all += image + "; setarch -R " + image + "; ";
   // Dynamic images: under the library, without it, and without randomised addresses.
-  const std::string text = std::string(LIVE_PROGRAM) + " own_text_is_sealed; ";
+  const std::string live = std::string(LIVE_PROGRAM);
+  all += live + " own_text_is_sealed; setarch -R " + live + " own_text_is_sealed; ";
   all += "LD_PRELOAD= /bin/true; LD_PRELOAD= setarch -R /bin/true; setarch -R /bin/true; ";
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
     for (const bool randomised : {true, false}) {
-      // Without a supervisor, what lies at fixed addresses is not sealed (libmseal(7)).
-      const bool fixed_too = options != std::string("backend=filter");
-      const std::string texts =
-          (randomised || fixed_too ? text : "") + (fixed_too ? "setarch -R " + text : "");
-      std::vector<std::string> command{LIVE_PROGRAM, "becomes", "/bin/bash", "-c", all + texts + "exit 0"};
+      // Without a supervisor, an image at fixed addresses meets what an earlier one has sealed there
+      // (libmseal(7)).
+      if (options == std::string("backend=filter") && !randomised) continue;
+      std::vector<std::string> command{LIVE_PROGRAM, "becomes", "/bin/bash", "-c", all + "exit 0"};
       if (!randomised) command.insert(command.begin(), {"/usr/bin/setarch", "-R"});
       INFO(options << (randomised ? "" : " without randomised addresses"));
       const Run result = run(preloaded(options, command));

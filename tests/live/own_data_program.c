@@ -38,13 +38,8 @@ __attribute__((noinline)) static void try_to_protect(const char* name, const voi
   if (mprotect((void*)start, page, protection) == 0) printf("%s ", name);
 }
 
-/* With an argument it first executes itself anew. */
-int main(int count, char** arguments) {
+int main(void) {
   static char out[1024];
-  if (count > 1) {
-    execl(arguments[0], arguments[0], (char*)0);
-    return 1;
-  }
   setvbuf(stdout, out, _IOFBF, sizeof out);
   try_to_protect("text", (const void*)&try_to_protect, 1, PROT_READ | PROT_EXEC);
   try_to_protect("constants", constants, sizeof constants, PROT_READ);

@@ -10,7 +10,6 @@
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/image_places.h"
 #include "shim/preload/pid_namespace.h"
 #include "shim/preload/why_unsealed.h"
 
@@ -21,26 +20,16 @@ using policy::Range;
 using policy::Seal;
 using policy::Way;
 
-// Filters outlive execve: sealed where every program of its kind lies, a program could start none of them.
-std::span<const Seal> take_movable(std::span<const Seal> objects, Pieces& movable) {
-  movable.clear();
-  for (const Seal& object : objects) {
-    if (!may_be_place_of_images(object.range)) (void)movable.push_back(object);
-  }
-  return movable.view();
-}
-
 Outcome start(State& state, const Beginning& beginning, Job& job) {
   // In a tree nobody has asked yet.
   g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
   look_for_marks();
   const Range arena = choose_arena();
-  const std::span<const Seal> objects = take_movable(beginning.objects, job.found.pieces);
-  if (!write_base_filter(state, {objects, beginning.refused_breaks, arena}, job.draft))
+  if (!write_base_filter(state, {beginning.objects, beginning.refused_breaks, arena}, job.draft))
     return {"too many ranges for one filter", -ENOMEM};
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"no seccomp filter", error};
-  for (const Seal& object : objects) (void)state.ledger.add(object);
+  for (const Seal& object : beginning.objects) (void)state.ledger.add(object);
   set_arena(state, arena, false);
   (void)state.ledger.add({protected_window(arena), true});
   (void)state.ledger.add({other_window(arena)});

@@ -28,6 +28,11 @@ using policy::Control;
 using policy::Range;
 using policy::Seal;
 
+bool may_be_place_of_images(const Range& range) {
+  const auto places = image_places();
+  return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.touches(range); });
+}
+
 bool is_watched(const State& state, const Range& range) {
   if (state.rules.covers_all) return true;
   const auto places = watched_places();
