@@ -22,11 +22,11 @@ int main() {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   long answer = 0;
   int tries = 0;
-  while (tries % 64 != 0 || (victim.intact() && std::chrono::steady_clock::now() < end)) {
+  do {
     ++tries;
     (void)raw_syscall(__NR_mprotect, base + kPage, 7 * kPage, PROT_READ | PROT_WRITE);
     answer = raw_syscall(__NR_mprotect, base + 4 * kPage, kPage, PROT_READ | PROT_EXEC | PROT_GROWSDOWN);
-  }
+  } while (tries % 64 != 0 || (victim.intact() && std::chrono::steady_clock::now() < end));
   done = true;
   changer.join();
   std::printf("%d tries\n", tries);
