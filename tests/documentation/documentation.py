@@ -73,11 +73,13 @@ def check_tool(given):
 
     def look(command):
         help_text = run([given.tool, *command, "--help"]).stdout
-        options = set(re.findall(r"--([a-z][a-z-]*)", help_text.partition("Options:")[2].partition("Subcommands:")[0]))
+        # Newer versions of CLI11 print the headings in capitals.
+        options_text, _, commands_text = re.sub(r"^subcommands:", "\f", help_text, flags=re.M | re.I).partition("\f")
+        options = set(re.findall(r"--([a-z][a-z-]*)", re.split(r"^options:", options_text, 1, re.M | re.I)[-1]))
         options |= set(re.findall(r"^ +-([a-z]),", help_text, re.M))
         if not options:
             problems.append(f"mseal {' '.join(command)} --help lists no options")
-        below = re.findall(r"^  ([a-z]+)  ", help_text.partition("Subcommands:")[2], re.M)
+        below = re.findall(r"^  ([a-z]+)  ", commands_text, re.M)
         if below:
             documented = everywhere
         else:

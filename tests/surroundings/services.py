@@ -71,8 +71,10 @@ events {}
 http { server { listen 8080; return 200 "Welcome to nginx"; } }
 """
 
+# What the second line takes out is in @system-service of newer versions of systemd.
 HARDENED = ["NoNewPrivileges=yes", "ProtectProc=invisible", "ProcSubset=pid", "PrivateTmp=yes", "MemoryDenyWriteExecute=yes",
-            "SystemCallFilter=@system-service"]
+            "SystemCallFilter=@system-service\n"
+            "SystemCallFilter=~seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"]
 FORBIDDEN = ["SystemCallFilter=~@clock @cpu-emulation @debug @module @mount @obsolete @privileged @raw-io @reboot @resources @swap"]
 WEAK = "libmseal: backend libc instead of supervised: a seccomp filter of a service or sandbox kills programs"
 
@@ -267,7 +269,7 @@ def main():
                 wrong += wrong_with_fleet(folder / "results")
             if unit in NGINX:
                 wrong += wrong_with_server(unit, folder / "results")
-            print(f"{'FAILS' if wrong else 'ok':6} {unit.name}: {unit.drop_in or 'no drop-in'}, {' '.join(unit.settings) or 'no settings'}")
+            print(f"{'FAILS' if wrong else 'ok':6} {unit.name}: {unit.drop_in or 'no drop-in'}, {' '.join(unit.settings).replace(chr(10), ' ') or 'no settings'}")
             if wrong:
                 status = 1
                 print("\n".join(wrong) + "\n" + said)
