@@ -7,9 +7,10 @@
 #include <boost/interprocess/allocators/allocator.hpp>
 #include <boost/interprocess/containers/vector.hpp>
 #include <boost/interprocess/indexes/iset_index.hpp>
-#include <boost/interprocess/managed_external_buffer.hpp>
 #include <boost/interprocess/mem_algo/rbtree_best_fit.hpp>
 #include <boost/interprocess/offset_ptr.hpp>
+#include <boost/interprocess/segment_manager.hpp>
+#include <boost/interprocess/sync/null_mutex.hpp>
 #include <cstdint>
 
 #include "policy/configuration/tree_rules.h"
@@ -21,16 +22,21 @@
 
 namespace libmseal::shim {
 
-// No locks in the memory: there is one writer, and readers retry (see SealTable::generation).
-using TableMemory = boost::interprocess::basic_managed_external_buffer<
-    char, boost::interprocess::rbtree_best_fit<boost::interprocess::null_mutex_family>,
-    boost::interprocess::iset_index>;
+// No locks in the memory: there is one writer, and readers retry (see SealTable::generation). Boost's own
+// null_mutex_family comes with an initializer that asks for the number of processors, at the start of every
+// program.
+struct NoLocks {
+  using mutex_type = boost::interprocess::null_mutex;
+  using recursive_mutex_type = boost::interprocess::null_mutex;
+};
+using TableMemory =
+    boost::interprocess::segment_manager<char, boost::interprocess::rbtree_best_fit<NoLocks>,
+                                         boost::interprocess::iset_index>;
 template <class T>
-using TableVector =
-    boost::interprocess::vector<T, boost::interprocess::allocator<T, TableMemory::segment_manager>>;
+using TableVector = boost::interprocess::vector<T, boost::interprocess::allocator<T, TableMemory>>;
 
 struct SealTable {
-  explicit SealTable(TableMemory::segment_manager* memory)
+  explicit SealTable(TableMemory* memory)
       : seals(memory), fences(memory), pieces(memory), keyed(memory) {}
 
   // Odd while the writer is at work. The vectors' storage is reserved at once and never moves.

@@ -35,10 +35,9 @@ TableFile::TableFile() {
   if (fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | kFutureWrite | F_SEAL_SEAL) != 0)
     fail("the table can't be made read-only");
   auto* const root = new (memory_) shim::TableRoot;
-  shim::TableMemory memory(boost::interprocess::create_only, static_cast<char*>(memory_) + shim::kTableHeader,
-                           kTableBytes - shim::kTableHeader);
-  table_ = memory.construct<shim::SealTable>(boost::interprocess::anonymous_instance)(
-      memory.get_segment_manager());
+  auto* const memory = new (static_cast<char*>(memory_) + shim::kTableHeader)
+      shim::TableMemory(kTableBytes - shim::kTableHeader);
+  table_ = memory->construct<shim::SealTable>(boost::interprocess::anonymous_instance)(memory);
   table_->seals.reserve(shim::kMostSeals);
   table_->fences.reserve(shim::kMostFences);
   table_->pieces.reserve(shim::kMostPieces);

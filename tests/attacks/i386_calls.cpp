@@ -13,7 +13,7 @@ int main() {
   answer = answer == -EPERM ? int80(125, at, kPage, PROT_READ | PROT_WRITE, 0, 0) : answer;
   answer = answer == -EPERM ? int80(163, at, kPage, 2 * kPage, MREMAP_MAYMOVE, 0) : answer;
   answer = answer == -EPERM ? int80(219, at, kPage, MADV_DONTNEED, 0, 0) : answer;
-  answer = answer == -EPERM ? int80(380, at, kPage, PROT_READ | PROT_WRITE, 0, 0) : answer;
+  answer = answer == -EPERM ? int80(380, at, kPage, PROT_READ | PROT_WRITE, ~0U, 0) : answer;
   answer = answer == -EPERM ? int80(192, at, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
                                     static_cast<std::uint32_t>(-1))
                             : answer;
