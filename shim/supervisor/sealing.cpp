@@ -343,6 +343,7 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
   registry_.begin_sealing(caller);
   // Whoever else has the memory gets its seals.
   if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
+  if (is_sealed(caller, job)) return 0;
   const ThreadHolder::Result result = hold(caller, job);
   const bool held = result == ThreadHolder::Result::held || result == ThreadHolder::Result::cloning;
   const auto seal_it = [&]() -> std::int64_t {

@@ -39,6 +39,17 @@ void keeps_supervisor_busy(std::span<char*> arguments) {
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
 }
 
+// What is sealed already takes no more room, however often it is sealed.
+void seals_again(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  char* const pages = map_far_away(2 * page_size(), PROT_READ);
+  for (long index = 0; index < std::stol(arguments[0]); ++index) {
+    REQUIRE_OR_STOP(shim::raw_syscall(462, pages, page_size(), 0) == 0);
+    if (index % 8 == 0) REQUIRE_OR_STOP(shim::raw_syscall(462, pages, 2 * page_size(), 0) == 0);
+  }
+  expect_sealed(pages + page_size());
+}
+
 // Refusals in a process with so many mappings: of the kind that a filter refuses, and of the kind that the
 // supervisor does. How long each took, in us.
 void refusals_among_mappings(std::span<char*> arguments) {
@@ -112,6 +123,7 @@ constexpr Scenario kScenarios[] = {
     {"floods_the_log", floods_the_log},
     {"keeps_supervisor_busy", keeps_supervisor_busy},
     {"refusals_among_mappings", refusals_among_mappings},
+    {"seals_again", seals_again},
     {"forges_a_table", forges_a_table},
 };
 

@@ -23,6 +23,10 @@ TEST_CASE("live-long: coverage=all takes ten thousand seals, and enforces every 
   }
 }
 
+TEST_CASE("live-long: what is sealed is sealed again, more often than there is room for seals") {
+  expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, "seals_again", "70000"})));
+}
+
 TEST_CASE("live-long: the supervisor forgets images that have ended, stays small, and rests") {
   if (!needs(::geteuid() == 0, "root, to look at the supervisor")) return;
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
