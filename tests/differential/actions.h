@@ -264,7 +264,8 @@ static inline int set_up(unsigned long arena) {
   /* malloc gets all that it will ever need before the heap goes elsewhere. */
   mallopt(M_TOP_PAD, 8 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  free(malloc(100000));
+  void* volatile some = malloc(100000); /* or the compiler leaves it out */
+  free(some);
   if (unshare(CLONE_NEWIPC) != 0) return fail_set_up("unshare(CLONE_NEWIPC)");
   make_segments(2 * PAGE, LARGEST_SEGMENT);
   world.files[no_file] = -1;

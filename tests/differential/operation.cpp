@@ -175,7 +175,7 @@ class Generator {
       case Family::stacks:
         return choose_stack(first, count);
       case Family::i386:
-        if (i386_ && below(4) == 0)
+        if (i386_ && at >> 32 == 0 && below(4) == 0)  // elsewhere it would map something out of the arena
           push(op_old_mmap, {at, count * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED});
         return;
       case Family::sharers:
