@@ -60,10 +60,19 @@ Type=oneshot
 ExecStart=/bin/sh -c 'systemctl show -p Id -p ExecMainStatus -p Result {units} >/results/ends'
 """
 
+# A unit of Type=exec counts as started before it listens.
 FETCH = """
 import sys
+import time
 import urllib.request
-print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/", timeout=30).read().decode())
+for left in reversed(range(300)):
+    try:
+        print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/", timeout=30).read().decode())
+        break
+    except OSError:
+        if left == 0:
+            raise
+        time.sleep(0.1)
 """
 AUDITED = """
 pid /run/nginx-audited.pid;
@@ -170,8 +179,8 @@ FLEET_UNITS = [
 NGINX_SETTINGS = HARDENED + ["CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_NET_BIND_SERVICE CAP_CHOWN CAP_DAC_OVERRIDE"]
 NGINX = [
     Unit("nginx", "hardened.conf", NGINX_SETTINGS + [
-        "ExecStartPost=+/bin/sh -c 'mseal status --json $MAINPID >/results/nginx-status'",
-        "ExecStartPost=+/bin/sh -c 'python3 /results/files/fetch.py 80 >/results/nginx-page'"],
+        "ExecStartPost=+/bin/sh -c 'python3 /results/files/fetch.py 80 >/results/nginx-page'",
+        "ExecStartPost=+/bin/sh -c 'mseal status --json $MAINPID >/results/nginx-status'"],
         command="/usr/sbin/nginx -g \"daemon off;\"", kind="exec"),
     Unit("nginx-audited", "hardened.conf", NGINX_SETTINGS + [
         "ExecStartPost=+/bin/sh -c 'python3 /results/files/fetch.py 8080 >/results/nginx-audited-page'"],
