@@ -89,7 +89,8 @@ class Generator {
     if (several && (often ? below(3) == 0 : is(Family::sharers) && below(10) == 0)) {
       one.caller = one_of({by_thread, by_vfork_child, by_sharer, by_sibling});
     }
-    if (i386_ && one.kind <= op_brk && one.kind != op_remap_file_pages && is(Family::i386) && below(3) != 0) {
+    if (i386_ && one.kind <= op_brk && one.kind != op_remap_file_pages && is(Family::i386) && below(3) != 0 &&
+        stays_in_arena(one)) {
       one.garbage = below(5) == 0 ? 1 : static_cast<unsigned>(random_()) | 1;
     }
     return one;
@@ -98,6 +99,21 @@ class Generator {
  private:
   static constexpr int kMostSeals = 24;  // each costs a filter, and the kernel takes so many
   static constexpr int kMostForks = 4;
+
+  // Whether the call, made by i386, which reads the lower halves of arguments only, stays away from the
+  // twin's own image and heap, which are somewhere in the first GiB.
+  [[nodiscard]] bool stays_in_arena(const operation& one) const {
+    constexpr std::uint64_t kImage = 0x40'0000;
+    constexpr std::uint64_t kRoom = 64 << 20;  // start_elsewhere() keeps the heap out of it
+    const auto low = [](std::uint64_t argument) { return argument & 0xFFFF'FFFF; };
+    const auto stays = [&](std::uint64_t start, std::uint64_t length) {
+      const std::uint64_t end = low(start) + low(length);
+      return end <= kImage || (start >> 32 == 0 && start >= arena_ && end <= arena_ + kRoom);
+    };
+    if (one.kind == op_brk) return true;
+    if (one.kind != op_mremap) return stays(one.a[0], one.a[1]);
+    return stays(one.a[0], std::max(low(one.a[1]), low(one.a[2]))) && stays(one.a[4], one.a[2]);
+  }
 
   std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
   template <class T, std::size_t Size>
