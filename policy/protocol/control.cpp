@@ -1,5 +1,7 @@
 #include "policy/protocol/control.h"
 
+#include <array>
+
 namespace libmseal::policy {
 namespace {
 
@@ -15,8 +17,28 @@ constexpr std::uint64_t kMayGrowDown = 1U << 10;
 constexpr std::uint64_t kConstant = 1U << 12;
 constexpr std::uint64_t kWithData = 1U << 13;
 constexpr std::uint64_t kDiscardAsKernel = 1U << 14;
+constexpr std::uint64_t kSeveral = 1U << 15;  // packed ranges, in these registers:
+constexpr std::array<std::size_t, 4> kPackedIn{0, 1, 4, 5};
 
 using Kind = Control::Kind;
+
+// A range in one register: the number of its first page, and how many there are. Pages of 4 KiB, which every
+// page size is a multiple of.
+constexpr unsigned kPageShift = 12;
+constexpr unsigned kCountBits = 28;
+
+constexpr bool can_be_packed(const Range& range) {
+  constexpr std::uint64_t kOddBits = (1U << kPageShift) - 1;
+  return ((range.start | range.end) & kOddBits) == 0 && range.end >> 48 == 0 && !range.empty() &&
+         range.size() >> kPageShift >> kCountBits == 0;
+}
+constexpr std::uint64_t pack(const Range& range) {
+  return range.start >> kPageShift << kCountBits | range.size() >> kPageShift;
+}
+constexpr Range unpack(std::uint64_t packed) {
+  constexpr std::uint64_t kCount = (1U << kCountBits) - 1;
+  return Range::of(packed >> kCountBits << kPageShift, (packed & kCount) << kPageShift);
+}
 
 constexpr bool adds_seal(Kind kind) {
   return kind == Kind::add_supervised || kind == Kind::add_filtered;
@@ -26,9 +48,13 @@ constexpr bool tells_of_break(Kind kind) {
   return kind == Kind::seal || kind == Kind::filters_are_in;
 }
 
+constexpr bool may_name_several(Kind kind) {
+  return adds_seal(kind) || kind == Kind::range;
+}
+
 constexpr std::uint64_t flags_of(Kind kind) {
-  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown | kTypes;
-  if (kind == Kind::range) return kConstant | kWithData;
+  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown | kTypes | kSeveral;
+  if (kind == Kind::range) return kConstant | kWithData | kSeveral;
   if (kind == Kind::seal) return kDiscardAsKernel | kTypes;
   if (kind == Kind::filters_are_in) return kDiscardAsKernel;
   if (kind == Kind::prepare) return kTypes;
@@ -40,18 +66,33 @@ constexpr bool names_pages(Kind kind) {
          kind != Kind::is_alone;
 }
 
+bool is_of_pages(const Machine& machine, const Range& range) {
+  return !range.empty() && range.start % machine.page_size == 0 && range.end % machine.page_size == 0;
+}
+
+// At least two ranges, and nothing behind the last.
+bool well_packed(const Machine& machine, const Arguments& arguments) {
+  std::size_t ranges = 0;
+  for (std::size_t index = 0; index < kPackedIn.size(); ++index) {
+    const std::uint64_t packed = arguments[kPackedIn[index]];
+    if (packed == 0) continue;
+    if (ranges++ != index || !is_of_pages(machine, unpack(packed))) return false;
+  }
+  return ranges >= 2;
+}
+
 // Whether the message has nothing but what its kind may have.
 bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const Arguments& arguments) {
   if (kind < Kind::hello || kind > Kind::call_site) return false;
   if ((flags & ~flags_of(kind)) != 0) return false;
   if (kind == Kind::call_site) return true;
+  if ((flags & kSeveral) != 0) return well_packed(machine, arguments);
   if (arguments[5] != 0) return false;
   if (arguments[4] != 0 && !adds_seal(kind) && !tells_of_break(kind)) return false;
   const bool empty = arguments[0] == 0 && arguments[1] == 0;
   if (!names_pages(kind)) return empty;
   if (empty && kind == Kind::seal) return true;
-  return arguments[0] % machine.page_size == 0 && arguments[1] % machine.page_size == 0 &&
-         !Range::of(arguments[0], arguments[1]).empty();
+  return is_of_pages(machine, Range::of(arguments[0], arguments[1]));
 }
 
 // The fifth argument means what the kind needs.
@@ -93,12 +134,28 @@ Arguments encode(const Control& message) {
                               flag(message.constant, kConstant) | flag(message.with_data, kWithData) |
                               flag(message.discard_as_kernel, kDiscardAsKernel) |
                               flag(message.refused, kRefused);
+  if (!message.more.empty()) {
+    Arguments packed{pack(message.seal.range), 0, flags | kSeveral, kControlMagic, 0, 0};
+    for (std::size_t index = 0; index < message.more.size(); ++index)
+      packed[kPackedIn[index + 1]] = pack(message.more[index]);
+    return packed;
+  }
   return {message.seal.range.start,
           message.seal.range.size(),
           flags,
           kControlMagic,
           fifth(message),
           std::uint64_t{message.third} << 32 | message.number};
+}
+
+std::size_t put_ranges(Control& message, std::span<const Range> ranges) {
+  message.seal.range = ranges[0];
+  message.more.clear();
+  if (message.seal.attachment != 0 || !can_be_packed(ranges[0])) return 1;
+  for (const Range& range : ranges.subspan(1)) {
+    if (!can_be_packed(range) || !message.more.push_back(range)) break;
+  }
+  return 1 + message.more.size();
 }
 
 std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed) {
@@ -118,7 +175,13 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.with_data = (flags & kWithData) != 0;
   message.discard_as_kernel = (flags & kDiscardAsKernel) != 0;
   message.refused = (flags & kRefused) != 0;
-  if (kind == Kind::call_site) {
+  if ((flags & kSeveral) != 0) {
+    message.seal.range = unpack(arguments[kPackedIn[0]]);
+    for (std::size_t index = 1; index < kPackedIn.size(); ++index) {
+      const std::uint64_t packed = arguments[kPackedIn[index]];
+      if (packed != 0) (void)message.more.push_back(unpack(packed));
+    }
+  } else if (kind == Kind::call_site) {
     message.site = arguments[4];
     message.number = static_cast<std::uint32_t>(arguments[5]);
     message.third = static_cast<std::uint32_t>(arguments[5] >> 32);

@@ -13,8 +13,10 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "policy/protocol/layout.h"
+#include "policy/rules/fixed_vector.h"
 #include "policy/rules/mm_call.h"
 #include "policy/rules/seal.h"
 
@@ -45,6 +47,9 @@ struct Control {
 
   Kind kind = Kind::hello;
   Seal seal;  // of most kinds the range alone, of `seal` and `prepare` the types, of call_site anything
+  // Of `range`, add_supervised and add_filtered: the same of these. Not in a message that mmap carries.
+  FixedVector<Range, 3> more{};
+
   bool constant = false;   // of `range`: only what is private there and can't be written
   bool with_data = false;  // and what can, of a constant one
 
@@ -90,6 +95,9 @@ constexpr Sealed decode_sealed(std::int64_t answer) {
 }
 
 Arguments encode(const Control& message);
+
+// As many of the ranges as one message can carry: those after the first as `more`. At least one.
+std::size_t put_ranges(Control& message, std::span<const Range> ranges);
 
 // Nothing if it is no control message, or a malformed one (then `malformed` is set).
 std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed);

@@ -58,9 +58,9 @@ inline constexpr std::uint32_t kIpcShmget = 23;
 // WIPEONFORK, DONTNEED_LOCKED, GUARD_INSTALL, the set of mseal(2).
 inline constexpr auto kDiscardingAdvice = std::to_array<std::uint32_t>({4, 8, 9, 10, 18, 24, 102});
 
-// Those of them that healthy programs give all day: allocators the first two, and libc (since glibc 2.42) the
-// last one for the stack of each thread.
-inline constexpr auto kEverydayAdvice = std::to_array<std::uint32_t>({4, 8, 102});
+// Those of them that healthy programs give all day: allocators the first two, generators of random numbers
+// (and this library) WIPEONFORK, and libc (since glibc 2.42) the last one for the stack of each thread.
+inline constexpr auto kEverydayAdvice = std::to_array<std::uint32_t>({4, 8, 18, 102});
 
 constexpr bool is_everyday(std::uint32_t advice) {
   for (const std::uint32_t everyday : kEverydayAdvice) {

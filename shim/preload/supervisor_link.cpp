@@ -218,13 +218,41 @@ long tell_supervisor(const policy::Control& message) {
     return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   };
   const long answer = call(policy::kMsealNumber, said);
-  if ((answer != -ENOSYS && answer != -EPERM) || g_wrapping_kills) return answer;
+  if ((answer != -ENOSYS && answer != -EPERM) || g_wrapping_kills || !message.more.empty()) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
   if (wrapped >= 0 || wrapped == -ENOSYS) return wrapped;  // ENOSYS: the supervisor is gone
   if (wrapped < -policy::kWrappedErrors) return wrapped + policy::kWrappedErrors;
   // The kernel's own answer, or a filter's: nobody listens, or nobody can be reached.
   return g_state.backend == policy::Backend::supervised ? -EPERM : answer;
+}
+
+long tell_supervisor_of(policy::Control message, std::span<const policy::Range> ranges) {
+  bool several = true;
+  while (!ranges.empty()) {
+    const std::size_t told = policy::put_ranges(message, several ? ranges : ranges.first(1));
+    const long answer = tell_supervisor(message);
+    if (told > 1 && (answer == -ENOSYS || answer == -EPERM)) {
+      several = false;  // another filter may have answered, which lets the other form of a message pass
+    } else if (answer != 0) {
+      return answer;
+    } else {
+      ranges = ranges.subspan(told);
+    }
+  }
+  return 0;
+}
+
+long tell_supervisor_of(policy::Control::Kind kind, std::span<const policy::Seal> seals) {
+  while (!seals.empty()) {
+    policy::FixedVector<policy::Range, 4> alike;  // as many as one message takes
+    for (const policy::Seal& seal : seals) {
+      if (!seal.same_attributes(seals[0]) || !alike.push_back(seal.range)) break;
+    }
+    if (const long answer = tell_supervisor_of({kind, seals[0]}, alike.view()); answer != 0) return answer;
+    seals = seals.subspan(alike.size());
+  }
+  return 0;
 }
 
 }  // namespace libmseal::shim

@@ -50,4 +50,10 @@ class Launch {
 // One control message through the filter: the answer, or -errno. ENOSYS or EINVAL: there is no supervisor.
 long tell_supervisor(const policy::Control& message);
 
+// The same of every range, several to a message where the channel has room for them: 0, or the first other
+// answer.
+long tell_supervisor_of(policy::Control message, std::span<const policy::Range> ranges);
+// The same of seals, with their attributes.
+long tell_supervisor_of(policy::Control::Kind kind, std::span<const policy::Seal> seals);
+
 }  // namespace libmseal::shim

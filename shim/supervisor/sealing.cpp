@@ -182,8 +182,12 @@ bool Sealing::wait_for_calls(const Caller& caller, const Job& job) {
 std::int64_t Sealing::add_range(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
   if (job == nullptr) return -EAGAIN;
-  if (job->wanted.size() == shim::kMostRanges) return -E2BIG;
-  job->wanted.push_back({message.seal.range, message.constant, message.with_data});
+  if (job->wanted.size() + message.more.size() >= shim::kMostRanges) return -E2BIG;
+  const auto want = [&](const Range& range) {
+    job->wanted.push_back({range, message.constant, message.with_data});
+  };
+  want(message.seal.range);
+  std::ranges::for_each(message.more, want);
   return 0;
 }
 
@@ -400,12 +404,16 @@ std::int64_t Sealing::is_alone(const Caller& caller) {
 }
 
 std::int64_t Sealing::add(const Caller& caller, const Control& message) {
+  std::vector<Seal> seals{message.seal};
+  for (const Range& range : message.more) seals.push_back(message.seal.part(range));
+  std::vector<Range> ranges;
+  for (const Seal& seal : seals) ranges.push_back(seal.range);
   // The library has asked before; whoever speaks past it has not.
-  if (refuses_types(caller, {&message.seal.range, 1}, message.seal.types)) return -EACCES;
+  if (refuses_types(caller, ranges, message.seal.types)) return -EACCES;
   const bool filtered = message.kind == Control::Kind::add_filtered;
   if (!filtered) {
     // Refused from here: so it must be where calls are notified, and for all who have the memory.
-    if (!is_watched({&message.seal.range, 1})) return -EAGAIN;
+    if (!is_watched(ranges)) return -EAGAIN;
     // An image that has just said hello, and has not asked anything since, has its memory to itself; whoever
     // comes to share it gets its seals when it is met.
     if (caller.record->prepared != 0) {
@@ -413,7 +421,7 @@ std::int64_t Sealing::add(const Caller& caller, const Control& message) {
       if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
     }
   }
-  return registry_.add(caller, message.seal, filtered);
+  return registry_.add(caller, seals, filtered);
 }
 
 }  // namespace libmseal::supervisor

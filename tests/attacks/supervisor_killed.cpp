@@ -10,7 +10,7 @@ int main(int, char** arguments) {
   const Victim text = Victim::text();
   const pid_t supervisor = supervisor_of(arguments[1]);
   if (supervisor != 0 && ::kill(supervisor, SIGKILL) != 0) cannot_try("kill");
-  if (supervisor != 0) std::printf("the supervisor is killed\n");
+  if (supervisor != 0) std::printf("the supervisor is killed; the text is at %p\n", text.at());
   ::usleep(100'000);
   const long answer = raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
   return conclude(text, "mprotect of the text", answer);

@@ -1,5 +1,8 @@
 #include "policy/protocol/control.h"
 
+#include <algorithm>
+#include <span>
+
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {
@@ -99,6 +102,73 @@ TEST_CASE("what shall be sealed is told with what the supervisor can't know") {
     CHECK(other->present_break == last.present_break);
     CHECK(other->discard_as_kernel == last.discard_as_kernel);
   }
+}
+
+TEST_CASE("one message names several ranges, as far as they fit into registers") {
+  const Range ranges[] = {{0x7f0000001000, 0x7f0000004000},
+                          {0x7f0000008000, 0x7f0000009000},
+                          {0x1000, 0x0100'0000'0000},
+                          {0xFFFF'FFFF'F000, 0x1'0000'0000'0000},
+                          {0xFFFF'FFFF'E000, 0xFFFF'FFFF'F000}};
+  const auto survives = [](const Control& message) {
+    bool malformed = true;
+    const auto decoded = decode_control(kX86Machine, encode(message), malformed);
+    return decoded && decoded->kind == message.kind && decoded->seal == message.seal &&
+           decoded->constant == message.constant && std::ranges::equal(decoded->more, message.more);
+  };
+  Control message{Control::Kind::range, {}};
+  message.constant = true;
+  CHECK(put_ranges(message, std::span(ranges).first(1)) == 1);
+  CHECK(message.more.empty());
+  CHECK(put_ranges(message, ranges) == 3);  // the fourth ends at an address that is too high
+  CHECK(message.seal.range == ranges[0]);
+  CHECK(survives(message));
+  CHECK(put_ranges(message, std::span(ranges).subspan(3)) == 1);
+  CHECK(survives(message));
+  CHECK(put_ranges(message, std::span(ranges).last(1)) == 1);
+  CHECK(message.more.empty());
+  const Range many[] = {ranges[0], ranges[1], ranges[2], ranges[4], ranges[0]};
+  CHECK(put_ranges(message, many) == 4);
+  CHECK(survives(message));
+
+  Control seals{Control::Kind::add_filtered, {{}, true, true}};
+  seals.seal.types = kBaseType;
+  CHECK(put_ranges(seals, many) == 4);
+  CHECK(survives(seals));
+  seals.seal.attachment = 0x7f0000000000;  // which has no register then
+  CHECK(put_ranges(seals, many) == 1);
+  CHECK(survives(seals));
+
+  constexpr Range kLong{0x1000, 0x1000 + (1ULL << 40)};
+  const Range too_long[] = {ranges[0], kLong};
+  CHECK(put_ranges(message, too_long) == 1);
+  CHECK(put_ranges(message, std::span(too_long).last(1)) == 1);
+  CHECK(survives(message));
+}
+
+TEST_CASE("a message of several ranges has two at least, none behind a gap, and none that is no range") {
+  constexpr std::uint64_t kSeveral = 1U << 15;
+  constexpr std::uint64_t kPage = 0x7f0000001ULL << 28 | 1;
+  const auto is_malformed = [](const Machine& machine, const Arguments& arguments) {
+    bool malformed = false;
+    return !decode_control(machine, arguments, malformed) && malformed;
+  };
+  CHECK_FALSE(is_malformed(kX86Machine, {kPage, kPage, 2 | kSeveral, kControlMagic, 0, 0}));
+  CHECK_FALSE(is_malformed(kX86Machine, {kPage, kPage, 2 | kSeveral, kControlMagic, kPage, kPage}));
+  const Arguments bad[] = {
+      {kPage, 0, 2 | kSeveral, kControlMagic, 0, 0},
+      {0, kPage, 2 | kSeveral, kControlMagic, kPage, 0},
+      {kPage, 0, 2 | kSeveral, kControlMagic, kPage, 0},
+      {kPage, kPage, 2 | kSeveral, kControlMagic, 0, kPage},
+      {kPage, kPage - 1, 2 | kSeveral, kControlMagic, 0, 0},  // without a page
+      {kPage, kPage, 3 | kSeveral, kControlMagic, 0, 0},      // of a kind that names one
+      {kPage, kPage, 11 | kSeveral, kControlMagic, 0, 0},
+      {kPage, kPage, 2 | kSeveral | 1U << 8, kControlMagic, 0, 0},  // with an attribute that it has not
+  };
+  for (const Arguments& arguments : bad) CHECK(is_malformed(kX86Machine, arguments));
+  Machine large_pages = kX86Machine;
+  large_pages.page_size = 0x10000;
+  CHECK(is_malformed(large_pages, {kPage, kPage, 2 | kSeveral, kControlMagic, 0, 0}));
 }
 
 TEST_CASE("how sealing goes on survives the return value") {

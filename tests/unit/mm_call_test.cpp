@@ -125,7 +125,7 @@ TEST_CASE("calls that are left to the supervisor, and such as nobody can judge")
       native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSUP}).deferred);  // there is nothing that grows up
   // The kernel refuses both at once.
   CHECK_FALSE(native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSDOWN | PROT_GROWSUP}).deferred);
-  for (const int everyday : {MADV_DONTNEED, MADV_FREE, 102 /* MADV_GUARD_INSTALL */})
+  for (const int everyday : {MADV_DONTNEED, MADV_FREE, MADV_WIPEONFORK, 102 /* MADV_GUARD_INSTALL */})
     CHECK_FALSE(native(28, {kAt, 0x1000, static_cast<std::uint64_t>(everyday)}).deferred);
   CHECK(native(28, {kAt, 0x1000, MADV_REMOVE}).deferred);
   CHECK(native(30, {1, kAt, 040000}).effect == MmCall::Effect::unjudgeable);

@@ -54,8 +54,9 @@ Watched choose_watched(const State& state, const Range& arena) {
   return watched;
 }
 
+// With its contents, which nobody else discards: so it is one piece with the objects that it lies next to.
 Seal table_seal(const void* table) {
-  return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes)};
+  return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes), true};
 }
 
 // The objects, and the table, which is sealed with them.
@@ -64,6 +65,21 @@ bool add_table(const State& state, std::span<const Seal> objects, Pieces& pieces
   bool fits = true;
   for (const Seal& object : objects) fits = fits && pieces.push_back(object);
   return fits && policy::add_seal(pieces, table_seal(state.table), Pieces::capacity());
+}
+
+// The pieces that filters refuse first, then those that are left to the supervisor. How many are of the first
+// kind.
+template <class IsLeft>
+std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted) {
+  sorted.clear();
+  for (const Seal& piece : pieces) {
+    if (!is_left(piece)) (void)sorted.push_back(piece);
+  }
+  const std::size_t filtered = sorted.size();
+  for (const Seal& piece : pieces) {
+    if (is_left(piece)) (void)sorted.push_back(piece);
+  }
+  return filtered;
 }
 
 // ---- inside a tree that has a supervisor ----
@@ -89,23 +105,19 @@ Outcome join(State& state, long table_descriptor, const Beginning& beginning, Jo
   put_up_fences(state);
   if (beginning.objects.empty()) return {};
 
-  Pieces& pieces = job.found.pieces;
-  Pieces& filtered = job.covered;
-  if (!add_table(state, beginning.objects, pieces)) return {"too many loaded objects", -ENOMEM};
-  filtered.clear();
+  if (!add_table(state, beginning.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
   const bool by_supervisor = state.rules.audits || beginning.refused_breaks.empty();
-  for (const Seal& piece : pieces) {
-    const bool taken = by_supervisor && is_watched(state, piece.range) && seal_by_supervisor(piece);
-    if (!taken) (void)filtered.push_back(piece);
+  const auto is_left = [&](const Seal& piece) { return by_supervisor && is_watched(state, piece.range); };
+  const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
+  const std::span<const Seal> seals = job.covered.view();
+  if (filtered != 0) {
+    const DenyFilter filter{seals.first(filtered), beginning.refused_breaks, true};
+    if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
+      return {"no filter for this program", error};
   }
-  if (filtered.empty()) return {};
-  const DenyFilter filter{filtered.view(), beginning.refused_breaks, true};
-  if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
-    return {"no filter for this program", error};
-  for (const Seal& piece : filtered) {
-    if (const long error = tell_supervisor({Control::Kind::add_filtered, piece}); error != 0)
-      return {"the supervisor does not take the seals of this program", error};
-  }
+  long error = tell_supervisor_of(Control::Kind::add_filtered, seals.first(filtered));
+  if (error == 0) error = tell_supervisor_of(Control::Kind::add_supervised, seals.subspan(filtered));
+  if (error != 0) return {"the supervisor does not take the seals of this program", error};
   return {};
 }
 
@@ -137,23 +149,6 @@ void tell_of_files(const State& state, const policy::Serving& answer) {
   tell("log=", state.options.log, answer.log);
 }
 
-// The pieces that the filter refuses by itself first, then those that are left to the supervisor. How many
-// are of the first kind.
-std::size_t sort_by_decider(const State& state, const Pieces& pieces, Pieces& sorted) {
-  const auto is_left = [&](const Seal& piece) {
-    return state.rules.audits || may_be_place_of_images(piece.range);
-  };
-  sorted.clear();
-  for (const Seal& piece : pieces) {
-    if (!is_left(piece)) (void)sorted.push_back(piece);
-  }
-  const std::size_t filtered = sorted.size();
-  for (const Seal& piece : pieces) {
-    if (is_left(piece)) (void)sorted.push_back(piece);
-  }
-  return filtered;
-}
-
 // With a supervisor of its own, for this process and all that come from it.
 Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   Launch& launch = beginning.launch;
@@ -166,7 +161,10 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   state.rules = policy::tree_rules(state.options);
 
   if (!add_table(state, beginning.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
-  const std::size_t filtered = sort_by_decider(state, job.found.pieces, job.covered);
+  const auto is_left = [&](const Seal& piece) {
+    return state.rules.audits || may_be_place_of_images(piece.range);
+  };
+  const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
   const std::span<const Seal> seals = job.covered.view();
   const Range arena = choose_arena();
   const Watched watched = choose_watched(state, arena);

@@ -119,23 +119,18 @@ long is_alone(const State&) {
 // The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
 // fail anyway.
 long register_filtered(State&, std::span<const Seal> pieces) {
-  for (const Seal& piece : pieces) {
-    const long told = tell_supervisor({Control::Kind::add_filtered, piece});
-    if (told == 0 || told == -ENOSYS) continue;
-    return told == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
-  }
-  return 0;
+  const long told = tell_supervisor_of(Control::Kind::add_filtered, pieces);
+  if (told == 0 || told == -ENOSYS) return 0;
+  return told == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
 }
 
 }  // namespace
 
 Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
   if (ranges.size() == 1) return have_it_look(state, ranges[0], job);
-  for (const Range& range : ranges) {
-    const long told = tell_supervisor({Control::Kind::range, {range}});
-    if (told == -ENOSYS) return {true, 0};
-    if (told != 0) return {false, explain_answer(told)};
-  }
+  const long told = tell_supervisor_of(Control{Control::Kind::range, {}}, ranges);
+  if (told == -ENOSYS) return {true, 0};
+  if (told != 0) return {false, explain_answer(told)};
   return have_it_look(state, {}, job);
 }
 
