@@ -122,6 +122,29 @@ class Compiler {
     return others;
   }
 
+  // Since 6.17 mremap moves several mappings at once (mm/mremap.c, remap_move). One of huge pages can be
+  // among them only if source and target lie alike in one; the kernel then takes whole ones at the end. Sizes
+  // above 4 GiB count as such by the lower words alone.
+  Label if_perhaps_huge(Label perhaps, Label next) {
+    Label others = next;
+    for (const std::uint64_t size : machine_.huge_pages) {
+      const std::uint32_t within = low(size - 1) & ~low(machine_.page_size - 1);
+      Label ends_in_one = perhaps;
+      if (high(size) == 0) {
+        out_.branch(BPF_JSET, low(size - 1), perhaps, others);
+        out_.add_x();
+        ends_in_one = out_.load(low_of(1));
+      }
+      out_.branch_x(BPF_JEQ, ends_in_one, others);
+      out_.mask(within);
+      out_.load(low_of(4));
+      out_.copy_to_x();
+      out_.mask(within);
+      others = out_.load(low_of(0));
+    }
+    return others;
+  }
+
   // Calls that make huge pages are notified, or refused.
   [[nodiscard]] bool tells_of_huge_pages() const {
     return notifies() || what_.unsupervised.refuse_huge_pages;
@@ -206,7 +229,7 @@ class Compiler {
     const Label source = source_then(ranges(), ranges_search_);
     const Label sized = range_.set(0, 1, both_ranges());
     const Label target = range_.set(4, 2, range_.keep(source_then(sized, both_ranges())));
-    const Label with_target = if_partly_huge(4, 2, refuse_, target);
+    const Label with_target = if_partly_huge(4, 2, refuse_, if_perhaps_huge(refuse_, target));
     out_.branch(BPF_JSET, kMremapFixed, with_target, source);
     return out_.load(low_of(3));
   }

@@ -90,8 +90,9 @@ constexpr RangeProgram filter_of_seals_without_supervisor(const DeniedRanges& de
 //
 // A program without `watched` agrees with decide() on every call that is not left to others, but for
 // calls that hardly anybody makes: where it decides about deferred calls it refuses some that touch nothing
-// (huge pages; mremap to a multiple of a huge page of a size that is none; PROT_GROWSDOWN as said above;
-// remap_file_pages with an unaligned start). What is watched may hit more often
+// (huge pages; mremap to a multiple of a huge page of a size that is none, or to a place that lies in a huge
+// page as the source does and ends in the middle of one; PROT_GROWSDOWN as said above; remap_file_pages with
+// an unaligned start). What is watched may hit more often
 // (empty and unaligned ranges), never less.
 //
 // The commonest program, that of one seal above 8 GiB with a supervisor, has a form of its own

@@ -70,8 +70,9 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
   call.ranges[1] = rounded_to_huge_pages(target, machine.huge_page_at(target.start));
   // Since 6.17 several mappings move at once, and each of huge pages takes whole ones at the target.
   const std::uint64_t reach = round_up(target.end, machine.huge_pages.back());
-  if (!target.empty() && arguments[1] == arguments[2])
-    call.if_huge = {call.ranges[1].end, std::max(reach, call.ranges[1].end)};
+  const bool same_size =
+      round_up(arguments[1], machine.page_size) == round_up(arguments[2], machine.page_size);
+  if (!target.empty() && same_size) call.if_huge = {call.ranges[1].end, std::max(reach, call.ranges[1].end)};
 }
 
 void decode_remap_file_pages(const Machine& machine, const Arguments& arguments, MmCall& call) {

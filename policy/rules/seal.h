@@ -23,6 +23,7 @@ struct Seal {
   bool may_grow_down = false;    // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
   SealTypes types{};             // what it refuses; every seal has the base
   std::uint64_t attachment = 0;  // where shmat(2) put the System V segment that it belongs to; 0: none
+  static constexpr std::uint64_t kSeveralAttachments = ~0ULL;  // of seals that were joined
 
   bool operator==(const Seal&) const = default;
 
@@ -33,7 +34,15 @@ struct Seal {
   // The attributes of the stricter of the two.
   [[nodiscard]] Seal joined_with(const Seal& other, const Range& part) const {
     return {part, discard_protected || other.discard_protected, may_grow_down || other.may_grow_down,
-            types | other.types, attachment != 0 ? attachment : other.attachment};
+            types | other.types, joined_attachment(other)};
+  }
+  [[nodiscard]] std::uint64_t joined_attachment(const Seal& other) const {
+    if (attachment == 0 || attachment == other.attachment) return other.attachment;
+    return other.attachment == 0 ? attachment : kSeveralAttachments;
+  }
+  // Whether shmdt of what is attached there may unmap some of it.
+  [[nodiscard]] bool may_be_attached_at(std::uint64_t address) const {
+    return attachment != 0 && (attachment == address || attachment == kSeveralAttachments);
   }
   [[nodiscard]] Seal part(const Range& within) const {
     return {within, discard_protected, may_grow_down, types, attachment};

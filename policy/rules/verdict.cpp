@@ -22,9 +22,9 @@ Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
   if (reaches_down_to_seal(call, seals)) return kRefuse;
   if (!touches_seal(seals, call.if_huge)) return kAllow;
   if (call.call == Call::mmap) return kDependsOnFile;
-  if (memory.huge_page == 0) return kAllow;
   const Range reach{call.if_huge.start, round_up(call.if_huge.start, memory.huge_page)};
-  return touches_seal(seals, reach) ? kRefuse : kAllow;
+  // Pages of a file on hugetlbfs are mapped without a word about huge ones.
+  return memory.huge_page != 0 && touches_seal(seals, reach) ? kRefuse : kDependsOnSource;
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ Verdict decide(const MmCall& call, const SealedMemory& memory) {
       return touches_protected_contents(memory.seals, call.ranges[0]) ? kRefuse : kAllow;
     case MmCall::Effect::detach: {
       const bool sealed = std::any_of(memory.seals.begin(), memory.seals.end(), [&](const Seal& seal) {
-        return seal.attachment != 0 && seal.attachment == call.argument;
+        return seal.may_be_attached_at(call.argument);
       });
       return sealed ? Verdict{Verdict::Kind::answer, 0} : kAllow;
     }

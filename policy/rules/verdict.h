@@ -11,10 +11,11 @@ namespace libmseal::policy {
 
 struct Verdict {
   enum class Kind : std::uint8_t {
-    allow,           // the kernel may run the call
-    refuse,          // fails with EPERM, nothing is changed
-    answer,          // returns `value` and is not run
-    depends_on_file  // refused if the file that it maps lies on hugetlbfs
+    allow,             // the kernel may run the call
+    refuse,            // fails with EPERM, nothing is changed
+    answer,            // returns `value` and is not run
+    depends_on_file,   // refused if the file that it maps lies on hugetlbfs
+    depends_on_source  // refused if what it moves has huge pages
   };
 
   Kind kind = Kind::allow;
@@ -26,11 +27,13 @@ struct Verdict {
 inline constexpr Verdict kAllow{Verdict::Kind::allow, 0};
 inline constexpr Verdict kRefuse{Verdict::Kind::refuse, 0};
 inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
+inline constexpr Verdict kDependsOnSource{Verdict::Kind::depends_on_source, 0};
 
 // All that the rule asks of a process: attributes that are frozen with its seals, and facts that only grow.
 struct SealedMemory {
   std::span<const Seal> seals;  // sorted, apart
-  // The largest huge page that it may have, in bytes, if the kernel moves several mappings at once (6.17).
+  // The largest huge page that the tree may have made, in bytes; 0: none. Since 6.17 the kernel moves several
+  // mappings at once.
   std::uint64_t huge_page = 0;
 };
 

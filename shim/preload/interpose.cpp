@@ -59,9 +59,9 @@ long looked_at_first(const State& state, long number, const policy::Arguments& a
     const policy::MmCall call = decoded(state, number, a);
     const policy::Verdict verdict = state.ledger.consult(
         [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}); });
-    // Whether a file lies on hugetlbfs nobody looks up here.
-    if (verdict == policy::kRefuse || verdict == policy::kDependsOnFile) return -EPERM;
     if (verdict.kind == policy::Verdict::Kind::answer) return verdict.value;
+    // Where huge pages are nobody looks up here.
+    if (verdict != policy::kAllow) return -EPERM;
   } else {
     tell_site(state, number, a, site, false);
   }

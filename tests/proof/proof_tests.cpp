@@ -97,7 +97,8 @@ class Rule {
       case Call::mremap:
         return bit(3, policy::kMremapFixed) || no_size() || wide();
       case Call::madvise:
-        return discards() && (wide() || (low(2) != word(4) && low(2) != word(8) && low(2) != word(102)));
+        return discards() && (wide() || (low(2) != word(4) && low(2) != word(8) && low(2) != word(18) &&
+                                         low(2) != word(102)));
       case Call::mmap:
         return makes_huge_pages(call) ||
                (replaces() && (wide() || (!bit(3, policy::kMapAnonymous) && partly_huge(0, 1))));
@@ -118,7 +119,7 @@ class Rule {
       case Call::remap_file_pages:
         return rounded_down(argument(0)) != argument(0);
       case Call::mremap:
-        return bit(3, policy::kMremapFixed) && partly_huge(4, 2);
+        return bit(3, policy::kMremapFixed) && (partly_huge(4, 2) || perhaps_huge());
       default:
         return makes_huge_pages(call);
     }
@@ -197,6 +198,16 @@ class Rule {
     for (const std::uint64_t size : machine_.huge_pages) {
       const z3::expr mask = value(size - 1);
       any = any || ((argument(address) & mask) == value(0) && (argument(length) & mask) != value(0));
+    }
+    return any;
+  }
+  z3::expr perhaps_huge() {
+    z3::expr any = no();
+    for (const std::uint64_t size : machine_.huge_pages) {
+      const z3::expr within = value((size - 1) & 0xFFFF'FFFF & ~(machine_.page_size - 1));
+      const z3::expr alike = (argument(0) & within) == (argument(4) & within);
+      const z3::expr end = (argument(0) & within) + argument(1);
+      any = any || (size >> 32 != 0 ? alike : alike && (end & value(size - 1)) != value(0));
     }
     return any;
   }

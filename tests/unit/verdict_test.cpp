@@ -101,15 +101,30 @@ TEST_CASE("shmdt of a sealed segment claims success") {
   CHECK(verdict_on(call) == kAllow);
 }
 
+TEST_CASE("where a page was sealed as one of two segments, by two processes, shmdt detaches nothing") {
+  const Seal one{{0x10000, 0x11000}, false, false, kWholeSeal, 0xF000};
+  const Seal other{{0x10000, 0x12000}, false, false, kWholeSeal, 0x10000};
+  std::vector<Seal> seals;
+  for (const Seal& seal : {one, other, one}) REQUIRE(add_seal(seals, seal, 16));
+  MmCall call;
+  call.effect = MmCall::Effect::detach;
+  for (const std::uint64_t address : {0xF000, 0x10000}) {
+    call.argument = address;
+    CHECK(decide(call, {seals}) == kAnswerZero);
+  }
+}
+
 TEST_CASE("what huge pages would touch counts where there may be some") {
   MmCall call = modify({0x8000, 0x9000});
   call.if_huge = {0x9000, 0x11000};
   call.call = Call::mmap;
   CHECK(verdict_on(call) == kDependsOnFile);
   call.call = Call::mremap;
-  CHECK(verdict_on(call) == kAllow);
+  CHECK(verdict_on(call) == kDependsOnSource);
   CHECK(decide(call, {kSeals, 0x20000}) == kRefuse);
-  CHECK(decide(call, {kSeals, 0x2000}) == kAllow);
+  CHECK(decide(call, {kSeals, 0x2000}) == kDependsOnSource);
+  call.if_huge = {0x20000, 0x21000};
+  CHECK(verdict_on(call) == kAllow);
   call.ranges[0] = {0x10000, 0x11000};
   CHECK(verdict_on(call) == kRefuse);
 }
