@@ -30,7 +30,7 @@ inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
 // All that the rule asks of a process: attributes that are frozen with its seals, and facts that only grow.
 struct SealedMemory {
   std::span<const Seal> seals;  // sorted, apart
-  // The largest huge page that it may have, in bytes, if the kernel moves several mappings at once (6.17).
+  // The largest huge page that it may have, in bytes: the kernel moves several mappings at once (6.17).
   std::uint64_t huge_page = 0;
 };
 
