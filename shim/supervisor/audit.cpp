@@ -55,11 +55,11 @@ std::uint64_t first_seal_in(std::span<const Seal> seals, const MmCall& call) {
   return first != 0 ? first : call.argument;
 }
 
-Event event_of(const seccomp_notif& notification, pid_t process) {
+Event event_of(Proc& proc, const seccomp_notif& notification, pid_t process) {
   Event event;
   event.process = process;
   event.thread = static_cast<pid_t>(notification.pid);
-  event.program = program_of(event.thread);
+  event.program = program_of(proc, event.thread);
   event.number = static_cast<std::uint64_t>(notification.data.nr);
   std::ranges::copy(notification.data.args, event.arguments.begin());
   return event;
@@ -71,12 +71,13 @@ void Audit::record(const seccomp_notif& notification, const Caller& caller, cons
   if (!events_.admits(caller.task, static_cast<std::uint64_t>(notification.data.nr))) return;
   try {
     const EventLog::Looking looking(events_);
-    Event event = event_of(notification, caller.process.id);
+    Event event = event_of(proc_, notification, caller.process.id);
     event.refused = !rules_.audits;
     event.call = policy::name_of(call.call);
     event.range = call.ranges[0];
-    std::vector<Place> places = places_in(
-        caller.task, {first_seal_in(caller.record->seals(), call), notification.data.instruction_pointer});
+    std::vector<Place> places =
+        places_in(proc_, caller.task,
+                  {first_seal_in(caller.record->seals(), call), notification.data.instruction_pointer});
     event.sealed = std::move(places[0]);
     event.site = std::move(places[1]);
     events_.add_image(event, caller);
@@ -90,10 +91,10 @@ void Audit::record_blocked_call(const seccomp_notif& notification, Registry& reg
   try {
     const auto task = static_cast<pid_t>(notification.pid);
     const Caller caller = registry.look_up(task);
-    Event event = event_of(notification, caller.process.id);
+    Event event = event_of(proc_, notification, caller.process.id);
     event.call = blocked_call_name(notification.data.nr);
     event.sealed.object = "[blocked call]";
-    event.site = place_in(task, notification.data.instruction_pointer);
+    event.site = place_in(proc_, task, notification.data.instruction_pointer);
     events_.add_image(event, caller);
     events_.record(std::move(event));
   } catch (...) {

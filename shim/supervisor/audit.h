@@ -13,7 +13,8 @@ namespace libmseal::supervisor {
 // What can't be recorded is counted; the verdict stands.
 class Audit {
  public:
-  Audit(EventLog& events, const policy::TreeRules& rules) : events_(events), rules_(rules) {}
+  Audit(Proc& proc, EventLog& events, const policy::TreeRules& rules)
+      : proc_(proc), events_(events), rules_(rules) {}
 
   // A refusal, or what would be one.
   void record(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call) noexcept;
@@ -21,6 +22,7 @@ class Audit {
   void record_blocked_call(const seccomp_notif& notification, Registry& registry) noexcept;
 
  private:
+  Proc& proc_;
   EventLog& events_;
   policy::TreeRules rules_;
 };

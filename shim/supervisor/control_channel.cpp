@@ -55,7 +55,7 @@ void ControlChannel::refuse(const seccomp_notif& notification, int error) {
 
 void ControlChannel::make_image(Caller& caller) {
   auto table = std::make_unique<TableFile>();
-  table->set_policy(policies_.options_for(caller.process.id), {});
+  table->set_policy(policies_.options_for(&proc_, caller.process.id), {});
   registry_.make_image(caller, std::move(table));
 }
 

@@ -19,9 +19,10 @@ namespace libmseal::supervisor {
 
 class ControlChannel {
  public:
-  ControlChannel(Listener& listener, Registry& registry, const PolicyLevels& policies, Sealing& sealing,
-                 EventLog& events, const policy::TreeRules& rules)
+  ControlChannel(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+                 Sealing& sealing, EventLog& events, const policy::TreeRules& rules)
       : listener_(listener),
+        proc_(proc),
         registry_(registry),
         policies_(policies),
         sealing_(sealing),
@@ -68,6 +69,7 @@ class ControlChannel {
   bool postpone(const seccomp_notif& notification);
 
   Listener& listener_;
+  Proc& proc_;
   Registry& registry_;
   const PolicyLevels& policies_;
   Sealing& sealing_;

@@ -27,16 +27,19 @@ constexpr std::uint32_t kOtherSetTidAddress = 256;  // of arm
 }  // namespace
 
 Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
-                       pid_t older, std::vector<policy::Range> watched, const policy::Options& options)
+                       const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
+                       const policy::Options& options)
     : listener_(listener),
+      proc_(proc),
       registry_(registry),
       rules_(policy::tree_rules(options)),
       calls_(proc),
       sealing_(proc, registry, calls_, std::move(watched), options),
-      rings_(proc, registry, older),
-      events_(options),
-      audit_(events_, rules_),
-      control_(listener, registry, policies, sealing_, events_, rules_) {}
+      rings_(proc, registry, older, sizes.processors),
+      events_(proc, options),
+      audit_(proc, events_, rules_),
+      control_(listener, proc, registry, policies, sealing_, events_, rules_),
+      judge_(proc, sizes.huge_page, older) {}
 
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
@@ -141,10 +144,10 @@ void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller,
 }
 
 void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& caller) {
-  if (would_lose_library(caller, registry_) && listener_.still_waits(notification.id)) {
+  if (would_lose_library(proc_, caller, registry_) && listener_.still_waits(notification.id)) {
     log(Level::error, "pid ", caller.process.id,
         " is killed before it runs, for the library is required: the kernel has placed ",
-        program_of(caller.process.id),
+        program_of(proc_, caller.process.id),
         " where a filter of an earlier program refuses; start it again, or use coverage=all");
     (void)kill(caller.process.id, SIGKILL);
   }

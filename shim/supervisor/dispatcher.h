@@ -17,6 +17,7 @@
 #include "shim/supervisor/control_channel.h"
 #include "shim/supervisor/event_log.h"
 #include "shim/supervisor/judge.h"
+#include "shim/supervisor/kernel_sizes.h"
 #include "shim/supervisor/listener.h"
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/proc.h"
@@ -30,8 +31,9 @@ class Dispatcher {
  public:
   // `older`: see rings.h; `watched`: the ranges in which the first filter notifies of every
   // call.
-  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies, pid_t older,
-             std::vector<policy::Range> watched, const policy::Options& options);
+  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+             const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
+             const policy::Options& options);
 
   // Answers it, whatever happens: what fails refuses the call.
   void handle(const seccomp_notif& notification) noexcept;
@@ -52,6 +54,7 @@ class Dispatcher {
   void handle_start(const seccomp_notif& notification, const Caller& caller);
 
   Listener& listener_;
+  Proc& proc_;
   Registry& registry_;
   policy::Machine machine_ = shim::this_machine();
   policy::TreeRules rules_;

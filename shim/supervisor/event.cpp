@@ -55,11 +55,11 @@ std::string utc(std::chrono::system_clock::time_point time) {
 
 }  // namespace
 
-std::vector<Place> places_in(pid_t task, std::initializer_list<std::uint64_t> addresses) {
+std::vector<Place> places_in(Proc& proc, pid_t task, std::initializer_list<std::uint64_t> addresses) {
   std::vector<Place> places;
   for (const std::uint64_t address : addresses) places.push_back({address, "", 0, ""});
   std::size_t missing = places.size();
-  visit_maps_of(task, [&](const policy::Vma& vma) {
+  (void)visit_maps(proc, task, [&](const policy::Vma& vma) {
     for (Place& place : places) {
       if (!vma.range.contains(place.address)) continue;
       place.object = vma.name;
@@ -87,7 +87,7 @@ std::string to_json(const Event& event) {
   return dump(all);
 }
 
-std::vector<std::string> maps_to_json(const Event& event, std::span<const policy::Seal> seals,
+std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<const policy::Seal> seals,
                                       std::size_t& rows_left) {
   constexpr std::size_t kLineBytes = 3000;  // about; one name alone may be longer
   std::vector<std::string> lines;
@@ -95,7 +95,7 @@ std::vector<std::string> maps_to_json(const Event& event, std::span<const policy
   std::size_t bytes = 0;
   bool cut = false;
   const std::string host = host_name();
-  const pid_t parent = parent_of(event.process);
+  const pid_t parent = parent_of(proc, event.process);
   const auto end_line = [&] {
     nlohmann::ordered_json all{{"image", event.image},     {"host", host},
                                {"pid", event.process},     {"parent", parent},
@@ -105,7 +105,7 @@ std::vector<std::string> maps_to_json(const Event& event, std::span<const policy
     rows = nlohmann::ordered_json::array();
     bytes = 0;
   };
-  visit_maps_of(event.thread, [&](const policy::Vma& vma) {
+  (void)visit_maps(proc, event.thread, [&](const policy::Vma& vma) {
     const std::string protection = protection_of(vma);
     const auto add = [&](const policy::Range& part, bool sealed) {
       if (part.empty() || cut) return !cut;

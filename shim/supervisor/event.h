@@ -16,6 +16,8 @@
 
 namespace libmseal::supervisor {
 
+class Proc;
+
 // An address, and what is mapped there.
 struct Place {
   std::uint64_t address = 0;  // 0: not known
@@ -41,16 +43,16 @@ struct Event {
 };
 
 // What is mapped at each of the addresses in the task, in one look.
-std::vector<Place> places_in(pid_t task, std::initializer_list<std::uint64_t> addresses);
-inline Place place_in(pid_t task, std::uint64_t address) {
-  return places_in(task, {address}).front();
+std::vector<Place> places_in(Proc& proc, pid_t task, std::initializer_list<std::uint64_t> addresses);
+inline Place place_in(Proc& proc, pid_t task, std::uint64_t address) {
+  return places_in(proc, task, {address}).front();
 }
 
 std::string to_json(const Event& event);
 
 // Everything that is mapped in the thread of the event, and which of it is sealed: lines of few KiB, which
 // pipes and journals take whole. At most `rows_left` pieces, which it takes off.
-std::vector<std::string> maps_to_json(const Event& event, std::span<const policy::Seal> seals,
+std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<const policy::Seal> seals,
                                       std::size_t& rows_left);
 
 std::string to_text(const Event& event);

@@ -42,8 +42,9 @@ std::string call_name(std::uint64_t number) {
 
 }  // namespace
 
-EventLog::EventLog(const policy::Options& options)
-    : path_(options.events),
+EventLog::EventLog(Proc& proc, const policy::Options& options)
+    : proc_(proc),
+      path_(options.events),
       tree_(text(getpid(), "-", std::time(nullptr))),
       rows_left_(kMostRows),
       limited_(!options.audit) {
@@ -85,7 +86,7 @@ void EventLog::record(Event event) {
   const auto announced = announced_.find(event.thread);
   if (announced != announced_.end()) {
     if (announced->second.number == event.number)
-      event.site = place_in(event.thread, announced->second.address);
+      event.site = place_in(proc_, event.thread, announced->second.address);
     announced_.erase(announced);
     return write(event);
   }
@@ -100,7 +101,7 @@ void EventLog::add_image(Event& event, const Caller& caller) {
   if (!is_first || rows_left_ == 0) return;
   std::size_t rows = std::min(rows_left_, kMostRowsOfOne);
   rows_left_ -= rows;
-  event.maps = maps_to_json(event, caller.record->seals(), rows);
+  event.maps = maps_to_json(proc_, event, caller.record->seals(), rows);
   rows_left_ += rows;
 }
 
@@ -129,17 +130,17 @@ void EventLog::told(const Caller& caller, const policy::Control& message) {
   Event event;
   if (is_pending({thread, message.number})) {
     event = *std::exchange(pending_, std::nullopt);
-    event.site = place_in(thread, message.site);
+    event.site = place_in(proc_, thread, message.site);
   } else {
     event.process = caller.process.id;
     event.thread = thread;
-    event.program = program_of(event.process);
+    event.program = program_of(proc_, event.process);
     event.refused = true;
     event.call = call_name(message.number);
     event.number = message.number;
     event.arguments = {message.seal.range.start, message.seal.range.size(), message.third};
     event.range = message.seal.range;
-    std::vector<Place> places = places_in(thread, {message.seal.range.start, message.site});
+    std::vector<Place> places = places_in(proc_, thread, {message.seal.range.start, message.site});
     event.sealed = std::move(places[0]);
     event.site = std::move(places[1]);
     add_image(event, caller);

@@ -20,7 +20,7 @@ class EventLog {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit EventLog(const policy::Options& options);
+  EventLog(Proc& proc, const policy::Options& options);
   // Tells of what was not written, and not told yet.
   ~EventLog();
   EventLog(const EventLog&) = delete;
@@ -82,6 +82,7 @@ class EventLog {
 
   [[nodiscard]] bool is_pending(const Call& call) const;
 
+  Proc& proc_;
   std::string path_;
   std::string tree_;          // names it in the file, to which other supervisors may write
   std::uint32_t images_ = 0;  // that have a number

@@ -2,16 +2,15 @@
 
 #include <linux/magic.h>
 #include <sys/statfs.h>
-#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <fstream>
 #include <string>
-#include <string_view>
 
+#include "policy/rules/seal_request.h"
 #include "shim/common/machine.h"
+#include "shim/common/maps_reader.h"
 
 namespace libmseal::supervisor {
 
@@ -21,57 +20,67 @@ using policy::Verdict;
 namespace {
 
 // Whether the file is known not to lie on hugetlbfs.
-bool has_ordinary_pages(pid_t task, std::uint64_t descriptor) {
-  const std::string path =
-      "/proc/" + std::to_string(task) + "/fd/" + std::to_string(static_cast<int>(descriptor));
+bool has_ordinary_pages(Proc& proc, pid_t task, std::uint64_t descriptor) {
+  const long folder = proc.open(shim::ProcPath(task, "fd"), O_PATH | O_DIRECTORY);
+  if (shim::failed(folder)) return false;
+  const std::string name = std::to_string(static_cast<int>(descriptor));
+  const int file = openat(static_cast<int>(folder), name.c_str(), O_PATH | O_CLOEXEC);
+  const bool none = file < 0 && errno == ENOENT;  // then the call fails: EBADF
+  close(static_cast<int>(folder));
   struct statfs filesystem {};
-  if (statfs(path.c_str(), &filesystem) != 0) return errno == ENOENT;  // no file: EBADF
-  return filesystem.f_type != HUGETLBFS_MAGIC;
+  const bool seen = file >= 0 && fstatfs(file, &filesystem) == 0;
+  if (file >= 0) close(file);
+  return none || (seen && filesystem.f_type != HUGETLBFS_MAGIC);
 }
 
-// Whether mremap moves several mappings at once, each by its own rules (mm/mremap.c, remap_move, since 6.17).
-bool moves_several_mappings() {
-  utsname system{};
-  if (uname(&system) != 0) return true;
-  const std::string_view release = system.release;
-  const char* const end = release.data() + release.size();
-  int major = 0;
-  int minor = 0;
-  const auto [dot, wrong] = std::from_chars(release.data(), end, major);
-  if (wrong != std::errc{} || dot == end) return true;
-  if (std::from_chars(dot + 1, end, minor).ec != std::errc{}) return true;
-  return major > 6 || (major == 6 && minor >= 17);
-}
-
-// Of what is made without a word about its size; the largest there is if the kernel does not say.
-std::uint64_t usual_huge_page() {
-  std::ifstream file("/proc/meminfo");
-  constexpr std::string_view kKey = "Hugepagesize:";
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(kKey)) return std::stoull(line.substr(kKey.size())) * 1024;
-  }
-  return ~0ULL;
+// The largest page that the mappings in `range` are made of; that of the machine if it can't be told.
+std::uint64_t largest_page(Proc& proc, pid_t task, const policy::Range& range) {
+  const policy::Machine machine = shim::this_machine();
+  std::uint64_t largest = machine.page_size;
+  const long read = visit_maps(proc, task, [&](const policy::Vma& vma) {
+    if (vma.range.touches(range) && policy::may_have_huge_pages(machine, vma)) {
+      const long smaps = proc.open(shim::ProcPath(task, "smaps"), O_RDONLY);
+      largest = std::max(largest, shim::page_size_at(smaps, vma.range.start));
+    }
+    return vma.range.start < range.end;
+  });
+  return read == 0 ? std::min(largest, machine.huge_pages.back()) : machine.huge_pages.back();
 }
 
 }  // namespace
 
-// More seals never allow more, but for what shmdt asks: joined, seals of two segments keep one of their
-// addresses.
+Judge::Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process)
+    : proc_(proc), usual_huge_page_(usual_huge_page) {
+  if (late_process == 0) return;
+  // Another thread may be about to make some.
+  const auto threads = proc.threads(late_process);
+  const bool alone = threads.is_seen() && threads->size() == 1;
+  const std::uint64_t largest = alone ? largest_page(proc, late_process, {0, ~0ULL}) : ~0ULL;
+  if (largest != shim::this_machine().page_size)
+    huge_page_ = std::min(largest, shim::this_machine().huge_pages.back());
+}
+
+// More seals never allow more.
 bool Judge::allows_everybody(const MmCall& call, const Registry& registry) {
-  if (call.makes_huge_pages && moves_several_mappings()) {
-    const std::uint64_t size = call.huge_page != 0 ? call.huge_page : usual_huge_page();
+  // Whatever release the kernel names: the supervisor has the personality of the program that started it, and
+  // so may have been told that of an old one (UNAME26).
+  if (call.makes_huge_pages) {
+    const std::uint64_t size = call.huge_page != 0 ? call.huge_page : usual_huge_page_;
     huge_page_ = std::max(huge_page_, std::min(size, shim::this_machine().huge_pages.back()));
   }
   const std::span<const policy::Seal> seals = registry.all_seals();
-  return call.effect != MmCall::Effect::detach && !seals.empty() &&
-         policy::decide(call, {seals, huge_page_}) == policy::kAllow;
+  return !seals.empty() && policy::decide(call, {seals, huge_page_}) == policy::kAllow;
 }
 
 Verdict Judge::decide(const MmCall& call, const Caller& caller) const {
   if (caller.foreign()) return policy::kAllow;
   const Verdict verdict = policy::decide(call, {caller.record->seals(), huge_page_});
-  if (verdict != policy::kDependsOnFile) return verdict;
-  return has_ordinary_pages(caller.task, call.argument) ? policy::kAllow : policy::kRefuse;
+  const auto allow_if = [](bool ordinary) { return ordinary ? policy::kAllow : policy::kRefuse; };
+  if (verdict == policy::kDependsOnFile)
+    return allow_if(has_ordinary_pages(proc_, caller.task, call.argument));
+  if (verdict == policy::kDependsOnSource)
+    return allow_if(largest_page(proc_, caller.task, call.ranges[0]) == shim::this_machine().page_size);
+  return verdict;
 }
 
 }  // namespace libmseal::supervisor

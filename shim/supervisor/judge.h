@@ -7,17 +7,23 @@
 #include "policy/rules/mm_call.h"
 #include "policy/rules/seal.h"
 #include "policy/rules/verdict.h"
+#include "shim/supervisor/proc.h"
 #include "shim/supervisor/registry.h"
 
 namespace libmseal::supervisor {
 
 class Judge {
  public:
+  // `usual_huge_page`: kernel_sizes.h. `late_process`: it has run before there was a filter; 0 if none has.
+  Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process);
+
   // Whether whoever calls may: the call touches nothing that anybody has sealed.
   [[nodiscard]] bool allows_everybody(const policy::MmCall& call, const Registry& registry);
   [[nodiscard]] policy::Verdict decide(const policy::MmCall& call, const Caller& caller) const;
 
  private:
+  Proc& proc_;
+  std::uint64_t usual_huge_page_;
   // The largest huge page that a process of the tree may have, where that matters (verdict.h).
   std::uint64_t huge_page_ = 0;
 };

@@ -192,13 +192,14 @@ int serve(std::span<const char* const> policy_paths) {
   if (!table) return EXIT_FAILURE;
   const PolicyLevels policies(policy_paths);
   const char* const program = getenv("MSEAL_PROGRAM");  // of this one only the library can tell
-  const std::string policy = policies.options_for(peer(), program != nullptr ? program : "");
+  const std::string policy = policies.options_for(proc.get(), peer(), program != nullptr ? program : "");
   table->set_policy(policy, policies.complaints());
   if (is_hidden) {
     // As a program that gains another user or group: it can't be served, but the policy holds for it.
     report_trouble(trouble, 0, table->descriptor());
     return EXIT_FAILURE;
   }
+  const KernelSizes sizes = kernel_sizes(*proc);
   auto handover = receive_handover(table->descriptor());
   if (!handover) return EXIT_FAILURE;
   policy::Options options;
@@ -214,7 +215,7 @@ int serve(std::span<const char* const> policy_paths) {
       " seals, ", handover->watched.size(), " watched ranges");
 
   Listener listener(handover->listener);
-  Dispatcher dispatcher(listener, *proc, registry, policies, handover->is_late ? handover->process : 0,
+  Dispatcher dispatcher(listener, *proc, registry, policies, sizes, handover->is_late ? handover->process : 0,
                         std::move(handover->watched), options);
   answer.events = dispatcher.events_error();
   if (options.log != "stderr") leave_standard_error();  // now: a path may be that of standard error

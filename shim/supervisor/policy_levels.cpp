@@ -4,9 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <string>
-#include <system_error>
 
 #include "shim/common/policy_file.h"
 
@@ -55,12 +53,10 @@ PolicyLevels::PolicyLevels(std::span<const char* const> paths) {
   }
 }
 
-std::string PolicyLevels::options_for(pid_t process, const std::string& otherwise) const {
+std::string PolicyLevels::options_for(Proc* proc, pid_t process, const std::string& otherwise) const {
   if (files_.empty()) return {};
-  std::error_code unreadable;
-  const std::string program =
-      std::filesystem::read_symlink("/proc/" + std::to_string(process) + "/exe", unreadable);
-  return policy::options_for(files_, unreadable ? otherwise : program);
+  const std::string program = proc != nullptr ? path_of_program(*proc, process) : std::string();
+  return policy::options_for(files_, program.empty() ? otherwise : program);
 }
 
 }  // namespace libmseal::supervisor

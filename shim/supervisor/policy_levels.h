@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/configuration/policy_file.h"
+#include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
 
@@ -20,8 +21,8 @@ class PolicyLevels {
   [[nodiscard]] const std::string& complaints() const { return complaints_; }
 
   // What they say about the program that the process runs, as text of MSEAL_OPTIONS. If the process can't be
-  // looked at: of the program `otherwise`, or what is for all.
-  [[nodiscard]] std::string options_for(pid_t process, const std::string& otherwise = {}) const;
+  // looked at, as without `proc`: of the program `otherwise`, or what is for all.
+  [[nodiscard]] std::string options_for(Proc* proc, pid_t process, const std::string& otherwise = {}) const;
 
  private:
   std::vector<policy::PolicyFile> files_;

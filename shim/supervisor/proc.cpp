@@ -7,13 +7,10 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
-#include <fstream>
 #include <new>
 #include <string_view>
 
 #include "shim/common/machine.h"
-#include "shim/common/maps_reader.h"
-#include "shim/common/proc_root.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -123,6 +120,8 @@ class KernelProc final : public Proc {
  public:
   [[nodiscard]] const ProcRoot& root() const { return root_; }
 
+  long open(const ProcPath& path, std::uint64_t flags) override { return root_.open(path, flags); }
+
   Look<policy::StatLine> stat(pid_t task) override {
     policy::StatLine line;
     const long result = shim::read_stat(root_, task, line);
@@ -230,39 +229,29 @@ std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
   return nullptr;
 }
 
-std::string program_of(pid_t process) {
-  std::array<char, 4096> buffer{};
-  const std::string path = std::string("/proc/") + ProcPath(process, "exe").text();
-  const ssize_t got = readlink(path.c_str(), buffer.data(), buffer.size());
-  return got <= 0 ? "pid " + std::to_string(process)
-                  : std::string(buffer.data(), static_cast<std::size_t>(got));
+std::string path_of_program(Proc& proc, pid_t process) {
+  const long link = proc.open(ProcPath(process, "exe"), O_PATH | O_NOFOLLOW);
+  if (shim::failed(link)) return {};
+  std::array<char, 4096> path{};
+  const ssize_t got = readlinkat(static_cast<int>(link), "", path.data(), path.size());
+  close(static_cast<int>(link));
+  return {path.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
 }
 
-pid_t parent_of(pid_t process) {
-  std::ifstream status(std::string("/proc/") + ProcPath(process, "status").text());
+std::string program_of(Proc& proc, pid_t process) {
+  const std::string path = path_of_program(proc, process);
+  return path.empty() ? "pid " + std::to_string(process) : path;
+}
+
+pid_t parent_of(Proc& proc, pid_t process) {
   constexpr std::string_view kKey = "PPid:";
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(kKey))
-      return static_cast<pid_t>(shim::leading_number(std::string_view(line).substr(kKey.size())));
-  }
-  return 0;
-}
-
-void visit_maps_of(pid_t task, const std::function<bool(const policy::Vma&)>& visit) {
-  const std::string path = std::string("/proc/") + ProcPath(task, "maps").text();
-  (void)shim::read_maps(path.c_str(), visit);
-}
-
-std::vector<OwnedVma> maps_of(pid_t task) {
-  std::vector<OwnedVma> maps;
-  const std::string path = std::string("/proc/") + ProcPath(task, "maps").text();
-  const long read = shim::read_maps(path.c_str(), [&](const policy::Vma& vma) {
-    maps.push_back({vma, std::string(vma.name)});
-    maps.back().vma.name = {};
-    return true;
+  pid_t parent = 0;
+  (void)shim::read_lines(proc.open(ProcPath(process, "status"), O_RDONLY), [&](std::string_view line) {
+    if (!line.starts_with(kKey)) return true;
+    parent = static_cast<pid_t>(shim::leading_number(line.substr(kKey.size())));
+    return false;
   });
-  if (read != 0) maps.clear();
-  return maps;
+  return parent;
 }
 
 }  // namespace libmseal::supervisor

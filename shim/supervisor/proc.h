@@ -2,10 +2,10 @@
 // what is known for sure decides in favour of a caller.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +16,8 @@
 #include "policy/parsers/syscall_line.h"
 #include "policy/protocol/control.h"
 #include "shim/common/births.h"
+#include "shim/common/maps_reader.h"
+#include "shim/common/proc_root.h"
 #include "shim/common/sharers.h"
 
 namespace libmseal::supervisor {
@@ -62,7 +64,8 @@ class HeldMemory {
   [[nodiscard]] virtual bool gone() const = 0;  // no, if it can't be told
 };
 
-// All that is seen of /proc; tests have one of their own.
+// All that is seen of /proc, by a procfs that is held from the start on: what is mounted over it later counts
+// for nothing. Tests have one of their own.
 class Proc {
  public:
   Proc() = default;
@@ -70,6 +73,8 @@ class Proc {
   Proc(const Proc&) = delete;
   Proc& operator=(const Proc&) = delete;
 
+  // A descriptor of the file, or -errno.
+  virtual long open(const shim::ProcPath& path, std::uint64_t flags) = 0;
   virtual Look<policy::StatLine> stat(pid_t task) = 0;
   virtual Look<shim::TaskStatus> status(pid_t task) = 0;
   // Null if it can't be held.
@@ -98,22 +103,21 @@ class Proc {
 // namespace, or a process that may not be looked at.
 std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble);
 
+// Calls visit(vma) for the mappings of the task, as read_maps().
+template <class Visit>
+long visit_maps(Proc& proc, pid_t task, const Visit& visit) {
+  return shim::read_maps(proc.open(shim::ProcPath(task, "maps"), O_RDONLY), visit);
+}
+
+// The path of the file that the process runs; empty if that can't be told.
+std::string path_of_program(Proc& proc, pid_t process);
+
 // ---- what is looked up for a person to read, where a failure only leaves something out ----
 
-struct OwnedVma {
-  policy::Vma vma;  // its name is empty
-  std::string name;
-};
-// The mappings of a task; empty if they can't be read.
-std::vector<OwnedVma> maps_of(pid_t task);
-
-// The same, one after the other, without keeping them; `visit` returns false to stop.
-void visit_maps_of(pid_t task, const std::function<bool(const policy::Vma&)>& visit);
-
-// The file that the process runs; its number if that can't be told.
-std::string program_of(pid_t process);
+// The same; the number of the process if that can't be told.
+std::string program_of(Proc& proc, pid_t process);
 
 // The parent that the process has now; 0 if that can't be told.
-pid_t parent_of(pid_t process);
+pid_t parent_of(Proc& proc, pid_t process);
 
 }  // namespace libmseal::supervisor

@@ -4,13 +4,9 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
-#include <string>
 
 #include "policy/rules/seal.h"
 #include "shim/common/machine.h"
-#include "shim/common/maps_reader.h"
-#include "shim/common/proc_root.h"
 #include "shim/supervisor/log.h"
 
 namespace libmseal::supervisor {
@@ -20,47 +16,26 @@ namespace {
 constexpr auto kToReturn = std::chrono::milliseconds(5);
 constexpr auto kAtMost = std::chrono::seconds(10);
 
-// num_possible_cpus() at most, which every ring has room for.
-std::uint64_t most_processors() {
-  constexpr std::uint64_t kMostOfAnyKernel = 8192;
-  std::ifstream file("/sys/devices/system/cpu/possible");  // "0-63"
-  std::string text;
-  if (!std::getline(file, text)) return kMostOfAnyKernel;
-  try {
-    return std::stoull(text.substr(text.find_last_of("-,") + 1)) + 1;
-  } catch (const std::exception&) {
-    return kMostOfAnyKernel;
-  }
-}
-
 // What the kernel makes of a request (fs/aio.c, ioctx_alloc and aio_setup_ring): a header and twice as many
 // events, of 32 bytes. 0: it makes nothing.
-std::uint64_t ring_bytes(std::uint64_t events) {
-  static const std::uint64_t fewest = 4 * most_processors();
+std::uint64_t ring_bytes(std::uint64_t events, std::uint64_t processors) {
   constexpr std::uint64_t kEvent = 32;
   constexpr std::uint64_t kMostBytes = 0x1000'0000;
-  const std::uint64_t places = 2 * std::max(events, fewest);
+  const std::uint64_t places = 2 * std::max(events, 4 * processors);
   if (places > kMostBytes / kEvent) return 0;
   return policy::round_up(kEvent + kEvent * (places + 2), shim::this_machine().page_size);
 }
 
-// Calls visit(vma) for the mappings of the process; false if they can't be read.
-template <class Visit>
-bool visit_maps(pid_t process, const Visit& visit) {
-  const shim::ProcRoot proc;
-  return shim::read_maps(proc.open(shim::ProcPath(process, "maps")), visit) == 0;
-}
-
 }  // namespace
 
-Rings::Rings(Proc& proc, Registry& registry, pid_t older)
-    : proc_(proc), registry_(registry), has_older_(older != 0) {
+Rings::Rings(Proc& proc, Registry& registry, pid_t older, std::uint64_t processors)
+    : proc_(proc), registry_(registry), has_older_(older != 0), processors_(processors) {
   if (!has_older_) return;
   if (const auto stat = proc_.stat(older); stat.is_seen()) older_ = MmIdentity::of(*stat);
 }
 
 void Rings::note_request(const policy::MmCall& io_setup) {
-  largest_ = std::max(largest_, ring_bytes(io_setup.argument));
+  largest_ = std::max(largest_, ring_bytes(io_setup.argument, processors_));
 }
 
 bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const {
@@ -105,11 +80,11 @@ bool Rings::is_over(CallUnderWay& one) {
   const auto spent = Clock::now() - one.since;
   if (one.destroyed != 0) {
     bool is_mapped = false;
-    const bool seen = visit_maps(one.process, [&](const policy::Vma& vma) {
+    const long read = visit_maps(proc_, one.process, [&](const policy::Vma& vma) {
       is_mapped = vma.range.start <= one.destroyed && one.destroyed < vma.range.end;
       return vma.range.end <= one.destroyed;
     });
-    if (seen && !is_mapped) return true;
+    if (read == 0 && !is_mapped) return true;
   }
   if (spent < kToReturn) return holder_.is_asleep_elsewhere(one.caller.id);
   if (holder_.has_left_call(one.caller)) return true;

@@ -23,8 +23,8 @@ namespace libmseal::supervisor {
 class Rings {
  public:
   // `older`: a process that may have made rings before its calls were notified, of a size that nobody has
-  // seen: none may be destroyed in its memory. 0: there is none.
-  Rings(Proc& proc, Registry& registry, pid_t older);
+  // seen: none may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
+  Rings(Proc& proc, Registry& registry, pid_t older, std::uint64_t processors);
 
   static bool is_about(const policy::MmCall& call) {
     return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;
@@ -60,6 +60,7 @@ class Rings {
   ThreadHolder holder_{proc_};
   bool has_older_ = false;
   MmIdentity older_;
+  std::uint64_t processors_;
   std::uint64_t largest_ = 0;  // bytes
   std::list<CallUnderWay> calls_;
   bool busy_ = false;

@@ -29,13 +29,6 @@ constexpr std::size_t kMostJobs = 64;
 // A program that has filters to install does so at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 
-// Opens files of a task, never across a mount.
-struct OpenOf {
-  const shim::ProcRoot& proc;
-  pid_t task;
-  long operator()(std::string_view file) const { return proc.open(shim::ProcPath(task, file)); }
-};
-
 // What the heap may cover. Where the break is, only the program knows: 0 if it has not told.
 Range heap_of(const Caller& caller, std::uint64_t present_break) {
   constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
@@ -135,8 +128,7 @@ long Sealing::choose_ranges(const Caller& caller, Job& job) const {
   }
   long read = 0;
   if (constant) {
-    const shim::ProcRoot proc;
-    read = shim::read_maps(OpenOf{proc, caller.task}("maps"), [&](const policy::Vma& vma) {
+    read = visit_maps(proc_, caller.task, [&](const policy::Vma& vma) {
       for (const Wanted& wanted : job.wanted) {
         if (!wanted.constant) continue;
         policy::select_segments(vma, {{&wanted.range, 1}, {}, wanted.with_data},
@@ -151,8 +143,10 @@ long Sealing::choose_ranges(const Caller& caller, Job& job) const {
 
 long Sealing::look(const Caller& caller, Job& job) const {
   const policy::Machine machine = shim::this_machine();
-  const shim::ProcRoot proc;
-  const shim::PieceSearch search(machine, job.discard, job.types, OpenOf{proc, caller.task});
+  const auto open = [&](std::string_view file) {
+    return proc_.open(shim::ProcPath(caller.task, file), O_RDONLY);
+  };
+  const shim::PieceSearch search(machine, job.discard, job.types, open);
   if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostRanges); wrong != 0) return wrong;
   const long wrong =
       search.find_keyed(job.ranges, job.pieces, shim::kMostRanges, job.keyed, shim::kMostKeyed);
@@ -323,8 +317,7 @@ std::int64_t Sealing::give_up(const Caller& caller) {
 
 std::int64_t Sealing::is_writable(const Caller& caller, const Range& range) {
   bool writable = false;
-  const shim::ProcRoot proc;
-  const long read = shim::read_maps(OpenOf{proc, caller.task}("maps"), [&](const policy::Vma& vma) {
+  const long read = visit_maps(proc_, caller.task, [&](const policy::Vma& vma) {
     writable = writable || (vma.writable && vma.range.touches(range));
     return vma.range.start < range.end;
   });

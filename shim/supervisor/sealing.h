@@ -18,7 +18,6 @@
 #include "policy/rules/abi.h"
 #include "policy/rules/protection_key.h"
 #include "policy/rules/seal.h"
-#include "shim/common/proc_root.h"
 #include "shim/supervisor/continued_calls.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/registry.h"

@@ -56,6 +56,7 @@ enum class Start {
   by_shell,      // no preload reaches it: started by a shell that one does reach
   few_files,     // under a low limit of open files, which nobody may lift
   apart_mounts,  // in a mount namespace of its own
+  old_release,   // the same, and as if the kernel were an old one
   apart_pids,    // in a pid namespace of its own, with the /proc of the one outside, where it has our number
   other_user,    // by a user who is not root, as whose supervisor may look into everything
   not_readable,  // by such a user, who may execute it, and not read
@@ -70,6 +71,7 @@ constexpr bool is_not_readable(Start start) {
 constexpr std::string_view feature_of(std::string_view name) {
   if (name.starts_with("i386_")) return "i386";
   if (name == "tagged_before_seal") return "lam";
+  if (name == "aio_ring_of_many") return "processors";
   return "";
 }
 
@@ -105,16 +107,22 @@ constexpr Attack kAttacks[] = {
     everywhere("huge_page_by_flag", held(-EPERM)),
     ours("huge_page_by_file", held(-ENOSYS), held(-EPERM)),
     everywhere("huge_page_moved", held(-EPERM)),
+    ours("huge_pages_among_several", held(-EPERM), held()),  // the kernel has moved one by the second attempt
+    ours("huge_pages_before_seal", held(-EPERM), held(), Start::late),
     ours("huge_page_file_moved", held(-ENOSYS), held(-EPERM)),
     {"huge_page_part_sealed", held(-EINVAL), held(-EINVAL), kNoHugePages, held(-EINVAL)},
     ours("huge_page_swapped", held(-ENOSYS), held()),
     // Without a supervisor nobody sees what the file is.
     {"huge_page_mounted", held(-EPERM), held(-EPERM), changes(), held(-EPERM)},
+    {"huge_page_unseen", held(-EPERM), held(-EPERM), changes(), held(-EPERM), Start::apart_mounts},
+    // EFAULT before Linux 6.17.
+    {"huge_page_with_another", held(-EPERM), held(-EPERM), kNoHugePages, held(), Start::old_release},
 
     everywhere("segment_over", held(-EPERM)),
     {"segment_over_huge", held(-EPERM), held(-EPERM), kNoHugePages, held(-EPERM)},
     everywhere("segment_of_another_namespace", held(-EPERM)),
     everywhere("segment_detached", held(0)),
+    everywhere("segments_joined", held(0)),
     everywhere("segment_decoy", held(0)),
 
     everywhere("file_pages_remapped", held(-EPERM)),
@@ -125,6 +133,7 @@ constexpr Attack kAttacks[] = {
     {"aio_ring_aimed", held(-EPERM), held(-EPERM), kNoRings, held(0)},
     {"aio_ring_replaced", held(-EPERM), held(-EPERM), kNoRings, held(0)},
     {"aio_ring_tail", held(-EPERM), held(-EPERM), kNoRings, held(0)},
+    {"aio_ring_of_many", held(-EPERM), held(-EPERM), kNoRings, held(0), Start::apart_mounts},
 
     ours("heap_over_file", held(0), kOldBreak),
     ours("heap_without_start", held(0), kOldBreak),
@@ -161,6 +170,8 @@ constexpr Attack kAttacks[] = {
     everywhere("proc_covered", held(-EPERM), Start::apart_mounts),
     everywhere("proc_stat_covered", held(-EPERM), Start::apart_mounts),
     everywhere("proc_of_others", held(-EPERM), Start::apart_pids),
+    // The library looks at itself there, and finds nothing.
+    {"proc_of_children", held(-EPERM), held(-EPERM), held(), held(-EPERM), Start::apart_mounts},
     everywhere("reused_pid", held()),
     everywhere("forgotten_without_leader", held(-EPERM)),
     everywhere("forgotten_among_forks", held(-EPERM)),
@@ -226,6 +237,8 @@ std::vector<std::string> behind(Start start) {
       return {"sh", "-c", kFewFiles, "sh"};
     case Start::apart_mounts:
       return {"unshare", "--mount"};
+    case Start::old_release:
+      return {"unshare", "--mount", "setarch", "--uname-2.6"};
     case Start::apart_pids:
       return {"unshare", "--pid",         "--fork", "sh",
               "-c",      kUnderOurNumber, "sh",     std::to_string(::getpid() - 1)};
@@ -393,8 +406,12 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name == "tagged_addresses") return "few processors ignore tags";
   if (name.starts_with("huge_page_") && name.ends_with("moved") && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
+  if (name == "huge_page_with_another" && older_than(6, 17))
+    return "several mappings are not moved at once before Linux 6.17";
   if (name == "huge_page_part_sealed" && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
+  if (name.starts_with("huge_pages_") && older_than(6, 17))
+    return "several mappings can't be moved at once before Linux 6.17";
   if (name.starts_with("process_madvise_") && older_than(6, 13))
     return "process_madvise(2) does not discard before Linux 6.13";
   if (name == "uselib_over" || name == "i386_uselib") return "few kernels have uselib(2)";

@@ -26,6 +26,15 @@ int main() {
   const int held = conclude(victim, "mmap(MAP_FIXED) of a huge page file", by_mmap);
   const long source = raw_syscall(__NR_mmap, 0, 2 << 20, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, file, 0);
   if (libmseal::shim::failed(source)) return worse_of(held, conclude(victim, "mmap", source));
-  const long answer = raw_syscall(__NR_mremap, source, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, kTarget);
-  return worse_of(held, conclude(victim, "mremap of a part of a huge page", answer));
+  const long part = raw_syscall(__NR_mremap, source, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, kTarget);
+  const int part_held = worse_of(held, conclude(victim, "mremap of a part of a huge page", part));
+  // Behind an ordinary page: since Linux 6.17 both move at once.
+  constexpr std::uint64_t kSource = 0x2000'0080'0000;
+  (void)map_at(kSource - kPage, kPage);
+  const long placed = raw_syscall(__NR_mmap, kSource, 2 << 20, PROT_READ,
+                                  MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED_NOREPLACE, file, 0);
+  if (libmseal::shim::failed(placed)) return worse_of(part_held, conclude(victim, "mmap", placed));
+  const long both = raw_syscall(__NR_mremap, kSource - kPage, 2 * kPage, 2 * kPage,
+                                MREMAP_MAYMOVE | MREMAP_FIXED, kTarget - kPage);
+  return worse_of(part_held, conclude(victim, "mremap of two mappings", both));
 }

@@ -1,6 +1,6 @@
-// mremap of an ordinary page and one of a huge page behind it: since Linux 6.17 both move at once, and the kernel
-// takes a whole huge page at the target. Its sizes may differ by less than a page. `late`: the huge page is there
-// before anything is sealed.
+// mremap of an ordinary page and one of a huge page behind it: since Linux 6.17 both move at once, and the
+// kernel takes a whole huge page at the target. Its sizes may differ by less than a page. `late`: the huge
+// page is there before anything is sealed.
 #include "tests/attacks/attack.h"
 
 using namespace libmseal::tests;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <functional>
 #include <map>
 #include <memory>
@@ -128,6 +129,7 @@ class FakeProc final : public supervisor::Proc {
 
   // ---- supervisor::Proc ----
 
+  long open(const shim::ProcPath& /*path*/, std::uint64_t /*flags*/) override { return -ENOENT; }
   Look<policy::StatLine> stat(pid_t task) override {
     ++looks;
     return look<policy::StatLine>(stat_faults, task, [&](const Task& one) { return line_of(one); });

@@ -114,7 +114,9 @@ struct Case {
 Case case_of(std::vector<Seal> seals) {
   Case one;
   one.seals = std::move(seals);
-  for (const Seal& seal : one.seals) {
+  for (Seal& seal : one.seals) {
+    // A filter is made of what one process sees, in which a page is attached once.
+    if (seal.attachment == Seal::kSeveralAttachments) seal.attachment = 0;
     append(one.ranges, seal.range);
     if (seal.discard_protected) append(one.contents, seal.range);
     one.protection = seal.has(policy::kProtectionType);

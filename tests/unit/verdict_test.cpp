@@ -123,7 +123,7 @@ TEST_CASE("what huge pages would touch counts where there may be some") {
   CHECK(verdict_on(call) == kDependsOnSource);
   CHECK(decide(call, {kSeals, 0x20000}) == kRefuse);
   CHECK(decide(call, {kSeals, 0x2000}) == kDependsOnSource);
-  call.if_huge = {0x20000, 0x21000};
+  call.if_huge = {0x30000, 0x31000};
   CHECK(verdict_on(call) == kAllow);
   call.ranges[0] = {0x10000, 0x11000};
   CHECK(verdict_on(call) == kRefuse);
