@@ -22,11 +22,11 @@
 extern "C" {
 #endif
 
-/* For the protection of mmap: the new mapping is sealed from birth, with no moment in between. Anywhere (no
- * MAP_FIXED) that takes no filter and no message, so there may be as many of these as the kernel has room
- * for; at a fixed address, in huge pages and where there is no supervisor the mapping is made and then
+/* For the protection of mmap: the new mapping is sealed from birth, with no moment in between. Without
+ * MAP_FIXED it takes no filter and no message, so there may be as many of these as the kernel has room for;
+ * at a fixed address, in huge pages and where there is no supervisor the mapping is made and then
  * sealed, and mmap fails as mseal does if that can't be. An address that is given as a hint is not honoured.
- * By libc's mmap and syscall() alone: a raw system call is the kernel's, which knows no such bit. From signal
+ * By libc's mmap and syscall() alone: in a raw system call the kernel ignores the bit. From signal
  * handlers only after the first use. */
 #ifndef PROT_SEAL
 #define PROT_SEAL 0x04000000
@@ -56,9 +56,9 @@ extern "C" {
  * or ends inside of a huge page that is not sealed already
  * ENOMEM  a page of the range is not mapped (nothing is sealed), or there is no room for more seals
  * EACCES  the option sealable=required is set, and the memory is not what MAP_SEALABLE has placed
- * EAGAIN  the seal could not be enforced for everybody: another process shares this memory (vfork, clone) or
- * may do so, a thread runs under filters of its own, the program made an io_uring before its first seal, or
- * the supervisor does not know the process
+ * EAGAIN  the seal could not be enforced in every process that has the memory: another one shares it (vfork,
+ * clone) or may share it, a thread runs under filters of its own, the program made an io_uring before its
+ * first seal, or the supervisor does not know the process
  */
 int mseal(void* addr, size_t len, unsigned long flags) MSEAL_NOTHROW;
 
@@ -68,7 +68,7 @@ struct mseal_range {
 };
 
 /* Seals all the ranges, or none. One call for many ranges costs far less, in time and in the kernel's memory
- * for filters, than one call each: about 5,000 scattered ranges fit where single calls end at some 950.
+ * for filters, than one call each: about 6,000 scattered ranges fit where single calls end at some 900.
  *
  * ranges  in any order; they may overlap
  * count   0 seals nothing and succeeds
@@ -92,7 +92,7 @@ int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long f
 int mseal_loaded(unsigned long flags);
 
 /* Types of seals, of the series' third round: what a seal refuses. The base is part of all of them. */
-#define MSEAL_TYPE_SEAL 1UL            /* adding types: what has some already can't get others */
+#define MSEAL_TYPE_SEAL 1UL            /* adding a type later */
 #define MSEAL_TYPE_BASE 2UL            /* unmapping, moving, resizing and replacing */
 #define MSEAL_TYPE_PROT_PKEY 4UL       /* changing the protection or the protection key */
 #define MSEAL_TYPE_DISCARD_RO_ANON 8UL /* discarding the contents of private memory that is not writable */

@@ -1,4 +1,4 @@
-// The table of a domain's seals, in memory that the supervisor writes and the sealed program can only read: a
+// The table of an image's seals, in memory that the supervisor writes and the sealed program can only read: a
 // memfd with F_SEAL_FUTURE_WRITE. Boost.Interprocess containers, so that both sides may map it anywhere.
 #pragma once
 

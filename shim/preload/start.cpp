@@ -45,7 +45,7 @@ Outcome try_backend(State& state, Backend backend, const Beginning& beginning, J
 constexpr std::string_view consequence(Backend backend) {
   switch (backend) {
     case Backend::filters:
-      return "calls whose extent the arguments do not show are refused altogether";
+      return "calls whose arguments do not show what they touch are always refused";
     case Backend::libc:
       return "only libc calls are checked, raw system calls pass";
     default:

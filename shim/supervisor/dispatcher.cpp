@@ -108,7 +108,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
 void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& caller, const MmCall& call) {
   if (caller.standing == Caller::Standing::unknown) {
     log(Level::warning, "pid ", caller.task, ": system call ", notification.data.nr,
-        ": it can't be told whose seals count, so all do");
+        ": the caller can't be identified, so the seals of all processes apply");
   }
   const Verdict verdict = judge_.decide(call, caller);
   if (verdict == policy::kAllow) return let_through(notification, call);
@@ -138,7 +138,7 @@ void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller,
   if (verdict.kind == Verdict::Kind::answer) return listener_.answer(notification.id, verdict.value);
   if (Rings::is_about(call)) {
     log(Level::warning, "pid ", caller.process.id, ": ", policy::name_of(call.call),
-        " is refused, for it can't be kept from unmapping what is sealed; open=io_destroy lets it");
+        " is refused, because it might unmap sealed memory; open=io_destroy allows it");
   }
   listener_.refuse(notification.id, call.call == policy::Call::io_setup ? ENOSYS : EPERM);
 }

@@ -1,4 +1,4 @@
-// Who has sealed what: the one place that tells for which process a caller counts.
+// Who has sealed what: the one place that decides which process's seals apply to a caller.
 //
 // Seals belong to a process and to what it forks afterwards. Processes do not tell of their forks, and
 // nothing that /proc shows of a parent is lineage (CLONE_PARENT, subreapers, dead parents). So a process that

@@ -105,7 +105,7 @@ void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
 }
 
 void TableFile::set_policy(std::string_view options, std::string_view complaints) {
-  if (options.size() >= table_->policy.size()) {  // half of a rule is another rule
+  if (options.size() >= table_->policy.size()) {  // a rule cut short could mean something else
     options = {};
     complaints = "the policy files have too many rules for this program";
   }

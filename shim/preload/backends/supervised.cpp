@@ -141,7 +141,7 @@ void tell_of_files(const State& state, const policy::Serving& answer) {
   const auto tell = [&state](std::string_view key, std::string_view path, long error) {
     if (error == 0) return;
     Message() << key << path << " can't be written: " << text_of_error(error)
-              << (state.options.audit ? "; an audit that can't be read is none, the program is not started"
+              << (state.options.audit ? "; an audit needs a place for its events, the program is not started"
                                       : "");
     if (state.options.audit) give_up();
   };
