@@ -154,24 +154,50 @@ void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& c
   listener_.continue_call(notification.id);
 }
 
+void Dispatcher::catch_up() {
+  events_.flush();
+  for (const seccomp_notif& notification : control_.postponed()) {
+    if (listener_.still_waits(notification.id)) handle(notification);
+  }
+  control_.forget_answered();
+  control_.tidy();
+  (void)rings_.tidy();
+}
+
 void Dispatcher::idle() noexcept {
   try {
-    events_.flush();
-    for (const seccomp_notif& notification : control_.postponed()) {
-      if (listener_.still_waits(notification.id)) handle(notification);
-    }
-    control_.forget_answered();
-    control_.tidy();
-    (void)rings_.tidy();
+    catch_up();
     if (registry_.collect(true)) calls_.collect();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
 
-int Dispatcher::patience() const {
+// It takes half of the time at most.
+void Dispatcher::catch_up_if_due() noexcept {
+  const std::chrono::milliseconds patience(patience_while_busy());
+  if (patience < patience.zero()) return due_.reset();
+  const auto start = Clock::now();
+  due_ = std::min(due_.value_or(start + patience), start + patience);
+  if (start < *due_) return;
+  try {
+    listener_.end_burst();
+    catch_up();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
+  }
+  const auto end = Clock::now();
+  due_ = end + std::max<Clock::duration>(patience, end - start);
+}
+
+int Dispatcher::patience_while_busy() const {
   constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
   if (control_.busy() || rings_.busy()) return 1;
-  return events_.waiting() || registry_.wants_to_collect() ? kMoment : -1;
+  return events_.waiting() ? kMoment : -1;
+}
+
+int Dispatcher::patience() const {
+  constexpr int kMomentToCollect = 50;  // ms
+  const int patience = patience_while_busy();
+  return patience < 0 && registry_.wants_to_collect() ? kMomentToCollect : patience;
 }
 
 }  // namespace libmseal::supervisor

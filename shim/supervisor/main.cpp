@@ -227,6 +227,7 @@ int serve(std::span<const char* const> policy_paths) {
     switch (listener.next(notification, dispatcher.patience())) {
       case Listener::Event::notification:
         dispatcher.handle(notification);
+        dispatcher.catch_up_if_due();
         break;
       case Listener::Event::nothing:
         dispatcher.idle();
