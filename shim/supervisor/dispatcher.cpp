@@ -33,9 +33,10 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       proc_(proc),
       registry_(registry),
       rules_(policy::tree_rules(options)),
-      calls_(proc),
-      sealing_(proc, registry, calls_, std::move(watched), options),
-      rings_(proc, registry, older, sizes.processors),
+      holder_(proc),
+      calls_(proc, holder_),
+      sealing_(proc, registry, holder_, calls_, std::move(watched), options),
+      rings_(proc, registry, holder_, older, sizes.processors),
       events_(proc, options),
       audit_(proc, events_, rules_),
       control_(listener, proc, registry, policies, sealing_, events_, rules_),
@@ -64,6 +65,7 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
   }
   listener_.refuse(notification.id, notification.data.nr == policy::kMsealNumber ? ENOMEM : EPERM);
+  control_.tidy();
 }
 
 void Dispatcher::dispatch(const seccomp_notif& notification) {

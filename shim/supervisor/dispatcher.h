@@ -26,6 +26,7 @@
 #include "shim/supervisor/registry.h"
 #include "shim/supervisor/rings.h"
 #include "shim/supervisor/sealing.h"
+#include "shim/supervisor/thread_holder.h"
 
 namespace libmseal::supervisor {
 
@@ -45,6 +46,10 @@ class Dispatcher {
   void catch_up_if_due() noexcept;
   // After so many ms without a notification idle() wants to be called; -1: never.
   [[nodiscard]] int patience() const;
+  // Those that this process has stopped: they are let go of when it ends.
+  [[nodiscard]] bool holds_threads() const {
+    return sealing_.holds_threads() || rings_.busy() || holder_.has_some_to_let_go();
+  }
   [[nodiscard]] int events_error() const { return events_.error(); }
 
  private:
@@ -67,6 +72,7 @@ class Dispatcher {
   Registry& registry_;
   policy::Machine machine_ = shim::this_machine();
   policy::TreeRules rules_;
+  ThreadHolder holder_;
   ContinuedCalls calls_;
   Sealing sealing_;
   Rings rings_;

@@ -223,7 +223,8 @@ int serve(std::span<const char* const> policy_paths) {
   seccomp_notif notification;
   ProcessorTime time;
   while (true) {
-    if (time.move_if_wanted()) listener.forget_timer();
+    // Threads that are held are let go of when this process ends.
+    if (!dispatcher.holds_threads() && time.move_if_wanted()) listener.forget_timer();
     switch (listener.next(notification, dispatcher.patience())) {
       case Listener::Event::notification:
         dispatcher.handle(notification);

@@ -28,8 +28,8 @@ namespace libmseal::supervisor {
 class Sealing {
  public:
   // `watched`: the ranges in which the first filter notifies of every call.
-  Sealing(Proc& proc, Registry& registry, ContinuedCalls& calls, std::vector<policy::Range> watched,
-          const policy::Options& options);
+  Sealing(Proc& proc, Registry& registry, ThreadHolder& holder, ContinuedCalls& calls,
+          std::vector<policy::Range> watched, const policy::Options& options);
 
   // What the messages of control.h are answered; -errno:
   //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside of a huge page
@@ -54,7 +54,8 @@ class Sealing {
 
   // Called after each answer, and every few milliseconds while it returns true: lets go of threads. After the
   // answer, so that the one that waits for it is the first to run.
-  bool tidy();
+  bool tidy() noexcept;
+  [[nodiscard]] bool holds_threads() const;
 
  private:
   struct Wanted {
@@ -64,6 +65,8 @@ class Sealing {
   };
   // What a thread wants to have sealed, and how far that has come.
   struct Job {
+    explicit Job(ThreadHolder& holder) : held(holder) {}
+
     Process process;
     std::vector<Wanted> wanted;
     std::vector<policy::Range> ranges;  // sorted, apart
@@ -96,13 +99,12 @@ class Sealing {
 
   Proc& proc_;
   Registry& registry_;
+  ThreadHolder& holder_;
   ContinuedCalls& calls_;
   std::vector<policy::Range> watched_;
   policy::Options options_;
   policy::TreeRules rules_;
-  ThreadHolder holder_;
   std::map<pid_t, Job> jobs_;
-  HeldThreads to_release_;
 };
 
 }  // namespace libmseal::supervisor
