@@ -311,6 +311,10 @@ std::int64_t Sealing::give_up(const Caller& caller) {
   return 0;
 }
 
+void Sealing::begin_anew(const Process& process) {
+  std::erase_if(jobs_, [&](const auto& entry) { return entry.second.process == process; });
+}
+
 std::int64_t Sealing::is_writable(const Caller& caller, const Range& range) {
   bool writable = false;
   const long read = visit_maps(proc_, caller.task, [&](const policy::Vma& vma) {

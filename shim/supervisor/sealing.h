@@ -42,6 +42,8 @@ class Sealing {
   std::int64_t seal(const Caller& caller, const policy::Control& message);
   std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);
   std::int64_t give_up(const Caller& caller);
+  // The process has called execve: what its threads had asked for was of another image.
+  void begin_anew(const Process& process);
   std::int64_t is_writable(const Caller& caller, const policy::Range& range);
   // Where the process looks by itself.
   std::int64_t prepare(const Caller& caller, const policy::Seal& wanted);
