@@ -129,7 +129,7 @@ inline Sealed how_sealed(std::span<const Seal> seals, const Range& range) {
 
 // Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.
 // What is held already is never weakened: an overlapped part gets the attributes of both. False, and nothing
-// changed, when the result might not fit into `capacity` entries.
+// changed, when the result might not fit into `capacity` entries; the same if std::bad_alloc is thrown.
 template <class Container>
 bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   if (seal.range.empty()) return true;
@@ -139,8 +139,13 @@ bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   std::size_t overlapped = 0;
   while (first + overlapped < held.size() && held[first + overlapped].range.start < seal.range.end)
     ++overlapped;
-  if (seals.size() + overlapped + 3 > capacity)
-    return false;  // a gap after each, and one held seal split at both ends
+  const std::size_t needed = seals.size() + overlapped + 3;  // a gap after each, and one split at both ends
+  if (needed > capacity) return false;
+  if constexpr (requires {
+                  seals.reserve(needed);
+                }) {  // now: what throws halfway would leave less than before
+    if (needed > seals.capacity()) seals.reserve(std::max(needed, 2 * seals.capacity()));
+  }
 
   std::size_t index = first;
   for (std::uint64_t next = seal.range.start; next < seal.range.end; ++index) {

@@ -6,6 +6,7 @@
 
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/own_proc.h"
 
 namespace libmseal::shim {
 namespace {
@@ -26,7 +27,7 @@ constexpr std::size_t index_of(Window window) {
 
 bool is_empty(const Range& range) {
   bool empty = true;
-  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
+  const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
     empty = empty && !vma.range.touches(range);
     return empty && vma.range.start < range.end;
   });

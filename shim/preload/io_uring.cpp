@@ -1,7 +1,7 @@
 #include "shim/preload/io_uring.h"
 
 #include "shim/common/maps_reader.h"
-#include "shim/common/proc_root.h"
+#include "shim/preload/own_proc.h"
 #include "shim/preload/threads.h"
 
 namespace libmseal::shim {
@@ -12,16 +12,20 @@ constexpr std::string_view kRing = "anon_inode:[io_uring]";
 // Each: 1 if it is there, 0 if not, -errno.
 
 long has_descriptor() {
-  return for_each_entry_at("/proc/thread-self/fd", [](long directory, const char* name) -> long {
+  const long directory = open_own("fd", O_RDONLY | O_DIRECTORY);
+  if (failed(directory)) return directory;
+  const long found = for_each_entry(directory, [&](const char* name) -> long {
     char target[64] = {};
     const long got = raw_syscall(__NR_readlinkat, directory, name, target, static_cast<long>(sizeof target));
     return got > 0 && std::string_view(target, static_cast<std::size_t>(got)) == kRing ? 1 : 0;
   });
+  (void)raw_syscall(__NR_close, directory);
+  return found;
 }
 
 long has_mapping() {
   bool found = false;
-  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
+  const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
     found = vma.name == kRing;
     return !found;
   });

@@ -13,6 +13,7 @@
 #include "policy/rules/seal_request.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/own_proc.h"
 
 namespace libmseal::shim {
 namespace {
@@ -149,7 +150,7 @@ long find_pieces(const State& state, policy::AutoSeal level, bool with_kernels, 
     seal.discard_protected = discard_protected;
     fits = fits && policy::add_seal(work.pieces, seal, ObjectPieces::capacity());
   };
-  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
+  const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
     policy::select_segments(vma, choice, [&](const Range& part, bool kept) { add(vma, part, kept); });
     if (with_kernels && is_of_kernel(vma)) add(vma, vma.range, true);
     return true;
@@ -161,7 +162,7 @@ long find_pieces(const State& state, policy::AutoSeal level, bool with_kernels, 
 // Leaves the segments of objects that are ready. True if all of them are.
 bool drop_unready(ObjectsWork& work) {
   bool all_ready = true;
-  const long read = read_maps("/proc/thread-self/maps", [&](const policy::Vma& vma) {
+  const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
     for (LateObject& object : work.late) {
       if (vma.writable && vma.range.touches(object.relro)) {
         object.unready = true;

@@ -8,8 +8,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "policy/rules/fixed_vector.h"
-#include "shim/common/directory.h"
+#include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
@@ -17,25 +16,16 @@ namespace libmseal::shim {
 // One thread's directory; files in it are read whole.
 class Thread {
  public:
-  Thread(long tasks, const char* name) : tasks_(tasks), name_(name) {}
+  Thread(const ProcRoot& proc, const char* name) : proc_(proc), name_(name) {}
 
-  [[nodiscard]] long id() const {
-    long id = 0;
-    for (const char* digit = name_; *digit != '\0'; ++digit) id = id * 10 + (*digit - '0');
-    return id;
-  }
+  [[nodiscard]] long id() const { return leading_number(name_); }
 
   // Reads the file into `buffer`: the bytes read (0 if the thread has ended), or -errno. Files longer than
   // the buffer are cut.
   template <std::size_t Size>
   long read(std::string_view file, char (&buffer)[Size]) const {
-    policy::FixedVector<char, 64> path;
-    for (const char character : std::string_view(name_)) (void)path.push_back(character);
-    (void)path.push_back('/');
-    for (const char character : file) (void)path.push_back(character);
-    (void)path.push_back('\0');
-    const long opened = raw_syscall(__NR_openat, tasks_, path.begin(), O_RDONLY | O_CLOEXEC);
-    if (opened == -ENOENT && raw_syscall(__NR_faccessat, tasks_, name_, 0) == -ENOENT) return 0;
+    const long opened = proc_.open(folder().append("/").append(file));
+    if (opened == -ENOENT && has_ended()) return 0;
     if (failed(opened)) return opened;
     long held = 0;
     while (held < static_cast<long>(Size)) {
@@ -50,7 +40,14 @@ class Thread {
   }
 
  private:
-  long tasks_;
+  [[nodiscard]] ProcPath folder() const { return ProcPath("self/task/").append(std::string_view(name_)); }
+  [[nodiscard]] bool has_ended() const {
+    const long opened = proc_.open(folder(), O_PATH);
+    if (!failed(opened)) (void)raw_syscall(__NR_close, opened);
+    return opened == -ENOENT;
+  }
+
+  const ProcRoot& proc_;
   const char* name_;
 };
 
@@ -58,8 +55,8 @@ class Thread {
 // -errno.
 template <class Visit>
 long for_each_thread(Visit visit) {
-  return for_each_entry_at("/proc/self/task",
-                           [&](long tasks, const char* name) { return visit(Thread(tasks, name)); });
+  const ProcRoot proc;
+  return proc.list(ProcPath("self/task"), [&](const char* name) { return visit(Thread(proc, name)); });
 }
 
 }  // namespace libmseal::shim

@@ -1,8 +1,8 @@
 #include "shim/supervisor/continued_calls.h"
 
 #include <algorithm>
+#include <ctime>
 
-#include "shim/common/trace_stop.h"
 #include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
@@ -45,7 +45,7 @@ bool ContinuedCalls::wait_for(const policy::Range& range, const std::function<bo
     const bool touches = !visible || call.grows_down || call.ranges[0].touches(range) ||
                          call.ranges[1].touches(range) || call.if_huge.touches(range);
     if (!touches || !concerned(task)) return false;
-    const bool over = shim::trace_to_stop(task) || wait_for_evidence(task);
+    const bool over = holder_.take_out_of_call(task) || wait_for_evidence(task);
     all = all && over;
     return over;
   });

@@ -9,12 +9,13 @@
 #include "policy/rules/mm_call.h"
 #include "policy/rules/range.h"
 #include "shim/supervisor/proc.h"
+#include "shim/supervisor/thread_holder.h"
 
 namespace libmseal::supervisor {
 
 class ContinuedCalls {
  public:
-  explicit ContinuedCalls(Proc& proc) : proc_(proc) {}
+  ContinuedCalls(Proc& proc, ThreadHolder& holder) : proc_(proc), holder_(holder) {}
 
   void begun(pid_t task, const policy::MmCall& call);
   // The thread makes another call, so the one before is over.
@@ -37,6 +38,7 @@ class ContinuedCalls {
   bool wait_for_evidence(pid_t task);
 
   Proc& proc_;
+  ThreadHolder& holder_;
   std::size_t collect_at_ = kMany;
   std::map<pid_t, policy::MmCall> calls_;
 };

@@ -78,6 +78,7 @@ void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& cal
   } else {
     registry_.greet(caller);
   }
+  sealing_.begin_anew(caller.process);
   const TableFile& table = *caller.image->table;
   if (!listener_.answer_with_descriptor(notification.id, table.descriptor())) refuse(notification, EMFILE);
   log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");
@@ -97,10 +98,17 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   const bool asks = message.kind == Kind::query || message.kind == Kind::is_writable;
   if (caller.standing != Caller::Standing::member || (!asks && !caller.may_seal()))
     return refuse(notification, EPERM);
-  const std::int64_t answer = answer_to(caller, message);
+  std::int64_t answer = 0;
+  try {
+    answer = answer_to(caller, message);
+  } catch (...) {
+    (void)sealing_.give_up(caller);
+    throw;
+  }
   const bool seals = message.kind == Kind::seal || message.kind == Kind::filters_are_in;
   if (answer == -EAGAIN && seals && postpone(notification)) return;
-  if (answer < 0 && seals) (void)sealing_.give_up(caller);
+  // What is left of it would be sealed with what the thread asks for next.
+  if (answer < 0 && (seals || message.kind == Kind::range)) (void)sealing_.give_up(caller);
   respond(notification, answer);
   log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
       Shown{message.seal.range}, ": ", answer);

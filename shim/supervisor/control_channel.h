@@ -43,7 +43,7 @@ class ControlChannel {
   [[nodiscard]] std::vector<seccomp_notif> postponed() const;
   void forget_answered();
   // Lets go of threads. Whether that, or a call that waits, has to be looked at again soon.
-  void tidy() { tidying_ = sealing_.tidy(); }
+  void tidy() noexcept { tidying_ = sealing_.tidy(); }
   [[nodiscard]] bool busy() const { return !postponed_.empty() || tidying_; }
 
  private:

@@ -33,9 +33,10 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       proc_(proc),
       registry_(registry),
       rules_(policy::tree_rules(options)),
-      calls_(proc),
-      sealing_(proc, registry, calls_, std::move(watched), options),
-      rings_(proc, registry, older, sizes.processors),
+      holder_(proc),
+      calls_(proc, holder_),
+      sealing_(proc, registry, holder_, calls_, std::move(watched), options),
+      rings_(proc, registry, holder_, older, sizes.processors),
       events_(proc, options),
       audit_(proc, events_, rules_),
       control_(listener, proc, registry, policies, sealing_, events_, rules_),
@@ -64,6 +65,7 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
   }
   listener_.refuse(notification.id, notification.data.nr == policy::kMsealNumber ? ENOMEM : EPERM);
+  control_.tidy();
 }
 
 void Dispatcher::dispatch(const seccomp_notif& notification) {
@@ -154,24 +156,50 @@ void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& c
   listener_.continue_call(notification.id);
 }
 
+void Dispatcher::catch_up() {
+  events_.flush();
+  for (const seccomp_notif& notification : control_.postponed()) {
+    if (listener_.still_waits(notification.id)) handle(notification);
+  }
+  control_.forget_answered();
+  control_.tidy();
+  (void)rings_.tidy();
+}
+
 void Dispatcher::idle() noexcept {
   try {
-    events_.flush();
-    for (const seccomp_notif& notification : control_.postponed()) {
-      if (listener_.still_waits(notification.id)) handle(notification);
-    }
-    control_.forget_answered();
-    control_.tidy();
-    (void)rings_.tidy();
+    catch_up();
     if (registry_.collect(true)) calls_.collect();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
 
-int Dispatcher::patience() const {
+// It takes half of the time at most.
+void Dispatcher::catch_up_if_due() noexcept {
+  const std::chrono::milliseconds patience(patience_while_busy());
+  if (patience < patience.zero()) return due_.reset();
+  const auto start = Clock::now();
+  due_ = std::min(due_.value_or(start + patience), start + patience);
+  if (start < *due_) return;
+  try {
+    listener_.end_burst();
+    catch_up();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
+  }
+  const auto end = Clock::now();
+  due_ = end + std::max<Clock::duration>(patience, end - start);
+}
+
+int Dispatcher::patience_while_busy() const {
   constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
   if (control_.busy() || rings_.busy()) return 1;
-  return events_.waiting() || registry_.wants_to_collect() ? kMoment : -1;
+  return events_.waiting() ? kMoment : -1;
+}
+
+int Dispatcher::patience() const {
+  constexpr int kMomentToCollect = 50;  // ms
+  const int patience = patience_while_busy();
+  return patience < 0 && registry_.wants_to_collect() ? kMomentToCollect : patience;
 }
 
 }  // namespace libmseal::supervisor

@@ -5,6 +5,8 @@
 
 #include <linux/seccomp.h>
 
+#include <chrono>
+#include <optional>
 #include <vector>
 
 #include "policy/configuration/options.h"
@@ -24,6 +26,7 @@
 #include "shim/supervisor/registry.h"
 #include "shim/supervisor/rings.h"
 #include "shim/supervisor/sealing.h"
+#include "shim/supervisor/thread_holder.h"
 
 namespace libmseal::supervisor {
 
@@ -39,12 +42,23 @@ class Dispatcher {
   void handle(const seccomp_notif& notification) noexcept;
   // There is nothing to do for a moment.
   void idle() noexcept;
+  // To be called after each notification: does what cannot wait for such a moment, which may never come.
+  void catch_up_if_due() noexcept;
   // After so many ms without a notification idle() wants to be called; -1: never.
   [[nodiscard]] int patience() const;
+  // Those that this process has stopped: they are let go of when it ends.
+  [[nodiscard]] bool holds_threads() const {
+    return sealing_.holds_threads() || rings_.busy() || holder_.has_some_to_let_go();
+  }
   [[nodiscard]] int events_error() const { return events_.error(); }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void answer(const seccomp_notif& notification) noexcept;
+  // What has waited for time to pass.
+  void catch_up();
+  [[nodiscard]] int patience_while_busy() const;
   void dispatch(const seccomp_notif& notification);
   void handle_call(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call);
   void let_through(const seccomp_notif& notification, const policy::MmCall& call);
@@ -58,6 +72,7 @@ class Dispatcher {
   Registry& registry_;
   policy::Machine machine_ = shim::this_machine();
   policy::TreeRules rules_;
+  ThreadHolder holder_;
   ContinuedCalls calls_;
   Sealing sealing_;
   Rings rings_;
@@ -65,6 +80,7 @@ class Dispatcher {
   Audit audit_;
   ControlChannel control_;
   Judge judge_;
+  std::optional<Clock::time_point> due_;  // catch_up(), if anything waits for it
 };
 
 }  // namespace libmseal::supervisor

@@ -223,10 +223,12 @@ int serve(std::span<const char* const> policy_paths) {
   seccomp_notif notification;
   ProcessorTime time;
   while (true) {
-    if (time.move_if_wanted()) listener.forget_timer();
+    // Threads that are held are let go of when this process ends.
+    if (!dispatcher.holds_threads() && time.move_if_wanted()) listener.forget_timer();
     switch (listener.next(notification, dispatcher.patience())) {
       case Listener::Event::notification:
         dispatcher.handle(notification);
+        dispatcher.catch_up_if_due();
         break;
       case Listener::Event::nothing:
         dispatcher.idle();

@@ -67,12 +67,6 @@ class Record {
   // False, and nothing added, when there is no room; the same if std::bad_alloc is thrown.
   bool add(const SealEntry& entry) {
     if (entries_.size() == shim::kMostSeals) return false;
-    std::size_t pieces = 3;  // as many come at most, as add_seal() counts
-    policy::for_each_sealed_part(seals_, entry.seal.range, [&](const policy::Range&, const policy::Seal&) {
-      ++pieces;
-      return true;
-    });
-    grow(seals_, pieces);
     grow(entries_, 1);
     if (!policy::add_seal(seals_, entry.seal, shim::kMostSeals)) return false;
     entries_.push_back(entry);

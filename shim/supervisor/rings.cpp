@@ -28,8 +28,8 @@ std::uint64_t ring_bytes(std::uint64_t events, std::uint64_t processors) {
 
 }  // namespace
 
-Rings::Rings(Proc& proc, Registry& registry, pid_t older, std::uint64_t processors)
-    : proc_(proc), registry_(registry), has_older_(older != 0), processors_(processors) {
+Rings::Rings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors)
+    : proc_(proc), registry_(registry), holder_(holder), has_older_(older != 0), processors_(processors) {
   if (!has_older_) return;
   if (const auto stat = proc_.stat(older); stat.is_seen()) older_ = MmIdentity::of(*stat);
 }
@@ -49,29 +49,26 @@ bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const 
 
 template <class Condition>
 void Rings::end_calls_if(const Condition& condition) {
-  std::erase_if(calls_, [&](CallUnderWay& one) {
-    if (!condition(one)) return false;
-    one.held.push_back(one.caller);
-    holder_.release(one.held);
-    return true;
-  });
+  std::erase_if(calls_, condition);
+  (void)holder_.let_go();
 }
 
 bool Rings::hold_others(const Caller& caller, const policy::MmCall& call) {
-  end_calls_if([&](const CallUnderWay& one) { return one.caller.id == caller.task; });
-  const bool destroys = call.call == policy::Call::io_destroy;
-  CallUnderWay one{caller.process.id, destroys ? call.argument : 0, Clock::now(), {}, {caller.task}};
+  busy_ = true;
+  end_calls_if([&](const CallUnderWay& one) { return one.task == caller.task; });
+  std::list<CallUnderWay> one;
+  one.emplace_back(holder_, caller, call.call == policy::Call::io_destroy ? call.argument : 0);
+  HeldThreads& held = one.front().others;
   const ThreadHolder::Result result =
-      holder_.hold({&caller.process.id, 1}, caller.task, one.held, ThreadHolder::Sleepers::stopped);
+      holder_.hold({&caller.process.id, 1}, caller.task, held, ThreadHolder::Sleepers::stopped);
   // Nobody else can come to have the memory now.
   const bool alone =
       result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
   if (!alone) {
-    holder_.release(one.held);
-  } else if (!one.held.empty()) {
-    calls_.push_back(std::move(one));
+    held.release();
+  } else if (!held.empty()) {
+    calls_.splice(calls_.end(), one);
   }
-  busy_ = true;
   return alone;
 }
 
@@ -86,8 +83,8 @@ bool Rings::is_over(CallUnderWay& one) {
     });
     if (read == 0 && !is_mapped) return true;
   }
-  if (spent < kToReturn) return holder_.is_asleep_elsewhere(one.caller.id);
-  if (holder_.has_left_call(one.caller)) return true;
+  if (spent < kToReturn) return holder_.is_asleep_elsewhere(one.task);
+  if (holder_.has_left_call(one.task, one.own)) return true;
   if (spent < kAtMost) return false;
   log(Level::error, "pid ", one.process, " is killed: its call of ",
       one.destroyed != 0 ? "io_destroy" : "io_setup",
@@ -98,8 +95,7 @@ bool Rings::is_over(CallUnderWay& one) {
 
 bool Rings::tidy() {
   end_calls_if([this](CallUnderWay& one) { return is_over(one); });
-  const bool stragglers = holder_.let_go_of_stragglers();
-  busy_ = stragglers || !calls_.empty();
+  busy_ = holder_.has_some_to_let_go() || !calls_.empty();
   return busy_;
 }
 

@@ -24,7 +24,7 @@ class Rings {
  public:
   // `older`: a process that may have made rings before its calls were notified, of a size that nobody has
   // seen: none may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
-  Rings(Proc& proc, Registry& registry, pid_t older, std::uint64_t processors);
+  Rings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors);
 
   static bool is_about(const policy::MmCall& call) {
     return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;
@@ -44,11 +44,15 @@ class Rings {
  private:
   using Clock = std::chrono::steady_clock;
   struct CallUnderWay {
-    pid_t process = 0;
-    std::uint64_t destroyed = 0;  // the ring; 0: it is io_setup
-    Clock::time_point since;
-    HeldThreads held;
-    TracedThread caller;
+    CallUnderWay(ThreadHolder& holder, const Caller& caller, std::uint64_t ring)
+        : process(caller.process.id), task(caller.task), destroyed(ring), others(holder), own(holder) {}
+
+    pid_t process;
+    pid_t task;
+    std::uint64_t destroyed;  // the ring; 0: it is io_setup
+    Clock::time_point since = Clock::now();
+    HeldThreads others;
+    HeldThreads own;  // the task, or nothing
   };
 
   [[nodiscard]] bool is_over(CallUnderWay& one);
@@ -57,7 +61,7 @@ class Rings {
 
   Proc& proc_;
   Registry& registry_;
-  ThreadHolder holder_{proc_};
+  ThreadHolder& holder_;
   bool has_older_ = false;
   MmIdentity older_;
   std::uint64_t processors_;

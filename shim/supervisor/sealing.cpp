@@ -44,15 +44,15 @@ bool refuses_types(const Caller& caller, std::span<const Range> ranges, policy::
 
 }  // namespace
 
-Sealing::Sealing(Proc& proc, Registry& registry, ContinuedCalls& calls, std::vector<Range> watched,
-                 const policy::Options& options)
+Sealing::Sealing(Proc& proc, Registry& registry, ThreadHolder& holder, ContinuedCalls& calls,
+                 std::vector<Range> watched, const policy::Options& options)
     : proc_(proc),
       registry_(registry),
+      holder_(holder),
       calls_(calls),
       watched_(std::move(watched)),
       options_(options),
-      rules_(policy::tree_rules(options)),
-      holder_(proc) {}
+      rules_(policy::tree_rules(options)) {}
 
 bool Sealing::is_watched(std::span<const Range> ranges) const {
   return std::ranges::all_of(ranges, [&](const Range& range) {
@@ -87,33 +87,29 @@ Sealing::Job* Sealing::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
   if (found != jobs_.end() && !(found->second.process == caller.process)) end(found->second);
   if (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) {
-    std::erase_if(jobs_, [&](const auto& entry) {
-      const bool gone = proc_.stat(entry.first).is_gone();
-      if (gone) to_release_.insert(to_release_.end(), entry.second.held.begin(), entry.second.held.end());
-      return gone;
-    });
+    std::erase_if(jobs_, [&](const auto& entry) { return proc_.stat(entry.first).is_gone(); });
     if (jobs_.size() >= kMostJobs) return nullptr;
   }
-  Job& job = jobs_[caller.task];
+  Job& job = jobs_.try_emplace(caller.task, holder_).first->second;
   job.process = caller.process;
   job.last_heard = std::chrono::steady_clock::now();
   return &job;
 }
 
 void Sealing::end(Job& job) {
-  to_release_.insert(to_release_.end(), job.held.begin(), job.held.end());
   std::erase_if(jobs_, [&](const auto& entry) { return &entry.second == &job; });
 }
 
-bool Sealing::tidy() {
-  holder_.release(to_release_);
+bool Sealing::tidy() noexcept {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [task, job] : jobs_) {
-    if (now - job.last_heard > kHoldAtMost) holder_.release(job.held);
+    if (now - job.last_heard > kHoldAtMost) job.held.release();
   }
-  const bool stragglers = holder_.let_go_of_stragglers();
-  return stragglers ||
-         std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
+  return holder_.let_go() || holds_threads();
+}
+
+bool Sealing::holds_threads() const {
+  return std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
 }
 
 // ---- looking ----
@@ -159,7 +155,7 @@ ThreadHolder::Result Sealing::hold(const Caller& caller, Job& job) {
   using Result = ThreadHolder::Result;
   const std::vector<pid_t> processes = registry_.processes_with(*caller.record);
   const Result result = holder_.hold(processes, caller.task, job.held);
-  if (result == Result::forbidden || result == Result::stuck) holder_.release(job.held);
+  if (result == Result::forbidden || result == Result::stuck) job.held.release();
   return result;
 }
 
@@ -195,7 +191,7 @@ std::int64_t Sealing::seal(const Caller& caller, const Control& message) {
   job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
   const std::int64_t answer = start(caller, *job);
   if (answer == -EAGAIN) {  // asked again, or given up
-    holder_.release(job->held);
+    job->held.release();
     if (named) job->wanted.pop_back();
   } else if (answer < 0 || policy::decode_next(answer).way != Way::filter) {
     end(*job);
@@ -281,7 +277,7 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
     case ThreadHolder::Result::held:
       break;
     case ThreadHolder::Result::cloning:
-      holder_.release(job.held);
+      job.held.release();
       return -EAGAIN;  // asked again, or given up
     case ThreadHolder::Result::forbidden:
     case ThreadHolder::Result::stuck:
@@ -289,7 +285,7 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
   }
   // Who came to share the memory between the look and the filter does not have that.
   if (registry_.sharers(caller) != Sharing::alone) {
-    holder_.release(job.held);
+    job.held.release();
     return -EAGAIN;
   }
   Registry::note_alone(caller, births);
@@ -301,7 +297,7 @@ std::int64_t Sealing::filters_are_in(const Caller& caller, const Control& messag
     // The filter can't be taken back: for want of a descriptor, say, the look is only put off.
     job.pieces = covered;
     job.refused_breaks = breaks;
-    holder_.release(job.held);
+    job.held.release();
     return -EAGAIN;
   }
   if (!shim::is_enough(covered, breaks, job.pieces, job.refused_breaks))
@@ -315,6 +311,10 @@ std::int64_t Sealing::give_up(const Caller& caller) {
   return 0;
 }
 
+void Sealing::begin_anew(const Process& process) {
+  std::erase_if(jobs_, [&](const auto& entry) { return entry.second.process == process; });
+}
+
 std::int64_t Sealing::is_writable(const Caller& caller, const Range& range) {
   bool writable = false;
   const long read = visit_maps(proc_, caller.task, [&](const policy::Vma& vma) {
@@ -326,7 +326,7 @@ std::int64_t Sealing::is_writable(const Caller& caller, const Range& range) {
 
 std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& machine,
                                const policy::Arguments& arguments) {
-  Job job;
+  Job job(holder_);
   Range range;
   job.discard = options_.discard;
   if (arguments[2] != 0) return -EINVAL;
@@ -361,7 +361,6 @@ std::int64_t Sealing::seal_raw(const Caller& caller, const policy::Machine& mach
     return seal_by_supervisor(caller, job);
   };
   const std::int64_t answer = seal_it();
-  to_release_.insert(to_release_.end(), job.held.begin(), job.held.end());
   if (answer >= 0) return 0;
   switch (answer) {
     case -ENOMEM:

@@ -28,8 +28,8 @@ namespace libmseal::supervisor {
 class Sealing {
  public:
   // `watched`: the ranges in which the first filter notifies of every call.
-  Sealing(Proc& proc, Registry& registry, ContinuedCalls& calls, std::vector<policy::Range> watched,
-          const policy::Options& options);
+  Sealing(Proc& proc, Registry& registry, ThreadHolder& holder, ContinuedCalls& calls,
+          std::vector<policy::Range> watched, const policy::Options& options);
 
   // What the messages of control.h are answered; -errno:
   //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside of a huge page
@@ -42,6 +42,8 @@ class Sealing {
   std::int64_t seal(const Caller& caller, const policy::Control& message);
   std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);
   std::int64_t give_up(const Caller& caller);
+  // The process has called execve: what its threads had asked for was of another image.
+  void begin_anew(const Process& process);
   std::int64_t is_writable(const Caller& caller, const policy::Range& range);
   // Where the process looks by itself.
   std::int64_t prepare(const Caller& caller, const policy::Seal& wanted);
@@ -54,7 +56,8 @@ class Sealing {
 
   // Called after each answer, and every few milliseconds while it returns true: lets go of threads. After the
   // answer, so that the one that waits for it is the first to run.
-  bool tidy();
+  bool tidy() noexcept;
+  [[nodiscard]] bool holds_threads() const;
 
  private:
   struct Wanted {
@@ -64,6 +67,8 @@ class Sealing {
   };
   // What a thread wants to have sealed, and how far that has come.
   struct Job {
+    explicit Job(ThreadHolder& holder) : held(holder) {}
+
     Process process;
     std::vector<Wanted> wanted;
     std::vector<policy::Range> ranges;  // sorted, apart
@@ -96,13 +101,12 @@ class Sealing {
 
   Proc& proc_;
   Registry& registry_;
+  ThreadHolder& holder_;
   ContinuedCalls& calls_;
   std::vector<policy::Range> watched_;
   policy::Options options_;
   policy::TreeRules rules_;
-  ThreadHolder holder_;
   std::map<pid_t, Job> jobs_;
-  HeldThreads to_release_;
 };
 
 }  // namespace libmseal::supervisor

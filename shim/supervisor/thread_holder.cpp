@@ -12,7 +12,6 @@
 namespace libmseal::supervisor {
 namespace {
 
-constexpr long kNap = 20'000;                  // ns
 constexpr std::uint64_t kMostForStops = 1000;  // ms; what lasts longer is no ordinary memory call
 
 // While threads are stopped, others may start new ones. Those that are left after so many rounds are found by
@@ -35,12 +34,22 @@ bool detach(const TracedThread& thread) {
   return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
 }
 
-// Of a thread that may be stopped. False, with errno, if this one may not.
-bool interrupt(TracedThread& thread) {
-  if (ptrace(PTRACE_SEIZE, thread.id, nullptr, nullptr) != 0) return false;
-  thread.traced = true;
-  (void)ptrace(PTRACE_INTERRUPT, thread.id, nullptr, nullptr);
-  return true;
+void nap() {
+  constexpr timespec kNap{0, 20'000};
+  (void)nanosleep(&kNap, nullptr);
+}
+
+// Adds the thread, which is about to stop, to those that are held. 0 or an errno: it may not be stopped.
+int interrupt(pid_t task, std::list<TracedThread>& held) {
+  if (shim::g_killed_calls.ptrace) return EPERM;
+  held.push_back({task});  // what throws leaves no thread that nobody lets go of
+  if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
+    const int error = errno;
+    held.pop_back();
+    return error;
+  }
+  (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
+  return 0;
 }
 
 }  // namespace
@@ -49,14 +58,14 @@ ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t 
                                         Sleepers sleepers) {
   Result result = Result::held;
   for (int round = 0; round < kRounds; ++round) {
-    const std::size_t before = held.size();
+    const std::size_t before = held.threads_.size();
     result = Result::held;
     for (const pid_t process : processes) {
       const Result one = stop_threads(process, except, held, sleepers);
       if (one == Result::forbidden) return one;
       if (one == Result::cloning) result = one;
     }
-    if (held.size() == before) break;
+    if (held.threads_.size() == before) break;
     const Result stops = wait_for_stops(held, sleepers);
     if (stops == Result::stuck) return stops;
     if (stops == Result::cloning) result = stops;
@@ -72,7 +81,7 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
   if (!threads.is_seen()) return Result::forbidden;
   Result result = Result::held;
   for (const pid_t task : *threads) {
-    const bool known = std::ranges::find(held, task, &TracedThread::id) != held.end();
+    const bool known = std::ranges::find(held.threads_, task, &TracedThread::id) != held.threads_.end();
     if (task == except || known) continue;
     const auto where = proc_.whereabouts(task);
     const bool asleep = where.is_seen() && *where == policy::Whereabouts::elsewhere;
@@ -82,13 +91,8 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
       result = Result::cloning;
       continue;
     }
-    if (shim::g_killed_calls.ptrace) return Result::forbidden;
-    TracedThread thread{task};
-    if (interrupt(thread)) {
-      held.push_back(thread);
-    } else if (errno != ESRCH) {
+    if (const int error = interrupt(task, held.threads_); error != 0 && error != ESRCH)
       return Result::forbidden;
-    }
   }
   return result;
 }
@@ -102,7 +106,7 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
   constexpr int kNapsToLook = 50;
   const shim::Deadline deadline(kMostForStops);
   for (int naps = 1; !deadline.passed(); ++naps) {
-    std::erase_if(held, [](TracedThread& thread) {
+    std::erase_if(held.threads_, [](TracedThread& thread) {
       if (thread.stopped) return false;
       const Seen seen = look_for_stop(thread);
       thread.stopped = seen == Seen::stopped;
@@ -112,44 +116,46 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
     const auto stands_still = [&](const TracedThread& thread) {
       return thread.stopped || (sleepers == Sleepers::stopped && is_asleep_elsewhere(thread.id));
     };
-    if (std::ranges::all_of(held, stands_still)) return Result::held;
+    if (std::ranges::all_of(held.threads_, stands_still)) return Result::held;
     // Who waits for its vfork child can't be stopped.
     const auto stopped_or_cloning = [&](const TracedThread& thread) {
       return thread.stopped || is_at(thread.id, policy::Whereabouts::cloning);
     };
-    if (naps % kNapsToLook == 0 && std::ranges::all_of(held, stopped_or_cloning)) return Result::cloning;
-    const timespec time{0, kNap};
-    (void)nanosleep(&time, nullptr);
+    if (naps % kNapsToLook == 0 && std::ranges::all_of(held.threads_, stopped_or_cloning))
+      return Result::cloning;
+    nap();
   }
   return Result::stuck;
 }
 
-bool ThreadHolder::has_left_call(TracedThread& thread) {
-  if (!thread.traced) {
-    if (is_asleep_elsewhere(thread.id)) return true;
-    if (!interrupt(thread)) return errno == ESRCH;
+bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
+  if (held.empty()) {
+    if (is_asleep_elsewhere(task)) return true;
+    if (const int error = interrupt(task, held.threads_); error != 0) return error == ESRCH;
   }
+  TracedThread& thread = held.threads_.front();
   const Seen seen = look_for_stop(thread);
   thread.stopped = seen == Seen::stopped;
   return seen != Seen::running;
 }
 
-void ThreadHolder::release(HeldThreads& held) {
-  for (const TracedThread& thread : held) {
-    if (!thread.traced) continue;
-    if (!thread.stopped || !detach(thread))
-      stragglers_.push_back({thread.id, true});  // or it was killed, and has to be reaped
-  }
-  held.clear();
-  (void)let_go_of_stragglers();
+bool ThreadHolder::take_out_of_call(pid_t task) {
+  HeldThreads held(*this);
+  if (const int error = interrupt(task, held.threads_); error != 0) return error == ESRCH;
+  const shim::Deadline deadline(kMostForStops);
+  bool out = false;
+  while (!(out = has_left_call(task, held)) && !deadline.passed()) nap();
+  held.release();
+  return out;
 }
 
-bool ThreadHolder::let_go_of_stragglers() {
-  std::erase_if(stragglers_, [](TracedThread& thread) {
-    const Seen seen = look_for_stop(thread);
+bool ThreadHolder::let_go() noexcept {
+  std::erase_if(released_, [](TracedThread& thread) {
+    if (thread.stopped && detach(thread)) return true;
+    const Seen seen = look_for_stop(thread);  // it was killed, and has to be reaped, or did not stop in time
     return seen == Seen::gone || (seen == Seen::stopped && detach(thread));
   });
-  return !stragglers_.empty();
+  return !released_.empty();
 }
 
 }  // namespace libmseal::supervisor

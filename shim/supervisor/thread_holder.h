@@ -6,20 +6,41 @@
 
 #include <sys/types.h>
 
+#include <list>
 #include <span>
-#include <vector>
 
 #include "shim/supervisor/proc.h"
 
 namespace libmseal::supervisor {
 
+// Attached to, and stopped or about to stop.
 struct TracedThread {
   pid_t id = 0;
-  bool traced = false;
   bool stopped = false;
   int signal = 0;  // that it was about to take, and gets back
 };
-using HeldThreads = std::vector<TracedThread>;
+
+class ThreadHolder;
+
+// Threads that stand still, until this ends, by an exception or not: then they are the holder's, which lets
+// go of them when it is asked to the next time.
+class HeldThreads {
+ public:
+  explicit HeldThreads(ThreadHolder& holder) : holder_(holder) {}
+  ~HeldThreads();
+  HeldThreads(const HeldThreads&) = delete;
+  HeldThreads& operator=(const HeldThreads&) = delete;
+
+  [[nodiscard]] bool empty() const { return threads_.empty(); }
+  // Lets go of them now.
+  void release() noexcept;
+
+ private:
+  friend class ThreadHolder;
+
+  ThreadHolder& holder_;
+  std::list<TracedThread> threads_;
+};
 
 class ThreadHolder {
  public:
@@ -38,26 +59,40 @@ class ThreadHolder {
     stopped,  // or will stop before they return to the program
   };
 
-  // The threads of the processes, all but `except`. Whatever it answers, release() has to follow.
+  // The threads of the processes, all but `except`. Whatever it answers, some may be held.
   Result hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held,
               Sleepers sleepers = Sleepers::left_asleep);
-  void release(HeldThreads& held);
 
   [[nodiscard]] bool is_asleep_elsewhere(pid_t task) { return is_at(task, policy::Whereabouts::elsewhere); }
   // Whether the thread has left the call that it was in: it sleeps elsewhere, has ended, or stops before it
-  // returns to the program. To be asked again, with the same `thread`, until it has; then release() follows.
-  bool has_left_call(TracedThread& thread);
+  // returns to the program. To be asked again, with the same `held`, empty at first, until it has.
+  bool has_left_call(pid_t task, HeldThreads& held);
+  // Takes the thread out of whatever call it runs, for a moment. False if it may not be stopped, or has not
+  // within a second.
+  bool take_out_of_call(pid_t task);
 
-  // Lets go of those that were stopped too late for that. True while there are some.
-  bool let_go_of_stragglers();
+  // Lets go of those that nobody holds any more. True while there are some: that stop too late for it.
+  bool let_go() noexcept;
+  [[nodiscard]] bool has_some_to_let_go() const { return !released_.empty(); }
 
  private:
+  friend class HeldThreads;
+
   Result stop_threads(pid_t process, pid_t except, HeldThreads& held, Sleepers sleepers);
   Result wait_for_stops(HeldThreads& held, Sleepers sleepers);
   [[nodiscard]] bool is_at(pid_t task, policy::Whereabouts where);
 
   Proc& proc_;
-  HeldThreads stragglers_;
+  std::list<TracedThread> released_;
 };
+
+inline HeldThreads::~HeldThreads() {
+  holder_.released_.splice(holder_.released_.end(), threads_);
+}
+
+inline void HeldThreads::release() noexcept {
+  holder_.released_.splice(holder_.released_.end(), threads_);
+  (void)holder_.let_go();
+}
 
 }  // namespace libmseal::supervisor

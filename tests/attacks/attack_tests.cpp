@@ -170,8 +170,9 @@ constexpr Attack kAttacks[] = {
     everywhere("proc_covered", held(-EPERM), Start::apart_mounts),
     everywhere("proc_stat_covered", held(-EPERM), Start::apart_mounts),
     everywhere("proc_of_others", held(-EPERM), Start::apart_pids),
-    // The library looks at itself there, and finds nothing.
+    // The library looks at itself there, and finds nothing that counts.
     {"proc_of_children", held(-EPERM), held(-EPERM), held(), held(-EPERM), Start::apart_mounts},
+    {"proc_maps_covered", held(-EPERM), held(-EPERM), held(), held(-EPERM), Start::apart_mounts},
     everywhere("reused_pid", held()),
     everywhere("forgotten_without_leader", held(-EPERM)),
     everywhere("forgotten_among_forks", held(-EPERM)),

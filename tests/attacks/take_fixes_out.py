@@ -235,6 +235,12 @@ HOLES = [
          "return proc_.open(shim::ProcPath(caller.task, file), O_RDONLY);",
          "return shim::ProcRoot().open(shim::ProcPath(caller.task, file), O_RDONLY);",
          {SUPERVISED: ["proc_of_children"], ALL: ["proc_of_children"]}),
+    Hole("identity: the library looks at itself across mounts",
+         "shim/preload/own_proc.h",
+         'return ProcRoot().open(ProcPath("thread-self/").append(file), flags);',
+         'ProcPath path("/proc/thread-self/");\n'
+         "  return raw_syscall(__NR_openat, AT_FDCWD, path.append(file).text(), flags | O_CLOEXEC);",
+         {FILTERS: ["proc_maps_covered"]}),
     Hole("identity: a new process with the number of an old one is that",
          "shim/supervisor/registry.cpp",
          "  return held == who.seen_by || held->stat().is_seen() ? &found->second : nullptr;", "  return &found->second;",

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "policy/protocol/control.h"
+#include "shim/common/raw_syscall.h"
 #include "shim/common/table_size.h"
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
@@ -119,12 +121,50 @@ void floods_the_log(std::span<char*>) {
     EXPECT(shim::raw_syscall(462, 0, page_size(), 77, kMagic, 0, 0) == -EINVAL);
 }
 
+// Where a message of this program says that a page shall be sealed with the next one.
+char* map_announced() {
+  auto* const where = reinterpret_cast<char*>(0x3000'0000);
+  void* const page = ::mmap(where, page_size(), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  REQUIRE_OR_STOP(page == where);
+  return where;
+}
+
+long announce(const char* page) {
+  policy::Control message;
+  message.kind = policy::Control::Kind::range;
+  message.seal.range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), page_size());
+  const policy::Arguments said = policy::encode(message);
+  return shim::raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
+}
+
+// What has failed, and what an earlier image wanted, is not sealed with what comes next.
+void wants_too_much(std::span<char*>) {
+  char* const page = map_announced();
+  long answer = 0;
+  while (answer == 0) answer = announce(page);
+  EXPECT(answer == -E2BIG);
+  (void)sealed_page();
+  EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_READ) == 0);
+  EXPECT(announce(page) == 0);
+  ::execl("/proc/self/exe", "live_program", "wants_little", nullptr);
+  EXPECT(!"execl");
+}
+
+void wants_little(std::span<char*>) {
+  char* const page = map_announced();
+  (void)sealed_page();
+  EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_READ) == 0);
+}
+
 constexpr Scenario kScenarios[] = {
     {"floods_the_log", floods_the_log},
     {"keeps_supervisor_busy", keeps_supervisor_busy},
     {"refusals_among_mappings", refusals_among_mappings},
     {"seals_again", seals_again},
     {"forges_a_table", forges_a_table},
+    {"wants_too_much", wants_too_much},
+    {"wants_little", wants_little},
 };
 
 }  // namespace

@@ -40,6 +40,10 @@ TEST_CASE("hostile: a limit on processor time does not end the supervisor before
   CHECK_THAT(text_in(log.string()), ContainsSubstring("whose time on a processor is limited"));
 }
 
+TEST_CASE("hostile: ranges that were too many, or another image's, are not sealed with the next one") {
+  scenario("backend=seccomp", "wants_too_much");
+}
+
 TEST_CASE("hostile: refusals by the ten thousand are recorded or counted, however much is mapped") {
   const TemporaryPath events("cost.jsonl");
   expect_success(run(preloaded("policy=none,backend=seccomp,events=" + events.string(),

@@ -8,6 +8,8 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <string>
 #include <thread>
 #include <vector>
@@ -182,6 +184,40 @@ void vfork_child_prevents_sealing(std::span<char*>) {
   expect_sealed(static_cast<char*>(page));
 }
 
+// A seal that waits until a vfork child is gone, in a tree that leaves its supervisor no moment without a
+// call.
+void seal_waits_among_busy_children(std::span<char*>) {
+  void* const watched = ::mmap(reinterpret_cast<void*>(0x3000'0000), page_size(), PROT_READ,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  REQUIRE_OR_STOP(watched != MAP_FAILED);
+  std::array<pid_t, 2> busy{};
+  for (pid_t& child : busy) {
+    child = ::fork();
+    while (child == 0) ::madvise(watched, page_size(), MADV_DONTNEED);
+  }
+  std::atomic<bool> go = false;
+  std::thread parent([&] {
+    const pid_t child = ::vfork();
+    if (child == 0) {
+      go = true;
+      ::usleep(300'000);
+      ::_exit(0);
+    }
+    (void)::waitpid(child, nullptr, 0);
+  });
+  while (!go.load()) ::sched_yield();
+  char* const page = readable_page();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  EXPECT(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1500));
+  for (const pid_t child : busy) {
+    (void)::kill(child, SIGKILL);
+    (void)::waitpid(child, nullptr, 0);
+  }
+  parent.join();
+  expect_sealed(page);
+}
+
 constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
@@ -192,6 +228,7 @@ constexpr Scenario kScenarios[] = {
     {"no_descriptor_is_left", no_descriptor_is_left},
     {"forks_by_the_thousand", forks_by_the_thousand},
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},
+    {"seal_waits_among_busy_children", seal_waits_among_busy_children},
 };
 
 }  // namespace

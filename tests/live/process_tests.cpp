@@ -60,6 +60,10 @@ TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   CHECK_THAT(result.err, ContainsSubstring("another process runs in this memory"));
 }
 
+TEST_CASE("live: a seal is not kept waiting by the calls of others") {
+  scenario("backend=seccomp", "seal_waits_among_busy_children");
+}
+
 TEST_CASE("live: a thread with filters of its own prevents sealing, and one line says so") {
   for (const char* backend : {"backend=seccomp", "backend=filter"}) {
     const Run result = run(preloaded(backend, {LIVE_PROGRAM, "own_filters_on_one_thread"}));

@@ -1,6 +1,8 @@
 #include "policy/rules/seal.h"
 
 #include <map>
+#include <memory>
+#include <new>
 #include <random>
 #include <vector>
 
@@ -31,6 +33,35 @@ TEST_CASE("types add up, and what takes no more of them says so") {
   CHECK(refuses_types(seals, {0x1000, 0x6000}, kWholeSeal));
   CHECK_FALSE(refuses_types(seals, {0x1000, 0x6000}, kBaseType));
   CHECK_FALSE(refuses_types(seals, {0x1000, 0x5000}, kWholeSeal));
+}
+
+// Memory for a vector, as long as there is any.
+bool g_memory_is_left = true;
+template <class T>
+struct Scarce {
+  using value_type = T;
+  Scarce() = default;
+  template <class Other>
+  explicit Scarce(const Scarce<Other>&) {}
+  T* allocate(std::size_t count) {
+    if (!g_memory_is_left) throw std::bad_alloc();
+    return std::allocator<T>().allocate(count);
+  }
+  void deallocate(T* items, std::size_t count) { std::allocator<T>().deallocate(items, count); }
+  bool operator==(const Scarce&) const = default;
+};
+
+TEST_CASE("what finds no memory leaves all seals as they were") {
+  std::vector<Seal, Scarce<Seal>> seals;
+  REQUIRE(add_seal(seals, Seal{{0x1000, 0x9000}, false, false, kBaseType}, 64));
+  seals.shrink_to_fit();
+  const auto before = seals;
+  g_memory_is_left = false;
+  CHECK_THROWS_AS(add_seal(seals, Seal{{0x3000, 0x4000}, true, false, kWholeSeal}, 64), std::bad_alloc);
+  g_memory_is_left = true;
+  CHECK(seals == before);
+  CHECK(add_seal(seals, Seal{{0x3000, 0x4000}, true, false, kWholeSeal}, 64));
+  CHECK(seals.size() == 3);
 }
 
 TEST_CASE("overlapping seals keep what each of them said, byte by byte") {

@@ -1,6 +1,5 @@
 #include "shim/preload/backends/own_look.h"
 
-#include <fcntl.h>
 #include <time.h>
 
 #include <cerrno>
@@ -8,19 +7,16 @@
 #include "shim/common/pieces.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/heap.h"
+#include "shim/preload/own_proc.h"
 #include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {
 
-long open_own(std::string_view file) {
-  const char* const path = file == "smaps" ? "/proc/thread-self/smaps" : "/proc/thread-self/maps";
-  return raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-}
-
 // 0 or -errno: ENOMEM, EINVAL and E2BIG say what is wrong with the ranges, all others with the look.
 long look(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types, Found& found) {
-  const PieceSearch search(state.machine, state.options.discard, types, open_own);
+  const PieceSearch search(state.machine, state.options.discard, types,
+                           [](std::string_view file) { return open_own(file); });
   if (const long wrong = search.find(ranges, found.pieces, Pieces::capacity()); wrong != 0) return wrong;
   const long unknown = find_refused_breaks(state.machine, found.pieces.view(), found.refused_breaks);
   if (unknown != 0) return unknown == -ENOMEM ? -EIO : unknown;

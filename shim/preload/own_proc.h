@@ -1,0 +1,13 @@
+// What the kernel shows of this thread in /proc: nothing that somebody has mounted there.
+#pragma once
+
+#include "shim/common/proc_root.h"
+
+namespace libmseal::shim {
+
+// A descriptor of such a file, or -errno.
+inline long open_own(std::string_view file, std::uint64_t flags = O_RDONLY) {
+  return ProcRoot().open(ProcPath("thread-self/").append(file), flags);
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,75 @@
+// Threads of a child that are held, and what becomes of them when their holder fails.
+#include "shim/supervisor/thread_holder.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <stdexcept>
+
+#include "tests/supervisor/fake_proc.h"
+#include "tests/support/catch.h"
+
+namespace libmseal::tests {
+namespace {
+
+using supervisor::HeldThreads;
+using supervisor::ThreadHolder;
+
+template <class Body>
+pid_t start_child(const Body& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    body();
+    ::_exit(7);
+  }
+  REQUIRE(child > 0);
+  return child;
+}
+
+// Within a second it is let go of, ends, and has ended as it wanted to.
+void check_goes_on(ThreadHolder& holder, pid_t child) {
+  for (int naps = 0; holder.let_go() && naps < 1000; ++naps) ::usleep(1000);
+  CHECK_FALSE(holder.has_some_to_let_go());
+  int status = 0;
+  CHECK(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 7);
+}
+
+TEST_CASE("threads that are held when something throws are let go of") {
+  const pid_t child = start_child([] { ::usleep(200'000); });
+  FakeProc proc;
+  proc.first(child, 1);
+  proc.where = Look<policy::Whereabouts>::seen(policy::Whereabouts::in_call);
+  ThreadHolder holder(proc);
+  try {
+    HeldThreads held(holder);
+    CHECK(holder.hold({&child, 1}, 0, held) == ThreadHolder::Result::held);
+    CHECK_FALSE(held.empty());
+    throw std::runtime_error("no memory, say");
+  } catch (const std::runtime_error&) {
+    CHECK(holder.has_some_to_let_go());
+  }
+  check_goes_on(holder, child);
+}
+
+// Nothing stops who waits for its vfork child.
+TEST_CASE("a thread that does not stop in time is let go of later") {
+  const pid_t child = start_child([] {
+    if (::vfork() == 0) {
+      ::usleep(1'500'000);
+      ::_exit(0);
+    }
+  });
+  ::usleep(100'000);
+  FakeProc proc;
+  proc.where = Look<policy::Whereabouts>::seen(policy::Whereabouts::cloning);
+  ThreadHolder holder(proc);
+  CHECK_FALSE(holder.take_out_of_call(child));
+  CHECK(holder.has_some_to_let_go());
+  check_goes_on(holder, child);
+}
+
+}  // namespace
+}  // namespace libmseal::tests
