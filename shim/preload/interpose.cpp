@@ -111,8 +111,11 @@ long checked(Site site, long number, Arguments... arguments) {
 
 // mmap with our own protection bit or flag is no system call of the kernel.
 long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
-  if (((prot & PROT_SEAL) | (flags & MAP_SEALABLE)) != 0) [[unlikely]] {
-    flags &= ~long{MAP_SEALABLE};
+  // Of huge pages, that bit is a part of their size (MAP_HUGE_SHIFT,
+  // include/uapi/asm-generic/hugetlb_encode.h).
+  const bool sealable = (flags & (MAP_SEALABLE | MAP_HUGETLB)) == MAP_SEALABLE;
+  if ((prot & PROT_SEAL) != 0 || sealable) [[unlikely]] {
+    if (sealable) flags &= ~long{MAP_SEALABLE};
     const policy::Arguments arguments{static_cast<std::uint64_t>(addr),
                                       static_cast<std::uint64_t>(length),
                                       static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},

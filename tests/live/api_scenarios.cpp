@@ -423,6 +423,20 @@ void sealable(std::span<char*> arguments) {
   EXPECT(large != MAP_FAILED && Calls{Via::raw}.unmap(large, kTooLarge) == 0);
 }
 
+// The bit of MAP_SEALABLE belongs to the sizes of some huge pages, 1 GiB and 16 GiB among them.
+void huge_pages_of_every_size(std::span<char*>) {
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE;
+  for (int bits = 16; bits <= 34; ++bits) {
+    const std::size_t size = std::size_t{1} << bits;
+    const int flags = kFlags | bits << MAP_HUGE_SHIFT;
+    const long expected = shim::raw_syscall(__NR_mmap, 0, size, PROT_READ, flags, -1, 0);
+    void* const mapped = ::mmap(nullptr, size, PROT_READ, flags, -1, 0);
+    EXPECT((mapped == MAP_FAILED ? -errno : 0) == (shim::failed(expected) ? expected : 0));
+    if (mapped != MAP_FAILED) EXPECT(::munmap(mapped, size) == 0);
+    if (!shim::failed(expected)) EXPECT(::munmap(reinterpret_cast<void*>(expected), size) == 0);
+  }
+}
+
 // The C++ class: filled, frozen, and then nobody's to change.
 void region_freezes(std::span<char*>) {
   sealed_region region(4 * page_size());
@@ -524,6 +538,7 @@ constexpr Scenario kScenarios[] = {
     {"random_places_are_free", random_places_are_free},
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
     {"sealable", sealable},
+    {"huge_pages_of_every_size", huge_pages_of_every_size},
     {"own_text_is_sealed", own_text_is_sealed},
     {"own_text_is_not_sealed", own_text_is_not_sealed},
     {"libc_backend_sees_libc_only", libc_backend_sees_libc_only},

@@ -118,6 +118,11 @@ TEST_CASE("live: mmap(MAP_SEALABLE) is memory as any other until it is sealed, a
   if (needs_mseal()) runs("backend=kernel", {"20"});
 }
 
+TEST_CASE("live: huge pages of every size are mapped as without the library") {
+  for (const char* options : {"backend=seccomp", "backend=filter"})
+    scenario(options, "huge_pages_of_every_size");
+}
+
 TEST_CASE("live: a memory resource is filled and frozen") {
   for (const char* backend : {"backend=seccomp", "backend=filter"}) scenario(backend, "region_freezes");
   if (needs_mseal()) scenario("backend=kernel", "region_freezes");
