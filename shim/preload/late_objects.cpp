@@ -67,7 +67,7 @@ void seal_late_objects(State& state) {
   using policy::AutoSeal;
   const bool wanted =
       state.options.auto_seal != AutoSeal::off && state.options.late_seal != policy::LateSeal::off;
-  if (!wanted || state.backend == policy::Backend::automatic) return;
+  if (!wanted || state.backend == policy::Backend::automatic || !may_ask_dynamic_linker()) return;
   const unsigned long long now = count_objects();
   if (now == state.objects_seen) return;
   const ObjectsTurn turn;
@@ -97,13 +97,18 @@ extern "C" {
 
 using Dlsym = void*(void*, const char*);
 
+static constinit libmseal::shim::NextFunction<Dlsym> g_dlsym("dlsym");
+
 // Where libc's own is not there yet, nobody can have an object to ask for.
 __attribute__((used, visibility("hidden"))) Dlsym* libmseal_before_dlsym() {
   libmseal::shim::seal_late_objects(libmseal::shim::g_state);
-  static libmseal::shim::NextFunction<Dlsym> next("dlsym");
-  Dlsym* const real = next.get();
+  Dlsym* const real = g_dlsym.get();
   return real != nullptr ? real : [](void*, const char*) -> void* { return nullptr; };
 }
+}
+
+void libmseal::shim::find_dlsym() {
+  (void)g_dlsym.get();
 }
 
 #if defined(__x86_64__)
