@@ -360,6 +360,20 @@ void sixty_thousand_from_birth(std::span<char*>) {
   EXPECT(::mseal_query(all.front(), page) == MSEAL_STATE_FULLY);
 }
 
+// What mmap(PROT_SEAL) fails to map takes nothing of the range for such mappings, of which one half is 512
+// GiB.
+void failed_mappings_take_no_room(std::span<char*>) {
+  constexpr std::size_t kLarge = std::size_t{300} << 30;
+  const int prot = PROT_READ | PROT_WRITE | PROT_SEAL;
+  const auto map = [&](std::size_t size, int flags) { return ::mmap(nullptr, size, prot, flags, -1, 0); };
+  EXPECT(map(page_size(), MAP_PRIVATE | MAP_ANONYMOUS) != MAP_FAILED);
+  for (int time = 0; time < 3; ++time) EXPECT(map(kLarge, MAP_PRIVATE) == MAP_FAILED && errno == EBADF);
+  for (int time = 0; time < 3; ++time)
+    EXPECT(map(2 * kLarge, MAP_PRIVATE | MAP_ANONYMOUS) == MAP_FAILED && errno == ENOMEM);
+  EXPECT(map(page_size(), MAP_PRIVATE | MAP_ANONYMOUS) != MAP_FAILED);
+  EXPECT(map(kLarge, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE) != MAP_FAILED);
+}
+
 char* map_sealable(std::size_t size, int flags = MAP_PRIVATE | MAP_ANONYMOUS, void* at = nullptr) {
   void* const mapped = ::mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SEALABLE, -1, 0);
   return mapped == MAP_FAILED ? nullptr : static_cast<char*>(mapped);
@@ -537,6 +551,7 @@ constexpr Scenario kScenarios[] = {
     {"sealed_from_birth", sealed_from_birth},
     {"random_places_are_free", random_places_are_free},
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
+    {"failed_mappings_take_no_room", failed_mappings_take_no_room},
     {"sealable", sealable},
     {"huge_pages_of_every_size", huge_pages_of_every_size},
     {"own_text_is_sealed", own_text_is_sealed},

@@ -103,6 +103,8 @@ TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
   }
   if (needs_mseal()) scenario("backend=kernel", "sealed_from_birth");
   scenario("backend=seccomp", "sixty_thousand_from_birth");
+  for (const char* options : {"backend=seccomp", "backend=filter"})
+    scenario(options, "failed_mappings_take_no_room");
 }
 
 TEST_CASE("live: mmap(MAP_SEALABLE) is memory as any other until it is sealed, and takes no filter then") {
