@@ -117,6 +117,7 @@ constexpr Attack kAttacks[] = {
     everywhere("segment_of_another_namespace", held(-EPERM)),
     everywhere("segment_detached", held(0)),
     everywhere("segment_decoy", held(0)),
+    everywhere("segment_among_many", held(0)),
 
     ours("arena_wrapped", held(-EPERM), kNoArena),
 
