@@ -29,14 +29,8 @@ class Thread {
   // the buffer are cut.
   template <std::size_t Size>
   long read(std::string_view file, char (&buffer)[Size]) const {
-    policy::FixedVector<char, 64> path;
-    for (const char character : std::string_view(name_)) (void)path.push_back(character);
-    (void)path.push_back('/');
-    for (const char character : file) (void)path.push_back(character);
-    (void)path.push_back('\0');
-    const long opened = raw_syscall(__NR_openat, tasks_, path.begin(), O_RDONLY | O_CLOEXEC);
-    if (opened == -ENOENT && raw_syscall(__NR_faccessat, tasks_, name_, 0) == -ENOENT) return 0;
-    if (failed(opened)) return opened;
+    const long opened = open(file, O_RDONLY);
+    if (failed(opened)) return opened == -ENOENT && has_ended() ? 0 : opened;
     long held = 0;
     while (held < static_cast<long>(Size)) {
       const long got = raw_syscall(__NR_read, opened, buffer + held, static_cast<long>(Size) - held);
@@ -49,7 +43,27 @@ class Thread {
     return held;
   }
 
+  // As for_each_entry_at, of a folder; 0 if the thread has ended.
+  template <class Visit>
+  long for_each_entry(std::string_view folder, Visit visit) const {
+    const long opened = open(folder, O_RDONLY | O_DIRECTORY);
+    if (failed(opened)) return opened == -ENOENT && has_ended() ? 0 : opened;
+    const long result = shim::for_each_entry(opened, [&](const char* name) { return visit(opened, name); });
+    (void)raw_syscall(__NR_close, opened);
+    return result == -ENOENT ? 0 : result;  // it has ended meanwhile
+  }
+
  private:
+  [[nodiscard]] long open(std::string_view file, int flags) const {
+    policy::FixedVector<char, 64> path;
+    for (const char character : std::string_view(name_)) (void)path.push_back(character);
+    (void)path.push_back('/');
+    for (const char character : file) (void)path.push_back(character);
+    (void)path.push_back('\0');
+    return raw_syscall(__NR_openat, tasks_, path.begin(), flags | O_CLOEXEC);
+  }
+  [[nodiscard]] bool has_ended() const { return raw_syscall(__NR_faccessat, tasks_, name_, 0) == -ENOENT; }
+
   long tasks_;
   const char* name_;
 };

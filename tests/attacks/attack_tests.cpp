@@ -137,6 +137,7 @@ constexpr Attack kAttacks[] = {
     ours("process_madvise_self", held(-EINVAL), held(-EPERM)),
     ours("io_uring_madvise", held(-ENOSYS), held(-EPERM)),
     ours("io_uring_before_seal", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("io_uring_of_thread", held(-EAGAIN), held(), Start::late),
     ours("process_madvise_stalled", held(-EAGAIN), held(-EPERM), Start::late),
     ours("uselib_over", held(-ENOSYS), held()),
 #ifdef __x86_64__
