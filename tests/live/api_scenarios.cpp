@@ -451,6 +451,16 @@ void huge_pages_of_every_size(std::span<char*>) {
   }
 }
 
+// A part of a huge page becomes the whole page, sealed as a whole.
+void sealed_huge_page(std::span<char*>) {
+  constexpr std::size_t kHuge = std::size_t{2} << 20;
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE | 21 << MAP_HUGE_SHIFT;
+  void* const mapped = ::mmap(nullptr, page_size(), PROT_READ | PROT_SEAL, kFlags, -1, 0);
+  REQUIRE_OR_STOP(mapped != MAP_FAILED);
+  EXPECT(::mseal_query(mapped, kHuge) == MSEAL_STATE_FULLY);
+  EXPECT(Calls{Via::raw}.unmap(mapped, kHuge) == -EPERM);
+}
+
 // The C++ class: filled, frozen, and then nobody's to change.
 void region_freezes(std::span<char*>) {
   sealed_region region(4 * page_size());
@@ -553,6 +563,7 @@ constexpr Scenario kScenarios[] = {
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
     {"failed_mappings_take_no_room", failed_mappings_take_no_room},
     {"sealable", sealable},
+    {"sealed_huge_page", sealed_huge_page},
     {"huge_pages_of_every_size", huge_pages_of_every_size},
     {"own_text_is_sealed", own_text_is_sealed},
     {"own_text_is_not_sealed", own_text_is_not_sealed},

@@ -123,6 +123,8 @@ TEST_CASE("live: mmap(MAP_SEALABLE) is memory as any other until it is sealed, a
 TEST_CASE("live: huge pages of every size are mapped as without the library") {
   for (const char* options : {"backend=seccomp", "backend=filter"})
     scenario(options, "huge_pages_of_every_size");
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"})
+    scenario(options, "sealed_huge_page");
 }
 
 TEST_CASE("live: a memory resource is filled and frozen") {
