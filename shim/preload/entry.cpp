@@ -75,6 +75,7 @@ void start_sealed(State& state, Launch& launch, Job& job) {
   if (find_refused_breaks(state.machine, objects.view(), refused_breaks) != 0)
     refused_breaks = {1, ~0ULL};  // where the heap is, nobody knows
   start_backend(state, objects.view(), refused_breaks, launch, job);
+  if (!objects.empty()) note_sealed_objects(state, all_objects(state), turn.work());
 }
 
 // Now or later: a supervisor that starts with the image sees all that come from it.

@@ -47,9 +47,11 @@ long seal_new_segments(State& state, ObjectsWork& work) {
 long seal_objects(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
   long result = 0;
   const auto seal_them = [&] {
-    if (seal_as_supervisor_sees(state, selection, work, result, all_ready)) return;
-    all_ready = find_ready_segments(state, selection, work);
-    result = seal_new_segments(state, work);
+    if (!seal_as_supervisor_sees(state, selection, work, result, all_ready)) {
+      all_ready = find_ready_segments(state, selection, work);
+      result = seal_new_segments(state, work);
+    }
+    if (result == 0) note_sealed_objects(state, selection, work);
   };
   // Another thread may unload what was found here, and load something else in its place. Not for objects that
   // stay: the lock is not free in a child that is forked meanwhile.
@@ -73,7 +75,7 @@ void seal_late_objects(State& state) {
   const ObjectsTurn turn;
   if (!turn.mine()) return;
   bool all_ready = false;
-  const Selection late{true, state.options.auto_seal, state.options.late_seal};
+  const Selection late{true, state.options.auto_seal, state.options.late_seal, true};
   tell_of_failure(seal_objects(state, late, turn.work(), all_ready));
   if (all_ready) state.objects_seen = now;
 }
