@@ -35,8 +35,9 @@ extern "C" {
 /* For the flags of mmap: the new mapping is placed where sealing it later is cheap. That takes one message
  * and no filter: any number of such mappings can be sealed, and calls elsewhere stay as fast as they were. A
  * call that changes one, sealed or not, takes longer, for the supervisor is asked. The flag changes nothing
- * with MAP_FIXED or MAP_HUGETLB, and where there is no supervisor. An address that is given as a hint is not
- * honoured. By libc's mmap and syscall() alone, as PROT_SEAL. */
+ * with MAP_FIXED or MAP_HUGETLB (where the bit is a part of the size of a huge page), and where there is no
+ * supervisor. An address that is given as a hint is not honoured. By libc's mmap and syscall() alone, as
+ * PROT_SEAL. */
 #ifndef MAP_SEALABLE
 #define MAP_SEALABLE 0x08000000
 #endif

@@ -18,8 +18,9 @@ int libc_result(long result) {
 }
 
 policy::Range pages_of(const void* address, std::size_t length) {
-  const std::uint64_t page = g_state.machine.page_size;
-  const auto start = reinterpret_cast<std::uint64_t>(address) & g_state.machine.address_mask;
+  const policy::Machine& machine = started().machine;
+  const std::uint64_t page = machine.page_size;
+  const auto start = reinterpret_cast<std::uint64_t>(address) & machine.address_mask;
   return {policy::round_down(start, page), policy::round_up(start + length, page)};
 }
 
@@ -29,44 +30,44 @@ extern "C" {
 
 __attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigned long flags) noexcept {
   return libc_result(flags != 0 ? -EINVAL
-                                : seal_for_program(g_state, reinterpret_cast<std::uint64_t>(addr), len));
+                                : seal_for_program(started(), reinterpret_cast<std::uint64_t>(addr), len));
 }
 
 __attribute__((visibility("default"))) int mseal_types(void* addr, size_t len, unsigned long types) {
   if (types == 0 || (types & ~std::uint64_t{policy::kEveryType.bits()}) != 0) return libc_result(-EINVAL);
   const auto wanted = policy::SealTypes::of_bits(static_cast<std::uint8_t>(types)) | policy::kBaseType;
-  return libc_result(seal_for_program(g_state, reinterpret_cast<std::uint64_t>(addr), len, wanted));
+  return libc_result(seal_for_program(started(), reinterpret_cast<std::uint64_t>(addr), len, wanted));
 }
 
 __attribute__((visibility("default"))) int mseal_ranges(const struct mseal_range* ranges, size_t count,
                                                         unsigned long flags) {
   const bool wraps = count > PTRDIFF_MAX / sizeof(mseal_range);
   if (flags != 0 || wraps || (ranges == nullptr && count != 0)) return libc_result(-EINVAL);
-  return libc_result(seal_all_for_program(g_state, {ranges, count}));
+  return libc_result(seal_all_for_program(started(), {ranges, count}));
 }
 
 __attribute__((visibility("default"))) int mseal_loaded(unsigned long flags) {
-  return libc_result(flags != 0 ? -EINVAL : seal_loaded_objects(g_state));
+  return libc_result(flags != 0 ? -EINVAL : seal_loaded_objects(started()));
 }
 
 __attribute__((visibility("default"))) int mimmutable(void* addr, size_t len) {
   const auto start = reinterpret_cast<std::uint64_t>(addr);
-  const std::uint64_t offset = start % g_state.machine.page_size;
+  const std::uint64_t offset = start % started().machine.page_size;
   if (len > ~offset) return libc_result(-EINVAL);
-  return libc_result(seal_for_program(g_state, start - offset, len + offset));
+  return libc_result(seal_for_program(started(), start - offset, len + offset));
 }
 
 __attribute__((visibility("default"))) int mseal_query(const void* addr, size_t len) {
   const policy::Range pages = pages_of(addr, len);
   if (len == 0 || pages.empty()) return libc_result(-EINVAL);
-  return static_cast<int>(query(g_state, pages).coverage);
+  return static_cast<int>(query(started(), pages).coverage);
 }
 
 __attribute__((visibility("default"))) int mseal_query_types(const void* addr, size_t len,
                                                              unsigned long* types) {
   const policy::Range pages = pages_of(addr, len);
   if (len == 0 || pages.empty() || types == nullptr) return libc_result(-EINVAL);
-  *types = query(g_state, pages).types.bits();
+  *types = query(started(), pages).types.bits();
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cerrno>
 
 #include "shim/common/maps_reader.h"
@@ -23,6 +24,22 @@ constexpr int kAttempts = 16;  // at places where something is already
 
 constexpr std::size_t index_of(Window window) {
   return static_cast<std::size_t>(window);
+}
+
+// The next `size` bytes of the window, for this caller alone; 0 if it has no more. What does not fit takes
+// nothing: a count of what was asked for would run past the window, and past the end of all addresses.
+std::uint64_t take_place(std::atomic<std::uint64_t>& next, const Range& window, std::uint64_t size) {
+  std::uint64_t at = next.load();
+  do {
+    if (at < window.start || at > window.end || window.end - at < size) return 0;
+  } while (!next.compare_exchange_weak(at, at + size));
+  return at;
+}
+
+// A place that was not used, unless the next one has been taken meanwhile.
+void give_back(std::atomic<std::uint64_t>& next, std::uint64_t at, std::uint64_t size) {
+  std::uint64_t behind = at + size;
+  (void)next.compare_exchange_strong(behind, at);
 }
 
 bool is_empty(const Range& range) {
@@ -76,14 +93,17 @@ bool is_placed_sealable(const State& state, const policy::Range& range) {
 long map_in_arena(State& state, Window where, const policy::Arguments& arguments) {
   const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
   const Range& window = state.arena.windows[index_of(where)];
+  std::atomic<std::uint64_t>& next = state.arena.next[index_of(where)];
   if (arguments[1] == 0) return -EINVAL;
   if (size == 0 || size > window.size()) return -ENOMEM;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const std::uint64_t at = state.arena.next[index_of(where)].fetch_add(size);
-    if (at >= window.end || window.end - at < size) return -ENOMEM;
+    const std::uint64_t at = take_place(next, window, size);
+    if (at == 0) return -ENOMEM;
     const long mapped = raw_syscall(__NR_mmap, at, size, arguments[2], arguments[3] | MAP_FIXED_NOREPLACE,
                                     arguments[4], arguments[5]);
-    if (mapped != -EEXIST) return mapped;
+    if (mapped == -EEXIST) continue;
+    if (failed(mapped)) give_back(next, at, size);
+    return mapped;
   }
   return -ENOMEM;
 }

@@ -1,7 +1,9 @@
 // Where everything starts: before the program's own constructors, after the dynamic linker has protected
 // RELRO.
+#include <sched.h>
 #include <sys/auxv.h>
 
+#include <atomic>
 #include <cstdlib>
 
 #include "shim/common/line_reader.h"
@@ -9,14 +11,17 @@
 #include "shim/preload/ancestors.h"
 #include "shim/preload/filters/hardening.h"
 #include "shim/preload/heap.h"
+#include "shim/preload/late_objects.h"
 #include "shim/preload/loaded_objects.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/message.h"
+#include "shim/preload/next_function.h"
 #include "shim/preload/other_filters.h"
 #include "shim/preload/own_object.h"
 #include "shim/preload/pid_namespace.h"
 #include "shim/preload/policy_levels.h"
 #include "shim/preload/start.h"
+#include "shim/preload/starts.h"
 #include "shim/preload/state.h"
 #include "shim/preload/supervisor_link.h"
 
@@ -70,6 +75,7 @@ void start_sealed(State& state, Launch& launch, Job& job) {
   if (find_refused_breaks(state.machine, objects.view(), refused_breaks) != 0)
     refused_breaks = {1, ~0ULL};  // where the heap is, nobody knows
   start_backend(state, objects.view(), refused_breaks, launch, job);
+  if (!objects.empty()) note_sealed_objects(state, all_objects(state), turn.work());
 }
 
 // Now or later: a supervisor that starts with the image sees all that come from it.
@@ -80,10 +86,15 @@ bool looks_for_sharers_itself(const State& state) {
          state.options.backend != Backend::kernel;
 }
 
-__attribute__((constructor)) void start() {
-  State& state = g_state;
+enum class Progress : std::uint8_t { not_begun, under_way, done };
+constinit std::atomic<Progress> g_progress = Progress::not_begun;
+
+void start(State& state) {
   state.machine = this_machine();
   prepare_lock();
+  find_starting_functions();
+  find_dlsym();
+  state.precedes_libc = find_next_function("munmap") != nullptr;
   state.own_path = own_path();
   const std::string_view name = file_name(state.own_path);
   // An object that is merely linked seals nothing unless the program asks.
@@ -111,5 +122,22 @@ __attribute__((constructor)) void start() {
     harden(state, section.job().draft);  // the supervisor, which has been started now, does without
 }
 
+__attribute__((constructor)) void construct() {
+  (void)started();
+}
+
 }  // namespace
+
+State& started() {
+  if (g_progress.load(std::memory_order_acquire) == Progress::done) [[likely]]
+    return g_state;
+  Progress expected = Progress::not_begun;
+  if (g_progress.compare_exchange_strong(expected, Progress::under_way, std::memory_order_acquire)) {
+    start(g_state);
+    g_progress.store(Progress::done, std::memory_order_release);
+  }
+  while (g_progress.load(std::memory_order_acquire) != Progress::done) (void)raw_syscall(__NR_sched_yield);
+  return g_state;
+}
+
 }  // namespace libmseal::shim

@@ -111,16 +111,19 @@ long checked(Site site, long number, Arguments... arguments) {
 
 // mmap with our own protection bit or flag is no system call of the kernel.
 long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
-  if (((prot & PROT_SEAL) | (flags & MAP_SEALABLE)) != 0) [[unlikely]] {
-    flags &= ~long{MAP_SEALABLE};
+  // Of huge pages, that bit is a part of their size (MAP_HUGE_SHIFT,
+  // include/uapi/asm-generic/hugetlb_encode.h).
+  const bool sealable = (flags & (MAP_SEALABLE | MAP_HUGETLB)) == MAP_SEALABLE;
+  if ((prot & PROT_SEAL) != 0 || sealable) [[unlikely]] {
+    if (sealable) flags &= ~long{MAP_SEALABLE};
     const policy::Arguments arguments{static_cast<std::uint64_t>(addr),
                                       static_cast<std::uint64_t>(length),
                                       static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},
                                       static_cast<std::uint64_t>(flags),
                                       static_cast<std::uint64_t>(fd),
                                       static_cast<std::uint64_t>(offset)};
-    if ((prot & PROT_SEAL) != 0) return map_sealed(g_state, arguments);
-    if (const long mapped = map_sealable(g_state, arguments); mapped != 0) return mapped;
+    if ((prot & PROT_SEAL) != 0) return map_sealed(started(), arguments);
+    if (const long mapped = map_sealable(started(), arguments); mapped != 0) return mapped;
   }
   if (g_state.backend == policy::Backend::supervised && !g_state.rules.covers_all) {
     addr = static_cast<long>(moved_hint(static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(flags)));
@@ -193,7 +196,7 @@ long syscall(long number, ...) {
   if (number == policy::kMsealNumber) {
     if (a[2] != 0) return libc_result(-EINVAL);
     return libc_result(
-        seal_for_program(g_state, static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1])));
+        seal_for_program(started(), static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1])));
   }
   const Site site = __builtin_return_address(0);
   if (number == __NR_mmap) return libc_result(checked_mmap(site, a[0], a[1], a[2], a[3], a[4], a[5]));

@@ -1,5 +1,8 @@
 #include "shim/preload/io_uring.h"
 
+#include <linux/kcmp.h>
+
+#include "shim/common/killed_calls.h"
 #include "shim/common/maps_reader.h"
 #include "shim/preload/own_proc.h"
 #include "shim/preload/threads.h"
@@ -11,16 +14,20 @@ constexpr std::string_view kRing = "anon_inode:[io_uring]";
 
 // Each: 1 if it is there, 0 if not, -errno.
 
+// In any thread's table of descriptors: unshare(2) makes one for a thread of its own.
 long has_descriptor() {
-  const long directory = open_own("fd", O_RDONLY | O_DIRECTORY);
-  if (failed(directory)) return directory;
-  const long found = for_each_entry(directory, [&](const char* name) -> long {
-    char target[64] = {};
-    const long got = raw_syscall(__NR_readlinkat, directory, name, target, static_cast<long>(sizeof target));
-    return got > 0 && std::string_view(target, static_cast<std::size_t>(got)) == kRing ? 1 : 0;
+  const long self = raw_syscall(__NR_gettid);
+  const bool compares = !has_filters() || !kills(try_kcmp);
+  return for_each_thread([&](const Thread& thread) -> long {
+    const bool ours = thread.id() == self;
+    if (!ours && compares && raw_syscall(__NR_kcmp, self, thread.id(), KCMP_FILES, 0, 0) == 0) return 0;
+    return thread.for_each_entry("fd", [](long directory, const char* name) -> long {
+      char target[64] = {};
+      const long got =
+          raw_syscall(__NR_readlinkat, directory, name, target, static_cast<long>(sizeof target));
+      return got > 0 && std::string_view(target, static_cast<std::size_t>(got)) == kRing ? 1 : 0;
+    });
   });
-  (void)raw_syscall(__NR_close, directory);
-  return found;
 }
 
 long has_mapping() {

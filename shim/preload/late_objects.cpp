@@ -47,9 +47,11 @@ long seal_new_segments(State& state, ObjectsWork& work) {
 long seal_objects(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
   long result = 0;
   const auto seal_them = [&] {
-    if (seal_as_supervisor_sees(state, selection, work, result, all_ready)) return;
-    all_ready = find_ready_segments(state, selection, work);
-    result = seal_new_segments(state, work);
+    if (!seal_as_supervisor_sees(state, selection, work, result, all_ready)) {
+      all_ready = find_ready_segments(state, selection, work);
+      result = seal_new_segments(state, work);
+    }
+    if (result == 0) note_sealed_objects(state, selection, work);
   };
   // Another thread may unload what was found here, and load something else in its place. Not for objects that
   // stay: the lock is not free in a child that is forked meanwhile.
@@ -67,13 +69,13 @@ void seal_late_objects(State& state) {
   using policy::AutoSeal;
   const bool wanted =
       state.options.auto_seal != AutoSeal::off && state.options.late_seal != policy::LateSeal::off;
-  if (!wanted || state.backend == policy::Backend::automatic) return;
+  if (!wanted || state.backend == policy::Backend::automatic || !may_ask_dynamic_linker()) return;
   const unsigned long long now = count_objects();
   if (now == state.objects_seen) return;
   const ObjectsTurn turn;
   if (!turn.mine()) return;
   bool all_ready = false;
-  const Selection late{true, state.options.auto_seal, state.options.late_seal};
+  const Selection late{true, state.options.auto_seal, state.options.late_seal, true};
   tell_of_failure(seal_objects(state, late, turn.work(), all_ready));
   if (all_ready) state.objects_seen = now;
 }
@@ -97,13 +99,18 @@ extern "C" {
 
 using Dlsym = void*(void*, const char*);
 
+static constinit libmseal::shim::NextFunction<Dlsym> g_dlsym("dlsym");
+
 // Where libc's own is not there yet, nobody can have an object to ask for.
 __attribute__((used, visibility("hidden"))) Dlsym* libmseal_before_dlsym() {
   libmseal::shim::seal_late_objects(libmseal::shim::g_state);
-  static libmseal::shim::NextFunction<Dlsym> next("dlsym");
-  Dlsym* const real = next.get();
+  Dlsym* const real = g_dlsym.get();
   return real != nullptr ? real : [](void*, const char*) -> void* { return nullptr; };
 }
+}
+
+void libmseal::shim::find_dlsym() {
+  (void)g_dlsym.get();
 }
 
 #if defined(__x86_64__)

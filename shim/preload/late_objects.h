@@ -16,4 +16,7 @@ void seal_late_objects(State& state);
 // what was ready is sealed.
 long seal_loaded_objects(State& state);
 
+// Finds libc's dlsym. Called once, at start.
+void find_dlsym();
+
 }  // namespace libmseal::shim

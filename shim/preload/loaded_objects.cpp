@@ -14,6 +14,7 @@
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/own_proc.h"
+#include "shim/preload/sealing.h"
 
 namespace libmseal::shim {
 namespace {
@@ -61,6 +62,14 @@ void for_each_note_of(const dl_phdr_info& info, Visit visit) {
   }
 }
 
+Range first_segment_of(const State& state, const dl_phdr_info& info) {
+  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
+    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+    if (header.p_type == PT_LOAD) return pages_of(state, info.dlpi_addr + header.p_vaddr, header.p_memsz);
+  }
+  return {};
+}
+
 // What the dynamic section says about sealing an object while the program runs.
 bool may_be_sealed_late(const dl_phdr_info& info, policy::LateSeal wanted) {
   bool stays = wanted == policy::LateSeal::all;
@@ -96,6 +105,9 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
   const State& state = objects.state;
   const policy::Options& options = state.options;
   const Selection& selection = objects.selection;
+  const Range first_segment = first_segment_of(state, *info);
+  if (selection.only_new && std::binary_search(work.sealed.begin(), work.sealed.end(), first_segment.start))
+    return 0;
   if (selection.while_running && !may_be_sealed_late(*info, selection.late)) return 0;
   const policy::Options& by_policy = state.policy_options;
   const char* const path = path_of(*info, work.program);
@@ -121,7 +133,8 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     if (data_changes && (header.p_flags & PF_W) != 0) append(work.mutable_data, pages);
   }
   const Range relro = relro_of(*info, state.machine.page_size);
-  if (selection.while_running) append(work.late, LateObject{relro, first, work.loaded.size()});
+  const bool listed = work.late.push_back({first_segment, relro, first, work.loaded.size()});
+  objects.too_many = objects.too_many || (selection.while_running && !listed);
   return 0;
 }
 
@@ -136,7 +149,9 @@ long find_objects(const State& state, const Selection& selection, ObjectsWork& w
   work.late.clear();
   Collection collection{state, work, selection};
   dl_iterate_phdr(collect, &collection);
-  return collection.too_many ? -ENOMEM : 0;
+  if (!collection.too_many) return 0;
+  work.late.clear();
+  return -ENOMEM;
 }
 
 // What of work.loaded is to be sealed, into work.pieces.
@@ -178,6 +193,7 @@ bool drop_unready(ObjectsWork& work) {
       if (read == 0 && !object.unready) work.loaded[kept++] = work.loaded[index];
     }
   }
+  if (read != 0) work.late.clear();
   work.loaded.truncate(kept);
   return all_ready;
 }
@@ -191,9 +207,28 @@ int read_counter(dl_phdr_info* info, std::size_t size, void* data) {
 }  // namespace
 
 long find_constant_segments(const State& state, ObjectsWork& work) {
-  const Selection all{false, state.options.auto_seal, policy::LateSeal::all};
+  const Selection all = all_objects(state);
   if (const long error = find_objects(state, all, work); error != 0) return error;
   return find_pieces(state, all.level, state.options.vdso, work);
+}
+
+Selection all_objects(const State& state) {
+  return {false, state.options.auto_seal, policy::LateSeal::all};
+}
+
+void note_sealed_objects(const State& state, const Selection& selection, ObjectsWork& work) {
+  // What nothing enforces may be gone tomorrow.
+  if (state.backend == policy::Backend::libc || state.options.audit || state.rules.audits) return;
+  const bool may_go = selection.while_running && selection.late == policy::LateSeal::all;
+  for (const LateObject& object : work.late) {
+    const std::uint64_t start = object.first_segment.start;
+    auto* const at = std::lower_bound(work.sealed.begin(), work.sealed.end(), start);
+    const bool noted = at != work.sealed.end() && *at == start;
+    if (object.unready || noted || object.first_segment.empty() || work.sealed.full()) continue;
+    // Of an object that the dynamic linker would unload, the seal is what keeps it.
+    if (may_go && query(state, object.first_segment).coverage != policy::Coverage::fully) continue;
+    work.sealed.insert(at, start);
+  }
 }
 
 unsigned long long count_objects() {
@@ -209,17 +244,14 @@ bool list_ready_objects(const State& state, const Selection& selection, Answer (
   if (find_objects(state, selection, work) != 0) return true;
   all_ready = true;
   const bool data = selection.level == policy::AutoSeal::data;
-  const auto append = [&](const Range& range, bool with_data) {
-    if (!range.empty()) all_ready = work.parts.push_back({range, with_data}) && all_ready;
-  };
-  for (const LateObject& object : work.late) {
+  for (LateObject& object : work.late) {
+    const auto append = [&](const Range& range, bool with_data) {
+      if (!range.empty()) object.unready = !work.parts.push_back({range, with_data}) || object.unready;
+    };
     const Answer writable = object.relro.empty() ? Answer::no : has_writable(object.relro);
     if (writable == Answer::unknown) return false;
-    if (writable == Answer::yes) {
-      all_ready = false;
-      continue;
-    }
-    for (std::size_t index = object.first; index < object.end; ++index) {
+    object.unready = writable == Answer::yes;
+    for (std::size_t index = object.first; index < object.end && !object.unready; ++index) {
       Range rest = work.loaded[index];
       append(rest, false);
       if (!data) continue;
@@ -231,6 +263,7 @@ bool list_ready_objects(const State& state, const Selection& selection, Answer (
       }
       append(rest, true);
     }
+    all_ready = all_ready && !object.unready;
   }
   return true;
 }
@@ -242,6 +275,7 @@ bool find_ready_segments(const State& state, const Selection& selection, Objects
   const bool all_ready = drop_unready(work);
   if (find_pieces(state, selection.level, false, work) != 0) {
     work.pieces.clear();
+    work.late.clear();
     return false;
   }
   return all_ready;

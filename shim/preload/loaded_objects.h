@@ -11,9 +11,6 @@
 
 namespace libmseal::shim {
 
-// What the options want of every loaded object, into work.pieces: 0 or -errno (ENOMEM: too many).
-long find_constant_segments(const State& state, ObjectsWork& work);
-
 // How many objects have been loaded so far.
 unsigned long long count_objects();
 
@@ -33,7 +30,17 @@ struct Selection {
   bool while_running;      // the dynamic linker may be at work on some
   policy::AutoSeal level;  // not `off`
   policy::LateSeal late;   // those that may be sealed while the program runs
+  bool only_new = false;   // none that has been sealed whole
 };
+
+// All of work.late that was ready has been sealed, as the selection wanted it.
+void note_sealed_objects(const State& state, const Selection& selection, ObjectsWork& work);
+
+// What the options want at start.
+Selection all_objects(const State& state);
+
+// That of every loaded object, into work.pieces: 0 or -errno (ENOMEM: too many).
+long find_constant_segments(const State& state, ObjectsWork& work);
 
 // The parts of the objects, as far as the dynamic linker has finished them, into work.parts: whoever seals
 // them looks for what is constant there. `all_ready` says that it is at work on none, which has_writable(its

@@ -7,16 +7,26 @@
 #include <csignal>
 
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/next_function.h"
+
+// glibc's pthread_atfork (nptl/pthread_atfork.c). musl has none of it, and needs none: it frees its list in a
+// child (ldso/dynlink.c, __ldso_atfork).
+extern "C" {
+int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* object)
+    __attribute__((weak));
+extern void* __dso_handle __attribute__((visibility("hidden")));
+}
 
 namespace libmseal::shim {
 namespace {
 
 enum : std::uint32_t { kFree, kHeld, kContended };
 
-// Both are zero in a forked child, whoever held them in the parent.
+// All are zero in a forked child, whoever held them in the parent.
 struct Words {
   std::atomic<std::uint32_t> lock = kFree;
   std::atomic<bool> objects = false;
+  std::atomic<bool> list_is_free = false;  // the dynamic linker's, of objects
 };
 
 Words g_fallback;  // if there is no memory for the page
@@ -27,14 +37,34 @@ constinit ObjectsWork g_objects_work;
 
 constexpr unsigned long kPageBytes = 65536;  // a page on every supported configuration
 
+// glibc's __libc_single_threaded (since 2.32): a child has what its parent had.
+const char* g_one_thread = nullptr;
+
+bool has_one_thread() {
+  return g_one_thread != nullptr && *g_one_thread != 0;
+}
+
+// In a child, before it can have threads of its own.
+void note_fork() {
+  if (has_one_thread()) g_words->list_is_free = true;
+}
+
 }  // namespace
 
 void prepare_lock() {
   const long page =
       raw_syscall(__NR_mmap, 0, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (failed(page)) return;
-  (void)raw_syscall(__NR_madvise, page, kPageBytes, MADV_WIPEONFORK);
-  g_words = reinterpret_cast<Words*>(page);
+  if (!failed(page)) {
+    (void)raw_syscall(__NR_madvise, page, kPageBytes, MADV_WIPEONFORK);
+    g_words = reinterpret_cast<Words*>(page);
+  }
+  g_words->list_is_free = true;
+  g_one_thread = static_cast<const char*>(find_variable("__libc_single_threaded"));
+  if (__register_atfork != nullptr) (void)__register_atfork(nullptr, nullptr, note_fork, &__dso_handle);
+}
+
+bool may_ask_dynamic_linker() {
+  return g_words->list_is_free || has_one_thread() || __register_atfork == nullptr;
 }
 
 ExclusiveSection::ExclusiveSection() {

@@ -1,4 +1,7 @@
 // The library's one lock: around every change of what is sealed.
+//
+// The dynamic linker has one of its own, for the list of loaded objects (dl_iterate_phdr). Who needs both
+// takes that one first: whoever holds an ExclusiveSection does not ask for the list.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +13,10 @@ namespace libmseal::shim {
 
 // Makes the page that the lock lives in. Before any ExclusiveSection.
 void prepare_lock();
+
+// Whether the dynamic linker's list of objects can be had. glibc leaves it locked for ever in a child that is
+// forked while another thread goes through it: so not in a child of a program that had threads then.
+bool may_ask_dynamic_linker();
 
 // Holds the lock, and with it the job, and keeps signals away, so that no handler of this thread can want it
 // too. A child forked while another thread held it finds it open: the page is wiped on fork.

@@ -21,8 +21,8 @@ class Symbols {
     }
   }
 
-  // Of the default version; null if there is none.
-  [[nodiscard]] void* find(const char* name) const {
+  // Of that type (STT_) and of the default version; null if there is none.
+  [[nodiscard]] void* find(const char* name, unsigned char type) const {
     if (symbols_ == nullptr || names_ == nullptr || hashes_ == nullptr) return nullptr;
     const std::uint32_t wanted = hash(name);
     const std::uint32_t bucket_count = hashes_[0];
@@ -35,7 +35,7 @@ class Symbols {
     if (index < first_symbol) return nullptr;
     for (;; ++index) {
       const std::uint32_t entry = chains[index - first_symbol];
-      if ((entry | 1) == (wanted | 1) && is_it(index, name))
+      if ((entry | 1) == (wanted | 1) && is_it(index, name, type))
         return reinterpret_cast<void*>(base_ + symbols_[index].st_value);
       if ((entry & 1) != 0) return nullptr;  // the last of the chain
     }
@@ -58,11 +58,11 @@ class Symbols {
     return reinterpret_cast<const T*>(value < base_ ? base_ + value : value);
   }
 
-  [[nodiscard]] bool is_it(std::uint32_t index, const char* name) const {
+  [[nodiscard]] bool is_it(std::uint32_t index, const char* name, unsigned char type) const {
     constexpr ElfW(Half) kHidden = 0x8000;  // not the default version
     const ElfW(Sym)& symbol = symbols_[index];
     const bool hidden = versions_ != nullptr && (versions_[index] & kHidden) != 0;
-    return !hidden && symbol.st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC &&
+    return !hidden && symbol.st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol.st_info) == type &&
            std::strcmp(names_ + symbol.st_name, name) == 0;
   }
 
@@ -81,7 +81,8 @@ class Symbols {
 
 struct Search {
   const char* name;
-  bool behind_own = false;
+  unsigned char type;
+  bool behind_own;
   void* found = nullptr;
 };
 
@@ -92,14 +93,20 @@ int visit(dl_phdr_info* object, std::size_t size, void* data) {
     search.behind_own = is_own_object(*object);
     return 0;
   }
-  search.found = Symbols(*object).find(search.name);
+  search.found = Symbols(*object).find(search.name, search.type);
   return search.found != nullptr ? 1 : 0;
 }
 
 }  // namespace
 
 void* find_next_function(const char* name) {
-  Search search{name};
+  Search search{name, STT_FUNC, false};
+  dl_iterate_phdr(visit, &search);
+  return search.found;
+}
+
+const void* find_variable(const char* name) {
+  Search search{name, STT_OBJECT, true};
   dl_iterate_phdr(visit, &search);
   return search.found;
 }

@@ -10,7 +10,12 @@ namespace libmseal::shim {
 // glibc 2.34 and nowhere in musl.
 void* find_next_function(const char* name);
 
-// The same, looked up once.
+// The address of the variable in the first object that defines it, a copy in the program itself for one; null
+// if none does.
+const void* find_variable(const char* name);
+
+// The same of a function, looked up once: at start, for the dynamic linker's list of objects may be locked
+// for ever in a child that is forked while another thread goes through it.
 template <class Function>
 class NextFunction {
  public:

@@ -11,13 +11,27 @@
 namespace libmseal::shim {
 namespace {
 
+// Calls with the length of a mapping, which the kernel has rounded up if it is one of huge pages: a part of
+// one can be neither sealed nor unmapped (EINVAL).
+template <class Call>
+long with_whole_pages(const State& state, std::uint64_t length, Call call) {
+  long result = call(length);
+  for (const std::uint64_t size : state.machine.huge_pages) {
+    if (result == -EINVAL) result = call(policy::round_up(length, size));
+  }
+  return result;
+}
+
 long map_then_seal(State& state, const policy::Arguments& arguments) {
   const long mapped = raw_syscall(__NR_mmap, arguments[0], arguments[1], arguments[2], arguments[3],
                                   arguments[4], arguments[5]);
   if (failed(mapped)) return mapped;
-  const long sealed = seal(state, static_cast<std::uint64_t>(mapped), arguments[1]);
+  const long sealed = with_whole_pages(state, arguments[1], [&](std::uint64_t length) {
+    return seal(state, static_cast<std::uint64_t>(mapped), length);
+  });
   if (sealed == 0) return mapped;
-  (void)raw_syscall(__NR_munmap, mapped, arguments[1]);
+  (void)with_whole_pages(state, arguments[1],
+                         [&](std::uint64_t length) { return raw_syscall(__NR_munmap, mapped, length); });
   return sealed;
 }
 

@@ -65,6 +65,13 @@ void prepare_starts(const State& state) {
 namespace libmseal::shim {
 namespace {
 
+using Execute = int(const char*, char* const[], char* const[]);
+using Spawn = int(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*,
+                  char* const[], char* const[]);
+constinit NextFunction<Execute> g_execvpe("execvpe");
+constinit NextFunction<Spawn> g_posix_spawn("posix_spawn");
+constinit NextFunction<Spawn> g_posix_spawnp("posix_spawnp");
+
 template <class Function, class... Arguments>
 int spawn(Function* function, Arguments... arguments) {
   if (function == nullptr) return ENOSYS;
@@ -75,6 +82,12 @@ int spawn(Function* function, Arguments... arguments) {
 }
 
 }  // namespace
+
+void find_starting_functions() {
+  (void)g_execvpe.get();
+  (void)g_posix_spawn.get();
+  (void)g_posix_spawnp.get();
+}
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -90,9 +103,8 @@ int execv(const char* path, char* const arguments[]) {
 }
 
 int execvpe(const char* file, char* const arguments[], char* const environment[]) {
-  static NextFunction<decltype(execvpe)> next("execvpe");
   prepare_starts(g_state);
-  if (next.get() != nullptr) return next.get()(file, arguments, environment);
+  if (auto* const next = g_execvpe.get(); next != nullptr) return next(file, arguments, environment);
   errno = ENOSYS;
   return -1;
 }
@@ -103,14 +115,12 @@ int execvp(const char* file, char* const arguments[]) {
 
 int posix_spawn(pid_t* process, const char* path, const posix_spawn_file_actions_t* actions,
                 const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
-  static NextFunction<decltype(posix_spawn)> next("posix_spawn");
-  return spawn(next.get(), process, path, actions, attributes, arguments, environment);
+  return spawn(g_posix_spawn.get(), process, path, actions, attributes, arguments, environment);
 }
 
 int posix_spawnp(pid_t* process, const char* file, const posix_spawn_file_actions_t* actions,
                  const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
-  static NextFunction<decltype(posix_spawnp)> next("posix_spawnp");
-  return spawn(next.get(), process, file, actions, attributes, arguments, environment);
+  return spawn(g_posix_spawnp.get(), process, file, actions, attributes, arguments, environment);
 }
 
 }  // extern "C"

@@ -18,4 +18,7 @@ void note_filtered(State& state, const policy::Range& range);
 // Sets the layout for what the calling thread and its children start, if there is much that they might meet.
 void prepare_starts(const State& state);
 
+// Finds libc's functions that start programs. Called once, at start.
+void find_starting_functions();
+
 }  // namespace libmseal::shim

@@ -33,9 +33,10 @@ struct State {
   std::array<std::array<char, 4096>, 3> policies{};  // paths of those files, the weakest first
   std::size_t policy_count = 0;
   std::array<char, 4096> supervisor_path{};
-  std::string_view own_path;  // of this object; empty if it is not known
-  bool preloaded = false;     // by LD_PRELOAD or /etc/ld.so.preload, not merely linked
-  std::string_view barred;    // why neither mseal(2) nor seccomp(2) may be called; empty if both may be
+  std::string_view own_path;   // of this object; empty if it is not known
+  bool precedes_libc = false;  // not so if it was loaded after libc, by dlopen for one
+  bool preloaded = false;      // by LD_PRELOAD or /etc/ld.so.preload, not merely linked
+  std::string_view barred;     // why neither mseal(2) nor seccomp(2) may be called; empty if both may be
   [[nodiscard]] bool is_barred() const { return !barred.empty(); }
 
   std::atomic<unsigned long long> objects_seen = 0;  // as many had been loaded when they were last looked at
@@ -52,5 +53,9 @@ struct State {
 };
 
 extern State g_state;
+
+// The same, once the library has started, which this does if it has not: constructors of other objects run
+// before its own.
+State& started();
 
 }  // namespace libmseal::shim

@@ -127,11 +127,16 @@ long Launch::start(const State& state) {
   const long child = clone_process(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
-    if (clone_process(SIGCHLD) == 0) become_supervisor(state, ends[1]);
+    const long grandchild = clone_process(SIGCHLD);
+    if (grandchild == 0) become_supervisor(state, ends[1]);
+    if (failed(grandchild)) cannot_run(ends[1], grandchild);
     while (true) (void)raw_syscall(__NR_exit_group, 0);
   }
   (void)raw_syscall(__NR_close, ends[1]);
-  if (failed(child)) return child;
+  if (failed(child)) {
+    stop();
+    return child;
+  }
   long waited = 0;
   do {
     waited = raw_syscall(__NR_wait4, child, nullptr, __WCLONE, nullptr);

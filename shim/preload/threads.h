@@ -24,9 +24,8 @@ class Thread {
   // the buffer are cut.
   template <std::size_t Size>
   long read(std::string_view file, char (&buffer)[Size]) const {
-    const long opened = proc_.open(folder().append("/").append(file));
-    if (opened == -ENOENT && has_ended()) return 0;
-    if (failed(opened)) return opened;
+    const long opened = open(file, O_RDONLY);
+    if (failed(opened)) return opened == -ENOENT && has_ended() ? 0 : opened;
     long held = 0;
     while (held < static_cast<long>(Size)) {
       const long got = raw_syscall(__NR_read, opened, buffer + held, static_cast<long>(Size) - held);
@@ -39,8 +38,21 @@ class Thread {
     return held;
   }
 
+  // As for_each_entry_at, of a folder; 0 if the thread has ended.
+  template <class Visit>
+  long for_each_entry(std::string_view folder, Visit visit) const {
+    const long opened = open(folder, O_RDONLY | O_DIRECTORY);
+    if (failed(opened)) return opened == -ENOENT && has_ended() ? 0 : opened;
+    const long result = shim::for_each_entry(opened, [&](const char* name) { return visit(opened, name); });
+    (void)raw_syscall(__NR_close, opened);
+    return result == -ENOENT ? 0 : result;  // it has ended meanwhile
+  }
+
  private:
   [[nodiscard]] ProcPath folder() const { return ProcPath("self/task/").append(std::string_view(name_)); }
+  [[nodiscard]] long open(std::string_view file, int flags) const {
+    return proc_.open(folder().append("/").append(file), flags);
+  }
   [[nodiscard]] bool has_ended() const {
     const long opened = proc_.open(folder(), O_PATH);
     if (!failed(opened)) (void)raw_syscall(__NR_close, opened);

@@ -97,6 +97,7 @@ constexpr Attack ours(const char* name, const Expected& expected, const Expected
 constexpr Expected kNoRings = not_here("io_setup is refused where there is no supervisor");
 constexpr Expected kNoHugePages = not_here("without a supervisor there are no huge pages");
 constexpr Expected kOldBreak = held();  // brk answers where the break is
+constexpr Expected kNoArena = not_here("mseal(2) has no addresses where all is sealed");
 constexpr Expected kNoTypes = not_here("mseal(2) has no types");
 constexpr Expected kNotServed = not_here("programs without the library are served under coverage=all alone");
 
@@ -124,6 +125,9 @@ constexpr Attack kAttacks[] = {
     everywhere("segment_detached", held(0)),
     everywhere("segments_joined", held(0)),
     everywhere("segment_decoy", held(0)),
+    everywhere("segment_among_many", held(0)),
+
+    ours("arena_wrapped", held(-EPERM), kNoArena),
 
     everywhere("file_pages_remapped", held(-EPERM)),
     everywhere("file_pages_rounded", held(-EPERM)),
@@ -142,6 +146,7 @@ constexpr Attack kAttacks[] = {
     ours("process_madvise_self", held(-EINVAL), held(-EPERM)),
     ours("io_uring_madvise", held(-ENOSYS), held(-EPERM)),
     ours("io_uring_before_seal", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("io_uring_of_thread", held(-EAGAIN), held(), Start::late),
     ours("process_madvise_stalled", held(-EAGAIN), held(-EPERM), Start::late),
     ours("uselib_over", held(-ENOSYS), held()),
 #ifdef __x86_64__
@@ -402,6 +407,7 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name.starts_with("static_")) return "its seals are the kernel's or nobody's: no preload reaches it";
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
+  if (name == "arena_wrapped") return "it needs PROT_SEAL";
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";

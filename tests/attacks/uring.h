@@ -13,11 +13,16 @@ class Uring {
     parameters_.flags = flags;
     ring_ = raw_syscall(__NR_io_uring_setup, 4, &parameters_);
     if (shim::failed(ring_)) return;
-    // No more than there is: older kernels map nothing else.
-    queue_ = map(parameters_.sq_off.array + parameters_.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
-    results_ =
-        map(parameters_.cq_off.cqes + parameters_.cq_entries * sizeof(io_uring_cqe), IORING_OFF_CQ_RING);
-    entries_ = map(parameters_.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES);
+    queue_ = map(queue_size(), IORING_OFF_SQ_RING);
+    results_ = map(results_size(), IORING_OFF_CQ_RING);
+    entries_ = map(entries_size(), IORING_OFF_SQES);
+  }
+
+  // Only the descriptor is left: a ring that has got its requests.
+  void unmap() const {
+    ::munmap(queue_, queue_size());
+    ::munmap(results_, results_size());
+    ::munmap(entries_, entries_size());
   }
 
   // Its descriptor, or why there is none.
@@ -25,12 +30,7 @@ class Uring {
 
   // What the operation came to, or why it could not be asked for.
   long madvise(const Victim& victim, unsigned advice) {
-    auto* const entry = reinterpret_cast<io_uring_sqe*>(entries_);
-    *entry = {};
-    entry->opcode = IORING_OP_MADVISE;
-    entry->addr = victim.address();
-    entry->len = static_cast<std::uint32_t>(victim.size());
-    entry->fadvise_advice = advice;
+    *entry_at(0) = madvise_entry(victim, advice);
     *number_at(queue_, parameters_.sq_off.array) = 0;
     __atomic_store_n(number_at(queue_, parameters_.sq_off.tail), 1U, __ATOMIC_RELEASE);
     const long entered =
@@ -39,7 +39,43 @@ class Uring {
     return reinterpret_cast<io_uring_cqe*>(results_ + parameters_.cq_off.cqes)->res;
   }
 
+  // The same in a second: how many requests the ring has taken, of two, or -errno.
+  long madvise_later(const Victim& victim, unsigned advice) {
+    static __kernel_timespec second{1, 0};
+    io_uring_sqe* const wait = entry_at(0);
+    *wait = {};
+    wait->opcode = IORING_OP_TIMEOUT;
+    wait->flags = IOSQE_IO_HARDLINK;
+    wait->fd = -1;
+    wait->addr = reinterpret_cast<std::uint64_t>(&second);
+    wait->len = 1;
+    *entry_at(1) = madvise_entry(victim, advice);
+    for (unsigned index = 0; index < 2; ++index) number_at(queue_, parameters_.sq_off.array)[index] = index;
+    __atomic_store_n(number_at(queue_, parameters_.sq_off.tail), 2U, __ATOMIC_RELEASE);
+    return raw_syscall(__NR_io_uring_enter, ring_, 2, 0, 0, 0, 0);
+  }
+
  private:
+  static io_uring_sqe madvise_entry(const Victim& victim, unsigned advice) {
+    io_uring_sqe entry{};
+    entry.opcode = IORING_OP_MADVISE;
+    entry.fd = -1;
+    entry.addr = victim.address();
+    entry.len = static_cast<std::uint32_t>(victim.size());
+    entry.fadvise_advice = advice;
+    return entry;
+  }
+  [[nodiscard]] io_uring_sqe* entry_at(std::size_t index) const {
+    return reinterpret_cast<io_uring_sqe*>(entries_) + index;
+  }
+  // No more than there is: older kernels map nothing else.
+  [[nodiscard]] std::size_t queue_size() const {
+    return parameters_.sq_off.array + parameters_.sq_entries * sizeof(unsigned);
+  }
+  [[nodiscard]] std::size_t results_size() const {
+    return parameters_.cq_off.cqes + parameters_.cq_entries * sizeof(io_uring_cqe);
+  }
+  [[nodiscard]] std::size_t entries_size() const { return parameters_.sq_entries * sizeof(io_uring_sqe); }
   char* map(std::size_t size, long which) const {
     void* const at =
         ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(ring_), which);

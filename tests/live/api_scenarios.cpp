@@ -360,6 +360,20 @@ void sixty_thousand_from_birth(std::span<char*>) {
   EXPECT(::mseal_query(all.front(), page) == MSEAL_STATE_FULLY);
 }
 
+// What mmap(PROT_SEAL) fails to map takes nothing of the range for such mappings, of which one half is 512
+// GiB.
+void failed_mappings_take_no_room(std::span<char*>) {
+  constexpr std::size_t kLarge = std::size_t{300} << 30;
+  const int prot = PROT_READ | PROT_WRITE | PROT_SEAL;
+  const auto map = [&](std::size_t size, int flags) { return ::mmap(nullptr, size, prot, flags, -1, 0); };
+  EXPECT(map(page_size(), MAP_PRIVATE | MAP_ANONYMOUS) != MAP_FAILED);
+  for (int time = 0; time < 3; ++time) EXPECT(map(kLarge, MAP_PRIVATE) == MAP_FAILED && errno == EBADF);
+  for (int time = 0; time < 3; ++time)
+    EXPECT(map(2 * kLarge, MAP_PRIVATE | MAP_ANONYMOUS) == MAP_FAILED && errno == ENOMEM);
+  EXPECT(map(page_size(), MAP_PRIVATE | MAP_ANONYMOUS) != MAP_FAILED);
+  EXPECT(map(kLarge, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE) != MAP_FAILED);
+}
+
 char* map_sealable(std::size_t size, int flags = MAP_PRIVATE | MAP_ANONYMOUS, void* at = nullptr) {
   void* const mapped = ::mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SEALABLE, -1, 0);
   return mapped == MAP_FAILED ? nullptr : static_cast<char*>(mapped);
@@ -421,6 +435,30 @@ void sealable(std::span<char*> arguments) {
   char* const large = static_cast<char*>(::mmap(
       nullptr, kTooLarge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_SEALABLE, -1, 0));
   EXPECT(large != MAP_FAILED && Calls{Via::raw}.unmap(large, kTooLarge) == 0);
+}
+
+// The bit of MAP_SEALABLE belongs to the sizes of some huge pages, 1 GiB and 16 GiB among them.
+void huge_pages_of_every_size(std::span<char*>) {
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE;
+  for (int bits = 16; bits <= 34; ++bits) {
+    const std::size_t size = std::size_t{1} << bits;
+    const int flags = kFlags | bits << MAP_HUGE_SHIFT;
+    const long expected = shim::raw_syscall(__NR_mmap, 0, size, PROT_READ, flags, -1, 0);
+    void* const mapped = ::mmap(nullptr, size, PROT_READ, flags, -1, 0);
+    EXPECT((mapped == MAP_FAILED ? -errno : 0) == (shim::failed(expected) ? expected : 0));
+    if (mapped != MAP_FAILED) EXPECT(::munmap(mapped, size) == 0);
+    if (!shim::failed(expected)) EXPECT(::munmap(reinterpret_cast<void*>(expected), size) == 0);
+  }
+}
+
+// A part of a huge page becomes the whole page, sealed as a whole.
+void sealed_huge_page(std::span<char*>) {
+  constexpr std::size_t kHuge = std::size_t{2} << 20;
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE | 21 << MAP_HUGE_SHIFT;
+  void* const mapped = ::mmap(nullptr, page_size(), PROT_READ | PROT_SEAL, kFlags, -1, 0);
+  REQUIRE_OR_STOP(mapped != MAP_FAILED);
+  EXPECT(::mseal_query(mapped, kHuge) == MSEAL_STATE_FULLY);
+  EXPECT(Calls{Via::raw}.unmap(mapped, kHuge) == -EPERM);
 }
 
 // The C++ class: filled, frozen, and then nobody's to change.
@@ -523,7 +561,10 @@ constexpr Scenario kScenarios[] = {
     {"sealed_from_birth", sealed_from_birth},
     {"random_places_are_free", random_places_are_free},
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
+    {"failed_mappings_take_no_room", failed_mappings_take_no_room},
     {"sealable", sealable},
+    {"sealed_huge_page", sealed_huge_page},
+    {"huge_pages_of_every_size", huge_pages_of_every_size},
     {"own_text_is_sealed", own_text_is_sealed},
     {"own_text_is_not_sealed", own_text_is_not_sealed},
     {"libc_backend_sees_libc_only", libc_backend_sees_libc_only},

@@ -1,6 +1,7 @@
 // Which backend is taken where the wanted one is not to be had, and the line that says so.
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,6 +33,25 @@ TEST_CASE("live: a missing supervisor means backend filters, in one line") {
   CHECK(required.status == 127);
   CHECK(required.out == "");
   CHECK_THAT(required.err, ContainsSubstring("require=supervised cannot be met"));
+}
+
+TEST_CASE("live: no process can be made for the supervisor, and the line says why") {
+  // A user whom nobody else is: no process runs as that one yet.
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  for (const rlim_t processes : {1, 2}) {
+    const TemporaryPath copies("few-processes");
+    Command command = as_nobody(copies.string(), "backend=seccomp,policy=none", {"/bin/true"});
+    command.prepare = [processes] {
+      const rlimit limit{processes, processes};
+      if (::setrlimit(RLIMIT_NPROC, &limit) != 0 || ::setgid(64321) != 0 || ::setuid(64321) != 0)
+        ::_exit(124);
+    };
+    const Run result = run(command);
+    INFO(result.err);
+    CHECK(result.status == 0);
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err, ContainsSubstring("EAGAIN"));
+  }
 }
 
 TEST_CASE("live: a supervisor that is no program, or not ours") {

@@ -86,19 +86,35 @@ TEST_CASE("live: an object that wants an executable stack needs the dynamic link
   }
 }
 
+std::string started_with(const std::string& name, const std::string& options) {
+  Command command = preloaded("policy=none," + options, {LOADING_PROGRAM, "-"});
+  command.environment["LD_PRELOAD"] += ":" PLUGINS "/" + name + ".so";
+  const Run result = run(command);
+  INFO(result.err);
+  CHECK(result.status == 0);
+  return result.out;
+}
+
+TEST_CASE("live: an object seals in its constructor, before that of the library has run") {
+  for (const std::string options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
+    CHECK(started_with("early", options) == "-: 42, sealed\n" + kEnd);
+    CHECK(started_with("early", options + ",auto=off") == "-: 42, open\n" + kEnd);
+  }
+  if (needs_mseal()) CHECK(started_with("early", "backend=kernel") == "-: 42, sealed\n" + kEnd);
+}
+
+TEST_CASE("live: a child seals what it loads, unless its parent had threads") {
+  for (const std::string backend : {"backend=seccomp", "backend=filter"}) {
+    CHECK(loaded(backend, {"child", "thread", "nodelete"}) == "nodelete: 42, sealed\n" + kEnd);
+    CHECK(loaded(backend, {"thread", "child", "nodelete"}) == "nodelete: 42, open\n" + kEnd);
+  }
+}
+
 TEST_CASE("live: objects of unusual kinds work when they are there from the start") {
-  const auto started_with = [](const std::string& name, const std::string& options) {
-    Command command = preloaded("policy=none,backend=seccomp," + options, {LOADING_PROGRAM, "-"});
-    command.environment["LD_PRELOAD"] += ":" PLUGINS "/" + name + ".so";
-    const Run result = run(command);
-    INFO(result.err);
-    CHECK(result.status == 0);
-    return result.out;
-  };
   for (const std::string options : {"auto=elf", "auto=data"}) {
     for (const char* name : {"plain", "lazy", "ifunc", "prelinked", "textrel", "execstack", "patching"}) {
       INFO(name << " " << options);
-      CHECK(started_with(name, options) == "-: 42, sealed\n" + kEnd);
+      CHECK(started_with(name, "backend=seccomp," + options) == "-: 42, sealed\n" + kEnd);
     }
   }
 }

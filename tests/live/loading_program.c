@@ -1,7 +1,7 @@
 /* Loads the objects that it is told, from where its RUNPATH says ("-": what is there already), and tells of
  * each: whether it works, and whether its text is sealed. Then closes it. "+NAME" loads and keeps it,
- * "mseal_loaded" calls that, "*FOLDER" has four threads load and close 0.so to 5.so there, and tells how
- * often that failed. */
+ * "mseal_loaded" calls that, "thread" starts one, "child" goes on in a forked child, "*FOLDER" has four
+ * threads load and close 0.so to 5.so there, and tells how often that failed. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char* folder;
@@ -41,6 +42,11 @@ static int load_in_threads(void) {
   return sum;
 }
 
+static void* wait_for_ever(void* nothing) {
+  for (;;) pause();
+  return nothing;
+}
+
 int main(int count, char** arguments) {
   const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   for (int index = 1; index < count; ++index) {
@@ -57,6 +63,17 @@ int main(int count, char** arguments) {
       const int refused = seal(1) == -1 && errno == EINVAL;
       printf("mseal_loaded: %d%s\n", seal(0), refused ? "" : ", takes flags");
       continue;
+    }
+    if (strcmp(arguments[index], "thread") == 0) {
+      pthread_t thread;
+      if (pthread_create(&thread, NULL, wait_for_ever, NULL) != 0) return 1;
+      continue;
+    }
+    if (strcmp(arguments[index], "child") == 0) {
+      const pid_t child = fork();
+      int status = 1;
+      if (child == 0) continue;
+      return waitpid(child, &status, 0) == child ? status : 1;
     }
     const int keep = arguments[index][0] == '+';
     snprintf(file, sizeof file, "%s.so", arguments[index] + keep);

@@ -1,8 +1,11 @@
 /* An object to be loaded, of the kind that the definitions ask for: answer() is 42 if it works. */
+#define _GNU_SOURCE
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "mseal/mseal.h"
 
 static volatile char text[] = "the answer is forty-two, and these are as many";
 
@@ -46,6 +49,20 @@ __attribute__((constructor)) static void patch(void) {
   mprotect(start, 2 * page, PROT_READ | PROT_EXEC);
 }
 int answer(void) { return count() == 42 ? patched() : 0; }
+#elif defined(SEALS_EARLY)
+/* Seals in its constructor, by every function, which may run before that of the library. */
+static int failures;
+__attribute__((constructor)) static void seal_early(void) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char* const memory = mmap(NULL, 3 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  failures += mimmutable(memory, 1) != 0;
+  failures += mseal(memory + page, page, 0) != 0;
+  failures += syscall(462, memory + 2 * page, page, 0) != 0;
+  failures += mseal_query(memory, 3 * page) != MSEAL_STATE_FULLY || munmap(memory, 3 * page) == 0;
+  char* const born_sealed = mmap(NULL, page, PROT_READ | PROT_SEAL, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  failures += born_sealed == MAP_FAILED || munmap(born_sealed, page) == 0;
+}
+int answer(void) { return failures == 0 ? count() : failures; }
 #else
 int answer(void) { return count(); }
 #endif

@@ -79,6 +79,17 @@ TEST_CASE("live: what a thread has sealed stays sealed when the thread has ended
     scenario(options, "seals_outlive_their_thread");
 }
 
+TEST_CASE(
+    "live: the child of a program with threads starts programs, whatever another thread did at the fork") {
+  for (const char* options : {"backend=seccomp", "backend=filter", "backend=libc"})
+    scenario(std::string(options) + ",require=libc", "child_of_threads_starts_programs");
+}
+
+TEST_CASE("live: a thread seals while another goes through the loaded objects") {
+  for (const char* options : {"backend=seccomp", "backend=filter", "backend=libc"})
+    scenario(std::string(options) + ",require=libc", "seals_while_the_list_is_locked");
+}
+
 TEST_CASE("live: a heap grows and shrinks under signals, and malloc with it") {
   for (const char* options : {"coverage=all", "mode=audit"})
     scenario(std::string("backend=seccomp,") + options, "heap_grows_under_signals");

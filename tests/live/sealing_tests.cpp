@@ -103,6 +103,8 @@ TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
   }
   if (needs_mseal()) scenario("backend=kernel", "sealed_from_birth");
   scenario("backend=seccomp", "sixty_thousand_from_birth");
+  for (const char* options : {"backend=seccomp", "backend=filter"})
+    scenario(options, "failed_mappings_take_no_room");
 }
 
 TEST_CASE("live: mmap(MAP_SEALABLE) is memory as any other until it is sealed, and takes no filter then") {
@@ -116,6 +118,13 @@ TEST_CASE("live: mmap(MAP_SEALABLE) is memory as any other until it is sealed, a
   runs("backend=seccomp,coverage=all", {"20", "without filter"});
   runs("backend=filter", {"20"});
   if (needs_mseal()) runs("backend=kernel", {"20"});
+}
+
+TEST_CASE("live: huge pages of every size are mapped as without the library") {
+  for (const char* options : {"backend=seccomp", "backend=filter"})
+    scenario(options, "huge_pages_of_every_size");
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"})
+    scenario(options, "sealed_huge_page");
 }
 
 TEST_CASE("live: a memory resource is filled and frozen") {

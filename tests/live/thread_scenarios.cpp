@@ -1,6 +1,9 @@
 // Threads that run, wait or are debugged while a seal is made, and signals.
+#include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -295,7 +298,72 @@ void seals_outlive_their_thread(std::span<char*>) {
   expect_sealed(own_text());
 }
 
+// The dynamic linker's list of objects, which glibc leaves locked in a child, if another thread goes through
+// it at the fork.
+template <class Work>
+void with_list_locked(Work work) {
+  const auto visit = [](dl_phdr_info*, std::size_t, void* data) {
+    (*static_cast<Work*>(data))();
+    return 1;
+  };
+  (void)::dl_iterate_phdr(visit, &work);
+}
+
+void child_of_threads_starts_programs(std::span<char*>) {
+  std::atomic<bool> locked = false;
+  std::atomic<bool> done = false;
+  std::thread holder([&] {
+    with_list_locked([&] {
+      locked = true;
+      while (!done) ::sched_yield();
+    });
+  });
+  while (!locked) ::sched_yield();
+  char name[] = "true";
+  char* const command[] = {name, nullptr};
+  const auto in_timed_child = [&](auto work) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(10);
+      work();
+      ::_exit(1);
+    }
+    int status = -1;
+    EXPECT(::waitpid(child, &status, 0) == child && status == 0);
+  };
+  in_timed_child([&] { ::execvp(name, command); });
+  in_timed_child([&] {
+    pid_t spawned = 0;
+    int status = -1;
+    const int error = ::posix_spawnp(&spawned, name, nullptr, nullptr, command, environ);
+    ::_exit(error == 0 && ::waitpid(spawned, &status, 0) == spawned ? status : 1);
+  });
+  in_timed_child([&] { ::_exit(::dlsym(RTLD_DEFAULT, "mseal") != nullptr ? 0 : 1); });
+  done = true;
+  holder.join();
+}
+
+// Whoever holds the library's lock does not ask for that list: mseal_loaded takes them in the other order.
+void seals_while_the_list_is_locked(std::span<char*>) {
+  ::alarm(20);
+  char* const page = readable_page();
+  std::atomic<bool> locked = false;
+  std::atomic<bool> done = false;
+  std::thread sealer([&] {
+    while (!locked) ::sched_yield();
+    EXPECT(::mseal(page, page_size(), 0) == 0);
+    done = true;
+  });
+  with_list_locked([&] {
+    locked = true;
+    while (!done) ::sched_yield();
+  });
+  sealer.join();
+}
+
 constexpr Scenario kScenarios[] = {
+    {"child_of_threads_starts_programs", child_of_threads_starts_programs},
+    {"seals_while_the_list_is_locked", seals_while_the_list_is_locked},
     {"seals_outlive_their_thread", seals_outlive_their_thread},
     {"threads_are_covered", threads_are_covered},
     {"seal_beats_in_flight_calls", seal_beats_in_flight_calls},

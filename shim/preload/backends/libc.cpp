@@ -3,17 +3,10 @@
 
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_look.h"
-#include "shim/preload/next_function.h"
 #include "shim/preload/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {
-
-// Whether programs that call libc's functions call those of this library: not if it was loaded after libc, by
-// dlopen for one.
-bool comes_before_libc() {
-  return find_next_function("munmap") != nullptr;
-}
 
 Outcome start(State& state, const Beginning& beginning, Job& job) {
   (void)job;
@@ -24,7 +17,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 }
 
 long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
-  if (!comes_before_libc()) return explain(Why::late_library);
+  if (!state.precedes_libc) return explain(Why::late_library);
   if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
   if (ledger_refuses_types(state, ranges, job.types)) return -EACCES;
   for (const policy::Seal& piece : job.found.pieces) {

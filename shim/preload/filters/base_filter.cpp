@@ -59,7 +59,8 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
   if (filter.supervised) {
     what = first_filter(denied, filter.watched, unjudgeable);
   } else {
-    policy::Unsupervised refused = refuse_what_nobody_judges(filter.denied, draft);
+    policy::Unsupervised refused;
+    if (!refuse_what_nobody_judges(filter.denied, refused, draft)) return false;
     refused.refuse_huge_pages = (options.open_calls & policy::kBlockedHugetlbFiles) == 0;
     what = first_filter_without_supervisor(denied, refused, unjudgeable);
   }

@@ -24,10 +24,14 @@ bool compile(const State& state, const DenyFilter& filter, Draft& draft) {
                                       [](const Seal& piece) { return piece.has(policy::kProtectionType); });
   const policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view(), filter.refused_breaks,
                                     protection};
-  const policy::RangeProgram what =
-      filter.supervised
-          ? filter_of_seals(denied)
-          : filter_of_seals_without_supervisor(denied, refuse_what_nobody_judges(filter.pieces, draft));
+  policy::RangeProgram what;
+  if (filter.supervised) {
+    what = filter_of_seals(denied);
+  } else {
+    policy::Unsupervised refused;
+    if (!refuse_what_nobody_judges(filter.pieces, refused, draft)) return false;
+    what = filter_of_seals_without_supervisor(denied, refused);
+  }
   draft.program.clear();
   const auto allow = draft.program.ret(SECCOMP_RET_ALLOW);
   return policy::compile(state.machine, what, allow, draft.program);
@@ -80,19 +84,17 @@ void list_ranges(std::span<const Seal> pieces, Draft& draft) {
   }
 }
 
-policy::Unsupervised refuse_what_nobody_judges(std::span<const Seal> pieces, Draft& draft) {
-  policy::Unsupervised refused;
+bool refuse_what_nobody_judges(std::span<const Seal> pieces, policy::Unsupervised& refused, Draft& draft) {
   draft.attachments.clear();
   for (const Seal& piece : pieces) {
     refused.refuse_grows_down =
         refused.refuse_grows_down || (piece.may_grow_down && piece.has(policy::kProtectionType));
     const auto held = draft.attachments.view();
     const bool listed = std::find(held.begin(), held.end(), piece.attachment) != held.end();
-    // What finds no room is not lost: its pages are refused to everything but shmdt.
-    if (piece.attachment != 0 && !listed) (void)draft.attachments.push_back(piece.attachment);
+    if (piece.attachment != 0 && !listed && !draft.attachments.push_back(piece.attachment)) return false;
   }
   refused.attachments = draft.attachments.view();
-  return refused;
+  return true;
 }
 
 long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft) {
