@@ -167,6 +167,7 @@ constexpr Attack kAttacks[] = {
     everywhere("forgotten_few_files", held(-EPERM), Start::few_files),
     everywhere("forgotten_by_limit", held(-EPERM)),
     everywhere("forgotten_relay", held(-EPERM)),
+    everywhere("forgotten_thread_relay", held(-EPERM)),
     everywhere("seal_without_leader", held(-EPERM)),
     everywhere("forged_message", held(-EPERM)),
     ours("forged_heap_message", held(0), kOldBreak),

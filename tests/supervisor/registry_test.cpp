@@ -915,6 +915,23 @@ TEST_CASE("an image whose processes are all without their first thread is there"
   }
 }
 
+TEST_CASE("a process whose threads each make the next and end is there") {
+  SealedTree tree;
+  pid_t thread = 101;
+  tree.proc.thread(100, thread);
+  REQUIRE(tree.sealed(thread) == Seals{1, 2});
+  tree.proc.end_leader(100);
+  tree.proc.after_threads = [&] {
+    const auto memory = tree.proc.tasks.at(thread).memory;
+    tree.proc.thread(100, thread + 1).memory = memory;
+    tree.proc.exit(thread++);
+  };
+  CHECK(tree.registry.collect_now());
+  CHECK(thread > 101);
+  tree.proc.heal();
+  CHECK(tree.sealed(thread) == Seals{1, 2});
+}
+
 TEST_CASE("what has ended is forgotten") {
   SealedTree tree;
   for (pid_t child = 200; child < 300; ++child) {
