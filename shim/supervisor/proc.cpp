@@ -164,10 +164,12 @@ class KernelProc final : public Proc {
 
   shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
                         std::vector<pid_t>& found) override {
-    return shim::SharerSearch(root_, process, task).run(since, now, most_numbers(), [&](long sharer) {
-      found.push_back(static_cast<pid_t>(sharer));
-      return true;
-    });
+    const auto births_now = [&] { return births(); };
+    return shim::SharerSearch(root_, process, task)
+        .run(since, now, most_numbers(), births_now, [&](long sharer) {
+          found.push_back(static_cast<pid_t>(sharer));
+          return true;
+        });
   }
 
   bool share_mm(pid_t one, pid_t other) override { return shim::compare_memory(one, other) == 0; }

@@ -186,6 +186,7 @@ constexpr Attack kAttacks[] = {
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
     everywhere("sharer_raced", held()),
+    everywhere("sharer_relay", held()),
     {"io_setup_stalled", killed("its call of io_setup does not end"),
      killed("its call of io_setup does not end"), kNoRings, held()},
     everywhere("io_setup_fails", held()),
