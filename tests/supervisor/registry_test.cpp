@@ -423,6 +423,21 @@ TEST_CASE("a sharer that was not to be found yet when the seal was made has it w
   CHECK(tree.sealed(200) == Seals{1, 2, 3, 4});
 }
 
+TEST_CASE("a sharer whose first thread was met without memory has the seals of the memory of its others") {
+  SealedTree tree;
+  tree.proc.share(100, 200, 10);
+  tree.proc.thread(200, 201);
+  tree.proc.end_leader(200);
+  tree.proc.tasks.at(200).state = 'S';  // on its way out
+  CHECK(tree.registry.look_up(200).hidden);
+  tree.at_tick(20);
+  const Caller sealer = tree.registry.look_up(100);
+  tree.registry.begin_sealing(sealer);
+  REQUIRE(tree.registry.add(sealer, {place(3)}, false) == 0);  // nobody has looked for sharers
+  CHECK(tree.sealed(201) == Seals{1, 2, 3});
+  CHECK(tree.registry.look_up(201).record == tree.registry.look_up(100).record);
+}
+
 TEST_CASE("a sharer that has no filter can't be sealed for: nobody hears of its calls") {
   SealedTree tree;
   tree.proc.share(100, 200, 10).filtered = false;
