@@ -57,8 +57,9 @@ enum class Start {
   few_files,     // under a low limit of open files, which nobody may lift
   apart_mounts,  // in a mount namespace of its own
   apart_pids,    // in a pid namespace of its own, with the /proc of the one outside, where it has our number
-  other_user,    // by a user who is not root, as whose supervisor may look into everything
-  not_readable,  // by such a user, who may execute it, and not read
+  hidden_processes,       // /proc shows a process only to who may trace it
+  other_user,             // by a user who is not root, as whose supervisor may look into everything
+  not_readable,           // by such a user, who may execute it, and not read
   not_readable_by_shell,  // the same, by a shell that the library reaches, too
 };
 
@@ -168,6 +169,7 @@ constexpr Attack kAttacks[] = {
     everywhere("forgotten_by_limit", held(-EPERM)),
     everywhere("forgotten_relay", held(-EPERM)),
     everywhere("forgotten_thread_relay", held(-EPERM)),
+    everywhere("forgotten_hidden", held(-EPERM), Start::hidden_processes),
     everywhere("seal_without_leader", held(-EPERM)),
     everywhere("forged_message", held(-EPERM)),
     ours("forged_heap_message", held(0), kOldBreak),
@@ -219,6 +221,10 @@ constexpr const char* kFewFiles =
 constexpr const char* kUnderOurNumber =
     "echo $1 > /proc/sys/kernel/ns_last_pid; shift; setarch -R \"$@\"; exit $?";
 
+// The first process there, which hides nothing, is the program.
+constexpr const char* kHidden =
+    "mount -t proc -o hidepid=2 proc /proc; exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"";
+
 // Runs a program behind others, which are not under the library.
 std::vector<std::string> behind(Start start) {
   std::vector<std::string> by_other_user;
@@ -231,6 +237,8 @@ std::vector<std::string> behind(Start start) {
     case Start::apart_pids:
       return {"unshare", "--pid",         "--fork", "sh",
               "-c",      kUnderOurNumber, "sh",     std::to_string(::getpid() - 1)};
+    case Start::hidden_processes:
+      return {"unshare", "--mount", "--pid", "--fork", "sh", "-c", kHidden, "sh"};
     case Start::other_user:
     case Start::not_readable:
     case Start::not_readable_by_shell:
