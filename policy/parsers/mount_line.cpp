@@ -8,9 +8,18 @@ constexpr std::string_view kType = " - proc ";
 
 }  // namespace
 
+// Spaces inside a field are escaped, so " - " stands in front of the type and nowhere else.
+bool mounts_proc(std::string_view line) {
+  return line.find(kType) != std::string_view::npos;
+}
+
+// Where everything is shown, the option is not (fs/proc/root.c, proc_show_options).
+bool hides_processes(std::string_view line) {
+  return mounts_proc(line) && line.find(",hidepid=", line.find(kType)) != std::string_view::npos;
+}
+
 bool mounts_proc_elsewhere(std::string_view line) {
-  // Spaces inside a field are escaped, so " - " stands in front of the type and nowhere else.
-  if (line.find(kType) == std::string_view::npos) return false;
+  if (!mounts_proc(line)) return false;
   for (int field = 0; field < kMountPoint; ++field) {
     const std::size_t space = line.find(' ');
     if (space == std::string_view::npos) return false;

@@ -14,8 +14,12 @@ std::uint64_t* place_of(int field, StatLine& line) {
       return &line.flags;
     case 14:
       return &line.user_time;
+    case 20:
+      return &line.threads;
     case 22:
       return &line.start_time;
+    case 23:
+      return &line.size;
     case 26:
       return &line.start_code;
     case 28:

@@ -8,12 +8,14 @@
 namespace libmseal::policy {
 
 // The fields that we ask for, with their numbers in proc(5). Those of the memory are zero for a task that
-// has none (any more), and for one that the reader may not look at.
+// has none (any more), and, but for its size, for one that the reader may not look at.
 struct StatLine {
   char state = '?';               // 3
   std::uint64_t flags = 0;        // 9, PF_ flags of the kernel
   std::uint64_t user_time = 0;    // 14, in user mode, in ticks
+  std::uint64_t threads = 0;      // 20, of its process, with those that have ended and are not reaped
   std::uint64_t start_time = 0;   // 22, in ticks since boot
+  std::uint64_t size = 0;         // 23, of the memory, shown to everybody; 0: there is none
   std::uint64_t start_code = 0;   // 26
   std::uint64_t start_stack = 0;  // 28
   std::uint64_t start_brk = 0;    // 47

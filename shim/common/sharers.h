@@ -24,31 +24,70 @@ class SharerSearch {
   SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
 
   // Calls found(process) for each sharer; it returns false to stop. `since`: nobody shared the memory then.
-  // `now`: the births so far. `most`: of births, after which numbers come around.
+  // `now`: the births so far, which births() tells again. `most`: of births, after which numbers come around.
   //
   // A process gets its number some time before it can be found. So the births of a moment are a `since` for
   // later only if every thread of the process was seen outside of clone after them, and before this look.
-  template <class Found>
-  Sharing run(const Births& since, const Births& now, std::uint64_t most, Found found) {
+  //
+  // A sharer may make the next one and end, before it is looked at. So who is born meanwhile is looked at,
+  // too, until nobody was. Numbers are looked at in the order in which they were given: who ended before its
+  // turn has made all that it made by then, and that can be found when its turn comes.
+  template <class BirthsNow, class Found>
+  Sharing run(const Births& since, const Births& now, std::uint64_t most, BirthsNow births, Found found) {
     if (now.none_since(since)) return Sharing::alone;
     Sharing sharing = Sharing::alone;
+    bool stopped = false;
+    Births seen = now;
+    bool sure = now.last != 0;
+    const auto note = [&] {  // so often that numbers can't come around in between
+      const Births later = births();
+      sure = sure && later.soon_after(seen, most) && later.last >= seen.last;
+      seen = later;
+    };
+    unsigned looks = 0;
     const auto look = [&](long task) {
+      if (sure && ++looks % kOften == 0) note();
       const Sharing one = look_at(task);
       if (one != Sharing::alone) sharing = one;
-      return one != Sharing::shared || found(task);
+      stopped = one == Sharing::shared && !found(task);
+      return !stopped;
     };
+    const auto unless_found = [&](Sharing other) { return sharing == Sharing::shared ? sharing : other; };
+    long looked_until = now.last;
     if (now.few_since(since, most)) {
-      for (long task = since.last + 1; task <= now.last; ++task) {
-        if (!look(task)) break;
-      }
+      look_at_numbers(since.last, looked_until, look);
     } else if (look_at_all(look) < 0) {
-      return sharing == Sharing::shared ? sharing : Sharing::unknown;
+      return unless_found(Sharing::unknown);
+    }
+    if (now.last == 0 && hides_births()) return sharing;
+    for (int round = 0; !stopped; ++round) {
+      note();
+      if (!sure || round == kMostRounds) return unless_found(Sharing::unknown);
+      const long last = seen.last;
+      if (last == looked_until) break;
+      look_at_numbers(looked_until, last, look);
+      looked_until = last;
     }
     return sharing;
   }
 
  private:
-  static constexpr int kLooks = 3;  // at what may change meanwhile
+  static constexpr int kLooks = 3;         // at what may change meanwhile
+  static constexpr int kMostRounds = 100;  // of births
+  static constexpr unsigned kOften = 4;
+
+  // A procfs that is mounted with subset=pid, as by ProcSubset= of systemd, does not tell of them.
+  bool hides_births() const {
+    char byte[1];
+    return proc_.read(ProcPath("loadavg"), byte) == -ENOENT;
+  }
+
+  template <class Look>
+  static void look_at_numbers(long after, long last, Look look) {
+    for (long task = after + 1; task <= last; ++task) {
+      if (!look(task)) break;
+    }
+  }
 
   Sharing look_at(long task) {
     if (task == group_ || task == task_) return Sharing::alone;
@@ -123,19 +162,33 @@ class SharerSearch {
     });
   }
 
-  // A leader that has ended has no memory, while its threads may live on.
+  // A leader without memory, which has ended or is about to, tells nothing: its threads may live on. One of
+  // them that has memory tells for all. Those that are listed may have made others and ended, and the list
+  // breaks off at one that ends; the kernel counts them in one moment.
   template <class Look>
   long look_at_threads(long process, Look look) {
     if (process == group_) return 0;
+    for (int looks = 0; looks < kLooks; ++looks) {
+      policy::StatLine stat;
+      const long read = read_stat(proc_, process, stat);
+      if (read == -ENOENT || read == -ESRCH) return 0;
+      if (read != 0) return read;
+      if (stat.size != 0 || stat.threads <= 1) return 0;
+      const long listed = proc_.list(ProcPath(process, "task"), [&](const char* name) -> long {
+        const long thread = leading_number(name);
+        if (!look(thread)) return 1;
+        return has_memory(thread) ? kTold : 0;  // now, and so when it was compared
+      });
+      if (listed == kTold || listed == -ENOENT || listed == -ESRCH) return 0;
+      if (listed != 0) return listed;
+    }
+    return -EAGAIN;
+  }
+  static constexpr long kTold = 2;
+
+  bool has_memory(long task) {
     policy::StatLine stat;
-    const long read = read_stat(proc_, process, stat);
-    if (read == -ENOENT || read == -ESRCH) return 0;
-    if (read != 0) return read;
-    if (stat.state != 'Z' && stat.state != 'X') return 0;
-    const long listed = proc_.list(ProcPath(process, "task"), [&](const char* name) -> long {
-      return look(leading_number(name)) ? 0 : 1;
-    });
-    return listed == -ENOENT || listed == -ESRCH ? 0 : listed;
+    return read_stat(proc_, task, stat) == 0 && stat.size != 0;
   }
 
   const ProcRoot& proc_;

@@ -57,14 +57,33 @@ Look<std::optional<Identified>> Identification::known_by_thread(pid_t process) c
     const auto status = proc_.status(thread);
     if (status.is_gone()) continue;
     if (!status.is_seen()) return Result::unknown();
-    if (!status->filtered) continue;  // a first thread that ended before there were filters has none
+    if (!status->filtered) {
+      if (status->peak >= 0) return Result::seen(std::nullopt);  // threads that run have filters in common
+      continue;  // a first thread that ended before there were filters has none
+    }
     const auto who = identify(thread);
     if (who.is_gone()) continue;
     if (!who.is_seen()) return Result::unknown();
     if (who->memory.readable()) return Result::seen(*who);
     if (!who->ended) alive = *who;
   }
-  return Result::seen(alive);
+  return alive ? Result::seen(alive) : not_seen_by_thread(process);
+}
+
+// Of a process that no thread tells about: whoever was listed had ended before it was looked at. Each may
+// have made another one. The first thread stays until all have ended, and the kernel counts them in one
+// moment.
+Look<std::optional<Identified>> Identification::not_seen_by_thread(pid_t process) const {
+  using Result = Look<std::optional<Identified>>;
+  const auto stat = proc_.stat(process);
+  if (stat.is_gone()) return Result::seen(std::nullopt);
+  if (!stat.is_seen()) return Result::unknown();
+  if (stat->threads <= 1) return Result::seen(std::nullopt);
+  Identified who;
+  who.process = {process, stat->start_time};
+  who.forked = (stat->flags & policy::kForkedNoExec) != 0;
+  who.filtered = true;
+  return Result::seen(who);
 }
 
 // Adds what is known of the process, if it is one that may belong to a sealed tree. False if that can't be
@@ -136,7 +155,7 @@ Look<std::vector<Identified>> Identification::everybody() const {
   for (int round = 0; round < kMostRounds && !born.empty(); ++round, born = newborns.take()) {
     for (const pid_t task : born) {
       const auto who = identify(task);
-      if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread
+      if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread of one
       if (!look(task)) return Result::unknown();
     }
     newborns.note();

@@ -51,6 +51,7 @@ class Identification {
 
  private:
   [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process) const;
+  [[nodiscard]] Look<std::optional<Identified>> not_seen_by_thread(pid_t process) const;
   [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive) const;
 
   Proc& proc_;

@@ -1,15 +1,19 @@
 #include "shim/supervisor/proc.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <ctime>
 #include <new>
 #include <string_view>
 
+#include "policy/parsers/mount_line.h"
+#include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 
 namespace libmseal::supervisor {
@@ -143,9 +147,9 @@ class KernelProc final : public Proc {
   }
 
   Look<std::vector<pid_t>> processes() override {
-    // With hidepid= a process of another user looks as if it were not there. The first one always is.
+    // The first one always is there.
     policy::StatLine first;
-    if (shim::read_stat(root_, 1, first) != 0) return Look<std::vector<pid_t>>::unknown();
+    if (shim::read_stat(root_, 1, first) != 0 || may_hide_some()) return Look<std::vector<pid_t>>::unknown();
     const auto listed = numbers_in(ProcPath("."));
     return listed.is_seen() ? listed : Look<std::vector<pid_t>>::unknown();
   }
@@ -163,10 +167,12 @@ class KernelProc final : public Proc {
 
   shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
                         std::vector<pid_t>& found) override {
-    return shim::SharerSearch(root_, process, task).run(since, now, most_numbers(), [&](long sharer) {
-      found.push_back(static_cast<pid_t>(sharer));
-      return true;
-    });
+    const auto births_now = [&] { return births(); };
+    return shim::SharerSearch(root_, process, task)
+        .run(since, now, most_numbers(), births_now, [&](long sharer) {
+          found.push_back(static_cast<pid_t>(sharer));
+          return true;
+        });
   }
 
   bool share_mm(pid_t one, pid_t other) override { return shim::compare_memory(one, other) == 0; }
@@ -197,6 +203,29 @@ class KernelProc final : public Proc {
   }
 
  private:
+  // With hidepid= a process of another user, or one that is not dumpable, looks as if it were not there.
+  [[nodiscard]] bool may_hide_some() const {
+    bool shown = false;
+    bool hides = false;
+    const long read = shim::read_lines(root_.open(ProcPath("self/mountinfo")), [&](std::string_view line) {
+      shown = shown || policy::mounts_proc(line);
+      hides = hides || policy::hides_processes(line);
+      return true;
+    });
+    return read != 0 || !shown || (hides && !may_trace_all());
+  }
+  [[nodiscard]] bool may_trace_all() const {
+    constexpr std::string_view kName = "CapEff:\t";
+    std::uint64_t capabilities = 0;
+    (void)shim::read_lines(root_.open(ProcPath("self/status")), [&](std::string_view line) {
+      if (!line.starts_with(kName)) return true;
+      line.remove_prefix(kName.size());
+      std::from_chars(line.data(), line.data() + line.size(), capabilities, 16);
+      return false;
+    });
+    return (capabilities >> CAP_SYS_PTRACE & 1) != 0;
+  }
+
   Look<std::vector<pid_t>> numbers_in(const ProcPath& path) {
     std::vector<pid_t> numbers;
     const long result = root_.list(path, [&](const char* name) -> long {

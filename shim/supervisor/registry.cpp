@@ -65,6 +65,7 @@ Caller Registry::look_up(pid_t task) {
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
     if (const Member* const member = held_member(*image, *who)) {
+      if (member->met_hidden && who->memory.readable()) settle(*who, task, candidates);
       caller.image = image;
       caller.record = member->record;
       caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));
@@ -202,11 +203,12 @@ Member& Registry::join(Image& image, const Process& process, std::shared_ptr<Rec
   return member;
 }
 
-// That of members with which the task shares its memory; null if there are none.
-std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& candidates, pid_t task) {
+// That of members of other processes with which the task shares its memory; null if there are none.
+std::shared_ptr<Record> Registry::record_of_memory(const std::vector<Image*>& candidates, const Process& own,
+                                                   pid_t task) {
   for (const Image* const image : candidates) {
     for (const auto& [process, member] : image->members) {
-      if (member.task == nullptr || process.id == task || !proc_.share_mm(task, process.id)) continue;
+      if (member.task == nullptr || process == own || !proc_.share_mm(task, process.id)) continue;
       const auto stat = member.task->stat();  // after that: so it was this process
       if (!stat.is_seen()) continue;
       const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
@@ -226,11 +228,27 @@ void Registry::forget_guesses(const Process& process, const std::vector<Image*>&
   }
 }
 
+// The memory of a member that was met hidden shows now, by a thread if the first one has none: it may be that
+// of others, who have sealed since.
+void Registry::settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates) {
+  const auto shared = record_of_memory(candidates, who.process, task);
+  for (Image* const image : candidates) {
+    const auto found = image->members.find(who.process);
+    if (found == image->members.end()) continue;
+    Member& member = found->second;
+    member.met_hidden = false;
+    if (shared == nullptr || member.record == shared) continue;
+    shared->merge(*member.record);
+    member.record = shared;
+  }
+  forget_guesses(who.process, candidates);
+}
+
 // The record of a member that can't be held, which may be another by now, stays the same object: it may be
 // that of sharers, and is about to get a seal.
 Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
                                 const std::vector<Image*>& candidates) {
-  auto record = record_of_memory(candidates, task);
+  auto record = record_of_memory(candidates, who.process, task);
   if (record == nullptr) record = seals_of_newcomer(candidates, who);
   for (const Image* const one : candidates) {
     const auto known = one->members.find(who.process);

@@ -91,8 +91,10 @@ class Registry {
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
   Member& join_newcomer(Image& image, const Identified& who, pid_t task,
                         const std::vector<Image*>& candidates);
+  void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
   void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
-  [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates, pid_t task);
+  [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
+                                                         const Process& own, pid_t task);
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void note_executed(Image& image, const Process& process, const Caller& caller);
   static void retire(Image& image, const std::shared_ptr<Record>& record);

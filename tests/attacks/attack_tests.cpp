@@ -58,8 +58,9 @@ enum class Start {
   apart_mounts,  // in a mount namespace of its own
   old_release,   // the same, and as if the kernel were an old one
   apart_pids,    // in a pid namespace of its own, with the /proc of the one outside, where it has our number
-  other_user,    // by a user who is not root, as whose supervisor may look into everything
-  not_readable,  // by such a user, who may execute it, and not read
+  hidden_processes,       // /proc shows a process only to who may trace it
+  other_user,             // by a user who is not root, as whose supervisor may look into everything
+  not_readable,           // by such a user, who may execute it, and not read
   not_readable_by_shell,  // the same, by a shell that the library reaches, too
 };
 
@@ -184,6 +185,8 @@ constexpr Attack kAttacks[] = {
     everywhere("forgotten_few_files", held(-EPERM), Start::few_files),
     everywhere("forgotten_by_limit", held(-EPERM)),
     everywhere("forgotten_relay", held(-EPERM)),
+    everywhere("forgotten_thread_relay", held(-EPERM)),
+    everywhere("forgotten_hidden", held(-EPERM), Start::hidden_processes),
     everywhere("seal_without_leader", held(-EPERM)),
     everywhere("forged_message", held(-EPERM)),
     ours("forged_heap_message", held(0), kOldBreak),
@@ -202,6 +205,7 @@ constexpr Attack kAttacks[] = {
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
     everywhere("sharer_raced", held()),
+    everywhere("sharer_relay", held()),
     {"io_setup_stalled", killed("its call of io_setup does not end"),
      killed("its call of io_setup does not end"), kNoRings, held()},
     everywhere("io_setup_fails", held()),
@@ -234,6 +238,10 @@ constexpr const char* kFewFiles =
 constexpr const char* kUnderOurNumber =
     "echo $1 > /proc/sys/kernel/ns_last_pid; shift; setarch -R \"$@\"; exit $?";
 
+// The first process there, which hides nothing, is the program.
+constexpr const char* kHidden =
+    "mount -t proc -o hidepid=2 proc /proc; exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"";
+
 // Runs a program behind others, which are not under the library.
 std::vector<std::string> behind(Start start) {
   std::vector<std::string> by_other_user;
@@ -248,6 +256,8 @@ std::vector<std::string> behind(Start start) {
     case Start::apart_pids:
       return {"unshare", "--pid",         "--fork", "sh",
               "-c",      kUnderOurNumber, "sh",     std::to_string(::getpid() - 1)};
+    case Start::hidden_processes:
+      return {"unshare", "--mount", "--pid", "--fork", "sh", "-c", kHidden, "sh"};
     case Start::other_user:
     case Start::not_readable:
     case Start::not_readable_by_shell:

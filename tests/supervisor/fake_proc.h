@@ -107,6 +107,7 @@ class FakeProc final : public supervisor::Proc {
   bool sharers_unknown = false;
   bool held_unreadable = false;  // EMFILE is no matter for what is open, but EINTR or ENOMEM may be
   std::function<void()> after_list;
+  std::function<void()> after_threads;  // were listed, of any process
 
   void heal() {
     stat_faults.clear();
@@ -115,7 +116,7 @@ class FakeProc final : public supervisor::Proc {
     not_held.clear();
     nothing_held = hold_throws = no_memory_held = list_unknown = births_unknown = births_moving =
         sharers_unknown = held_unreadable = false;
-    after_list = nullptr;
+    after_list = after_threads = nullptr;
   }
 
   std::map<pid_t, Task> tasks;
@@ -141,6 +142,7 @@ class FakeProc final : public supervisor::Proc {
       status.thread_group = one.leader;
       status.filtered = one.filtered;
       status.filters = one.filters;
+      status.peak = one.memory == nullptr ? -1 : 1;
       return status;
     });
   }
@@ -166,13 +168,15 @@ class FakeProc final : public supervisor::Proc {
     return Look<std::vector<pid_t>>::seen(std::move(found));
   }
   Look<std::vector<pid_t>> threads(pid_t process) override {
-    return look<std::vector<pid_t>>(thread_faults, process, [&](const Task&) {
-      std::vector<pid_t> found;
+    const auto found = look<std::vector<pid_t>>(thread_faults, process, [&](const Task&) {
+      std::vector<pid_t> listed;
       for (const auto& [id, task] : tasks) {
-        if (task.leader == process) found.push_back(id);
+        if (task.leader == process) listed.push_back(id);
       }
-      return found;
+      return listed;
     });
+    if (after_threads) after_threads();
+    return found;
   }
   std::uint64_t most_numbers() override { return shim::Births::kFewestNumbers; }
   shim::Births births() override {
@@ -214,7 +218,7 @@ class FakeProc final : public supervisor::Proc {
       if (found == proc_.tasks.end() || found->second.serial != serial_)
         return Look<policy::StatLine>::gone();
       if (proc_.held_unreadable) return Look<policy::StatLine>::unknown();
-      return Look<policy::StatLine>::seen(line_of(found->second));
+      return Look<policy::StatLine>::seen(proc_.line_of(found->second));
     }
 
    private:
@@ -249,11 +253,13 @@ class FakeProc final : public supervisor::Proc {
     throw std::logic_error("no such process");
   }
 
-  static policy::StatLine line_of(const Task& task) {
+  [[nodiscard]] policy::StatLine line_of(const Task& task) const {
     policy::StatLine line;
     line.state = task.state;
     line.flags = task.forked ? policy::kForkedNoExec : 0;
     line.start_time = task.start_time;
+    line.size = task.memory == nullptr ? 0 : 1;
+    for (const auto& [id, other] : tasks) line.threads += other.leader == task.leader ? 1 : 0;
     if (task.memory == nullptr || !task.readable) return line;
     const std::uint64_t base = task.memory->id << 32;
     line.start_code = base + 0x1000;

@@ -423,6 +423,21 @@ TEST_CASE("a sharer that was not to be found yet when the seal was made has it w
   CHECK(tree.sealed(200) == Seals{1, 2, 3, 4});
 }
 
+TEST_CASE("a sharer whose first thread was met without memory has the seals of the memory of its others") {
+  SealedTree tree;
+  tree.proc.share(100, 200, 10);
+  tree.proc.thread(200, 201);
+  tree.proc.end_leader(200);
+  tree.proc.tasks.at(200).state = 'S';  // on its way out
+  CHECK(tree.registry.look_up(200).hidden);
+  tree.at_tick(20);
+  const Caller sealer = tree.registry.look_up(100);
+  tree.registry.begin_sealing(sealer);
+  REQUIRE(tree.registry.add(sealer, {place(3)}, false) == 0);  // nobody has looked for sharers
+  CHECK(tree.sealed(201) == Seals{1, 2, 3});
+  CHECK(tree.registry.look_up(201).record == tree.registry.look_up(100).record);
+}
+
 TEST_CASE("a sharer that has no filter can't be sealed for: nobody hears of its calls") {
   SealedTree tree;
   tree.proc.share(100, 200, 10).filtered = false;
@@ -913,6 +928,23 @@ TEST_CASE("an image whose processes are all without their first thread is there"
     tree.proc.exit(101);
     CHECK(tree.registry.collect_now());  // a zombie alone has nothing
   }
+}
+
+TEST_CASE("a process whose threads each make the next and end is there") {
+  SealedTree tree;
+  pid_t thread = 101;
+  tree.proc.thread(100, thread);
+  REQUIRE(tree.sealed(thread) == Seals{1, 2});
+  tree.proc.end_leader(100);
+  tree.proc.after_threads = [&] {
+    const auto memory = tree.proc.tasks.at(thread).memory;
+    tree.proc.thread(100, thread + 1).memory = memory;
+    tree.proc.exit(thread++);
+  };
+  CHECK(tree.registry.collect_now());
+  CHECK(thread > 101);
+  tree.proc.heal();
+  CHECK(tree.sealed(thread) == Seals{1, 2});
 }
 
 TEST_CASE("what has ended is forgotten") {

@@ -15,5 +15,15 @@ TEST_CASE("a second procfs is found by its type and its place") {
   CHECK_FALSE(mounts_proc_elsewhere("no line - proc "));
 }
 
+TEST_CASE("a procfs that hides processes says so") {
+  CHECK(hides_processes("22 30 0:20 / /proc rw,relatime shared:5 - proc proc rw,hidepid=invisible"));
+  CHECK(hides_processes("22 30 0:20 / /proc rw,relatime - proc proc rw,gid=30,hidepid=2"));
+  CHECK_FALSE(hides_processes("22 30 0:20 / /proc rw,relatime - proc proc rw"));
+  CHECK_FALSE(hides_processes("22 30 0:20 / /proc rw,relatime - tmpfs proc rw,hidepid=2"));
+  CHECK_FALSE(hides_processes("22 30 0:20 / /,hidepid=2 rw,relatime - proc proc rw"));
+  CHECK(mounts_proc("22 30 0:20 / /proc rw,relatime - proc proc rw"));
+  CHECK_FALSE(mounts_proc("25 30 0:5 / /proc rw,relatime - tmpfs proc rw,size=1"));
+}
+
 }  // namespace
 }  // namespace libmseal::policy

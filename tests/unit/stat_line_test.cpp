@@ -20,7 +20,9 @@ TEST_CASE("the fields are those of proc(5)") {
   CHECK(line->state == 'S');
   CHECK(line->flags == 9000);
   CHECK(line->user_time == 14000);
+  CHECK(line->threads == 20000);
   CHECK(line->start_time == 22000);
+  CHECK(line->size == 23000);
   CHECK(line->start_code == 26000);
   CHECK(line->start_stack == 28000);
   CHECK(line->start_brk == 47000);
@@ -37,7 +39,9 @@ TEST_CASE("a line as the kernel writes it") {
   CHECK(line->state == 'Z');
   CHECK(line->flags == 4194368);
   CHECK((line->flags & kForkedNoExec) != 0);
+  CHECK(line->threads == 1);
   CHECK(line->start_time == 9417);
+  CHECK(line->size == 0);
   CHECK(line->start_stack == 0);
 }
 

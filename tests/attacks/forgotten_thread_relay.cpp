@@ -1,0 +1,71 @@
+// A process whose first thread has ended, and of whose other threads each makes the next and ends: none of
+// those that the supervisor finds in /proc is still there when it looks closer.
+#include <sched.h>
+
+#include "tests/attacks/programs.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+constexpr int kRounds = 30;
+
+struct Shared {
+  volatile bool sealed = false;
+  volatile int rounds = 0;  // of a supervisor that has been made to forget
+};
+Shared* g_shared = nullptr;
+const Victim* g_victim = nullptr;
+int g_tried = 0;
+int g_generation = 0;
+
+void make_next();
+
+int relay(void*) {
+  // While births never end, nothing is forgotten.
+  struct timespec moment {
+    0, 60'000
+  };
+  raw_syscall(__NR_nanosleep, &moment, nullptr);
+  if (g_shared->rounds != g_tried) {
+    g_tried = g_shared->rounds;
+    const long answer =
+        raw_syscall(__NR_mprotect, g_victim->at(), g_victim->size(), PROT_READ | PROT_WRITE | PROT_EXEC);
+    if (answer == 0 || g_tried == kRounds) leave(conclude(*g_victim, "mprotect by the relay", answer));
+  }
+  make_next();
+  while (true) raw_syscall(__NR_exit, 0);
+}
+
+void make_next() {
+  constexpr int kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  constexpr int kStacks = 8;
+  alignas(16) static char stacks[kStacks][kLargestPage];
+  char* const top = stacks[g_generation++ % kStacks] + kLargestPage;
+  if (::clone(relay, top, kThread, nullptr) < 0) leave(kCannotTry);
+}
+
+// Forked before the seal, so that nothing here brings it back.
+[[noreturn]] void make_forget_until_end_of(int process) {
+  while (!g_shared->sealed) ::usleep(1000);
+  while (::getppid() == process) {
+    for (int count = 0; count < 70; ++count) make_known();
+    ::usleep(100'000);
+    g_shared->rounds = g_shared->rounds + 1;
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+int main() {
+  g_shared = reinterpret_cast<Shared*>(map_at(0, kPage, MAP_SHARED));
+  const int process = ::getpid();
+  if (::fork() == 0) make_forget_until_end_of(process);
+  ::usleep(50'000);  // so that it was born in an earlier tick
+  const Victim victim = Victim::supervised_page();
+  g_victim = &victim;
+  g_shared->sealed = true;
+  make_next();
+  while (true) raw_syscall(__NR_exit, 0);
+}

@@ -1,0 +1,51 @@
+// Who shares the memory is always another: each generation makes the next and ends, as a process, or as a
+// thread of one whose first thread has ended.
+#include "tests/attacks/sharer.h"
+
+using namespace libmseal::tests;
+
+namespace {
+
+constexpr int kProcess = CLONE_VM | CLONE_PARENT | SIGCHLD;
+constexpr int kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+
+int g_kind = kProcess;
+int g_generation = 0;
+constexpr int kFirst = 100;  // so that births have been many
+
+int relay(void*);
+
+void make_next(int kind) {
+  constexpr int kStacks = 8;
+  alignas(16) static char stacks[kStacks][kLargestPage];
+  char* const top = stacks[g_generation++ % kStacks] + kLargestPage;
+  if (::clone(relay, top, kind, nullptr) < 0) leave(kCannotTry);
+}
+
+int relay(void*) {
+  struct timespec moment {
+    0, 50'000
+  };
+  raw_syscall(__NR_nanosleep, &moment, nullptr);
+  if (g_generation > kFirst) g_sharer.runs = true;
+  if (g_sharer.sealed) share();
+  make_next(g_kind);
+  while (true) raw_syscall(__NR_exit, 0);
+}
+
+}  // namespace
+
+int main() {
+  ::signal(SIGCHLD, SIG_IGN);
+  int worst = kHeld;
+  for (const int kind : {kProcess, kThread}) {
+    g_sharer.runs = false;
+    g_sharer.sealed = false;
+    g_sharer.done = false;
+    g_kind = kind;
+    g_generation = 0;
+    make_next(CLONE_VM | SIGCHLD);
+    worst = worse_of(worst, seal_beside_sharer());
+  }
+  return worst;
+}
