@@ -59,14 +59,14 @@ inline long leading_number(std::string_view text) {
 class ProcRoot {
  public:
   // Holds the procfs at /proc, or another file system of the kernel's. descriptor() is -errno if there is
-  // none: ENOTDIR for something else there.
+  // none: ENOENT for something else there.
   explicit ProcRoot(const char* path = "/proc", long kind = PROC_SUPER_MAGIC)
       : directory_(raw_syscall(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)) {
     struct statfs filesystem {};
     if (failed(directory_)) return;
     if (raw_syscall(__NR_fstatfs, directory_, &filesystem) == 0 && filesystem.f_type == kind) return;
     (void)raw_syscall(__NR_close, directory_);
-    directory_ = -ENOTDIR;
+    directory_ = -ENOENT;
   }
   ~ProcRoot() {
     if (!failed(directory_)) (void)raw_syscall(__NR_close, directory_);

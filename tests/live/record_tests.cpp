@@ -55,7 +55,7 @@ TEST_CASE("live: rings of io_setup are made and destroyed, and a line says why o
   const std::string options =
       "policy=none,backend=seccomp,log=" + log.string() + ",events=" + events.string();
   expect_success(run(preloaded(options, {LIVE_PROGRAM, "keeps_a_ring_below_a_seal"})));
-  CHECK_THAT(log_with(log.string(), "io_destroy"), ContainsSubstring("open=io_destroy lets it"));
+  CHECK_THAT(log_with(log.string(), "io_destroy"), ContainsSubstring("open=io_destroy allows it"));
   CHECK_THAT(events_in(events.string(), 1), ContainsSubstring("\"call\":\"io_destroy\""));
 }
 
