@@ -332,8 +332,13 @@ void Registry::begin_sealing(const Caller& caller) {
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
-  const shim::Births now = proc_.births();
   shim::Births since = caller.record->alone_since;
+  const shim::Births now = proc_.births_since(since);
+  // Nobody was born: what follows would find that out after some more looks.
+  if (now.count != 0 && now.count == since.count) {
+    caller.record->was_alone = true;
+    return shim::Sharing::alone;
+  }
   if (since.last == 0 && !caller.forked) since = at_birth_of(caller.process, now);
   // The only thread of its process, seen outside of clone (sharers.h).
   const auto threads = proc_.threads(caller.process.id);
