@@ -504,13 +504,14 @@ bool Registry::collect_now() {
     if (others) keep_filters(image);
     return true;
   });
-  all_fences_.clear();
+  std::vector<Range> all_fences;
   for (Image& image : images_) {
     forget_ended(image, *alive);
     const auto fences = image.table->fences();
-    all_fences_.insert(all_fences_.end(), fences.begin(), fences.end());
+    all_fences.insert(all_fences.end(), fences.begin(), fences.end());
   }
-  join_touching(all_fences_);
+  join_touching(all_fences);
+  all_fences_ = std::move(all_fences);
   gather_all_seals();
   made_since_collection_ = 0;
   return true;
