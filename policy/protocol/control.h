@@ -112,8 +112,6 @@ inline constexpr int kWrappedErrors = 1000;
 
 // ---- the hand-over, on a socket pair, before the filter can notify anybody ----
 
-inline constexpr std::uint32_t kMostInitialSeals = 2048;
-
 // Why a supervisor is not ready.
 enum class Trouble : std::uint32_t {
   none,

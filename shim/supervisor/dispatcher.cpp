@@ -24,6 +24,12 @@ constexpr std::uint32_t kOtherSetTidAddress = 258;  // of i386
 constexpr std::uint32_t kOtherSetTidAddress = 256;  // of arm
 #endif
 
+// A fresh image is about to run.
+bool is_start(const seccomp_notif& notification, bool native) {
+  return static_cast<std::uint32_t>(notification.data.nr) ==
+         (native ? __NR_set_tid_address : kOtherSetTidAddress);
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
@@ -64,6 +70,10 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
   }
+  // A start takes no refusal: libc would take it for its number. The library is required, so it does not run.
+  const bool native = notification.data.arch == machine_.abis.front().audit_arch;
+  if (is_start(notification, native) && notification.pid != 0 && listener_.still_waits(notification.id))
+    (void)kill(static_cast<pid_t>(notification.pid), SIGKILL);
   listener_.refuse(notification.id, notification.data.nr == policy::kMsealNumber ? ENOMEM : EPERM);
   control_.tidy();
 }
@@ -82,7 +92,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
       arguments = *message;
     }
   }
-  const bool starts = number == (native ? __NR_set_tid_address : kOtherSetTidAddress);
+  const bool starts = is_start(notification, native);
   const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
   const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);
   const bool seals = call.effect == MmCall::Effect::seal;

@@ -69,7 +69,8 @@ std::optional<Handover> receive_handover(int table) {
   const std::size_t expected = sizeof start + std::size_t{start.seals} * sizeof(policy::Seal) +
                                std::size_t{start.watched} * sizeof(policy::Range) + start.options;
   const bool valid = start.magic == policy::kControlMagic && start.version == policy::kLayoutVersion &&
-                     expected == static_cast<std::size_t>(got) && message.descriptor() >= 0;
+                     expected == static_cast<std::size_t>(got) && start.filtered <= start.seals &&
+                     message.descriptor() >= 0;
   if (!valid) return std::nullopt;
 
   Handover handover;

@@ -2,12 +2,9 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,7 +12,6 @@
 #include <memory>
 #include <new>
 #include <span>
-#include <string_view>
 #include <system_error>
 
 #include "policy/configuration/options.h"
@@ -28,93 +24,11 @@
 #include "shim/supervisor/log.h"
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/proc.h"
+#include "shim/supervisor/process_limits.h"
 #include "shim/supervisor/registry.h"
 
 namespace libmseal::supervisor {
 namespace {
-
-// Two descriptors an image, and trees are large.
-constexpr rlim_t kManyFiles = 65536;
-constexpr rlim_t kFewestFiles = 64;
-constexpr rlim_t kLeastMemory = kFewestFiles * shim::kTableBytes;  // of addresses: a table an image
-
-// The limits are the program's, and say nothing about this process: its table is a file of some MiB to the
-// kernel. As far up as it may.
-void raise_limit(decltype(RLIMIT_AS) which, rlim_t wanted) {
-  rlimit limit{};
-  if (getrlimit(which, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(which, &limit);
-  if (limit.rlim_max >= wanted) return;
-  limit = {wanted, wanted};
-  (void)setrlimit(which, &limit);  // root may
-}
-
-void raise_limits() {
-  raise_limit(RLIMIT_NOFILE, kManyFiles);
-  for (const auto which : {RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_CPU})
-    raise_limit(which, RLIM_INFINITY);
-}
-
-// Whoever runs out of memory is not to lose this process first, which is small and which the others need.
-void ask_to_be_spared() {
-  const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (file < 0) return;
-  constexpr std::string_view kNever = "-1000";
-  (void)!write(file, kNever.data(), kNever.size());  // root may
-  close(file);
-}
-
-volatile std::sig_atomic_t g_is_time_to_move = 0;
-
-// A process that has used the time on a processor that `ulimit -t` leaves it is killed. A fork begins at
-// zero.
-class ProcessorTime {
- public:
-  ProcessorTime() {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
-    half_ = std::max<long>(1, static_cast<long>(std::min<rlim_t>(limit.rlim_max, 1'000'000)) * 500);
-    std::signal(SIGPROF, [](int) { g_is_time_to_move = 1; });
-    set_timer();
-  }
-
-  // Goes on in another process, if half of the time is used; this one ends. True if it did.
-  [[nodiscard]] bool move_if_wanted() {
-    if (g_is_time_to_move == 0) return false;
-    g_is_time_to_move = 0;
-    set_timer();  // for another attempt, if there may be no more processes
-    const pid_t old = getpid();
-    const pid_t child = fork();
-    if (child > 0) _exit(EXIT_SUCCESS);
-    if (child < 0) return false;
-    set_timer();
-    log(Level::info, "supervisor ", getpid(), " goes on for ", old, ", whose time on a processor is limited");
-    return true;
-  }
-
- private:
-  void set_timer() const {
-    const itimerval timer{{0, 0}, {half_ / 1000, half_ % 1000 * 1000}};
-    (void)setitimer(ITIMER_PROF, &timer, nullptr);
-  }
-
-  long half_ = 0;  // ms
-};
-
-// It ends with the tree; earlier, the tree's refused calls would turn to ENOSYS. What tells of a fault stays.
-void ignore_signals() {
-  for (int signal = 1; signal < NSIG; ++signal) {
-    const bool is_fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
-                          signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
-    if (!is_fault && signal != SIGCHLD) (void)std::signal(signal, SIG_IGN);
-  }
-}
-
-bool may_have(decltype(RLIMIT_AS) which, rlim_t least) {
-  rlimit limit{};
-  return getrlimit(which, &limit) != 0 || limit.rlim_cur >= least;
-}
 
 // Kept for a log on standard error alone: whoever waits for its end must not wait for this process.
 void leave_standard_error() {
@@ -137,11 +51,11 @@ int adopt_first_image(Registry& registry, const Handover& handover, std::unique_
 // The table of the tree's first image, or nothing: then the shim has been told why.
 std::unique_ptr<TableFile> make_first_table() {
   // Better none than one that leaves every later program of the tree without.
-  if (!may_have(RLIMIT_NOFILE, kFewestFiles)) {
+  if (!may_open_files()) {
     report_trouble(policy::Trouble::few_files, EMFILE);
     return nullptr;
   }
-  if (!may_have(RLIMIT_AS, kLeastMemory)) {
+  if (!may_map_tables()) {
     report_trouble(policy::Trouble::no_table, ENOMEM);
     return nullptr;
   }

@@ -100,16 +100,18 @@ class BirthCount {
   explicit BirthCount(const ProcRoot& root)
       : numbers_(root.open(ProcPath("loadavg"))), count_(root.open(ProcPath("stat"))) {}
 
-  shim::Births so_far() {
+  shim::Births so_far() { return since(before_); }
+
+  // The count is longer to read, and need not be where no number was given since.
+  shim::Births since(const shim::Births& before) {
     timespec time{};
     clock_gettime(CLOCK_MONOTONIC, &time);
     shim::Births now;
     now.time =
         static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
     now.last = shim::parse_last_number(numbers_.text());
-    // The count is longer to read, and need not be where no number was given.
-    const bool same = now.last != 0 && now.last == before_.last && now.soon_after(before_);
-    now.count = same ? before_.count : shim::parse_count_of_births(count_.text());
+    const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
+    now.count = same ? before.count : shim::parse_count_of_births(count_.text());
     before_ = now;
     return now;
   }
@@ -157,6 +159,7 @@ class KernelProc final : public Proc {
   Look<std::vector<pid_t>> threads(pid_t process) override { return numbers_in(ProcPath(process, "task")); }
 
   shim::Births births() override { return births_.so_far(); }
+  shim::Births births_since(const shim::Births& before) override { return births_.since(before); }
 
   std::uint64_t most_numbers() override {
     char text[32];

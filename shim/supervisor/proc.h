@@ -82,7 +82,10 @@ class Proc {
   virtual std::unique_ptr<HeldMemory> hold_memory(pid_t task) = 0;
   virtual Look<std::vector<pid_t>> processes() = 0;
   virtual Look<std::vector<pid_t>> threads(pid_t process) = 0;
+  // So far. The count may be one that a task has missed which got its number before.
   virtual shim::Births births() = 0;
+  // The same, with a count that is not older than this call, unless the numbers tell that there are none.
+  virtual shim::Births births_since(const shim::Births& before) = 0;
   // After how many births numbers come around.
   virtual std::uint64_t most_numbers() = 0;
   // The processes that share the memory of the process, of which `task` is a thread. Nobody did at `since`;

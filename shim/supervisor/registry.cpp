@@ -350,8 +350,13 @@ void Registry::begin_sealing(const Caller& caller) {
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
-  const shim::Births now = proc_.births();
   shim::Births since = caller.record->alone_since;
+  const shim::Births now = proc_.births_since(since);
+  // Nobody was born: what follows would find that out after some more looks.
+  if (now.count != 0 && now.count == since.count) {
+    caller.record->was_alone = true;
+    return shim::Sharing::alone;
+  }
   if (since.last == 0 && !caller.forked) since = at_birth_of(caller.process, now);
   // The only thread of its process, seen outside of clone (sharers.h).
   const auto threads = proc_.threads(caller.process.id);
@@ -517,13 +522,14 @@ bool Registry::collect_now() {
     if (others) keep_filters(image);
     return true;
   });
-  all_fences_.clear();
+  std::vector<Range> all_fences;
   for (Image& image : images_) {
     forget_ended(image, *alive);
     const auto fences = image.table->fences();
-    all_fences_.insert(all_fences_.end(), fences.begin(), fences.end());
+    all_fences.insert(all_fences.end(), fences.begin(), fences.end());
   }
-  join_touching(all_fences_);
+  join_touching(all_fences);
+  all_fences_ = std::move(all_fences);
   gather_all_seals();
   made_since_collection_ = 0;
   return true;

@@ -187,6 +187,7 @@ class FakeProc final : public supervisor::Proc {
     births.count = births_counted && !births_unknown ? static_cast<std::uint64_t>(last_born) : 0;
     return births;
   }
+  shim::Births births_since(const shim::Births& /*before*/) override { return births(); }
   shim::Sharing sharers(pid_t process, pid_t, const shim::Births& since, const shim::Births&,
                         std::vector<pid_t>& found) override {
     sharers_since = since;
