@@ -89,6 +89,11 @@ bool is_placed_sealable(const State& state, const policy::Range& range) {
   return state.arena.windows[index_of(Window::watched)].contains(range);
 }
 
+bool is_in_arena(const State& state, const policy::Range& range) {
+  return state.arena.windows[index_of(Window::kept)].touches(range) ||
+         state.arena.windows[index_of(Window::other)].touches(range);
+}
+
 long map_in_arena(State& state, Window where, const policy::Arguments& arguments) {
   const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
   const Range& window = state.arena.windows[index_of(where)];
