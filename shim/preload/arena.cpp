@@ -7,6 +7,7 @@
 
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/image_places.h"
 
 namespace libmseal::shim {
 namespace {
@@ -57,6 +58,7 @@ Range choose_arena() {
     std::uint64_t chance = 0;
     if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
     const Range place = Range::of(kFirstPlace + chance % kPlaces * 2 * kTiB, kTiB);
+    if (watched_window(place).end > end_of_addresses()) return {};  // arm64 with 39 or 42 bits
     if (is_empty({place.start, watched_window(place).end})) return place;
   }
   return {};
