@@ -7,6 +7,7 @@
 
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/image_places.h"
 #include "shim/preload/own_proc.h"
 
 namespace libmseal::shim {
@@ -58,6 +59,7 @@ Range choose_arena() {
     std::uint64_t chance = 0;
     if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
     const Range place = Range::of(kFirstPlace + chance % kPlaces * 2 * kTiB, kTiB);
+    if (watched_window(place).end > end_of_addresses()) return {};  // arm64 with 39 or 42 bits
     if (is_empty({place.start, watched_window(place).end})) return place;
   }
   return {};
@@ -88,6 +90,11 @@ bool has_window(const State& state, Window window) {
 
 bool is_placed_sealable(const State& state, const policy::Range& range) {
   return state.arena.windows[index_of(Window::watched)].contains(range);
+}
+
+bool is_in_arena(const State& state, const policy::Range& range) {
+  return state.arena.windows[index_of(Window::kept)].touches(range) ||
+         state.arena.windows[index_of(Window::other)].touches(range);
 }
 
 long map_in_arena(State& state, Window where, const policy::Arguments& arguments) {

@@ -35,6 +35,9 @@ bool has_window(const State& state, Window window);
 // Whether all of the range lies where MAP_SEALABLE places mappings.
 bool is_placed_sealable(const State& state, const policy::Range& range);
 
+// Whether some of the range lies where everything is refused.
+bool is_in_arena(const State& state, const policy::Range& range);
+
 // mmap(2) at the next free place of the window, which is there: the address, or -errno.
 long map_in_arena(State& state, Window window, const policy::Arguments& arguments);
 

@@ -16,6 +16,10 @@ constexpr std::uint64_t kGiB = 1U << 30;
 
 }  // namespace
 
+std::uint64_t end_of_addresses() {
+  return std::bit_ceil(static_cast<std::uint64_t>(getauxval(AT_RANDOM)));
+}
+
 #ifdef __x86_64__
 
 // arch/x86/mm/mmap.c: mmap_base and mmap_legacy_base; ELF_ET_DYN_BASE in arch/x86/include/asm/elf.h.
@@ -68,7 +72,7 @@ std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags) {
 std::span<const Range> image_places() {
   static std::array<Range, 3> places;
   if (!places[0].empty()) return places;
-  const std::uint64_t top = std::bit_ceil(static_cast<std::uint64_t>(getauxval(AT_RANDOM)));
+  const std::uint64_t top = end_of_addresses();
   constexpr std::uint64_t kStackGap = 128U << 20;
   constexpr std::uint64_t kStackMoved = kGiB;        // the stack's own randomness is kept free too
   constexpr std::uint64_t kMoved = kGiB + kGiB / 4;  // and the images themselves

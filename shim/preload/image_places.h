@@ -15,6 +15,9 @@ namespace libmseal::shim {
 // Sorted, apart.
 std::span<const policy::Range> image_places();
 
+// Where the addresses of programs end: the stack lies below, and little else above it.
+std::uint64_t end_of_addresses();
+
 // The same, the range in which randomization places programs, and that of libraries under ADDR_COMPAT_LAYOUT.
 // Little else is mapped there.
 std::span<const policy::Range> watched_places();

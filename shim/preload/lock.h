@@ -1,7 +1,8 @@
 // The library's one lock: around every change of what is sealed.
 //
 // The dynamic linker has one of its own, for the list of loaded objects (dl_iterate_phdr). Who needs both
-// takes that one first: whoever holds an ExclusiveSection does not ask for the list.
+// takes that one first: whoever holds an ExclusiveSection does not ask for the list, but at start, when
+// nobody else is there.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -55,6 +56,27 @@ bool is_confined() {
   const long got = raw_syscall(__NR_read, file, profile.data(), profile.size());
   (void)raw_syscall(__NR_close, file);
   return got > 0 && std::string_view(profile.data(), static_cast<std::size_t>(got)) != kNone;
+}
+
+// "unexpected error 42", of every errno: there is no place to write it to when it is needed.
+constexpr std::size_t kErrors = 256;
+constexpr std::string_view kUnexpected = "unexpected error ";
+using UnexpectedError = std::array<char, kUnexpected.size() + 3>;
+constexpr auto kUnexpectedErrors = [] {
+  std::array<UnexpectedError, kErrors> texts{};
+  for (std::size_t error = 0; error < kErrors; ++error) {
+    char* at = std::copy(kUnexpected.begin(), kUnexpected.end(), texts[error].data());
+    for (const std::size_t unit : {100, 10, 1}) {
+      if (error >= unit) *at++ = static_cast<char>('0' + error / unit % 10);
+    }
+  }
+  return texts;
+}();
+
+std::string_view unexpected(unsigned long error) {
+  if (error >= kErrors) return "unexpected error";
+  const UnexpectedError& text = kUnexpectedErrors[error];
+  return {text.data(), static_cast<std::size_t>(std::find(text.begin(), text.end(), '\0') - text.begin())};
 }
 
 }  // namespace
@@ -116,7 +138,7 @@ std::string_view text_of_error(long error) {
     case ENODEV:
       return "that file can't be mapped (ENODEV)";
     default:
-      return "unexpected error";
+      return unexpected(static_cast<unsigned long>(error < 0 ? -error : error));
   }
 }
 

@@ -27,8 +27,8 @@ long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
 
 // Keeps the ranges sorted and apart. False if there is no room.
 bool add(policy::FixedVector<Range, kMostRanges>& ranges, Range added) {
-  auto* const first =
-      std::find_if(ranges.begin(), ranges.end(), [&](const Range& one) { return one.end >= added.start; });
+  auto* const first = std::partition_point(ranges.begin(), ranges.end(),
+                                           [&](const Range& one) { return one.end < added.start; });
   while (first != ranges.end() && first->start <= added.end) {
     added = {std::min(added.start, first->start), std::max(added.end, first->end)};
     ranges.erase(first);

@@ -72,13 +72,18 @@ constinit NextFunction<Execute> g_execvpe("execvpe");
 constinit NextFunction<Spawn> g_posix_spawn("posix_spawn");
 constinit NextFunction<Spawn> g_posix_spawnp("posix_spawnp");
 
-template <class Function, class... Arguments>
-int spawn(Function* function, Arguments... arguments) {
-  if (function == nullptr) return ENOSYS;
+// start(), in that layout; the program that goes on afterwards has its own back.
+template <class Start>
+auto in_changed_layout(Start start) {
   const long before = change_layout(g_state);
-  const int result = function(arguments...);
+  const auto result = start();
   if (!failed(before)) (void)raw_syscall(__NR_personality, before);
   return result;
+}
+
+template <class... Arguments>
+int spawn(Spawn* function, Arguments... arguments) {
+  return function == nullptr ? ENOSYS : in_changed_layout([&] { return function(arguments...); });
 }
 
 }  // namespace
@@ -93,8 +98,8 @@ void find_starting_functions() {
 extern "C" {
 
 int execve(const char* path, char* const arguments[], char* const environment[]) {
-  prepare_starts(g_state);
-  errno = static_cast<int>(-raw_syscall(__NR_execve, path, arguments, environment));
+  const auto execute = [&] { return raw_syscall(__NR_execve, path, arguments, environment); };
+  errno = static_cast<int>(-in_changed_layout(execute));
   return -1;
 }
 
@@ -103,8 +108,8 @@ int execv(const char* path, char* const arguments[]) {
 }
 
 int execvpe(const char* file, char* const arguments[], char* const environment[]) {
-  prepare_starts(g_state);
-  if (auto* const next = g_execvpe.get(); next != nullptr) return next(file, arguments, environment);
+  if (auto* const next = g_execvpe.get(); next != nullptr)
+    return in_changed_layout([&] { return next(file, arguments, environment); });
   errno = ENOSYS;
   return -1;
 }

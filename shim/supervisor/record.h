@@ -76,13 +76,19 @@ class Record {
   // Whether all of the range is sealed, with these types, by entries for which counts(entry) holds.
   template <class Counts>
   [[nodiscard]] bool covers(const policy::Range& range, policy::SealTypes types, Counts counts) const {
-    if (policy::coverage(seals_, range, types) != policy::Coverage::fully) return false;
+    return policy::coverage(seals_, range, types) == policy::Coverage::fully &&
+           policy::coverage(counted(range, counts), range, types) == policy::Coverage::fully;
+  }
+
+  // The entries in the range for which counts(entry) holds, sorted and apart.
+  template <class Counts>
+  [[nodiscard]] std::vector<policy::Seal> counted(const policy::Range& range, Counts counts) const {
     std::vector<policy::Seal> counted;
     for (const SealEntry& entry : entries_) {
       if (entry.seal.range.touches(range) && counts(entry))
         (void)policy::add_seal(counted, entry.seal, shim::kMostSeals);
     }
-    return policy::coverage(counted, range, types) == policy::Coverage::fully;
+    return counted;
   }
 
   // The entries that have been inherited already: records of one image have most of them in common.

@@ -32,6 +32,9 @@ class Registry {
  public:
   Registry(Proc& proc, const policy::Range& arena, const policy::TreeRules& rules);
 
+  // Where the first filter refuses every change.
+  [[nodiscard]] const policy::Range& arena() const { return arena_; }
+
   [[nodiscard]] Caller look_up(pid_t task);
 
   // An image of its own for a foreign caller, which is a member afterwards. The filters of earlier images

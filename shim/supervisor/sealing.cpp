@@ -63,20 +63,25 @@ bool Sealing::is_watched(std::span<const Range> ranges) const {
 // Filters are only in the process that installed them, and in what was forked later; and brk is refused by
 // filters alone. A seal of another process that is in the record, for it may be in force here as well, is no
 // reason not to seal: it has the attributes of the mapping that the other process had there.
-bool Sealing::is_sealed(const Caller& caller, const Range& range, policy::SealTypes types,
-                        const Range& heap) const {
-  return caller.record->covers(range, types, [&](const SealEntry& entry) {
-    if (entry.by == Process{}) return true;
-    if (!(entry.by == caller.process)) return false;
-    if (rules_.audits || entry.filtered) return true;
-    return is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap);
-  });
+bool Sealing::is_in_force(const Caller& caller, const SealEntry& entry, const Range& heap) const {
+  if (entry.by == Process{}) return true;
+  if (!(entry.by == caller.process)) return false;
+  if (rules_.audits || entry.filtered) return true;
+  return is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap);
 }
 
-bool Sealing::is_sealed(const Caller& caller, const Job& job) const {
+bool Sealing::is_sealed(const Caller& caller, Job& job) const {
   const Range heap = heap_of(caller, job.present_break);
-  return std::ranges::all_of(job.ranges,
-                             [&](const Range& range) { return is_sealed(caller, range, job.types, heap); });
+  const auto counts = [&](const SealEntry& entry) { return is_in_force(caller, entry, heap); };
+  const bool sealed = std::ranges::all_of(
+      job.ranges, [&](const Range& range) { return caller.record->covers(range, job.types, counts); });
+  const auto in_arena = [&](const Range& range) { return range.touches(registry_.arena()); };
+  if (!sealed || std::ranges::none_of(job.ranges, in_arena)) return sealed;
+  // The first filter refuses there whatever is mapped, and where nothing is; what the program has placed
+  // there by itself may need more than that.
+  if (look(caller, job) != 0) return false;
+  const Range all{job.ranges.front().start, job.ranges.back().end};
+  return shim::is_enough(caller.record->counted(all, counts), {}, job.pieces, {});
 }
 
 // ---- jobs ----
@@ -381,7 +386,12 @@ std::int64_t Sealing::prepare(const Caller& caller, const Seal& wanted) {
   const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
   const Range& range = wanted.range;
   if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
-  if (is_sealed(caller, range, wanted.types, heap_of(caller, 0))) return way(Way::sealed);
+  const Range heap = heap_of(caller, 0);
+  const auto counts = [&](const SealEntry& entry) {
+    // What is mapped in the arena, nobody knows here.
+    return !entry.seal.range.touches(registry_.arena()) && is_in_force(caller, entry, heap);
+  };
+  if (caller.record->covers(range, wanted.types, counts)) return way(Way::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
   if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;

@@ -84,9 +84,9 @@ class Sealing {
   };
 
   [[nodiscard]] bool is_watched(std::span<const policy::Range> ranges) const;
-  [[nodiscard]] bool is_sealed(const Caller& caller, const policy::Range& range, policy::SealTypes types,
-                               const policy::Range& heap) const;
-  [[nodiscard]] bool is_sealed(const Caller& caller, const Job& job) const;
+  [[nodiscard]] bool is_in_force(const Caller& caller, const SealEntry& entry,
+                                 const policy::Range& heap) const;
+  [[nodiscard]] bool is_sealed(const Caller& caller, Job& job) const;
   Job* job_of(const Caller& caller);
   void end(Job& job);
   long choose_ranges(const Caller& caller, Job& job) const;

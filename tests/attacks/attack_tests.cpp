@@ -129,6 +129,7 @@ constexpr Attack kAttacks[] = {
     everywhere("segment_among_many", held(0)),
 
     ours("arena_wrapped", held(-EPERM), kNoArena),
+    ours("arena_hinted", held(-EPERM), kNoArena),
 
     everywhere("file_pages_remapped", held(-EPERM)),
     everywhere("file_pages_rounded", held(-EPERM)),
@@ -417,7 +418,7 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name.starts_with("static_")) return "its seals are the kernel's or nobody's: no preload reaches it";
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
-  if (name == "arena_wrapped") return "it needs PROT_SEAL";
+  if (name.starts_with("arena_")) return "it needs PROT_SEAL";
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";

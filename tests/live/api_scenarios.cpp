@@ -251,6 +251,20 @@ void batch_past_the_budget(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(base + 20 * page, page) == 0);
 }
 
+// As many ranges as one call takes, more than one look at the mappings finds.
+void large_batch(std::span<char*>) {
+  constexpr std::size_t kCount = 16384;
+  const std::size_t page = page_size();
+  char* const base = map_far_away(2 * kCount * page, PROT_READ | PROT_WRITE);
+  std::vector<mseal_range> ranges;
+  for (std::size_t index = 0; index < kCount; ++index) ranges.push_back({base + 2 * index * page, page});
+  EXPECT(Calls{Via::raw}.unmap(ranges.back().addr, page) == 0);
+  EXPECT(libc_value(::mseal_ranges(ranges.data(), kCount, 0)) == -ENOMEM);
+  EXPECT(Calls{Via::raw}.protect(base, page, PROT_READ) == 0);  // nothing is sealed
+  EXPECT(::mseal_ranges(ranges.data(), kCount - 1, 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(ranges[kCount - 2].addr, page) == -EPERM);
+}
+
 void* map_sealed(std::size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANONYMOUS, void* at = nullptr,
                  int fd = -1) {
   return ::mmap(at, size, prot | PROT_SEAL, flags, fd, 0);
@@ -557,6 +571,7 @@ constexpr Scenario kScenarios[] = {
     {"audit_refuses_nothing", audit_refuses_nothing},
     {"errors_of_batches", errors_of_batches},
     {"batch_past_the_budget", batch_past_the_budget},
+    {"large_batch", large_batch},
     {"region_freezes", region_freezes},
     {"sealed_from_birth", sealed_from_birth},
     {"random_places_are_free", random_places_are_free},

@@ -50,6 +50,19 @@ void exec_drops(std::span<char*> arguments) {
   in_child([] { become("refuses_changes", true); });
 }
 
+// So many seals that images are started with another layout; a program that is not started changes nothing.
+void failed_start_keeps_the_layout(std::span<char*>) {
+  constexpr unsigned long kAsk = 0xFFFFFFFF;
+  const int before = ::personality(kAsk);
+  char* const pages = map_far_away(140 * page_size(), PROT_READ);
+  for (std::size_t index = 0; index < 140; index += 2)
+    REQUIRE_OR_STOP(::mseal(pages + index * page_size(), page_size(), 0) == 0);
+  char name[] = "/nonexistent";
+  char* const command[] = {name, nullptr};
+  EXPECT(::execv(name, command) == -1 && errno == ENOENT && ::personality(kAsk) == before);
+  EXPECT(::execvp(name, command) == -1 && errno == ENOENT && ::personality(kAsk) == before);
+}
+
 // A sealed page that the program asked for is refused by a filter, which outlives exec: the new image must
 // never get memory there.
 void exec_fences(std::span<char*> arguments) {
@@ -227,6 +240,7 @@ constexpr Scenario kScenarios[] = {
     {"starts_amid_seals", starts_amid_seals},
     {"hints_stay_out_of_watched_places", hints_stay_out_of_watched_places},
     {"fork_chain", fork_chain},
+    {"failed_start_keeps_the_layout", failed_start_keeps_the_layout},
 };
 
 }  // namespace

@@ -12,6 +12,10 @@
 namespace libmseal::tests {
 namespace {
 
+TEST_CASE("live: a program that can't be started leaves the layout of the next as it was") {
+  scenario("backend=seccomp", "failed_start_keeps_the_layout");
+}
+
 TEST_CASE("live: exec drops what the old image sealed") {
   scenario("backend=seccomp", "exec_drops");
   scenario("backend=seccomp", "exec_fences");

@@ -127,6 +127,10 @@ TEST_CASE("live: huge pages of every size are mapped as without the library") {
     scenario(options, "sealed_huge_page");
 }
 
+TEST_CASE("live: the kernel's own seals are as many to a call as libmseal(3) says") {
+  if (needs_mseal()) scenario("backend=kernel", "large_batch");
+}
+
 TEST_CASE("live: a memory resource is filled and frozen") {
   for (const char* backend : {"backend=seccomp", "backend=filter"}) scenario(backend, "region_freezes");
   if (needs_mseal()) scenario("backend=kernel", "region_freezes");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "shim/common/pieces.h"
 #include "shim/common/sharers.h"
 #include "shim/preload/ancestors.h"
 #include "shim/preload/arena.h"
@@ -47,12 +48,23 @@ long look_for_sharers(const State& state) {
   return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
-long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types) {
+// The first filter refuses in the arena whatever is mapped; what the program has placed there by itself may
+// need more than that.
+bool is_enough_in_arena(const State& state, std::span<const Seal> pieces) {
+  return state.ledger.consult([&](std::span<const Seal> seals) {
+    return std::all_of(pieces.begin(), pieces.end(), [&](const Seal& piece) {
+      return !is_in_arena(state, piece.range) || is_enough(seals, {}, {&piece, 1}, {});
+    });
+  });
+}
+
+long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types,
+                std::span<const Seal> pieces) {
   if (ledger_refuses_types(state, ranges, types)) return -EACCES;
   const bool sealed = std::all_of(ranges.begin(), ranges.end(), [&](const Range& range) {
     return query_ledger(state, range).types.has(types);
   });
-  if (sealed) return static_cast<long>(Way::sealed);
+  if (sealed && is_enough_in_arena(state, pieces)) return static_cast<long>(Way::sealed);
   if (const long error = check_pid_namespace(); error != 0) return error;
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);
   return static_cast<long>(Way::filter);

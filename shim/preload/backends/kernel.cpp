@@ -1,4 +1,5 @@
 // The backend `kernel`: mseal(2) itself.
+#include <algorithm>
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
@@ -23,11 +24,24 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
   return {};
 }
 
+// What is wrong with one of the ranges. In portions, for one look finds fewer pieces than there may be
+// ranges.
+long find_wrong(const State& state, std::span<const Range> ranges, Job& job) {
+  constexpr std::size_t kPortion = kMostPieces / 4;
+  long wrong = 0;
+  while (wrong == 0 && !ranges.empty()) {
+    const std::size_t count = std::min(ranges.size(), kPortion);
+    wrong = find_own_pieces(state, ranges.first(count), job.types, job.found);
+    ranges = ranges.subspan(count);
+  }
+  return wrong;
+}
+
 long seal(State& state, std::span<const Range> ranges, Job& job) {
   if (!job.types.has(policy::kWholeSeal)) return -EOPNOTSUPP;
   // mseal(2) takes one range: what is wrong with any of them is found before the first is sealed for good.
   if (ranges.size() > 1) {
-    if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
+    if (const long wrong = find_wrong(state, ranges, job); wrong != 0) return wrong;
   }
   for (const Range& range : ranges) {
     const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);

@@ -48,7 +48,7 @@ long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper&
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const long read = find_own_pieces(state, ranges, job.types, found);
     if (read != 0 && read != -EINVAL) return read;
-    const long way = keeper.choose_way(state, ranges, job.types);
+    const long way = keeper.choose_way(state, ranges, job.types, found.pieces.view());
     if (way < 0) return way;
     if (attempt == 0 && way == static_cast<long>(Way::sealed)) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole

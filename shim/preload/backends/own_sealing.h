@@ -18,8 +18,10 @@ namespace libmseal::shim {
 
 // What the backend knows of this process, or its supervisor.
 struct Keeper {
-  // How to seal the ranges (sorted, apart): a policy::Way, or -errno. EACCES: one takes no more types.
-  long (*choose_way)(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
+  // How to seal the ranges (sorted, apart), in which these pieces are mapped: a policy::Way, or -errno.
+  // EACCES: one takes no more types.
+  long (*choose_way)(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
+                     std::span<const policy::Seal> pieces);
   // Whether another process has this memory: 0, or -EAGAIN.
   long (*is_alone)(const State& state);
   // Filters refuse what touches these pieces from now on: 0 or -errno.

@@ -95,7 +95,8 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
 
 // ---- where the supervisor may not look ----
 
-long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types) {
+long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types,
+                std::span<const Seal>) {
   const auto as_answer = [](Way way) { return static_cast<long>(way); };
   for (const Range& range : ranges) {
     Control message{Control::Kind::prepare, {range}};
