@@ -55,6 +55,14 @@ inline std::uint64_t parse_count_of_births(std::string_view stat) {
   return end == std::string_view::npos ? 0 : static_cast<std::uint64_t>(leading_number(stat));
 }
 
+// After how many births numbers come around.
+inline std::uint64_t most_numbers(const ProcRoot& proc) {
+  char text[32];
+  const long got = proc.read(ProcPath("sys/kernel/pid_max"), text);
+  if (got <= 0) return Births::kFewestNumbers;
+  return static_cast<std::uint64_t>(leading_number({text, static_cast<std::size_t>(got)}));
+}
+
 // Without the count: the library would have to read a second file for it.
 inline Births births_so_far(const ProcRoot& proc) {
   timespec now{};

@@ -13,10 +13,10 @@ namespace libmseal::shim {
 
 // Calls visit(line) for each line of the file that is open as `file` (or -errno), in order; visit returns
 // false to stop. Closes it. Returns 0, or -errno of the file. A line longer than the buffer is cut.
-template <class Visit>
+template <std::size_t Buffer = 8192, class Visit>
 long read_lines(long file, Visit visit) {
   if (failed(file)) return file;
-  char buffer[8192];
+  char buffer[Buffer];
   std::size_t held = 0;
   bool skipping = false;  // the rest of a line that was cut
   long result = 0;

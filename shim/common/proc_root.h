@@ -19,6 +19,7 @@
 #include "policy/rules/fixed_vector.h"
 #include "shim/common/directory.h"
 #include "shim/common/killed_calls.h"
+#include "shim/common/line_reader.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
@@ -91,7 +92,7 @@ class ProcRoot {
   }
 
   // Reads the file into `buffer`: the bytes read, or -errno. What does not fit is cut. Of those files alone
-  // that the kernel writes in one piece (stat, status, syscall, loadavg, ...): one read gets all of it.
+  // that the kernel writes in one piece (stat, syscall, loadavg, ...): one read gets all of it.
   template <std::size_t Size>
   long read(const ProcPath& path, char (&buffer)[Size]) const {
     const long file = open(path);
@@ -118,13 +119,18 @@ class ProcRoot {
   long directory_;
 };
 
-// Where a line of /proc/PID/status goes on after `key` ("\nTgid:"); empty if it has none. The name of the
-// process is the first line and has its newlines escaped, so no key can be forged by it.
-inline std::string_view after_key(std::string_view text, std::string_view key) {
-  const std::size_t at = text.find(key);
-  if (at == std::string_view::npos) return {};
-  text.remove_prefix(at + key.size());
-  return text;
+// Calls visit(line) for each line of /proc/TASK/status, as read_lines(). It may be much longer than a page,
+// for it has the list of groups. The name of the process has its newlines escaped, so no line can be forged
+// by it.
+template <class Visit>
+long visit_status(const ProcRoot& proc, const ProcPath& path, Visit visit) {
+  constexpr std::size_t kPiece = 2048;
+  return read_lines<kPiece>(proc.open(path), visit);
+}
+
+// The rest of the line after `key` ("Tgid:"); empty if it is another one.
+inline std::string_view after_key(std::string_view line, std::string_view key) {
+  return line.starts_with(key) ? line.substr(key.size()) : std::string_view();
 }
 
 // Of /proc/TASK/status.
@@ -137,20 +143,23 @@ struct TaskStatus {
 
 // 0 or -errno.
 inline long read_status(const ProcRoot& proc, long task, TaskStatus& status) {
-  char buffer[4096];
-  const long got = proc.read(ProcPath(task, "status"), buffer);
-  if (got < 0) return got;
-  const std::string_view text(buffer, static_cast<std::size_t>(got));
-  const std::string_view group = after_key(text, "\nTgid:");
-  const std::string_view seccomp = after_key(text, "\nSeccomp:");
-  if (group.empty() || seccomp.empty()) return -EPROTO;
-  status.thread_group = leading_number(group);
-  status.filtered = leading_number(seccomp) != 0;
-  if (const std::string_view peak = after_key(text, "\nVmPeak:"); !peak.empty())
-    status.peak = leading_number(peak);
-  if (const std::string_view filters = after_key(text, "\nSeccomp_filters:"); !filters.empty())
-    status.filters = static_cast<std::uint32_t>(leading_number(filters));
-  return 0;
+  status = {};
+  bool complete = false;
+  const long read = visit_status(proc, ProcPath(task, "status"), [&](std::string_view line) {
+    if (const auto group = after_key(line, "Tgid:"); !group.empty())
+      status.thread_group = leading_number(group);
+    if (const auto peak = after_key(line, "VmPeak:"); !peak.empty()) status.peak = leading_number(peak);
+    if (const auto seccomp = after_key(line, "Seccomp:"); !seccomp.empty()) {
+      status.filtered = leading_number(seccomp) != 0;
+      complete = status.thread_group != 0;
+      return true;
+    }
+    const auto filters = after_key(line, "Seccomp_filters:");
+    if (!filters.empty()) status.filters = static_cast<std::uint32_t>(leading_number(filters));
+    return !complete;  // it is the line after that
+  });
+  if (read != 0) return read;
+  return complete ? 0 : -EPROTO;
 }
 
 // 0 or -errno.
@@ -167,16 +176,15 @@ inline long read_stat(const ProcRoot& proc, long task, policy::StatLine& stat) {
 // Whether the numbers in this /proc are those of the reader's own pid namespace: it may be that of an outer
 // one (unshare --pid without a new mount). NSpid begins with the namespace of the procfs.
 inline bool shows_own_namespace(const ProcRoot& proc) {
-  char buffer[4096];
-  const long got = proc.read(ProcPath("self/status"), buffer);
-  if (got < 0) return false;
-  const std::string_view text(buffer, static_cast<std::size_t>(got));
-  std::string_view numbers = after_key(text, "\nNSpid:");
-  const std::size_t end = numbers.find('\n');
-  if (numbers.empty() || end == std::string_view::npos) return false;
-  numbers.remove_suffix(numbers.size() - end);
-  while (numbers.starts_with('\t')) numbers.remove_prefix(1);
-  return numbers.find('\t') == std::string_view::npos && leading_number(numbers) == raw_syscall(__NR_getpid);
+  long only_number = 0;
+  const long read = visit_status(proc, ProcPath("self/status"), [&](std::string_view line) {
+    std::string_view numbers = after_key(line, "NSpid:");
+    if (numbers.empty()) return true;
+    while (numbers.starts_with('\t')) numbers.remove_prefix(1);
+    if (numbers.find('\t') == std::string_view::npos) only_number = leading_number(numbers);
+    return false;
+  });
+  return read == 0 && only_number == raw_syscall(__NR_getpid);
 }
 
 }  // namespace libmseal::shim

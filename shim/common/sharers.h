@@ -162,34 +162,55 @@ class SharerSearch {
     });
   }
 
+  // The threads of a process as they are listed, if all are zombies, which wait for their tracer.
+  struct Zombies {
+    bool all = true;
+    std::uint64_t count = 0;
+    std::uint64_t numbers = 0;  // mixed into one, in order
+
+    void add(long thread, bool is_zombie) {
+      constexpr std::uint64_t kPrime = 0x100000001B3;  // of FNV-1a
+      all = all && is_zombie;
+      ++count;
+      numbers = (numbers ^ static_cast<std::uint64_t>(thread)) * kPrime;
+    }
+    // The same ones before and after a moment when the process had so many: it had no other then, and a
+    // zombie makes none.
+    [[nodiscard]] bool are_all_of(std::uint64_t threads, const Zombies& later) const {
+      return all && later.all && count == threads && later.count == threads && numbers == later.numbers;
+    }
+  };
+
   // A leader without memory, which has ended or is about to, tells nothing: its threads may live on. One of
   // them that has memory tells for all. Those that are listed may have made others and ended, and the list
   // breaks off at one that ends; the kernel counts them in one moment.
   template <class Look>
   long look_at_threads(long process, Look look) {
     if (process == group_) return 0;
+    Zombies before;
     for (int looks = 0; looks < kLooks; ++looks) {
-      policy::StatLine stat;
-      const long read = read_stat(proc_, process, stat);
+      policy::StatLine leader;
+      const long read = read_stat(proc_, process, leader);
       if (read == -ENOENT || read == -ESRCH) return 0;
       if (read != 0) return read;
-      if (stat.size != 0 || stat.threads <= 1) return 0;
+      if (leader.size != 0 || leader.threads <= 1) return 0;
+      Zombies zombies;
       const long listed = proc_.list(ProcPath(process, "task"), [&](const char* name) -> long {
         const long thread = leading_number(name);
         if (!look(thread)) return 1;
-        return has_memory(thread) ? kTold : 0;  // now, and so when it was compared
+        policy::StatLine stat;
+        const bool seen = read_stat(proc_, thread, stat) == 0;
+        zombies.add(thread, seen && stat.state == 'Z');
+        return seen && stat.size != 0 ? kTold : 0;  // it has memory now, and so it had when it was compared
       });
       if (listed == kTold || listed == -ENOENT || listed == -ESRCH) return 0;
       if (listed != 0) return listed;
+      if (before.are_all_of(leader.threads, zombies)) return 0;
+      before = zombies;
     }
     return -EAGAIN;
   }
   static constexpr long kTold = 2;
-
-  bool has_memory(long task) {
-    policy::StatLine stat;
-    return read_stat(proc_, task, stat) == 0 && stat.size != 0;
-  }
 
   const ProcRoot& proc_;
   long group_;

@@ -161,12 +161,7 @@ class KernelProc final : public Proc {
   shim::Births births() override { return births_.so_far(); }
   shim::Births births_since(const shim::Births& before) override { return births_.since(before); }
 
-  std::uint64_t most_numbers() override {
-    char text[32];
-    const long got = root_.read(ProcPath("sys/kernel/pid_max"), text);
-    if (got <= 0) return shim::Births::kFewestNumbers;
-    return static_cast<std::uint64_t>(shim::leading_number({text, static_cast<std::size_t>(got)}));
-  }
+  std::uint64_t most_numbers() override { return shim::most_numbers(root_); }
 
   shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
                         std::vector<pid_t>& found) override {
@@ -218,13 +213,11 @@ class KernelProc final : public Proc {
     return read != 0 || !shown || (hides && !may_trace_all());
   }
   [[nodiscard]] bool may_trace_all() const {
-    constexpr std::string_view kName = "CapEff:\t";
     std::uint64_t capabilities = 0;
-    (void)shim::read_lines(root_.open(ProcPath("self/status")), [&](std::string_view line) {
-      if (!line.starts_with(kName)) return true;
-      line.remove_prefix(kName.size());
-      std::from_chars(line.data(), line.data() + line.size(), capabilities, 16);
-      return false;
+    (void)shim::visit_status(root_, ProcPath("self/status"), [&](std::string_view line) {
+      const std::string_view digits = shim::after_key(line, "CapEff:\t");
+      std::from_chars(digits.data(), digits.data() + digits.size(), capabilities, 16);
+      return digits.empty();
     });
     return (capabilities >> CAP_SYS_PTRACE & 1) != 0;
   }

@@ -48,6 +48,12 @@ struct Birth {
   }
 };
 
+// How many filters a process has.
+struct FilterCount {
+  Process process;
+  std::uint32_t filters = ~0U;  // ~0: not known
+};
+
 class Record {
  public:
   [[nodiscard]] std::span<const policy::Seal> seals() const { return seals_; }
@@ -138,6 +144,8 @@ class Record {
   shim::Births asked;          // when it last asked to seal something
   std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
   std::uint32_t filters = 0;   // so many filters the process had when one was last told of; 0: not known
+  FilterCount asked_with;      // when it last said hello or asked to seal something
+  FilterCount told_with;       // when one was last told of
 
  private:
   static constexpr Process kNobody{-1, 0};

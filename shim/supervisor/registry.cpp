@@ -338,13 +338,36 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   caller.standing = Caller::Standing::member;
   caller.image = &images_.back();
   caller.record = member.record;
+  note_asked(caller);
 }
 
 // ---- sealing ----
 
+void Registry::note_asked(const Caller& caller) {
+  std::uint32_t filters = caller.filters;
+  if (filters == ~0U) {
+    if (const auto status = proc_.status(caller.task); status.is_seen()) filters = status->filters;
+  }
+  caller.record->asked_with = {caller.process, filters};
+}
+
+// Whether a process that has so many filters may have installed one since it asked. It may tell what it
+// likes; children of others, with fewer filters, would have a seal that is none.
+bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
+  const FilterCount& before = caller.record->asked_with;
+  if (!(before.process == caller.process)) return false;
+  return filters == ~0U || before.filters == ~0U || filters > before.filters;
+}
+
 void Registry::begin_sealing(const Caller& caller) {
-  caller.record->prepared = proc_.now();
-  caller.record->asked = proc_.births();
+  Record& record = *caller.record;
+  if (record.told_with.process == caller.process) {
+    record.asked_with = record.told_with;
+  } else if (!(record.asked_with.process == caller.process)) {
+    note_asked(caller);
+  }
+  record.prepared = proc_.now();
+  record.asked = proc_.births();
   register_children(*caller.image, caller);
 }
 
@@ -449,9 +472,12 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
   const bool starts = record.prepared == 0;
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
   if (filtered && (!starts || record.filters == 0)) {
-    const auto status = proc_.status(caller.process.id);
+    const auto status = proc_.status(caller.task);
+    const std::uint32_t filters = status.is_seen() ? status->filters : ~0U;
+    if (!from_start && !may_have_filtered(caller, filters)) return -EPERM;
     // Not known: 0, so that every later child has it.
-    record.filters = status.is_seen() && status->filters != ~0U ? status->filters : 0;
+    record.filters = filters != ~0U ? filters : 0;
+    record.told_with = {caller.process, filters};
   }
   SealEntry entry{
       {}, filtered, filtered ? record.filters : 0, starts ? proc_.now() : record.prepared, caller.process};
@@ -467,6 +493,7 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
 }
 
 void Registry::greet(const Caller& caller) {
+  note_asked(caller);
   if (!caller.forked) note_executed(*caller.image, caller.process, caller);
 }
 

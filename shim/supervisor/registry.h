@@ -100,6 +100,8 @@ class Registry {
                                                          const Process& own, pid_t task);
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void note_executed(Image& image, const Process& process, const Caller& caller);
+  void note_asked(const Caller& caller);
+  [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
   static void retire(Image& image, const std::shared_ptr<Record>& record);
   void gather_all_seals();
   void keep_filters(const Image& image);

@@ -240,7 +240,8 @@ std::int64_t Sealing::start(const Caller& caller, Job& job) {
 }
 
 long Sealing::put_in_force(const Caller& caller, const Job& job, bool filtered) {
-  return registry_.add(caller, job.pieces, filtered) == 0 ? 0 : -ENOSPC;
+  const long error = registry_.add(caller, job.pieces, filtered);
+  return error == -ENOMEM ? -ENOSPC : error;
 }
 
 std::int64_t Sealing::seal_by_supervisor(const Caller& caller, Job& job) {

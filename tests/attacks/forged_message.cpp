@@ -1,5 +1,5 @@
-// A child tells the supervisor that a page is sealed by a filter, which is not there: the parent's own mseal
-// must install one all the same.
+// A child, or the process itself, tells the supervisor that a page is sealed by a filter, which is not there:
+// the process's own mseal must install one all the same.
 #include "tests/attacks/programs.h"
 #include "tests/attacks/sharer.h"
 
@@ -37,6 +37,11 @@ int main() {
     (void)outcome_of(child);
     worst = worse_of(worst, seal_and_change("munmap after a child's message", page));
   }
+  char* const own = map_at(0, kPage);
+  std::memset(own, 'v', kPage);
+  (void)forge(Control::Kind::prepare, own);
+  (void)forge(Control::Kind::add_filtered, own);
+  worst = worse_of(worst, seal_and_change("munmap after an own message", own));
   g_page = map_at(0, kPage);
   std::memset(g_page, 'v', kPage);
   const int sharer = ::clone(forge_in_same_memory, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);

@@ -197,6 +197,24 @@ TEST_CASE("live: in root's tree, another user's programs get no_new_privs, but n
   CHECK_THAT(result.out, ContainsSubstring(covers_all ? "NoNewPrivs:\t0" : "NoNewPrivs:\t1"));
 }
 
+// /proc/PID/status lists them before it tells of filters.
+TEST_CASE("live: a process of a thousand groups is looked at like any other") {
+  if (!needs(::geteuid() == 0, "root, to have so many")) return;
+  std::string groups = "1";
+  for (int group = 1'000'001; group < 1'001'000; ++group) groups += "," + std::to_string(group);
+  for (const char* const backend : {"seccomp", "filter"}) {
+    const std::string options = std::string("MSEAL_OPTIONS=policy=none,verbose=1,backend=") + backend;
+    const Run result = run({{"setpriv", "--groups=" + groups, "env", std::string("LD_PRELOAD=") + LIBMSEAL_SO,
+                             options, LIVE_PROGRAM, "refuses_changes"},
+                            {},
+                            {},
+                            60});
+    expect_success(result);
+    CHECK_THAT(result.err, ContainsSubstring(backend == std::string("seccomp") ? "backend supervised on"
+                                                                               : "backend filters on"));
+  }
+}
+
 TEST_CASE("live: discard=strict is not left to a kernel that does not keep it") {
   if (!needs_mseal()) return;
   const auto said = [](const std::string& options) {

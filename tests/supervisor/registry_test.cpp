@@ -568,8 +568,9 @@ TEST_CASE(
 
 TEST_CASE("the seals of a start are made with one look at the filters") {
   SealedTree tree;
-  tree.proc.first(200, 8, 10).filters = 3;
+  tree.proc.first(200, 8, 10).filters = 2;
   const Caller caller = tree.join(200);
+  tree.proc.tasks.at(200).filters = 3;
   tree.proc.looks = 0;
   for (int number = 3; number < 6; ++number) REQUIRE(tree.registry.add(caller, {place(number)}, true) == 0);
   CHECK(tree.proc.looks == 1);
@@ -579,6 +580,23 @@ TEST_CASE("the seals of a start are made with one look at the filters") {
   REQUIRE(tree.registry.add(caller, {place(6)}, true) == 0);
   tree.proc.fork(200, 300, 10).filters = 3;  // before that
   CHECK(tree.sealed(300) == Seals{3, 4, 5});
+}
+
+TEST_CASE("a filter that a process tells of, and has not installed, is none") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  const Caller child = tree.registry.look_up(200);
+  CHECK(tree.registry.add(child, {place(3)}, true) == -EPERM);  // it has not even asked
+  REQUIRE(begin_sealing(tree.registry, child) == Sharing::alone);
+  CHECK(tree.registry.add(child, {place(3)}, true) == -EPERM);
+  ++tree.proc.tasks.at(200).filters;
+  CHECK(tree.registry.add(child, {place(3)}, true) == 0);
+  CHECK(tree.registry.add(child, {place(4)}, true) == 0);  // of the same filter
+  REQUIRE(begin_sealing(tree.registry, child) == Sharing::alone);
+  CHECK(tree.registry.add(child, {place(5)}, true) == -EPERM);
+  CHECK(tree.sealed(200) == Seals{1, 2, 3, 4});
+  tree.proc.fork(100, 300, 20);
+  CHECK(tree.sealed(300) == Seals{1, 2});
 }
 
 TEST_CASE("without the first memory in hand, its process is not proved to run another image") {
