@@ -29,15 +29,13 @@ struct NoLocks {
   using mutex_type = boost::interprocess::null_mutex;
   using recursive_mutex_type = boost::interprocess::null_mutex;
 };
-using TableMemory =
-    boost::interprocess::segment_manager<char, boost::interprocess::rbtree_best_fit<NoLocks>,
-                                         boost::interprocess::iset_index>;
+using TableMemory = boost::interprocess::segment_manager<char, boost::interprocess::rbtree_best_fit<NoLocks>,
+                                                         boost::interprocess::iset_index>;
 template <class T>
 using TableVector = boost::interprocess::vector<T, boost::interprocess::allocator<T, TableMemory>>;
 
 struct SealTable {
-  explicit SealTable(TableMemory* memory)
-      : seals(memory), fences(memory), pieces(memory), keyed(memory) {}
+  explicit SealTable(TableMemory* memory) : seals(memory), fences(memory), pieces(memory), keyed(memory) {}
 
   // Odd while the writer is at work. The vectors' storage is reserved at once and never moves.
   std::atomic<std::uint32_t> generation = 0;
