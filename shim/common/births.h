@@ -63,13 +63,16 @@ inline std::uint64_t most_numbers(const ProcRoot& proc) {
   return static_cast<std::uint64_t>(leading_number({text, static_cast<std::size_t>(got)}));
 }
 
-// Without the count: the library would have to read a second file for it.
-inline Births births_so_far(const ProcRoot& proc) {
+inline std::uint64_t monotonic_ns() {
   timespec now{};
   (void)raw_syscall(__NR_clock_gettime, CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// Without the count: the library would have to read a second file for it.
+inline Births births_so_far(const ProcRoot& proc) {
   Births births;
-  births.time =
-      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  births.time = monotonic_ns();
   char buffer[128];
   const long got = proc.read(ProcPath("loadavg"), buffer);
   if (got > 0) births.last = parse_last_number({buffer, static_cast<std::size_t>(got)});

@@ -44,9 +44,8 @@ class SharerSearch {
       sure = sure && later.soon_after(seen, most) && later.last >= seen.last;
       seen = later;
     };
-    unsigned looks = 0;
     const auto look = [&](long task) {
-      if (sure && ++looks % kOften == 0) note();
+      if (sure && monotonic_ns() - seen.time > kNoteAfter) note();
       const Sharing one = look_at(task);
       if (one != Sharing::alone) sharing = one;
       stopped = one == Sharing::shared && !found(task);
@@ -72,9 +71,9 @@ class SharerSearch {
   }
 
  private:
-  static constexpr int kLooks = 3;         // at what may change meanwhile
-  static constexpr int kMostRounds = 100;  // of births
-  static constexpr unsigned kOften = 4;
+  static constexpr int kLooks = 3;                        // at what may change meanwhile
+  static constexpr int kMostRounds = 100;                 // of births
+  static constexpr std::uint64_t kNoteAfter = 2'000'000;  // ns
 
   // A procfs that is mounted with subset=pid, as by ProcSubset= of systemd, does not tell of them.
   bool hides_births() const {

@@ -301,7 +301,8 @@ class Twin {
       case op_shmdt:
         return touches_;
       case op_mremap:
-        return touches_ || may_be_huge_ || (any && one.a[1] == one.a[2]);
+        return touches_ || may_be_huge_ ||
+               (any && policy::round_up(one.a[1], PAGE) == policy::round_up(one.a[2], PAGE));
       case op_move_ring:
         return touches_ || may_be_huge_ || any;
       case op_mmap:
