@@ -48,10 +48,6 @@ constexpr bool tells_of_break(Kind kind) {
   return kind == Kind::seal || kind == Kind::filters_are_in;
 }
 
-constexpr bool may_name_several(Kind kind) {
-  return adds_seal(kind) || kind == Kind::range;
-}
-
 constexpr std::uint64_t flags_of(Kind kind) {
   if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown | kTypes | kSeveral;
   if (kind == Kind::range) return kConstant | kWithData | kSeveral;
