@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tests::must(malformed == (arguments[3] == policy::kControlMagic));
     return 0;
   }
-  if (message->number <= 0xFFFF)
+  if (message->more.empty() && message->number <= 0xFFFF)
     tests::must(policy::unwrap_from_mmap(policy::wrap_in_mmap(arguments)) == arguments);
   using Kind = policy::Control::Kind;
   if (message->kind == Kind::call_site) return 0;
