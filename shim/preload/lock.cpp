@@ -11,11 +11,13 @@
 
 // glibc's pthread_atfork (nptl/pthread_atfork.c). musl has none of it, and needs none: it frees its list in a
 // child (ldso/dynlink.c, __ldso_atfork).
+// NOLINTBEGIN(bugprone-reserved-identifier): glibc's own names.
 extern "C" {
 int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* object)
     __attribute__((weak));
 extern void* __dso_handle __attribute__((visibility("hidden")));
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace libmseal::shim {
 namespace {

@@ -66,7 +66,7 @@ constexpr auto kUnexpectedErrors = [] {
   std::array<UnexpectedError, kErrors> texts{};
   for (std::size_t error = 0; error < kErrors; ++error) {
     char* at = std::copy(kUnexpected.begin(), kUnexpected.end(), texts[error].data());
-    for (const std::size_t unit : {100, 10, 1}) {
+    for (const std::size_t unit : {100U, 10U, 1U}) {
       if (error >= unit) *at++ = static_cast<char>('0' + error / unit % 10);
     }
   }

@@ -50,7 +50,7 @@ class Thread {
 
  private:
   [[nodiscard]] ProcPath folder() const { return ProcPath("self/task/").append(std::string_view(name_)); }
-  [[nodiscard]] long open(std::string_view file, int flags) const {
+  [[nodiscard]] long open(std::string_view file, std::uint64_t flags) const {
     return proc_.open(folder().append("/").append(file), flags);
   }
   [[nodiscard]] bool has_ended() const {
