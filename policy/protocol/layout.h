@@ -11,6 +11,6 @@
 
 namespace libmseal::policy {
 
-inline constexpr std::uint32_t kLayoutVersion = 13;
+inline constexpr std::uint32_t kLayoutVersion = 14;
 
 }  // namespace libmseal::policy

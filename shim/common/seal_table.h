@@ -49,7 +49,6 @@ struct SealTable {
   TableVector<policy::KeyedRange> keyed;
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of them
 
-  policy::Range arena;      // of the tree
   policy::TreeRules rules;  // of the tree
   // What the policy files say about this image, as text of MSEAL_OPTIONS; set once. Ends with a zero. The
   // memory is zero from the start, and most of it is never written: every page of it is one more for each
@@ -68,6 +67,7 @@ struct TableRoot {
   std::uint32_t version = 0;
   std::uint32_t size = 0;  // of SealTable, which depends on the Boost that it was built with
   boost::interprocess::offset_ptr<SealTable> table;
+  policy::Range arena;  // of the tree: readers map the table in there
 };
 
 // Whether this build can read the table in that memory.

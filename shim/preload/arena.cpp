@@ -115,4 +115,12 @@ long map_in_arena(State& state, Window where, const policy::Arguments& arguments
   return -ENOMEM;
 }
 
+long move_to_arena(State& state, Window where, const policy::Range& range) {
+  const std::size_t index = index_of(where);
+  const std::uint64_t place = take_place(state.arena.next[index], state.arena.windows[index], range.size());
+  if (place == 0) return -ENOMEM;
+  return raw_syscall(__NR_mremap, range.start, range.size(), range.size(), MREMAP_MAYMOVE | MREMAP_FIXED,
+                     place);
+}
+
 }  // namespace libmseal::shim

@@ -41,4 +41,7 @@ bool is_in_arena(const State& state, const policy::Range& range);
 // mmap(2) at the next free place of the window, which is there: the address, or -errno.
 long map_in_arena(State& state, Window window, const policy::Arguments& arguments);
 
+// Moves what is mapped there into the window, which nobody else knows of yet: its new address, or -errno.
+long move_to_arena(State& state, Window window, const policy::Range& range);
+
 }  // namespace libmseal::shim

@@ -91,7 +91,10 @@ constinit std::atomic<Progress> g_progress = Progress::not_begun;
 
 void start(State& state) {
   state.machine = this_machine();
-  prepare_lock();
+  WorkingMemory& memory = map_working_memory();
+  state.ledger = &memory.ledger;
+  state.keyed_seals = &memory.keyed_seals;
+  prepare_lock(memory);
   find_starting_functions();
   find_dlsym();
   state.precedes_libc = find_next_function("munmap") != nullptr;

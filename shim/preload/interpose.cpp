@@ -57,7 +57,7 @@ void tell_site(const State& state, long number, const policy::Arguments& argumen
 long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
   if (state.backend == policy::Backend::libc) {
     const policy::MmCall call = decoded(state, number, a);
-    const policy::Verdict verdict = state.ledger.consult(
+    const policy::Verdict verdict = state.ledger->consult(
         [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}); });
     if (verdict.kind == policy::Verdict::Kind::answer) return verdict.value;
     // Where huge pages are nobody looks up here.

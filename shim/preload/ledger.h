@@ -9,6 +9,7 @@
 #include "policy/rules/fixed_vector.h"
 #include "policy/rules/protection_key.h"
 #include "policy/rules/seal.h"
+#include "shim/common/table_size.h"
 
 namespace libmseal::shim {
 
@@ -53,5 +54,8 @@ class Ledger {
   std::atomic<std::uint32_t> generation_ = 0;  // odd: the second copy counts
   std::array<Entries, 2> copies_;
 };
+
+using SealLedger = Ledger<policy::Seal, 8192>;
+using KeyLedger = Ledger<policy::KeyedRange, kMostKeyed>;
 
 }  // namespace libmseal::shim

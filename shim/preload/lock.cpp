@@ -34,8 +34,7 @@ struct Words {
 Words g_fallback;  // if there is no memory for the page
 Words* g_words = &g_fallback;
 
-constinit Job g_job;
-constinit ObjectsWork g_objects_work;
+WorkingMemory* g_memory = nullptr;
 
 constexpr unsigned long kPageBytes = 65536;  // a page on every supported configuration
 
@@ -53,7 +52,8 @@ void note_fork() {
 
 }  // namespace
 
-void prepare_lock() {
+void prepare_lock(WorkingMemory& memory) {
+  g_memory = &memory;
   const long page =
       raw_syscall(__NR_mmap, 0, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (!failed(page)) {
@@ -88,13 +88,13 @@ ExclusiveSection::~ExclusiveSection() {
 }
 
 Job& ExclusiveSection::job() const {  // NOLINT(readability-convert-member-functions-to-static): the holder's
-  return g_job;
+  return g_memory->job;
 }
 
 ObjectsTurn::ObjectsTurn() : mine_(!g_words->objects.exchange(true, std::memory_order_acquire)) {}
 
 ObjectsWork& ObjectsTurn::work() const {  // NOLINT(readability-convert-member-functions-to-static): the same
-  return g_objects_work;
+  return g_memory->objects;
 }
 
 ObjectsTurn::~ObjectsTurn() {

@@ -9,11 +9,12 @@
 
 #include "shim/preload/job.h"
 #include "shim/preload/objects_work.h"
+#include "shim/preload/working_memory.h"
 
 namespace libmseal::shim {
 
-// Makes the page that the lock lives in. Before any ExclusiveSection.
-void prepare_lock();
+// Makes the page that the lock lives in, and says what it hands out. Before any ExclusiveSection.
+void prepare_lock(WorkingMemory& memory);
 
 // Whether the dynamic linker's list of objects can be had. glibc leaves it locked for ever in a child that is
 // forked while another thread goes through it: so not in a child of a program that had threads then.

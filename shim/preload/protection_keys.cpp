@@ -39,7 +39,7 @@ long discard_by_writing(const State& state, std::uint64_t address, std::uint64_t
   const std::uint64_t page = state.machine.page_size;
   const Range range = Range::of(address, policy::round_up(length, page));
   if (range.empty()) return -EPERM;
-  const bool allowed = state.keyed_seals.consult([&](std::span<const policy::KeyedRange> keyed) {
+  const bool allowed = state.keyed_seals->consult([&](std::span<const policy::KeyedRange> keyed) {
     // Asked of the processor only where there is a key, so where it knows the instruction.
     return policy::all_keyed(keyed, range,
                              [](std::uint32_t key) { return policy::may_write(key_rights(), key); });

@@ -47,9 +47,9 @@ struct State {
   Arena arena;
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
-  Births alone_since;                                  // nobody shared this memory then
-  Ledger<policy::Seal, 8192> ledger;                   // the seals, where there is none
-  Ledger<policy::KeyedRange, kMostKeyed> keyed_seals;  // sealed memory with a protection key
+  Births alone_since;                // nobody shared this memory then
+  SealLedger* ledger = nullptr;      // the seals, where there is none
+  KeyLedger* keyed_seals = nullptr;  // sealed memory with a protection key
 };
 
 extern State g_state;

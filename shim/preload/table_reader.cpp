@@ -32,6 +32,15 @@ Result consistently(const SealTable& table, Read read, Result unknown) {
 
 }  // namespace
 
+long read_arena(long descriptor, policy::Range& arena) {
+  TableRoot root;
+  const long got = raw_syscall(__NR_pread64, descriptor, &root, sizeof root, 0);
+  if (failed(got)) return got;
+  if (got != static_cast<long>(sizeof root) || !is_readable(root)) return -EPROTO;
+  arena = root.arena;
+  return 0;
+}
+
 long map_table(long descriptor, const void*& memory) {
   memory = nullptr;
   const long mapped = raw_syscall(__NR_mmap, 0, kTableBytes, PROT_READ, MAP_SHARED, descriptor, 0);
@@ -78,10 +87,6 @@ bool take_found(const void* memory, std::uint32_t ticket, Found& found) {
 std::span<const policy::Range> table_fences(const void* memory) {
   const SealTable& table = table_in(memory);
   return {table.fences.data(), table.fences.size()};
-}
-
-policy::Range table_arena(const void* memory) {
-  return table_in(memory).arena;
 }
 
 policy::TreeRules table_rules(const void* memory) {

@@ -12,8 +12,11 @@
 
 namespace libmseal::shim {
 
-// Maps the table behind `descriptor` for reading, and closes that. 0, or -errno: EPROTO for a table of
-// another version.
+// The arena of the tree that the table behind `descriptor` belongs to; empty if it has none. 0, or -errno:
+// EPROTO for a table of another version.
+long read_arena(long descriptor, policy::Range& arena);
+
+// Maps the table for reading, and closes `descriptor`. The same errors.
 long map_table(long descriptor, const void*& memory);
 void unmap_table(const void* memory);
 
@@ -27,9 +30,7 @@ bool take_found(const void* memory, std::uint32_t ticket, Found& found);
 // The fences of this image, which are all there when it joins.
 std::span<const policy::Range> table_fences(const void* memory);
 
-// The arena of the tree; empty if it has none. Set, as the rest below, before anybody has the table.
-policy::Range table_arena(const void* memory);
-
+// Of the tree. Set, as the rest below, before anybody has the table.
 policy::TreeRules table_rules(const void* memory);
 
 // What the policy files say about this image, as text of MSEAL_OPTIONS.

@@ -34,7 +34,7 @@ TableFile::TableFile() {
   if (memory_ == MAP_FAILED) fail("no memory for a table");
   if (fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | kFutureWrite | F_SEAL_SEAL) != 0)
     fail("the table can't be made read-only");
-  auto* const root = new (memory_) shim::TableRoot;
+  root_ = new (memory_) shim::TableRoot;
   auto* const memory = new (static_cast<char*>(memory_) + shim::kTableHeader)
       shim::TableMemory(kTableBytes - shim::kTableHeader);
   table_ = memory->construct<shim::SealTable>(boost::interprocess::anonymous_instance)(memory);
@@ -42,10 +42,10 @@ TableFile::TableFile() {
   table_->fences.reserve(shim::kMostFences);
   table_->pieces.reserve(shim::kMostPieces);
   table_->keyed.reserve(shim::kMostKeyed);
-  root->table = table_;
-  root->version = policy::kLayoutVersion;
-  root->size = sizeof(shim::SealTable);
-  root->magic = shim::kTableMagic;
+  root_->table = table_;
+  root_->version = policy::kLayoutVersion;
+  root_->size = sizeof(shim::SealTable);
+  root_->magic = shim::kTableMagic;
 }
 
 TableFile::~TableFile() {
@@ -99,7 +99,7 @@ std::uint32_t TableFile::put(std::span<const Seal> pieces, std::span<const polic
 
 void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
   change([&] {
-    table_->arena = arena;
+    root_->arena = arena;
     table_->rules = rules;
   });
 }

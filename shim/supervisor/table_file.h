@@ -10,6 +10,7 @@
 #include "policy/rules/seal.h"
 namespace libmseal::shim {
 struct SealTable;
+struct TableRoot;
 }
 
 namespace libmseal::supervisor {
@@ -44,6 +45,7 @@ class TableFile {
 
   int descriptor_ = -1;
   void* memory_ = nullptr;
+  shim::TableRoot* root_ = nullptr;
   shim::SealTable* table_ = nullptr;
 };
 

@@ -77,8 +77,9 @@ void forges_a_table(std::span<char*> arguments) {
   const int file = ::memfd_create("libmseal-table", MFD_CLOEXEC);
   const auto size = static_cast<off_t>(shim::kTableBytes);
   REQUIRE_OR_STOP(::ftruncate(file, kind == "short" ? 4096 : size) == 0);
+  auto* const before = reinterpret_cast<void*>(1ULL << 36);  // the genuine one
   auto* const words = static_cast<std::uint64_t*>(
-      ::mmap(nullptr, shim::kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+      ::mmap(before, shim::kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, file, 0));
   REQUIRE_OR_STOP(words != MAP_FAILED);
   if (kind == "garbage") {
     for (std::size_t index = 0; index < shim::kTableBytes / 8; ++index)

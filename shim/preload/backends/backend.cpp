@@ -22,13 +22,13 @@ const BackendFunctions& functions_of(Backend backend) {
 }
 
 policy::Sealed query_ledger(const State& state, const policy::Range& range) {
-  return state.ledger.consult(
+  return state.ledger->consult(
       [&](std::span<const policy::Seal> seals) { return policy::how_sealed(seals, range); });
 }
 
 bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges,
                           policy::SealTypes types) {
-  return state.ledger.consult([&](std::span<const policy::Seal> seals) {
+  return state.ledger->consult([&](std::span<const policy::Seal> seals) {
     return std::any_of(ranges.begin(), ranges.end(), [&](const policy::Range& range) {
       return policy::refuses_types(seals, range, types);
     });

@@ -30,10 +30,10 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
     return {"too many ranges for one filter", -ENOMEM};
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"no seccomp filter", error};
-  for (const Seal& object : beginning.objects) (void)state.ledger.add(object);
+  for (const Seal& object : beginning.objects) (void)state.ledger->add(object);
   set_arena(state, arena, false);
-  (void)state.ledger.add({protected_window(arena), true});
-  (void)state.ledger.add({other_window(arena)});
+  (void)state.ledger->add({protected_window(arena), true});
+  (void)state.ledger->add({other_window(arena)});
   return {};
 }
 
@@ -51,7 +51,7 @@ long look_for_sharers(const State& state) {
 // The first filter refuses in the arena whatever is mapped; what the program has placed there by itself may
 // need more than that.
 bool is_enough_in_arena(const State& state, std::span<const Seal> pieces) {
-  return state.ledger.consult([&](std::span<const Seal> seals) {
+  return state.ledger->consult([&](std::span<const Seal> seals) {
     return std::all_of(pieces.begin(), pieces.end(), [&](const Seal& piece) {
       return !is_in_arena(state, piece.range) || is_enough(seals, {}, {&piece, 1}, {});
     });
@@ -71,7 +71,7 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
 }
 
 long keep(State& state, std::span<const Seal> pieces) {
-  for (const Seal& piece : pieces) (void)state.ledger.add(piece);
+  for (const Seal& piece : pieces) (void)state.ledger->add(piece);
   return 0;
 }
 

@@ -19,7 +19,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
   for (const policy::Seal& object : beginning.objects) {
     const long sealed = raw_syscall(policy::kMsealNumber, object.range.start, object.range.size(), 0);
     if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};
-    (void)state.ledger.add(object);
+    (void)state.ledger->add(object);
   }
   return {};
 }
@@ -49,7 +49,7 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
     const std::uint64_t mask = state.machine.address_mask;
     policy::Seal sealed{Range::of(range.start & mask, range.size()), true};
     sealed.types = job.types;
-    (void)state.ledger.add(sealed);
+    (void)state.ledger->add(sealed);
   }
   return 0;
 }

@@ -11,7 +11,7 @@ namespace {
 Outcome start(State& state, const Beginning& beginning, Job& job) {
   (void)job;
   for (const policy::Seal& object : beginning.objects) {
-    if (!state.ledger.add(object)) return {"no room for the loaded objects", -ENOMEM};
+    if (!state.ledger->add(object)) return {"no room for the loaded objects", -ENOMEM};
   }
   return {};
 }
@@ -21,9 +21,9 @@ long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
   if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
   if (ledger_refuses_types(state, ranges, job.types)) return -EACCES;
   for (const policy::Seal& piece : job.found.pieces) {
-    if (!state.ledger.add(piece)) return explain(Why::ledger_full);
+    if (!state.ledger->add(piece)) return explain(Why::ledger_full);
   }
-  for (const policy::KeyedRange& piece : job.found.keyed) (void)state.keyed_seals.add(piece);
+  for (const policy::KeyedRange& piece : job.found.keyed) (void)state.keyed_seals->add(piece);
   return 0;
 }
 

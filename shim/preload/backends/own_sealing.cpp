@@ -67,7 +67,7 @@ long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper&
     if (!by_supervisor) {
       if (const long error = keeper.keep(state, job.covered.view()); error != 0) return error;
     }
-    for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals.add(piece);
+    for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals->add(piece);
     return 0;
   }
   return -EAGAIN;

@@ -54,17 +54,43 @@ Watched choose_watched(const State& state, const Range& arena) {
   return watched;
 }
 
-// With its contents, which nobody else discards: so it is one piece with the objects that it lies next to.
-Seal table_seal(const void* table) {
-  return {Range::of(reinterpret_cast<std::uint64_t>(table), kTableBytes), true};
+Range table_range(const State& state) {
+  return Range::of(reinterpret_cast<std::uint64_t>(state.table), kTableBytes);
 }
 
-// The objects, and the table, which is sealed with them.
+// Maps the table of this image, and closes its descriptor. In the arena, where it needs no filter; anywhere
+// if the tree has none.
+long map_own_table(State& state, long descriptor) {
+  Range arena;
+  if (const long error = read_arena(descriptor, arena); error != 0) {
+    (void)raw_syscall(__NR_close, descriptor);
+    return error;
+  }
+  set_arena(state, arena, true);
+  if (!has_window(state, Window::other)) return map_table(descriptor, state.table);
+  const auto file = static_cast<std::uint64_t>(descriptor);
+  const long mapped = map_in_arena(state, Window::other, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
+  (void)raw_syscall(__NR_close, descriptor);
+  if (failed(mapped)) return mapped;
+  state.table = reinterpret_cast<const void*>(mapped);
+  return 0;
+}
+
+// The table of a new tree's first image, which came before the arena.
+void move_table(State& state) {
+  if (!has_window(state, Window::other)) return;
+  const long moved = move_to_arena(state, Window::other, table_range(state));
+  if (!failed(moved)) state.table = reinterpret_cast<const void*>(moved);
+}
+
+// The objects, and the table with them if it does not lie in the arena: with its contents, which nobody else
+// discards, so that it is one piece with the objects next to it.
 bool add_table(const State& state, std::span<const Seal> objects, Pieces& pieces) {
   pieces.clear();
   bool fits = true;
   for (const Seal& object : objects) fits = fits && pieces.push_back(object);
-  return fits && policy::add_seal(pieces, table_seal(state.table), Pieces::capacity());
+  const Seal table{table_range(state), true};
+  return fits && (is_in_arena(state, table.range) || policy::add_seal(pieces, table, Pieces::capacity()));
 }
 
 // The pieces that filters refuse first, then those that are left to the supervisor. How many are of the first
@@ -97,10 +123,9 @@ void put_up_fences(State& state) {
 // This image joins the tree.
 Outcome join(State& state, long table_descriptor, const Beginning& beginning, Job& job) {
   state.joined = true;
-  const long mapped = map_table(table_descriptor, state.table);
+  const long mapped = map_own_table(state, table_descriptor);
   if (mapped == -EPROTO) return {"the supervisor of this process tree is of another version", 0};
   if (mapped != 0) return {"the supervisor's table could not be mapped", mapped};
-  set_arena(state, table_arena(state.table), true);
   state.rules = table_rules(state.table);
   put_up_fences(state);
   if (beginning.objects.empty()) return {};
@@ -159,6 +184,9 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
     return {launch.trouble(), error, {state.supervisor_path.data()}};
   state.table = launch.keep_table();
   state.rules = policy::tree_rules(state.options);
+  const Range arena = choose_arena();
+  set_arena(state, arena, true);
+  move_table(state);
 
   if (!add_table(state, beginning.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
   const auto is_left = [&](const Seal& piece) {
@@ -166,7 +194,6 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   };
   const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
   const std::span<const Seal> seals = job.covered.view();
-  const Range arena = choose_arena();
   const Watched watched = choose_watched(state, arena);
   const BaseFilter filter{seals.first(filtered), beginning.refused_breaks, arena, true, watched.view()};
   if (!write_base_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
@@ -182,12 +209,12 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
     return {"the supervisor did not take over", answer.result};
   }
   tell_of_files(state, answer);
-  set_arena(state, arena, true);
   return {};
 }
 
 // Whoever would have written the table is not there.
 void leave_tree(State& state) {
+  set_arena(state, {}, false);
   state.table = nullptr;
   state.joined = false;
   state.rules = {};

@@ -60,7 +60,7 @@ long take_keys(State& state, std::uint32_t ticket, Found& found) {
   if (ticket == 0) return 0;
   // Without its keys, memory is sealed all the same: then no thread may discard it.
   if (!take_found(state.table, ticket, found)) return 0;
-  for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals.add(piece);
+  for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals->add(piece);
   return 0;
 }
 
