@@ -21,9 +21,7 @@ inline KernelMseal ask_kernel(const policy::Machine& machine) {
   const auto mseal = [](std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
     return raw_syscall(policy::kMsealNumber, address, length, flags);
   };
-  // Nothing of this seals anything: a bad flag, an unaligned start, an empty range, and one where no program
-  // can have memory.
-  constexpr std::uint64_t kNowhere = 1ULL << 55;
+  // Nothing of this seals anything: a bad flag, an unaligned start, an empty range, and one that nobody has.
   const long with_bad_flag = mseal(page, 0, 1);
   if (with_bad_flag == -EPERM) return KernelMseal::refused;
   const bool works = with_bad_flag == -EINVAL && mseal(page + 1, page, 0) == -EINVAL &&

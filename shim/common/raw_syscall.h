@@ -53,6 +53,10 @@ long raw_syscall(long number, Arguments... arguments) {
   return raw_syscall6(number, all[0], all[1], all[2], all[3], all[4], all[5]);
 }
 
+// Where no process can have memory: x86-64 has no such addresses, and arm64 tells the kernel's by this bit.
+// Unlike a null pointer, which is good where page zero is mapped.
+inline constexpr unsigned long kNowhere = 1UL << 55;
+
 // Failures are the last page of numbers, as libc reads them.
 inline bool failed(long result) {
   return static_cast<unsigned long>(result) > -4096UL;

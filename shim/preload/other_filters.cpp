@@ -15,7 +15,7 @@ namespace {
 // Neither does anything.
 void call_mseal_and_seccomp() {
   (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
-  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, nullptr);
+  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, kNowhere);
 }
 
 // A question by mmap (control.h): what is answered, where nobody listens by the kernel.

@@ -35,6 +35,11 @@ TEST_CASE("live: a missing supervisor means backend filters, in one line") {
   CHECK_THAT(required.err, ContainsSubstring("require=supervised cannot be met"));
 }
 
+TEST_CASE("live: a program whose page zero is mapped has a supervisor all the same") {
+  if (!needs(::geteuid() == 0, "root, to map page zero")) return;
+  expect_success(run(preloaded("auto=off,backend=seccomp,require=seccomp", {LIVE_PROGRAM, "has_page_zero"})));
+}
+
 TEST_CASE("live: no process can be made for the supervisor, and the line says why") {
   // A user whom nobody else is: no process runs as that one yet.
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;

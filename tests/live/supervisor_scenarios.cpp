@@ -241,7 +241,24 @@ void makes_many_calls(std::span<char*> /*arguments*/) {
   ::_exit(0);
 }
 
+// A filter lies there: what is asked of the kernel with a null pointer would install it.
+void has_page_zero(std::span<char*> /*arguments*/) {
+  void* const zero =
+      ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  REQUIRE_OR_STOP(zero == nullptr);
+  static sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  const sock_fprog program{1, &allow};
+  const auto* const bytes = reinterpret_cast<const char*>(&program);
+  volatile char* at = nullptr;
+  asm("" : "+r"(at));  // a null pointer that the compiler knows of would not be written through
+  for (std::size_t index = 0; index < sizeof program; ++index) at[index] = bytes[index];
+  char* const page = map_far_away(page_size(), PROT_READ);
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_NONE) == -EPERM);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"has_page_zero", has_page_zero},
     {"makes_many_calls", makes_many_calls},
     {"workers_of_another_user", workers_of_another_user},
     {"stopped_supervisor_lets_nothing_through", stopped_supervisor_lets_nothing_through},

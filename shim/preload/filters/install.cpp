@@ -37,7 +37,7 @@ long install_filter(std::span<const sock_filter> program, bool with_listener) {
 
 long probe_listener() {
   const long result =
-      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, nullptr);
+      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, kNowhere);
   return result == -EFAULT ? 0 : result;  // EFAULT: it came as far as reading the program
 }
 
