@@ -112,7 +112,9 @@ class Generator {
     };
     if (one.kind == op_brk) return true;
     if (one.kind != op_mremap) return stays(one.a[0], one.a[1]);
-    return stays(one.a[0], std::max(low(one.a[1]), low(one.a[2]))) && stays(one.a[4], one.a[2]);
+    // A target at 0 may be refused, for it may be that of a huge page, and what is there nobody puts back.
+    return stays(one.a[0], std::max(low(one.a[1]), low(one.a[2]))) && low(one.a[4]) != 0 &&
+           stays(one.a[4], one.a[2]);
   }
 
   std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
