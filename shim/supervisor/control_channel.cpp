@@ -6,11 +6,26 @@
 
 #include "shim/common/machine.h"
 #include "shim/supervisor/log.h"
+#include "shim/supervisor/raw_mseal.h"
 
 namespace libmseal::supervisor {
 
 using policy::Control;
 using Kind = Control::Kind;
+
+namespace {
+
+// 1 or 0, or -errno.
+std::int64_t is_writable(Proc& proc, const Caller& caller, const policy::Range& range) {
+  bool writable = false;
+  const long read = visit_maps(proc, caller.task, [&](const policy::Vma& vma) {
+    writable = writable || (vma.writable && vma.range.touches(range));
+    return vma.range.start < range.end;
+  });
+  return read != 0 ? -EPERM : writable ? 1 : 0;
+}
+
+}  // namespace
 
 ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
                                           const policy::Arguments& arguments, bool native) {
@@ -18,7 +33,7 @@ ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
   Said said{false, std::nullopt, arguments};
   if (native) said.message = policy::decode_control(shim::this_machine(), arguments, malformed);
   // mseal itself, past the library: on this kernel there is none, unless the supervisor serves it.
-  said.answered = malformed || (!said.message && !rules_.covers_all);
+  said.answered = malformed || (!said.message && !covers_all_);
   if (malformed)
     log(Level::warning, "pid ", notification.pid, ": malformed control message, flags ", Hex{arguments[2]});
   if (said.answered) {
@@ -64,7 +79,7 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
   // What can't be looked at now may be recognised by nothing later.
   if (caller.foreign() && caller.identity.readable()) make_image(caller);
   if (!caller.may_seal()) return refuse(notification, EPERM);
-  const std::int64_t result = sealing_.seal_raw(caller, shim::this_machine(), arguments);
+  const long result = raw_mseal(sealer_, registry_, caller, arguments, discard_);
   respond(notification, result);
   log(Level::info, "pid ", caller.process.id, ": mseal(", Hex{arguments[0]}, ", ", Hex{arguments[1]}, ", ",
       Hex{arguments[2]}, "): ", result);
@@ -78,7 +93,7 @@ void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& cal
   } else {
     registry_.greet(caller);
   }
-  sealing_.begin_anew(caller.process);
+  supervised_.begin_anew(caller.process);
   const TableFile& table = *caller.image->table;
   if (!listener_.answer_with_descriptor(notification.id, table.descriptor())) refuse(notification, EMFILE);
   log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");
@@ -102,13 +117,13 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   try {
     answer = answer_to(caller, message);
   } catch (...) {
-    (void)sealing_.give_up(caller);
+    supervised_.forget(caller);
     throw;
   }
   const bool seals = message.kind == Kind::seal || message.kind == Kind::filters_are_in;
   if (answer == -EAGAIN && seals && postpone(notification)) return;
   // What is left of it would be sealed with what the thread asks for next.
-  if (answer < 0 && (seals || message.kind == Kind::range)) (void)sealing_.give_up(caller);
+  if (answer < 0 && (seals || message.kind == Kind::range)) supervised_.forget(caller);
   respond(notification, answer);
   log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
       Shown{message.seal.range}, ": ", answer);
@@ -127,22 +142,23 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
   const policy::Range& range = message.seal.range;
   switch (message.kind) {
     case Kind::range:
-      return sealing_.add_range(caller, message);
+      return supervised_.add_range(caller, message);
     case Kind::seal:
-      return sealing_.seal(caller, message);
+      return supervised_.seal(caller, message);
     case Kind::filters_are_in:
-      return sealing_.filters_are_in(caller, message);
+      return supervised_.filters_are_in(caller, message);
     case Kind::give_up:
-      return sealing_.give_up(caller);
+      supervised_.forget(caller);
+      return 0;
     case Kind::is_writable:
-      return sealing_.is_writable(caller, range);
+      return is_writable(proc_, caller, range);
     case Kind::prepare:
-      return sealing_.prepare(caller, message.seal);
+      return own_.prepare(caller, message.seal);
     case Kind::is_alone:
-      return sealing_.is_alone(caller);
+      return own_.is_alone(caller);
     case Kind::add_supervised:
     case Kind::add_filtered:
-      return sealing_.add(caller, message);
+      return own_.add(caller, message);
     case Kind::query:
       return policy::encode(policy::how_sealed(caller.record->seals(), range));
     case Kind::hello:

@@ -7,27 +7,33 @@
 #include <optional>
 #include <vector>
 
+#include "policy/configuration/options.h"
 #include "policy/configuration/tree_rules.h"
 #include "policy/protocol/control.h"
 #include "shim/supervisor/event_log.h"
 #include "shim/supervisor/listener.h"
+#include "shim/supervisor/own_sealing.h"
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/registry.h"
-#include "shim/supervisor/sealing.h"
+#include "shim/supervisor/sealer.h"
+#include "shim/supervisor/supervised_sealing.h"
 
 namespace libmseal::supervisor {
 
 class ControlChannel {
  public:
   ControlChannel(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
-                 Sealing& sealing, EventLog& events, const policy::TreeRules& rules)
+                 ThreadHolder& holder, Sealer& sealer, EventLog& events, const policy::Options& options)
       : listener_(listener),
         proc_(proc),
         registry_(registry),
         policies_(policies),
-        sealing_(sealing),
+        sealer_(sealer),
+        supervised_(proc, registry, holder, sealer),
+        own_(registry, sealer),
         events_(events),
-        rules_(rules) {}
+        covers_all_(policy::tree_rules(options).covers_all),
+        discard_(options.discard) {}
 
   struct Said {
     bool answered = false;
@@ -43,7 +49,8 @@ class ControlChannel {
   [[nodiscard]] std::vector<seccomp_notif> postponed() const;
   void forget_answered();
   // Lets go of threads. Whether that, or a call that waits, has to be looked at again soon.
-  void tidy() noexcept { tidying_ = sealing_.tidy(); }
+  void tidy() noexcept { tidying_ = supervised_.tidy(); }
+  [[nodiscard]] bool holds_threads() const { return supervised_.holds_threads(); }
   [[nodiscard]] bool busy() const { return !postponed_.empty() || tidying_; }
 
  private:
@@ -72,9 +79,12 @@ class ControlChannel {
   Proc& proc_;
   Registry& registry_;
   const PolicyLevels& policies_;
-  Sealing& sealing_;
+  Sealer& sealer_;
+  SupervisedSealing supervised_;
+  OwnSealing own_;
   EventLog& events_;
-  policy::TreeRules rules_;
+  bool covers_all_;
+  policy::DiscardRule discard_;
   std::vector<Postponed> postponed_;
   bool tidying_ = false;  // threads are to be let go of
 };

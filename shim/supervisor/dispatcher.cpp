@@ -41,11 +41,11 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       rules_(policy::tree_rules(options)),
       holder_(proc),
       calls_(proc, holder_),
-      sealing_(proc, registry, holder_, calls_, std::move(watched), options),
+      sealer_(proc, registry, holder_, calls_, std::move(watched), rules_.audits),
       rings_(proc, registry, holder_, older, sizes.processors),
       events_(proc, options),
       audit_(proc, events_, rules_),
-      control_(listener, proc, registry, policies, sealing_, events_, rules_),
+      control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
       judge_(proc, sizes.huge_page, older) {}
 
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {

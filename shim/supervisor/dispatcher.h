@@ -25,7 +25,7 @@
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/registry.h"
 #include "shim/supervisor/rings.h"
-#include "shim/supervisor/sealing.h"
+#include "shim/supervisor/sealer.h"
 #include "shim/supervisor/thread_holder.h"
 
 namespace libmseal::supervisor {
@@ -48,7 +48,7 @@ class Dispatcher {
   [[nodiscard]] int patience() const;
   // Those that this process has stopped: they are let go of when it ends.
   [[nodiscard]] bool holds_threads() const {
-    return sealing_.holds_threads() || rings_.busy() || holder_.has_some_to_let_go();
+    return control_.holds_threads() || rings_.busy() || holder_.has_some_to_let_go();
   }
   [[nodiscard]] int events_error() const { return events_.error(); }
 
@@ -74,7 +74,7 @@ class Dispatcher {
   policy::TreeRules rules_;
   ThreadHolder holder_;
   ContinuedCalls calls_;
-  Sealing sealing_;
+  Sealer sealer_;
   Rings rings_;
   EventLog events_;
   Audit audit_;

@@ -1,7 +1,7 @@
 // Keeps threads from changing their memory while it is looked at and sealed.
 //
 // For a seal, a thread that sleeps outside of every call that changes memory is left asleep: a stop would end
-// some calls with EINTR. If it wakes up meanwhile, the second look (sealing.h) tells what it has changed.
+// some calls with EINTR. If it wakes up meanwhile, the second look (sealer.h) tells what it has changed.
 #pragma once
 
 #include <sys/types.h>

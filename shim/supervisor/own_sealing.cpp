@@ -1,0 +1,58 @@
+#include "shim/supervisor/own_sealing.h"
+
+#include <cerrno>
+#include <vector>
+
+namespace libmseal::supervisor {
+
+using policy::Control;
+using policy::Range;
+using policy::Seal;
+using policy::Way;
+using shim::Sharing;
+
+std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
+  const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
+  const Range& range = wanted.range;
+  if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
+  const Range heap = heap_of(caller, 0);
+  const auto counts = [&](const SealEntry& entry) {
+    // What is mapped in the arena, nobody knows here.
+    return !entry.seal.range.touches(registry_.arena()) && sealer_.is_in_force(caller, entry, heap);
+  };
+  if (caller.record->covers(range, wanted.types, counts)) return way(Way::sealed);
+  if (!caller.record->make_room(1)) return -ENOSPC;
+  registry_.begin_sealing(caller);
+  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  return way(sealer_.is_watched({&range, 1}) ? Way::supervised : Way::filter);
+}
+
+std::int64_t OwnSealing::is_alone(const Caller& caller) {
+  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  // The process has seen all its threads outside of clone since it asked.
+  Registry::note_alone(caller, caller.record->asked);
+  return 0;
+}
+
+std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
+  std::vector<Seal> seals{message.seal};
+  for (const Range& range : message.more) seals.push_back(message.seal.part(range));
+  std::vector<Range> ranges;
+  for (const Seal& seal : seals) ranges.push_back(seal.range);
+  // The library has asked before; whoever speaks past it has not.
+  if (refuses_types(caller, ranges, message.seal.types)) return -EACCES;
+  const bool filtered = message.kind == Control::Kind::add_filtered;
+  if (!filtered) {
+    // Refused from here: so it must be where calls are notified, and for all who have the memory.
+    if (!sealer_.is_watched(ranges)) return -EAGAIN;
+    // An image that has just said hello, and has not asked anything since, has its memory to itself; whoever
+    // comes to share it gets its seals when it is met.
+    if (caller.record->prepared != 0) {
+      registry_.begin_sealing(caller);
+      if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
+    }
+  }
+  return registry_.add(caller, seals, filtered);
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,85 @@
+// The steps of which every sealing is made.
+//
+// Whatever changes memory has to stand still from the look at a range until its seal is in force. So the
+// threads of the process are stopped, the range is looked at, the seal is put in force by the supervisor
+// itself or by filters of the process, and the range is looked at again.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "policy/rules/protection_key.h"
+#include "policy/rules/seal.h"
+#include "policy/rules/seal_request.h"
+#include "shim/supervisor/continued_calls.h"
+#include "shim/supervisor/proc.h"
+#include "shim/supervisor/registry.h"
+#include "shim/supervisor/thread_holder.h"
+
+namespace libmseal::supervisor {
+
+// What is to be sealed, and what a look has found there.
+struct SealJob {
+  explicit SealJob(ThreadHolder& holder) : held(holder) {}
+
+  std::vector<policy::Range> ranges;  // sorted, apart
+  std::vector<policy::Seal> pieces;
+  std::vector<policy::KeyedRange> keyed;
+  policy::Range refused_breaks;
+  std::uint64_t present_break = 0;  // 0: not known
+  policy::DiscardRule discard = policy::DiscardRule::strict;
+  policy::SealTypes types = policy::kWholeSeal;
+  HeldThreads held;
+};
+
+class Sealer {
+ public:
+  // `watched`: the ranges in which the first filter notifies of every call. `audits`: see tree_rules.h.
+  Sealer(Proc& proc, Registry& registry, ThreadHolder& holder, ContinuedCalls& calls,
+         std::vector<policy::Range> watched, bool audits)
+      : proc_(proc),
+        registry_(registry),
+        holder_(holder),
+        calls_(calls),
+        watched_(std::move(watched)),
+        audits_(audits) {}
+
+  static constexpr int kAttempts = 3;  // while a range changes its attributes
+
+  [[nodiscard]] bool audits() const { return audits_; }
+  [[nodiscard]] SealJob new_job() { return SealJob(holder_); }
+  [[nodiscard]] bool is_watched(std::span<const policy::Range> ranges) const;
+  // `heap`: see heap_of().
+  [[nodiscard]] bool is_in_force(const Caller& caller, const SealEntry& entry,
+                                 const policy::Range& heap) const;
+  [[nodiscard]] bool is_sealed(const Caller& caller, SealJob& job) const;
+
+  // What is mapped in job.ranges: 0 or -errno as of shim::PieceSearch.
+  long look(const Caller& caller, SealJob& job) const;
+  // Stops the threads of all processes with the caller's record, but for the caller.
+  ThreadHolder::Result hold(const Caller& caller, SealJob& job);
+  // Until no call is under way that was let through before the seal.
+  bool wait_for_calls(const Caller& caller, const SealJob& job);
+  // Adds seals for what the last look has found: 0 or -errno.
+  long put_in_force(const Caller& caller, const SealJob& job, bool filtered);
+  // The same by the supervisor itself, until another look finds nothing more.
+  long cover(const Caller& caller, SealJob& job);
+
+ private:
+  Proc& proc_;
+  Registry& registry_;
+  ThreadHolder& holder_;
+  ContinuedCalls& calls_;
+  std::vector<policy::Range> watched_;
+  bool audits_;
+};
+
+// What the heap may cover. Where the break is, only the program knows: 0 if it has not told.
+policy::Range heap_of(const Caller& caller, std::uint64_t present_break);
+
+// Whether something in the ranges takes no more types of seals.
+bool refuses_types(const Caller& caller, std::span<const policy::Range> ranges, policy::SealTypes types);
+
+}  // namespace libmseal::supervisor

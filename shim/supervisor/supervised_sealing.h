@@ -1,0 +1,73 @@
+// The library's requests where the supervisor looks at the memory of the process. What a thread wants to have
+// sealed takes it several messages to say, and filters of its own may have to be installed for it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <vector>
+
+#include "policy/protocol/control.h"
+#include "shim/supervisor/sealer.h"
+
+namespace libmseal::supervisor {
+
+class SupervisedSealing {
+ public:
+  SupervisedSealing(Proc& proc, Registry& registry, ThreadHolder& holder, Sealer& sealer)
+      : proc_(proc), registry_(registry), holder_(holder), sealer_(sealer) {}
+
+  // What the messages of control.h are answered; -errno:
+  //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside of a huge page
+  //   E2BIG   too many mappings           ENOSPC  no room for more seals
+  //   EAGAIN  another process has this memory, or may have
+  //   EBUSY   a thread does not leave a call that changes memory, or the range changes all the time
+  //   ESTALE  filters are in that nobody has asked for
+  //   EACCES  some of it takes no more types
+  std::int64_t add_range(const Caller& caller, const policy::Control& message);
+  std::int64_t seal(const Caller& caller, const policy::Control& message);
+  std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);
+
+  // What the thread has asked for.
+  void forget(const Caller& caller);
+  // The process has called execve: what its threads had asked for was of another image.
+  void begin_anew(const Process& process);
+
+  // Called after each answer, and every few milliseconds while it returns true: lets go of threads. After the
+  // answer, so that the one that waits for it is the first to run.
+  bool tidy() noexcept;
+  [[nodiscard]] bool holds_threads() const;
+
+ private:
+  struct Wanted {
+    policy::Range range;
+    bool constant = false;
+    bool with_data = false;
+  };
+  // What a thread wants to have sealed, and how far that has come.
+  struct Job : SealJob {
+    using SealJob::SealJob;
+
+    Process process;
+    std::vector<Wanted> wanted;
+    int attempts = 0;
+    std::chrono::steady_clock::time_point last_heard;
+  };
+
+  Job* job_of(const Caller& caller);
+  long choose_ranges(const Caller& caller, Job& job) const;
+  std::int64_t start(const Caller& caller, Job& job);
+  std::int64_t look_again(const Caller& caller, Job& job);
+  // Returns the answer. The job goes on if it is to be asked again, or if filters are to be installed for it.
+  std::int64_t keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer);
+  static std::int64_t hand_out(const Caller& caller, const Job& job, policy::Way way);
+
+  Proc& proc_;
+  Registry& registry_;
+  ThreadHolder& holder_;
+  Sealer& sealer_;
+  std::map<pid_t, Job> jobs_;
+};
+
+}  // namespace libmseal::supervisor
