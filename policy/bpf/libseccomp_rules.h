@@ -19,6 +19,7 @@
 
 #include "policy/bpf/blocked_calls.h"
 #include "policy/configuration/options.h"
+#include "policy/rules/abi.h"
 #include "policy/rules/mm_call.h"
 
 namespace libmseal::policy {
@@ -46,7 +47,6 @@ inline scmp_arg_cmp has_bit(unsigned argument, std::uint32_t bit) {
 
 // `tells_of_starts`: with the rule for set_tid_address.
 inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis, bool tells_of_starts) {
-  constexpr std::uint32_t kHugetlbFile = 4;  // MFD_HUGETLB
   std::vector<SeccompRule> rules{
       {0,
        EBUSY,
@@ -55,7 +55,7 @@ inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis, bool
       {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_setup)},
       {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_enter)},  // of a ring that came from elsewhere
       {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_register)},
-      {kBlockedHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kHugetlbFile)}},
+      {kBlockedHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kMemfdHugetlb)}},
       {kBlockedClone3, ENOSYS, SCMP_SYS(clone3)},
       {kBlockedPrctlMm, EPERM, SCMP_SYS(prctl), {is_int(0, PR_SET_MM)}},
   };
@@ -63,20 +63,17 @@ inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis, bool
   for (const std::uint32_t advice : kDiscardingAdvice)
     rules.push_back({kBlockedProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});
   if (abis == kSeccompX86) {
-    constexpr std::uint32_t kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
-    constexpr std::uint32_t kEnableShadowStack = 0x5001;   // ARCH_SHSTK_ENABLE and _DISABLE
-    constexpr std::uint32_t kDisableShadowStack = 0x5002;
     rules.push_back({kBlockedUselib, ENOSYS, SCMP_SYS(uselib)});
     // The kernel unmaps a shadow stack where it once put it, whatever lies there by then.
-    rules.push_back({kBlockedShadowStack, EOPNOTSUPP, SCMP_SYS(arch_prctl), {is_int(0, kEnableShadowStack)}});
-    rules.push_back({kBlockedShadowStack, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kDisableShadowStack)}});
-    rules.push_back({kBlockedTaggedAddresses, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kSetTaggedAddresses)}});
+    rules.push_back({kBlockedShadowStack, EOPNOTSUPP, SCMP_SYS(arch_prctl), {is_int(0, kArchShadowStackOn)}});
+    rules.push_back({kBlockedShadowStack, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kArchShadowStackOff)}});
+    rules.push_back(
+        {kBlockedTaggedAddresses, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kArchTaggedAddresses)}});
   }
   return rules;
 }
 
 inline std::vector<SeccompRule> hardening_rules() {
-  constexpr std::uint32_t kNewUserfault = 0xAA00;  // USERFAULTFD_IOC_NEW, of /dev/userfaultfd
   return {
       {kHardenPtrace, EPERM, SCMP_SYS(ptrace)},
       {kHardenPtrace, EPERM, SCMP_SYS(pidfd_getfd)},  // takes the same rights, and could take the listener

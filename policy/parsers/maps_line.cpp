@@ -39,6 +39,15 @@ bool take_flag(std::string_view& text, char letter, char absent, bool& flag) {
   return true;
 }
 
+// The label, and the spaces behind it.
+bool take_label(std::string_view& text, std::string_view label) {
+  if (!text.starts_with(label)) return false;
+  text.remove_prefix(label.size());
+  while (take(text, ' ')) {
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<Vma> parse_maps_line(std::string_view line) {
@@ -59,14 +68,19 @@ std::optional<Vma> parse_maps_line(std::string_view line) {
 }
 
 std::optional<std::uint64_t> parse_page_size_line(std::string_view line) {
-  constexpr std::string_view kLabel = "KernelPageSize:";
-  if (!line.starts_with(kLabel)) return std::nullopt;
-  line.remove_prefix(kLabel.size());
-  while (take(line, ' ')) {
-  }
   std::uint64_t kibibytes = 0;
-  if (!take_number(line, 10, kibibytes) || line != " kB" || kibibytes > (~0ULL >> 10)) return std::nullopt;
+  if (!take_label(line, "KernelPageSize:") || !take_number(line, 10, kibibytes) || line != " kB" ||
+      kibibytes > (~0ULL >> 10))
+    return std::nullopt;
   return kibibytes << 10;
+}
+
+std::optional<std::uint32_t> parse_key_line(std::string_view line) {
+  constexpr std::uint64_t kMost = 99;  // more than any processor has
+  std::uint64_t key = 0;
+  if (!take_label(line, "ProtectionKey:") || !take_number(line, 10, key) || !line.empty() || key > kMost)
+    return std::nullopt;
+  return static_cast<std::uint32_t>(key);
 }
 
 }  // namespace libmseal::policy

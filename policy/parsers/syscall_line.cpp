@@ -28,10 +28,9 @@ bool is_cloning(const Abi& abi, std::uint64_t number, const Arguments& arguments
 // Where a call that is blocked once there are seals takes effect although it began before the first one.
 // Those of an io_uring that exists are looked for by that.
 bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
-  constexpr std::uint32_t kSetMm = 35;                                 // PR_SET_MM
-  constexpr std::uint32_t kArchSettings[] = {0x4002, 0x5001, 0x5002};  // libseccomp_rules.h
-  constexpr std::uint64_t kHugetlb = 4;                                // MFD_HUGETLB
-  constexpr std::uint32_t kSetFilter = 1;                              // SECCOMP_SET_MODE_FILTER
+  constexpr std::uint32_t kSetMm = 35;  // PR_SET_MM
+  constexpr std::uint32_t kArchSettings[] = {kArchTaggedAddresses, kArchShadowStackOn, kArchShadowStackOff};
+  constexpr std::uint32_t kSetFilter = 1;  // SECCOMP_SET_MODE_FILTER
   constexpr std::uint64_t kNewListener = 8;
   const auto first = static_cast<std::uint32_t>(arguments[0]);
   const BlockedNumbers& blocked = abi.blocked;
@@ -42,7 +41,7 @@ bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments
   if (number == kProcessMadviseNumber) return is_discarding(static_cast<std::uint32_t>(arguments[3]));
   if (number == blocked.prctl) return first == kSetMm;
   if (number == blocked.arch_prctl) return std::ranges::find(kArchSettings, first) != std::end(kArchSettings);
-  if (number == blocked.memfd_create) return (arguments[1] & kHugetlb) != 0;
+  if (number == blocked.memfd_create) return (arguments[1] & kMemfdHugetlb) != 0;
   return number == blocked.seccomp && first == kSetFilter && (arguments[1] & kNewListener) != 0;
 }
 

@@ -68,6 +68,7 @@ struct Abi {
   std::uint64_t argument_mask;
   CloneNumbers clones;
   BlockedNumbers blocked;
+  std::uint32_t set_tid_address;  // the first call of every image that libc starts
 
   [[nodiscard]] constexpr bool has_short_arguments() const { return argument_mask <= 0xFFFF'FFFFU; }
   // No call names an address at or above this: 32-bit start plus 32-bit length. 0: no limit.
@@ -83,6 +84,14 @@ inline constexpr std::uint32_t kIoUringSetupNumber = 425;
 inline constexpr std::uint32_t kProcessMadviseNumber = 440;
 inline constexpr std::uint32_t kMapShadowStackNumber = 453;
 inline constexpr std::uint32_t kMsealNumber = 462;
+
+// Arguments of such calls, which kernel headers may be too old for.
+inline constexpr std::uint32_t kArchGetUntagMask = 0x4001;     // ARCH_GET_UNTAG_MASK
+inline constexpr std::uint32_t kArchTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
+inline constexpr std::uint32_t kArchShadowStackOn = 0x5001;    // ARCH_SHSTK_ENABLE
+inline constexpr std::uint32_t kArchShadowStackOff = 0x5002;   // ARCH_SHSTK_DISABLE
+inline constexpr std::uint32_t kMemfdHugetlb = 4;              // MFD_HUGETLB
+inline constexpr std::uint32_t kNewUserfault = 0xAA00;         // USERFAULTFD_IOC_NEW, of /dev/userfaultfd
 
 inline constexpr auto kX86_64Calls = std::to_array<CallNumber>({
     {9, Call::mmap},
@@ -140,11 +149,11 @@ inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
 inline constexpr std::uint32_t kX32Bit = 0x40000000;
 
 inline constexpr auto kX86Abis = std::to_array<Abi>({
-    {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL, {56, 58, 435}, {157, 158, 319, 134, 317}},
-    {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL, {120, 190, 435}, {172, 384, 356, 86, 354}},
+    {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL, {56, 58, 435}, {157, 158, 319, 134, 317}, 218},
+    {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL, {120, 190, 435}, {172, 384, 356, 86, 354}, 258},
 });
 inline constexpr auto kArm64Abis = std::to_array<Abi>(
-    {{kAuditAarch64, kAarch64Calls, 0, ~0ULL, {220, ~0U, 435}, {167, ~0U, 279, ~0U, 277}}});
+    {{kAuditAarch64, kAarch64Calls, 0, ~0ULL, {220, ~0U, 435}, {167, ~0U, 279, ~0U, 277}, 96}});
 
 // The sizes of huge pages, in ascending order. An address at no multiple of the first can't be mapped by one.
 inline constexpr auto kX86HugePages = std::to_array<std::uint64_t>({2U << 20, 1U << 30});

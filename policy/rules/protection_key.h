@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string_view>
 
 #include "policy/rules/range.h"
 
@@ -14,9 +12,6 @@ struct KeyedRange {
   Range range;
   std::uint32_t key = 0;
 };
-
-// The key in a "ProtectionKey:" line of /proc/PID/smaps; nothing for any other line.
-std::optional<std::uint32_t> parse_key_line(std::string_view line);
 
 // Whether a thread with this PKRU register may write memory with this key: two bits a key, the lower one
 // forbids all access, the upper one writing.

@@ -1,10 +1,9 @@
 // The births of processes and threads, as the numbers they get and the kernel's count of them tell.
 #pragma once
 
-#include <time.h>
-
 #include <cstdint>
 
+#include "shim/common/clock.h"
 #include "shim/common/proc_root.h"
 
 namespace libmseal::shim {
@@ -61,12 +60,6 @@ inline std::uint64_t most_numbers(const ProcRoot& proc) {
   const long got = proc.read(ProcPath("sys/kernel/pid_max"), text);
   if (got <= 0) return Births::kFewestNumbers;
   return static_cast<std::uint64_t>(leading_number({text, static_cast<std::size_t>(got)}));
-}
-
-inline std::uint64_t monotonic_ns() {
-  timespec now{};
-  (void)raw_syscall(__NR_clock_gettime, CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 // Without the count: the library would have to read a second file for it.

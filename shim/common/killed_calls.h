@@ -7,11 +7,10 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/wait.h>
 
 #include <cerrno>
 
-#include "shim/common/raw_syscall.h"
+#include "shim/common/child.h"
 
 namespace libmseal::shim {
 
@@ -28,22 +27,14 @@ inline bool has_filters() {
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_FILTER;
 }
 
-// Whether a child that does this is killed. The child has no exit signal, so that neither SIGCHLD nor wait()
-// of the program tells of it.
+// Whether a child that does this is killed.
 template <class Work>
 bool kills(Work work) {
-  const long child = raw_syscall(__NR_clone, 0, 0, 0, 0, 0);
-  if (failed(child)) return false;
-  if (child == 0) {
+  const long status = run_in_child([work] {
     work();
-    while (true) (void)raw_syscall(__NR_exit_group, 0);
-  }
-  int status = 0;
-  long waited = 0;
-  do {
-    waited = raw_syscall(__NR_wait4, child, &status, __WCLONE, nullptr);
-  } while (waited == -EINTR);
-  return waited == child && WIFSIGNALED(status);
+    return 0;
+  });
+  return !failed(status) && WIFSIGNALED(status);
 }
 
 // None of these does anything.

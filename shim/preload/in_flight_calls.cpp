@@ -1,14 +1,13 @@
 #include "shim/preload/in_flight_calls.h"
 
 #include <sys/mman.h>
-#include <time.h>
 
 #include <cerrno>
 #include <optional>
 
 #include "policy/parsers/stat_line.h"
 #include "policy/parsers/syscall_line.h"
-#include "shim/common/deadline.h"
+#include "shim/common/clock.h"
 #include "shim/common/proc_root.h"
 #include "shim/preload/thread_stop.h"
 #include "shim/preload/threads.h"
@@ -48,15 +47,10 @@ std::optional<std::uint64_t> time_in_user_mode(const Thread& thread) {
   return line ? std::optional(line->user_time) : std::nullopt;
 }
 
-void nap() {
-  const timespec time{0, kNap};
-  (void)raw_syscall(__NR_nanosleep, &time, nullptr);
-}
-
 // Asleep outside of every call that changes memory, within a few looks.
 bool soon_asleep(const policy::Machine& machine, const Thread& thread) {
   for (int looks = 0; looks < kLooks; ++looks) {
-    if (looks != 0) nap();
+    if (looks != 0) nap(kNap);
     if (look_at(machine, thread) == Whereabouts::elsewhere) return true;
   }
   return false;
@@ -70,7 +64,7 @@ bool wait_for_evidence(const policy::Machine& machine, const Thread& thread) {
     if (look_at(machine, thread) == Whereabouts::elsewhere) return true;
     const auto now = time_in_user_mode(thread);
     if (before && now && *now >= *before + kEnoughTicks) return true;
-    nap();
+    nap(kNap);
   }
   return false;
 }
@@ -99,7 +93,7 @@ long wait_for_in_flight_calls(const policy::Machine& machine) {
   // memory is tried again.
   long waited = wait_for_all();
   for (int naps = 0; waited != 0 && !stays && naps < kMostNapsForList; ++naps) {
-    nap();
+    nap(kNap);
     waited = wait_for_all();
   }
   if (waited != 0) return -EAGAIN;

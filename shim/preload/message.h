@@ -28,4 +28,11 @@ std::string_view text_of_error(long error);
 // Ends the program with 127 after its last words: what a shell gives for a program that could not be started.
 [[noreturn]] void give_up();
 
+// The same where what an option requires is not there, with the reason.
+template <class Reason>
+[[noreturn]] void refuse_to_start(std::string_view option, std::string_view value, const Reason& reason) {
+  Message() << option << value << " cannot be met: " << reason << "; the program is not started";
+  give_up();
+}
+
 }  // namespace libmseal::shim

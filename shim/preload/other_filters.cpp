@@ -50,9 +50,8 @@ bool g_is_in_tree = false;
 
 bool tagging_is_refused() {
 #ifdef __x86_64__
-  constexpr long kSetTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
-  constexpr long kTooManyBits = 64;             // the kernel's own answer is EINVAL
-  return raw_syscall(__NR_arch_prctl, kSetTaggedAddresses, kTooManyBits) == -EPERM;
+  constexpr long kTooManyBits = 64;  // the kernel's own answer is EINVAL
+  return raw_syscall(__NR_arch_prctl, policy::kArchTaggedAddresses, kTooManyBits) == -EPERM;
 #else
   return false;
 #endif

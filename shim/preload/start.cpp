@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/ancestors.h"
 #include "shim/preload/backends/backend.h"
@@ -53,22 +54,13 @@ constexpr std::string_view consequence(Backend backend) {
   }
 }
 
-// "what, error text" with the file in question.
-Message& operator<<(Message& message, const Outcome& outcome) {
-  message << outcome.what;
-  if (!outcome.subject.empty()) message << " (" << outcome.subject << ")";
-  if (outcome.error == 0) return message;
-  return message << ", " << text_of_error(outcome.error);
-}
-
 // Whether no address can carry tag bits: this memory has no linear address masking, and, where filters rely
 // on that, can't get it, for we or an ancestor have closed the way to it. They are shorter then.
 bool has_no_tags(Backend backend) {
 #ifdef __x86_64__
-  constexpr long kGetUntagMask = 0x4001;  // ARCH_GET_UNTAG_MASK; EINVAL of kernels that have no masking
   std::uint64_t mask = ~0ULL;
-  const long asked = raw_syscall(__NR_arch_prctl, kGetUntagMask, &mask);
-  const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;
+  const long asked = raw_syscall(__NR_arch_prctl, policy::kArchGetUntagMask, &mask);
+  const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;  // of kernels that have no masking
   const bool filters = backend == Backend::supervised || backend == Backend::filters;
   if (!untagged || !filters) return untagged;
   return tagging_is_refused();
@@ -123,11 +115,6 @@ void report(const State& state, KernelMseal kernel, Backend asked, const Outcome
 // question for an attempt.
 void drop_tags(State& state) {
   if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
-}
-
-[[noreturn]] void refuse_to_start(std::string_view what, const Outcome& reason) {
-  Message() << what << " cannot be met: " << reason << "; the program is not started";
-  give_up();
 }
 
 }  // namespace
@@ -189,16 +176,14 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)
         reason = {"a weaker backend is asked for", 0, name_of(asked)};
-      Message() << "require=" << name_of(options.require) << " cannot be met: " << reason
-                << "; the program is not started";
-      give_up();
+      refuse_to_start("require=", name_of(options.require), reason);
     }
     report(state, beginning.kernel, asked, reason);
     tell_of_unwritten_events(state);
     leave_marks(state);
     return;
   }
-  if (options.audit) refuse_to_start("mode=audit", reason);
+  if (options.audit) refuse_to_start("mode=", "audit", reason);
   Message() << "nothing can be sealed: " << reason;
   give_up();
 }

@@ -3,11 +3,11 @@
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <cerrno>
 
-#include "shim/common/deadline.h"
+#include "shim/common/child.h"
+#include "shim/common/clock.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
@@ -34,8 +34,7 @@ bool trace_to_stop(long id) {
       return true;
     }
     if (waited == -ECHILD) return true;
-    const timespec time{0, kNap};
-    (void)raw_syscall(__NR_nanosleep, &time, nullptr);
+    nap(kNap);
   }
   return false;  // the end of the tracer lets it go
 }
@@ -43,7 +42,7 @@ bool trace_to_stop(long id) {
 // In the child: all memory is the parent's.
 [[noreturn]] void trace_and_end(long id, volatile bool* stopped) {
   *stopped = trace_to_stop(id);
-  while (true) (void)raw_syscall(__NR_exit_group, 0);
+  end_process(0);
 }
 
 }  // namespace
@@ -51,14 +50,10 @@ bool trace_to_stop(long id) {
 // The child starts on this very frame, so it must never return into it.
 __attribute__((noinline)) bool stop_thread(long id) {
   volatile bool stopped = false;
-  // No exit signal: neither SIGCHLD nor an ordinary wait() tells of the child.
   const long child = raw_syscall(__NR_clone, CLONE_VM | CLONE_VFORK, 0, 0, 0, 0);
   if (child == 0) trace_and_end(id, &stopped);
   if (failed(child)) return false;
-  long waited = 0;
-  do {
-    waited = raw_syscall(__NR_wait4, child, nullptr, __WCLONE, nullptr);
-  } while (waited == -EINTR);
+  (void)reap(child);
   return stopped;
 }
 

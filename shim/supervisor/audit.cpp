@@ -83,7 +83,7 @@ void Audit::record(const seccomp_notif& notification, const Caller& caller, cons
     events_.add_image(event, caller);
     events_.record(std::move(event));
   } catch (...) {
-    events_.give_up();
+    events_.note_failure();
   }
 }
 
@@ -98,7 +98,7 @@ void Audit::record_blocked_call(const seccomp_notif& notification, Registry& reg
     events_.add_image(event, caller);
     events_.record(std::move(event));
   } catch (...) {
-    events_.give_up();
+    events_.note_failure();
   }
 }
 

@@ -1,9 +1,8 @@
 #include "shim/supervisor/continued_calls.h"
 
 #include <algorithm>
-#include <ctime>
 
-#include "shim/supervisor/proc.h"
+#include "shim/common/clock.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -25,8 +24,7 @@ bool ContinuedCalls::wait_for_evidence(pid_t task) {
     if (where.is_seen() && *where == policy::Whereabouts::elsewhere) return true;
     const auto now = proc_.stat(task);
     if (before.is_seen() && now.is_seen() && now->user_time >= before->user_time + kEnoughTicks) return true;
-    const timespec time{0, kNap};
-    (void)nanosleep(&time, nullptr);
+    shim::nap(kNap);
   }
   return false;
 }

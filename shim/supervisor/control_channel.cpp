@@ -106,7 +106,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
     try {
       events_.told(caller, message);
     } catch (...) {
-      events_.give_up();
+      events_.note_failure();
     }
     return listener_.answer(notification.id, 0);
   }
@@ -126,7 +126,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   if (answer < 0 && (seals || message.kind == Kind::range)) supervised_.forget(caller);
   respond(notification, answer);
   log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
-      Shown{message.seal.range}, ": ", answer);
+      RangeText{message.seal.range}, ": ", answer);
 }
 
 void ControlChannel::respond(const seccomp_notif& notification, std::int64_t answer) {

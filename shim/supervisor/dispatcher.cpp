@@ -18,16 +18,9 @@ using policy::Verdict;
 
 namespace {
 
-#ifdef __x86_64__
-constexpr std::uint32_t kOtherSetTidAddress = 258;  // of i386
-#else
-constexpr std::uint32_t kOtherSetTidAddress = 256;  // of arm
-#endif
-
 // A fresh image is about to run.
-bool is_start(const seccomp_notif& notification, bool native) {
-  return static_cast<std::uint32_t>(notification.data.nr) ==
-         (native ? __NR_set_tid_address : kOtherSetTidAddress);
+bool is_start(const seccomp_notif& notification, const policy::Abi& abi) {
+  return static_cast<std::uint32_t>(notification.data.nr) == abi.set_tid_address;
 }
 
 }  // namespace
@@ -71,8 +64,9 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
   }
   // A start takes no refusal: libc would take it for its number. The library is required, so it does not run.
-  const bool native = notification.data.arch == machine_.abis.front().audit_arch;
-  if (is_start(notification, native) && notification.pid != 0 && listener_.still_waits(notification.id))
+  const policy::Abi* const abi = policy::find_abi(machine_, notification.data.arch);
+  if (abi != nullptr && is_start(notification, *abi) && notification.pid != 0 &&
+      listener_.still_waits(notification.id))
     (void)kill(static_cast<pid_t>(notification.pid), SIGKILL);
   listener_.refuse(notification.id, notification.data.nr == policy::kMsealNumber ? ENOMEM : EPERM);
   control_.tidy();
@@ -92,7 +86,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
       arguments = *message;
     }
   }
-  const bool starts = is_start(notification, native);
+  const bool starts = is_start(notification, *abi);
   const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
   const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);
   const bool seals = call.effect == MmCall::Effect::seal;
@@ -128,13 +122,13 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
       (rules_.audits || rings_.hold_others(caller, call)))
     return let_through(notification, call);
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
-      Shown{call.ranges[0]}, ": refused");
+      RangeText{call.ranges[0]}, ": refused");
   refuse(notification, caller, call, verdict);
 }
 
 void Dispatcher::let_through(const seccomp_notif& notification, const MmCall& call) {
   log(Level::debug, "pid ", notification.pid, ": system call ", notification.data.nr, " on ",
-      Shown{call.ranges[0]}, ": let through");
+      RangeText{call.ranges[0]}, ": let through");
   if (rules_.covers_all) calls_.begun(static_cast<pid_t>(notification.pid), call);
   listener_.continue_call(notification.id);
 }

@@ -32,8 +32,8 @@ class EventLog {
   // Whether the thread's refusal is to be recorded. If not, it is counted and needs no look at the process:
   // refusals in enforce mode get so many lines a second, and so much time.
   [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
-  // The refusal just admitted can't be recorded after all.
-  void give_up() noexcept { ++failed_; }
+  // The refusal just admitted could not be recorded after all.
+  void note_failure() noexcept { ++failed_; }
 
   // Refusals cost what they are looked at, as long as this is there.
   class Looking {

@@ -4,11 +4,12 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+
+#include "shim/common/clock.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -69,12 +70,10 @@ Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
 // fails for good.
 Listener::Event Listener::failed() {
   constexpr int kMostFailures = 1000;
-  constexpr timespec kNap{0, 1'000'000};
+  constexpr long kNap = 1'000'000;  // ns
   if (errno == ENOENT || errno == EINTR) return Event::nothing;
   if (++failures_ == kMostFailures) return Event::broken;
-  const int error = errno;
-  (void)nanosleep(&kNap, nullptr);
-  errno = error;
+  shim::nap(kNap);
   return Event::nothing;
 }
 

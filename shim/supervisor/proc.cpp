@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "policy/parsers/mount_line.h"
+#include "shim/common/clock.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 
@@ -21,6 +22,13 @@ namespace {
 
 using shim::ProcPath;
 using shim::ProcRoot;
+
+// By libc, which needs no system call for it: a container's profile may refuse that.
+std::uint64_t nanoseconds_of(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return shim::nanoseconds_in(now);
+}
 
 bool means_gone(long error) {
   return error == -ESRCH || error == -ENOENT;
@@ -104,11 +112,8 @@ class BirthCount {
 
   // The count is longer to read, and need not be where no number was given since.
   shim::Births since(const shim::Births& before) {
-    timespec time{};
-    clock_gettime(CLOCK_MONOTONIC, &time);
     shim::Births now;
-    now.time =
-        static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
+    now.time = nanoseconds_of(CLOCK_MONOTONIC);
     now.last = shim::parse_last_number(numbers_.text());
     const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
     now.count = same ? before.count : shim::parse_count_of_births(count_.text());
@@ -194,11 +199,7 @@ class KernelProc final : public Proc {
     return where ? Look<policy::Whereabouts>::seen(*where) : Look<policy::Whereabouts>::unknown();
   }
 
-  std::uint64_t now() override {
-    timespec time{};
-    clock_gettime(CLOCK_BOOTTIME, &time);
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-  }
+  std::uint64_t now() override { return nanoseconds_of(CLOCK_BOOTTIME); }
 
  private:
   // With hidepid= a process of another user, or one that is not dumpable, looks as if it were not there.

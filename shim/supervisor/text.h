@@ -20,10 +20,10 @@ struct Hex {
 };
 
 // A range as [0x1000, 0x2000).
-struct Shown {
+struct RangeText {
   policy::Range range;
 
-  friend std::ostream& operator<<(std::ostream& out, const Shown& shown) {
+  friend std::ostream& operator<<(std::ostream& out, const RangeText& shown) {
     return out << '[' << Hex{shown.range.start} << ", " << Hex{shown.range.end} << ')';
   }
 };

@@ -5,14 +5,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 
-#include "shim/common/deadline.h"
+#include "shim/common/clock.h"
 
 namespace libmseal::supervisor {
 namespace {
 
 constexpr std::uint64_t kMostForStops = 1000;  // ms; what lasts longer is no ordinary memory call
+constexpr long kNap = 20'000;                  // ns
 
 // While threads are stopped, others may start new ones. Those that are left after so many rounds are found by
 // the second look at the memory.
@@ -32,11 +32,6 @@ Seen look_for_stop(TracedThread& thread) {
 
 bool detach(const TracedThread& thread) {
   return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
-}
-
-void nap() {
-  constexpr timespec kNap{0, 20'000};
-  (void)nanosleep(&kNap, nullptr);
 }
 
 // Adds the thread, which is about to stop, to those that are held. 0 or an errno: it may not be stopped.
@@ -123,7 +118,7 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
     };
     if (naps % kNapsToLook == 0 && std::ranges::all_of(held.threads_, stopped_or_cloning))
       return Result::cloning;
-    nap();
+    shim::nap(kNap);
   }
   return Result::stuck;
 }
@@ -144,7 +139,7 @@ bool ThreadHolder::take_out_of_call(pid_t task) {
   if (const int error = interrupt(task, held.threads_); error != 0) return error == ESRCH;
   const shim::Deadline deadline(kMostForStops);
   bool out = false;
-  while (!(out = has_left_call(task, held)) && !deadline.passed()) nap();
+  while (!(out = has_left_call(task, held)) && !deadline.passed()) shim::nap(kNap);
   held.release();
   return out;
 }

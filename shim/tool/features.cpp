@@ -1,6 +1,7 @@
 #include "shim/tool/features.h"
 
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -107,9 +108,10 @@ Feature wait_killable(bool has_listener) {
 }
 
 Feature landlock() {
-  constexpr long kCreateRuleset = 444;
-  constexpr long kVersion = 1;  // LANDLOCK_CREATE_RULESET_VERSION
-  const int answer = in_child([] { return raw_syscall(kCreateRuleset, 0, 0, kVersion) >= 2 ? 0 : ENOSYS; });
+  const int answer = in_child([] {
+    const long version = raw_syscall(__NR_landlock_create_ruleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return version >= 2 ? 0 : ENOSYS;
+  });
   return {
       "Landlock", answer == 0,
       answer == kKilled ? "a filter kills programs that call it; no harden=proc_mem" : "no harden=proc_mem"};

@@ -4,32 +4,26 @@
 #include <sys/prctl.h>
 
 #include <csignal>
-#include <ctime>
 #include <vector>
 
+#include "shim/common/clock.h"
 #include "tests/attacks/programs.h"
 
 using namespace libmseal::tests;
 
 namespace {
 
-double now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
-
 // In the first image: goes on as one short-lived process after the other, and tries now and then.
 [[noreturn]] void relay(const Victim& victim, int report) {
-  constexpr double kLong = 15;
-  const double end = now() + kLong;
-  double next_try = now() + 0.1;
+  constexpr std::uint64_t kBetweenTries = 100;  // ms
+  const libmseal::shim::Deadline end(15'000);
+  libmseal::shim::Deadline next_try(kBetweenTries);
   while (true) {
-    if (now() > next_try) {
-      next_try = now() + 0.1;
+    if (next_try.passed()) {
+      next_try = libmseal::shim::Deadline(kBetweenTries);
       const long answer =
           raw_syscall(__NR_mprotect, victim.at(), victim.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
-      if (answer == 0 || now() > end) {
+      if (answer == 0 || end.passed()) {
         raw_syscall(__NR_write, report, &answer, sizeof answer);
         ::_exit(0);
       }

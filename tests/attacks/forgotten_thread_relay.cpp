@@ -2,6 +2,7 @@
 // those that the supervisor finds in /proc is still there when it looks closer.
 #include <sched.h>
 
+#include "shim/common/clock.h"
 #include "tests/attacks/programs.h"
 
 using namespace libmseal::tests;
@@ -23,10 +24,7 @@ void make_next();
 
 int relay(void*) {
   // While births never end, nothing is forgotten.
-  struct timespec moment {
-    0, 60'000
-  };
-  raw_syscall(__NR_nanosleep, &moment, nullptr);
+  libmseal::shim::nap(60'000);
   if (g_shared->rounds != g_tried) {
     g_tried = g_shared->rounds;
     const long answer =

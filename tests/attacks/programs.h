@@ -14,9 +14,7 @@ inline void run_program(const char* path = "/bin/true") {
     ::execl(path, path, nullptr);
     ::_exit(126);
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  (void)outcome_of(child);
 }
 
 // So many that the supervisor looks who is still there, which it does when it has nothing else to do.

@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "shim/common/clock.h"
 #include "tests/attacks/attack.h"
 
 namespace libmseal::tests {
@@ -19,10 +20,7 @@ struct Sharer {
 inline Sharer g_sharer;
 
 inline void nap() {
-  struct timespec moment {
-    0, 1'000'000
-  };
-  raw_syscall(__NR_nanosleep, &moment, nullptr);
+  shim::nap(1'000'000);
 }
 
 // What the sharer does once it is where it wants to be. It owns nothing but its stack: system calls only.

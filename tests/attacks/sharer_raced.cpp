@@ -3,7 +3,6 @@
 // filter is in force.
 #include <atomic>
 #include <chrono>
-#include <ctime>
 #include <thread>
 
 #include "tests/attacks/attack.h"
@@ -16,17 +15,12 @@ namespace {
 char* volatile g_sealed = nullptr;  // mseal has returned for it
 volatile long g_escaped = 0;
 
-void wait_us(long time) {
-  const timespec moment{0, time * 1000};
-  raw_syscall(__NR_nanosleep, &moment, nullptr);
-}
-
 // Waits a few milliseconds for the seal, and tries.
 int child(void*) {
   for (int looks = 0; looks < 60; ++looks) {
     char* const page = g_sealed;
     if (page == nullptr) {
-      wait_us(10);
+      libmseal::shim::nap(10'000);
       continue;
     }
     if (raw_syscall(__NR_mprotect, page, kPage, PROT_READ | PROT_WRITE) == 0) g_escaped = g_escaped + 1;
@@ -46,7 +40,7 @@ int main() {
       const int made = ::clone(child, stack_top<0>(), CLONE_VM | waits | SIGCHLD, nullptr);
       if (made > 0) ::waitpid(made, nullptr, 0);
       pause = (pause + 37) % 500;
-      wait_us(pause);
+      libmseal::shim::nap(pause * 1000);
     }
   });
   int sealed = 0;

@@ -23,10 +23,7 @@ void make_next(int kind) {
 }
 
 int relay(void*) {
-  struct timespec moment {
-    0, 50'000
-  };
-  raw_syscall(__NR_nanosleep, &moment, nullptr);
+  libmseal::shim::nap(50'000);
   if (g_generation > kFirst) g_sharer.runs = true;
   if (g_sharer.sealed) share();
   make_next(g_kind);

@@ -18,8 +18,5 @@ int main() {
     ::ptrace(PTRACE_DETACH, parent, nullptr, nullptr);
     ::_exit(0);
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) != child) {
-  }
-  return conclude(victim, "ptrace by a child", -WEXITSTATUS(status));
+  return conclude(victim, "ptrace by a child", -outcome_of(child));
 }

@@ -58,5 +58,14 @@ TEST_CASE("the page size's line of smaps") {
   }
 }
 
+TEST_CASE("the key's line of smaps") {
+  CHECK(parse_key_line("ProtectionKey:         0") == 0U);
+  CHECK(parse_key_line("ProtectionKey:        15") == 15U);
+  CHECK_FALSE(parse_key_line("Size:                  4 kB"));
+  CHECK_FALSE(parse_key_line("ProtectionKey:"));
+  CHECK_FALSE(parse_key_line("ProtectionKey:       -1"));
+  CHECK_FALSE(parse_key_line("ProtectionKey:      100"));
+}
+
 }  // namespace
 }  // namespace libmseal::policy

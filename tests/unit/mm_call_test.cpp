@@ -37,6 +37,7 @@ TEST_CASE("numbers are those of the kernel's headers") {
   CHECK(call_of(__NR_io_destroy) == Call::io_destroy);
   CHECK(call_of(__NR_io_setup) == Call::io_setup);
   CHECK(call_of(__NR_shmget) == Call::shmget);
+  CHECK(machine.abis[0].set_tid_address == __NR_set_tid_address);
 }
 
 TEST_CASE("tables are sorted, as the search needs them") {

@@ -9,15 +9,6 @@
 namespace libmseal::policy {
 namespace {
 
-TEST_CASE("the key's line of smaps") {
-  CHECK(parse_key_line("ProtectionKey:         0") == 0U);
-  CHECK(parse_key_line("ProtectionKey:        15") == 15U);
-  CHECK_FALSE(parse_key_line("Size:                  4 kB"));
-  CHECK_FALSE(parse_key_line("ProtectionKey:"));
-  CHECK_FALSE(parse_key_line("ProtectionKey:       -1"));
-  CHECK_FALSE(parse_key_line("ProtectionKey:      100"));
-}
-
 TEST_CASE("a thread may write as its register says") {
   CHECK(may_write(0, 0));
   CHECK(may_write(0, 5));

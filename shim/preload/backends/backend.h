@@ -8,6 +8,7 @@
 #include "policy/rules/seal.h"
 #include "shim/common/kernel_mseal.h"
 #include "shim/preload/job.h"
+#include "shim/preload/message.h"
 #include "shim/preload/state.h"
 #include "shim/preload/supervisor_link.h"
 
@@ -21,6 +22,9 @@ struct Outcome {
 
   [[nodiscard]] bool started() const { return what.empty(); }
 };
+
+// "what (file), error text".
+Message& operator<<(Message& message, const Outcome& outcome);
 
 // What a backend is started with.
 struct Beginning {

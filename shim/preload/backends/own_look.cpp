@@ -1,11 +1,9 @@
 #include "shim/preload/backends/own_look.h"
 
-#include <time.h>
-
 #include <cerrno>
 
+#include "shim/common/clock.h"
 #include "shim/common/pieces.h"
-#include "shim/common/raw_syscall.h"
 #include "shim/preload/heap.h"
 #include "shim/preload/own_proc.h"
 #include "shim/preload/why_unsealed.h"
@@ -38,10 +36,10 @@ long find_own_pieces(const State& state, std::span<const policy::Range> ranges, 
 long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                            Found& found) {
   constexpr int kMostNaps = 100;
-  const timespec nap{0, 1'000'000};
+  constexpr long kNap = 1'000'000;  // ns
   long wrong = look(state, ranges, types, found);
   for (int naps = 0; !is_of_ranges(wrong) && naps < kMostNaps; ++naps) {
-    (void)raw_syscall(__NR_nanosleep, &nap, nullptr);
+    nap(kNap);
     wrong = look(state, ranges, types, found);
   }
   return explain_look(wrong);

@@ -2,15 +2,12 @@
 // saw the range unsealed.
 #pragma once
 
-#include <time.h>
-
 #include <cerrno>
 #include <span>
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
-#include "shim/common/deadline.h"
-#include "shim/common/raw_syscall.h"
+#include "shim/common/clock.h"
 #include "shim/preload/job.h"
 #include "shim/preload/state.h"
 
@@ -41,8 +38,7 @@ long ask_until_alone(Ask ask) {
   const Deadline deadline(1000);
   long answer = ask();
   while (answer == -EAGAIN && !deadline.passed()) {
-    const timespec time{0, kNap};
-    (void)raw_syscall(__NR_nanosleep, &time, nullptr);
+    nap(kNap);
     answer = ask();
   }
   return answer;

@@ -1,12 +1,11 @@
 #include "shim/preload/filters/deny_filter.h"
 
 #include <linux/seccomp.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cerrno>
 
-#include "shim/common/raw_syscall.h"
+#include "shim/common/child.h"
 #include "shim/preload/filters/install.h"
 #include "shim/preload/starts.h"
 
@@ -51,19 +50,9 @@ long install_in_parts(const State& state, const DenyFilter& filter, Draft& draft
 
 // Whether the kernel has room for all of them: a filter can't be taken back, so a child tries first.
 long rehearse(const State& state, const DenyFilter& filter, Draft& draft) {
-  const long child =
-      raw_syscall(__NR_clone, 0, 0, 0, 0, 0);  // neither SIGCHLD nor an ordinary wait() tells of it
-  if (failed(child)) return child;
-  if (child == 0) {
-    const long error = install_in_parts(state, filter, draft);
-    while (true) (void)raw_syscall(__NR_exit_group, error == 0 ? 0 : 1);
-  }
-  int status = 0;
-  long waited = 0;
-  do {
-    waited = raw_syscall(__NR_wait4, child, &status, __WCLONE, nullptr);
-  } while (waited == -EINTR);
-  return waited == child && status == 0 ? 0 : -ENOMEM;
+  const long status = run_in_child([&] { return install_in_parts(state, filter, draft) == 0 ? 0 : 1; });
+  if (failed(status)) return status;
+  return status == 0 ? 0 : -ENOMEM;
 }
 
 }  // namespace

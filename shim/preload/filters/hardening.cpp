@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <sys/ptrace.h>
 #include <sys/uio.h>
 
 #include <cerrno>
 
 #include "policy/bpf/blocked_calls.h"
+#include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/filters/install.h"
 #include "shim/preload/filters/landlock.h"
@@ -15,9 +17,6 @@
 namespace libmseal::shim {
 namespace {
 
-// What stands in kernel headers since 6.0: a userfaultfd from /dev/userfaultfd.
-constexpr std::uint64_t kNewUserfault = 0xAA00;
-
 // Calls on processes and descriptors that do not exist: they answer EPERM under our filter alone.
 bool refused(policy::Hardening what) {
   constexpr long kNobody = -1;
@@ -25,26 +24,21 @@ bool refused(policy::Hardening what) {
   const iovec part{&byte, 1};
   switch (what) {
     case policy::kHardenPtrace:
-      return raw_syscall(__NR_ptrace, 0x4200, kNobody, 0, 0) == -EPERM;
+      return raw_syscall(__NR_ptrace, PTRACE_SETOPTIONS, kNobody, 0, 0) == -EPERM;
     case policy::kHardenProcessVmWritev:
       return raw_syscall(__NR_process_vm_writev, kNobody, &part, 1, &part, 1, 0) == -EPERM;
     case policy::kHardenUserfaultfd:
-      return raw_syscall(__NR_ioctl, kNobody, kNewUserfault, 0) == -EPERM;
+      return raw_syscall(__NR_ioctl, kNobody, policy::kNewUserfault, 0) == -EPERM;
     case policy::kHardenProcMem:
       return writing_proc_is_forbidden();
   }
   return false;
 }
 
-[[noreturn]] void refuse_to_start(std::string_view what, std::string_view why) {
-  Message() << what << " cannot be met: " << why << "; the program is not started";
-  give_up();
-}
-
 }  // namespace
 
 void harden(const State& state, Draft& draft) {
-  if (state.options.harden != 0 && state.is_barred()) refuse_to_start("harden=", state.barred);
+  if (state.options.harden != 0 && state.is_barred()) refuse_to_start("harden=", "", state.barred);
   unsigned missing = 0;
   for (const policy::Hardening one : {policy::kHardenPtrace, policy::kHardenProcessVmWritev,
                                       policy::kHardenUserfaultfd, policy::kHardenProcMem}) {
@@ -52,14 +46,14 @@ void harden(const State& state, Draft& draft) {
   }
   if ((missing & policy::kHardenProcMem) != 0) {
     if (const std::string_view why = forbid_writing_proc(); !why.empty())
-      refuse_to_start("harden=proc_mem", why);
+      refuse_to_start("harden=", "proc_mem", why);
   }
   missing &= ~static_cast<unsigned>(policy::kHardenProcMem);
   if (missing == 0) return;
   draft.program.clear();
   policy::write_hardening(state.machine, missing, draft.program);
   if (const long error = install_filter(draft.program.instructions(), false); error != 0) {
-    refuse_to_start("harden= by seccomp", text_of_error(error));
+    refuse_to_start("harden=", " by seccomp", text_of_error(error));
   }
 }
 
