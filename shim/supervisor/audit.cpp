@@ -70,7 +70,7 @@ Event event_of(Proc& proc, const seccomp_notif& notification, pid_t process) {
 void Audit::record(const seccomp_notif& notification, const Caller& caller, const MmCall& call) noexcept {
   if (!events_.admits(caller.task, static_cast<std::uint64_t>(notification.data.nr))) return;
   try {
-    const EventLog::Looking looking(events_);
+    const RefusalLimit::Looking looking(events_.limit());
     Event event = event_of(proc_, notification, caller.process.id);
     event.refused = !rules_.audits;
     event.call = policy::name_of(call.call);

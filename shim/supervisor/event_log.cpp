@@ -17,13 +17,6 @@
 namespace libmseal::supervisor {
 namespace {
 
-// Of refusals in enforce mode: a program that tries in a loop must not fill the disk.
-constexpr unsigned kMostPerSecond = 50;
-// A look at a process with 65,000 mappings takes 30 ms, in which no other call is answered. So looks take a
-// tenth of the time at most, but for a few at once.
-constexpr std::chrono::milliseconds kMostTime{500};
-constexpr int kTimeShare = 10;
-
 // Threads announce a call and make it. What is more than this has been announced by threads that never came
 // to it.
 constexpr std::size_t kMostAnnounced = 4096;
@@ -64,18 +57,7 @@ EventLog::~EventLog() {
 }
 
 bool EventLog::admits(pid_t thread, std::uint64_t number) noexcept {
-  if (!limited_) return true;
-  const Clock::time_point now = Clock::now();
-  time_left_ = std::min<Clock::duration>(kMostTime, time_left_ + (now - refilled_) / kTimeShare);
-  refilled_ = now;
-  if (now - second_ >= std::chrono::seconds(1)) {
-    second_ = now;
-    in_second_ = 0;
-  }
-  if (in_second_ < kMostPerSecond && time_left_ > Clock::duration::zero()) {
-    ++in_second_;
-    return true;
-  }
+  if (!limited_ || limit_.admits()) return true;
   ++suppressed_;
   not_admitted_ = {thread, number};
   return false;
@@ -126,7 +108,7 @@ void EventLog::told(const Caller& caller, const policy::Control& message) {
     announced_[thread] = {message.number, message.site};
     return;
   }
-  const Looking looking(*this);
+  const RefusalLimit::Looking looking(limit_);
   Event event;
   if (is_pending({thread, message.number})) {
     event = *std::exchange(pending_, std::nullopt);

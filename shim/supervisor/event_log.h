@@ -13,6 +13,7 @@
 #include "shim/supervisor/caller.h"
 #include "shim/supervisor/event.h"
 #include "shim/supervisor/line_file.h"
+#include "shim/supervisor/refusal_limit.h"
 
 namespace libmseal::supervisor {
 
@@ -29,24 +30,13 @@ class EventLog {
   // errno of opening the file of events; 0: it is open, or there is none.
   [[nodiscard]] int error() const { return error_; }
 
-  // Whether the thread's refusal is to be recorded. If not, it is counted and needs no look at the process:
-  // refusals in enforce mode get so many lines a second, and so much time.
+  // Whether the thread's refusal is to be recorded. If not, it is counted and needs no look at the process.
   [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
   // The refusal just admitted could not be recorded after all.
   void note_failure() noexcept { ++failed_; }
 
-  // Refusals cost what they are looked at, as long as this is there.
-  class Looking {
-   public:
-    explicit Looking(EventLog& log) : log_(log) {}
-    ~Looking() { log_.time_left_ -= Clock::now() - start_; }
-    Looking(const Looking&) = delete;
-    Looking& operator=(const Looking&) = delete;
-
-   private:
-    EventLog& log_;
-    Clock::time_point start_ = Clock::now();
-  };
+  // Where the time is counted that looks at processes take.
+  [[nodiscard]] RefusalLimit& limit() { return limit_; }
 
   // A refusal, complete but perhaps for its call site: that is known beforehand (announced, in audit mode) or
   // told by the thread as soon as it sees the refusal.
@@ -94,10 +84,7 @@ class EventLog {
   std::optional<Event> pending_;
   std::map<pid_t, Site> announced_;
 
-  Clock::time_point second_{};
-  unsigned in_second_ = 0;
-  Clock::time_point refilled_{};
-  Clock::duration time_left_{};       // for looks at processes
+  RefusalLimit limit_;
   std::optional<Call> not_admitted_;  // the latest that was not, which its thread may yet tell of
   Clock::time_point told_{};          // when it was last said how many are missing
   unsigned long suppressed_ = 0;

@@ -11,7 +11,7 @@
 namespace libmseal::shim {
 struct SealTable;
 struct TableRoot;
-}
+}  // namespace libmseal::shim
 
 namespace libmseal::supervisor {
 

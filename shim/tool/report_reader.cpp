@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "shim/tool/report.h"
+#include "shim/tool/report_picture.h"
 #include "shim/tool/symbols.h"
 #include "shim/tool/text_file.h"
 
@@ -18,14 +19,6 @@ using nlohmann::json;
 
 constexpr std::size_t kMostKinds = 65536;
 constexpr std::size_t kLongestLine = std::size_t{1} << 17;  // a path may have 4 KiB, each byte written as six
-// What a page can show, and a browser takes.
-constexpr std::size_t kMostHits = 20'000;
-constexpr std::size_t kMostImages = 1000;
-constexpr std::size_t kMostPieces = 200'000;
-
-std::uint64_t number_in(const json& value) {
-  return std::stoull(value.get<std::string>(), nullptr, 16);
-}
 
 // What would allow it, as an option of MSEAL_OPTIONS.
 std::string exemption_of(const Finding& finding, bool of_static_data) {
@@ -67,7 +60,7 @@ class Reader {
         if (event.contains("lost")) {
           report_.lost += event.at("lost").get<std::uint64_t>();
         } else if (event.contains("maps")) {
-          add_maps(event);
+          if (with_picture_) picture_.add_maps(event);
         } else {
           const bool is_local = !event.contains("host") || is_this_host(event.at("host"));
           add(event, event.value("host", host), is_local);
@@ -92,8 +85,8 @@ class Reader {
     std::vector<std::size_t> places(joined.size());
     for (std::size_t index = 0; index < report_.findings.size(); ++index)
       places[report_.findings[index].number] = index;
+    picture_.finish(report_);
     for (Hit& hit : report_.hits) hit.finding = places[joined[hit.finding]];
-    for (std::size_t index = 0; index < report_.images.size(); ++index) add_hit_pages(index);
     return std::move(report_);
   }
 
@@ -125,7 +118,7 @@ class Reader {
     ++group.hosts[host];
     ++report_.hosts[host];
     ++report_.events;
-    if (with_picture_) add_hit(event, host, {0, group.number, one.last, range, 0}, one.protection);
+    if (with_picture_) picture_.add_hit(event, host, {0, group.number, one.last, range, 0}, one.protection);
   }
 
   // Adds what other hosts have to what is the same on this one, where names are known: the same call on the
@@ -154,82 +147,6 @@ class Reader {
     return joined;
   }
 
-  void add_hit(const json& event, const std::string& host, Hit hit, const std::string& protection) {
-    const std::int64_t process = event.at("pid");
-    const std::string program = event.at("program");
-    // Events of earlier versions do not name their image.
-    const std::string unnamed = std::to_string(process) + " " + program;
-    const std::size_t index =
-        event.contains("image") ? image_of(host, event.at("image"), true) : image_of(host, unnamed, false);
-    if (index == kNoImage) return;
-    Image& image = report_.images[index];
-    if (image.program.empty()) image.program = program;
-    if (image.process == 0) image.process = process;
-    ++image.events;
-    hit.image = index;
-    hit.address = number_in(event.at("sealed").at("address"));
-    constexpr std::uint64_t kPage = 4096;
-    const std::uint64_t page = policy::round_down(hit.address, kPage);
-    if (page != 0 && pieces_ < kMostPieces) {
-      const std::uint64_t offset = policy::round_down(number_in(event.at("sealed").at("offset")), kPage);
-      const auto [place, is_new] = hit_pages_[index].try_emplace(
-          page, Piece{{page, page + kPage}, protection, offset, event.at("sealed").at("object"), true});
-      if (is_new) ++pieces_;
-    }
-    if (report_.hits.size() < kMostHits) report_.hits.push_back(std::move(hit));
-  }
-
-  void add_maps(const json& line) {
-    if (!with_picture_) return;
-    const std::size_t index = image_of(line.at("host"), line.at("image"), true);
-    if (index == kNoImage) return;
-    Image& image = report_.images[index];
-    image.program = line.at("program");
-    image.process = line.at("pid");
-    image.parent = line.at("parent");
-    image.cut = image.cut || line.value("cut", false);
-    for (const json& row : line.at("maps")) {
-      if (pieces_ == kMostPieces) {
-        image.cut = true;
-        return;
-      }
-      ++pieces_;
-      image.pieces.push_back({{number_in(row.at(0)), number_in(row.at(1))},
-                              row.at(2),
-                              number_in(row.at(3)),
-                              row.at(4),
-                              row.at(5)});
-    }
-  }
-
-  // What was hit and is not among the maps: it was mapped later, or they are not in the file.
-  void add_hit_pages(std::size_t index) {
-    std::vector<Piece>& pieces = report_.images[index].pieces;
-    std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.range.start; });
-    std::vector<Piece> missing;
-    for (auto& [page, piece] : hit_pages_[index]) {
-      const auto after =
-          std::ranges::upper_bound(pieces, page, {}, [](const Piece& one) { return one.range.start; });
-      const bool is_there = after != pieces.begin() && std::prev(after)->range.contains(page);
-      const bool is_free = after == pieces.end() || !after->range.touches(piece.range);
-      if (!is_there && is_free) missing.push_back(std::move(piece));
-    }
-    pieces.insert(pieces.end(), missing.begin(), missing.end());
-  }
-
-  std::size_t image_of(const std::string& host, const std::string& name, bool names_tree) {
-    const auto found = images_.find({host, name});
-    if (found != images_.end()) return found->second;
-    if (report_.images.size() == kMostImages) return kNoImage;
-    images_[{host, name}] = report_.images.size();
-    Image image;
-    image.host = host;
-    if (names_tree) image.tree = name.substr(0, name.rfind('-'));
-    report_.images.push_back(std::move(image));
-    hit_pages_.emplace_back();
-    return report_.images.size() - 1;
-  }
-
   std::string site_of(const json& site, bool is_local) {
     const std::string object = site.at("object");
     if (object.empty()) return "code outside of any file";
@@ -240,13 +157,9 @@ class Reader {
     return object + (function.empty() ? text : " " + function);
   }
 
-  static constexpr std::size_t kNoImage = ~std::size_t{0};
-
   bool with_picture_;
   std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, Finding> groups_;
-  std::map<std::pair<std::string, std::string>, std::size_t> images_;
-  std::vector<std::map<std::uint64_t, Piece>> hit_pages_;  // of each image
-  std::size_t pieces_ = 0;
+  ReportPicture picture_;
   Symbols symbols_;
   Report report_;
 };

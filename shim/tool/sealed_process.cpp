@@ -1,0 +1,160 @@
+#include "shim/tool/sealed_process.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "policy/parsers/maps_line.h"
+#include "shim/common/seal_table.h"
+
+namespace libmseal::tool {
+
+using policy::Seal;
+
+OtherVersion::OtherVersion(int process)
+    : std::runtime_error("the table of process " + std::to_string(process) +
+                         " is of another version of libmseal than this tool: what is sealed can't be told") {}
+
+BadTable::BadTable(int process)
+    : std::runtime_error("what process " + std::to_string(process) +
+                         " has for a table is none: what is sealed can't be told") {}
+
+namespace {
+
+constexpr std::string_view kTableName = "/memfd:libmseal-table";
+
+// A copy of a table, which may be anything: a process may give any file that name. So it is not mapped, and
+// no pointer in it is followed out of the copy.
+class TableCopy {
+ public:
+  TableCopy(int process, int file) : process_(process), bytes_(shim::kTableBytes / sizeof(std::uint64_t)) {
+    struct stat status {};
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != shim::kTableBytes)
+      throw BadTable(process);
+    constexpr int kAttempts = 100;  // while it is written
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      if (attempt != 0) usleep(1000);
+      read(file, bytes_.data(), shim::kTableBytes, 0);
+      check_root();
+      const std::uint32_t before = table().generation.load();
+      std::uint32_t after = 0;
+      read(file, &after, sizeof after, offset_of(&table().generation));
+      if (before % 2 == 0 && before == after) return;
+    }
+    throw std::runtime_error("the table of process " + std::to_string(process) +
+                             " is written all the time, or was left half-written");
+  }
+
+  [[nodiscard]] std::vector<Seal> seals() const {
+    const auto& held = table().seals;
+    const std::size_t count = held.size();
+    const Seal* const first = held.data();
+    if (count == 0) return {};
+    if (count > shim::kMostSeals || !holds(first, count)) throw BadTable(process_);
+    std::vector<Seal> seals(first, first + count);
+    std::uint64_t end = 0;
+    for (const Seal& seal : seals) {
+      if (seal.range.start < end || seal.range.empty()) throw BadTable(process_);
+      end = seal.range.end;
+    }
+    if (seals.front().range == shim::kEverything)
+      throw std::runtime_error("process " + std::to_string(process_) +
+                               " has more seals than its table holds: what is sealed can't be told");
+    return seals;
+  }
+
+ private:
+  void read(int file, void* to, std::size_t size, std::size_t offset) const {
+    const ssize_t got = pread(file, to, size, static_cast<off_t>(offset));
+    if (got != static_cast<ssize_t>(size)) throw BadTable(process_);
+  }
+  void check_root() const {
+    if (root().magic != shim::kTableMagic) throw BadTable(process_);
+    if (!shim::is_readable(root())) throw OtherVersion(process_);
+    if (!holds(root().table.get(), 1)) throw BadTable(process_);
+  }
+  // Whether so many of them lie in the copy.
+  template <class T>
+  [[nodiscard]] bool holds(const T* items, std::size_t count) const {
+    const std::size_t offset = offset_of(items);
+    return offset <= shim::kTableBytes && offset % alignof(T) == 0 &&
+           count <= (shim::kTableBytes - offset) / sizeof(T);
+  }
+  [[nodiscard]] std::size_t offset_of(const void* at) const {
+    return reinterpret_cast<std::uintptr_t>(at) - reinterpret_cast<std::uintptr_t>(bytes_.data());
+  }
+  [[nodiscard]] const shim::TableRoot& root() const {
+    return *reinterpret_cast<const shim::TableRoot*>(bytes_.data());
+  }
+  [[nodiscard]] const shim::SealTable& table() const { return *root().table; }
+
+  int process_;
+  std::vector<std::uint64_t> bytes_;
+};
+
+// The table that the process maps, by way of /proc/PID/map_files. Nothing if it maps none.
+std::optional<std::vector<Seal>> read_table(int process, const std::vector<MapsLine>& lines) {
+  for (const MapsLine& line : lines) {
+    if (!line.name.starts_with(kTableName)) continue;
+    char path[96];
+    std::snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", process,
+                  static_cast<unsigned long>(line.range.start), static_cast<unsigned long>(line.range.end));
+    const int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (file < 0) {
+      throw std::runtime_error("the table of process " + std::to_string(process) +
+                               " may not be looked at: run as root");
+    }
+    const std::unique_ptr<const int, void (*)(const int*)> closed(&file, [](const int* one) { close(*one); });
+    return TableCopy(process, file).seals();
+  }
+  return std::nullopt;
+}
+
+// Kernels with mseal(2) say it themselves, as the flag sl.
+std::vector<Seal> read_kernel_flags(int process) {
+  std::ifstream smaps("/proc/" + std::to_string(process) + "/smaps");
+  std::vector<Seal> seals;
+  policy::Range current;
+  for (std::string text; std::getline(smaps, text);) {
+    if (const auto vma = policy::parse_maps_line(text)) current = vma->range;
+    if (text.starts_with("VmFlags:") && (text + " ").find(" sl ") != std::string::npos)
+      (void)policy::add_seal(seals, {current, true}, ~std::size_t{0});
+  }
+  return seals;
+}
+
+}  // namespace
+
+std::vector<MapsLine> read_maps_of(int process) {
+  std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
+  if (!maps) {
+    throw std::runtime_error("there is no process " + std::to_string(process) +
+                             ", or it may not be looked at");
+  }
+  std::vector<MapsLine> lines;
+  for (std::string text; std::getline(maps, text);) {
+    if (const auto vma = policy::parse_maps_line(text))
+      lines.push_back({text, vma->range, vma->offset, std::string(vma->name)});
+  }
+  return lines;
+}
+
+SealedProcess look_at_process(int process, std::vector<MapsLine> lines) {
+  const auto table = read_table(process, lines);
+  SealedProcess sealed{std::move(lines), {}, 0, table.has_value()};
+  std::vector<Seal> all = read_kernel_flags(process);
+  if (table) all.insert(all.end(), table->begin(), table->end());
+  std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // in order, none is moved
+  for (const Seal& seal : all) (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
+  for (const Seal& seal : sealed.seals) sealed.bytes += seal.range.size();
+  return sealed;
+}
+
+}  // namespace libmseal::tool
