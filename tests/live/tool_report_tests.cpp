@@ -1,13 +1,6 @@
-// mseal check, status, report and policy: what they say of kernel, processes, records and policy files.
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+// mseal report and policy: what they say of records and policy files.
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -18,137 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/tool.h"
 #include "tests/support/catch.h"
-#include "tests/support/needs.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
 namespace {
 
 using nlohmann::json;
-
-TEST_CASE("tool: check says what the kernel offers, for people and for programs") {
-  const Run text = tool({"check"});
-  CHECK(text.status == 0);
-  CHECK(text.err == "");
-  CHECK_THAT(text.out, ContainsSubstring("seccomp listener     yes") && ContainsSubstring("backend "));
-  const json all = json::parse(tool({"check", "--json"}).out);
-  CHECK(all["features"]["seccomp filters"] == true);
-  const bool native = all["features"]["mseal(2)"];
-  CHECK(all["backend"] == (native ? "kernel" : "supervised"));
-}
-
-TEST_CASE("tool: check finds the same with standard input and error closed") {
-  const Run usual = tool({"check"});
-  Command command{{MSEAL_TOOL, "check"}, {{"MSEAL_OPTIONS", ""}}, {}, 60};
-  command.prepare = [] {
-    ::close(0);
-    ::close(2);
-  };
-  const Run closed = run(command);
-  CHECK(closed.status == usual.status);
-  CHECK(closed.out == usual.out);
-}
-
-TEST_CASE("tool: check says who else filters, and what to change") {
-  const auto checked = [](int number, std::uint32_t action, unsigned flags = 0) {
-    Command command{{MSEAL_TOOL, "check"}, {{"MSEAL_OPTIONS", "backend=seccomp"}}, {}, 60};
-    command.prepare = [=] { ::fcntl(answer_with(number, action, flags), F_SETFD, 0); };
-    const Run result = run(command);
-    CHECK(result.status == 1);
-    return result.out;
-  };
-  CHECK_THAT(checked(999, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER),
-             ContainsSubstring("seccomp listener     no: another supervisor has one here") &&
-                 ContainsSubstring("backend filters instead of supervised"));
-  CHECK_THAT(checked(__NR_seccomp, SECCOMP_RET_ERRNO | EPERM),
-             ContainsSubstring("seccomp filters      no: a profile refuses seccomp(2)") &&
-                 ContainsSubstring("backend libc instead of supervised"));
-  CHECK_THAT(checked(__NR_seccomp, SECCOMP_RET_KILL_PROCESS),
-             ContainsSubstring("seccomp filters      no: a filter kills programs that call seccomp(2)") &&
-                 ContainsSubstring("backend libc instead of supervised"));
-  CHECK_THAT(checked(462, SECCOMP_RET_KILL_PROCESS),
-             ContainsSubstring("mseal(2)             no: a filter kills programs that call it") &&
-                 ContainsSubstring("backend libc instead of supervised"));
-}
-
-TEST_CASE("tool: check goes by MSEAL_OPTIONS, and says so") {
-  const Run weak = tool({"check"}, "policy=none,backend=filter");
-  CHECK(weak.status == 1);
-  CHECK_THAT(weak.out,
-             ContainsSubstring("with MSEAL_OPTIONS=policy=none,backend=filter:\nbackend filters on Linux"));
-  const Run strong = tool({"check"}, "policy=none,backend=seccomp,auto=off");
-  CHECK(strong.status == 0);
-  CHECK_THAT(strong.out, ContainsSubstring("backend supervised on Linux"));
-  CHECK(json::parse(tool({"check", "--json"}, "policy=none,backend=libc").out)["backend"] == "libc");
-  const Run never = tool({"check"}, "policy=none,backend=filter,require=kernel");
-  CHECK(never.status == 1);
-  CHECK_THAT(never.out, ContainsSubstring("require=kernel cannot be met"));
-}
-
-// A program under the library that runs, and waits.
-class Waiting {
- public:
-  explicit Waiting(const std::string& options) {
-    std::array<int, 2> ends{};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
-    process_ = ::fork();
-    if (process_ == 0) {
-      for (const int stream : {0, 1}) ::dup2(ends[1], stream);
-      ::setenv("LD_PRELOAD", LIBMSEAL_SO, 1);
-      ::setenv("MSEAL_OPTIONS", options.c_str(), 1);
-      ::execl("/bin/cat", "cat", nullptr);
-      ::_exit(126);
-    }
-    ::close(ends[1]);
-    end_ = ends[0];
-    char byte = 'x';
-    REQUIRE((::write(end_, &byte, 1) == 1 && ::read(end_, &byte, 1) == 1));
-  }
-  ~Waiting() {
-    ::close(end_);
-    ::waitpid(process_, nullptr, 0);
-  }
-  Waiting(const Waiting&) = delete;
-  Waiting& operator=(const Waiting&) = delete;
-  [[nodiscard]] std::string id() const { return std::to_string(process_); }
-
- private:
-  pid_t process_ = -1;
-  int end_ = -1;
-};
-
-TEST_CASE("tool: status shows what of a process is sealed") {
-  const Waiting sealed("backend=seccomp");
-  const Run text = tool({"status", sealed.id()});
-  INFO(text.err);
-  CHECK(text.status == 0);
-  CHECK_THAT(text.out, ContainsSubstring("KiB sealed in ") && ContainsSubstring("under a supervisor"));
-  CHECK(text.out.find('\033') == std::string::npos);  // no terminal, no colour
-  const json all = json::parse(tool({"status", "--json", sealed.id()}).out);
-  CHECK(all["supervised"] == true);
-  long text_segments = 0;
-  for (const json& line : all["maps"]) {
-    const std::string name = line["name"];
-    if (name.ends_with("/cat") && line["state"] == "sealed") ++text_segments;
-    if (name == "[stack]") CHECK(line["state"] == "-");
-  }
-  CHECK(text_segments >= 3);
-
-  const json everybody = json::parse(tool({"status", "--json"}).out);
-  CHECK(std::count_if(everybody.begin(), everybody.end(), [&](const json& one) {
-          return one["pid"] == std::stoi(sealed.id()) && one["sealed_bytes"] == all["sealed_bytes"];
-        }) == 1);
-  CHECK_THAT(tool({"status"}).out, ContainsSubstring(sealed.id() + " ") && ContainsSubstring("/cat\n"));
-
-  const Waiting unsealed("auto=off");
-  CHECK(tool({"status", unsealed.id()}).status == 1);
-  CHECK(tool({"status", "999999999"}).status == 2);
-  CHECK(tool({"status", "nobody"}).status == 2);
-}
 
 TEST_CASE("tool: status and report say in words what is wrong") {
   refuses({"status", "abc"}, "'abc' is no process id");
@@ -398,19 +269,6 @@ TEST_CASE("tool: policy check and policy show") {
   CHECK(bad.status == 2);
   CHECK(bad.err == file.string() + ":1:8: 'elv' is not understood; allowed: off, marked, elf, data\n");
   CHECK(tool({"policy", "check", "/nonexistent/policy.toml"}).status == 2);
-}
-
-TEST_CASE("tool: without /proc") {
-  const auto check = without_proc(MSEAL_TOOL " check");
-  if (!check) return;
-  CHECK(check->status == 1);
-  CHECK(check->err == "");
-  CHECK_THAT(check->out, ContainsSubstring("/proc                no: nothing can be sealed") &&
-                             ContainsSubstring("the loaded objects are not sealed"));
-  const auto ran = without_proc(MSEAL_TOOL " run --backend=seccomp --coverage=all -- /bin/echo runs");
-  CHECK(ran->out == "runs\n");
-  CHECK(count_lines(ran->err) == 2);
-  CHECK_THAT(without_proc(MSEAL_TOOL " status")->err, ContainsSubstring("/proc is not mounted"));
 }
 
 }  // namespace

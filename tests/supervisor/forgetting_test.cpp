@@ -1,0 +1,176 @@
+// What the supervisor forgets, and when.
+#include "tests/supervisor/sealed_tree.h"
+#include "tests/support/catch.h"
+
+namespace libmseal::tests {
+namespace {
+
+TEST_CASE("nothing is forgotten without a proof") {
+  struct Row {
+    const char* what;
+    void (*fail)(FakeProc&);
+  };
+  const Row rows[] = {
+      {"hidepid, or no directory", [](FakeProc& proc) { proc.list_unknown = true; }},
+      {"births unknown", [](FakeProc& proc) { proc.births_unknown = true; }},
+      {"births meanwhile", [](FakeProc& proc) { proc.births_moving = true; }},
+      {"a process born behind the list, with a number that has come around",
+       [](FakeProc& proc) {
+         proc.after_list = [&proc] {
+           if (proc.tasks.contains(300)) proc.fork(300, 50, 20);
+         };
+       }},
+      {"a process born behind the list that can't be looked at",
+       [](FakeProc& proc) {
+         proc.after_list = [&proc] {
+           if (proc.tasks.contains(300)) proc.fork(300, 401, 20);
+           proc.stat_faults[401] = Fault::unknown;
+         };
+       }},
+      {"stat: EMFILE", [](FakeProc& proc) { proc.stat_faults[300] = Fault::unknown; }},
+      {"status: EMFILE", [](FakeProc& proc) { proc.status_faults[300] = Fault::unknown; }},
+      {"a leader that has ended, and status: EMFILE",
+       [](FakeProc& proc) {
+         proc.thread(300, 301);
+         proc.end_leader(300);
+         proc.status_faults[300] = Fault::unknown;
+       }},
+      {"a leader that has ended, and its threads: EMFILE",
+       [](FakeProc& proc) {
+         proc.thread(300, 301);
+         proc.end_leader(300);
+         proc.thread_faults[300] = Fault::unknown;
+       }},
+      {"a leader that has ended, and a thread's stat: EMFILE",
+       [](FakeProc& proc) {
+         proc.thread(300, 301);
+         proc.end_leader(300);
+         proc.stat_faults[301] = Fault::unknown;
+       }},
+      {"a leader that has ended, and a thread's status: EMFILE",
+       [](FakeProc& proc) {
+         proc.thread(300, 301);
+         proc.end_leader(300);
+         proc.status_faults[301] = Fault::unknown;
+       }},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    SealedTree tree;
+    tree.proc.fork(100, 300, 10);
+    tree.proc.exit(100);
+    tree.proc.first(400, 9, 10);  // somebody else
+    tree.proc.exit(400);
+    row.fail(tree.proc);
+    CHECK_FALSE(tree.registry.collect_now());
+    tree.proc.heal();
+    for (auto& [id, task] : tree.proc.tasks) task.readable = true;
+    const pid_t caller = tree.proc.tasks.contains(301) ? 301 : tree.proc.tasks.contains(300) ? 300 : 401;
+    CHECK(holds(tree.sealed(caller), {1, 2}));
+    CHECK(tree.registry.collect_now());
+    CHECK(holds(tree.sealed(caller), {1, 2}));
+  }
+}
+
+TEST_CASE("who is born while all are looked at is looked at, too") {
+  SealedTree tree;
+  tree.proc.fork(100, 300, 10);
+  tree.proc.exit(100);
+  int births = 3;  // one after the other, each the last of the family
+  tree.proc.after_list = [&] {
+    for (pid_t child = 301; births > 0; ++child, --births) {
+      tree.proc.fork(child - 1, child, 20);
+      tree.proc.exit(child - 1);
+    }
+  };
+  CHECK(tree.registry.collect_now());
+  CHECK(holds(tree.sealed(303), {1, 2}));
+}
+
+TEST_CASE("an image whose processes are all without their first thread is there") {
+  for (const bool filtered : {true, false}) {
+    INFO((filtered ? "" : "the leader had ended before the first filter came, and has none"));
+    Tree tree;
+    tree.at_tick(1);
+    tree.proc.first(100, 7, 1);
+    tree.proc.thread(100, 101);
+    if (!filtered) {
+      tree.proc.tasks.at(100).filtered = false;
+      tree.proc.end_leader(100);
+    }
+    REQUIRE(tree.join(101).standing == Standing::member);
+    REQUIRE(tree.seal(101, 1) == 0);
+    if (filtered) tree.proc.end_leader(100);
+    CHECK(tree.registry.collect_now());
+    CHECK(tree.sealed(101) == Seals{1});
+    tree.proc.exit(101);
+    CHECK(tree.registry.collect_now());  // a zombie alone has nothing
+  }
+}
+
+TEST_CASE("a process whose threads each make the next and end is there") {
+  SealedTree tree;
+  pid_t thread = 101;
+  tree.proc.thread(100, thread);
+  REQUIRE(tree.sealed(thread) == Seals{1, 2});
+  tree.proc.end_leader(100);
+  tree.proc.after_threads = [&] {
+    const auto memory = tree.proc.tasks.at(thread).memory;
+    tree.proc.thread(100, thread + 1).memory = memory;
+    tree.proc.exit(thread++);
+  };
+  CHECK(tree.registry.collect_now());
+  CHECK(thread > 101);
+  tree.proc.heal();
+  CHECK(tree.sealed(thread) == Seals{1, 2});
+}
+
+TEST_CASE("what has ended is forgotten") {
+  SealedTree tree;
+  for (pid_t child = 200; child < 300; ++child) {
+    tree.at_tick(static_cast<std::uint64_t>(child));
+    tree.proc.fork(100, child, static_cast<std::uint64_t>(child));
+    REQUIRE(tree.seal(child, child) == 0);
+    tree.proc.exit(child);
+  }
+  CHECK(tree.registry.collect_now());
+  tree.at_tick(400);
+  tree.proc.fork(100, 300, 400);
+  CHECK(tree.sealed(300) == Seals{1, 2});
+  tree.proc.exit(100);
+  tree.proc.exit(300);
+  CHECK(tree.registry.collect_now());
+  // Nobody is left, so a process with those addresses is proved to be another.
+  tree.proc.first(500, 7, 500);
+  tree.proc.tasks.at(500).forked = true;
+  CHECK(tree.registry.look_up(500).foreign());
+}
+
+TEST_CASE("collections are rare, and rarer when nothing could be proved") {
+  SealedTree tree;
+  CHECK_FALSE(tree.registry.collect());
+  const auto make_many = [&](pid_t from, int count) {
+    for (pid_t child = from; child < from + count; ++child) {
+      tree.proc.fork(100, child, 10);
+      (void)tree.registry.look_up(child);
+    }
+  };
+  make_many(1000, 200);
+  tree.proc.list_unknown = true;
+  CHECK_FALSE(tree.registry.collect());
+  tree.proc.heal();
+  CHECK_FALSE(tree.registry.collect());  // not at once again
+  CHECK_FALSE(tree.registry.wants_to_collect());
+  make_many(2000, 100);
+  CHECK(tree.registry.collect());
+  CHECK_FALSE(tree.registry.collect());
+  // When there is nothing else to do, a little earlier.
+  make_many(3000, 100);
+  CHECK_FALSE(tree.registry.collect());
+  CHECK(tree.registry.wants_to_collect());
+  CHECK(tree.registry.collect(true));
+  CHECK_FALSE(tree.registry.wants_to_collect());
+}
+
+}  // namespace
+}  // namespace libmseal::tests
