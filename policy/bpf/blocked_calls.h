@@ -1,7 +1,7 @@
 // Calls that are blocked by their number and by constant arguments.
 //
-// libseccomp compiles the rules (libseccomp_rules.h) when this project is built, once, with all of them in
-// force and a placeholder for what each rule answers. Here the placeholders give way to what the options say.
+// libseccomp compiles the rules (libseccomp_rules.h) once, when this project is built. All rules are in force
+// there, each with a placeholder for its answer. Here the options' answers replace the placeholders.
 #pragma once
 
 #include <bit>
@@ -15,9 +15,9 @@ namespace libmseal::policy {
 
 // Both write a program that allows every other call in front of `program`.
 
-// The entries of the kernel that a sealed process does without because no filter can judge them, but for
-// those that the options open. A second listener is always refused: a process could approve its
-// own calls through one. `tells_of_starts`: the supervisor is told when a fresh image is about to run.
+// Blocks the calls that no filter can judge, but for those that the options open. A second listener is always
+// refused: through one, a process could approve its own calls. `tells_of_starts`: the supervisor is told when
+// a fresh image is about to run.
 void write_blocked_calls(const Machine& machine, const Options& options, bool tells_of_starts,
                          BpfProgram& program);
 

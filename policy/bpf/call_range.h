@@ -1,4 +1,4 @@
-// The range that a call touches, as a program holds it while it looks for it.
+// The range that a call touches, as a BPF program holds it during its search.
 //
 // A narrow range ends under the upper word of its start. It is arguments 0 and 1, and the lower word of its
 // end is kept in X. A wide one may be any: it is kept in scratch memory.

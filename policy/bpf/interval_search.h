@@ -1,4 +1,4 @@
-// The search for the interval between sorted ranges that the start of a call's range lies in.
+// Finds the sorted range, or the gap between two, in which a call's range starts.
 //
 // First by upper word, then by lower word, so that one step is one instruction. A start inside a range is a
 // hit; one in a gap is a hit if the end goes past the gap.

@@ -1,4 +1,4 @@
-// The way from the number of a call to what runs for it.
+// Finds the handler for the number of a call.
 #pragma once
 
 #include <cstdint>

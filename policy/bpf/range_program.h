@@ -3,7 +3,7 @@
 // "Does [address, address + length) touch [s, e)" needs a 64-bit sum of two arguments, which seccomp rule
 // compilers do not have. call_range.h has the sum, interval_search.h the search.
 //
-// Calls that touch nothing leave by the shortest way: they are what every program does all day.
+// Calls that touch nothing take the shortest way, because they are the usual ones.
 #pragma once
 
 #include <cerrno>
@@ -27,8 +27,8 @@ inline constexpr std::uint32_t kActionNoSuchCall = SECCOMP_RET_ERRNO | ENOSYS;
 struct DeniedRanges {
   std::span<const Range> ranges;    // what no call may unmap, replace, move, resize or re-protect
   std::span<const Range> contents;  // what no madvise may discard
-  // brk arguments that answer 0. No brk is ever notified: libc takes the EINTR of a call that a signal takes
-  // back for the new break, and malloc writes behind the heap.
+  // brk arguments that answer 0. brk is never notified: a signal could end it with EINTR. libc would take
+  // that for the new break, and malloc would write behind the heap.
   Range breaks{};
   bool protection = true;  // mprotect is refused as well; else it is no concern of this program
 };

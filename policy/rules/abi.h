@@ -1,4 +1,4 @@
-// The entries of the kernel that can change a mapping, by system call ABI, as data.
+// The system calls that can change a mapping, as tables for each ABI.
 //
 // One process may use several ABIs: on x86_64 any instruction stream can enter through int 0x80 as i386. The
 // numbers are the kernel's (arch/*/entry/syscalls), the audit values those of <linux/audit.h>.

@@ -15,8 +15,8 @@ enum class DiscardRule : std::uint8_t {
   kernel,  // private, not writable and anonymous: the rule of mseal(2)
 };
 
-// A sealed range, with those attributes of its mapping that the rules ask for. They are frozen with the seal,
-// so they are learnt once, when it is made.
+// A sealed range, with those attributes of its mapping that the rules need. The seal freezes them, so they
+// are looked up once, when it is made.
 struct Seal {
   Range range;
   bool discard_protected = false;  // a discarding madvise is refused
@@ -87,7 +87,7 @@ inline bool touches_protected_contents(std::span<const Seal> seals, const Range&
   return touches_seal(seals, range, [](const Seal& seal) { return seal.discard_protected; });
 }
 
-// Whether some of `range` takes no more types, and lacks some of these.
+// Whether some of `range` lacks one of these types, and takes no more.
 inline bool refuses_types(std::span<const Seal> seals, const Range& range, SealTypes types) {
   return touches_seal(seals, range,
                       [types](const Seal& seal) { return seal.has(kNoMoreTypes) && !seal.has(types); });
@@ -128,8 +128,8 @@ inline Sealed how_sealed(std::span<const Seal> seals, const Range& range) {
 }
 
 // Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.
-// What is held already is never weakened: an overlapped part gets the attributes of both. False, and nothing
-// changed, when the result might not fit into `capacity` entries; the same if std::bad_alloc is thrown.
+// Existing seals are never weakened: where two overlap, the attributes of both count. False if the result
+// might not fit into `capacity` entries. Nothing is changed then, nor if std::bad_alloc is thrown.
 template <class Container>
 bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   if (seal.range.empty()) return true;

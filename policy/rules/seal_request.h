@@ -1,4 +1,4 @@
-// What mseal is asked for, before anybody looks at what is mapped there.
+// Checks what mseal is asked for, before anybody looks at the mappings.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,12 @@ long check_request(const Machine& machine, std::uint64_t address, std::uint64_t 
 // by the kernel's own rule, anonymous.
 bool discard_protected(const Vma& vma, DiscardRule rule);
 
-// The seal of `part` of the mapping. Without kProtectionType the mapping may become writable, or no longer
-// be: if its contents are sealed, they are protected always.
+// The seal of `part` of the mapping. Without kProtectionType the mapping may become writable or read-only
+// later, so sealed contents are protected in any case.
 Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes types = kWholeSeal);
 
-// Whether the mapping may be one of huge pages for all that its line shows. mseal(2) of a part of a huge page
-// is EINVAL.
+// Whether the mapping may be of huge pages, as far as its line shows. mseal(2) of a part of a huge page is
+// EINVAL.
 bool may_have_huge_pages(const Machine& machine, const Vma& vma);
 
 }  // namespace libmseal::policy

@@ -6,8 +6,8 @@
 
 namespace libmseal::policy {
 
-// A set of types. In memory the usual set, that of mseal(2), is zero: large arrays of seals are part of the
-// library, and what is zero takes no room in its file.
+// A set of types. The usual one, that of mseal(2), is stored as zero: the library has large arrays of seals,
+// and zeros take no room in its file.
 class SealTypes {
  public:
   constexpr SealTypes() = default;  // those of mseal(2)

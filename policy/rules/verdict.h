@@ -29,7 +29,7 @@ inline constexpr Verdict kRefuse{Verdict::Kind::refuse, 0};
 inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
 inline constexpr Verdict kDependsOnSource{Verdict::Kind::depends_on_source, 0};
 
-// All that the rule asks of a process: attributes that are frozen with its seals, and facts that only grow.
+// What the rule needs to know about a process. Seals freeze the attributes, and the other facts only grow.
 struct SealedMemory {
   std::span<const Seal> seals;  // sorted, apart
   // The largest huge page that the tree may have made, in bytes; 0: none. Since 6.17 the kernel moves several
@@ -43,12 +43,12 @@ struct SealedMemory {
 Range refused_breaks(std::span<const Seal> seals, std::uint64_t floor, std::uint64_t present,
                      std::uint64_t page_size);
 
-// What the seals of a process say to a call of it.
+// The verdict on a call of a process with these seals.
 //
 // Follows mseal(2) as merged: an overlap with a sealed range refuses the whole call; a discarding madvise is
 // refused only where the contents are protected (private, not writable). shmdt of a sealed segment answers 0
 // and leaves it, as the kernel does. A call that can't be judged is refused as soon as anything is sealed.
-// brk is no concern of it: filters decide about that.
+// It does not decide about brk: filters do.
 Verdict decide(const MmCall& call, const SealedMemory& memory);
 
 }  // namespace libmseal::policy

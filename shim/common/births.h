@@ -8,10 +8,9 @@
 
 namespace libmseal::shim {
 
-// Numbers are given in ascending order and start again at the end, in every pid namespace and those above it
-// (kernel/pid.c, alloc_pid). Only clone3 with set_tid picks one, which a sealed process does not have. A
-// fork that fails takes a number, too. The count goes up when a new task can be found (kernel/fork.c,
-// copy_process).
+// Numbers ascend and wrap around, in every pid namespace (kernel/pid.c, alloc_pid). Only clone3 with set_tid
+// picks one, and a sealed process does not have that. A fork that fails takes a number, too. The count goes
+// up when a new task can be found (kernel/fork.c, copy_process).
 struct Births {
   long last = 0;            // the number that was given last; 0: not known
   std::uint64_t time = 0;   // when that was so, in ns
@@ -22,14 +21,13 @@ struct Births {
     if (count != 0 && count == before.count) return true;
     return last != 0 && last == before.last && soon_after(before);
   }
-  // So soon that the numbers given in between are those from `before.last` to `last`, whatever the machine.
-  // `most` is the number of births after which numbers come around.
+  // So soon that numbers can't have wrapped around in between. `most` births wrap them around.
   [[nodiscard]] bool soon_after(const Births& before, std::uint64_t most = kFewestNumbers) const {
     constexpr std::uint64_t kOneBirth = 600;  // no machine is faster
     return before.last != 0 && last != 0 && time - before.time < most * kOneBirth;
   }
 
-  // So few that it takes less to look at each number than at all there is.
+  // So few that it is faster to look at each number than at every process.
   [[nodiscard]] bool few_since(const Births& before, std::uint64_t most) const {
     constexpr long kFew = 4096;
     return soon_after(before, most) && last > before.last && last - before.last < kFew;
@@ -54,7 +52,7 @@ inline std::uint64_t parse_count_of_births(std::string_view stat) {
   return end == std::string_view::npos ? 0 : static_cast<std::uint64_t>(leading_number(stat));
 }
 
-// After how many births numbers come around.
+// After how many births numbers wrap around.
 inline std::uint64_t most_numbers(const ProcRoot& proc) {
   char text[32];
   const long got = proc.read(ProcPath("sys/kernel/pid_max"), text);

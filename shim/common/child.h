@@ -1,5 +1,5 @@
-// Children of which a program that has not made them hears nothing: they have no exit signal, so neither
-// SIGCHLD nor an ordinary wait() tells of them.
+// Children that the program does not notice: they have no exit signal, so neither SIGCHLD nor an ordinary
+// wait() tells of them.
 #pragma once
 
 #include <sys/wait.h>
@@ -10,7 +10,7 @@
 
 namespace libmseal::shim {
 
-// Ends the process without a word to libc.
+// Ends the process without libc.
 [[noreturn]] inline void end_process(int status) {
   while (true) (void)raw_syscall(__NR_exit_group, status);
 }
@@ -25,8 +25,8 @@ inline long reap(long child) {
   return failed(waited) ? waited : status;
 }
 
-// Has a child with a copy of the memory do this: the wait status, with what work() returns as the exit
-// status, or -errno.
+// Runs work() in a child with a copy of the memory; what it returns is the exit status. The wait status, or
+// -errno.
 template <class Work>
 long run_in_child(Work work) {
   const long child = raw_syscall(__NR_clone, 0, 0, 0, 0, 0);

@@ -1,5 +1,5 @@
-// Calls for which a seccomp filter of somebody else kills: a service's, a container's, a sandbox's. Such a
-// call is tried in a child first, and whoever would be killed goes without it.
+// Calls for which another seccomp filter may kill: that of a service, a container, a sandbox. Such a call is
+// tried in a child first. If the child is killed, the call is not used.
 #pragma once
 
 #include <fcntl.h>
@@ -37,7 +37,7 @@ bool kills(Work work) {
   return !failed(status) && WIFSIGNALED(status);
 }
 
-// None of these does anything.
+// These calls have no effect.
 inline void try_openat2() {
   (void)raw_syscall(__NR_openat2, AT_FDCWD, nullptr, nullptr, 0);
 }

@@ -1,5 +1,5 @@
-// What is mapped in ranges that are to be sealed, as the seals that they get: the library looks at itself,
-// the supervisor at others.
+// Looks up what is mapped in ranges and makes seals of it. The library looks at itself, the supervisor at
+// others.
 #pragma once
 
 #include <algorithm>
@@ -115,13 +115,13 @@ class PieceSearch {
   Open open_;
 };
 
-// What a look finds wrong with the ranges, or nothing; other errors say that the look has failed.
+// Whether the look has worked: 0, or an error of the ranges themselves.
 inline bool is_of_ranges(long wrong) {
   return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
 }
 
-// Whether what is refused since the first look, `pieces` and the breaks, is enough for what the second one
-// has found: the same mappings, with no attribute that the pieces lack.
+// Whether what has been refused since the first look (`pieces`, `breaks`) covers what the second look has
+// found: the same mappings, with no attribute that the pieces lack.
 inline bool is_enough(std::span<const policy::Seal> pieces, const policy::Range& breaks,
                       std::span<const policy::Seal> now, const policy::Range& breaks_now) {
   if (!breaks_now.empty() && !breaks.contains(breaks_now)) return false;

@@ -1,4 +1,4 @@
-// Policy files, before anybody reads them: users name them, or link them to anything.
+// Opens policy files. Users name them, and may link them to anything.
 #pragma once
 
 #include <fcntl.h>
@@ -14,8 +14,8 @@ namespace libmseal::shim {
 inline constexpr std::size_t kMostPolicyBytes = std::size_t{1} << 20;
 inline constexpr long kNoRegularFile = -ENOTSUP;  // as open_policy_file says it
 
-// Its descriptor, or -errno. Every start would wait for a pipe that nobody writes to, and read a device
-// without end: kNoRegularFile. A file with more than kMostPolicyBytes: EFBIG.
+// Its descriptor, or -errno. kNoRegularFile: a pipe could make every start wait, and a device has no end.
+// EFBIG: it has more than kMostPolicyBytes.
 inline long open_policy_file(const char* path) {
   const long file = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (failed(file)) return file;

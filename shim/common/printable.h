@@ -1,4 +1,4 @@
-// Names as people may read them: of files and programs, which anybody may have given.
+// Makes names of files and programs safe to print: anybody may have chosen them.
 #pragma once
 
 #include <array>

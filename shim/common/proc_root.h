@@ -1,7 +1,7 @@
-// A held /proc: files in it, read whole and without allocating, and what can be learnt from them.
+// A held /proc: reads files in it without allocating, and tells what they say.
 //
-// Whoever holds CAP_SYS_ADMIN may mount something over a file of /proc. What is opened from here never
-// crosses a mount.
+// A process with CAP_SYS_ADMIN may mount something over a file of /proc. Files that are opened here never lie
+// beyond a mount.
 #pragma once
 
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 // Other processes that run in the memory of a process (vfork, clone with CLONE_VM): filters that are
 // installed in one of them do not reach the others.
 //
-// The list of a task's children does not tell: CLONE_PARENT hides a child, and so does the death of the one
-// that made it. So every task is looked at that may have been born since nobody shared the memory.
+// The list of a task's children is not enough: a child made with CLONE_PARENT is not in it, nor are the
+// children of a child that has ended. So every task is looked at that may have been born since nobody shared
+// the memory.
 #pragma once
 
 #include <cerrno>
@@ -24,14 +25,14 @@ class SharerSearch {
   SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
 
   // Calls found(process) for each sharer; it returns false to stop. `since`: nobody shared the memory then.
-  // `now`: the births so far, which births() tells again. `most`: of births, after which numbers come around.
+  // `now`: the births so far; births() asks again. `most`: after so many births numbers wrap around.
   //
-  // A process gets its number some time before it can be found. So the births of a moment are a `since` for
-  // later only if every thread of the process was seen outside of clone after them, and before this look.
+  // A process gets its number some time before it can be found. So the births of a moment may be a later
+  // `since` only if, after that moment and before this look, every thread was seen outside of clone.
   //
-  // A sharer may make the next one and end, before it is looked at. So who is born meanwhile is looked at,
-  // too, until nobody was. Numbers are looked at in the order in which they were given: who ended before its
-  // turn has made all that it made by then, and that can be found when its turn comes.
+  // A sharer may make another one and end before it is looked at. So those that are born meanwhile are looked
+  // at as well, until there are none. Numbers are looked at in the order in which they were given: whatever a
+  // sharer has made before it ended has a later number, and is found when that number's turn comes.
   template <class BirthsNow, class Found>
   Sharing run(const Births& since, const Births& now, std::uint64_t most, BirthsNow births, Found found) {
     if (now.none_since(since)) return Sharing::alone;
@@ -110,9 +111,9 @@ class SharerSearch {
     return peaks_differ(task) || images_differ(task) ? Sharing::alone : Sharing::unknown;
   }
 
-  // The most that a memory has had mapped only grows, and status shows it to everybody (memory_mark.h): of
-  // one memory, the other's lies between two looks at one's own. While a mapping is moved it may seem larger
-  // (mm/mremap.c), so that one look can err; not each of several in the same way.
+  // The peak size of a memory only grows, and status shows it to everybody (memory_mark.h). If the memory is
+  // the same, the other's peak lies between two looks at one's own. While a mapping is moved it may seem
+  // larger (mm/mremap.c), so one look can be wrong, but not several in the same way.
   bool peaks_differ(long task) {
     bool below = true;
     bool above = true;
@@ -180,9 +181,9 @@ class SharerSearch {
     }
   };
 
-  // A leader without memory, which has ended or is about to, tells nothing: its threads may live on. One of
-  // them that has memory tells for all. Those that are listed may have made others and ended, and the list
-  // breaks off at one that ends; the kernel counts them in one moment.
+  // A leader without memory has ended or is about to, but its threads may live on. One of them that has
+  // memory speaks for all. Listed threads may have made others and ended, and the list breaks off at one that
+  // ends. The kernel's count of threads is of one moment.
   template <class Look>
   long look_at_threads(long process, Look look) {
     if (process == group_) return 0;

@@ -1,5 +1,5 @@
-// Programs may be started with standard input, output or error closed. The next file that is opened gets that
-// number, and what is said then goes into it.
+// Programs may be started with standard input, output or error closed. The next file that is opened would get
+// that number, and messages would go into it.
 #pragma once
 
 #include <fcntl.h>
@@ -7,8 +7,8 @@
 
 namespace libmseal::shim {
 
-// Before anything else is opened: those of 0, 1 and 2 that are closed get a file that can't be read or
-// written, as if they were closed still. It needs no file system but the root, and closes with exec.
+// To be called before anything else is opened. Those of 0, 1 and 2 that are closed get a file that can be
+// neither read nor written. It needs no file system but the root, and is closed by exec.
 inline void occupy_standard_descriptors() {
   int file = -1;
   do {

@@ -1,4 +1,4 @@
-// How large the seal table is and what it has room for. Apart from its layout, which drags Boost along.
+// The size of the seal table, and what it has room for. The layout is elsewhere because it needs Boost.
 #pragma once
 
 #include <cstddef>

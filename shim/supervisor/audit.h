@@ -27,7 +27,8 @@ class Audit {
   policy::TreeRules rules_;
 };
 
-// The call has its way, so what it takes away is sealed no longer; or all that follows would be reported.
+// An audit lets the call change the memory, so that is no longer sealed: otherwise all later calls there
+// would be reported.
 void drop_seals(const Caller& caller, const policy::MmCall& call);
 
 }  // namespace libmseal::supervisor

@@ -1,4 +1,4 @@
-// For whom a call counts: a snapshot of the task that makes it, taken once for each notification.
+// Who makes a call: a snapshot of the task, taken once for each notification.
 #pragma once
 
 #include <sys/types.h>
@@ -13,9 +13,9 @@ namespace libmseal::supervisor {
 
 struct Image;
 
-// The memory of an executed image, recognised by addresses that execve sets: equal in forked children,
-// changed by prctl(PR_SET_MM) alone, which is blocked. After execve they are others, unless addresses are not
-// randomised.
+// The memory of an executed image, recognised by addresses that execve sets. Forked children have the same
+// ones. Only prctl(PR_SET_MM) changes them, and it is blocked. After execve they differ, unless addresses are
+// not randomised.
 struct MmIdentity {
   std::uint64_t start_code = 0;
   std::uint64_t start_stack = 0;
@@ -44,13 +44,13 @@ struct Caller {
   MmIdentity identity;
   bool forked = false;          // it has not called execve since it was forked
   std::uint32_t filters = ~0U;  // so many filters it has; ~0: not known
-  // It is known to be the task that made the notification; else it was looked up by number, which is that
-  // task's as long as the call waits.
+  // This is certainly the task that made the notification. Otherwise it was looked up by its number, which
+  // belongs to that task as long as the call waits.
   bool certain = false;
   Image* image = nullptr;          // of a member
   std::shared_ptr<Record> record;  // never null but for a foreign one
-  // Its memory does not show, and may be of no image at all, so that it is foreign once that shows: it has
-  // what it may have inherited, and seals nothing.
+  // Its memory can't be seen, so it may turn out to be foreign. Until then it has the seals that it may have
+  // inherited, and may seal nothing.
   bool hidden = false;
 
   [[nodiscard]] bool may_seal() const { return standing == Standing::member && !hidden; }

@@ -1,4 +1,4 @@
-// The calls that were let through last, one a thread: each may still be on its way to the kernel's lock.
+// The last call of each thread that was let through. It may still be on its way to the kernel's lock.
 #pragma once
 
 #include <sys/types.h>
@@ -21,13 +21,13 @@ class ContinuedCalls {
   // The thread makes another call, so the one before is over.
   void ended(pid_t task) { calls_.erase(task); }
 
-  // Waits until no thread of a process for which `concerned` holds is inside a call on `range` that it has
-  // begun. False if that can't be told of one of them.
+  // Waits until no thread is still inside such a call on `range`. `concerned` says which processes matter.
+  // False if that can't be told of a thread.
   bool wait_for(const policy::Range& range, const std::function<bool(pid_t)>& concerned);
 
   // Forgets threads that are gone.
   void collect();
-  // The same once there are many: a program may start one thread after the other.
+  // The same, but only if there are many: a program may start one thread after the other.
   void keep_few() {
     if (calls_.size() >= collect_at_) collect();
   }

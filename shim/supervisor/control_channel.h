@@ -44,13 +44,14 @@ class ControlChannel {
   Said read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
   void handle(const seccomp_notif& notification, Caller& caller, const Said& said);
 
-  // Those that wait until nobody shares the memory any more, and are to be handled again. What is left of
-  // them afterwards waits on.
+  // Calls that wait until nobody shares the memory any more. Each is to be handled again; one that is not
+  // answered then waits on.
   [[nodiscard]] std::vector<seccomp_notif> postponed() const;
   void forget_answered();
-  // Lets go of threads. Whether that, or a call that waits, has to be looked at again soon.
+  // Lets go of threads.
   void tidy() noexcept { tidying_ = supervised_.tidy(); }
   [[nodiscard]] bool holds_threads() const { return supervised_.holds_threads(); }
+  // Whether threads are still to be let go of, or calls wait.
   [[nodiscard]] bool busy() const { return !postponed_.empty() || tidying_; }
 
  private:
@@ -60,7 +61,7 @@ class ControlChannel {
     Clock::time_point until;
   };
 
-  // Whether the answer is 0 whoever calls: nobody has sealed what is asked about, or a refusal is only
+  // Whether the answer is 0 for every caller: nobody has sealed what is asked about, or a refusal is only
   // counted.
   [[nodiscard]] bool needs_no_look(const seccomp_notif& notification, const policy::Control& message);
   // mseal by a raw system call, which is the supervisor's business under coverage all.
@@ -72,7 +73,7 @@ class ControlChannel {
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
   void respond(const seccomp_notif& notification, std::int64_t answer);
   void make_image(Caller& caller);
-  // Whether it is answered later, for a child made by vfork is gone in a moment.
+  // Whether it is answered later: a child made by vfork is gone in a moment.
   bool postpone(const seccomp_notif& notification);
 
   Listener& listener_;

@@ -1,6 +1,5 @@
-// Takes one notification after the other, finds out once who calls, and hands both to whom they concern:
-// verdicts (judge.h), the library's messages (control_channel.h), starts (required_library.h), and what is
-// recorded (audit.h).
+// Takes one notification after the other, finds out who calls, and passes both on: to the verdict (judge.h),
+// the library's messages (control_channel.h), starts (required_library.h), and the records (audit.h).
 #pragma once
 
 #include <linux/seccomp.h>
@@ -32,21 +31,20 @@ namespace libmseal::supervisor {
 
 class Dispatcher {
  public:
-  // `older`: see rings.h; `watched`: the ranges in which the first filter notifies of every
-  // call.
+  // `older`: see rings.h; `watched`: the ranges in which the first filter notifies of every call.
   Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
              const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
              const policy::Options& options);
 
-  // Answers it, whatever happens: what fails refuses the call.
+  // Always answers it. If something fails, the call is refused.
   void handle(const seccomp_notif& notification) noexcept;
-  // There is nothing to do for a moment.
+  // To be called when no notification waits.
   void idle() noexcept;
-  // To be called after each notification: does what cannot wait for such a moment, which may never come.
+  // To be called after each notification: does what can't wait until then.
   void catch_up_if_due() noexcept;
-  // After so many ms without a notification idle() wants to be called; -1: never.
+  // idle() is to be called after so many ms without a notification; -1: never.
   [[nodiscard]] int patience() const;
-  // Those that this process has stopped: they are let go of when it ends.
+  // Whether this process has stopped threads. They are let go of when it ends.
   [[nodiscard]] bool holds_threads() const {
     return control_.holds_threads() || rings_.busy() || holder_.has_some_to_let_go();
   }

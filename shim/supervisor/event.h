@@ -1,4 +1,4 @@
-// One refusal, or what would have been one: everything that somebody who reads of it wants to know.
+// One refusal, or what would have been one, with all that a reader wants to know.
 #pragma once
 
 #include <sys/types.h>
@@ -50,14 +50,14 @@ inline Place place_in(Proc& proc, pid_t task, std::uint64_t address) {
 
 std::string to_json(const Event& event);
 
-// Everything that is mapped in the thread of the event, and which of it is sealed: lines of few KiB, which
-// pipes and journals take whole. At most `rows_left` pieces, which it takes off.
+// What is mapped in the thread of the event, and which of it is sealed, as lines of a few KiB: pipes and
+// journals take those whole. At most `rows_left` pieces, and it counts that down.
 std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<const policy::Seal> seals,
                                       std::size_t& rows_left);
 
 std::string to_text(const Event& event);
 
-// What stands in the file of events for those that are missing there.
+// The line that stands for events that are missing in the file.
 std::string lost_events_to_json(std::uint64_t count, const std::string& why);
 
 }  // namespace libmseal::supervisor

@@ -22,7 +22,7 @@ class EventLog {
   using Clock = std::chrono::steady_clock;
 
   EventLog(Proc& proc, const policy::Options& options);
-  // Tells of what was not written, and not told yet.
+  // Says how many events were not written.
   ~EventLog();
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
@@ -35,22 +35,22 @@ class EventLog {
   // The refusal just admitted could not be recorded after all.
   void note_failure() noexcept { ++failed_; }
 
-  // Where the time is counted that looks at processes take.
+  // Looks at processes for a refusal count here.
   [[nodiscard]] RefusalLimit& limit() { return limit_; }
 
-  // A refusal, complete but perhaps for its call site: that is known beforehand (announced, in audit mode) or
-  // told by the thread as soon as it sees the refusal.
+  // A refusal, perhaps without its call site. The thread tells of that before the call (in audit mode), or as
+  // soon as it sees the refusal.
   void record(Event event);
-  // What a thread says of its call: of one to come, of the latest refusal, or of one that a filter refused
-  // without our knowing. Whether more is to be done with it than to count it: then `told` is to follow.
+  // What a thread says of its call: of the next one, of the latest refusal, or of one that a filter has
+  // refused. True if `told` is to follow; otherwise it is only counted.
   [[nodiscard]] bool wants(pid_t thread, const policy::Control& message) noexcept;
   void told(const Caller& caller, const policy::Control& message);
   // Names the image that calls, and adds what is mapped in it if this is its first event.
   void add_image(Event& event, const Caller& caller);
 
-  // Whether there is something to be written when nothing else is to do.
+  // Whether flush() has something to write.
   [[nodiscard]] bool waiting() const { return pending_.has_value() || suppressed_ != 0 || failed_ != 0; }
-  // Writes it: a refusal that waits for its call site as it is, and how many are missing.
+  // Writes a refusal that waits for its call site, without one, and how many are missing.
   void flush();
 
  private:

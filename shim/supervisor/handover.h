@@ -1,4 +1,4 @@
-// The first minute: how the supervisor gets its listener from the shim that started it.
+// How the supervisor gets its listener from the shim that started it.
 #pragma once
 
 #include <sys/types.h>
@@ -28,13 +28,13 @@ struct Handover {
 // Where the shim puts the supervisor's end of the socket pair.
 inline constexpr int kHandoverSocket = 3;
 
-// Whether somebody is there to hand over: the program may have been started by hand.
+// Whether there is a shim: the program may have been started by hand.
 bool started_by_shim();
 
 // The shim's process; 0 if nobody knows.
 pid_t peer();
 
-// Says why there is no table to offer.
+// Tells the shim why there is no table.
 void report_trouble(policy::Trouble trouble, int error);
 // With a table that has only the policy.
 void report_trouble(policy::Trouble trouble, int error, int table);

@@ -1,5 +1,5 @@
-// What the kernel says of itself, which does not change: asked for before anybody can have put something
-// else where it says so.
+// What the kernel says of itself and does not change. It is read at the start, before anybody can mount
+// something over it.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A file that lines are added to, which may be full, a pipe that nobody reads, or gone: whatever it is, no
-// call waits for it, and no line is lost without a count.
+// A file that lines are added to. It may be full, gone, or a pipe that nobody reads. No call ever waits for
+// it, and lost lines are counted.
 #pragma once
 
 #include <cstdint>

@@ -17,11 +17,11 @@ class Listener {
   // Why no listener could be served: 0, or the errno of a call that a seccomp filter refuses.
   static int find_refused_call();
 
-  // Waits for the next notification, so long at most. hang_up: no process is left that could notify. broken:
-  // none can be received, see errno.
+  // Waits for the next notification, `timeout_ms` at most. hang_up: no process is left that could notify.
+  // broken: none can be received, see errno.
   Event next(seccomp_notif& notification, int timeout_ms = -1);
-  // Whether the notifying call is still waiting: what was read of its process until now was read of the right
-  // one.
+  // Whether the notifying call is still waiting. If so, all that was read about its process until now was
+  // about the right one.
   [[nodiscard]] bool still_waits(std::uint64_t id) const;
 
   void continue_call(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }

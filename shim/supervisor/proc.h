@@ -1,5 +1,5 @@
-// What the supervisor looks up about tasks. Every look may fail, and a failure is an answer of its own: only
-// what is known for sure decides in favour of a caller.
+// What the supervisor looks up about tasks. Every look may fail, which is an answer of its own: only what is
+// known for sure decides in favour of a caller.
 #pragma once
 
 #include <fcntl.h>
@@ -42,7 +42,7 @@ class Look {
   bool gone_;
 };
 
-// A task that is recognised as long as it lives, whoever has its number later.
+// A task that is never mistaken for another that gets its number later.
 class HeldTask {
  public:
   HeldTask() = default;
@@ -64,8 +64,8 @@ class HeldMemory {
   [[nodiscard]] virtual bool gone() const = 0;  // no, if it can't be told
 };
 
-// All that is seen of /proc, by a procfs that is held from the start on: what is mounted over it later counts
-// for nothing. Tests have one of their own.
+// /proc, through a procfs that is held from the start. Whatever is mounted over it later has no effect. Tests
+// have one of their own.
 class Proc {
  public:
   Proc() = default;
@@ -82,9 +82,9 @@ class Proc {
   virtual std::unique_ptr<HeldMemory> hold_memory(pid_t task) = 0;
   virtual Look<std::vector<pid_t>> processes() = 0;
   virtual Look<std::vector<pid_t>> threads(pid_t process) = 0;
-  // So far. The count may be one that a task has missed which got its number before.
+  // So far. A task that has its number already may be missing in the count.
   virtual shim::Births births() = 0;
-  // The same, with a count that is not older than this call, unless the numbers tell that there are none.
+  // The same, with a fresh count, unless the numbers show that there were none since.
   virtual shim::Births births_since(const shim::Births& before) = 0;
   // After how many births numbers come around.
   virtual std::uint64_t most_numbers() = 0;
@@ -94,7 +94,7 @@ class Proc {
                                 std::vector<pid_t>& found) = 0;
   // Whether the two tasks, which live, have one memory. No, if it can't be told.
   virtual bool share_mm(pid_t one, pid_t other) = 0;
-  // Few descriptors are left, of which a look at everybody takes some.
+  // Whether few descriptors are left: a look at everybody needs some.
   virtual bool is_short_of_files() { return false; }
   // Where the thread is in the kernel.
   virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;

@@ -1,4 +1,4 @@
-// What would end or hinder this process: limits that the program had, signals, a lack of memory.
+// What could end or hinder this process: the program's limits, signals, a lack of memory.
 #pragma once
 
 #include <sys/resource.h>
@@ -13,10 +13,10 @@ void raise_limits();
 bool may_open_files();
 bool may_map_tables();
 
-// Whoever runs out of memory is not to lose this process first, which is small and which the others need.
+// If memory runs out, this process is not the first to be killed: it is small, and the others need it.
 void ask_to_be_spared();
 
-// It ends with the tree; earlier, the tree's refused calls would turn to ENOSYS. What tells of a fault stays.
+// Signals do not end it before the tree: refused calls would fail with ENOSYS then. Those of faults do.
 void ignore_signals();
 
 // A process that has used the time on a processor that `ulimit -t` leaves it is killed. A fork begins at

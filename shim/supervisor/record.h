@@ -17,7 +17,7 @@
 
 namespace libmseal::supervisor {
 
-// One process, told apart from a later one with the same number, unless that was born in the same tick.
+// One process. A later one with the same number differs, unless it was born in the same tick.
 struct Process {
   pid_t id = 0;
   std::uint64_t start_time = 0;  // in ticks since boot
@@ -28,7 +28,7 @@ struct Process {
   }
 };
 
-// A seal, and what tells which processes were born with it.
+// A seal, and what shows which processes were born with it.
 struct SealEntry {
   policy::Seal seal;
   bool filtered = false;      // a deny filter enforces it; else the supervisor alone
@@ -42,7 +42,7 @@ struct Birth {
   std::uint64_t latest = ~0ULL;  // not after that, in ns since boot
   std::uint32_t filters = ~0U;
 
-  // Whether a process born so may have the seal from a parent that has it.
+  // Whether such a process may have inherited the seal.
   [[nodiscard]] bool may_have(const SealEntry& entry) const {
     return entry.made <= latest && (!entry.filtered || entry.filters <= filters);
   }
@@ -59,7 +59,7 @@ class Record {
   [[nodiscard]] std::span<const policy::Seal> seals() const { return seals_; }
   [[nodiscard]] std::span<const SealEntry> entries() const { return entries_; }
 
-  // Makes sure that `count` more seals find room; false if they might not. Throws std::bad_alloc.
+  // Makes room for `count` more seals; false if there might be none. Throws std::bad_alloc.
   [[nodiscard]] bool make_room(std::size_t count) {
     const bool fits =
         seals_.size() + 3 * count + 3 <= shim::kMostSeals && entries_.size() + count <= shim::kMostSeals;
@@ -101,8 +101,8 @@ class Record {
   using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, bool, bool, policy::SealTypes, std::uint64_t,
                                    bool, std::uint32_t, std::uint64_t>>;
 
-  // Adds what a process born so may have of `other`. What finds no room is sealed together with all that lies
-  // between: more, never less.
+  // Adds what a process with this birth may have inherited of `other`. If there is no room for a seal, the
+  // whole range from the first seal to the last is sealed: more, never less.
   void inherit(const Record& other, const Birth& birth, Seen& seen) {
     for (const SealEntry& entry : other.entries_) {
       if (!birth.may_have(entry)) continue;

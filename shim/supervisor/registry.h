@@ -1,12 +1,12 @@
 // Who has sealed what: the one place that decides which process's seals apply to a caller.
 //
-// Seals belong to a process and to what it forks afterwards. Processes do not tell of their forks, and
-// nothing that /proc shows of a parent is lineage (CLONE_PARENT, subreapers, dead parents). So a process that
-// is met for the first time gets every seal that it might have been born with: of each process of the same
-// executed image those that were made before it was born and whose filters it has. A process that can't be
-// told from others gets the seals of all of them: so does a fork whose memory does not show, as of a process
-// that has changed its user. One that can't be looked at has those of everybody. Only a process that is
-// proved to run another image has none: other memory shows, or an execve that was not that of any image.
+// Seals belong to a process and to what it forks afterwards. Forks are not reported, and the parents that
+// /proc shows are no lineage (CLONE_PARENT, subreapers, dead parents). So a process that is met for the first
+// time gets every seal that it may have been born with: of each process of the same executed image, those
+// that were made before its birth and whose filters it has. If several images are possible, as for a process
+// whose memory can't be seen because it has changed its user, it gets the seals of all of them. A process
+// that can't be looked at has the seals of everybody. Only one that is proved to run another image has none:
+// its memory is another, or it has called an execve that was not that of any image.
 #pragma once
 
 #include <sys/types.h>
@@ -37,8 +37,8 @@ class Registry {
 
   [[nodiscard]] Caller look_up(pid_t task);
 
-  // An image of its own for a foreign caller, which is a member afterwards. The filters of earlier images
-  // that it may have become the table's fences. Throws if there is no room for it.
+  // Makes an image for a foreign caller, which is its member afterwards. Filters of earlier images that may
+  // still be in force become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
   // The caller, a member, has just started, or has called execve and looks the same as before.
   void greet(const Caller& caller);
@@ -46,8 +46,8 @@ class Registry {
   // Where deny filters of earlier images may still refuse in the process, sorted and apart.
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller);
 
-  // The caller, a member, is about to seal something. Its children of now are met, so that the seal is not
-  // taken for theirs; whoever is born from now on may have it.
+  // The caller, a member, is about to seal something. The children that it has now are met first, so that
+  // they don't get the seal; those born later may have it.
   void begin_sealing(const Caller& caller);
   // Whether others have its memory: they get its record.
   shim::Sharing sharers(const Caller& caller);
@@ -69,15 +69,15 @@ class Registry {
     return add(caller, {&seal, 1}, filtered);
   }
 
-  // Called now and then: forgets processes that have ended and images that no process belongs to any more, if
-  // that is proved. True if it did. It takes a look at everybody, so it is best done when nobody waits.
+  // Called now and then: forgets processes that have ended, and images that are proved to have no process any
+  // more. True if it did. It looks at every process, so it is best done when nobody waits.
   bool collect(bool idle = false);
   [[nodiscard]] bool wants_to_collect() const;
-  // The same at once, for a resource has run out.
+  // The same at once, because a resource has run out.
   bool collect_now();
 
  private:
-  // The member, if it is sure that the process is that one; else null.
+  // The member, if the process is certainly that one; else null.
   [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
   [[nodiscard]] Birth birth_of(const Process& process, std::uint32_t filters);
   [[nodiscard]] shim::Births at_birth_of(const Process& process, const shim::Births& now);
@@ -88,7 +88,7 @@ class Registry {
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
   // Makes members of all that were born before now.
   void register_children(Image& image, const Caller& caller);
-  // Makes it a member if it is one and has not been met.
+  // Adds the process to the image if it belongs to it and has not been met.
   void meet(Image& image, const Identified& who);
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);

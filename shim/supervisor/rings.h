@@ -1,10 +1,10 @@
 // io_setup(2) and io_destroy(2), which unmap a ring: the one if it fails, the other always.
 //
-// The kernel unmaps as much as the ring had at first, from where the ring is by then (fs/aio.c, kill_ioctx):
-// a thread may move it meanwhile (aio_ring_mremap). So all other threads stand still until the call is over.
-// Then io_setup unmaps its own ring alone, and io_destroy one at the address that it names (lookup_ioctx).
-// What a ring had at first, the kernel alone knows: each is taken to be as large as the largest that anybody
-// of the tree has asked for.
+// The kernel unmaps the ring's first size at the ring's present place (fs/aio.c, kill_ioctx), and another
+// thread may move the ring meanwhile (aio_ring_mremap). So all other threads are stopped until the call is
+// over. Then io_setup unmaps only its own ring, and io_destroy the one at the address that it names
+// (lookup_ioctx). Only the kernel knows the first size of a ring, so each counts as large as the largest that
+// a process of the tree has asked for.
 #pragma once
 
 #include <sys/types.h>
@@ -29,12 +29,12 @@ class Rings {
   static bool is_about(const policy::MmCall& call) {
     return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;
   }
-  // Of every io_setup, whoever calls.
+  // To be called for every io_setup.
   void note_request(const policy::MmCall& io_setup);
   // Whether the call, of a process that has seals, touches none if no ring is moved meanwhile.
   [[nodiscard]] bool is_harmless(const Caller& caller, const policy::MmCall& call) const;
-  // So that none is: the other threads of the caller stand still until tidy() finds the call over. False if
-  // they can't be held; else the call has to go on.
+  // Stops the other threads of the caller until tidy() finds the call over, so that no ring is moved. False
+  // if they can't be held. If true, the call has to go on.
   bool hold_others(const Caller& caller, const policy::MmCall& call);
 
   // Lets go of threads. To be called every few milliseconds while it returns true.

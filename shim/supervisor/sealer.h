@@ -1,8 +1,8 @@
-// The steps of which every sealing is made.
+// The steps of every sealing.
 //
-// Whatever changes memory has to stand still from the look at a range until its seal is in force. So the
-// threads of the process are stopped, the range is looked at, the seal is put in force by the supervisor
-// itself or by filters of the process, and the range is looked at again.
+// Memory must not change between the look at a range and the moment when its seal is in force. So the threads
+// of the process are stopped, the range is looked at, the seal is put in force by the supervisor itself or by
+// filters of the process, and the range is looked at again.
 #pragma once
 
 #include <cstdint>
@@ -76,7 +76,7 @@ class Sealer {
   bool audits_;
 };
 
-// What the heap may cover. Where the break is, only the program knows: 0 if it has not told.
+// What the heap may cover. Only the program knows its present break: 0 if it has not told.
 policy::Range heap_of(const Caller& caller, std::uint64_t present_break);
 
 // Whether something in the ranges takes no more types of seals.

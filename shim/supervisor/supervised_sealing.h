@@ -1,5 +1,5 @@
-// The library's requests where the supervisor looks at the memory of the process. What a thread wants to have
-// sealed takes it several messages to say, and filters of its own may have to be installed for it.
+// The library's requests where the supervisor looks at the memory of the process. One request takes several
+// messages, and the process may have to install filters for it.
 #pragma once
 
 #include <sys/types.h>
@@ -31,11 +31,11 @@ class SupervisedSealing {
 
   // What the thread has asked for.
   void forget(const Caller& caller);
-  // The process has called execve: what its threads had asked for was of another image.
+  // The process has called execve: what its threads have asked for is void.
   void begin_anew(const Process& process);
 
-  // Called after each answer, and every few milliseconds while it returns true: lets go of threads. After the
-  // answer, so that the one that waits for it is the first to run.
+  // Lets go of threads. To be called every few milliseconds while it returns true, and after each answer, so
+  // that the thread that waits for the answer runs first.
   bool tidy() noexcept;
   [[nodiscard]] bool holds_threads() const;
 

@@ -1,7 +1,7 @@
 // Keeps threads from changing their memory while it is looked at and sealed.
 //
-// For a seal, a thread that sleeps outside of every call that changes memory is left asleep: a stop would end
-// some calls with EINTR. If it wakes up meanwhile, the second look (sealer.h) tells what it has changed.
+// A thread that sleeps in a call that changes no memory may be left asleep, because a stop would end some
+// calls with EINTR. If it wakes up meanwhile, the second look (sealer.h) shows what it has changed.
 #pragma once
 
 #include <sys/types.h>
@@ -22,8 +22,7 @@ struct TracedThread {
 
 class ThreadHolder;
 
-// Threads that stand still, until this ends, by an exception or not: then they are the holder's, which lets
-// go of them when it is asked to the next time.
+// Stopped threads. The destructor gives them to the holder, which lets go of them at the next let_go().
 class HeldThreads {
  public:
   explicit HeldThreads(ThreadHolder& holder) : holder_(holder) {}
@@ -71,7 +70,7 @@ class ThreadHolder {
   // within a second.
   bool take_out_of_call(pid_t task);
 
-  // Lets go of those that nobody holds any more. True while there are some: that stop too late for it.
+  // Lets go of those that nobody holds any more. True while some are left, which have not stopped yet.
   bool let_go() noexcept;
   [[nodiscard]] bool has_some_to_let_go() const { return !released_.empty(); }
 
