@@ -1,8 +1,8 @@
-// What the processes are that this one descends from, and what they have said already.
+// What the ancestors of this process have said already.
 //
-// What goes wrong for one process of a tree usually goes wrong for all of them, and one line is enough. So
-// the line leaves a mark that forks and executed images inherit: a seccomp filter, which answers a question
-// that nobody else asks. Nothing in the environment, which belongs to the program.
+// What goes wrong for one process of a tree usually goes wrong for all, and one line about it is enough. So
+// the line leaves a mark that forks and executed images inherit: a seccomp filter that answers a question
+// which nobody else asks. An environment variable would not do: the environment belongs to the program.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ enum class Notice : std::uint8_t {
 // for good (a missing file), and maybe not what is wrong now (no descriptor left).
 bool first_in_tree(const State& state, Notice notice, std::uint32_t detail, long error);
 
-// Asks for the marks that matter once the backend `filters` has started, whose own filter answers for them
-// then.
+// Asks for the marks that matter later. To be called before the backend `filters` starts: its own filter
+// would answer the question.
 void look_for_marks();
 
 // Leaves the marks that had to wait until the backend had started, and again those that its filter hides.
@@ -35,7 +35,7 @@ void leave_marks(const State& state);
 // For the detail of a complaint.
 std::uint32_t detail_of(std::string_view text);
 
-// Whether the process that started this one runs under the library too. Not known is no.
+// Whether the process that started this one runs under the library, too. No, if that can't be told.
 bool parent_is_under_library(const State& state);
 
 }  // namespace libmseal::shim

@@ -1,8 +1,7 @@
 // Where the kernel and ld.so put programs when addresses are not randomised.
 //
-// Images that are started from this one land there too. So what is sealed there is refused by the supervisor,
-// which knows who calls, and not by filters, which are inherited by exec and would refuse their own
-// successors.
+// Images that are started from this one are placed there, too. Filters survive execve and would refuse calls
+// of those images. So seals there are enforced by the supervisor, which knows who calls.
 #pragma once
 
 #include <cstdint>

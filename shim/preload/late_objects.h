@@ -1,8 +1,7 @@
 // Objects that dlopen brings while the program runs.
 //
-// dlopen itself can't be interposed: it looks up RUNPATH by its caller. But hardly anybody loads an object
-// and asks for nothing in it, so dlsym is: before it does its work, what has been loaded until then is
-// sealed.
+// dlopen itself can't be interposed, because it looks up RUNPATH by its caller. But a program that loads an
+// object usually calls dlsym next. So dlsym is interposed, and first seals what has been loaded until then.
 #pragma once
 
 #include "shim/preload/state.h"

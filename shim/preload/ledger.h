@@ -1,4 +1,4 @@
-// What this process has sealed, kept by itself: for what no supervisor keeps.
+// What this process has sealed, if no supervisor keeps a record of it.
 #pragma once
 
 #include <array>
@@ -13,9 +13,9 @@
 
 namespace libmseal::shim {
 
-// One writer at a time (the caller's lock, signals blocked); readers may run at any time, signal handlers
-// included. There are two copies, so that one is always whole: a process forked while another thread writes
-// has what it was left, and nobody waits for a writer that it does not have.
+// One writer at a time (the caller holds the lock, with signals blocked). Readers may run at any time, even
+// in signal handlers. There are two copies, of which one is always whole. So a process that is forked while
+// another thread writes never waits for that thread, which it does not have.
 template <class Entry, std::size_t kMost>
 class Ledger {
  public:

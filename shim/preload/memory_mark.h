@@ -1,9 +1,9 @@
-// Makes this memory one that can be told from others by what everybody may see of a process.
+// Gives this memory a mark that everybody can see.
 //
-// Whether another process has this memory is asked of kcmp(2), which container profiles refuse and which does
-// not compare with processes of other users. But VmPeak in /proc/PID/status is the memory's, is shown to
-// everybody, and never falls (kernel/fork.c, dup_mm: a fork begins anew). So it is made a number that no
-// other memory is likely to have.
+// kcmp(2) tells whether another process has this memory. But container profiles refuse it, and it does not
+// compare with processes of other users. VmPeak in /proc/PID/status belongs to the memory, is shown to
+// everybody, and never falls; a fork begins with a new one (kernel/fork.c, dup_mm). So it is made a number
+// that no other memory is likely to have.
 #pragma once
 
 namespace libmseal::shim {

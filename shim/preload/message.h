@@ -1,4 +1,4 @@
-// The library's only voice: one line on standard error, written without stdio.
+// The library's messages: one line each on standard error, written without stdio.
 #pragma once
 
 #include <string_view>
@@ -22,13 +22,13 @@ class Message {
   policy::FixedVector<char, 512> line_;
 };
 
-// Words for the errors that the mechanism meets, and the limit or profile that may be behind one.
+// An error in words, with the limit or profile that may have caused it.
 std::string_view text_of_error(long error);
 
-// Ends the program with 127 after its last words: what a shell gives for a program that could not be started.
+// Ends the program with 127, the status that a shell gives for a program that could not be started.
 [[noreturn]] void give_up();
 
-// The same where what an option requires is not there, with the reason.
+// The same, with a message: something that an option requires is not there.
 template <class Reason>
 [[noreturn]] void refuse_to_start(std::string_view option, std::string_view value, const Reason& reason) {
   Message() << option << value << " cannot be met: " << reason << "; the program is not started";

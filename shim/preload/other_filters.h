@@ -3,9 +3,9 @@
 
 namespace libmseal::shim {
 
-// Whether one of them kills whoever calls mseal(2), seccomp(2) or openat2(2). What else is found out on the
-// way is in g_killed_calls. Asked in a child, and not where filters of the library are in force already:
-// whoever installed those was not killed.
+// Whether one of them kills for mseal(2), seccomp(2) or openat2(2). A child tries them, unless filters of the
+// library are in force already: whoever installed those was not killed. g_killed_calls is filled in on the
+// way.
 bool other_filters_kill();
 
 // Whether one kills for a message to the supervisor by mmap (control.h). Known once that was asked.

@@ -1,4 +1,4 @@
-// What the kernel shows of this thread in /proc: nothing that somebody has mounted there.
+// The files of this thread in /proc, and never something that is mounted over them.
 #pragma once
 
 #include "shim/common/proc_root.h"

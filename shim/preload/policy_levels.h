@@ -7,10 +7,10 @@
 
 namespace libmseal::shim {
 
-// Reads MSEAL_OPTIONS and those files into state.options: what stands in MSEAL_OPTIONS is stronger, and of
-// the files the one named last. The supervisor reads the files: `launch` is left ready if it took a new one.
-// What is wrong is said, and does not apply; under strict=1 it ends the program. So does a file that nobody
-// could read, if it has a rule that the program must not start without: require, harden, strict or an audit.
+// Reads MSEAL_OPTIONS and those files into state.options. MSEAL_OPTIONS is the strongest, then the file named
+// last. The supervisor reads the files: `launch` is left ready if a new one was started for it. Mistakes are
+// reported and do not apply; under strict=1 they end the program. So does a file that can't be read, if it
+// has a rule that the program must not start without: require, harden, strict or an audit.
 void read_options(State& state, Launch& launch);
 
 }  // namespace libmseal::shim

@@ -1,8 +1,8 @@
 // Sealed memory that may be written, but only by threads whose protection keys allow it.
 //
-// mseal(2) lets a thread discard such memory if its PKRU register allows writing. No filter sees that
-// register, so the filters refuse every discard; the interposed madvise does for a thread that may write what
-// discarding does to the contents, by writing. The processor itself refuses that to all others.
+// mseal(2) lets a thread discard such memory if its PKRU register allows writing. Filters do not see that
+// register, so they refuse every discard. The interposed madvise then clears the memory by writing, and the
+// processor refuses that to all threads that may not write.
 #pragma once
 
 #include <cstdint>

@@ -11,8 +11,8 @@ namespace libmseal::shim {
 // is made and then sealed; if that fails, it is unmapped again.
 long map_sealed(State& state, const policy::Arguments& arguments);
 
-// mmap(2) of `flags` without MAP_SEALABLE, where the mapping is cheap to seal: the address, or -errno. 0 if
-// there is no such place for it; then it is mapped as usual.
+// mmap(2) of `flags` without MAP_SEALABLE, at a place that is cheap to seal: the address, or -errno. 0 if
+// there is no such place; then the caller maps it as usual.
 long map_sealable(State& state, const policy::Arguments& arguments);
 
 }  // namespace libmseal::shim

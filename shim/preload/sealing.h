@@ -1,5 +1,4 @@
-// mseal: by whichever backend is there. Each of these takes the lock, and starts the backend if it has not
-// been.
+// mseal, by the backend that is in use. Each of these takes the lock, and starts the backend if necessary.
 #pragma once
 
 #include <span>
@@ -24,7 +23,7 @@ long seal_all_for_program(State& state, std::span<const mseal_range> ranges);
 // As mseal_ranges(): all of them, or none.
 long seal_all(State& state, std::span<const mseal_range> ranges);
 
-// Has the supervisor look for what is constant, and sealed: `result` is 0 or -errno. False if it may not
+// Has the supervisor find what is constant, and seals that: `result` is 0 or -errno. False if it may not
 // look, or there is none.
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result);
 

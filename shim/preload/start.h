@@ -13,8 +13,8 @@ namespace libmseal::shim {
 
 // Picks the strongest backend that the options and the kernel allow, and starts it with the seals of
 // `objects` (those loaded at start; sorted, apart; may be empty) in force. `refused_breaks`: the arguments of
-// brk that would unmap one. Whatever is weaker than what was asked for is said in one line; weaker than
-// `require`, it ends the program. `launch` may hold a supervisor that is ready.
+// brk that would unmap one. If the backend is weaker than what was asked for, one line says so; if it is
+// weaker than `require`, the program ends. `launch` may hold a supervisor that is ready.
 void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
                    Launch& launch, Job& job);
 

@@ -1,6 +1,6 @@
 // The commands of the mseal tool, one file each. main.cpp reads the command line.
 //
-// Each returns its exit status, and throws what standard error is to be told with status 2.
+// Each returns its exit status. An exception becomes a message on standard error and status 2.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What this kernel offers to libmseal, and what whoever else filters system calls leaves of it.
+// What this kernel offers to libmseal, as far as other filters allow it.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What can be told of a program before it is started.
+// What a program's file says, before it is started.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ ProgramFile look_at_program(const std::string& name);
 // The same of this very file, which need not be a program.
 ProgramFile look_at_elf(const std::string& path);
 
-// Why the preload does not reach the program, and what to do; empty if nothing speaks against it.
+// Why the program would run without the preload, and what to do about it; empty if it would not.
 std::string why_not_preloaded(const ProgramFile& program);
 
 // Loads `library` into the program without running it: what the dynamic linker complains of, or nothing.

@@ -56,8 +56,8 @@ struct Report {
 // Throws std::runtime_error, with the line, if a file can't be read or holds something else.
 Report read_reports(const std::vector<std::string>& paths, bool with_picture);
 
-// A pattern of policy files for a file of that name: in place of what has a meaning in patterns or in lists
-// of them, and of control characters, any character fits.
+// A pattern of policy files for a file of that name. Characters with a meaning in patterns or lists, and
+// control characters, become a wildcard.
 std::string pattern_for(const std::string& name);
 
 // A policy file that allows all that was found; empty if nothing would.

@@ -32,7 +32,7 @@ class Symbols {
   // RELRO.
   bool is_static_data(const std::string& file, std::uint64_t offset);
 
-  // The sections that a program has in memory which maps the file from `offset` on at `address`, in order.
+  // The sections in memory of a program that maps the file from `offset` on at `address`, in order.
   std::vector<Section> sections_of(const std::string& file, std::uint64_t offset, std::uint64_t address);
 
  private:

@@ -1,12 +1,12 @@
-// What is looked at before the library is loaded into every program of a system.
+// Checks before the library is loaded into every program of a system.
 #pragma once
 
 #include <string>
 
 namespace libmseal::tool {
 
-// Who but root could put another file in this one's place, or change it: the folder, link or file that lets
-// them. Empty if nobody can.
+// The folder, link or file by which somebody else than root could replace or change this file. Empty if there
+// is none.
 std::string not_roots(const std::string& path);
 
 // What is wrong with the library for all programs of this system, in words; empty if nothing is.

@@ -1,4 +1,4 @@
-// Files that users name, which may be anything: an endless one, a pipe that nobody writes to, a disk.
+// Reads files that users name. They may be endless, pipes that nobody writes to, or disks.
 #pragma once
 
 #include <fcntl.h>

@@ -15,8 +15,8 @@ namespace libmseal::shim {
 long find_own_pieces(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                      Found& found);
 
-// The same once a filter is in, which can't be taken back: a look that fails, for want of a descriptor or of
-// memory, is tried again for a tenth of a second.
+// The same once a filter is installed, which can't be undone. So a look that fails, for lack of a descriptor
+// or of memory, is tried again for a tenth of a second.
 long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                            Found& found);
 

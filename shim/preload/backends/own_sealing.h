@@ -1,5 +1,5 @@
-// Sealing where no supervisor may look: the program does, by /proc, and waits until no thread is left that
-// saw the range unsealed.
+// Sealing where no supervisor may look at the memory. The program looks at its own /proc, and waits for calls
+// of its other threads that began before the seal.
 #pragma once
 
 #include <cerrno>
@@ -30,8 +30,8 @@ struct Keeper {
 // Ranges sorted and apart, by seals of job.types: 0 or -errno.
 long seal_by_own_look(State& state, std::span<const policy::Range> ranges, const Keeper& keeper, Job& job);
 
-// Asks until nobody shares the memory, for a child made by vfork is gone in a moment; not for ever, for one
-// made by clone may stay. The last answer.
+// Asks until nobody shares the memory, for a second at most: a child made by vfork is gone in a moment, but
+// one made by clone may stay. Returns the last answer.
 template <class Ask>
 long ask_until_alone(Ask ask) {
   constexpr long kNap = 1'000'000;  // ns

@@ -1,5 +1,5 @@
-// Sealing as the supervisor says: it looks at the program's memory while the threads stand still. The program
-// itself makes no system calls for it but mseal, seccomp and brk.
+// Sealing as the supervisor says, which looks at the program's memory while the threads are stopped. The
+// program itself only calls mseal, seccomp and brk.
 #pragma once
 
 #include <span>
@@ -26,7 +26,7 @@ struct ConstantPart {
 };
 Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job);
 
-// Sealing by an own look, with what the supervisor knows.
+// Sealing by the program's own look (own_sealing.h), under a supervisor.
 long seal_by_own_look_supervised(State& state, std::span<const policy::Range> ranges, Job& job);
 
 // Asks the supervisor to refuse what touches the piece. False if it does not.

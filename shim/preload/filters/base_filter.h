@@ -1,5 +1,5 @@
-// The first filter: what is sealed from the start, the arena, what somebody has to look at, and the calls
-// that are blocked once there are seals.
+// The first filter: it refuses changes of what is sealed from the start and of the arena, notifies what the
+// supervisor has to decide, and blocks the calls that no filter can judge.
 #pragma once
 
 #include <span>

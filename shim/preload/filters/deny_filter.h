@@ -24,8 +24,8 @@ long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft);
 // Splits pieces into the two lists that a range program takes: draft.ranges and draft.contents.
 void list_ranges(std::span<const policy::Seal> pieces, Draft& draft);
 
-// What a program refuses altogether where there is no supervisor to look closer, into `refused`. False if one
-// program can't name all of it.
+// What a filter refuses altogether if no supervisor can look closer, into `refused`. False if that is too
+// much for one filter.
 bool refuse_what_nobody_judges(std::span<const policy::Seal> pieces, policy::Unsupervised& refused,
                                Draft& draft);
 

@@ -7,8 +7,8 @@
 
 namespace libmseal::shim {
 
-// Puts state.options.harden in force, as far as it is not already (an ancestor may have). What can't be had
-// ends the program with one line that says why: it was asked for.
+// Puts state.options.harden in force, unless an ancestor has done so. If that is impossible, the program ends
+// with one line that says why.
 void harden(const State& state, Draft& draft);
 
 }  // namespace libmseal::shim

@@ -6,10 +6,10 @@
 
 namespace libmseal::shim {
 
-// Whether that is so already.
+// Whether writing is forbidden already.
 bool writing_proc_is_forbidden();
 
-// Every file below /, but those of /proc, stays as writable as it was. Empty, or why it can't be had.
+// Forbids it. All files outside of /proc stay as writable as they were. Empty, or why it is impossible.
 std::string_view forbid_writing_proc();
 
 }  // namespace libmseal::shim
