@@ -1,52 +1,21 @@
 // What one memory has sealed, and in which order: its forks have what came before them.
 #pragma once
 
-#include <sys/types.h>
-
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "policy/rules/seal.h"
 #include "policy/rules/verdict.h"
 #include "shim/common/births.h"
 #include "shim/common/table_size.h"
+#include "shim/supervisor/history.h"
+#include "shim/supervisor/seal_entry.h"
 
 namespace libmseal::supervisor {
-
-// One process. A later one with the same number differs, unless it was born in the same tick.
-struct Process {
-  pid_t id = 0;
-  std::uint64_t start_time = 0;  // in ticks since boot
-
-  bool operator==(const Process&) const = default;
-  bool operator<(const Process& other) const {
-    return id != other.id ? id < other.id : start_time < other.start_time;
-  }
-};
-
-// A seal, and what shows which processes were born with it.
-struct SealEntry {
-  policy::Seal seal;
-  bool filtered = false;      // a deny filter enforces it; else the supervisor alone
-  std::uint32_t filters = 0;  // so many filters the process had then; 0: not known
-  std::uint64_t made = 0;     // when, in ns since boot
-  Process by{};               // who has sealed it; no process: the first filter refuses there, to everybody
-};
-
-// When a process was born, and how many filters it has at most from its parent.
-struct Birth {
-  std::uint64_t latest = ~0ULL;  // not after that, in ns since boot
-  std::uint32_t filters = ~0U;
-
-  // Whether such a process may have inherited the seal.
-  [[nodiscard]] bool may_have(const SealEntry& entry) const {
-    return entry.made <= latest && (!entry.filtered || entry.filters <= filters);
-  }
-};
 
 // How many filters a process has.
 struct FilterCount {
@@ -56,16 +25,16 @@ struct FilterCount {
 
 class Record {
  public:
-  [[nodiscard]] std::span<const policy::Seal> seals() const { return seals_; }
-  [[nodiscard]] std::span<const SealEntry> entries() const { return entries_; }
+  [[nodiscard]] std::span<const policy::Seal> seals() const { return *seals_; }
+  [[nodiscard]] const History& entries() const { return entries_; }
 
   // Makes room for `count` more seals; false if there might be none. Throws std::bad_alloc.
   [[nodiscard]] bool make_room(std::size_t count) {
     const bool fits =
-        seals_.size() + 3 * count + 3 <= shim::kMostSeals && entries_.size() + count <= shim::kMostSeals;
+        seals_->size() + 3 * count + 3 <= shim::kMostSeals && entries_.size() + count <= shim::kMostSeals;
     if (fits) {
-      grow(seals_, 3 * count + 3);
-      grow(entries_, count);
+      grow(unshared_seals(), 3 * count + 3);
+      entries_.make_room(count);
     }
     return fits;
   }
@@ -73,16 +42,16 @@ class Record {
   // False, and nothing added, when there is no room; the same if std::bad_alloc is thrown.
   bool add(const SealEntry& entry) {
     if (entries_.size() == shim::kMostSeals) return false;
-    grow(entries_, 1);
-    if (!policy::add_seal(seals_, entry.seal, shim::kMostSeals)) return false;
-    entries_.push_back(entry);
+    entries_.make_room(1);
+    if (!policy::add_seal(unshared_seals(), entry.seal, shim::kMostSeals)) return false;
+    entries_.add(entry);
     return true;
   }
 
   // Whether all of the range is sealed, with these types, by entries for which counts(entry) holds.
   template <class Counts>
   [[nodiscard]] bool covers(const policy::Range& range, policy::SealTypes types, Counts counts) const {
-    return policy::coverage(seals_, range, types) == policy::Coverage::fully &&
+    return policy::coverage(*seals_, range, types) == policy::Coverage::fully &&
            policy::coverage(counted(range, counts), range, types) == policy::Coverage::fully;
   }
 
@@ -90,53 +59,64 @@ class Record {
   template <class Counts>
   [[nodiscard]] std::vector<policy::Seal> counted(const policy::Range& range, Counts counts) const {
     std::vector<policy::Seal> counted;
-    for (const SealEntry& entry : entries_) {
+    entries_.for_each([&](const SealEntry& entry) {
       if (entry.seal.range.touches(range) && counts(entry))
         (void)policy::add_seal(counted, entry.seal, shim::kMostSeals);
-    }
+    });
     return counted;
   }
 
-  // The entries that have been inherited already: records of one image have most of them in common.
-  using Seen = std::set<std::tuple<std::uint64_t, std::uint64_t, bool, bool, policy::SealTypes, std::uint64_t,
-                                   bool, std::uint32_t, std::uint64_t>>;
-
-  // Adds what a process with this birth may have inherited of `other`. If there is no room for a seal, the
+  // Adds what a process with this birth may have inherited of the others. If there is no room for a seal, the
   // whole range from the first seal to the last is sealed: more, never less.
-  void inherit(const Record& other, const Birth& birth, Seen& seen) {
-    for (const SealEntry& entry : other.entries_) {
-      if (!birth.may_have(entry)) continue;
-      if (!seen.insert(key_of(entry)).second) continue;
-      if (!add(entry)) widen(entry.seal);
+  void inherit(std::span<Record* const> others, const Birth& birth) {
+    start_from(others, birth);
+    const auto is_known = [&](const Record* other) { return entries_.is_same_as(other->entries_); };
+    if (std::ranges::all_of(others, is_known)) return;
+    History::Seen seen;
+    entries_.for_each_unseen(seen, [](const SealEntry&) {});
+    std::set<const SealEntry*, ByContent> missing;
+    for (const Record* const other : others) {
+      other->entries_.for_each_unseen(seen, [&](const SealEntry& entry) {
+        if (birth.may_have(entry)) missing.insert(&entry);
+      });
+    }
+    if (missing.empty()) return;
+    entries_.for_each([&](const SealEntry& entry) { missing.erase(&entry); });
+    for (const SealEntry* const entry : missing) {
+      if (!add(*entry)) widen(entry->seal);
     }
   }
 
   // Adds all of `other` that it has not.
-  void merge(const Record& other) {
-    Seen seen;
-    for (const SealEntry& entry : entries_) seen.insert(key_of(entry));
-    inherit(other, {}, seen);
+  void merge(Record& other) {
+    Record* const one = &other;
+    inherit({&one, 1}, {});
   }
 
   // What a process has sealed is not what another with its number has sealed.
   void disown(const Process& process) {
-    for (SealEntry& entry : entries_) {
-      if (entry.by == process) entry.by = kNobody;
-    }
+    if (!entries_.any([&](const SealEntry& entry) { return entry.by == process; })) return;
+    entries_.rewrite([&](std::vector<SealEntry>& entries) {
+      for (SealEntry& entry : entries) {
+        if (entry.by == process) entry.by = kNobody;
+      }
+    });
   }
 
   // For audits, where the memory is gone all the same.
   void drop(const policy::Range& range) {
     std::vector<policy::Seal> left;
-    for (const policy::Seal& seal : seals_) {
+    for (const policy::Seal& seal : *seals_) {
       const policy::Range before{seal.range.start, std::min(seal.range.end, range.start)};
       const policy::Range after{std::max(seal.range.start, range.end), seal.range.end};
       for (const policy::Range& part : {before, after}) {
         if (!part.empty()) left.push_back(seal.part(part));
       }
     }
-    seals_ = std::move(left);
-    std::erase_if(entries_, [&](const SealEntry& entry) { return range.contains(entry.seal.range); });
+    seals_ = std::make_shared<std::vector<policy::Seal>>(std::move(left));
+    const auto dropped = [&](const SealEntry& entry) { return range.contains(entry.seal.range); };
+    if (entries_.any(dropped))
+      entries_.rewrite([&](std::vector<SealEntry>& entries) { std::erase_if(entries, dropped); });
   }
 
   shim::Births alone_since;    // nobody else had the memory then
@@ -150,29 +130,54 @@ class Record {
  private:
   static constexpr Process kNobody{-1, 0};
 
-  template <class T>
-  static void grow(std::vector<T>& items, std::size_t by) {
-    if (items.capacity() - items.size() < by)
-      items.reserve(std::max(2 * items.capacity(), items.size() + by));
+  struct ByContent {
+    bool operator()(const SealEntry* one, const SealEntry* other) const {
+      return one->content() < other->content();
+    }
+  };
+
+  // While it has nothing that another has not, the longest beginning of one: with its seals, if that is all.
+  void start_from(std::span<Record* const> others, const Birth& birth) {
+    const Record* parent = nullptr;
+    History beginning = entries_;
+    for (Record* const other : others) {
+      History theirs = other->entries_.beginning(birth);
+      if (theirs.size() <= beginning.size() || !entries_.begins(theirs)) continue;
+      parent = other;
+      beginning = std::move(theirs);
+    }
+    if (parent == nullptr) return;
+    auto seals = parent->seals_;
+    if (beginning.size() != parent->entries_.size()) {
+      seals = std::make_shared<std::vector<policy::Seal>>();
+      bool fit = true;
+      beginning.for_each([&](const SealEntry& entry) {
+        fit = fit && policy::add_seal(*seals, entry.seal, shim::kMostSeals);
+      });
+      if (!fit) return;
+    }
+    entries_ = std::move(beginning);
+    seals_ = std::move(seals);
   }
 
-  static Seen::key_type key_of(const SealEntry& entry) {
-    const policy::Seal& seal = entry.seal;
-    return {seal.range.start, seal.range.end, seal.discard_protected, seal.may_grow_down, seal.types,
-            seal.attachment,  entry.filtered, entry.filters,          entry.made};
+  std::vector<policy::Seal>& unshared_seals() {
+    if (seals_.use_count() != 1) seals_ = std::make_shared<std::vector<policy::Seal>>(*seals_);
+    return *seals_;
   }
 
   void widen(const policy::Seal& seal) {
     policy::Seal all = seal;
-    for (const policy::Seal& one : seals_) all = all.joined_with(one, all.range);
-    all.range = {std::min(seals_.front().range.start, seal.range.start),
-                 std::max(seals_.back().range.end, seal.range.end)};
-    seals_.assign({all});
-    entries_.assign({SealEntry{all, false, 0, 0, kNobody}});
+    for (const policy::Seal& one : *seals_) all = all.joined_with(one, all.range);
+    all.range = {std::min(seals_->front().range.start, seal.range.start),
+                 std::max(seals_->back().range.end, seal.range.end)};
+    auto seals = std::make_shared<std::vector<policy::Seal>>(1, all);
+    entries_.rewrite([&](std::vector<SealEntry>& entries) { entries.assign({{all, false, 0, 0, kNobody}}); });
+    seals_ = std::move(seals);
   }
 
-  std::vector<SealEntry> entries_;
-  std::vector<policy::Seal> seals_;  // the same, sorted and apart
+  History entries_;
+  // The same, sorted and apart. Shared with others as long as they have the same.
+  std::shared_ptr<std::vector<policy::Seal>> seals_ = std::make_shared<std::vector<policy::Seal>>();
 };
 
 }  // namespace libmseal::supervisor

@@ -30,6 +30,10 @@ std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
 
 Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
     : proc_(proc), arena_(arena), rules_(rules), filtered_since_(proc.now()) {
+  // Sealed from birth, in every process: the first filter refuses there.
+  const std::uint64_t middle = arena_.start + arena_.size() / 2;
+  (void)at_birth_.add({{{arena_.start, middle}, true}, false, 0, 0, {}});
+  (void)at_birth_.add({{{middle, arena_.end}}, false, 0, 0, {}});
   gather_all_seals();
 }
 
@@ -144,22 +148,20 @@ void Registry::register_children(Image& image, const Caller& caller) {
   image.met = now;
 }
 
-std::shared_ptr<Record> Registry::fresh_record() const {
+std::shared_ptr<Record> Registry::fresh_record() {
   auto record = std::make_shared<Record>();
-  // Sealed from birth, in every process: the first filter refuses there.
-  const std::uint64_t middle = arena_.start + arena_.size() / 2;
-  (void)record->add({{{arena_.start, middle}, true}, false, 0, 0, {}});
-  (void)record->add({{{middle, arena_.end}}, false, 0, 0, {}});
+  record->merge(at_birth_);
   return record;
 }
 
-std::shared_ptr<Record> Registry::seals_of_everybody() const {
+std::shared_ptr<Record> Registry::seals_of_everybody() {
   auto record = fresh_record();
-  Record::Seen seen;
+  std::vector<Record*> all;
   for (const Image& image : images_) {
-    for (const auto& [process, member] : image.members) record->inherit(*member.record, {}, seen);
-    for (const auto& ended : image.ended) record->inherit(*ended, {}, seen);
+    for (const auto& [process, member] : image.members) all.push_back(member.record.get());
+    for (const auto& ended : image.ended) all.push_back(ended.get());
   }
+  record->inherit(all, {});
   return record;
 }
 
@@ -175,15 +177,15 @@ Birth Registry::birth_of(const Process& process, std::uint32_t filters) {
 std::shared_ptr<Record> Registry::seals_of_newcomer(const std::vector<Image*>& candidates,
                                                     const Identified& who) {
   auto record = fresh_record();
-  const Birth birth = birth_of(who.process, who.filters);
-  Record::Seen seen;
+  std::vector<Record*> own;  // if it could not be held and may be another: all of them
+  std::vector<Record*> others;
   for (const Image* const image : candidates) {
-    for (const auto& [other, member] : image->members) {
-      // Its own seals, if it could not be held and may be another: all of them.
-      record->inherit(*member.record, other == who.process ? Birth{} : birth, seen);
-    }
-    for (const auto& ended : image->ended) record->inherit(*ended, birth, seen);
+    for (const auto& [other, member] : image->members)
+      (other == who.process ? own : others).push_back(member.record.get());
+    for (const auto& ended : image->ended) others.push_back(ended.get());
   }
+  record->inherit(own, {});
+  record->inherit(others, birth_of(who.process, who.filters));
   return record;
 }
 
@@ -271,10 +273,11 @@ Member& Registry::join_newcomer(Image& image, const Identified& who, pid_t task,
 
 std::vector<Range> Registry::inherited_filters(const Caller& caller) {
   std::vector<Range> ranges;
+  History::Seen seen;
   const auto take = [&](const Record& record, const Birth& birth) {
-    for (const SealEntry& entry : record.entries()) {
+    record.entries().for_each_unseen(seen, [&](const SealEntry& entry) {
       if (entry.filtered && birth.may_have(entry)) ranges.push_back(entry.seal.range);
-    }
+    });
   };
   const auto take_fences = [&](std::span<const Range> fences) {
     ranges.insert(ranges.end(), fences.begin(), fences.end());
@@ -500,8 +503,11 @@ void Registry::greet(const Caller& caller) {
 // ---- forgetting ----
 
 void Registry::keep_filters(const Image& image) {
+  History::Seen seen;
   const auto keep = [&](const Record& record) {
-    std::ranges::copy_if(record.entries(), std::back_inserter(retired_filters_), &SealEntry::filtered);
+    record.entries().for_each_unseen(seen, [&](const SealEntry& entry) {
+      if (entry.filtered) retired_filters_.push_back(entry);
+    });
   };
   for (const auto& [process, member] : image.members) keep(*member.record);
   for (const auto& ended : image.ended) keep(*ended);

@@ -81,8 +81,8 @@ class Registry {
   [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
   [[nodiscard]] Birth birth_of(const Process& process, std::uint32_t filters);
   [[nodiscard]] shim::Births at_birth_of(const Process& process, const shim::Births& now);
-  [[nodiscard]] std::shared_ptr<Record> fresh_record() const;
-  [[nodiscard]] std::shared_ptr<Record> seals_of_everybody() const;
+  [[nodiscard]] std::shared_ptr<Record> fresh_record();
+  [[nodiscard]] std::shared_ptr<Record> seals_of_everybody();
   [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
                                                           const Identified& who);
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
@@ -112,6 +112,7 @@ class Registry {
   policy::TreeRules rules_;
   std::uint64_t filtered_since_;       // the first filter was there then, in ns since boot
   std::uint32_t first_filters_ = ~0U;  // so many filters the first process had with it; ~0: not known
+  Record at_birth_;                    // what every process has
   std::list<Image> images_;
   Identification identification_{proc_, images_};
   std::vector<policy::Seal> all_seals_;  // of all records

@@ -312,7 +312,7 @@ HOLES = [
          {SUPERVISED: ["own_listener"]}),
     Hole("forks: the seals of members that have called execve are lost",
          "shim/supervisor/registry.cpp",
-         "    for (const auto& ended : image->ended) record->inherit(*ended, birth, seen);", "",
+         "    for (const auto& ended : image->ended) others.push_back(ended.get());", "",
          {SUPERVISED: ["born_of_the_dead"], ALL: ["born_of_the_dead"]}),
     Hole("messages: a filter that was not installed is believed",
          "shim/supervisor/registry.cpp",
