@@ -21,8 +21,11 @@
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/supervisor/caller.h"
+#include "shim/supervisor/collection_times.h"
 #include "shim/supervisor/identification.h"
 #include "shim/supervisor/image.h"
+#include "shim/supervisor/inherited_filters.h"
+#include "shim/supervisor/newcomers.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/record.h"
 
@@ -44,7 +47,9 @@ class Registry {
   void greet(const Caller& caller);
 
   // Where deny filters of earlier images may still refuse in the process, sorted and apart.
-  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller);
+  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller) const {
+    return inherited_filters_.of(caller);
+  }
 
   // The caller, a member, is about to seal something. The children that it has now are met first, so that
   // they don't get the seal; those born later may have it.
@@ -72,54 +77,30 @@ class Registry {
   // Called now and then: forgets processes that have ended, and images that are proved to have no process any
   // more. True if it did. It looks at every process, so it is best done when nobody waits.
   bool collect(bool idle = false);
-  [[nodiscard]] bool wants_to_collect() const;
-  // The same at once, because a resource has run out.
+  [[nodiscard]] bool wants_to_collect() const { return times_.is_due(true); }
+  // The same at once, for a resource has run out.
   bool collect_now();
 
  private:
-  // The member, if the process is certainly that one; else null.
-  [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
-  [[nodiscard]] Birth birth_of(const Process& process, std::uint32_t filters);
-  [[nodiscard]] shim::Births at_birth_of(const Process& process, const shim::Births& now);
-  [[nodiscard]] std::shared_ptr<Record> fresh_record();
-  [[nodiscard]] std::shared_ptr<Record> seals_of_everybody();
-  [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
-                                                          const Identified& who);
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
-  // Makes members of all that were born before now.
-  void register_children(Image& image, const Caller& caller);
-  // Adds the process to the image if it belongs to it and has not been met.
-  void meet(Image& image, const Identified& who);
-  [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
-  Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
-  Member& join_newcomer(Image& image, const Identified& who, pid_t task,
-                        const std::vector<Image*>& candidates);
-  void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
-  void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
-  [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
-                                                         const Process& own, pid_t task);
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void note_executed(Image& image, const Process& process, const Caller& caller);
   void note_asked(const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
   static void retire(Image& image, const std::shared_ptr<Record>& record);
   void gather_all_seals();
-  void keep_filters(const Image& image);
-  void forget_ended(Image& image, const std::vector<Identified>& alive);
-
   Proc& proc_;
   policy::Range arena_;
   policy::TreeRules rules_;
   std::uint64_t filtered_since_;       // the first filter was there then, in ns since boot
   std::uint32_t first_filters_ = ~0U;  // so many filters the first process had with it; ~0: not known
-  Record at_birth_;                    // what every process has
   std::list<Image> images_;
+  CollectionTimes times_;
   Identification identification_{proc_, images_};
+  Newcomers newcomers_{proc_, images_, identification_, times_, arena_};
+  InheritedFilters inherited_filters_{proc_, images_};
   std::vector<policy::Seal> all_seals_;  // of all records
   bool all_seals_fit_ = true;
-  std::vector<policy::Range> all_fences_;   // of all tables, sorted and apart
-  std::vector<SealEntry> retired_filters_;  // of forgotten images, as long as they may be in force somewhere
-  std::size_t made_since_collection_ = 0;   // images and members
 };
 
 }  // namespace libmseal::supervisor

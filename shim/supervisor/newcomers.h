@@ -1,0 +1,58 @@
+// Processes that are met for the first time: which images they may be of, and which seals they may have.
+#pragma once
+
+#include <sys/types.h>
+
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "policy/rules/range.h"
+#include "shim/supervisor/caller.h"
+#include "shim/supervisor/collection_times.h"
+#include "shim/supervisor/identification.h"
+#include "shim/supervisor/image.h"
+#include "shim/supervisor/proc.h"
+#include "shim/supervisor/record.h"
+
+namespace libmseal::supervisor {
+
+class Newcomers {
+ public:
+  Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
+            CollectionTimes& times, const policy::Range& arena);
+
+  // Those that it may be of.
+  [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
+  // The member, if it is sure that the process is that one; else null.
+  [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
+
+  // What every process has from birth.
+  [[nodiscard]] std::shared_ptr<Record> fresh_record();
+  [[nodiscard]] std::shared_ptr<Record> seals_of_everybody();
+
+  Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
+  Member& join_newcomer(Image& image, const Identified& who, pid_t task,
+                        const std::vector<Image*>& candidates);
+  // A member that was met hidden shows its memory now.
+  void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
+  // Makes it a member if it is one and has not been met.
+  void meet(Image& image, const Identified& who);
+  // Makes members of all that were born before now.
+  void register_children(Image& image, const Caller& caller);
+
+ private:
+  [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
+                                                          const Identified& who);
+  [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
+                                                         const Process& own, pid_t task);
+  void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
+
+  Proc& proc_;
+  std::list<Image>& images_;
+  const Identification& identification_;
+  CollectionTimes& times_;
+  Record at_birth_;  // what every process has
+};
+
+}  // namespace libmseal::supervisor
