@@ -13,16 +13,8 @@ using policy::Range;
 using policy::Seal;
 
 Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
-    : proc_(proc), arena_(arena), rules_(rules), filtered_since_(proc.now()) {
-  gather_all_seals();
-}
-
-// Of a record that has run out of room, what it covers in vain is left out as long as all that it has covered
-// is here.
-void Registry::gather_all_seals() {
-  const auto everybody = newcomers_.seals_of_everybody();
-  all_seals_.assign(everybody->seals().begin(), everybody->seals().end());
-  all_seals_fit_ = true;
+    : proc_(proc), arena_(arena), rules_(rules), first_filter_(proc) {
+  all_seals_.set(newcomers_.seals_of_everybody()->seals());
 }
 
 // ---- who calls ----
@@ -84,7 +76,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   inherited_filters_.add_fences(fences);
   table->set_tree(arena_, rules_);
 
-  if (images_.empty() && first_filters_ == ~0U) first_filters_ = filters_of(proc_, caller.process.id);
+  if (images_.empty()) first_filter_.note_first(caller.process);
 
   Image image;
   image.identity = caller.identity;
@@ -158,7 +150,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       sharing = shim::Sharing::unknown;
       continue;
     }
-    if (!has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
+    if (!first_filter_.is_had_by(who->process, sharer)) sharing = shim::Sharing::unknown;
     bool held = false;
     for (Image& image : images_) {  // it may have been met as one of another with the same addresses
       const auto member = image.members.find(who->process);
@@ -173,17 +165,6 @@ shim::Sharing Registry::sharers(const Caller& caller) {
     if (!who->forked) note_executed(*caller.image, who->process, caller);
   }
   return sharing;
-}
-
-// A filter reaches the threads of the process that installs it and what is born of them, no other process:
-// one that was there before the first filter has none, and nobody hears of its calls.
-bool Registry::has_first_filter(const Process& process, pid_t task) const {
-  const auto status = proc_.status(task);
-  if (!status.is_seen() || !status->filtered) return false;
-  if (nanoseconds_of_ticks(process.start_time) > filtered_since_) return true;
-  // Born in the same tick: the number of filters tells.
-  return nanoseconds_of_ticks(process.start_time + 1) > filtered_since_ && status->filters != ~0U &&
-         status->filters >= first_filters_;
 }
 
 void Registry::note_alone(const Caller& caller, const shim::Births& since) {
@@ -247,7 +228,7 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
   for (const Seal& seal : seals) {
     entry.seal = seal;
     // First: what is in a record is here, too.
-    all_seals_fit_ = all_seals_fit_ && policy::add_seal(all_seals_, seal, shim::kMostSeals);
+    all_seals_.add(seal);
     if (!record.add(entry)) return -ENOMEM;
     caller.image->table->add(seal);
   }
@@ -268,7 +249,7 @@ bool Registry::collect(bool idle) {
 bool Registry::collect_now() {
   times_.note_attempt();
   if (!forget_ended(images_, identification_, newcomers_, inherited_filters_)) return false;
-  gather_all_seals();
+  all_seals_.set(newcomers_.seals_of_everybody()->seals());
   times_.note_success();
   return true;
 }

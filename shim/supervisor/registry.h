@@ -20,8 +20,10 @@
 #include "policy/configuration/tree_rules.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/supervisor/all_seals.h"
 #include "shim/supervisor/caller.h"
 #include "shim/supervisor/collection_times.h"
+#include "shim/supervisor/first_filter.h"
 #include "shim/supervisor/identification.h"
 #include "shim/supervisor/image.h"
 #include "shim/supervisor/inherited_filters.h"
@@ -58,14 +60,11 @@ class Registry {
   shim::Sharing sharers(const Caller& caller);
   // Nobody had the caller's memory at `since` (sharers.h).
   static void note_alone(const Caller& caller, const shim::Births& since);
-  [[nodiscard]] bool has_first_filter(const Process& process, pid_t task) const;
   // Those that have been met.
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
 
   // What anybody has sealed, sorted and apart; empty if that is too much to be kept.
-  [[nodiscard]] std::span<const policy::Seal> all_seals() const {
-    return all_seals_fit_ ? std::span<const policy::Seal>(all_seals_) : std::span<const policy::Seal>();
-  }
+  [[nodiscard]] std::span<const policy::Seal> all_seals() const { return all_seals_.seals(); }
 
   // Puts seals in force, as made when the caller began: 0 or -errno.
   // `from_start`: by the first filter of the tree, which everybody has.
@@ -88,19 +87,17 @@ class Registry {
   void note_asked(const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
   static void retire(Image& image, const std::shared_ptr<Record>& record);
-  void gather_all_seals();
+
   Proc& proc_;
   policy::Range arena_;
   policy::TreeRules rules_;
-  std::uint64_t filtered_since_;       // the first filter was there then, in ns since boot
-  std::uint32_t first_filters_ = ~0U;  // so many filters the first process had with it; ~0: not known
+  FirstFilter first_filter_;
   std::list<Image> images_;
   CollectionTimes times_;
   Identification identification_{proc_, images_};
   Newcomers newcomers_{proc_, images_, identification_, times_, arena_};
   InheritedFilters inherited_filters_{proc_, images_};
-  std::vector<policy::Seal> all_seals_;  // of all records
-  bool all_seals_fit_ = true;
+  AllSeals all_seals_;
 };
 
 }  // namespace libmseal::supervisor
