@@ -13,7 +13,7 @@ namespace libmseal::shim {
 // up when a new task can be found (kernel/fork.c, copy_process).
 struct Births {
   long last = 0;            // the number that was given last; 0: not known
-  std::uint64_t time = 0;   // when that was so, in ns
+  std::uint64_t time = 0;   // when that was so, in ns; 0: not known
   std::uint64_t count = 0;  // so many births since boot, in all namespaces; 0: not known
 
   // No task can be found now that could not be found before.
@@ -24,7 +24,8 @@ struct Births {
   // So soon that numbers can't have wrapped around in between. `most` births wrap them around.
   [[nodiscard]] bool soon_after(const Births& before, std::uint64_t most = kFewestNumbers) const {
     constexpr std::uint64_t kOneBirth = 600;  // no machine is faster
-    return before.last != 0 && last != 0 && time - before.time < most * kOneBirth;
+    return before.last != 0 && last != 0 && before.time != 0 && time != 0 &&
+           time - before.time < most * kOneBirth;
   }
 
   // So few that it is faster to look at each number than at every process.

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/wait.h>
 
 #include <array>
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "shim/common/child.h"
 #include "shim/common/descriptor_message.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/other_filters.h"
@@ -31,7 +31,7 @@ long clone_process(unsigned long exit_signal) {
   failure.trouble = policy::Trouble::not_run;
   failure.error = static_cast<std::int32_t>(-error);
   (void)raw_syscall(__NR_sendto, socket, &failure, sizeof failure, MSG_NOSIGNAL, 0, 0);
-  while (true) (void)raw_syscall(__NR_exit_group, 0);
+  end_process(0);
 }
 
 // In the new process, on a copy of the program's memory: nothing but system calls.
@@ -130,17 +130,14 @@ long Launch::start(const State& state) {
     const long grandchild = clone_process(SIGCHLD);
     if (grandchild == 0) become_supervisor(state, ends[1]);
     if (failed(grandchild)) cannot_run(ends[1], grandchild);
-    while (true) (void)raw_syscall(__NR_exit_group, 0);
+    end_process(0);
   }
   (void)raw_syscall(__NR_close, ends[1]);
   if (failed(child)) {
     stop();
     return child;
   }
-  long waited = 0;
-  do {
-    waited = raw_syscall(__NR_wait4, child, nullptr, __WCLONE, nullptr);
-  } while (waited == -EINTR);
+  (void)reap(child);
   return 0;
 }
 

@@ -105,13 +105,11 @@ bool Identification::add_identified(pid_t process, std::vector<Identified>& aliv
   return thread.is_seen();
 }
 
-namespace {
-
 // The tasks that are born while others are looked at.
-class Newborns {
+class Identification::Newborns {
  public:
-  explicit Newborns(Proc& proc)
-      : proc_(proc), most_(proc.most_numbers()), before_(proc.births()), sure_(before_.last != 0) {}
+  Newborns(Proc& proc, const shim::Births& since)
+      : proc_(proc), most_(proc.most_numbers()), before_(since), sure_(since.last != 0) {}
 
   // To be called so often that numbers can't come around in between: they can't be told from others then.
   void note() {
@@ -132,36 +130,45 @@ class Newborns {
   std::vector<pid_t> tasks_;
 };
 
-}  // namespace
-
-// All processes, if that is sure. Who is born while they are looked at is looked at afterwards, until nobody
-// was; on a machine where that has no end, it is not sure.
-Look<std::vector<Identified>> Identification::everybody() const {
-  using Result = Look<std::vector<Identified>>;
+// These, and who is born while they are looked at, until nobody was. False if that is not sure, as on a
+// machine where it has no end.
+bool Identification::add_all(std::span<const pid_t> processes, Newborns& newborns,
+                             std::vector<Identified>& alive) const {
   constexpr int kMostRounds = 1000;
   constexpr std::size_t kOften = 4;
-  Newborns newborns(proc_);
-  const auto processes = proc_.processes();
-  if (!processes.is_seen()) return Result::unknown();
-  std::vector<Identified> alive;
   std::size_t looks = 0;
   const auto look = [&](pid_t process) {
     if (++looks % kOften == 0) newborns.note();
     return newborns.sure() && add_identified(process, alive);
   };
-  if (!std::ranges::all_of(*processes, look)) return Result::unknown();
+  if (!std::ranges::all_of(processes, look)) return false;
   newborns.note();
   std::vector<pid_t> born = newborns.take();
   for (int round = 0; round < kMostRounds && !born.empty(); ++round, born = newborns.take()) {
     for (const pid_t task : born) {
       const auto who = identify(task);
       if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread of one
-      if (!look(task)) return Result::unknown();
+      if (!look(task)) return false;
     }
     newborns.note();
   }
-  if (!born.empty()) return Result::unknown();
-  return newborns.sure() ? Result::seen(std::move(alive)) : Result::unknown();
+  return born.empty() && newborns.sure();
+}
+
+Look<std::vector<Identified>> Identification::everybody() const {
+  using Result = Look<std::vector<Identified>>;
+  Newborns newborns(proc_, proc_.births());
+  const auto processes = proc_.processes();
+  std::vector<Identified> alive;
+  if (!processes.is_seen() || !add_all(*processes, newborns, alive)) return Result::unknown();
+  return Result::seen(std::move(alive));
+}
+
+Look<std::vector<Identified>> Identification::born_since(const shim::Births& since) const {
+  using Result = Look<std::vector<Identified>>;
+  Newborns newborns(proc_, since);
+  std::vector<Identified> alive;
+  return add_all({}, newborns, alive) ? Result::seen(std::move(alive)) : Result::unknown();
 }
 
 }  // namespace libmseal::supervisor

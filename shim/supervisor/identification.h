@@ -5,6 +5,7 @@
 
 #include <list>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "shim/supervisor/caller.h"
@@ -48,8 +49,13 @@ class Identification {
   [[nodiscard]] Look<Identified> identify(pid_t task) const;
   // All processes that may belong to a sealed tree, if that is sure.
   [[nodiscard]] Look<std::vector<Identified>> everybody() const;
+  // The same of those born after that, to the end of the look.
+  [[nodiscard]] Look<std::vector<Identified>> born_since(const shim::Births& since) const;
 
  private:
+  class Newborns;
+  [[nodiscard]] bool add_all(std::span<const pid_t> processes, Newborns& newborns,
+                             std::vector<Identified>& alive) const;
   [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process) const;
   [[nodiscard]] Look<std::optional<Identified>> not_seen_by_thread(pid_t process) const;
   [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive) const;

@@ -34,7 +34,8 @@ struct Image {
   std::unique_ptr<TableFile> table;
   std::map<Process, Member> members;           // the processes that have been met
   std::vector<std::shared_ptr<Record>> ended;  // of members that are none any more, for children not yet met
-  shim::Births met;                            // whoever was born before that is a member
+  shim::Births met;                            // whoever was born before that is a member,
+  bool all_met = true;                         // certainly
   std::uint32_t number = 0;                    // in the file of events; 0: there is none of it yet
 };
 

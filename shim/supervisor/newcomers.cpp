@@ -157,24 +157,34 @@ void Newcomers::meet(Image& image, const Identified& who) {
   if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
 }
 
+std::vector<Process> Newcomers::members_gone(const Image& image) {
+  constexpr std::size_t kMostLooks = 256;  // of more, the collection forgets some now and then
+  std::vector<Process> gone;
+  if (image.members.size() > kMostLooks) return gone;
+  for (const auto& [process, member] : image.members) {
+    if (member.task != nullptr && member.task->stat().is_gone()) gone.push_back(process);
+  }
+  return gone;
+}
+
+// Whoever has seals from a member that has ended was born before now, and so is met.
 void Newcomers::register_children(Image& image, const Caller& caller) {
+  const std::vector<Process> gone = members_gone(image);  // first: what they have made is born by now
   const shim::Births now = proc_.births();
   if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
     image.met = births_at_birth_of(proc_, caller.process, now);
-  if (now.none_since(image.met)) return;
-  std::vector<pid_t> born;
-  if (now.few_since(image.met, proc_.most_numbers())) {
-    for (long task = image.met.last + 1; task <= now.last; ++task) born.push_back(static_cast<pid_t>(task));
-  } else if (const auto all = proc_.processes(); all.is_seen()) {
-    born = *all;
-  } else {
-    return;  // who is not met gets more than it has, not less
+  if (!now.none_since(image.met)) {
+    const bool few = now.few_since(image.met, proc_.most_numbers());
+    const auto born = few ? identification_.born_since(image.met) : identification_.everybody();
+    image.met = now;
+    // Who is not met gets more than it has, not less.
+    image.all_met = image.all_met && born.is_seen();
+    if (!born.is_seen()) return;
+    for (const Identified& who : *born) meet(image, who);
   }
-  for (const pid_t task : born) {
-    const auto who = identification_.identify(task);
-    if (who.is_seen() && who->process.id == task) meet(image, *who);
-  }
-  image.met = now;
+  if (!image.all_met) return;
+  for (const Process& process : gone) image.members.erase(process);
+  image.ended.clear();
 }
 
 }  // namespace libmseal::supervisor

@@ -38,7 +38,7 @@ class Newcomers {
   void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
   // Makes it a member if it is one and has not been met.
   void meet(Image& image, const Identified& who);
-  // Makes members of all that were born before now.
+  // Makes members of all that were born before now, and forgets those that have ended.
   void register_children(Image& image, const Caller& caller);
 
  private:
@@ -46,6 +46,8 @@ class Newcomers {
                                                           const Identified& who);
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
                                                          const Process& own, pid_t task);
+  // Members that have certainly ended.
+  [[nodiscard]] static std::vector<Process> members_gone(const Image& image);
   void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
 
   Proc& proc_;

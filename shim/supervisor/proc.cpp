@@ -23,13 +23,6 @@ namespace {
 using shim::ProcPath;
 using shim::ProcRoot;
 
-// By libc, which needs no system call for it: a container's profile may refuse that.
-std::uint64_t nanoseconds_of(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return shim::nanoseconds_in(now);
-}
-
 bool means_gone(long error) {
   return error == -ESRCH || error == -ENOENT;
 }
@@ -113,7 +106,7 @@ class BirthCount {
   // The count is longer to read, and need not be where no number was given since.
   shim::Births since(const shim::Births& before) {
     shim::Births now;
-    now.time = nanoseconds_of(CLOCK_MONOTONIC);
+    now.time = shim::nanoseconds_of(CLOCK_MONOTONIC);
     now.last = shim::parse_last_number(numbers_.text());
     const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
     now.count = same ? before.count : shim::parse_count_of_births(count_.text());
@@ -199,7 +192,7 @@ class KernelProc final : public Proc {
     return where ? Look<policy::Whereabouts>::seen(*where) : Look<policy::Whereabouts>::unknown();
   }
 
-  std::uint64_t now() override { return nanoseconds_of(CLOCK_BOOTTIME); }
+  std::uint64_t now() override { return shim::nanoseconds_of(CLOCK_BOOTTIME); }
 
  private:
   // With hidepid= a process of another user, or one that is not dumpable, looks as if it were not there.

@@ -15,6 +15,13 @@ using shim::Births;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
+TEST_CASE("without a clock nothing is known to be recent") {
+  const shim::Births before{100, 0, 0};
+  CHECK_FALSE(shim::Births{100, 0, 0}.none_since(before));
+  CHECK_FALSE(shim::Births{101, 0, 0}.few_since(before, 32768));
+  CHECK(shim::Births{101, 2, 0}.few_since({100, 1, 0}, 32768));
+}
+
 TEST_CASE("the last number and the count of births are read, or not known") {
   CHECK(shim::parse_last_number("0.25 2.23 3.62 1/134 7398\n") == 7398);
   CHECK(shim::parse_last_number("") == 0);

@@ -108,6 +108,7 @@ class FakeProc final : public supervisor::Proc {
   bool held_unreadable = false;  // EMFILE is no matter for what is open, but EINTR or ENOMEM may be
   std::function<void()> after_list;
   std::function<void()> after_threads;  // were listed, of any process
+  std::function<void()> after_births;   // were asked for
 
   void heal() {
     stat_faults.clear();
@@ -116,7 +117,7 @@ class FakeProc final : public supervisor::Proc {
     not_held.clear();
     nothing_held = hold_throws = no_memory_held = list_unknown = births_unknown = births_moving =
         sharers_unknown = held_unreadable = false;
-    after_list = after_threads = nullptr;
+    after_list = after_threads = after_births = nullptr;
   }
 
   std::map<pid_t, Task> tasks;
@@ -185,6 +186,7 @@ class FakeProc final : public supervisor::Proc {
     births.last = births_unknown ? 0 : last_born;
     births.time = clock;
     births.count = births_counted && !births_unknown ? static_cast<std::uint64_t>(last_born) : 0;
+    if (after_births) after_births();
     return births;
   }
   shim::Births births_since(const shim::Births& /*before*/) override { return births(); }

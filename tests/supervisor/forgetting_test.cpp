@@ -146,6 +146,53 @@ TEST_CASE("what has ended is forgotten") {
   CHECK(tree.registry.look_up(500).foreign());
 }
 
+// A filter more does not tell the ended child's seal from the parent's next one.
+TEST_CASE("what an ended child had sealed is not its later siblings'") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 11);
+  tree.at_tick(11);
+  REQUIRE(tree.seal(200, 3) == 0);
+  REQUIRE(tree.seal_by_filter(200, 4) == 0);
+  bool heir = false;
+  SECTION("and nobody has it from that one") {}
+  SECTION("but its own child has it") {
+    heir = true;
+    tree.proc.fork(200, 201, 11);
+  }
+  tree.proc.exit(200);
+  REQUIRE(tree.seal_by_filter(100, 5) == 0);
+  tree.at_tick(12);
+  tree.proc.fork(100, 300, 12);
+  if (heir) {
+    CHECK(tree.sealed(201) == Seals{1, 2, 3, 4});
+    tree.proc.fork(201, 301, 12);
+    CHECK(holds(tree.sealed(301), {1, 2, 3, 4}));
+  } else {
+    CHECK(tree.sealed(300) == Seals{1, 2, 5});
+  }
+}
+
+TEST_CASE("a child that is born at the last moment of its parent has what that had") {
+  for (int moment = 1; moment <= 6; ++moment) {  // of the look at who was born
+    INFO(moment);
+    SealedTree tree;
+    tree.proc.fork(100, 200, 11);
+    tree.at_tick(11);
+    REQUIRE(tree.seal(200, 3) == 0);
+    int asked = 0;
+    tree.proc.after_births = [&] {
+      if (++asked != moment) return;
+      tree.proc.fork(200, 201, 11);
+      tree.proc.exit(200);
+    };
+    REQUIRE(tree.seal(100, 4) == 0);
+    tree.proc.after_births = nullptr;
+    if (asked < moment) continue;
+    CHECK(holds(tree.sealed(201), {1, 2, 3}));
+    tree.proc.exit(201);
+  }
+}
+
 TEST_CASE("collections are rare, and rarer when nothing could be proved") {
   SealedTree tree;
   CHECK_FALSE(tree.registry.collect());
