@@ -56,17 +56,23 @@ class TableCopy {
     const auto& held = table().seals;
     const std::size_t count = held.size();
     const Seal* const first = held.data();
-    if (count == 0) return {};
-    if (count > shim::kMostSeals || !holds(first, count)) throw BadTable(process_);
+    if (count != 0 && (count > shim::kMostSeals || !holds(first, count))) throw BadTable(process_);
     std::vector<Seal> seals(first, first + count);
     std::uint64_t end = 0;
     for (const Seal& seal : seals) {
       if (seal.range.start < end || seal.range.empty()) throw BadTable(process_);
       end = seal.range.end;
     }
-    if (seals.front().range == shim::kEverything)
+    if (count != 0 && seals.front().range == shim::kEverything)
       throw std::runtime_error("process " + std::to_string(process_) +
                                " has more seals than its table holds: what is sealed can't be told");
+    // What is mapped in the arena is sealed from birth, and the table does not name it.
+    const policy::Range arena = root().arena;
+    const std::uint64_t middle = arena.start + arena.size() / 2;
+    if (!arena.empty()) {
+      (void)policy::add_seal(seals, {{arena.start, middle}, true}, ~std::size_t{0});
+      (void)policy::add_seal(seals, {{middle, arena.end}}, ~std::size_t{0});
+    }
     return seals;
   }
 
@@ -153,7 +159,16 @@ SealedProcess look_at_process(int process, std::vector<MapsLine> lines) {
   if (table) all.insert(all.end(), table->begin(), table->end());
   std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // in order, none is moved
   for (const Seal& seal : all) (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
-  for (const Seal& seal : sealed.seals) sealed.bytes += seal.range.size();
+  // Of the arena, what is mapped there. Both are sorted.
+  auto seal = sealed.seals.begin();
+  for (const MapsLine& line : sealed.lines) {
+    while (seal != sealed.seals.end() && seal->range.end <= line.range.start) ++seal;
+    for (auto one = seal; one != sealed.seals.end() && one->range.start < line.range.end; ++one) {
+      const policy::Range part{std::max(one->range.start, line.range.start),
+                               std::min(one->range.end, line.range.end)};
+      sealed.bytes += part.size();
+    }
+  }
   return sealed;
 }
 

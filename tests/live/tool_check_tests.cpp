@@ -113,6 +113,11 @@ class Waiting {
   int end_ = -1;
 };
 
+std::uint64_t size_of(const std::string& range) {
+  const std::size_t dash = range.find('-');
+  return std::stoull(range.substr(dash + 1), nullptr, 16) - std::stoull(range, nullptr, 16);
+}
+
 TEST_CASE("tool: status shows what of a process is sealed") {
   const Waiting sealed("backend=seccomp");
   const Run text = tool({"status", sealed.id()});
@@ -123,12 +128,17 @@ TEST_CASE("tool: status shows what of a process is sealed") {
   const json all = json::parse(tool({"status", "--json", sealed.id()}).out);
   CHECK(all["supervised"] == true);
   long text_segments = 0;
+  std::uint64_t bytes = 0;
   for (const json& line : all["maps"]) {
     const std::string name = line["name"];
     if (name.ends_with("/cat") && line["state"] == "sealed") ++text_segments;
     if (name == "[stack]") CHECK(line["state"] == "-");
+    // It lies in the arena: so it is in no list of seals.
+    if (name.starts_with("/memfd:libmseal-table")) CHECK(line["state"] == "sealed");
+    if (line["state"] == "sealed") bytes += size_of(line["range"]);
   }
   CHECK(text_segments >= 3);
+  CHECK(all["sealed_bytes"] == bytes);
 
   const json everybody = json::parse(tool({"status", "--json"}).out);
   CHECK(std::count_if(everybody.begin(), everybody.end(), [&](const json& one) {
