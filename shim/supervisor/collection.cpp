@@ -28,7 +28,6 @@ void forget_images(std::list<Image>& images, const std::vector<Identified>& aliv
 // A child may have its seals from nobody but a member that has ended: so all children are met first.
 void forget_members(Image& image, const std::vector<Identified>& alive, Newcomers& newcomers) {
   for (const Identified& one : alive) newcomers.meet(image, one);
-  image.all_met = true;
   image.ended.clear();
   std::erase_if(image.members, [&](const auto& entry) {
     return std::ranges::none_of(alive, [&](const Identified& one) { return one.process == entry.first; });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <set>
 #include <utility>
 
 namespace libmseal::supervisor {
@@ -112,6 +113,10 @@ class Identification::Newborns {
       : proc_(proc), most_(proc.most_numbers()), before_(since), sure_(since.last != 0) {}
 
   // To be called so often that numbers can't come around in between: they can't be told from others then.
+  void note_often() {
+    constexpr std::size_t kOften = 4;
+    if (++looks_ % kOften == 0) note();
+  }
   void note() {
     const shim::Births now = proc_.births();
     sure_ = sure_ && now.soon_after(before_, most_) && now.last >= before_.last;
@@ -127,28 +132,45 @@ class Identification::Newborns {
   std::uint64_t most_;
   shim::Births before_;
   bool sure_;
+  std::size_t looks_ = 0;
   std::vector<pid_t> tasks_;
 };
 
-// These, and who is born while they are looked at, until nobody was. False if that is not sure, as on a
-// machine where it has no end.
-bool Identification::add_all(std::span<const pid_t> processes, Newborns& newborns,
-                             std::vector<Identified>& alive) const {
+// Those that are listed, until a list names nobody else: who was still being born when one was made may have
+// lost its parent before that was looked at. False if that is not sure.
+bool Identification::add_listed(Newborns& newborns, std::vector<Identified>& alive) const {
+  constexpr int kMostLists = 100;
+  std::set<pid_t> known;
+  bool more = true;
+  for (int round = 0; round < kMostLists && more; ++round) {
+    const auto processes = proc_.processes();
+    if (!processes.is_seen()) return false;
+    more = false;
+    for (const pid_t process : *processes) {
+      if (!known.insert(process).second) continue;
+      more = true;
+      if (!look(process, newborns, alive)) return false;
+    }
+    newborns.note();
+  }
+  return !more;
+}
+
+bool Identification::look(pid_t process, Newborns& newborns, std::vector<Identified>& alive) const {
+  newborns.note_often();
+  return newborns.sure() && add_identified(process, alive);
+}
+
+// Who is born meanwhile, until nobody was. False if that is not sure, as on a machine where it has no end.
+bool Identification::add_newborns(Newborns& newborns, std::vector<Identified>& alive) const {
   constexpr int kMostRounds = 1000;
-  constexpr std::size_t kOften = 4;
-  std::size_t looks = 0;
-  const auto look = [&](pid_t process) {
-    if (++looks % kOften == 0) newborns.note();
-    return newborns.sure() && add_identified(process, alive);
-  };
-  if (!std::ranges::all_of(processes, look)) return false;
   newborns.note();
   std::vector<pid_t> born = newborns.take();
   for (int round = 0; round < kMostRounds && !born.empty(); ++round, born = newborns.take()) {
     for (const pid_t task : born) {
       const auto who = identify(task);
       if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread of one
-      if (!look(task)) return false;
+      if (!look(task, newborns, alive)) return false;
     }
     newborns.note();
   }
@@ -158,9 +180,8 @@ bool Identification::add_all(std::span<const pid_t> processes, Newborns& newborn
 Look<std::vector<Identified>> Identification::everybody() const {
   using Result = Look<std::vector<Identified>>;
   Newborns newborns(proc_, proc_.births());
-  const auto processes = proc_.processes();
   std::vector<Identified> alive;
-  if (!processes.is_seen() || !add_all(*processes, newborns, alive)) return Result::unknown();
+  if (!add_listed(newborns, alive) || !add_newborns(newborns, alive)) return Result::unknown();
   return Result::seen(std::move(alive));
 }
 
@@ -168,7 +189,7 @@ Look<std::vector<Identified>> Identification::born_since(const shim::Births& sin
   using Result = Look<std::vector<Identified>>;
   Newborns newborns(proc_, since);
   std::vector<Identified> alive;
-  return add_all({}, newborns, alive) ? Result::seen(std::move(alive)) : Result::unknown();
+  return add_newborns(newborns, alive) ? Result::seen(std::move(alive)) : Result::unknown();
 }
 
 }  // namespace libmseal::supervisor

@@ -5,7 +5,6 @@
 
 #include <list>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "shim/supervisor/caller.h"
@@ -54,8 +53,9 @@ class Identification {
 
  private:
   class Newborns;
-  [[nodiscard]] bool add_all(std::span<const pid_t> processes, Newborns& newborns,
-                             std::vector<Identified>& alive) const;
+  [[nodiscard]] bool add_listed(Newborns& newborns, std::vector<Identified>& alive) const;
+  [[nodiscard]] bool add_newborns(Newborns& newborns, std::vector<Identified>& alive) const;
+  [[nodiscard]] bool look(pid_t process, Newborns& newborns, std::vector<Identified>& alive) const;
   [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process) const;
   [[nodiscard]] Look<std::optional<Identified>> not_seen_by_thread(pid_t process) const;
   [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive) const;

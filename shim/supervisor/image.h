@@ -34,8 +34,8 @@ struct Image {
   std::unique_ptr<TableFile> table;
   std::map<Process, Member> members;           // the processes that have been met
   std::vector<std::shared_ptr<Record>> ended;  // of members that are none any more, for children not yet met
-  shim::Births met;                            // whoever was born before that is a member,
-  bool all_met = true;                         // certainly
+  shim::Births met;                            // whoever could be found before that is a member
+  std::uint64_t look_due = 0;                  // a look at all for what has ended, not before: ns since boot
   std::uint32_t number = 0;                    // in the file of events; 0: there is none of it yet
 };
 

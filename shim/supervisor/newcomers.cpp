@@ -167,22 +167,30 @@ std::vector<Process> Newcomers::members_gone(const Image& image) {
   return gone;
 }
 
-// Whoever has seals from a member that has ended was born before now, and so is met.
+// Who has seals from a member that has ended can be found by now. But the numbers that were given since the
+// last look do not show everybody: one that was given before may be that of a process that was still being
+// born. So it takes a look at all to forget somebody.
 void Newcomers::register_children(Image& image, const Caller& caller) {
-  const std::vector<Process> gone = members_gone(image);  // first: what they have made is born by now
+  const std::vector<Process> gone = members_gone(image);  // first: what they have made can be found by now
+  const std::uint64_t start = proc_.now();
+  const bool forgets = (!gone.empty() || !image.ended.empty()) && start >= image.look_due;
   const shim::Births now = proc_.births();
   if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
     image.met = births_at_birth_of(proc_, caller.process, now);
-  if (!now.none_since(image.met)) {
-    const bool few = now.few_since(image.met, proc_.most_numbers());
-    const auto born = few ? identification_.born_since(image.met) : identification_.everybody();
-    image.met = now;
-    // Who is not met gets more than it has, not less.
-    image.all_met = image.all_met && born.is_seen();
-    if (!born.is_seen()) return;
-    for (const Identified& who : *born) meet(image, who);
-  }
-  if (!image.all_met) return;
+  if (!forgets && now.none_since(image.met)) return;
+  const bool few = now.few_since(image.met, proc_.most_numbers());
+  auto born = Look<std::vector<Identified>>::unknown();
+  if (forgets || !few) born = identification_.everybody();
+  const bool all = born.is_seen();
+  if (!all && few) born = identification_.born_since(image.met);
+  image.met = now;
+  // So it takes a small part of the time.
+  constexpr std::uint64_t kPart = 10;
+  const std::uint64_t end = proc_.now();
+  if (forgets) image.look_due = end + kPart * (end - start);
+  if (!born.is_seen()) return;  // who is not met gets more than it has, not less
+  for (const Identified& who : *born) meet(image, who);
+  if (!all) return;
   for (const Process& process : gone) image.members.erase(process);
   image.ended.clear();
 }

@@ -193,6 +193,64 @@ TEST_CASE("a child that is born at the last moment of its parent has what that h
   }
 }
 
+// Its number was given before others were looked at, and nobody had it then.
+TEST_CASE("a child that was being born when others were looked at has what its parent had") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 11);
+  tree.at_tick(11);
+  REQUIRE(tree.seal(200, 3) == 0);
+  tree.proc.last_born = 201;
+  REQUIRE(tree.seal(100, 4) == 0);
+  tree.proc.fork(200, 201, 11);
+  tree.proc.exit(200);
+  SECTION("and nobody was born since") {}
+  SECTION("and another was born since") {
+    tree.proc.fork(100, 202, 11);
+  }
+  REQUIRE(tree.seal(100, 5) == 0);
+  CHECK(holds(tree.sealed(201), {1, 2, 3}));
+}
+
+TEST_CASE("a child that was being born when all were listed has what its parent had") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 11);
+  tree.at_tick(11);
+  REQUIRE(tree.seal(200, 3) == 0);
+  tree.proc.last_born = 201;
+  tree.proc.after_list = [&] {
+    if (!tree.proc.tasks.contains(200)) return;
+    tree.proc.fork(200, 201, 11);
+    tree.proc.exit(200);
+  };
+  SECTION("for a collection") {
+    CHECK(tree.registry.collect_now());
+  }
+  SECTION("for a collection, and it is the last one of its image") {
+    tree.proc.exit(100);
+    CHECK(tree.registry.collect_now());
+  }
+  SECTION("for a seal") {
+    tree.at_tick(100);
+    CHECK(tree.seal(100, 4) == 0);
+    CHECK(tree.seal(100, 5) == 0);
+  }
+  CHECK(holds(tree.sealed(201), {1, 2, 3}));
+}
+
+TEST_CASE("nobody is forgotten where /proc hides processes") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 11);
+  tree.at_tick(11);
+  REQUIRE(tree.seal(200, 3) == 0);
+  tree.proc.fork(200, 201, 11);
+  tree.proc.exit(200);
+  tree.proc.list_unknown = true;
+  tree.proc.stat_faults[201] = Fault::gone;
+  REQUIRE(tree.seal(100, 4) == 0);
+  tree.proc.heal();
+  CHECK(holds(tree.sealed(201), {1, 2, 3}));
+}
+
 TEST_CASE("collections are rare, and rarer when nothing could be proved") {
   SealedTree tree;
   CHECK_FALSE(tree.registry.collect());
