@@ -202,6 +202,7 @@ constexpr Attack kAttacks[] = {
     // A filter does not reach them: mseal promises nothing while they live.
     {"sibling_process", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_of_parent", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
+    {"own_clock", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_orphaned", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
