@@ -1,6 +1,7 @@
 // The births of processes and threads, as the numbers they get and the kernel's count of them tell.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "shim/common/clock.h"
@@ -13,8 +14,10 @@ namespace libmseal::shim {
 // up when a new task can be found (kernel/fork.c, copy_process).
 struct Births {
   long last = 0;            // the number that was given last; 0: not known
-  std::uint64_t time = 0;   // when that was so, in ns; 0: not known
+  std::uint64_t time = 0;   // that was so then or later, in ns; 0: not known
   std::uint64_t count = 0;  // so many births since boot, in all namespaces; 0: not known
+  std::uint64_t until =
+      0;  // and not later than that, unless it is 0: whoever reads it may be stopped meanwhile
 
   // No task can be found now that could not be found before.
   [[nodiscard]] bool none_since(const Births& before) const {
@@ -25,7 +28,7 @@ struct Births {
   [[nodiscard]] bool soon_after(const Births& before, std::uint64_t most = kFewestNumbers) const {
     constexpr std::uint64_t kOneBirth = 600;  // no machine is faster
     return before.last != 0 && last != 0 && before.time != 0 && time != 0 &&
-           time - before.time < most * kOneBirth;
+           std::max(time, until) - before.time < most * kOneBirth;
   }
 
   // So few that it is faster to look at each number than at every process.
@@ -67,6 +70,7 @@ inline Births births_so_far(const ProcRoot& proc) {
   births.time = monotonic_ns();
   char buffer[128];
   const long got = proc.read(ProcPath("loadavg"), buffer);
+  births.until = monotonic_ns();
   if (got > 0) births.last = parse_last_number({buffer, static_cast<std::size_t>(got)});
   return births;
 }

@@ -108,6 +108,7 @@ class BirthCount {
     shim::Births now;
     now.time = shim::nanoseconds_of(CLOCK_MONOTONIC);
     now.last = shim::parse_last_number(numbers_.text());
+    now.until = shim::nanoseconds_of(CLOCK_MONOTONIC);
     const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
     now.count = same ? before.count : shim::parse_count_of_births(count_.text());
     before_ = now;

@@ -22,6 +22,13 @@ TEST_CASE("without a clock nothing is known to be recent") {
   CHECK(shim::Births{101, 2, 0}.few_since({100, 1, 0}, 32768));
 }
 
+TEST_CASE("a number that was read long after the clock is not recent") {
+  const Births before{100, 1, 0};
+  CHECK(Births{101, 2, 0, 3}.few_since(before, 32768));
+  CHECK_FALSE(Births{101, 2, 0, kSecond}.few_since(before, 32768));
+  CHECK_FALSE(Births{100, 2, 0, kSecond}.none_since(before));
+}
+
 TEST_CASE("the last number and the count of births are read, or not known") {
   CHECK(shim::parse_last_number("0.25 2.23 3.62 1/134 7398\n") == 7398);
   CHECK(shim::parse_last_number("") == 0);
