@@ -157,12 +157,16 @@ void Newcomers::meet(Image& image, const Identified& who) {
   if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
 }
 
+bool Newcomers::is_gone(const Member& member) {
+  return member.task != nullptr && member.task->stat().is_gone();
+}
+
 std::vector<Process> Newcomers::members_gone(const Image& image) {
   constexpr std::size_t kMostLooks = 256;  // of more, the collection forgets some now and then
   std::vector<Process> gone;
   if (image.members.size() > kMostLooks) return gone;
   for (const auto& [process, member] : image.members) {
-    if (member.task != nullptr && member.task->stat().is_gone()) gone.push_back(process);
+    if (is_gone(member)) gone.push_back(process);
   }
   return gone;
 }
@@ -191,7 +195,10 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
   if (!born.is_seen()) return;  // who is not met gets more than it has, not less
   for (const Identified& who : *born) meet(image, who);
   if (!all) return;
-  for (const Process& process : gone) image.members.erase(process);
+  for (const Process& process : gone) {
+    const auto found = image.members.find(process);  // which may be another's by now, of the same tick
+    if (found != image.members.end() && is_gone(found->second)) image.members.erase(found);
+  }
   image.ended.clear();
 }
 

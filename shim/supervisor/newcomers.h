@@ -46,7 +46,8 @@ class Newcomers {
                                                           const Identified& who);
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
                                                          const Process& own, pid_t task);
-  // Members that have certainly ended.
+  // That have certainly ended.
+  [[nodiscard]] static bool is_gone(const Member& member);
   [[nodiscard]] static std::vector<Process> members_gone(const Image& image);
   void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
 

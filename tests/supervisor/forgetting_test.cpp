@@ -237,6 +237,19 @@ TEST_CASE("a child that was being born when all were listed has what its parent 
   CHECK(holds(tree.sealed(201), {1, 2, 3}));
 }
 
+TEST_CASE("who has the number of one that has ended, from the same tick, is not forgotten with that one") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 11);
+  tree.at_tick(11);
+  REQUIRE(tree.seal(200, 3) == 0);
+  tree.proc.fork(200, 201, 11);
+  tree.proc.exit(200);
+  tree.proc.fork(201, 200, 11);
+  tree.proc.exit(201);
+  REQUIRE(tree.seal(100, 4) == 0);
+  CHECK(holds(tree.sealed(200), {1, 2, 3}));
+}
+
 TEST_CASE("nobody is forgotten where /proc hides processes") {
   SealedTree tree;
   tree.proc.fork(100, 200, 11);
