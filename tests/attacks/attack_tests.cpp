@@ -186,6 +186,7 @@ constexpr Attack kAttacks[] = {
     everywhere("forgotten_few_files", held(-EPERM), Start::few_files),
     everywhere("forgotten_by_limit", held(-EPERM)),
     everywhere("forgotten_unborn", held(-EPERM)),
+    everywhere("table_shadowed", held()),
     everywhere("forgotten_relay", held(-EPERM)),
     everywhere("forgotten_thread_relay", held(-EPERM)),
     everywhere("forgotten_hidden", held(-EPERM), Start::hidden_processes),

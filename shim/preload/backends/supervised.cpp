@@ -58,8 +58,8 @@ Range table_range(const State& state) {
   return Range::of(reinterpret_cast<std::uint64_t>(state.table), kTableBytes);
 }
 
-// Maps the table of this image, and closes its descriptor. In the arena, where it needs no filter; anywhere
-// if the tree has none.
+// Maps the table of this image, and closes its descriptor. In the arena, where it needs no filter, and where
+// no fork goes without it; anywhere if the tree has none.
 long map_own_table(State& state, long descriptor) {
   Range arena;
   if (const long error = read_arena(descriptor, arena); error != 0) {
@@ -67,9 +67,9 @@ long map_own_table(State& state, long descriptor) {
     return error;
   }
   set_arena(state, arena, true);
-  if (!has_window(state, Window::other)) return map_table(descriptor, state.table);
+  if (!has_window(state, Window::kept)) return map_table(descriptor, state.table);
   const auto file = static_cast<std::uint64_t>(descriptor);
-  const long mapped = map_in_arena(state, Window::other, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
+  const long mapped = map_in_arena(state, Window::kept, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
   (void)raw_syscall(__NR_close, descriptor);
   if (failed(mapped)) return mapped;
   state.table = reinterpret_cast<const void*>(mapped);
@@ -78,8 +78,8 @@ long map_own_table(State& state, long descriptor) {
 
 // The table of a new tree's first image, which came before the arena.
 void move_table(State& state) {
-  if (!has_window(state, Window::other)) return;
-  const long moved = move_to_arena(state, Window::other, table_range(state));
+  if (!has_window(state, Window::kept)) return;
+  const long moved = move_to_arena(state, Window::kept, table_range(state));
   if (!failed(moved)) state.table = reinterpret_cast<const void*>(moved);
 }
 
