@@ -423,6 +423,7 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
   if (name.starts_with("arena_")) return "it needs PROT_SEAL";
+  if (name == "table_shadowed") return "there is no table of seals without a supervisor";
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";
