@@ -452,7 +452,7 @@ TEST_CASE("attack: a page that nobody sealed is changed by them") {
       if (!can_start(one.start)) continue;
       const Folder folder;
       const Command command = command_for(one.name, one.start, folder, {{"LD_PRELOAD", NO_SEAL_SO}});
-      constexpr int kTries = 5;  // some race, and may lose on a busy machine
+      constexpr int kTries = 20;  // some race for two seconds, and lose on a busy machine
       Run result = run(command);
       for (int tries = 1; tries < kTries && result.status == kHeld; ++tries) result = run(command);
       INFO(result.out << result.err);
