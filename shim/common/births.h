@@ -14,10 +14,9 @@ namespace libmseal::shim {
 // up when a new task can be found (kernel/fork.c, copy_process).
 struct Births {
   long last = 0;            // the number that was given last; 0: not known
-  std::uint64_t time = 0;   // that was so then or later, in ns; 0: not known
+  std::uint64_t time = 0;   // in ns, before the number was read; 0: not known
   std::uint64_t count = 0;  // so many births since boot, in all namespaces; 0: not known
-  std::uint64_t until =
-      0;  // and not later than that, unless it is 0: whoever reads it may be stopped meanwhile
+  std::uint64_t until = 0;  // in ns, after that: whoever reads it may be stopped meanwhile; 0: not known
 
   // No task can be found now that could not be found before.
   [[nodiscard]] bool none_since(const Births& before) const {
