@@ -1,4 +1,5 @@
 // What an image meets of the seals of those before it: exec, chains of images, and trees of programs.
+#include <array>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -15,6 +16,21 @@ namespace {
 TEST_CASE("live: a program that can't be started leaves the layout of the next as it was") {
   scenario("backend=seccomp", "failed_start_keeps_the_layout");
 }
+
+#ifdef __x86_64__  // elsewhere no layout keeps images apart from what others have sealed
+TEST_CASE("live: a program that would start where an ancestor sealed gets another layout, or none") {
+  for (const auto& [options, way, outcome] :
+       {std::array{"backend=seccomp", "by_posix_spawn", "with the library 5, without it 0, failed 0\n"},
+        std::array{"backend=seccomp", "past_libc", "with the library 0, without it 5, failed 0\n"},
+        std::array{"backend=seccomp,require=seccomp", "past_libc",
+                   "with the library 0, without it 0, failed 5\n"}}) {
+    const Run result = run(preloaded(options, {LIVE_PROGRAM, "starts_amid_seals", way}));
+    INFO(options << " " << way << ": " << result.err);
+    CHECK(result.status == 0);
+    CHECK(result.out == outcome);
+  }
+}
+#endif
 
 TEST_CASE("live: exec drops what the old image sealed") {
   scenario("backend=seccomp", "exec_drops");

@@ -85,28 +85,5 @@ TEST_CASE("live-long: more than a thousand images one after the other, each with
   }
 }
 
-#ifdef __x86_64__  // elsewhere no layout keeps images apart from what others have sealed
-TEST_CASE("live-long: programs that are started amid seals have the library") {
-  Command command =
-      preloaded("backend=seccomp", {LIVE_PROGRAM, "starts_amid_seals", "by_posix_spawn", "300"});
-  command.timeout_s = 300;
-  const Run result = run(command);
-  expect_success(result);
-  CHECK(result.out == "without the library 0, failed 0\n");
-}
-
-TEST_CASE("live-long: where the library is required, no program that met a filter runs without it") {
-  const std::string nobody_met_one = "without the library 0, failed 0\n";
-  Command command =
-      preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_amid_seals", "past_libc", "900"});
-  command.timeout_s = 300;
-  const Run result = run(command);
-  expect_success(result);
-  INFO(result.out);
-  CHECK(result.out.starts_with("without the library 0, failed "));
-  CHECK(result.out != nobody_met_one);
-}
-#endif
-
 }  // namespace
 }  // namespace libmseal::tests
