@@ -10,6 +10,7 @@
 
 #include "shim/common/births.h"
 #include "shim/supervisor/caller.h"
+#include "shim/supervisor/look_budget.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/record.h"
 #include "shim/supervisor/table_file.h"
@@ -35,7 +36,7 @@ struct Image {
   std::map<Process, Member> members;           // the processes that have been met
   std::vector<std::shared_ptr<Record>> ended;  // of members that are none any more, for children not yet met
   shim::Births met;                            // whoever could be found before that is a member
-  std::uint64_t look_due = 0;                  // a look at all for what has ended, not before: ns since boot
+  LookBudget looks;                            // at all, for what has ended
   std::uint32_t number = 0;                    // in the file of events; 0: there is none of it yet
 };
 

@@ -177,7 +177,7 @@ std::vector<Process> Newcomers::members_gone(const Image& image) {
 void Newcomers::register_children(Image& image, const Caller& caller) {
   const std::vector<Process> gone = members_gone(image);  // first: what they have made can be found by now
   const std::uint64_t start = proc_.now();
-  const bool forgets = (!gone.empty() || !image.ended.empty()) && start >= image.look_due;
+  const bool forgets = (!gone.empty() || !image.ended.empty()) && image.looks.allows(start);
   const shim::Births now = proc_.births();
   if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
     image.met = births_at_birth_of(proc_, caller.process, now);
@@ -188,10 +188,7 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
   const bool all = born.is_seen();
   if (!all && few) born = identification_.born_since(image.met);
   image.met = now;
-  // So it takes a small part of the time.
-  constexpr std::uint64_t kPart = 10;
-  const std::uint64_t end = proc_.now();
-  if (forgets) image.look_due = end + kPart * (end - start);
+  if (forgets) image.looks.spend(proc_.now() - start);
   if (!born.is_seen()) return;  // who is not met gets more than it has, not less
   for (const Identified& who : *born) meet(image, who);
   if (!all) return;

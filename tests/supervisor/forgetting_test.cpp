@@ -172,6 +172,48 @@ TEST_CASE("what an ended child had sealed is not its later siblings'") {
   }
 }
 
+TEST_CASE("what children had sealed that ended soon after each other is not their later siblings'") {
+  SealedTree tree;
+  std::uint64_t tick = 11;
+  tree.at_tick(tick);
+  tree.proc.after_list = [&] { tree.at_tick(++tick); };  // a look takes its time
+  for (const pid_t child : {200, 201, 202}) {
+    tree.proc.fork(100, child, tick);
+    REQUIRE(tree.seal_by_filter(child, child) == 0);
+    tree.proc.exit(child);
+  }
+  REQUIRE(tree.seal_by_filter(100, 5) == 0);
+  tree.at_tick(++tick);
+  tree.proc.fork(100, 300, tick);
+  CHECK(tree.sealed(300) == Seals{1, 2, 5});
+}
+
+TEST_CASE("looks at everybody take a small part of the time") {
+  supervisor::LookBudget budget;
+  std::uint64_t now = 1'000'000'000'000;
+  const auto looks_within = [&](std::uint64_t time) {
+    int looks = 0;
+    for (const std::uint64_t end = now + time; now < end; now += kTick) {
+      if (!budget.allows(now)) continue;
+      ++looks;
+      budget.spend(kTick);
+    }
+    return looks;
+  };
+  CHECK(looks_within(40 * kTick) == 40);  // some at once
+  (void)looks_within(40 * kTick);
+  const int looks = looks_within(1000 * kTick);
+  CHECK((looks >= 95 && looks <= 105));
+}
+
+TEST_CASE("without a clock, looks are not held back") {
+  supervisor::LookBudget budget;
+  for (int look = 0; look < 1000; ++look) {
+    CHECK(budget.allows(0));
+    budget.spend(0);
+  }
+}
+
 TEST_CASE("a child that is born at the last moment of its parent has what that had") {
   for (int moment = 1; moment <= 6; ++moment) {  // of the look at who was born
     INFO(moment);
