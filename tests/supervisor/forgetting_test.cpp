@@ -174,18 +174,17 @@ TEST_CASE("what an ended child had sealed is not its later siblings'") {
 
 TEST_CASE("what children had sealed that ended soon after each other is not their later siblings'") {
   SealedTree tree;
-  std::uint64_t tick = 11;
-  tree.at_tick(tick);
-  tree.proc.after_list = [&] { tree.at_tick(++tick); };  // a look takes its time
-  for (const pid_t child : {200, 201, 202}) {
-    tree.proc.fork(100, child, tick);
+  tree.at_tick(11);
+  tree.proc.after_list = [&] { tree.proc.clock += kTick / 10; };  // a look takes its time
+  for (const pid_t child : {101, 102, 103}) {
+    tree.proc.fork(100, child, 11);
     REQUIRE(tree.seal_by_filter(child, child) == 0);
     tree.proc.exit(child);
   }
   REQUIRE(tree.seal_by_filter(100, 5) == 0);
-  tree.at_tick(++tick);
-  tree.proc.fork(100, 300, tick);
-  CHECK(tree.sealed(300) == Seals{1, 2, 5});
+  tree.at_tick(12);
+  tree.proc.fork(100, 104, 12);
+  CHECK(tree.sealed(104) == Seals{1, 2, 5});
 }
 
 TEST_CASE("looks at everybody take a small part of the time") {
