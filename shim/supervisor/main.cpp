@@ -38,8 +38,9 @@ void leave_standard_error() {
 }
 
 // The program that has handed over, with the seals that are in force already: 0 or -errno.
-int adopt_first_image(Registry& registry, const Handover& handover, std::unique_ptr<TableFile> table) {
-  Caller caller = registry.look_up(handover.process);
+int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
+                      std::unique_ptr<TableFile> table) {
+  Caller caller = registry.look_up(task_with_memory(proc, handover.process));
   if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
   registry.make_image(caller, std::move(table));
   const std::span<const policy::Seal> seals = handover.seals;
@@ -124,7 +125,7 @@ int serve(std::span<const char* const> policy_paths) {
   answer.log = open_log(options);
 
   Registry registry(*proc, handover->arena, policy::tree_rules(options));
-  answer.result = adopt_first_image(registry, *handover, std::move(table));
+  answer.result = adopt_first_image(*proc, registry, *handover, std::move(table));
   log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
       " seals, ", handover->watched.size(), " watched ranges");
 

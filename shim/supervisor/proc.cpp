@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -232,9 +233,21 @@ class KernelProc final : public Proc {
 
 }  // namespace
 
+pid_t task_with_memory(Proc& proc, pid_t process) {
+  const auto has_none = [&](pid_t task) {
+    const auto stat = proc.stat(task);
+    return stat.is_gone() || (stat.is_seen() && stat->size == 0);
+  };
+  if (!has_none(process)) return process;
+  const auto threads = proc.threads(process);
+  if (!threads.is_seen()) return process;
+  const auto found = std::ranges::find_if_not(*threads, has_none);
+  return found != threads->end() ? *found : process;
+}
+
 std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
   auto proc = std::make_unique<KernelProc>();
-  const auto stat = proc->stat(process);
+  const auto stat = proc->stat(task_with_memory(*proc, process));
   if (shim::failed(proc->root().descriptor())) {
     trouble = policy::Trouble::no_proc;
   } else if (!stat.is_seen() && !stat.is_gone()) {  // it may not look into /proc at all

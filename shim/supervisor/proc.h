@@ -102,6 +102,9 @@ class Proc {
   virtual std::uint64_t now() = 0;
 };
 
+// A task of the process that shows its memory: the first thread, or another one if that has ended.
+pid_t task_with_memory(Proc& proc, pid_t process);
+
 // The kernel's. Null, with the reason, if it can't serve for the process: no procfs, one of another pid
 // namespace, or a process that may not be looked at.
 std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble);

@@ -85,6 +85,15 @@ TEST_CASE(
     scenario(std::string(options) + ",require=libc", "child_of_threads_starts_programs");
 }
 
+TEST_CASE("live: a program whose first thread has ended has a supervisor") {
+  for (const char* options : {"backend=seccomp,require=seccomp,auto=off",
+                              "backend=seccomp,require=seccomp,auto=off,coverage=all"}) {
+    const Run result = run(preloaded(options, {LIVE_PROGRAM, "seals_without_first_thread"}));
+    expect_success(result);
+    CHECK(result.err == "");
+  }
+}
+
 TEST_CASE("live: a thread seals while another goes through the loaded objects") {
   for (const char* options : {"backend=seccomp", "backend=filter", "backend=libc"})
     scenario(std::string(options) + ",require=libc", "seals_while_the_list_is_locked");

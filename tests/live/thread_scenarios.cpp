@@ -361,9 +361,21 @@ void seals_while_the_list_is_locked(std::span<char*>) {
   sealer.join();
 }
 
+// The backend starts when the first thread has ended, which shows no memory any more.
+void seals_without_first_thread(std::span<char*>) {
+  static const pthread_t first = ::pthread_self();
+  std::thread([] {
+    (void)::pthread_join(first, nullptr);
+    expect_sealed(sealed_page());
+    ::_exit(g_failures == 0 ? 0 : 1);
+  }).detach();
+  ::pthread_exit(nullptr);
+}
+
 constexpr Scenario kScenarios[] = {
     {"child_of_threads_starts_programs", child_of_threads_starts_programs},
     {"seals_while_the_list_is_locked", seals_while_the_list_is_locked},
+    {"seals_without_first_thread", seals_without_first_thread},
     {"seals_outlive_their_thread", seals_outlive_their_thread},
     {"threads_are_covered", threads_are_covered},
     {"seal_beats_in_flight_calls", seal_beats_in_flight_calls},
