@@ -1,5 +1,5 @@
-// How long may be looked at processes. No call is answered meanwhile, so looks take a tenth of the time at
-// most, but for some at once.
+// How long the supervisor may look at processes: a tenth of the time, and up to half a second at once. It
+// answers no call meanwhile.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@ namespace libmseal::supervisor {
 
 class LookBudget {
  public:
-  // Times are in ns, of a clock that starts with the machine. It may be known to nobody: 0.
+  // Times are in ns. 0: not known.
   [[nodiscard]] bool allows(std::uint64_t now) noexcept {
     if (now > seen_)
       left_ = std::min<std::int64_t>(kMost, left_ + static_cast<std::int64_t>((now - seen_) / kShare));
@@ -19,7 +19,7 @@ class LookBudget {
   void spend(std::uint64_t time) noexcept { left_ -= static_cast<std::int64_t>(time); }
 
  private:
-  // A look at a process with 65,000 mappings takes 30 ms, one at 300 processes 5.
+  // A look at a process with 65,000 mappings takes 30 ms, one at 300 processes 5 ms.
   static constexpr std::int64_t kMost = 500'000'000;
   static constexpr std::uint64_t kShare = 10;
 
