@@ -149,9 +149,7 @@ TEST_CASE("what has ended is forgotten") {
 // A filter more does not tell the ended child's seal from the parent's next one.
 TEST_CASE("what an ended child had sealed is not its later siblings'") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 11);
-  tree.at_tick(11);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   REQUIRE(tree.seal_by_filter(200, 4) == 0);
   bool heir = false;
   SECTION("and nobody has it from that one") {}
@@ -217,9 +215,7 @@ TEST_CASE("a child that is born at the last moment of its parent has what that h
   for (int moment = 1; moment <= 6; ++moment) {  // of the look at who was born
     INFO(moment);
     SealedTree tree;
-    tree.proc.fork(100, 200, 11);
-    tree.at_tick(11);
-    REQUIRE(tree.seal(200, 3) == 0);
+    tree.add_child();
     int asked = 0;
     tree.proc.after_births = [&] {
       if (++asked != moment) return;
@@ -237,9 +233,7 @@ TEST_CASE("a child that is born at the last moment of its parent has what that h
 // Its number was given before others were looked at, and nobody had it then.
 TEST_CASE("a child that was being born when others were looked at has what its parent had") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 11);
-  tree.at_tick(11);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.proc.last_born = 201;
   REQUIRE(tree.seal(100, 4) == 0);
   tree.proc.fork(200, 201, 11);
@@ -254,9 +248,7 @@ TEST_CASE("a child that was being born when others were looked at has what its p
 
 TEST_CASE("a child that was being born when all were listed has what its parent had") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 11);
-  tree.at_tick(11);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.proc.last_born = 201;
   tree.proc.after_list = [&] {
     if (!tree.proc.tasks.contains(200)) return;
@@ -280,9 +272,7 @@ TEST_CASE("a child that was being born when all were listed has what its parent 
 
 TEST_CASE("who has the number of one that has ended, from the same tick, is not forgotten with that one") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 11);
-  tree.at_tick(11);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.proc.fork(200, 201, 11);
   tree.proc.exit(200);
   tree.proc.fork(201, 200, 11);
@@ -293,9 +283,7 @@ TEST_CASE("who has the number of one that has ended, from the same tick, is not 
 
 TEST_CASE("nobody is forgotten where /proc hides processes") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 11);
-  tree.at_tick(11);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.proc.fork(200, 201, 11);
   tree.proc.exit(200);
   tree.proc.list_unknown = true;

@@ -102,6 +102,12 @@ struct SealedTree : Tree {
     REQUIRE(seal_by_filter(100, 2) == 0);
     at_tick(10);
   }
+  // Process 200, a child of 100, born at tick 11. It has sealed 3 by the supervisor.
+  void add_child() {
+    proc.fork(100, 200, 11);
+    at_tick(11);
+    REQUIRE(seal(200, 3) == 0);
+  }
 };
 
 inline bool holds(const Seals& all, const Seals& some) {
