@@ -185,15 +185,20 @@ std::vector<pid_t> Registry::processes_with(const Record& record) const {
 // image as long as that memory is there. That of a creator may be another than the one that it had first.
 void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
   auto memory = hold_memory(process, caller);
+  // Where it may not be looked at any more, what is held tells as much as before.
+  const bool hidden = memory == nullptr && !caller.identity.readable();
+  const auto hold = [&](std::unique_ptr<HeldMemory>& held) {
+    if (!hidden || held == nullptr || held->gone()) held = std::move(memory);
+  };
   const auto found = image.members.find(process);
   Member& member =
       found != image.members.end() ? found->second : newcomers_.join(image, process, caller.record);
   if (process == image.creator) {
-    image.memory = std::move(memory);
+    hold(image.memory);
     return;
   }
   member.executed_it = true;
-  member.memory = std::move(memory);
+  hold(member.memory);
 }
 
 // The memory of the caller, which the process has, too. Null if it can't be held: then it counts as there.

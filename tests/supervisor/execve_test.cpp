@@ -106,6 +106,21 @@ TEST_CASE("without the first memory in hand, its process is not proved to run an
   CHECK(tree.registry.look_up(100).foreign());
 }
 
+TEST_CASE("a process that hides its memory when it is known goes on sealing") {
+  SealedTree tree;
+  tree.proc.tasks.at(100).readable = false;
+  tree.proc.no_memory_held = true;
+  CHECK(tree.seal(100, 3) == 0);
+  CHECK(tree.seal(100, 4) == 0);
+  CHECK(tree.seal_by_filter(100, 5) == 0);
+  CHECK(tree.sealed(100) == Seals{1, 2, 3, 4, 5});
+  SECTION("until it calls execve") {
+    tree.proc.exec(100, 7);
+    tree.proc.tasks.at(100).readable = false;
+    CHECK(tree.seal(100, 6) == -EPERM);
+  }
+}
+
 TEST_CASE("fences outlive the images that they come from") {
   SealedTree tree;
   tree.proc.exec(100, 8);

@@ -29,14 +29,18 @@ bool cover_by_supervisor(const State& state, const Keeper& keeper, const Found& 
 // Until no thread is left in a call that it began before the pieces were covered, and no process that has the
 // memory without their filter: 0 or -errno.
 long wait_for_others(State& state, const Keeper& keeper) {
-  const auto wait_until_alone = [&] { return ask_until_alone([&] { return keeper.is_alone(state); }); };
+  const auto wait_until_alone = [&]() -> long {
+    const long answer = ask_until_alone([&] { return keeper.is_alone(state); });
+    if (answer == 0) return 0;
+    return explain(answer == -EPERM ? Why::unknown : Why::shared);
+  };
   // The first time for a child made by vfork, which its parent waits for; the second time for one that was
   // not to be found yet.
-  if (wait_until_alone() != 0) return explain(Why::shared);
+  if (const long alone = wait_until_alone(); alone != 0) return alone;
   const ProcRoot proc;
   const Births births = births_so_far(proc);
   if (const long waited = wait_for_in_flight_calls(state.machine); waited != 0) return explain(Why::thread);
-  if (wait_until_alone() != 0) return explain(Why::shared);
+  if (const long alone = wait_until_alone(); alone != 0) return alone;
   state.alone_since = births;
   return 0;
 }
