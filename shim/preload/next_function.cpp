@@ -3,21 +3,37 @@
 #include <link.h>
 
 #include <cstdint>
-#include <cstring>
 
-#include "shim/preload/own_object.h"
+// The dynamic linker's list of objects, for debuggers: glibc's and musl's. dl_iterate_phdr(3) and strcmp(3)
+// may be a sanitizer's, which asks for symbols before its own functions work.
+extern const r_debug g_glibc_objects __asm__("_r_debug") __attribute__((weak));
+extern const r_debug* const g_musl_objects __asm__("_dl_debug_addr") __attribute__((weak));
 
 namespace libmseal::shim {
 namespace {
 
+const link_map* first_object() {
+  if (&g_glibc_objects != nullptr) return g_glibc_objects.r_map;
+  return &g_musl_objects != nullptr ? g_musl_objects->r_map : nullptr;
+}
+
+bool is_same(const char* one, const char* other) {
+  while (*one != '\0' && *one == *other) {
+    ++one;
+    ++other;
+  }
+  return *one == *other;
+}
+
 // The dynamic symbols of one object, by its table of hashes (DT_GNU_HASH, which every C library has).
 class Symbols {
  public:
-  explicit Symbols(const dl_phdr_info& object) : base_(object.dlpi_addr) {
-    for (std::size_t index = 0; index < object.dlpi_phnum; ++index) {
-      const ElfW(Phdr)& header = object.dlpi_phdr[index];
-      if (header.p_type == PT_DYNAMIC)
-        read(reinterpret_cast<const ElfW(Dyn)*>(object.dlpi_addr + header.p_vaddr));
+  explicit Symbols(const link_map& object) : base_(object.l_addr) {
+    for (const ElfW(Dyn)* entry = object.l_ld; entry->d_tag != DT_NULL; ++entry) {
+      if (entry->d_tag == DT_SYMTAB) symbols_ = at<ElfW(Sym)>(*entry);
+      if (entry->d_tag == DT_STRTAB) names_ = at<char>(*entry);
+      if (entry->d_tag == DT_GNU_HASH) hashes_ = at<std::uint32_t>(*entry);
+      if (entry->d_tag == DT_VERSYM) versions_ = at<ElfW(Half)>(*entry);
     }
   }
 
@@ -42,15 +58,6 @@ class Symbols {
   }
 
  private:
-  void read(const ElfW(Dyn) * entry) {
-    for (; entry->d_tag != DT_NULL; ++entry) {
-      if (entry->d_tag == DT_SYMTAB) symbols_ = at<ElfW(Sym)>(*entry);
-      if (entry->d_tag == DT_STRTAB) names_ = at<char>(*entry);
-      if (entry->d_tag == DT_GNU_HASH) hashes_ = at<std::uint32_t>(*entry);
-      if (entry->d_tag == DT_VERSYM) versions_ = at<ElfW(Half)>(*entry);
-    }
-  }
-
   // glibc has turned these values into addresses, musl has not.
   template <class T>
   const T* at(const ElfW(Dyn) & entry) const {
@@ -63,7 +70,7 @@ class Symbols {
     const ElfW(Sym)& symbol = symbols_[index];
     const bool hidden = versions_ != nullptr && (versions_[index] & kHidden) != 0;
     return !hidden && symbol.st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol.st_info) == type &&
-           std::strcmp(names_ + symbol.st_name, name) == 0;
+           is_same(names_ + symbol.st_name, name);
   }
 
   static std::uint32_t hash(const char* name) {
@@ -79,36 +86,24 @@ class Symbols {
   const ElfW(Half) * versions_ = nullptr;
 };
 
-struct Search {
-  const char* name;
-  unsigned char type;
-  bool behind_own;
-  void* found = nullptr;
-};
-
-int visit(dl_phdr_info* object, std::size_t size, void* data) {
-  (void)size;
-  auto& search = *static_cast<Search*>(data);
-  if (!search.behind_own) {
-    search.behind_own = is_own_object(*object);
-    return 0;
+// In the first of these objects that has it; null if none does.
+void* find(const link_map* object, const char* name, unsigned char type) {
+  for (; object != nullptr; object = object->l_next) {
+    if (void* const found = Symbols(*object).find(name, type); found != nullptr) return found;
   }
-  search.found = Symbols(*object).find(search.name, search.type);
-  return search.found != nullptr ? 1 : 0;
+  return nullptr;
 }
 
 }  // namespace
 
 void* find_next_function(const char* name) {
-  Search search{name, STT_FUNC, false};
-  dl_iterate_phdr(visit, &search);
-  return search.found;
+  const link_map* object = first_object();
+  while (object != nullptr && object->l_ld != _DYNAMIC) object = object->l_next;
+  return object != nullptr ? find(object->l_next, name, STT_FUNC) : nullptr;
 }
 
 const void* find_variable(const char* name) {
-  Search search{name, STT_OBJECT, true};
-  dl_iterate_phdr(visit, &search);
-  return search.found;
+  return find(first_object(), name, STT_OBJECT);
 }
 
 }  // namespace libmseal::shim

@@ -161,12 +161,14 @@ void supervisor_is_private(std::span<char*> arguments) {
 // A process that hides itself is known by what it was: it goes on sealing.
 void hidden_process_seals_on(std::span<char*>) {
   REQUIRE_OR_STOP(::geteuid() != 0);
-  char* const page = map_far_away(2 * page_size(), PROT_READ);
+  constexpr std::size_t kPages = 4;
+  char* const page = map_far_away(kPages * page_size(), PROT_READ);
   EXPECT(::mseal(page, page_size(), 0) == 0);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  EXPECT(::mseal(page + page_size(), page_size(), 0) == 0);
-  EXPECT(Calls{Via::raw}.unmap(page + page_size(), page_size()) == -EPERM);
-  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+  for (std::size_t index = 1; index < kPages; ++index)
+    EXPECT(::mseal(page + index * page_size(), page_size(), 0) == 0);
+  for (std::size_t index = 0; index < kPages; ++index)
+    EXPECT(Calls{Via::raw}.unmap(page + index * page_size(), page_size()) == -EPERM);
   EXPECT(shim::raw_syscall(__NR_mremap, page, page_size(), page_size(), 3, page + 16 * page_size()) ==
          -EPERM);
   ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

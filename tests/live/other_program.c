@@ -1,4 +1,4 @@
-/* Of another C library than the tests: its own text and its libc's are sealed at start, in it and in what it
+/* Of another C library than the tests, or with a sanitizer: its own text and its libc's are sealed at start, in it and in what it
  * starts. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
