@@ -173,7 +173,12 @@ class KernelProc final : public Proc {
         });
   }
 
-  bool share_mm(pid_t one, pid_t other) override { return shim::compare_memory(one, other) == 0; }
+  // Two that have no memory any more are equal to the kernel (kernel/kcmp.c).
+  bool share_mm(pid_t one, pid_t other) override {
+    if (shim::compare_memory(one, other) != 0) return false;
+    const auto after = stat(one);
+    return after.is_seen() && after->size != 0;
+  }
 
   bool is_short_of_files() override {
     constexpr rlim_t kFew = 32;  // for ten images

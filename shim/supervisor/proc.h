@@ -92,7 +92,7 @@ class Proc {
   // `now` are the births so far.
   virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
                                 std::vector<pid_t>& found) = 0;
-  // Whether the two tasks, which live, have one memory. No, if it can't be told.
+  // Whether the two tasks have one memory. No, if one has none any more, or it can't be told.
   virtual bool share_mm(pid_t one, pid_t other) = 0;
   // Whether few descriptors are left: a look at everybody needs some.
   virtual bool is_short_of_files() { return false; }

@@ -182,6 +182,7 @@ constexpr Attack kAttacks[] = {
     {"proc_maps_covered", held(-EPERM), held(-EPERM), held(), held(-EPERM), Start::apart_mounts},
     everywhere("reused_pid", held()),
     everywhere("forgotten_without_leader", held(-EPERM)),
+    everywhere("leaders_without_memory", held(-EPERM)),
     everywhere("forgotten_among_forks", held(-EPERM)),
     everywhere("forgotten_few_files", held(-EPERM), Start::few_files),
     everywhere("forgotten_by_limit", held(-EPERM)),
