@@ -17,7 +17,7 @@ void without_leader(void (*rest)()) {
   static const pthread_t first = ::pthread_self();
   std::thread([rest] {
     (void)::pthread_join(first, nullptr);
-    ::usleep(10'000);  // it is no more than its number by then
+    ::usleep(10'000);  // until the kernel has taken its memory away
     rest();
   }).detach();
   ::pthread_exit(nullptr);
