@@ -14,8 +14,7 @@ constexpr std::uint64_t kTarget = 0x1000'0100'0000;
 
 // Goes on in a thread, without the first one.
 void without_leader(void (*rest)()) {
-  static const pthread_t first = ::pthread_self();
-  std::thread([rest] {
+  std::thread([rest, first = ::pthread_self()] {
     (void)::pthread_join(first, nullptr);
     ::usleep(10'000);  // until the kernel has taken its memory away
     rest();
