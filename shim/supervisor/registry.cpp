@@ -185,7 +185,7 @@ std::vector<pid_t> Registry::processes_with(const Record& record) const {
 // image as long as that memory is there. That of a creator may be another than the one that it had first.
 void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
   auto memory = hold_memory(process, caller);
-  // Where it may not be looked at any more, what is held tells as much as before.
+  // If the memory may not be read any more, what was held before still tells whether it is there.
   const bool hidden = memory == nullptr && !caller.identity.readable();
   const auto hold = [&](std::unique_ptr<HeldMemory>& held) {
     if (!hidden || held == nullptr || held->gone()) held = std::move(memory);

@@ -1,5 +1,5 @@
-// A process and its grandchild whose first threads have ended, which are equal in having no memory: what the
-// child between them has sealed is sealed in the grandchild, too, once others of its family have been met.
+// A process and its grandchild whose first threads have ended. kcmp(2) finds them equal, for neither has
+// memory. What the child between them has sealed must stay sealed in the grandchild.
 #include <pthread.h>
 
 #include <thread>
