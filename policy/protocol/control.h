@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -94,6 +95,17 @@ constexpr std::int64_t encode(const Sealed& sealed) {
 }
 constexpr Sealed decode_sealed(std::int64_t answer) {
   return {static_cast<Coverage>(answer & 0xFF), SealTypes::of_bits(static_cast<std::uint8_t>(answer >> 8))};
+}
+
+// What a message is answered. But for the descriptor of `hello` it is never 0: a filter of the program that
+// pretends that calls succeed (SECCOMP_RET_ERRNO with errno 0) answers that, and nobody has heard the
+// message.
+constexpr std::int64_t encode_answer(std::int64_t answer) {
+  return answer < 0 ? answer : answer + 1;
+}
+constexpr std::int64_t decode_answer(std::int64_t answer) {
+  if (answer == 0) return -EPERM;
+  return answer < 0 ? answer : answer - 1;
 }
 
 Arguments encode(const Control& message);

@@ -33,7 +33,7 @@ void say_by_mmap() {
 // Whether the supervisor of a tree, or the filter that it has left behind, answers.
 bool ask_for_tree() {
   const long answer = ask_by_mmap();
-  return answer >= 0 || answer == -ENOSYS || answer < -policy::kWrappedErrors;
+  return answer > 0 || answer == -ENOSYS || answer < -policy::kWrappedErrors;
 }
 
 void do_all() {

@@ -39,7 +39,7 @@ ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
   if (said.answered) {
     refuse(notification, malformed ? EINVAL : ENOSYS);
   } else if (said.message && needs_no_look(notification, *said.message)) {
-    listener_.answer(notification.id, 0);
+    listener_.answer(notification.id, policy::encode_answer(0));
     said.answered = true;
   }
   return said;
@@ -108,7 +108,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
     } catch (...) {
       events_.note_failure();
     }
-    return listener_.answer(notification.id, 0);
+    return listener_.answer(notification.id, policy::encode_answer(0));
   }
   const bool asks = message.kind == Kind::query || message.kind == Kind::is_writable;
   if (caller.standing != Caller::Standing::member || (!asks && !caller.may_seal()))
@@ -124,7 +124,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   if (answer == -EAGAIN && seals && postpone(notification)) return;
   // What is left of it would be sealed with what the thread asks for next.
   if (answer < 0 && (seals || message.kind == Kind::range)) supervised_.forget(caller);
-  respond(notification, answer);
+  respond(notification, policy::encode_answer(answer));
   log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
       RangeText{message.seal.range}, ": ", answer);
 }

@@ -32,7 +32,8 @@ inline long forge(policy::Control::Kind kind, char* page) {
   bool malformed = false;
   (void)policy::decode_control(shim::this_machine(), said, malformed);
   if (malformed) std::abort();  // nobody would listen
-  return raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
+  return policy::decode_answer(
+      raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]));
 }
 
 // A child that says one thing to the supervisor, which so gets to know a process more, and ends.

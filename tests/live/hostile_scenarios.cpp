@@ -136,7 +136,8 @@ long announce(const char* page) {
   message.kind = policy::Control::Kind::range;
   message.seal.range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), page_size());
   const policy::Arguments said = policy::encode(message);
-  return shim::raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]);
+  return policy::decode_answer(
+      shim::raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]));
 }
 
 // What has failed, and what an earlier image wanted, is not sealed with what comes next.

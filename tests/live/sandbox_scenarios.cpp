@@ -19,6 +19,7 @@
 #include "mseal/mseal.h"
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
+#include "tests/live/filters.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
 
@@ -111,6 +112,16 @@ void seals_in_a_sandbox_with_threads(std::span<char*>) {
   ::_exit(g_failures);
 }
 
+// What the program's own filter pretends to have done is not taken for done.
+void seals_nothing_by_pretence(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  char* const page = map_far_away(page_size(), PROT_READ);
+  (void)answer_with(std::atoi(arguments[0]), SECCOMP_RET_ERRNO | 0, SECCOMP_FILTER_FLAG_TSYNC);
+  const bool sealed = ::mseal(page, page_size(), 0) == 0;
+  EXPECT(sealed || errno == EAGAIN);
+  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == (sealed ? -EPERM : 0));
+}
+
 // An object that was loaded before the sandbox, and is found by the first dlsym in it.
 void late_object_in_a_sandbox(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
@@ -138,6 +149,7 @@ constexpr Scenario kScenarios[] = {
     {"seals_in_a_sandbox_with_threads", seals_in_a_sandbox_with_threads},
     {"late_object_in_a_sandbox", late_object_in_a_sandbox},
     {"seals_without_descriptors", seals_without_descriptors},
+    {"seals_nothing_by_pretence", seals_nothing_by_pretence},
 };
 
 }  // namespace

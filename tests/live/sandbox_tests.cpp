@@ -19,5 +19,12 @@ TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills
   }
 }
 
+TEST_CASE("live: a filter that pretends that calls succeed makes no seal that is none") {
+  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter");
+  const std::string number = GENERATE("462", "317");  // mseal(2), seccomp(2)
+  INFO(options << " " << number);
+  expect_success(run(preloaded(options, {LIVE_PROGRAM, "seals_nothing_by_pretence", number})));
+}
+
 }  // namespace
 }  // namespace libmseal::tests

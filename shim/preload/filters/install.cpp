@@ -14,8 +14,14 @@ namespace {
 constexpr unsigned long kTsyncEsrch = 1UL << 4;
 constexpr unsigned long kWaitKillableRecv = 1UL << 5;
 
+// EFAULT, unless another filter answers for the kernel: the kernel comes as far as reading the program.
+long set_no_filter(unsigned long flags) {
+  return raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, kNowhere);
+}
+
 long set_filter(std::span<const sock_filter> program, unsigned long flags) {
   sock_fprog filter{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
+  if (set_no_filter(flags) == 0) return -EPERM;  // 0 would not mean that the filter is in
   long result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
   if (result == -EACCES && raw_syscall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
     result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
@@ -36,9 +42,9 @@ long install_filter(std::span<const sock_filter> program, bool with_listener) {
 }
 
 long probe_listener() {
-  const long result =
-      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, kNowhere);
-  return result == -EFAULT ? 0 : result;  // EFAULT: it came as far as reading the program
+  const long result = set_no_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  if (result == 0) return -EPERM;
+  return result == -EFAULT ? 0 : result;
 }
 
 }  // namespace libmseal::shim
