@@ -172,10 +172,11 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
 
 bool ControlChannel::postpone(const seccomp_notif& notification) {
   constexpr auto kAtMost = std::chrono::seconds(1);
+  constexpr int kFewest = 20;  // tries, however slow the machine is
   constexpr std::size_t kMost = 64;
   const auto known = std::ranges::find_if(
       postponed_, [&](const Postponed& one) { return one.notification.id == notification.id; });
-  if (known != postponed_.end()) return Clock::now() < known->until;
+  if (known != postponed_.end()) return ++known->tries <= kFewest || Clock::now() < known->until;
   if (postponed_.size() == kMost) return false;
   postponed_.push_back({notification, Clock::now() + kAtMost});
   return true;

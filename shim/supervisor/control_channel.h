@@ -59,6 +59,7 @@ class ControlChannel {
   struct Postponed {
     seccomp_notif notification;
     Clock::time_point until;
+    int tries = 1;
   };
 
   // Whether the answer is 0 for every caller: nobody has sealed what is asked about, or a refusal is only

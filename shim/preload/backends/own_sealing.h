@@ -35,9 +35,10 @@ long seal_by_own_look(State& state, std::span<const policy::Range> ranges, const
 template <class Ask>
 long ask_until_alone(Ask ask) {
   constexpr long kNap = 1'000'000;  // ns
+  constexpr int kFewest = 20;       // tries, however slow the machine is
   const Deadline deadline(1000);
   long answer = ask();
-  while (answer == -EAGAIN && !deadline.passed()) {
+  for (int tries = 1; answer == -EAGAIN && (tries < kFewest || !deadline.passed()); ++tries) {
     nap(kNap);
     answer = ask();
   }
