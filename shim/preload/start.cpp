@@ -56,7 +56,7 @@ constexpr std::string_view consequence(Backend backend) {
 
 // Whether no address can carry tag bits: this memory has no linear address masking, and, where filters rely
 // on that, can't get it, for we or an ancestor have closed the way to it. They are shorter then.
-bool has_no_tags(Backend backend) {
+bool has_no_tags([[maybe_unused]] Backend backend) {
 #ifdef __x86_64__
   std::uint64_t mask = ~0ULL;
   const long asked = raw_syscall(__NR_arch_prctl, policy::kArchGetUntagMask, &mask);
