@@ -19,7 +19,7 @@ inline std::string library_at(std::uint64_t where) {
   struct {
     Elf64_Ehdr header;
     Elf64_Phdr segment;
-    char rest[kPage - sizeof(Elf64_Ehdr) - sizeof(Elf64_Phdr)];
+    char rest[4096 - sizeof(Elf64_Ehdr) - sizeof(Elf64_Phdr)];
   } image{};
   std::memcpy(image.header.e_ident, "\177ELF\2\1\1", 7);
   image.header.e_type = ET_EXEC;

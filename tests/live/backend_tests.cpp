@@ -148,7 +148,11 @@ TEST_CASE("live: what a filter kills for, or refuses, the supervisor does withou
 }
 
 TEST_CASE("live: without ioctl or poll there is no supervisor, and one line says so") {
+#ifdef __NR_poll
   const int number = GENERATE(__NR_ioctl, __NR_poll);
+#else  // libc's poll calls ppoll there, which the library needs as well
+  const int number = __NR_ioctl;
+#endif
   Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
   command.prepare = [&] { answer_with(number, SECCOMP_RET_ERRNO | ENOSYS); };
   const Run result = run(command);
