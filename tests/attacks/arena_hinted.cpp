@@ -1,10 +1,8 @@
 // What the program has itself placed where everything is sealed from birth, by a hint: mseal seals what that
 // leaves open.
 #include <fcntl.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
 
-#include "tests/attacks/attack.h"
+#include "tests/attacks/segment.h"
 
 using namespace libmseal::tests;
 
@@ -33,8 +31,7 @@ int main() {
   worst =
       worse_of(worst, conclude(anonymous, "madvise", raw_syscall(__NR_madvise, page, kPage, MADV_DONTNEED)));
 
-  const int segment = ::shmget(IPC_PRIVATE, kPage, IPC_CREAT | 0600);
-  if (segment < 0) cannot_try("shmget");
+  const int segment = new_segment(kPage);
   char* const at = static_cast<char*>(::shmat(segment, place + (2 << 20) * 16, 0));
   ::shmctl(segment, IPC_RMID, nullptr);
   if (reinterpret_cast<long>(at) == -1) return worst;  // no segment is attached there

@@ -1,6 +1,8 @@
 // The heap as the kernel has it, for the attacks by brk.
 #pragma once
 
+#include <thread>
+
 #include "tests/attacks/attack.h"
 
 namespace libmseal::tests {
@@ -25,6 +27,13 @@ inline std::uint64_t heap_start() {
   std::size_t at = text.rfind(')') + 1;
   for (int field = 3; field < 47; ++field) at = text.find(' ', at + 1);
   return std::stoull(text.substr(at + 1)) & -kPage;
+}
+
+// Not by the first thread: of a static program, the heap holds what that one needs at every step.
+inline int in_a_thread(int (*attack)()) {
+  int outcome = kCannotTry;
+  std::thread([&] { outcome = attack(); }).join();
+  return outcome;
 }
 
 }  // namespace libmseal::tests

@@ -1,6 +1,4 @@
 // brk over a heap on whose first pages a file is mapped after the seal was made.
-#include <thread>
-
 #include "tests/attacks/heap.h"
 
 using namespace libmseal::tests;
@@ -35,9 +33,6 @@ int attack() {
 
 }  // namespace
 
-// Not by the first thread: of a static program, the heap holds what that one needs at every step.
 int main() {
-  int outcome = kCannotTry;
-  std::thread([&] { outcome = attack(); }).join();
-  return outcome;
+  return in_a_thread(attack);
 }

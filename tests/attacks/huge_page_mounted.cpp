@@ -1,25 +1,16 @@
-// A file of huge pages from a file system of its own: neither a flag nor memfd_create shows it.
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
+// Maps a file of huge pages over the victim, and moves parts of it there.
+#include "tests/attacks/huge_page_file.h"
 
-#include "tests/attacks/attack.h"
+#include <sched.h>
 
 using namespace libmseal::tests;
 
 int main() {
   constexpr std::uint64_t kTarget = 0x2000'0020'0000;
   const Victim victim = Victim::page(kTarget + 0x10'0000);
-  char folder[] = "/tmp/libmseal-huge-XXXXXX";
-  if (::mkdtemp(folder) == nullptr) cannot_try("a folder");
-  const bool mounted = ::unshare(CLONE_NEWNS) == 0 &&
-                       ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                       ::mount("none", folder, "hugetlbfs", 0, "pagesize=2M") == 0;
-  const int file = mounted ? ::open((std::string(folder) + "/file").c_str(), O_RDWR | O_CREAT, 0600) : -1;
-  const int error = errno;
-  if (mounted) ::umount2(folder, MNT_DETACH);
-  ::rmdir(folder);
-  errno = error;
+  const bool apart =
+      ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  const int file = apart ? huge_page_file() : -1;
   if (file < 0 || ::ftruncate(file, 2 << 20) != 0) cannot_try("a file of huge pages");
   const long by_mmap =
       raw_syscall(__NR_mmap, kTarget, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0);

@@ -1,9 +1,6 @@
 // shmdt of a sealed segment by int 0x80, with and without garbage in the upper halves.
-#include <sys/ipc.h>
-#include <sys/shm.h>
-
-#include "tests/attacks/attack.h"
 #include "tests/attacks/int80.h"
+#include "tests/attacks/segment.h"
 
 using namespace libmseal::tests;
 
@@ -11,12 +8,7 @@ namespace {
 
 // A sealed page in the middle of an attached segment.
 Victim attached_at(std::uint64_t where) {
-  const int segment = ::shmget(IPC_PRIVATE, 4 * kPage, IPC_CREAT | 0600);
-  char* const at = static_cast<char*>(::shmat(segment, reinterpret_cast<void*>(where), 0));
-  ::shmctl(segment, IPC_RMID, nullptr);
-  if (at == reinterpret_cast<char*>(-1)) cannot_try("shmat");
-  std::memset(at, 'v', 4 * kPage);
-  return {at + kPage, kPage};
+  return {attach_new_segment(where) + kPage, kPage};
 }
 
 }  // namespace

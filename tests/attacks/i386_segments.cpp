@@ -1,9 +1,6 @@
 // SysV shared memory by int 0x80: through ipc and directly, with garbage in the upper halves.
-#include <sys/ipc.h>
-#include <sys/shm.h>
-
-#include "tests/attacks/attack.h"
 #include "tests/attacks/int80.h"
+#include "tests/attacks/segment.h"
 
 using namespace libmseal::tests;
 
@@ -11,20 +8,9 @@ namespace {
 
 constexpr std::uint32_t kIpc = 117, kIpcShmat = 21, kIpcShmdt = 22, kShmat = 397;
 
-int new_segment() {
-  const int segment = ::shmget(IPC_PRIVATE, 4 * kPage, IPC_CREAT | 0600);
-  if (segment < 0) cannot_try("shmget");
-  return segment;
-}
-
 // A sealed page in the middle of an attached segment.
 Victim attached_at(std::uint64_t where) {
-  const int segment = new_segment();
-  char* const at = static_cast<char*>(::shmat(segment, reinterpret_cast<void*>(where), 0));
-  ::shmctl(segment, IPC_RMID, nullptr);
-  if (at == reinterpret_cast<char*>(-1)) cannot_try("shmat");
-  std::memset(at, 'v', 4 * kPage);
-  return {at + kPage, kPage};
+  return {attach_new_segment(where) + kPage, kPage};
 }
 
 }  // namespace
@@ -40,7 +26,7 @@ int main() {
   tell(detached[1], "ipc(SHMDT) with garbage", int80_garbage(kIpc, kIpcShmdt, 0, 0, 0, 0x2100'0000));
 
   const auto over = [&](std::uint64_t where) { return Victim::page(where + 2 * kPage); };
-  const auto segment = static_cast<std::uint32_t>(new_segment());
+  const auto segment = static_cast<std::uint32_t>(new_segment(4 * kPage));
   constexpr std::uint32_t kAnswerAt = 0x2800'0000;
   (void)map_at(kAnswerAt, kPage);
   const Victim covered[] = {over(0x2400'0000), over(0x2500'0000), over(0x2600'0000), over(0x2700'0000)};

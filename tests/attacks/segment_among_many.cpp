@@ -1,16 +1,12 @@
 // shmdt of each of more sealed segments than one filter names.
-#include <sys/ipc.h>
-#include <sys/shm.h>
-
-#include "tests/attacks/attack.h"
+#include "tests/attacks/segment.h"
 
 using namespace libmseal::tests;
 
 int main() {
   constexpr std::size_t kCount = 400;
   const std::size_t size = static_cast<std::size_t>(SHMLBA) > kPage ? SHMLBA : kPage;
-  const int segment = ::shmget(IPC_PRIVATE, size, IPC_CREAT | 0600);
-  if (segment < 0) cannot_try("shmget");
+  const int segment = new_segment(size);
   // Side by side, sealed by one call.
   char* const room = map_at(0, kCount * size);
   if (::munmap(room, kCount * size) != 0) cannot_try("munmap");

@@ -1,18 +1,12 @@
 // shmdt with another file where the attachment starts, whose name is like that of a segment.
 #include <fcntl.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
 
-#include "tests/attacks/attack.h"
+#include "tests/attacks/segment.h"
 
 using namespace libmseal::tests;
 
 int main() {
-  const int segment = ::shmget(IPC_PRIVATE, 4 * kPage, IPC_CREAT | 0600);
-  if (segment < 0) cannot_try("shmget");
-  char* const at = static_cast<char*>(::shmat(segment, nullptr, 0));
-  ::shmctl(segment, IPC_RMID, nullptr);
-  std::memset(at, 'v', 4 * kPage);
+  char* const at = attach_new_segment();
   const Victim victim(at + kPage, kPage);
 
   const std::string name = "/SYSV-libmseal-" + std::to_string(::getpid());

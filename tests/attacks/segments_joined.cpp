@@ -1,11 +1,8 @@
 // Two processes seal the same page, each as a part of another System V segment. Who may have both seals is
 // not to detach either.
-#include <sys/ipc.h>
-#include <sys/shm.h>
-
 #include <csignal>
 
-#include "tests/attacks/attack.h"
+#include "tests/attacks/segment.h"
 
 using namespace libmseal::tests;
 
@@ -20,10 +17,10 @@ void attach(int segment, std::uint64_t at) {
 }  // namespace
 
 int main() {
-  const int large = ::shmget(IPC_PRIVATE, 2 * kPage, IPC_CREAT | 0600);
-  const int small = ::shmget(IPC_PRIVATE, kPage, IPC_CREAT | 0600);
+  const int large = new_segment(2 * kPage);
+  const int small = new_segment(kPage);
   int ready[2];
-  if (large < 0 || small < 0 || ::pipe(ready) != 0) cannot_try("shmget");
+  if (::pipe(ready) != 0) cannot_try("pipe");
   const pid_t sibling = ::fork();
   if (sibling == 0) {
     attach(large, kVictim - kPage);

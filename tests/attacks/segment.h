@@ -1,0 +1,27 @@
+// System V segments, for the attacks by shmat and shmdt.
+#pragma once
+
+#include <sys/ipc.h>
+#include <sys/shm.h>
+
+#include "tests/attacks/attack.h"
+
+namespace libmseal::tests {
+
+inline int new_segment(std::size_t size) {
+  const int segment = ::shmget(IPC_PRIVATE, size, IPC_CREAT | 0600);
+  if (segment < 0) cannot_try("shmget");
+  return segment;
+}
+
+// A new segment of four pages, all 'v', which goes when it is detached. At `where`, or anywhere.
+inline char* attach_new_segment(std::uint64_t where = 0) {
+  const int segment = new_segment(4 * kPage);
+  char* const at = static_cast<char*>(::shmat(segment, reinterpret_cast<void*>(where), 0));
+  ::shmctl(segment, IPC_RMID, nullptr);
+  if (at == reinterpret_cast<char*>(-1)) cannot_try("shmat");
+  std::memset(at, 'v', 4 * kPage);
+  return at;
+}
+
+}  // namespace libmseal::tests
