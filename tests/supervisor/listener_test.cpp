@@ -88,9 +88,13 @@ TEST_CASE("no timer runs while a descriptor is given, in a burst of notification
   Listener listener(target.listener);
   bool given = false;
   bool ran = false;
+  bool ended = false;  // before Linux 6.11 it holds on to its filter until it is waited for
+  int status = 0;
   while (true) {
+    constexpr int kPatience = 100;  // ms
     seccomp_notif notification;
-    const Listener::Event event = listener.next(notification);
+    const Listener::Event event = listener.next(notification, kPatience);
+    ended = ended || ::waitpid(target.process, &status, WNOHANG) == target.process;
     ran = ran || timer_runs();
     if (event == Listener::Event::hang_up) break;
     if (event != Listener::Event::notification) continue;
@@ -103,8 +107,7 @@ TEST_CASE("no timer runs while a descriptor is given, in a burst of notification
   }
   CHECK(ran);
   CHECK(given);
-  int status = 0;
-  REQUIRE(::waitpid(target.process, &status, 0) == target.process);
+  REQUIRE((ended || ::waitpid(target.process, &status, 0) == target.process));
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
   ::close(file);
