@@ -59,6 +59,8 @@ bool ControlChannel::needs_no_look(const seccomp_notif& notification, const Cont
 }
 
 void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, const Said& said) {
+  const bool begins_to_seal = !said.message || said.message->kind == Kind::seal;
+  if (begins_to_seal && gives_way(notification)) return;
   if (said.message) return handle_message(notification, caller, *said.message);
   handle_raw(notification, caller, said.arguments);
 }
@@ -169,6 +171,11 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
 }
 
 // ---- later ----
+
+bool ControlChannel::gives_way(const seccomp_notif& notification) {
+  const auto is_this = [&](const Postponed& one) { return one.notification.id == notification.id; };
+  return std::ranges::none_of(postponed_, is_this) && listener_.has_next() && postpone(notification);
+}
 
 bool ControlChannel::postpone(const seccomp_notif& notification) {
   constexpr auto kAtMost = std::chrono::seconds(1);

@@ -74,6 +74,9 @@ class ControlChannel {
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
   void respond(const seccomp_notif& notification, std::int64_t answer);
   void make_image(Caller& caller);
+  // Whether others wait to be heard, who come first. To seal, threads are held, and a call that waits begins
+  // anew then: if another thread seals in a loop, behind the next seal, for ever.
+  bool gives_way(const seccomp_notif& notification);
   // Whether it is answered later: a child made by vfork is gone in a moment.
   bool postpone(const seccomp_notif& notification);
 

@@ -94,6 +94,11 @@ bool Listener::receive(seccomp_notif& notification) const {
   return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0;
 }
 
+bool Listener::has_next() const {
+  pollfd wanted{descriptor_, POLLIN, 0};
+  return poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLIN) != 0;
+}
+
 bool Listener::still_waits(std::uint64_t id) const {
   return ioctl_whole(SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }

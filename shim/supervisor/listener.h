@@ -20,6 +20,8 @@ class Listener {
   // Waits for the next notification, `timeout_ms` at most. hang_up: no process is left that could notify.
   // broken: none can be received, see errno.
   Event next(seccomp_notif& notification, int timeout_ms = -1);
+  // Whether another one waits.
+  [[nodiscard]] bool has_next() const;
   // Whether the notifying call is still waiting. If so, all that was read about its process until now was
   // about the right one.
   [[nodiscard]] bool still_waits(std::uint64_t id) const;

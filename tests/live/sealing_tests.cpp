@@ -40,6 +40,7 @@ constexpr const char* kEverywhere[] = {
 
 TEST_CASE("live: seals hold under backend=seccomp") {
   for (const char* name : kEverywhere) scenario("backend=seccomp", name);
+  scenario("backend=seccomp", "calls_get_through_between_seals");
 }
 
 TEST_CASE("live: seals hold under backend=filter") {
@@ -49,7 +50,7 @@ TEST_CASE("live: seals hold under backend=filter") {
 TEST_CASE("live: seals hold under coverage=all") {
   for (const char* name : kEverywhere) scenario("backend=seccomp,coverage=all", name);
   for (const char* name : {"exec_drops", "sealed_from_birth", "region_freezes", "errors_of_batches",
-                           "interrupted_calls_go_on"}) {
+                           "interrupted_calls_go_on", "calls_get_through_between_seals"}) {
     scenario("backend=seccomp,coverage=all", name);
   }
 }

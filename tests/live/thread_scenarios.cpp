@@ -169,6 +169,32 @@ void busy_threads_do_not_notice(std::span<char*>) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// A thread that seals in a loop does not keep others from calls that the supervisor decides. Each seal
+// interrupts such a call, and it begins anew.
+void calls_get_through_between_seals(std::span<char*>) {
+  constexpr int kCalls = 200;
+  constexpr int kMostSeals = 20'000;
+  std::atomic<bool> done = false;
+  std::atomic<int> seals = 0;
+  std::thread sealer([&] {
+    while (!done && seals < kMostSeals) {
+      void* const page =
+          ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_SEALABLE, -1, 0);
+      REQUIRE_OR_STOP(page != MAP_FAILED && ::mseal(page, page_size(), 0) == 0);
+      ++seals;
+    }
+  });
+  EXPECT(eventually([&] { return seals > 0; }));
+  char* const target = readable_page();
+  for (int call = 0; call < kCalls && seals < kMostSeals; ++call) {
+    EXPECT(::mremap(readable_page(), page_size(), page_size(), MREMAP_MAYMOVE | MREMAP_FIXED, target) ==
+           target);
+  }
+  EXPECT(seals < kMostSeals);
+  done = true;
+  sealer.join();
+}
+
 // A thread in the hands of a debugger can't be stopped by us: the seal waits for it by its running time.
 void debugged_thread_is_waited_for(std::span<char*>) {
   std::atomic<bool> done = false;
@@ -380,6 +406,7 @@ constexpr Scenario kScenarios[] = {
     {"threads_are_covered", threads_are_covered},
     {"seal_beats_in_flight_calls", seal_beats_in_flight_calls},
     {"busy_threads_do_not_notice", busy_threads_do_not_notice},
+    {"calls_get_through_between_seals", calls_get_through_between_seals},
     {"debugged_thread_is_waited_for", debugged_thread_is_waited_for},
     {"signals_do_not_help", signals_do_not_help},
     {"interrupted_calls_go_on", interrupted_calls_go_on},
