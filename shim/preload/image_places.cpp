@@ -70,14 +70,15 @@ std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags) {
 // Randomisation moves images by little there, by less than 1 GiB unless vm.mmap_rnd_bits was raised. The size
 // of the address space depends on the kernel's page size; the stack is at its end.
 std::span<const Range> image_places() {
-  static std::array<Range, 3> places;
+  static std::array<Range, 4> places;
   if (!places[0].empty()) return places;
   const std::uint64_t top = end_of_addresses();
   constexpr std::uint64_t kStackGap = 128U << 20;
   constexpr std::uint64_t kStackMoved = kGiB;        // the stack's own randomness is kept free too
   constexpr std::uint64_t kMoved = kGiB + kGiB / 4;  // and the images themselves
   const std::uint64_t programs = policy::round_down(top / 3 * 2, std::uint64_t{1} << 16);
-  places = {Range{0, kGiB}, Range::of(programs, kMoved),
+  const std::uint64_t old = top / 4;  // libraries, with an unlimited stack or in the layout of old
+  places = {Range{0, kGiB}, Range::of(old, kMoved), Range::of(programs, kMoved),
             Range{top - kStackGap - kStackMoved - kMoved, top - kStackGap}};
   return places;
 }

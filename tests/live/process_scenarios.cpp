@@ -176,7 +176,7 @@ void vfork_child_prevents_sealing(std::span<char*>) {
     (void)::waitpid(child, nullptr, 0);
   });
   while (!go.load()) ::sched_yield();
-  void* const page = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const page = map_far_away(page_size(), PROT_READ);
   EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
   EXPECT(::write(gate[1], "x", 1) == 1);
   parent.join();

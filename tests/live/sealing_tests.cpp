@@ -160,7 +160,7 @@ TEST_CASE("live: thousands of ranges in one call, all or nothing") {
 
 TEST_CASE("live: when filters are used up, mseal fails and one line says what to do") {
   for (const auto& [backend, least] :
-       {std::pair("backend=seccomp", "700"), std::pair("backend=filter", "100")}) {
+       {std::pair("backend=seccomp", "700"), std::pair("backend=filter", "80")}) {
     const Run result = run(preloaded(backend, {LIVE_PROGRAM, "budget_ends_cleanly", least}));
     expect_success(result);
     CHECK(count_lines(result.err) == 1);

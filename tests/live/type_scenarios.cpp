@@ -50,7 +50,8 @@ void expect_protection(char* at, long answer) {
   for (const Via via : kBothWays) {
     const Calls call{via};
     EXPECT(call.protect(at, page_size(), PROT_READ) == answer);
-    EXPECT(call.protect_key(at, page_size(), PROT_READ | PROT_WRITE, -1) == answer);
+    const long keyed = call.protect_key(at, page_size(), PROT_READ | PROT_WRITE, -1);
+    EXPECT(keyed == answer || (keyed == -ENOSYS && answer != -EPERM));  // not every machine has keys
   }
 }
 
