@@ -205,6 +205,8 @@ constexpr Attack kAttacks[] = {
     {"sibling_process", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_of_parent", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"own_clock", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
+    // The filter would answer for the kernel, too.
+    {"pretended_success", held(), held(), held(), not_here("under the kernel's own seals mseal is its call")},
     {"sharer_orphaned", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
