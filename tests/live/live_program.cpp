@@ -11,7 +11,8 @@ int main(int count, char** arguments) {
   const std::string_view wanted = arguments[1];
   for (const auto scenarios :
        {refusal_scenarios(), process_scenarios(), thread_scenarios(), image_scenarios(), api_scenarios(),
-        supervisor_scenarios(), sandbox_scenarios(), hostile_scenarios(), type_scenarios()}) {
+        batch_scenarios(), mapping_scenarios(), supervisor_scenarios(), sandbox_scenarios(),
+        hostile_scenarios(), type_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       if (scenario.name != wanted) continue;
       scenario.run({arguments + 2, static_cast<std::size_t>(count - 2)});

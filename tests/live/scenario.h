@@ -18,6 +18,8 @@ std::span<const Scenario> process_scenarios();
 std::span<const Scenario> thread_scenarios();
 std::span<const Scenario> image_scenarios();
 std::span<const Scenario> api_scenarios();
+std::span<const Scenario> batch_scenarios();
+std::span<const Scenario> mapping_scenarios();
 std::span<const Scenario> type_scenarios();
 std::span<const Scenario> supervisor_scenarios();
 std::span<const Scenario> sandbox_scenarios();

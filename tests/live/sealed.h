@@ -27,6 +27,13 @@ inline constexpr bool kTextIsWatched = false;
 inline constexpr bool kTextIsWatched = true;
 #endif
 
+inline char* map_pages(std::size_t count) {
+  void* const memory =
+      ::mmap(nullptr, count * page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE_OR_STOP(memory != MAP_FAILED);
+  return static_cast<char*>(memory);
+}
+
 inline char* readable_page() {
   void* const memory = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   REQUIRE_OR_STOP(memory != MAP_FAILED);
