@@ -56,6 +56,7 @@ class Compiler {
     need(unjudgeable().old_mmap);
     need(unjudgeable().io_setup);
     need(unjudgeable().io_destroy);
+    need(unjudgeable().wide);
     need(SECCOMP_RET_ALLOW);
   }
 
@@ -352,6 +353,25 @@ class Compiler {
            std::ranges::all_of(what_.unsupervised.attachments, above);
   }
 
+  // In front of a search for the number of a call: on to `narrow` if no register is too wide.
+  Label check_width(const Abi& abi, Label narrow, Label beyond) {
+    const Label wide = returning(unjudgeable().wide);
+    if (wide == other_ || !abi.has_short_arguments()) return narrow;
+    out_.jump(narrow);
+    Label check = out_.load(kNumberField);
+    for (std::uint32_t argument = 0; argument < kShownArguments; ++argument) {
+      out_.branch(BPF_JEQ, 0, check, wide);
+      check = out_.load(high_of(argument));
+    }
+    NumberHandlers handlers;
+    for (const CallNumber& entry : abi.calls) (void)handlers.push_back({entry.number, check});
+    for (const std::uint32_t number : {abi.clones.clone, abi.clones.vfork, abi.clones.clone3})
+      (void)handlers.push_back({number, check});
+    std::sort(handlers.begin(), handlers.end(),
+              [](const NumberHandler& one, const NumberHandler& other) { return one.number < other.number; });
+    return search_number(handlers.view(), other_, beyond, out_);
+  }
+
   // `if (A == abi) search else next`: the number follows the architecture, so that the kernel's bitmap of
   // calls with a constant answer works.
   Label write_abi(const Abi& abi, Label next) {
@@ -370,7 +390,7 @@ class Compiler {
       const Label foreign = out_.branch(BPF_JEQ, ~0U, other_, returning(kActionNoSuchCall));
       beyond = out_.branch(BPF_JGE, abi.first_foreign_number, foreign, other_);
     }
-    out_.jump(search_number(handlers.view(), other_, beyond, out_));
+    out_.jump(check_width(abi, search_number(handlers.view(), other_, beyond, out_), beyond));
     const Label by_number = out_.load(kNumberField);
     return out_.branch(BPF_JEQ, abi.audit_arch, by_number, next);
   }
@@ -384,7 +404,7 @@ class Compiler {
   const RangeProgram& what_;
   const Label other_;
   BpfProgram& out_;
-  FixedVector<Return, 8> returns_{};
+  FixedVector<Return, 12> returns_{};
   Label allow_ = 0;
   Label refuse_ = 0;
   Label deferred_ = 0;

@@ -46,9 +46,7 @@ bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments
 }
 
 Whereabouts whereabouts_in(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
-  const bool fits =
-      std::ranges::all_of(arguments, [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
-  if (!fits || number > ~0U) return Whereabouts::elsewhere;
+  if (number > ~0U) return Whereabouts::elsewhere;
   if (is_cloning(abi, number, arguments)) return Whereabouts::cloning;
   if (is_blocked(abi, number, arguments)) return Whereabouts::in_call;
   const CallNumber* const entry = find_call(abi, static_cast<std::uint32_t>(number));
@@ -59,7 +57,7 @@ Whereabouts whereabouts_in(const Abi& abi, std::uint64_t number, const Arguments
 }  // namespace
 
 // fs/proc/base.c, proc_pid_syscall: "running", "-1 SP PC", or the number, six arguments, SP and PC.
-std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::string_view line) {
+std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::string_view line, Begun begun) {
   if (line.starts_with("running")) return Whereabouts::running;
   if (line.starts_with("-1 ")) return Whereabouts::elsewhere;  // a page fault, say
   std::uint64_t number = 0;
@@ -68,7 +66,12 @@ std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::strin
   for (std::uint64_t& argument : arguments) {
     if (!take(line, " 0x", 16, argument)) return std::nullopt;
   }
+  const bool before = begun == Begun::perhaps_before;
+  if (before) number &= ~std::uint64_t{kX32Bit};
   for (const Abi& abi : machine.abis) {
+    const bool fits = std::all_of(arguments.begin(), arguments.begin() + kShownArguments,
+                                  [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
+    if (!fits && !before) continue;
     const Whereabouts where = whereabouts_in(abi, number, arguments);
     if (where != Whereabouts::elsewhere) return where;
   }

@@ -16,8 +16,16 @@ enum class Whereabouts : std::uint8_t {
   running,    // on a processor, or about to be
 };
 
+// When the call began that a thread is in.
+enum class Begun : std::uint8_t {
+  under_filters,  // after the first filter was in force, which refuses calls that are too wide, and x32
+  perhaps_before,
+};
+
 // Nothing if the line has not the form that the kernel gives it. The line does not show the ABI of the call:
-// a number counts that does so in any of them, unless the arguments are too wide for that ABI.
-std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::string_view line);
+// a number counts that does so in any of them. Under filters, not where the arguments are too wide for that
+// ABI.
+std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::string_view line,
+                                              Begun begun = Begun::under_filters);
 
 }  // namespace libmseal::policy

@@ -148,6 +148,9 @@ inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
 
 inline constexpr std::uint32_t kX32Bit = 0x40000000;
 
+// So many registers tell whether a call is too wide for i386. 64-bit code keeps something else in the sixth.
+inline constexpr std::uint32_t kShownArguments = 5;
+
 inline constexpr auto kX86Abis = std::to_array<Abi>({
     {kAuditX86_64, kX86_64Calls, kX32Bit, ~0ULL, {56, 58, 435}, {157, 158, 319, 134, 317}, 218},
     {kAuditI386, kI386Calls, 0, 0xFFFF'FFFFULL, {120, 190, 435}, {172, 384, 356, 86, 354}, 258},

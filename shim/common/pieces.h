@@ -27,8 +27,9 @@ class PieceSearch {
   // The mappings in `ranges` (sorted, apart) into `pieces`: 0 or -errno. ENOMEM: some of it is not mapped;
   // EINVAL: it begins or ends inside of a huge page; E2BIG: there are more than `most` of different kinds.
   template <class Pieces>
-  long find(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most) const {
+  long find(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most) {
     pieces.clear();
+    heap_end_ = 0;
     const policy::Range* range = ranges.data();
     const policy::Range* const end = range + ranges.size();
     std::uint64_t next = range->start;  // mapped up to here
@@ -41,6 +42,7 @@ class PieceSearch {
         whole = whole && vma.range.start <= next;
         if (!whole) return false;
         const policy::Range part = policy::intersection(vma.range, *range);
+        if (vma.name == "[heap]") heap_end_ = vma.range.end;
         cuts = cuts || cuts_huge_page(vma, part);
         fits = fits && policy::add_seal(pieces, policy::seal_of(vma, part, discard_, types_), most);
         next = part.end;
@@ -54,6 +56,10 @@ class PieceSearch {
     if (range != end) return -ENOMEM;
     return cuts ? -EINVAL : 0;
   }
+
+  // Where the last mapping ends of those just found that the kernel calls [heap]: it begins below the break
+  // at the moment of the look, whatever the break was before. 0: there is none.
+  [[nodiscard]] std::uint64_t heap_end() const { return heap_end_; }
 
   // Of the private writable mappings in `ranges`, those with a protection key into `keyed`; the contents of
   // their `pieces` are protected. 0 or -errno.
@@ -113,6 +119,7 @@ class PieceSearch {
   policy::DiscardRule discard_;
   policy::SealTypes types_;
   Open open_;
+  std::uint64_t heap_end_ = 0;
 };
 
 // Whether the look has worked: 0, or an error of the ranges themselves.

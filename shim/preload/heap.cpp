@@ -8,10 +8,11 @@
 namespace libmseal::shim {
 
 long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
-                         policy::Range& refused) {
+                         std::uint64_t heap_end, policy::Range& refused) {
   refused = {};
   const std::uint64_t present =  // no seal above is ever reached
-      policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size);
+      std::max(heap_end,
+               policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size));
   // Most pieces lie above every heap, and there is nothing to look up.
   const bool above = std::all_of(pieces.begin(), pieces.end(), [present](const policy::Seal& piece) {
     return piece.range.start >= present;

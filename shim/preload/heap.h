@@ -10,8 +10,9 @@
 namespace libmseal::shim {
 
 // The arguments of brk that would unmap one of the pieces; empty: none would. 0 or -errno. The kernel unmaps
-// whatever lies between the new break and the present one, not only what /proc calls [heap].
+// whatever lies between the new break and the present one, not only what /proc calls [heap]. `heap_end`: the
+// break was there, or below in the same mapping, when the pieces were looked at; 0: that is not known.
 long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
-                         policy::Range& refused);
+                         std::uint64_t heap_end, policy::Range& refused);
 
 }  // namespace libmseal::shim

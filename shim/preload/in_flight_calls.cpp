@@ -27,43 +27,49 @@ constexpr std::uint64_t kEnoughTicks = 3;
 constexpr std::uint64_t kMostForThread = 3000;  // ms
 constexpr int kMostNapsForList = 2'000;
 
+using policy::Begun;
 using policy::Whereabouts;
 
-Whereabouts look_at(const policy::Machine& machine, const Thread& thread) {
-  char text[256] = {};
-  const long got = thread.read("syscall", text);
-  if (got == 0) return Whereabouts::elsewhere;  // it has ended
-  if (got < 0) return Whereabouts::running;     // nobody knows
-  return policy::parse_syscall_line(machine, {text, static_cast<std::size_t>(got)})
-      .value_or(Whereabouts::running);
-}
-
-// In ticks; nothing if it is not known.
-std::optional<std::uint64_t> time_in_user_mode(const Thread& thread) {
+std::optional<policy::StatLine> stat_of(const Thread& thread) {
   char text[2048] = {};
   const long got = thread.read("stat", text);
   if (got <= 0) return std::nullopt;
-  const auto line = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
-  return line ? std::optional(line->user_time) : std::nullopt;
+  return policy::parse_stat_line({text, static_cast<std::size_t>(got)});
 }
 
-// Asleep outside of every call that changes memory, within a few looks.
-bool soon_asleep(const policy::Machine& machine, const Thread& thread) {
+bool is_held_by_tracer(const Thread& thread) {
+  const auto stat = stat_of(thread);
+  return stat && stat->state == 't';
+}
+
+// Asleep outside of every call that changes memory, or ended.
+bool is_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thread) {
+  char text[256] = {};
+  const long got = thread.read("syscall", text);
+  if (got == 0) return true;  // it has ended
+  if (got < 0) return false;  // nobody knows
+  const auto where = policy::parse_syscall_line(machine, {text, static_cast<std::size_t>(got)}, begun);
+  if (where != Whereabouts::elsewhere) return false;
+  return begun == Begun::under_filters || !is_held_by_tracer(thread);
+}
+
+// The same, within a few looks.
+bool soon_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thread) {
   for (int looks = 0; looks < kLooks; ++looks) {
     if (looks != 0) nap(kNap);
-    if (look_at(machine, thread) == Whereabouts::elsewhere) return true;
+    if (is_elsewhere(machine, begun, thread)) return true;
   }
   return false;
 }
 
 // Where a thread can't be stopped: evidence, no proof.
-bool wait_for_evidence(const policy::Machine& machine, const Thread& thread) {
-  const auto before = time_in_user_mode(thread);
+bool wait_for_evidence(const policy::Machine& machine, Begun begun, const Thread& thread) {
+  const auto before = stat_of(thread);
   const Deadline deadline(kMostForThread);
   while (!deadline.passed()) {
-    if (look_at(machine, thread) == Whereabouts::elsewhere) return true;
-    const auto now = time_in_user_mode(thread);
-    if (before && now && *now >= *before + kEnoughTicks) return true;
+    if (is_elsewhere(machine, begun, thread)) return true;
+    const auto now = stat_of(thread);
+    if (before && now && now->user_time >= before->user_time + kEnoughTicks) return true;
     nap(kNap);
   }
   return false;
@@ -77,15 +83,15 @@ void queue_for_the_lock() {
 
 }  // namespace
 
-long wait_for_in_flight_calls(const policy::Machine& machine) {
+long wait_for_in_flight_calls(const policy::Machine& machine, Begun begun) {
   const long self = raw_syscall(__NR_gettid);
   bool proved = true;
   bool stays = false;
   const auto wait_for_all = [&] {
     return for_each_thread([&](const Thread& thread) -> long {
-      if (thread.id() == self || soon_asleep(machine, thread) || stop_thread(thread.id())) return 0;
+      if (thread.id() == self || soon_elsewhere(machine, begun, thread) || stop_thread(thread.id())) return 0;
       proved = false;
-      stays = !wait_for_evidence(machine, thread);
+      stays = !wait_for_evidence(machine, begun, thread);
       return stays ? -EAGAIN : 0;
     });
   };

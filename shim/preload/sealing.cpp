@@ -21,8 +21,8 @@ long start_if_needed(State& state, Job& job) {
 }
 
 long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
-  const long error = functions_of(state.backend).seal(state, ranges, job);
-  return error != 0 ? error : settle_late_start(state, true);
+  const long error = settle_late_start(state);
+  return error != 0 ? error : functions_of(state.backend).seal(state, ranges, job);
 }
 
 // Keeps the ranges sorted and apart. False if there is no room.
@@ -113,7 +113,7 @@ long start_backend_if_needed(State& state) {
   if (state.backend != Backend::automatic && late_start_is_settled()) return 0;
   const ExclusiveSection section;
   const long error = start_if_needed(state, section.job());
-  return error != 0 ? error : settle_late_start(state, false);
+  return error != 0 ? error : settle_late_start(state);
 }
 
 }  // namespace libmseal::shim

@@ -145,9 +145,10 @@ bool late_start_is_settled() {
   return !g_unsettled;
 }
 
-long settle_late_start(const State& state, bool waited) {
+long settle_late_start(const State& state) {
   if (late_start_is_settled()) return 0;
-  if (!waited && wait_for_in_flight_calls(state.machine) != 0) return explain(Why::thread);
+  if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
+    return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;
   g_unsettled = false;
   return 0;

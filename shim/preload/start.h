@@ -22,9 +22,9 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
 // io_uring before, which may change memory by requests that it holds already (IORING_OP_MADVISE).
 long start_backend_late(State& state, Job& job);
 
-// After that: 0, or -EAGAIN while a call from before the filters may still come to an end, such as one that
-// makes an io_uring. Asked until it has been 0 once. `waited`: for all calls under way.
-long settle_late_start(const State& state, bool waited);
+// After that, and before anything is sealed: 0, or -EAGAIN while a call from before the filters may still
+// come to an end, such as one that makes an io_uring. Asked until it has been 0 once.
+long settle_late_start(const State& state);
 bool late_start_is_settled();
 
 // For an image that is to be left alone until it asks for seals (scope=process): if there is a supervisor,

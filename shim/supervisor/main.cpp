@@ -44,8 +44,9 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
   registry.make_image(caller, std::move(table));
   const std::span<const policy::Seal> seals = handover.seals;
-  long error = registry.add(caller, seals.first(handover.filtered), true, true);
-  if (error == 0) error = registry.add(caller, seals.subspan(handover.filtered), false, true);
+  long error = registry.add(caller, seals.first(handover.filtered), true, Registry::Source::from_start);
+  if (error == 0)
+    error = registry.add(caller, seals.subspan(handover.filtered), false, Registry::Source::from_start);
   return static_cast<int>(error);
 }
 

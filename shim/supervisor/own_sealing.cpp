@@ -28,10 +28,8 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
 }
 
 std::int64_t OwnSealing::is_alone(const Caller& caller) {
-  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
-  // The process has seen all its threads outside of clone since it asked.
-  Registry::note_alone(caller, caller.record->asked);
-  return 0;
+  // It is not noted: that no thread was in clone meanwhile, only the process says.
+  return registry_.sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
 }
 
 std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
@@ -52,7 +50,7 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
       if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
     }
   }
-  return registry_.add(caller, seals, filtered);
+  return registry_.add(caller, seals, filtered, Registry::Source::told);
 }
 
 }  // namespace libmseal::supervisor

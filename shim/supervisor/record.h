@@ -121,7 +121,6 @@ class Record {
 
   shim::Births alone_since;    // nobody else had the memory then
   bool was_alone = false;      // nobody else had it when that was last looked for
-  shim::Births asked;          // when it last asked to seal something
   std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
   std::uint32_t filters = 0;   // so many filters the process had when one was last told of; 0: not known
   FilterCount asked_with;      // when it last said hello or asked to seal something

@@ -121,7 +121,6 @@ void Registry::begin_sealing(const Caller& caller) {
     note_asked(caller);
   }
   record.prepared = proc_.now();
-  record.asked = proc_.births();
   newcomers_.register_children(*caller.image, caller);
 }
 
@@ -215,21 +214,25 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const 
   return memory;
 }
 
-long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, bool from_start) {
+long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Source source) {
   Record& record = *caller.record;
   // Until it asks something, an image that has said hello has the memory of then, and its first filter.
   const bool starts = record.prepared == 0;
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
   if (filtered && (!starts || record.filters == 0)) {
     const std::uint32_t filters = filters_of(proc_, caller.task);
-    if (!from_start && !may_have_filtered(caller, filters)) return -EPERM;
+    if (source != Source::from_start && !may_have_filtered(caller, filters)) return -EPERM;
     // Not known: 0, so that every later child has it.
     record.filters = filters != ~0U ? filters : 0;
     record.told_with = {caller.process, filters};
   }
-  SealEntry entry{
-      {}, filtered, filtered ? record.filters : 0, starts ? proc_.now() : record.prepared, caller.process};
-  if (from_start) entry.by = {};
+  SealEntry entry{{},
+                  filtered,
+                  filtered ? record.filters : 0,
+                  starts ? proc_.now() : record.prepared,
+                  caller.process,
+                  source == Source::told};
+  if (source == Source::from_start) entry.by = {};
   for (const Seal& seal : seals) {
     entry.seal = seal;
     // First: what is in a record is here, too.

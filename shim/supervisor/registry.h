@@ -66,9 +66,15 @@ class Registry {
   // What anybody has sealed, sorted and apart; empty if that is too much to be kept.
   [[nodiscard]] std::span<const policy::Seal> all_seals() const { return all_seals_.seals(); }
 
+  // How seals are known.
+  enum class Source : std::uint8_t {
+    looked,      // the supervisor has looked
+    told,        // by the process itself
+    from_start,  // they are those of the first filter of the tree, which everybody has
+  };
   // Puts seals in force, as made when the caller began: 0 or -errno.
-  // `from_start`: by the first filter of the tree, which everybody has.
-  long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered, bool from_start = false);
+  long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered,
+           Source source = Source::looked);
   long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
     return add(caller, {&seal, 1}, filtered);
   }

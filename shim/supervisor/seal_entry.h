@@ -27,6 +27,7 @@ struct SealEntry {
   std::uint32_t filters = 0;  // so many filters the process had then; 0: not known
   std::uint64_t made = 0;     // when, in ns since boot
   Process by{};               // who has sealed it; no process: the first filter refuses there, to everybody
+  bool told = false;          // with attributes that the process told, and nobody has looked up
 
   // All but who has sealed it.
   [[nodiscard]] auto content() const {

@@ -43,13 +43,17 @@ bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Ran
 bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {
   const Range heap = heap_of(caller, job.present_break);
   const auto counts = [&](const SealEntry& entry) { return is_in_force(caller, entry, heap); };
-  const bool sealed = std::ranges::all_of(
-      job.ranges, [&](const Range& range) { return caller.record->covers(range, job.types, counts); });
+  const auto is_known = [&](const SealEntry& entry) { return !entry.told && counts(entry); };
+  const auto covered = [&](auto what) {
+    return std::ranges::all_of(
+        job.ranges, [&](const Range& range) { return caller.record->covers(range, job.types, what); });
+  };
   const auto in_arena = [&](const Range& range) { return range.touches(registry_.arena()); };
-  if (!sealed || std::ranges::none_of(job.ranges, in_arena)) return sealed;
-  // The first filter refuses there whatever is mapped, and where nothing is; what the program has placed
-  // there by itself may need more than that.
-  if (look(caller, job) != 0) return false;
+  if (covered(is_known) && std::ranges::none_of(job.ranges, in_arena)) return true;
+  // What the process has told may be less than what is mapped there needs. And in the arena the first filter
+  // refuses whatever is mapped, and where nothing is; what the program has placed there by itself may need
+  // more.
+  if (!covered(counts) || look(caller, job) != 0) return false;
   const Range all{job.ranges.front().start, job.ranges.back().end};
   return shim::is_enough(caller.record->counted(all, counts), {}, job.pieces, {});
 }
@@ -59,11 +63,12 @@ long Sealer::look(const Caller& caller, SealJob& job) const {
   const auto open = [&](std::string_view file) {
     return proc_.open(shim::ProcPath(caller.task, file), O_RDONLY);
   };
-  const shim::PieceSearch search(machine, job.discard, job.types, open);
+  shim::PieceSearch search(machine, job.discard, job.types, open);
   if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostRanges); wrong != 0) return wrong;
   const long wrong =
       search.find_keyed(job.ranges, job.pieces, shim::kMostRanges, job.keyed, shim::kMostKeyed);
-  const Range heap = heap_of(caller, job.present_break);
+  Range heap = heap_of(caller, job.present_break);
+  heap.end = std::max(heap.end, search.heap_end());  // the break may have moved since it was told
   job.refused_breaks = policy::refused_breaks(job.pieces, heap.start, heap.end, machine.page_size);
   return wrong;
 }
@@ -96,6 +101,7 @@ long Sealer::cover(const Caller& caller, SealJob& job) {
     long wrong = look(caller, job);
     if (!shim::is_of_ranges(wrong)) wrong = look(caller, job);  // for want of a descriptor, say
     if (wrong != 0) return wrong;
+    if (!job.refused_breaks.empty() && !audits_) return -EAGAIN;  // it has become a part of the heap
     if (shim::is_enough(covered, {}, job.pieces, {})) return 0;
   }
   return -EBUSY;

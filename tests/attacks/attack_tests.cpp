@@ -144,6 +144,7 @@ constexpr Attack kAttacks[] = {
     ours("heap_over_file", held(0), kOldBreak),
     ours("heap_without_start", held(0), kOldBreak),
     ours("heap_start_over_mapped", held(0), kOldBreak),
+    ours("heap_moved", held(), held()),
 
     ours("process_madvise_self", held(-EINVAL), held(-EPERM)),
     ours("io_uring_madvise", held(-ENOSYS), held(-EPERM)),
@@ -157,12 +158,14 @@ constexpr Attack kAttacks[] = {
     everywhere("i386_upper_halves", held(-EPERM)),
     ours("i386_break", held(0), kOldBreak),
     ours("i386_segments", held(), held()),  // refused to attach, and answered 0 for what is not detached
-    everywhere("i386_segment_detached", held(0)),
+    everywhere("i386_segment_detached", held()),  // with garbage it is not allowed to try
     {"i386_ring", held(-EPERM), held(-EPERM), kNoRings, held(0)},
     {"i386_clone", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("i386_uselib", held(-ENOSYS), held()),
     everywhere("x32_numbers", held(-ENOSYS)),
     everywhere("skipped_call", held()),
+    ours("i386_wide_stalled", held(-EPERM), held()),
+    {"parked_by_tracer", held(-EAGAIN), held(-EAGAIN), held(-EAGAIN), held(-EPERM), Start::late},
 #endif
     everywhere("upper_halves", held(-EPERM)),
     everywhere("tagged_addresses", held()),  // EINVAL where the processor has no tags

@@ -22,6 +22,20 @@ int seal_and_change(const char* name, char* page) {
   return conclude(victim, name, raw_syscall(__NR_munmap, page, kPage));
 }
 
+// Where the supervisor decides, says that the page is sealed and its contents are not protected.
+int understate_and_discard() {
+  char* const page = map_at(0x3000'0000, kPage);
+  std::memset(page, 'v', kPage);
+  if (::mprotect(page, kPage, PROT_READ) != 0) cannot_try("mprotect");
+  (void)forge(Control::Kind::prepare, page);
+  (void)forge(Control::Kind::add_supervised, page, false);
+  const long sealed = seal(page, kPage);
+  if (sealed != 0) return nothing_promised(sealed);
+  const Victim victim = Victim::sealed_already(page, kPage);
+  return conclude(victim, "madvise of what was said to be discardable",
+                  raw_syscall(__NR_madvise, page, kPage, MADV_DONTNEED));
+}
+
 }  // namespace
 
 int main() {
@@ -42,6 +56,7 @@ int main() {
   (void)forge(Control::Kind::prepare, own);
   (void)forge(Control::Kind::add_filtered, own);
   worst = worse_of(worst, seal_and_change("munmap after an own message", own));
+  worst = worse_of(worst, understate_and_discard());
   g_page = map_at(0, kPage);
   std::memset(g_page, 'v', kPage);
   const int sharer = ::clone(forge_in_same_memory, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);

@@ -1,5 +1,5 @@
-// Processes in one memory, made by int 0x80: clone3 and vfork, with garbage in the upper halves of clone's
-// flags.
+// Processes in one memory, made by int 0x80: clone3, clone with garbage in the upper halves of its registers,
+// and clone.
 #include <sched.h>
 #include <sys/wait.h>
 
@@ -60,6 +60,10 @@ int main() {
   if (child < 0) {
     std::printf("clone3 by int 0x80: %s\n", std::strerror(static_cast<int>(-child)));
     child = start(kClone, (CLONE_VM | SIGCHLD) | kGarbage, (kStack + 12 * kPage) | kGarbage);
+  }
+  if (child < 0) {
+    std::printf("the same by clone with garbage: %s\n", std::strerror(static_cast<int>(-child)));
+    child = start(kClone, CLONE_VM | SIGCHLD, kStack + 12 * kPage);
   }
   if (child < 0) return conclude(text, "clone by int 0x80", child);
   const long sealed = seal(g_page, kPage);

@@ -24,11 +24,11 @@ inline void make_forget() {
 }
 
 // Tells the supervisor, past the library, that `page` is to be sealed, or is.
-inline long forge(policy::Control::Kind kind, char* page) {
+inline long forge(policy::Control::Kind kind, char* page, bool protects_contents = true) {
   using Kind = policy::Control::Kind;
   const bool is_sealed = kind == Kind::add_supervised || kind == Kind::add_filtered;
   const auto range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), kPage);
-  const auto said = policy::encode({kind, {range, is_sealed, 0}});
+  const auto said = policy::encode({kind, {range, is_sealed && protects_contents, 0}});
   bool malformed = false;
   (void)policy::decode_control(shim::this_machine(), said, malformed);
   if (malformed) std::abort();  // nobody would listen

@@ -58,8 +58,10 @@ static inline long native_call(long number, unsigned long a, unsigned long b, un
   return result;
 }
 
+/* 1 stands for none. */
 static inline unsigned long soil(unsigned long value, unsigned garbage, unsigned place) {
-  return (value & 0xffffffffUL) | (unsigned long)(garbage * (2 * place + 1)) << 32;
+  const unsigned upper = garbage == 1 ? 0 : garbage * (2 * place + 1);
+  return (value & 0xffffffffUL) | (unsigned long)upper << 32;
 }
 
 static inline long i386_call(unsigned garbage, long number, unsigned long a, unsigned long b, unsigned long c,

@@ -62,6 +62,11 @@ inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, co
        (ours.call.starts_with("mremap") &&
         pages_in(argument_of(ours.call, 1)) == pages_in(argument_of(ours.call, 2)))))
     return "may be several mappings, one of huge pages";
+  // /proc does not show of which ABI a call is whose registers are too wide for i386.
+  const std::size_t by_i386 = ours.call.find(" int80 ");
+  if (refused && by_i386 != std::string_view::npos && !ours.call.substr(by_i386).starts_with(" int80 0x1 ") &&
+      !ours.call.ends_with(" int80 0x1"))
+    return "i386 with garbage in upper halves";
   // How long a segment is depends on the namespace of the caller. Refused from the first call of mseal on.
   if (refused && ours.call.starts_with("shmat") && (argument_of(ours.call, 2) == "0x4000")) {
     return "shmat SHM_REMAP";

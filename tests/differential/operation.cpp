@@ -91,7 +91,7 @@ class Generator {
     }
     if (i386_ && one.kind <= op_brk && one.kind != op_remap_file_pages && is(Family::i386) && below(3) != 0 &&
         stays_in_arena(one)) {
-      one.garbage = below(5) == 0 ? 1 : static_cast<unsigned>(random_()) | 1;
+      one.garbage = below(5) != 0 || one.kind == op_brk ? 1 : static_cast<unsigned>(random_()) | 2;
     }
     return one;
   }

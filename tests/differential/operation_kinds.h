@@ -70,7 +70,7 @@ enum sharing { vfork_of_thread, sibling_of_thread, plain_sharer, orphan, sharing
 struct operation {
   enum operation_kind kind;
   enum caller caller;
-  unsigned garbage; /* not 0: by int 0x80, with this in the upper halves of the registers */
+  unsigned garbage; /* not 0: by int 0x80, with this in the upper halves of the registers; 1: nothing there */
   unsigned long a[6];
 };
 

@@ -293,6 +293,7 @@ class Twin {
   // those since 6.17 look at the parts of an mremap one by one; an shmdt leaves the sealed pages of a segment
   // and takes the others. We never do. And where ours may refuse more than the kernel, that has gone on.
   [[nodiscard]] bool needs_repair(const operation& one, bool any) const {
+    if (one.garbage > 1) return true;
     switch (one.kind) {
       case op_mprotect:
         return touches_ || (any && (one.a[2] & (policy::kProtGrowsDown | 0x02000000U)) != 0);

@@ -175,7 +175,7 @@ Program first_filter(const policy::Machine& machine, const policy::Options& opti
   const std::vector<policy::Range> watched{{0x5555'0000'0000, 0x5555'4000'0000}};
   constexpr std::uint32_t kEperm = SECCOMP_RET_ERRNO | EPERM;
   const policy::RangeProgram what =
-      policy::first_filter({ranges, ranges}, watched, {kEperm, kEperm, kEperm, kEperm});
+      policy::first_filter({ranges, ranges}, watched, {kEperm, kEperm, kEperm, kEperm, std::nullopt});
   const auto program = std::make_unique<BpfProgram>();
   write_blocked_calls(machine, options, tells_of_starts(options), *program);
   REQUIRE(compile(machine, what, program->front(), *program));

@@ -360,7 +360,7 @@ policy::RangeProgram program_for(const Shape& shape, Kind kind) {
     case Kind::base:
       break;
   }
-  return first_filter(denied, shape.watched, {kRefuse, kRefuse, kRefuse, kRefuse});
+  return first_filter(denied, shape.watched, {kRefuse, kRefuse, kRefuse, kRefuse, std::nullopt});
 }
 
 void compile_into(BpfProgram& program, const policy::Machine& machine, const Shape& shape, Kind kind) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -44,7 +45,7 @@ constexpr std::uint32_t kIoSetupAction = SECCOMP_RET_ERRNO | EAGAIN;
 constexpr std::uint32_t kIoDestroyAction = SECCOMP_RET_ERRNO | EBUSY;
 
 constexpr policy::UnjudgeableCalls kUnjudgeable{kShmRemapAction, kOldMmapAction, kIoSetupAction,
-                                                kIoDestroyAction};
+                                                kIoDestroyAction, std::nullopt};
 
 constexpr std::uint32_t action_of_unjudgeable(Call call) {
   switch (call) {
@@ -695,6 +696,38 @@ TEST_CASE("numbers and architectures of no concern go where the caller says") {
   for (const std::uint32_t number :
        {policy::kX32Bit, policy::kX32Bit | 11, policy::kX32Bit | 462, ~0U - 1, 1U << 31})
     CHECK(run(policy::kAuditX86_64, number) == (SECCOMP_RET_ERRNO | ENOSYS));
+}
+
+// Whose ABI nobody could tell by what /proc shows of the call.
+TEST_CASE("a call of i386 with a register that is too wide has an answer of its own") {
+  constexpr std::uint32_t kWide = SECCOMP_RET_ERRNO | EDOM;
+  policy::UnjudgeableCalls unjudgeable = kUnjudgeable;
+  unjudgeable.wide = kWide;
+  const Case one = case_of({{Range::of(0x10000, 16 * kPage), true}});
+  const Compiled program(policy::kX86Machine, first_filter(one.denied(), {}, unjudgeable), SECCOMP_RET_LOG);
+  const Compiled without(policy::kX86Machine, first_filter(one.denied(), {}, kUnjudgeable), SECCOMP_RET_LOG);
+  const auto expect = [&](const policy::Abi& abi, std::uint32_t number, bool counts) {
+    INFO(std::hex << abi.audit_arch << std::dec << " " << number);
+    CHECK(program.run(sample_of(policy::kX86Machine, abi, number, {})) ==
+          without.run(sample_of(policy::kX86Machine, abi, number, {})));
+    for (std::size_t argument = 0; argument < 6; ++argument) {
+      for (const std::uint64_t garbage : {1ULL << 32, 1ULL << 63, 0xFFFF'FFFF'0001'0000ULL}) {
+        policy::Arguments arguments{};
+        arguments[argument] = garbage;
+        const Sample data = sample_of(policy::kX86Machine, abi, number, arguments);
+        CHECK(program.run(data) ==
+              (counts && argument < policy::kShownArguments ? kWide : without.run(data)));
+      }
+    }
+  };
+  const policy::Abi& native = policy::kX86Abis[0];
+  const policy::Abi& i386 = policy::kX86Abis[1];
+  std::set<std::uint32_t> concern{i386.clones.clone, i386.clones.vfork, i386.clones.clone3};
+  for (const policy::CallNumber& entry : i386.calls) concern.insert(entry.number);
+  for (std::uint32_t number = 0; number < 500; ++number) {
+    expect(i386, number, concern.contains(number));
+    expect(native, number, false);
+  }
 }
 
 // ---- sizes ----

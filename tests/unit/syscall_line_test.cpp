@@ -37,6 +37,24 @@ TEST_CASE("a number counts for i386 unless an argument is too wide for it") {
   CHECK(parse("257 0x1000 0x2000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") == Whereabouts::in_call);
 }
 
+TEST_CASE("before the first filter a number counts in every ABI, however wide the arguments are") {
+  const auto before = [](std::string_view line) {
+    return parse_syscall_line(kX86Machine, line, Begun::perhaps_before);
+  };
+  // madvise of i386, and recvfrom, which is brk of i386
+  constexpr std::string_view kMadvise =
+      "219 0x750000000 0x4000 0x4 0x900000000 0x0 0x0 0x7ffd5c0b1e48 0x401000\n";
+  CHECK(parse(kMadvise) == Whereabouts::elsewhere);
+  CHECK(before(kMadvise) == Whereabouts::in_call);
+  CHECK(before("45 0x3 0x7f1200000000 0x400 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
+        Whereabouts::in_call);
+  // madvise of x32
+  CHECK(before("1073741852 0x50000000 0x4000 0x4 0x0 0x0 0x0 0x7ffd5c0b1e48 0x401000\n") ==
+        Whereabouts::in_call);
+  CHECK(before("7 0x7ffd5c0b1e48 0x1 0xffffffff 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n") ==
+        Whereabouts::elsewhere);
+}
+
 TEST_CASE("who makes a process with the same memory is seen at it") {
   const std::string rest = " 0x7f1200000000 0x0 0x0 0x0 0x0 0x7ffd5c0b1e48 0x7f1234567890\n";
   CHECK(parse("58 0x0" + rest) == Whereabouts::cloning);          // vfork

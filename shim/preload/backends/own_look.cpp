@@ -13,10 +13,11 @@ namespace {
 
 // 0 or -errno: ENOMEM, EINVAL and E2BIG say what is wrong with the ranges, all others with the look.
 long look(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types, Found& found) {
-  const PieceSearch search(state.machine, state.options.discard, types,
-                           [](std::string_view file) { return open_own(file); });
+  PieceSearch search(state.machine, state.options.discard, types,
+                     [](std::string_view file) { return open_own(file); });
   if (const long wrong = search.find(ranges, found.pieces, Pieces::capacity()); wrong != 0) return wrong;
-  const long unknown = find_refused_breaks(state.machine, found.pieces.view(), found.refused_breaks);
+  const long unknown =
+      find_refused_breaks(state.machine, found.pieces.view(), search.heap_end(), found.refused_breaks);
   if (unknown != 0) return unknown == -ENOMEM ? -EIO : unknown;
   return search.find_keyed(ranges, found.pieces, Pieces::capacity(), found.keyed, kMostKeyed);
 }

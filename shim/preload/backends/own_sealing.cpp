@@ -39,7 +39,7 @@ long wait_for_others(State& state, const Keeper& keeper) {
   if (const long alone = wait_until_alone(); alone != 0) return alone;
   const ProcRoot proc;
   const Births births = births_so_far(proc);
-  if (const long waited = wait_for_in_flight_calls(state.machine); waited != 0) return explain(Why::thread);
+  if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) != 0) return explain(Why::thread);
   if (const long alone = wait_until_alone(); alone != 0) return alone;
   state.alone_since = births;
   return 0;

@@ -54,7 +54,8 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
   const policy::UnjudgeableCalls unjudgeable{answer(policy::kBlockedShmRemap, SECCOMP_RET_ERRNO | EPERM),
                                              answer(policy::kBlockedOldMmap, SECCOMP_RET_ERRNO | ENOSYS),
                                              answer(policy::kBlockedIoDestroy, about_rings(ENOSYS)),
-                                             answer(policy::kBlockedIoDestroy, about_rings(EPERM))};
+                                             answer(policy::kBlockedIoDestroy, about_rings(EPERM)),
+                                             audits ? std::nullopt : std::optional(policy::kActionRefuse)};
   policy::RangeProgram what;
   if (filter.supervised) {
     what = first_filter(denied, filter.watched, unjudgeable);
