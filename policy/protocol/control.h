@@ -73,6 +73,7 @@ enum class Way : std::uint8_t {
   filter = 1,      // by a deny filter of the program
   supervised = 2,  // by the supervisor, which is notified of the calls there
   yourself = 3,    // the supervisor may not look: the program has to
+  again = 4,       // threads stand still now: `seal` once more, with the break of this moment and no range
 };
 
 // What `seal` and `filters_are_in` are answered. The ticket is that of what the supervisor has found, which

@@ -29,7 +29,7 @@ class PieceSearch {
   template <class Pieces>
   long find(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most) {
     pieces.clear();
-    heap_end_ = 0;
+    heap_ = {};
     const policy::Range* range = ranges.data();
     const policy::Range* const end = range + ranges.size();
     std::uint64_t next = range->start;  // mapped up to here
@@ -42,7 +42,7 @@ class PieceSearch {
         whole = whole && vma.range.start <= next;
         if (!whole) return false;
         const policy::Range part = policy::intersection(vma.range, *range);
-        if (vma.name == "[heap]") heap_end_ = vma.range.end;
+        if (vma.name == "[heap]") heap_ = vma.range;
         cuts = cuts || cuts_huge_page(vma, part);
         fits = fits && policy::add_seal(pieces, policy::seal_of(vma, part, discard_, types_), most);
         next = part.end;
@@ -57,9 +57,11 @@ class PieceSearch {
     return cuts ? -EINVAL : 0;
   }
 
-  // Where the last mapping ends of those just found that the kernel calls [heap]: it begins below the break
-  // at the moment of the look, whatever the break was before. 0: there is none.
-  [[nodiscard]] std::uint64_t heap_end() const { return heap_end_; }
+  // Up to where the heap may have reached at the moment of the look, if the break was at `before` some time
+  // before that. A mapping that the kernel calls [heap] begins at the break or below.
+  [[nodiscard]] std::uint64_t heap_end(std::uint64_t before) const {
+    return heap_.start < before ? std::max(before, heap_.end) : before;
+  }
 
   // Of the private writable mappings in `ranges`, those with a protection key into `keyed`; the contents of
   // their `pieces` are protected. 0 or -errno.
@@ -119,7 +121,7 @@ class PieceSearch {
   policy::DiscardRule discard_;
   policy::SealTypes types_;
   Open open_;
-  std::uint64_t heap_end_ = 0;
+  policy::Range heap_;  // the last mapping in the ranges that the kernel calls so
 };
 
 // Whether the look has worked: 0, or an error of the ranges themselves.

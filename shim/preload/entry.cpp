@@ -72,7 +72,7 @@ void start_sealed(State& state, Launch& launch, Job& job) {
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && objects.empty();
   if (nothing_asked) return;
   policy::Range refused_breaks;
-  if (find_refused_breaks(state.machine, objects.view(), 0, refused_breaks) != 0)
+  if (find_refused_breaks(state.machine, objects.view(), present_break(state.machine), refused_breaks) != 0)
     refused_breaks = {1, ~0ULL};  // where the heap is, nobody knows
   start_backend(state, objects.view(), refused_breaks, launch, job);
   if (!objects.empty()) note_sealed_objects(state, all_objects(state), turn.work());

@@ -7,15 +7,16 @@
 
 namespace libmseal::shim {
 
+std::uint64_t present_break(const policy::Machine& machine) {
+  return policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size);
+}
+
 long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
                          std::uint64_t heap_end, policy::Range& refused) {
   refused = {};
-  const std::uint64_t present =  // no seal above is ever reached
-      std::max(heap_end,
-               policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), machine.page_size));
-  // Most pieces lie above every heap, and there is nothing to look up.
-  const bool above = std::all_of(pieces.begin(), pieces.end(), [present](const policy::Seal& piece) {
-    return piece.range.start >= present;
+  // No seal above is ever reached. Most pieces lie above every heap, and there is nothing to look up.
+  const bool above = std::all_of(pieces.begin(), pieces.end(), [heap_end](const policy::Seal& piece) {
+    return piece.range.start >= heap_end;
   });
   if (above) return 0;
   char text[2048];
@@ -24,7 +25,7 @@ long find_refused_breaks(const policy::Machine& machine, std::span<const policy:
   if (got < 0) return got;
   const auto stat = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
   if (!stat || stat->start_brk == 0) return -EPROTO;
-  refused = policy::refused_breaks(pieces, stat->start_brk, present, machine.page_size);
+  refused = policy::refused_breaks(pieces, stat->start_brk, heap_end, machine.page_size);
   return 0;
 }
 

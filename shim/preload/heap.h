@@ -9,9 +9,12 @@
 
 namespace libmseal::shim {
 
+// In whole pages.
+std::uint64_t present_break(const policy::Machine& machine);
+
 // The arguments of brk that would unmap one of the pieces; empty: none would. 0 or -errno. The kernel unmaps
 // whatever lies between the new break and the present one, not only what /proc calls [heap]. `heap_end`: the
-// break was there, or below in the same mapping, when the pieces were looked at; 0: that is not known.
+// present break, or more.
 long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
                          std::uint64_t heap_end, policy::Range& refused);
 

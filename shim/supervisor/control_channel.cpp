@@ -60,7 +60,7 @@ bool ControlChannel::needs_no_look(const seccomp_notif& notification, const Cont
 
 void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, const Said& said) {
   const bool begins_to_seal = !said.message || said.message->kind == Kind::seal;
-  if (begins_to_seal && gives_way(notification)) return;
+  if (begins_to_seal && !holds_threads() && gives_way(notification)) return;
   if (said.message) return handle_message(notification, caller, *said.message);
   handle_raw(notification, caller, said.arguments);
 }

@@ -67,9 +67,13 @@ long Sealer::look(const Caller& caller, SealJob& job) const {
   if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostRanges); wrong != 0) return wrong;
   const long wrong =
       search.find_keyed(job.ranges, job.pieces, shim::kMostRanges, job.keyed, shim::kMostKeyed);
-  Range heap = heap_of(caller, job.present_break);
-  heap.end = std::max(heap.end, search.heap_end());  // the break may have moved since it was told
-  job.refused_breaks = policy::refused_breaks(job.pieces, heap.start, heap.end, machine.page_size);
+  const Range heap = heap_of(caller, job.present_break);
+  const auto breaks = [&](std::uint64_t end) {
+    return policy::refused_breaks(job.pieces, heap.start, end, machine.page_size);
+  };
+  const Range as_told = breaks(heap.end);
+  job.refused_breaks = job.break_is_certain ? as_told : breaks(search.heap_end(heap.end));
+  job.heap_is_unclear = job.refused_breaks != as_told;
   return wrong;
 }
 

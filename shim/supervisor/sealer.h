@@ -29,6 +29,8 @@ struct SealJob {
   std::vector<policy::KeyedRange> keyed;
   policy::Range refused_breaks;
   std::uint64_t present_break = 0;  // 0: not known
+  bool break_is_certain = false;    // it was told while the threads stood still
+  bool heap_is_unclear = false;  // the last look cannot tell whether some of it has become a part of the heap
   policy::DiscardRule discard = policy::DiscardRule::strict;
   policy::SealTypes types = policy::kWholeSeal;
   HeldThreads held;

@@ -50,7 +50,9 @@ void SupervisedSealing::begin_anew(const Process& process) {
 bool SupervisedSealing::tidy() noexcept {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [task, job] : jobs_) {
-    if (now - job.last_heard > kHoldAtMost) job.held.release();
+    if (now - job.last_heard <= kHoldAtMost) continue;
+    job.held.release();
+    job.asked_for_break = false;
   }
   return holder_.let_go() || holds_threads();
 }
@@ -100,6 +102,8 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
   const bool named = !message.seal.range.empty();
   if (named) job->wanted.push_back({message.seal.range});
   job->present_break = message.present_break;
+  job->break_is_certain = job->asked_for_break && !named;
+  job->asked_for_break = false;
   job->types = message.seal.types;
   job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
   const std::int64_t answer = start(caller, *job);
@@ -110,9 +114,10 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
 std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer) {
   if (answer == -EAGAIN) {  // asked again, or given up
     job.held.release();
-  } else if (answer < 0 || policy::decode_next(answer).way != Way::filter) {
-    forget(caller);
+    return answer;
   }
+  const Way way = answer < 0 ? Way::sealed : policy::decode_next(answer).way;
+  if (way != Way::filter && way != Way::again) forget(caller);
   return answer;
 }
 
@@ -145,6 +150,10 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   if (wrong == 0) wrong = sealer_.look(caller, job);
   if (unreadable(wrong)) return policy::encode(Next{Way::yourself});
   if (wrong != 0) return wrong;
+  if (job.heap_is_unclear) {
+    job.asked_for_break = true;
+    return policy::encode(Next{Way::again});
+  }
   if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
   if (sealer_.audits() || (sealer_.is_watched(job.ranges) && job.refused_breaks.empty())) {
     wrong = sealer_.cover(caller, job);

@@ -52,6 +52,7 @@ class SupervisedSealing {
     Process process;
     std::vector<Wanted> wanted;
     int attempts = 0;
+    bool asked_for_break = false;  // and the threads have stood still since
     std::chrono::steady_clock::time_point last_heard;
   };
 

@@ -17,7 +17,8 @@ long look(const State& state, std::span<const policy::Range> ranges, policy::Sea
                      [](std::string_view file) { return open_own(file); });
   if (const long wrong = search.find(ranges, found.pieces, Pieces::capacity()); wrong != 0) return wrong;
   const long unknown =
-      find_refused_breaks(state.machine, found.pieces.view(), search.heap_end(), found.refused_breaks);
+      find_refused_breaks(state.machine, found.pieces.view(), search.heap_end(present_break(state.machine)),
+                          found.refused_breaks);
   if (unknown != 0) return unknown == -ENOMEM ? -EIO : unknown;
   return search.find_keyed(ranges, found.pieces, Pieces::capacity(), found.keyed, kMostKeyed);
 }

@@ -3,9 +3,9 @@
 #include <cerrno>
 
 #include "policy/protocol/control.h"
-#include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/heap.h"
 #include "shim/preload/supervisor_link.h"
 #include "shim/preload/table_reader.h"
 #include "shim/preload/why_unsealed.h"
@@ -30,8 +30,7 @@ Control with_break(const State& state, Control::Kind kind, const Range& range = 
                    policy::SealTypes types = policy::kWholeSeal) {
   Control message{kind, {range}};
   message.seal.types = types;
-  message.present_break =
-      policy::round_up(static_cast<std::uint64_t>(raw_syscall(__NR_brk, 0)), state.machine.page_size);
+  message.present_break = present_break(state.machine);
   message.discard_as_kernel = state.options.discard == policy::DiscardRule::kernel;
   return message;
 }
@@ -76,6 +75,11 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
     const policy::Next next = policy::decode_next(answer);
     if (next.way == Way::sealed) return {false, take_keys(state, next.ticket, job.found)};
     if (next.way == Way::yourself) return {true, 0};
+    if (next.way == Way::again) {
+      ++filters;  // as if it were one: there is an end to it
+      answer = tell_supervisor(with_break(state, Control::Kind::seal, {}, job.types));
+      continue;
+    }
     if (!take_found(state.table, next.ticket, job.found)) {  // another process of this image has been faster
       if (++overtakings == kMostOvertakings) break;
       answer = ask();
