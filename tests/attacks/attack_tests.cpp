@@ -23,6 +23,14 @@
 namespace libmseal::tests {
 namespace {
 
+// Where randomisation moves images by little, the supervisor decides nearly everywhere, and its answers are
+// others than those of filters: who shares the memory is refused as well.
+#ifdef __x86_64__
+constexpr bool kIsLeftToSupervisor = false;
+#else
+constexpr bool kIsLeftToSupervisor = true;
+#endif
+
 // What must come of an attack in one mode.
 struct Expected {
   int status = 0;                  // the exit status of attack.h
@@ -360,6 +368,9 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     if (!fate.empty() && options.starts_with("backend=seccomp")) {
       CHECK_THAT(result.out, ContainsSubstring("the supervisor is " + std::string(fate)));
     }
+    const bool tried = !result.exited || needs(result.status != kCannotTry,
+                                               std::string(name) + ": " + result.out, feature_of(name));
+    if (!tried) return;
     if (expected.killed != nullptr) {
       CHECK_FALSE(result.exited);
       std::ostringstream log;
@@ -369,9 +380,8 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     }
     // Who was killed otherwise has held nothing.
     REQUIRE(result.exited);
-    if (!needs(result.status != kCannotTry, std::string(name) + ": " + result.out, feature_of(name))) return;
     CHECK(result.status == expected.status);
-    if (!expected.answer) return;
+    if (!expected.answer || kIsLeftToSupervisor) return;
     const std::vector<long> answers = answers_in(result.out);
     CHECK_FALSE(answers.empty());
     for (const long answer : answers) CHECK(answer == *expected.answer);
