@@ -1,13 +1,11 @@
 // madvise by int 0x80 with garbage in the upper halves of its registers has begun before the seal, and waits
 // until somebody hears that it discards pages: /proc shows no call that i386 could have made.
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include <atomic>
 #include <thread>
 
+#include "tests/attacks/faults.h"
 #include "tests/attacks/int80.h"
 
 using namespace libmseal::tests;
@@ -15,22 +13,6 @@ using namespace libmseal::tests;
 namespace {
 
 constexpr std::uint32_t kMadvise = 219;
-
-// Whoever discards the page waits until that is read.
-int stall_discarding(char* page) {
-  const long faults = raw_syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-  if (libmseal::shim::failed(faults)) cannot_try("userfaultfd");
-  const int descriptor = static_cast<int>(faults);
-  uffdio_api api{};
-  api.api = UFFD_API;
-  api.features = UFFD_FEATURE_EVENT_REMOVE;
-  uffdio_register area{};
-  area.range = {reinterpret_cast<std::uint64_t>(page), kPage};
-  area.mode = UFFDIO_REGISTER_MODE_MISSING;
-  if (::ioctl(descriptor, UFFDIO_API, &api) != 0 || ::ioctl(descriptor, UFFDIO_REGISTER, &area) != 0)
-    cannot_try("userfaultfd");
-  return descriptor;
-}
 
 }  // namespace
 
@@ -40,7 +22,7 @@ int main() {
   std::memset(pages, 'v', 4 * kPage);
   char* const page = pages + 2 * kPage;
   if (::mprotect(page, 2 * kPage, PROT_READ) != 0) cannot_try("mprotect");
-  const int discards = stall_discarding(pages);
+  const int discards = watch_faults(pages, UFFD_FEATURE_EVENT_REMOVE);
   std::atomic<long> answer = 0;
   std::thread caller([&] {
     answer = int80_garbage(kMadvise, reinterpret_cast<std::uint64_t>(pages), 4 * kPage, MADV_DONTNEED);

@@ -1,32 +1,14 @@
 // process_madvise has begun before the first seal, and waits for the list of what to discard.
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #include <chrono>
 #include <thread>
 
-#include "tests/attacks/attack.h"
+#include "tests/attacks/faults.h"
 
 using namespace libmseal::tests;
 
 namespace {
-
-// Page faults there wait until it is filled.
-int stall(char* page) {
-  const long faults = raw_syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-  if (libmseal::shim::failed(faults)) cannot_try("userfaultfd");
-  const int descriptor = static_cast<int>(faults);
-  uffdio_api api{};
-  api.api = UFFD_API;
-  uffdio_register area{};
-  area.range = {reinterpret_cast<std::uint64_t>(page), kPage};
-  area.mode = UFFDIO_REGISTER_MODE_MISSING;
-  if (::ioctl(descriptor, UFFDIO_API, &api) != 0 || ::ioctl(descriptor, UFFDIO_REGISTER, &area) != 0)
-    cannot_try("userfaultfd");
-  return descriptor;
-}
 
 void wait_for_fault(int descriptor) {
   uffd_msg message{};
@@ -51,7 +33,7 @@ void fill(int descriptor, char* page, const iovec& content) {
 
 int main() {
   char* const list = map_at(0, kPage);
-  const int faults = stall(list);
+  const int faults = watch_faults(list);
   const long self = raw_syscall(__NR_pidfd_open, ::getpid(), 0);
   if (libmseal::shim::failed(self)) cannot_try("pidfd_open");
   long answer = 0;
