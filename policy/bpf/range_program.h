@@ -46,9 +46,9 @@ struct UnjudgeableCalls {
   std::optional<std::uint32_t> old_mmap;    // i386, arguments in memory
   std::optional<std::uint32_t> io_setup;    // which unmaps its ring again if it fails,
   std::optional<std::uint32_t> io_destroy;  // and this too, wherever the ring is by then
-  // Calls of i386 above, and those that make processes, with a register that is too wide for them. The kernel
-  // ignores its upper half, but /proc/PID/syscall, which does not tell the ABI, shows it: nobody could tell
-  // any more whether a thread sleeps in such a call (parsers/syscall_line.h).
+  // Memory calls of i386, and clone, with something in the upper half of a register. The kernel ignores it,
+  // but /proc/PID/syscall shows it without the ABI. Such a call looks like one of x86_64 there, so a thread
+  // that sleeps in it would not be waited for (parsers/syscall_line.h).
   std::optional<std::uint32_t> wide;
 };
 

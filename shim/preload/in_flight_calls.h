@@ -13,8 +13,8 @@ namespace libmseal::shim {
 // and the memory map's lock, so it is stopped for a moment on its way back to user mode. One that can't be
 // stopped counts as past the lock once it has run for a while longer: evidence, no proof.
 //
-// Calls that began before the first filter may be of an ABI that shows less; and a thread that a tracer holds
-// at the entry of a call has passed, or not yet made, one that the filters have never seen.
+// Of calls that may have begun before the first filter, the ABI is not known. And no filter looks at the call
+// of a thread that a tracer has held at its entry since then: the thread counts as inside of one.
 long wait_for_in_flight_calls(const policy::Machine& machine, policy::Begun begun);
 
 }  // namespace libmseal::shim

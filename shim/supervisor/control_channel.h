@@ -74,8 +74,8 @@ class ControlChannel {
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
   void respond(const seccomp_notif& notification, std::int64_t answer);
   void make_image(Caller& caller);
-  // Whether others wait to be heard, who come first. To seal, threads are held, and a call that waits begins
-  // anew then: if another thread seals in a loop, behind the next seal, for ever.
+  // Postpones the seal if other notifications wait. A seal stops threads, and a stopped thread notifies once
+  // more, behind all others: where another one seals in a loop, it would never be answered.
   bool gives_way(const seccomp_notif& notification);
   // Whether it is answered later: a child made by vfork is gone in a moment.
   bool postpone(const seccomp_notif& notification);
