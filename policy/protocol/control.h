@@ -4,8 +4,9 @@
 // kernel tells the supervisor which process speaks, the arguments are registers, and the flags are never
 // zero, so that a kernel with mseal(2) and no supervisor answers EINVAL. A message can add seals and never
 // removes one: a forged message can only make its sender stricter with itself, and with it processes that may
-// have been born with its seals. That a filter refuses is believed of a process that has one more than when
-// it asked; one that lies about what the filter refuses gets a seal that is none from its own later mseal().
+// have been born with its seals. What a filter refuses, the supervisor can't see: so the library keeps
+// account of that, and a process that lies about it makes none of its later seals weaker. For those born
+// later it is believed of a process that has one filter more than when it asked.
 //
 // A container's seccomp profile may answer mseal for itself, for it does not know the call, and the
 // supervisor hears nothing then. So the same can be said by mmap, which every profile allows: of huge pages

@@ -1,4 +1,5 @@
-// What this process has sealed, if no supervisor keeps a record of it.
+// What this process has sealed by itself: all of it, or what its filters refuse where a supervisor knows the
+// rest.
 #pragma once
 
 #include <array>

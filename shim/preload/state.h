@@ -48,7 +48,7 @@ struct State {
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
   Births alone_since;                // nobody shared this memory then
-  SealLedger* ledger = nullptr;      // the seals, where there is none
+  SealLedger* ledger = nullptr;      // what this process has sealed by itself
   KeyLedger* keyed_seals = nullptr;  // sealed memory with a protection key
 };
 

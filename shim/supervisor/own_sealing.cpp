@@ -17,8 +17,10 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
   if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
   const Range heap = heap_of(caller, 0);
   const auto counts = [&](const SealEntry& entry) {
-    // What is mapped in the arena, nobody knows here.
-    return !entry.seal.range.touches(registry_.arena()) && sealer_.is_in_force(caller, entry, heap);
+    // What is mapped in the arena, nobody knows here; and what the process has told may be less than what is
+    // mapped there needs.
+    return !entry.told && !entry.seal.range.touches(registry_.arena()) &&
+           sealer_.is_in_force(caller, entry, heap);
   };
   if (caller.record->covers(range, wanted.types, counts)) return way(Way::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;

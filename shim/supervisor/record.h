@@ -48,6 +48,14 @@ class Record {
     return true;
   }
 
+  // Whether entries of the same process, as strict and as well known, cover it already.
+  [[nodiscard]] bool has(const SealEntry& wanted) const {
+    return covers(wanted.seal.range, wanted.seal.types, [&](const SealEntry& entry) {
+      return entry.by == wanted.by && entry.filtered == wanted.filtered && entry.told <= wanted.told &&
+             entry.seal.joined_with(wanted.seal, entry.seal.range) == entry.seal;
+    });
+  }
+
   // Whether all of the range is sealed, with these types, by entries for which counts(entry) holds.
   template <class Counts>
   [[nodiscard]] bool covers(const policy::Range& range, policy::SealTypes types, Counts counts) const {

@@ -235,6 +235,7 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
   if (source == Source::from_start) entry.by = {};
   for (const Seal& seal : seals) {
     entry.seal = seal;
+    if (record.has(entry)) continue;
     // First: what is in a record is here, too.
     all_seals_.add(seal);
     if (!record.add(entry)) return -ENOMEM;

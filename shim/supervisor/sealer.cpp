@@ -30,14 +30,13 @@ bool Sealer::is_watched(std::span<const Range> ranges) const {
   });
 }
 
-// Filters are only in the process that installed them, and in what was forked later; and brk is refused by
+// What filters of the process refuse, the library knows: here it is only hearsay. And brk is refused by
 // filters alone. A seal of another process that is in the record, for it may be in force here as well, is no
 // reason not to seal: it has the attributes of the mapping that the other process had there.
 bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Range& heap) const {
   if (entry.by == Process{}) return true;
   if (!(entry.by == caller.process)) return false;
-  if (audits_ || entry.filtered) return true;
-  return is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap);
+  return audits_ || (is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap));
 }
 
 bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {

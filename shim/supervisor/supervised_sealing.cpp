@@ -128,20 +128,21 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });
-  if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) {
-    // Nothing comes of it now; what is wrong with the range is said all the same.
+  // Nothing comes of it now; what is wrong with the ranges is said all the same.
+  const auto not_now = [&](long error) -> std::int64_t {
     long wrong = choose_ranges(caller, job);
     if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.look(caller, job);
-    return wrong == -ENOMEM || wrong == -EINVAL ? wrong : -EAGAIN;
-  }
+    return wrong == -ENOMEM || wrong == -EINVAL ? wrong : error;
+  };
+  if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
   const shim::Births births = proc_.births();
   const ThreadHolder::Result held = sealer_.hold(caller, job);
   if (held == ThreadHolder::Result::forbidden) return policy::encode(Next{Way::yourself});
-  if (held == ThreadHolder::Result::stuck) return -EBUSY;
+  if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
   // Where filters are installed, nobody may be in the middle of making a process that will not have them.
   // Where the supervisor refuses, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
-  if (registry_.sharers(caller) != sharing || (cloning && !watched)) return -EAGAIN;
+  if (registry_.sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
   if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, births);
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);

@@ -1,5 +1,9 @@
-// A child, or the process itself, tells the supervisor that a page is sealed by a filter, which is not there:
-// the process's own mseal must install one all the same.
+// A child, or the process itself, tells the supervisor that a page is sealed by a filter, which is not there,
+// or refuses nothing: the process's own mseal must install one all the same.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+
 #include "tests/attacks/programs.h"
 #include "tests/attacks/sharer.h"
 
@@ -36,6 +40,23 @@ int understate_and_discard() {
                   raw_syscall(__NR_madvise, page, kPage, MADV_DONTNEED));
 }
 
+void install_filter_that_allows_all() {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog program{1, allow};
+  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
+// Does all that the library does to seal a page, but for the filter, which is another one.
+int pass_off_another_filter(Control::Kind ask, Control::Kind tell) {
+  char* const page = map_at(0, kPage);
+  std::memset(page, 'v', kPage);
+  (void)forge(ask, page);
+  install_filter_that_allows_all();
+  (void)forge(tell, page);
+  return seal_and_change("munmap after another filter was passed off", page);
+}
+
 }  // namespace
 
 int main() {
@@ -57,6 +78,8 @@ int main() {
   (void)forge(Control::Kind::add_filtered, own);
   worst = worse_of(worst, seal_and_change("munmap after an own message", own));
   worst = worse_of(worst, understate_and_discard());
+  worst = worse_of(worst, pass_off_another_filter(Control::Kind::seal, Control::Kind::filters_are_in));
+  worst = worse_of(worst, pass_off_another_filter(Control::Kind::prepare, Control::Kind::add_filtered));
   g_page = map_at(0, kPage);
   std::memset(g_page, 'v', kPage);
   const int sharer = ::clone(forge_in_same_memory, stack_top<0>(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);

@@ -27,7 +27,9 @@ inline void make_forget() {
 inline long forge(policy::Control::Kind kind, char* page, bool protects_contents = true) {
   using Kind = policy::Control::Kind;
   const bool is_sealed = kind == Kind::add_supervised || kind == Kind::add_filtered;
-  const auto range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), kPage);
+  const auto range = kind == Kind::filters_are_in
+                         ? policy::Range{}
+                         : policy::Range::of(reinterpret_cast<std::uint64_t>(page), kPage);
   const auto said = policy::encode({kind, {range, is_sealed && protects_contents, 0}});
   bool malformed = false;
   (void)policy::decode_control(shim::this_machine(), said, malformed);

@@ -214,7 +214,10 @@ class Twin {
       return huge ? policy::round_up(size, HUGE_PAGE) : size;
     };
     touches_ = note(a[0], rounded(a[1] == 0 ? 1 : a[1])) || touches_;
-    if ((a[3] & MREMAP_FIXED) == 0) return;
+    if ((a[3] & MREMAP_FIXED) == 0) {
+      (void)note(a[0], rounded(a[2]));  // it may grow in its place
+      return;
+    }
     touches_ = note(a[4], rounded(a[2])) || touches_;
     note_perhaps_huge(a[4], a[2]);
   }

@@ -165,14 +165,6 @@ char* map_sealable(std::size_t size, int flags = MAP_PRIVATE | MAP_ANONYMOUS, vo
   return mapped == MAP_FAILED ? nullptr : static_cast<char*>(mapped);
 }
 
-std::string number_of_filters() {
-  std::ifstream status("/proc/thread-self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("Seccomp_filters:")) return line;
-  }
-  return {};
-}
-
 // mmap(MAP_SEALABLE): as any memory is until it is sealed, and then sealed. So many pages, one by one;
 // without a filter, if that is said.
 void sealable(std::span<char*> arguments) {

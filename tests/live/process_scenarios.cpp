@@ -39,6 +39,23 @@ void fork_inherits(std::span<char*>) {
   expect_sealed(before);
 }
 
+// A filter can't be taken back, and there is room for so many: what is sealed takes no other one, nor does
+// what a parent has sealed.
+void sealed_again_without_a_filter(std::span<char*>) {
+  char* const page = static_cast<char*>(map_far_away(page_size(), PROT_READ));
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  const std::string filters = number_of_filters();
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  EXPECT(::mseal(own_text(), page_size(), 0) == 0);
+  EXPECT(number_of_filters() == filters);
+  in_child([&] {
+    EXPECT(::mseal(page, page_size(), 0) == 0);
+    EXPECT(::mseal(own_text(), page_size(), 0) == 0);
+    EXPECT(number_of_filters() == filters);
+    expect_sealed(page);
+  });
+}
+
 // What a child seals is the child's.
 void fork_does_not_seal_the_parent(std::span<char*>) {
   char* const page =
@@ -178,6 +195,9 @@ void vfork_child_prevents_sealing(std::span<char*>) {
   while (!go.load()) ::sched_yield();
   void* const page = map_far_away(page_size(), PROT_READ);
   EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
+  auto* const hole = static_cast<char*>(map_far_away(3 * page_size(), PROT_READ)) + page_size();
+  EXPECT(::munmap(hole, page_size()) == 0);
+  EXPECT(::mseal(hole, 2 * page_size(), 0) == -1 && errno == ENOMEM);
   EXPECT(::write(gate[1], "x", 1) == 1);
   parent.join();
   EXPECT(::mseal(page, page_size(), 0) == 0);
@@ -220,6 +240,7 @@ void seal_waits_among_busy_children(std::span<char*>) {
 
 constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
+    {"sealed_again_without_a_filter", sealed_again_without_a_filter},
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
     {"seals_after_the_fork_are_not_inherited", seals_after_the_fork_are_not_inherited},
     {"seal_has_the_attributes_of_its_own_mapping", seal_has_the_attributes_of_its_own_mapping},

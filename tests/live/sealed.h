@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
+#include <string>
 
 #include "mseal/mseal.h"
 #include "tests/live/calls.h"
@@ -26,6 +28,15 @@ inline constexpr bool kTextIsWatched = false;
 #else
 inline constexpr bool kTextIsWatched = true;
 #endif
+
+// How many filters this thread has, as a line of /proc; empty where the kernel does not tell.
+inline std::string number_of_filters() {
+  std::ifstream status("/proc/thread-self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Seccomp_filters:")) return line;
+  }
+  return {};
+}
 
 inline char* map_pages(std::size_t count) {
   void* const memory =

@@ -26,6 +26,7 @@ constexpr const char* kEverywhere[] = {
     "query_tells",
     "own_text_is_sealed",
     "fork_inherits",
+    "sealed_again_without_a_filter",
     "fork_does_not_seal_the_parent",
     "seals_after_the_fork_are_not_inherited",
     "seal_has_the_attributes_of_its_own_mapping",

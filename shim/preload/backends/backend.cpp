@@ -33,6 +33,11 @@ policy::Sealed query_ledger(const State& state, const policy::Range& range) {
       [&](std::span<const policy::Seal> seals) { return policy::how_sealed(seals, range); });
 }
 
+bool ledger_has_sealed(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types) {
+  return std::all_of(ranges.begin(), ranges.end(),
+                     [&](const policy::Range& range) { return query_ledger(state, range).types.has(types); });
+}
+
 bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges,
                           policy::SealTypes types) {
   return state.ledger->consult([&](std::span<const policy::Seal> seals) {

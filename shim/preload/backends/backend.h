@@ -50,8 +50,11 @@ extern const BackendFunctions kLibcBackend;        // the interposed functions a
 // The functions of that backend; those of `libc` before one is picked.
 const BackendFunctions& functions_of(policy::Backend backend);
 
-// Of backends without a supervisor: what the ledger says.
+// What the ledger says.
 policy::Sealed query_ledger(const State& state, const policy::Range& range);
+
+// Whether the ledger has all of the ranges, with these types.
+bool ledger_has_sealed(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
 
 // Whether the ledger has a seal in one of the ranges that takes no more types, and lacks some of these.
 bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);

@@ -61,10 +61,8 @@ bool is_enough_in_arena(const State& state, std::span<const Seal> pieces) {
 long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types,
                 std::span<const Seal> pieces) {
   if (ledger_refuses_types(state, ranges, types)) return -EACCES;
-  const bool sealed = std::all_of(ranges.begin(), ranges.end(), [&](const Range& range) {
-    return query_ledger(state, range).types.has(types);
-  });
-  if (sealed && is_enough_in_arena(state, pieces)) return static_cast<long>(Way::sealed);
+  if (ledger_has_sealed(state, ranges, types) && is_enough_in_arena(state, pieces))
+    return static_cast<long>(Way::sealed);
   if (const long error = check_pid_namespace(); error != 0) return error;
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);
   return static_cast<long>(Way::filter);

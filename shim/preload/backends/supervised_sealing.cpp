@@ -54,6 +54,11 @@ long explain_answer(long error) {
   }
 }
 
+// The supervisor does not see what a filter refuses, so that is noted here.
+void note_sealed_by_filters(State& state, std::span<const Seal> pieces) {
+  for (const Seal& piece : pieces) (void)state.ledger->add(piece);
+}
+
 // What the supervisor has sealed may be memory with keys.
 long take_keys(State& state, std::uint32_t ticket, Found& found) {
   if (ticket == 0) return 0;
@@ -70,10 +75,14 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
   long answer = ask();
   if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
   int overtakings = 0;
+  job.covered.clear();
   for (int filters = 0; filters < kMostFilters;) {
     if (answer < 0) return {false, explain_answer(answer)};
     const policy::Next next = policy::decode_next(answer);
-    if (next.way == Way::sealed) return {false, take_keys(state, next.ticket, job.found)};
+    if (next.way == Way::sealed) {
+      note_sealed_by_filters(state, job.covered.view());
+      return {false, take_keys(state, next.ticket, job.found)};
+    }
     if (next.way == Way::yourself) return {true, 0};
     if (next.way == Way::again) {
       ++filters;  // as if it were one: there is an end to it
@@ -86,7 +95,8 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
       continue;
     }
     ++filters;
-    const DenyFilter filter{job.found.pieces.view(), job.found.refused_breaks, true};
+    job.covered = job.found.pieces;
+    const DenyFilter filter{job.covered.view(), job.found.refused_breaks, true};
     if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0) {
       (void)tell_supervisor({Control::Kind::give_up, {}});
       return {false, explain_filter_failure(installed)};
@@ -123,9 +133,12 @@ long is_alone(const State&) {
 
 // The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
 // fail anyway.
-long register_filtered(State&, std::span<const Seal> pieces) {
+long register_filtered(State& state, std::span<const Seal> pieces) {
   const long told = tell_supervisor_of(Control::Kind::add_filtered, pieces);
-  if (told == 0 || told == -ENOSYS) return 0;
+  if (told == 0 || told == -ENOSYS) {
+    note_sealed_by_filters(state, pieces);
+    return 0;
+  }
   return told == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
 }
 
