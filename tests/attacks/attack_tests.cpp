@@ -79,6 +79,7 @@ constexpr bool is_not_readable(Start start) {
 // What the attack takes that not every machine has, as MSEAL_TESTS_WITHOUT calls it.
 constexpr std::string_view feature_of(std::string_view name) {
   if (name.starts_with("i386_")) return "i386";
+  if (name == "x32_stalled") return "x32";
   if (name == "tagged_before_seal") return "lam";
   if (name == "aio_ring_of_many") return "processors";
   return "";
@@ -171,6 +172,7 @@ constexpr Attack kAttacks[] = {
     {"i386_clone", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("i386_uselib", held(-ENOSYS), held()),
     everywhere("x32_numbers", held(-ENOSYS)),
+    ours("x32_stalled", held(-EAGAIN), held(), Start::late),
     everywhere("skipped_call", held()),
     ours("i386_wide_stalled", held(-EPERM), held()),
     {"parked_by_tracer", held(-EAGAIN), held(-EAGAIN), held(-EAGAIN), held(-EPERM), Start::late},

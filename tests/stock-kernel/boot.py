@@ -33,7 +33,7 @@ SKIPPED, TIMED_OUT, NOT_UP = 77, 124, 125
 
 # no_timer_check: on a busy machine the timer comes late, and the kernel panics ("IO-APIC + timer doesn't work").
 QEMU = {
-    "amd64": ["qemu-system-x86_64", "-M", "q35", "-append", "console=ttyS0 panic=-1 quiet no_timer_check"],
+    "amd64": ["qemu-system-x86_64", "-M", "q35", "-append", "console=ttyS0 panic=-1 quiet no_timer_check syscall.x32=y"],
     "arm64": ["qemu-system-aarch64", "-M", "virt", "-append", "console=ttyAMA0 panic=-1 quiet"],
 }
 CPU = {"amd64": "max,la57=off", "arm64": "max,pauth-impdef=on"}

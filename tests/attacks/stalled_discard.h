@@ -1,0 +1,38 @@
+// A madvise that has begun before the seal, and waits until somebody hears that it discards pages.
+#pragma once
+
+#include <poll.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/attacks/faults.h"
+
+namespace libmseal::tests {
+
+// `discard(pages, size)` makes the call. It may answer -ENOSYS where the kernel does not have it.
+template <class Discard>
+int discard_stalled(Discard discard) {
+  constexpr std::size_t kSize = 4 * kPage;
+  char* const pages = map_at(0x5000'0000, kSize);
+  std::memset(pages, 'v', kSize);
+  char* const page = pages + 2 * kPage;
+  if (::mprotect(page, 2 * kPage, PROT_READ) != 0) cannot_try("mprotect");
+  const int discards = watch_faults(pages, UFFD_FEATURE_EVENT_REMOVE);
+  std::atomic<long> answer = 0;
+  std::thread caller([&] { answer = discard(pages, kSize); });
+  pollfd heard{discards, POLLIN, 0};
+  const bool stalled = ::poll(&heard, 1, 500) == 1;
+  const Victim victim = Victim::sealed_already(page, kPage);
+  const long sealed = seal(page, kPage);
+  uffd_msg message{};
+  if (stalled && ::read(discards, &message, sizeof message) < 0) cannot_try("read of the userfaultfd");
+  caller.join();
+  if (answer == -ENOSYS) {
+    errno = ENOSYS;
+    cannot_try("madvise");
+  }
+  return sealed != 0 ? nothing_promised(sealed) : conclude(victim, "madvise", answer);
+}
+
+}  // namespace libmseal::tests
