@@ -128,7 +128,7 @@ HOLES = [
          {SUPERVISED: ["arena_hinted"], ALL: ["arena_hinted"]}),
     Hole("the arena: the same without a supervisor",
          "shim/preload/backends/filters.cpp",
-         "if (sealed && is_enough_in_arena(state, pieces))", "if (sealed && (!pieces.empty() || is_enough_in_arena(state, pieces)))",
+         "if (ledger_has_sealed(state, ranges, types) && is_enough_in_arena(state, pieces))", "if (sealed && (!pieces.empty() || is_enough_in_arena(state, pieces)))",
          {FILTERS: ["arena_hinted"]}),
     Hole("remap_file_pages is let through",
          "policy/rules/mm_call.cpp",
