@@ -7,14 +7,12 @@ namespace {
 
 struct Programs {
   std::span<const sock_filter> blocked_calls;
-  std::span<const sock_filter> blocked_calls_and_starts;
   std::span<const sock_filter> hardening;
 };
 
 Programs compiled_for(const Machine& machine) {
-  if (machine.abis[0].audit_arch == kAuditAarch64)
-    return {kArm64BlockedCalls, kArm64BlockedCallsAndStarts, kArm64Hardening};
-  return {kX86BlockedCalls, kX86BlockedCallsAndStarts, kX86Hardening};
+  if (machine.abis[0].audit_arch == kAuditAarch64) return {kArm64BlockedCalls, kArm64Hardening};
+  return {kX86BlockedCalls, kX86Hardening};
 }
 
 // `choose` is the action for the calls of a rule.
@@ -27,12 +25,11 @@ void write(std::span<const sock_filter> compiled, BpfProgram& program, Choose ch
 
 }  // namespace
 
-void write_blocked_calls(const Machine& machine, const Options& options, bool tells_of_starts,
+void write_blocked_calls(const Machine& machine, const Options& options, const ToldOf& told,
                          BpfProgram& program) {
-  const Programs compiled = compiled_for(machine);
-  const auto blocked_calls = tells_of_starts ? compiled.blocked_calls_and_starts : compiled.blocked_calls;
-  write(blocked_calls, program, [&](const Placeholder& rule) -> std::uint32_t {
-    if (rule.bit == kProgramStart) return SECCOMP_RET_USER_NOTIF;
+  write(compiled_for(machine).blocked_calls, program, [&](const Placeholder& rule) -> std::uint32_t {
+    if (rule.bit == kProgramStart) return told.starts ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+    if (rule.bit == kLineage) return told.lineage ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
     if ((options.open_calls & rule.bit) != 0) return SECCOMP_RET_ALLOW;
     if (!options.audit) return rule.refusal();
     // An audit refuses nothing, but wants to know; of clone3 there would be too much to know.

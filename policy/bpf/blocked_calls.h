@@ -16,17 +16,22 @@ namespace libmseal::policy {
 // Both write a program that allows every other call in front of `program`.
 
 // Blocks the calls that no filter can judge, but for those that the options open. A second listener is always
-// refused: through one, a process could approve its own calls. `tells_of_starts`: the supervisor is told when
-// a fresh image is about to run.
-void write_blocked_calls(const Machine& machine, const Options& options, bool tells_of_starts,
+// refused: through one, a process could approve its own calls. `told`: what the supervisor is told of
+// besides.
+struct ToldOf {
+  bool lineage = false;  // lineage.h
+  bool starts = false;   // a fresh image is about to run
+};
+void write_blocked_calls(const Machine& machine, const Options& options, const ToldOf& told,
                          BpfProgram& program);
 
 // `what`: Hardening bits.
 void write_hardening(const Machine& machine, unsigned what, BpfProgram& program);
 
-// The bit of the rule for set_tid_address, which no option opens or closes: the dynamic linker makes that
-// call once in a fresh image, when it has mapped the objects.
+// The bits of rules that no option opens or closes. set_tid_address: the dynamic linker makes that call once
+// in a fresh image, when it has mapped the objects.
 inline constexpr std::uint32_t kProgramStart = 1U << 31;
+inline constexpr std::uint32_t kLineage = 1U << 30;
 
 // The answer of a compiled rule, until it is chosen: seccomp's action for tracers, which nothing here uses,
 // with the BlockedCall or Hardening bit that the rule belongs to and the error that refuses the call.

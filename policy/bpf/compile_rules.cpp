@@ -23,12 +23,9 @@ void write_tables(const char* path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path, "w"), std::fclose);
   if (!file) throw std::runtime_error(std::string(path) + ": " + std::strerror(errno));
   std::fputs("#pragma once\n\n#include <linux/filter.h>\n\nnamespace libmseal::policy {\n\n", file.get());
-  write_table(file.get(), "kX86BlockedCalls", kSeccompX86, blocked_call_rules(kSeccompX86, false));
-  write_table(file.get(), "kX86BlockedCallsAndStarts", kSeccompX86, blocked_call_rules(kSeccompX86, true));
+  write_table(file.get(), "kX86BlockedCalls", kSeccompX86, blocked_call_rules(kSeccompX86));
   write_table(file.get(), "kX86Hardening", kSeccompX86, hardening_rules());
-  write_table(file.get(), "kArm64BlockedCalls", kSeccompArm64, blocked_call_rules(kSeccompArm64, false));
-  write_table(file.get(), "kArm64BlockedCallsAndStarts", kSeccompArm64,
-              blocked_call_rules(kSeccompArm64, true));
+  write_table(file.get(), "kArm64BlockedCalls", kSeccompArm64, blocked_call_rules(kSeccompArm64));
   write_table(file.get(), "kArm64Hardening", kSeccompArm64, hardening_rules());
   std::fputs("\n}  // namespace libmseal::policy\n", file.get());
   if (std::fflush(file.get()) != 0) throw std::runtime_error(std::string(path) + ": " + std::strerror(errno));

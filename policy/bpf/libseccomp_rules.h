@@ -20,13 +20,14 @@
 #include "policy/bpf/blocked_calls.h"
 #include "policy/configuration/options.h"
 #include "policy/rules/abi.h"
+#include "policy/rules/lineage.h"
 #include "policy/rules/mm_call.h"
 
 namespace libmseal::policy {
 
 struct SeccompRule {
-  std::uint32_t
-      bit;  // BlockedCall, Hardening or kProgramStart; 0: the call is refused whatever the options say
+  std::uint32_t bit;  // BlockedCall, Hardening, kProgramStart or kLineage; 0: the call is refused whatever
+                      // the options say
   std::uint32_t error;
   int number;  // of the machine that compiles: libseccomp translates
   std::vector<scmp_arg_cmp> arguments{};
@@ -45,8 +46,7 @@ inline scmp_arg_cmp has_bit(unsigned argument, std::uint32_t bit) {
   return SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, bit, bit);
 }
 
-// `tells_of_starts`: with the rule for set_tid_address.
-inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis, bool tells_of_starts) {
+inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis) {
   std::vector<SeccompRule> rules{
       {0,
        EBUSY,
@@ -58,8 +58,10 @@ inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis, bool
       {kBlockedHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kMemfdHugetlb)}},
       {kBlockedClone3, ENOSYS, SCMP_SYS(clone3)},
       {kBlockedPrctlMm, EPERM, SCMP_SYS(prctl), {is_int(0, PR_SET_MM)}},
+      {kLineage, 0, SCMP_SYS(prctl), {is_int(0, kSetChildSubreaper)}},
+      {kLineage, 0, SCMP_SYS(clone), {has_bit(0, kCloneParent)}},
+      {kProgramStart, 0, SCMP_SYS(set_tid_address)},
   };
-  if (tells_of_starts) rules.push_back({kProgramStart, 0, SCMP_SYS(set_tid_address)});
   for (const std::uint32_t advice : kDiscardingAdvice)
     rules.push_back({kBlockedProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});
   if (abis == kSeccompX86) {

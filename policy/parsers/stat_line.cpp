@@ -10,6 +10,8 @@ constexpr int kLastField = 50;
 // Where the field goes; null if it is none of ours.
 std::uint64_t* place_of(int field, StatLine& line) {
   switch (field) {
+    case 4:
+      return &line.parent;
     case 9:
       return &line.flags;
     case 14:

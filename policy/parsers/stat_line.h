@@ -11,6 +11,7 @@ namespace libmseal::policy {
 // has none (any more), and, but for its size, for one that the reader may not look at.
 struct StatLine {
   char state = '?';               // 3
+  std::uint64_t parent = 0;       // 4, in numbers of the reader's pid namespace; 0: outside of it
   std::uint64_t flags = 0;        // 9, PF_ flags of the kernel
   std::uint64_t user_time = 0;    // 14, in user mode, in ticks
   std::uint64_t threads = 0;      // 20, of its process, with those that have ended and are not reaped

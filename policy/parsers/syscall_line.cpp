@@ -70,9 +70,7 @@ std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::strin
   if (before) number &= ~std::uint64_t{kX32Bit};
   auto worst = Whereabouts::elsewhere;
   for (const Abi& abi : machine.abis) {
-    const bool fits = std::all_of(arguments.begin(), arguments.begin() + kShownArguments,
-                                  [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
-    if (!fits && !before) continue;
+    if (!fit(abi, arguments) && !before) continue;
     const Whereabouts where = whereabouts_in(abi, number, arguments);
     if (where == Whereabouts::in_call) return where;
     if (where == Whereabouts::cloning) worst = where;

@@ -159,8 +159,9 @@ struct Start {
   std::uint32_t filtered = 0;  // so many of them, the first ones, are refused by the first filter itself
   std::uint32_t watched = 0;
   std::uint32_t options = 0;
-  std::uint32_t is_late = 0;  // 1: the program has run before, and may have made rings of io_setup
-  Range arena;                // empty if there is none
+  std::uint16_t is_late = 0;    // 1: the program has run before, and may have made rings of io_setup
+  std::uint16_t may_adopt = 0;  // 1: others' children may become those of the program
+  Range arena;                  // empty if there is none
 };
 
 // Supervisor to shim: it serves from now on, unless `result` is not 0 (-errno).

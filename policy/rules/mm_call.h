@@ -1,6 +1,7 @@
 // One system call, decoded to what it would do to mappings.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -77,6 +78,12 @@ constexpr bool is_discarding(std::uint32_t advice) {
 }
 
 using Arguments = std::array<std::uint64_t, 6>;
+
+// Whether the registers are ones that a call of that ABI has.
+inline bool fit(const Abi& abi, const Arguments& arguments) {
+  return std::all_of(arguments.begin(), arguments.begin() + kShownArguments,
+                     [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
+}
 
 // The call that `abi` has under `number`; effect none if it has none. Bits of the arguments that the kernel
 // does not read are ignored. Ranges are those that the kernel would work on: unaligned, empty and wrapping

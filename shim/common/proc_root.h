@@ -136,9 +136,10 @@ inline std::string_view after_key(std::string_view line, std::string_view key) {
 // Of /proc/TASK/status.
 struct TaskStatus {
   long thread_group = 0;
-  bool filtered = false;        // runs under seccomp filters
-  std::uint32_t filters = ~0U;  // how many; kernels before 5.9 do not say
-  long peak = -1;               // the most memory that it has had mapped, in KiB; -1: it has none
+  bool filtered = false;              // runs under seccomp filters
+  std::uint32_t filters = ~0U;        // how many; kernels before 5.9 do not say
+  long peak = -1;                     // the most memory that it has had mapped, in KiB; -1: it has none
+  bool is_first_of_namespace = true;  // of its pid namespace; so it is where the kernel has none
 };
 
 // 0 or -errno.
@@ -148,6 +149,8 @@ inline long read_status(const ProcRoot& proc, long task, TaskStatus& status) {
   const long read = visit_status(proc, ProcPath(task, "status"), [&](std::string_view line) {
     if (const auto group = after_key(line, "Tgid:"); !group.empty())
       status.thread_group = leading_number(group);
+    if (const auto numbers = after_key(line, "NSpid:"); !numbers.empty())
+      status.is_first_of_namespace = numbers.ends_with("\t1");
     if (const auto peak = after_key(line, "VmPeak:"); !peak.empty()) status.peak = leading_number(peak);
     if (const auto seccomp = after_key(line, "Seccomp:"); !seccomp.empty()) {
       status.filtered = leading_number(seccomp) != 0;

@@ -188,11 +188,22 @@ long Launch::wait_ready() {
   return mapped == 0 ? 0 : fails("the supervisor's table could not be mapped", mapped);
 }
 
+namespace {
+
+// Whether it adopts what its descendants leave behind, or may do so.
+bool is_subreaper() {
+  int is_one = 1;
+  return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
+}
+
+}  // namespace
+
 policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                                   std::span<const policy::Range> watched, const policy::Range& arena,
                                   std::string_view options, bool is_late) {
   policy::Start start;
   start.is_late = is_late ? 1 : 0;
+  start.may_adopt = is_late || is_subreaper() ? 1 : 0;  // a thread may be about to become one
   start.seals = static_cast<std::uint32_t>(seals.size());
   start.filtered = static_cast<std::uint32_t>(filtered);
   start.watched = static_cast<std::uint32_t>(watched.size());

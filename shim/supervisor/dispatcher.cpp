@@ -8,6 +8,7 @@
 #include <exception>
 #include <utility>
 
+#include "policy/rules/lineage.h"
 #include "shim/supervisor/log.h"
 #include "shim/supervisor/required_library.h"
 
@@ -86,6 +87,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
       arguments = *message;
     }
   }
+  if (note_lineage(notification, *abi, arguments)) return;
   const bool starts = is_start(notification, *abi);
   const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
   const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);
@@ -109,6 +111,23 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (starts) return handle_start(notification, caller);
   if (seals) return control_.handle(notification, caller, said);
   handle_call(notification, caller, call);
+}
+
+// True if the call is one after which /proc shows other parents, and so answered.
+bool Dispatcher::note_lineage(const seccomp_notif& notification, const policy::Abi& abi,
+                              const policy::Arguments& arguments) {
+  const auto number = static_cast<std::uint32_t>(notification.data.nr);
+  const bool clones = policy::makes_sibling(abi, number, arguments);
+  if (!clones && !policy::makes_adopter(abi, number, arguments)) return false;
+  // What the first filter refuses otherwise: /proc does not show it as a clone.
+  if (clones && !policy::fit(abi, arguments) && !rules_.audits) {
+    listener_.refuse(notification.id, EPERM);
+    return true;
+  }
+  listener_.end_burst();
+  registry_.note_lineage(static_cast<pid_t>(notification.pid), clones);
+  listener_.continue_call(notification.id);
+  return true;
 }
 
 void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& caller, const MmCall& call) {

@@ -58,6 +58,8 @@ class Dispatcher {
   void catch_up();
   [[nodiscard]] int patience_while_busy() const;
   void dispatch(const seccomp_notif& notification);
+  [[nodiscard]] bool note_lineage(const seccomp_notif& notification, const policy::Abi& abi,
+                                  const policy::Arguments& arguments);
   void handle_call(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call);
   void let_through(const seccomp_notif& notification, const policy::MmCall& call);
   void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,

@@ -83,6 +83,7 @@ std::optional<Handover> receive_handover(int table) {
   handover.watched = take<policy::Range>(from, start.watched);
   handover.arena = start.arena;
   handover.is_late = start.is_late != 0;
+  handover.may_adopt = start.may_adopt != 0;
   handover.options.assign(from, start.options);
   return handover;
 }

@@ -22,7 +22,8 @@ struct Handover {
   std::vector<policy::Range> watched;
   policy::Range arena;
   std::string options;
-  bool is_late = false;  // the program may have made rings of io_setup
+  bool is_late = false;    // the program may have made rings of io_setup
+  bool may_adopt = false;  // others' children may become those of the program
 };
 
 // Where the shim puts the supervisor's end of the socket pair.

@@ -60,15 +60,43 @@ std::shared_ptr<Record> Newcomers::seals_of_newcomer(const std::vector<Image*>& 
                                                      const Identified& who) {
   auto record = fresh_record();
   std::vector<Record*> own;  // if it could not be held and may be another: all of them
-  std::vector<Record*> others;
   for (const Image* const image : candidates) {
-    for (const auto& [other, member] : image->members)
-      (other == who.process ? own : others).push_back(member.record.get());
-    for (const auto& ended : image->ended) others.push_back(ended.get());
+    const auto known = image->members.find(who.process);
+    if (known != image->members.end()) own.push_back(known->second.record.get());
   }
   record->inherit(own, {});
-  record->inherit(others, birth_of(proc_, who.process, who.filters));
+  record->inherit(records_of_makers(candidates, who), birth_of(proc_, who.process, who.filters));
   return record;
+}
+
+// Of all processes that it may have been copied from.
+std::vector<Record*> Newcomers::records_of_makers(const std::vector<Image*>& candidates,
+                                                  const Identified& who) const {
+  if (candidates.size() == 1 && who.memory.readable()) {
+    Record* const only = record_of_parent(*candidates.front(), who.process);
+    if (only != nullptr) return {only};
+  }
+  std::vector<Record*> all;
+  for (const Image* const image : candidates) {
+    for (const auto& [other, member] : image->members) {
+      if (!(other == who.process)) all.push_back(member.record.get());
+    }
+    for (const auto& ended : image->ended) all.push_back(ended.get());
+  }
+  return all;
+}
+
+// Null if it is not sure that the process was copied from a member of the image.
+Record* Newcomers::record_of_parent(const Image& image, const Process& process) const {
+  const auto child = proc_.stat(process.id);
+  if (!child.is_seen() || child->start_time != process.start_time) return nullptr;
+  const auto parent = image.members.lower_bound({static_cast<pid_t>(child->parent), 0});
+  if (parent == image.members.end() || parent->first.id != static_cast<pid_t>(child->parent)) return nullptr;
+  const Member& member = parent->second;
+  // It was met before the child was looked at, and is there after that: so it was this one that had the
+  // number.
+  if (member.task == nullptr || member.met_hidden || !member.task->stat().is_seen()) return nullptr;
+  return lineage_.has_only_own_children(parent->first) ? member.record.get() : nullptr;
 }
 
 Member& Newcomers::join(Image& image, const Process& process, std::shared_ptr<Record> record) {

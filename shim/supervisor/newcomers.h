@@ -12,6 +12,7 @@
 #include "shim/supervisor/collection_times.h"
 #include "shim/supervisor/identification.h"
 #include "shim/supervisor/image.h"
+#include "shim/supervisor/lineage.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/record.h"
 
@@ -21,6 +22,8 @@ class Newcomers {
  public:
   Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
             CollectionTimes& times, const policy::Range& arena);
+
+  [[nodiscard]] Lineage& lineage() { return lineage_; }
 
   // Those that it may be of.
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
@@ -44,6 +47,9 @@ class Newcomers {
  private:
   [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
                                                           const Identified& who);
+  [[nodiscard]] std::vector<Record*> records_of_makers(const std::vector<Image*>& candidates,
+                                                       const Identified& who) const;
+  [[nodiscard]] Record* record_of_parent(const Image& image, const Process& process) const;
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
                                                          const Process& own, pid_t task);
   // That have certainly ended.
@@ -55,6 +61,7 @@ class Newcomers {
   std::list<Image>& images_;
   const Identification& identification_;
   CollectionTimes& times_;
+  Lineage lineage_{proc_};
   Record at_birth_;  // what every process has
 };
 

@@ -62,6 +62,13 @@ bool Registry::may_have_left(const Identified& who, const Image& image, const Me
   return memory == nullptr || processes_with(*member.record).size() > 1;
 }
 
+void Registry::note_lineage(pid_t task, bool makes_sibling) {
+  const auto who = identification_.identify(task);
+  Lineage& lineage = newcomers_.lineage();
+  if (!who.is_seen()) return lineage.note_unknown();
+  makes_sibling ? lineage.note_sibling_of(who->process) : lineage.note_adopter(who->process);
+}
+
 // ---- images ----
 
 void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
@@ -155,7 +162,11 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       const auto member = image.members.find(who->process);
       if (member == image.members.end()) continue;
       const bool other = who->memory.readable() && who->memory != image.identity;
-      if (other && !member->second.met_hidden) continue;
+      if (other && !member->second.met_hidden) {  // it has called execve since
+        retire(image, member->second.record);
+        image.members.erase(member);
+        continue;
+      }
       if (member->second.record != caller.record) caller.record->merge(*member->second.record);
       member->second.record = caller.record;
       held = held || (&image == caller.image && newcomers_.held_member(image, *who) != nullptr);

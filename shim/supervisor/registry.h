@@ -1,9 +1,9 @@
 // Who has sealed what: the one place that decides which process's seals apply to a caller.
 //
-// Seals belong to a process and to what it forks afterwards. Forks are not reported, and the parents that
-// /proc shows are no lineage (CLONE_PARENT, subreapers, dead parents). So a process that is met for the first
-// time gets every seal that it may have been born with: of each process of the same executed image, those
-// that were made before its birth and whose filters it has. If several images are possible, as for a process
+// Seals belong to a process and to what it forks afterwards. Forks are not reported. So a process that is met
+// for the first time gets every seal that it may have been born with: of its parent, if it was certainly
+// copied from that one (lineage.h), else of each process of the same executed image, those that were made
+// before its birth and whose filters it has. If several images are possible, as for a process
 // whose memory can't be seen because it has changed its user, it gets the seals of all of them. A process
 // that can't be looked at has the seals of everybody. Only one that is proved to run another image has none:
 // its memory is another, or it has called an execve that was not that of any image.
@@ -45,6 +45,12 @@ class Registry {
   // Makes an image for a foreign caller, which is its member afterwards. Filters of earlier images that may
   // still be in force become the table's fences. Throws if there is no room for it.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
+  // The task is about to make a child of its parent, or to adopt others' children.
+  void note_lineage(pid_t task, bool makes_sibling);
+  // The same of the first process, which may have begun before, or of everybody.
+  void note_adopter(const Process& process) { newcomers_.lineage().note_adopter(process); }
+  void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
+
   // The caller, a member, has just started, or has called execve and looks the same as before.
   void greet(const Caller& caller);
 

@@ -63,6 +63,10 @@ int main() {
   }
   if (child < 0) {
     std::printf("the same by clone with garbage: %s\n", std::strerror(static_cast<int>(-child)));
+    child = start(kClone, (CLONE_VM | CLONE_PARENT | SIGCHLD) | kGarbage, (kStack + 12 * kPage) | kGarbage);
+  }
+  if (child < 0) {
+    std::printf("the same as a child of the parent: %s\n", std::strerror(static_cast<int>(-child)));
     child = start(kClone, CLONE_VM | SIGCHLD, kStack + 12 * kPage);
   }
   if (child < 0) return conclude(text, "clone by int 0x80", child);

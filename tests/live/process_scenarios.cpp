@@ -72,6 +72,34 @@ void fork_does_not_seal_the_parent(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
 }
 
+// The seal of one child is refused to no later one, although the first lives.
+void later_siblings_are_free(std::span<char*>) {
+  constexpr std::uintptr_t kWatched = 0x3000'0000;
+  void* const watched = ::mmap(reinterpret_cast<void*>(kWatched), page_size(), PROT_READ,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  REQUIRE_OR_STOP(watched != MAP_FAILED);
+  char* const pages[] = {readable_page(), static_cast<char*>(watched)};
+  int told[2];
+  REQUIRE_OR_STOP(::pipe(told) == 0);
+  const pid_t first = ::fork();
+  if (first == 0) {
+    for (char* const page : pages) EXPECT(::mseal(page, page_size(), 0) == 0);
+    EXPECT(::write(told[1], "x", 1) == 1);
+    ::pause();
+  }
+  char byte = 0;
+  EXPECT(::read(told[0], &byte, 1) == 1);
+  ::usleep(30'000);  // births are told apart by ticks
+  in_child([&] {
+    for (char* const page : pages) {
+      EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_READ | PROT_WRITE) == 0);
+      EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
+    }
+  });
+  (void)::kill(first, SIGKILL);
+  (void)::waitpid(first, nullptr, 0);
+}
+
 // What a parent seals after the fork is the parent's: in a watched range, where the supervisor refuses, and
 // elsewhere.
 void seals_after_the_fork_are_not_inherited(std::span<char*>) {
@@ -242,6 +270,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"sealed_again_without_a_filter", sealed_again_without_a_filter},
     {"fork_does_not_seal_the_parent", fork_does_not_seal_the_parent},
+    {"later_siblings_are_free", later_siblings_are_free},
     {"seals_after_the_fork_are_not_inherited", seals_after_the_fork_are_not_inherited},
     {"seal_has_the_attributes_of_its_own_mapping", seal_has_the_attributes_of_its_own_mapping},
     {"children_seal_at_once", children_seal_at_once},

@@ -28,6 +28,7 @@ constexpr const char* kEverywhere[] = {
     "fork_inherits",
     "sealed_again_without_a_filter",
     "fork_does_not_seal_the_parent",
+    "later_siblings_are_free",
     "seals_after_the_fork_are_not_inherited",
     "seal_has_the_attributes_of_its_own_mapping",
     "threads_are_covered",

@@ -366,7 +366,7 @@ policy::RangeProgram program_for(const Shape& shape, Kind kind) {
 void compile_into(BpfProgram& program, const policy::Machine& machine, const Shape& shape, Kind kind) {
   program.clear();
   if (kind == Kind::base) {
-    write_blocked_calls(machine, {}, false, program);
+    write_blocked_calls(machine, {}, {}, program);
   } else {
     program.ret(SECCOMP_RET_ALLOW);
   }

@@ -38,11 +38,13 @@ class FakeProc final : public supervisor::Proc {
   struct Task {
     pid_t id = 0;
     pid_t leader = 0;
+    pid_t parent = 0;
     std::uint64_t start_time = 0;
     std::uint32_t filters = 0;
     bool filtered = true;
     bool readable = true;  // dumpable, and its file may be read
     bool forked = true;
+    bool first_of_namespace = false;
     char state = 'S';
     std::shared_ptr<FakeMemory> memory;
     std::uint64_t serial = 0;  // no other task has it, whatever its number
@@ -61,6 +63,7 @@ class FakeProc final : public supervisor::Proc {
     const Task from = tasks.at(parent);
     Task& task = born(child, start_time);
     task.memory = std::make_shared<FakeMemory>(*from.memory);
+    task.parent = from.leader;
     task.filters = from.filters;
     task.readable = from.readable;
     return task;
@@ -75,6 +78,7 @@ class FakeProc final : public supervisor::Proc {
     const Task from = tasks.at(leader);
     Task& task = born(id, from.start_time + 1);
     task.leader = leader;
+    task.parent = from.parent;
     task.memory = from.memory;
     task.filters = from.filters;
     return task;
@@ -84,7 +88,26 @@ class FakeProc final : public supervisor::Proc {
     task.memory = std::make_shared<FakeMemory>(FakeMemory{memory, {}});
     task.forked = false;
   }
-  void exit(pid_t id) { tasks.erase(id); }
+  void exit(pid_t id) {
+    const auto found = tasks.find(id);
+    if (found == tasks.end()) return;
+    const Task ended = found->second;
+    tasks.erase(found);
+    if (ended.leader != id) return;
+    adopters.erase(id);
+    pid_t adopter = ended.parent;
+    while (adopter != 1 && tasks.contains(adopter) && !adopters.contains(adopter))
+      adopter = tasks.at(adopter).parent;
+    for (auto& [child, task] : tasks) {
+      if (task.parent == id) task.parent = adopter;
+    }
+  }
+  // clone(CLONE_PARENT).
+  Task& fork_sibling(pid_t of, pid_t child, std::uint64_t start_time) {
+    Task& task = fork(of, child, start_time);
+    task.parent = tasks.at(of).parent;
+    return task;
+  }
   // The first thread ends while others go on.
   void end_leader(pid_t id) {
     tasks.at(id).memory = nullptr;
@@ -121,7 +144,8 @@ class FakeProc final : public supervisor::Proc {
   }
 
   std::map<pid_t, Task> tasks;
-  std::uint64_t clock = 0;  // ns
+  std::set<pid_t> adopters;  // PR_SET_CHILD_SUBREAPER
+  std::uint64_t clock = 0;   // ns
   long last_born = 0;
   Look<policy::Whereabouts> where = Look<policy::Whereabouts>::seen(policy::Whereabouts::elsewhere);
   int looks = 0;               // by number
@@ -144,6 +168,7 @@ class FakeProc final : public supervisor::Proc {
       status.filtered = one.filtered;
       status.filters = one.filters;
       status.peak = one.memory == nullptr ? -1 : 1;
+      status.is_first_of_namespace = one.first_of_namespace;
       return status;
     });
   }
@@ -260,6 +285,7 @@ class FakeProc final : public supervisor::Proc {
     policy::StatLine line;
     line.state = task.state;
     line.flags = task.forked ? policy::kForkedNoExec : 0;
+    line.parent = static_cast<std::uint64_t>(task.parent);
     line.start_time = task.start_time;
     line.size = task.memory == nullptr ? 0 : 1;
     for (const auto& [id, other] : tasks) line.threads += other.leader == task.leader ? 1 : 0;

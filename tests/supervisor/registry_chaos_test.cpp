@@ -17,7 +17,7 @@ class Chaos {
     same_addresses_ = seed % 2 == 0;
     tree_.proc.first(1, 1000, 0);
     tree_.proc.tasks.at(1).filtered = false;
-    tree_.proc.first(100, 1, 1);
+    tree_.proc.first(100, 1, 1).parent = 1;
     tree_.at_tick(1);
     tick_ = 1;
     REQUIRE(tree_.join(100).standing == Standing::member);
@@ -73,9 +73,26 @@ class Chaos {
     note(shared ? "share" : "fork", parent, child);
     if (shared) {
       proc.share(parent, child, tick_);
-    } else {
-      proc.fork(parent, child, tick_);
+      return;
     }
+    if (below(4) != 0) {
+      proc.fork(parent, child, tick_);
+    } else {
+      note("which is a sibling", child);
+      tell_of_lineage(parent, true);
+      proc.fork_sibling(parent, child, tick_);
+    }
+    if (below(8) != 0) return;
+    note("and the first of a namespace", child);
+    proc.tasks.at(child).first_of_namespace = true;
+    proc.adopters.insert(child);
+  }
+  // As the first filter does, before the call is made.
+  void tell_of_lineage(pid_t id, bool makes_sibling) {
+    if (below(4) == 0) fail_some_looks();
+    show_who_is_there();
+    tree_.registry.note_lineage(id, makes_sibling);
+    tree_.proc.heal();
   }
 
   void change() {
@@ -85,7 +102,7 @@ class Chaos {
     const pid_t id = any_task();
     if (id == 0) return;
     const pid_t born = free_number();
-    switch (below(10)) {
+    switch (below(11)) {
       case 0:
       case 1:
         if (born != 0) bear(id, born, false);
@@ -117,6 +134,11 @@ class Chaos {
         break;
       case 6:
         proc.tasks.at(id).readable = below(3) != 0;
+        break;
+      case 7:
+        note("adopts", id);
+        tell_of_lineage(id, false);
+        proc.adopters.insert(proc.tasks.at(id).leader);
         break;
       default:
         seal(id, below(2) == 0);

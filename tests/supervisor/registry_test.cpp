@@ -102,12 +102,88 @@ TEST_CASE("siblings do not inherit from each other") {
   REQUIRE(tree.seal_by_filter(200, 4) == 0);
   CHECK(tree.sealed(300) == Seals{1, 2});
   CHECK(tree.sealed(100) == Seals{1, 2});
-  // Whose child 400 is does not show: it might be that of 200, but for the filter.
   tree.at_tick(30);
   tree.proc.fork(300, 400, 30);
-  CHECK(tree.sealed(400) == Seals{1, 2, 3});
+  CHECK(tree.sealed(400) == Seals{1, 2});
   tree.proc.fork(200, 500, 30);
   CHECK(tree.sealed(500) == Seals{1, 2, 3, 4});
+  tree.proc.fork(100, 600, 30);
+  CHECK(tree.sealed(600) == Seals{1, 2});
+}
+
+TEST_CASE("whose child a process is may not show: then it has what it may have") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  tree.at_tick(20);
+  REQUIRE(tree.seal(200, 3) == 0);
+  tree.at_tick(30);
+  SECTION("for a child has made children of its parent") {
+    tree.registry.note_lineage(200, true);
+    tree.proc.fork_sibling(200, 300, 30);
+    CHECK(tree.sealed(300) == Seals{1, 2, 3});
+    tree.proc.fork(100, 400, 30);
+    CHECK(tree.sealed(400) == Seals{1, 2, 3});
+    tree.proc.fork(300, 500, 30);  // nobody has made any of it
+    CHECK(tree.sealed(500) == Seals{1, 2, 3});
+  }
+  SECTION("for its parent adopts") {
+    tree.registry.note_lineage(100, false);
+    tree.proc.adopters.insert(100);
+    tree.proc.fork(200, 300, 30);
+    tree.proc.exit(200);
+    CHECK(tree.sealed(300) == Seals{1, 2, 3});
+  }
+  SECTION("for its parent is the first of a namespace") {
+    tree.proc.tasks.at(100).first_of_namespace = true;
+    tree.proc.adopters.insert(100);
+    tree.proc.fork(200, 300, 30);
+    tree.proc.exit(200);
+    CHECK(tree.sealed(300) == Seals{1, 2, 3});
+  }
+  SECTION("for its parent can't be looked at, or is not known") {
+    tree.proc.fork(100, 300, 30);
+    tree.proc.status_faults[100] = Fault::unknown;
+    CHECK(tree.sealed(300) == Seals{1, 2, 3});
+    tree.proc.heal();
+    tree.proc.fork(100, 400, 30);
+    tree.proc.held_unreadable = true;
+    CHECK(tree.sealed(400) == Seals{1, 2, 3});
+    tree.proc.heal();
+    tree.proc.fork(100, 500, 30);
+    tree.proc.fork(500, 600, 30);
+    CHECK(tree.sealed(600) == Seals{1, 2, 3});
+  }
+  SECTION("for who made children or adopts could not be looked at") {
+    tree.proc.stat_faults[200] = Fault::unknown;
+    tree.proc.held_unreadable = true;
+    tree.registry.note_lineage(200, GENERATE(false, true));
+    tree.proc.heal();
+    tree.proc.fork(100, 300, 30);
+    CHECK(tree.sealed(300) == Seals{1, 2, 3});
+  }
+  SECTION("for too many adopt to be remembered") {
+    for (pid_t number = 1000; number < 1000 + 1025; ++number) {
+      tree.proc.fork(200, number, 30);
+      tree.registry.note_lineage(number, false);
+    }
+    tree.proc.fork(100, 300, 30);
+    CHECK(tree.sealed(300) == Seals{1, 2, 3});
+  }
+}
+
+TEST_CASE("adopters that have ended are forgotten") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  tree.at_tick(20);
+  REQUIRE(tree.seal(200, 3) == 0);
+  tree.at_tick(30);
+  for (pid_t number = 1000; number < 1000 + 3000; ++number) {
+    tree.proc.fork(200, number, 30);
+    tree.registry.note_lineage(number, false);
+    tree.proc.exit(number);
+  }
+  tree.proc.fork(100, 300, 30);
+  CHECK(tree.sealed(300) == Seals{1, 2});
 }
 
 TEST_CASE("a child of a process that has ended has its seals") {

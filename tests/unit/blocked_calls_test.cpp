@@ -30,9 +30,9 @@ const Tested kMachines[] = {{kX86Machine, kSeccompX86}, {arm64_machine(4096), kS
 constexpr unsigned kAllCalls = 2 * kBlockedShadowStack - 1;
 constexpr unsigned kAllHardening = kHardenPtrace | kHardenProcessVmWritev | kHardenUserfaultfd;
 
-Program blocked_calls(const Machine& machine, const Options& options, bool tells_of_starts = false) {
+Program blocked_calls(const Machine& machine, const Options& options, const ToldOf& told = {}) {
   const auto program = std::make_unique<BpfProgram>();
-  write_blocked_calls(machine, options, tells_of_starts, *program);
+  write_blocked_calls(machine, options, told, *program);
   REQUIRE(program->complete());
   return {program->instructions().begin(), program->instructions().end()};
 }
@@ -45,16 +45,15 @@ Program hardening(const Machine& machine, unsigned what) {
 }
 
 // The same by libseccomp.
-Program blocked_calls_by_libseccomp(const SeccompAbis& abis, const Options& options, bool tells_of_starts) {
-  return compile_rules(abis, blocked_call_rules(abis, tells_of_starts),
-                       [&](const SeccompRule& rule) -> std::uint32_t {
-                         if (rule.bit == 0) return SCMP_ACT_ERRNO(rule.error);
-                         if (rule.bit == kProgramStart) return SCMP_ACT_TRACE(0);
-                         if ((rule.bit & options.open_calls) != 0) return SCMP_ACT_ALLOW;
-                         if (options.audit)
-                           return rule.bit == kBlockedClone3 ? SCMP_ACT_ALLOW : SCMP_ACT_TRACE(0);
-                         return SCMP_ACT_ERRNO(rule.error);
-                       });
+Program blocked_calls_by_libseccomp(const SeccompAbis& abis, const Options& options, const ToldOf& told) {
+  return compile_rules(abis, blocked_call_rules(abis), [&](const SeccompRule& rule) -> std::uint32_t {
+    if (rule.bit == 0) return SCMP_ACT_ERRNO(rule.error);
+    if (rule.bit == kProgramStart) return told.starts ? SCMP_ACT_TRACE(0) : SCMP_ACT_ALLOW;
+    if (rule.bit == kLineage) return told.lineage ? SCMP_ACT_TRACE(0) : SCMP_ACT_ALLOW;
+    if ((rule.bit & options.open_calls) != 0) return SCMP_ACT_ALLOW;
+    if (options.audit) return rule.bit == kBlockedClone3 ? SCMP_ACT_ALLOW : SCMP_ACT_TRACE(0);
+    return SCMP_ACT_ERRNO(rule.error);
+  });
 }
 
 Program hardening_by_libseccomp(const SeccompAbis& abis, unsigned what) {
@@ -125,19 +124,19 @@ std::vector<unsigned> some_of(unsigned all, unsigned how_many_at_random) {
 
 TEST_CASE("the blocked calls, whichever are open, are those that libseccomp compiles") {
   for (const Tested& tested : kMachines) {
-    const std::size_t all_closed = blocked_calls_by_libseccomp(tested.abis, {}, true).size();
+    const std::size_t all_closed = blocked_calls_by_libseccomp(tested.abis, {}, {true, true}).size();
     for (const unsigned open : some_of(kAllCalls, 4)) {
       for (const bool audit : {false, true}) {
         Options options;
         options.open_calls = static_cast<std::uint16_t>(open);
         options.audit = audit;
-        const bool tells_of_starts = open % 3 == 0;
+        const ToldOf told{open % 2 == 0, open % 3 == 0};
         INFO("arch " << std::hex << tested.abis[0] << ", open " << open << ", audit " << audit
-                     << ", tells of starts " << tells_of_starts);
-        const Program program = blocked_calls(tested.machine, options, tells_of_starts);
+                     << ", tells of lineage " << told.lineage << ", of starts " << told.starts);
+        const Program program = blocked_calls(tested.machine, options, told);
         CHECK(program.size() <= all_closed);
-        compare(tested, program, blocked_calls_by_libseccomp(tested.abis, options, tells_of_starts),
-                blocked_call_rules(tested.abis, tells_of_starts));
+        compare(tested, program, blocked_calls_by_libseccomp(tested.abis, options, told),
+                blocked_call_rules(tested.abis));
       }
     }
   }
@@ -161,7 +160,7 @@ TEST_CASE("every rule has a number in every native ABI, and leaves its placehold
     for (const sock_filter& one : blocked_calls(tested.machine, options)) {
       if (one.code == (BPF_RET | BPF_K)) CHECK_FALSE(Placeholder::is_one(one.k));
     }
-    for (const auto& rules : {blocked_call_rules(tested.abis, true), hardening_rules()}) {
+    for (const auto& rules : {blocked_call_rules(tested.abis), hardening_rules()}) {
       for (const SeccompRule& rule : rules) {
         const std::unique_ptr<char, void (*)(void*)> name(
             seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, rule.number), std::free);
@@ -187,7 +186,8 @@ std::string line_of(int number, const SeccompRule& rule) {
 TEST_CASE("a blocked call that has begun before it was blocked is seen where it sleeps") {
   for (const Tested& tested : kMachines) {
     for (std::size_t abi = 0; abi < tested.machine.abis.size(); ++abi) {
-      for (const SeccompRule& rule : blocked_call_rules(tested.abis, false)) {
+      for (const SeccompRule& rule : blocked_call_rules(tested.abis)) {
+        if (rule.bit == kProgramStart || rule.bit == kLineage) continue;  // which is not blocked
         if (rule.number == SCMP_SYS(io_uring_enter) || rule.number == SCMP_SYS(io_uring_register))
           continue;  // of a ring that is there, and prevents the seal by that
         const std::unique_ptr<char, void (*)(void*)> name(

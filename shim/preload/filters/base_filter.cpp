@@ -30,8 +30,9 @@ bool insert(Ranges& ranges, const Range& range) {
 bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draft) {
   const policy::Options& options = state.options;
   draft.program.clear();
-  const bool tells_of_starts = filter.supervised && options.require != policy::Backend::automatic;
-  policy::write_blocked_calls(state.machine, options, tells_of_starts, draft.program);
+  const policy::ToldOf told{filter.supervised,
+                            filter.supervised && options.require != policy::Backend::automatic};
+  policy::write_blocked_calls(state.machine, options, told, draft.program);
   const auto after_blocked_calls = draft.program.front();
   const bool audits = filter.supervised && state.rules.audits;
   list_ranges(filter.denied, draft);
