@@ -48,6 +48,7 @@ struct State {
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
   Births alone_since;                // nobody shared this memory then
+  long alone = 0;                    // but this process; others may have it since, and ask for themselves
   SealLedger* ledger = nullptr;      // what this process has sealed by itself
   KeyLedger* keyed_seals = nullptr;  // sealed memory with a protection key
 };

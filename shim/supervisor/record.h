@@ -23,6 +23,13 @@ struct FilterCount {
   std::uint32_t filters = ~0U;  // ~0: not known
 };
 
+// That a process had its memory to itself.
+struct Alone {
+  Process process;
+  shim::Births since;  // when it was so
+  bool still = false;  // whether it was when that was last looked for
+};
+
 class Record {
  public:
   [[nodiscard]] std::span<const policy::Seal> seals() const { return *seals_; }
@@ -127,8 +134,7 @@ class Record {
       entries_.rewrite([&](std::vector<SealEntry>& entries) { std::erase_if(entries, dropped); });
   }
 
-  shim::Births alone_since;    // nobody else had the memory then
-  bool was_alone = false;      // nobody else had it when that was last looked for
+  Alone alone;                 // of one of the processes that have the memory; it says nothing of another
   std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
   std::uint32_t filters = 0;   // so many filters the process had when one was last told of; 0: not known
   FilterCount asked_with;      // when it last said hello or asked to seal something

@@ -133,11 +133,13 @@ void Registry::begin_sealing(const Caller& caller) {
 
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
-  shim::Births since = caller.record->alone_since;
+  Alone& alone = caller.record->alone;
+  if (!(alone.process == caller.process)) alone = {caller.process, {}, false};
+  shim::Births since = alone.since;
   const shim::Births now = proc_.births_since(since);
   // Nobody was born: what follows would find that out after some more looks.
   if (now.count != 0 && now.count == since.count) {
-    caller.record->was_alone = true;
+    alone.still = true;
     return shim::Sharing::alone;
   }
   if (since.last == 0 && !caller.forked) since = births_at_birth_of(proc_, caller.process, now);
@@ -147,7 +149,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   const auto where = is_only_thread ? proc_.whereabouts(caller.task) : Look<policy::Whereabouts>::unknown();
   const bool makes_none = where.is_seen() && *where == policy::Whereabouts::elsewhere;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
-  caller.record->was_alone = sharing == shim::Sharing::alone;
+  alone.still = sharing == shim::Sharing::alone;
   if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);
@@ -178,7 +180,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
 }
 
 void Registry::note_alone(const Caller& caller, const shim::Births& since) {
-  caller.record->alone_since = since;
+  caller.record->alone = {caller.process, since, true};
 }
 
 std::vector<pid_t> Registry::processes_with(const Record& record) const {

@@ -64,7 +64,12 @@ class Registry {
   void begin_sealing(const Caller& caller);
   // Whether others have its memory: they get its record.
   shim::Sharing sharers(const Caller& caller);
-  // Nobody had the caller's memory at `since` (sharers.h).
+  // Whether it had its memory to itself when that was last looked for.
+  [[nodiscard]] static bool was_alone(const Caller& caller) {
+    const Alone& alone = caller.record->alone;
+    return alone.still && alone.process == caller.process;
+  }
+  // Nobody else had the caller's memory at `since` (sharers.h).
   static void note_alone(const Caller& caller, const shim::Births& since);
   // Those that have been met.
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;

@@ -124,7 +124,7 @@ std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& jo
 std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
   // Who was alone is likely to be so again: it is looked for once, when the threads stand still.
-  const Sharing sharing = caller.record->was_alone ? Sharing::alone : registry_.sharers(caller);
+  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.sharers(caller);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });

@@ -224,6 +224,8 @@ constexpr Attack kAttacks[] = {
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
+    {"sealed_by_sharer", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
+    {"heap_sealed_by_sharer", held(-EAGAIN), held(-EAGAIN), held(-EAGAIN), held()},
     everywhere("sharer_raced", held()),
     everywhere("sharer_relay", held()),
     {"io_setup_stalled", killed("its call of io_setup does not end"),

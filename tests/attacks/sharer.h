@@ -58,4 +58,17 @@ inline int seal_beside_sharer() {
   return conclude(victim, "munmap by the sharer", g_sharer.answer);
 }
 
+// What mseal of the page answers in a process that this one makes, and that shares its memory.
+inline long seal_by_sharer(char* page) {
+  g_sharer.page = page;
+  const auto body = [](void*) -> int {
+    g_sharer.answer = seal(g_sharer.page, kPage);
+    g_sharer.done = true;
+    while (true) raw_syscall(__NR_exit, 0);
+  };
+  if (::clone(body, stack_top<1>(), CLONE_VM | SIGCHLD, nullptr) < 0) cannot_try("clone");
+  while (!g_sharer.done) nap();
+  return g_sharer.answer;
+}
+
 }  // namespace libmseal::tests

@@ -41,10 +41,12 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 long look_for_sharers(const State& state) {
   const ProcRoot proc;
   if (!shows_own_namespace(proc)) return -EAGAIN;
-  SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid));
+  const long process = raw_syscall(__NR_getpid);
+  SharerSearch search(proc, process, raw_syscall(__NR_gettid));
+  const Births since = process == state.alone ? state.alone_since : Births{};
   const auto births = [&] { return births_so_far(proc); };
   const auto at_first = [](long) { return false; };
-  const Sharing sharing = search.run(state.alone_since, births(), most_numbers(proc), births, at_first);
+  const Sharing sharing = search.run(since, births(), most_numbers(proc), births, at_first);
   return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 

@@ -42,6 +42,7 @@ long wait_for_others(State& state, const Keeper& keeper) {
   if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) != 0) return explain(Why::thread);
   if (const long alone = wait_until_alone(); alone != 0) return alone;
   state.alone_since = births;
+  state.alone = raw_syscall(__NR_getpid);
   return 0;
 }
 
