@@ -1,11 +1,14 @@
 #include "shim/preload/sealing.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "policy/rules/seal_request.h"
 #include "shim/preload/arena.h"
 #include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/filters/base_filter.h"
 #include "shim/preload/lock.h"
 #include "shim/preload/start.h"
 #include "shim/preload/why_unsealed.h"
@@ -16,8 +19,14 @@ namespace {
 using policy::Backend;
 using policy::Range;
 
+// A process that has had this memory since before a late start has no first filter. Every mseal looks for
+// such a one; a mapping that is sealed from birth needs it once.
+constinit std::atomic<bool> g_may_be_shared = false;
+
 long start_if_needed(State& state, Job& job) {
-  return state.backend == Backend::automatic ? start_backend_late(state, job) : 0;
+  if (state.backend != Backend::automatic) return 0;
+  g_may_be_shared = true;
+  return start_backend_late(state, job);
 }
 
 long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
@@ -114,6 +123,17 @@ long start_backend_if_needed(State& state) {
   const ExclusiveSection section;
   const long error = start_if_needed(state, section.job());
   return error != 0 ? error : settle_late_start(state);
+}
+
+long start_backend_for_mappings(State& state) {
+  if (const long error = start_backend_if_needed(state); error != 0) return error;
+  if (state.backend != Backend::supervised && state.backend != Backend::filters) return 0;
+  if (!has_base_filter(state)) return explain(Why::not_ours);
+  if (!g_may_be_shared) return 0;
+  if (const long error = wait_until_alone(state, functions_of(state.backend).is_alone); error != 0)
+    return error;
+  g_may_be_shared = false;
+  return 0;
 }
 
 }  // namespace libmseal::shim

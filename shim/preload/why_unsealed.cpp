@@ -25,6 +25,10 @@ constinit Cause g_causes[] = {
     {Why::filter_failed, EAGAIN, "", "the filter could not be installed, nothing was sealed"},
     {Why::shared, EAGAIN, "another process runs in this memory (vfork, clone), or may share it",
      "seal before that process starts or after it has ended"},
+    {Why::not_ours, EAGAIN,
+     "another process that runs in this memory (vfork, clone) has called the library first, and so this one "
+     "has no filters",
+     "call it before such a process starts"},
     {Why::pid_namespace, EAGAIN,
      "the program is not in the pid namespace in which it was started, and can't see who runs in this memory",
      "seal before that, or start a program there that seals"},

@@ -10,6 +10,7 @@ enum class Why : std::uint8_t {
   own_filters,    // a thread of the program has some of its own
   filter_failed,  // with an error
   shared,
+  not_ours,       // another process has started the backend
   pid_namespace,  // not that of the start
   unknown,        // the supervisor can't look
   thread,         // one stays inside a call

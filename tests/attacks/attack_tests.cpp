@@ -224,6 +224,8 @@ constexpr Attack kAttacks[] = {
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("started_by_sharer", held(-EAGAIN), held(-EPERM), Start::late),
+    ours("born_beside_sharer", held(-EAGAIN), held(-EPERM), Start::late),
     {"sealed_by_sharer", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     {"heap_sealed_by_sharer", held(-EAGAIN), held(-EAGAIN), held(-EAGAIN), held()},
     everywhere("sharer_raced", held()),
@@ -442,7 +444,7 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name.starts_with("static_")) return "its seals are the kernel's or nobody's: no preload reaches it";
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
-  if (name.starts_with("arena_")) return "it needs PROT_SEAL";
+  if (name.starts_with("arena_") || name == "born_beside_sharer") return "it needs PROT_SEAL";
   if (name == "table_shadowed") return "there is no table of seals without a supervisor";
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";

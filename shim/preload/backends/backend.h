@@ -40,6 +40,9 @@ struct BackendFunctions {
   // Ranges sorted and apart, by seals of job.types; all of them or none: 0 or -errno.
   long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
   policy::Sealed (*query)(const State& state, const policy::Range& range);
+  // Whether another process has this memory: 0, or -EAGAIN; -EPERM if that can't be told. 0 where it is no
+  // matter.
+  long (*is_alone)(const State& state);
 };
 
 extern const BackendFunctions kKernelBackend;      // mseal(2)
@@ -49,6 +52,10 @@ extern const BackendFunctions kLibcBackend;        // the interposed functions a
 
 // The functions of that backend; those of `libc` before one is picked.
 const BackendFunctions& functions_of(policy::Backend backend);
+
+inline long is_no_matter(const State& /*state*/) {
+  return 0;
+}
 
 // What the ledger says.
 policy::Sealed query_ledger(const State& state, const policy::Range& range);

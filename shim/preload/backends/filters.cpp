@@ -82,6 +82,6 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
 
 }  // namespace
 
-const BackendFunctions kFilterBackend{start, seal, query_ledger};
+const BackendFunctions kFilterBackend{start, seal, query_ledger, look_for_sharers};
 
 }  // namespace libmseal::shim

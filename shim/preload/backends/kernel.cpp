@@ -56,6 +56,6 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
 
 }  // namespace
 
-const BackendFunctions kKernelBackend{start, seal, query_ledger};
+const BackendFunctions kKernelBackend{start, seal, query_ledger, is_no_matter};
 
 }  // namespace libmseal::shim

@@ -29,6 +29,6 @@ long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
 
 }  // namespace
 
-const BackendFunctions kLibcBackend{start, seal, query_ledger};
+const BackendFunctions kLibcBackend{start, seal, query_ledger, is_no_matter};
 
 }  // namespace libmseal::shim

@@ -6,6 +6,7 @@
 #include "shim/common/births.h"
 #include "shim/common/pieces.h"
 #include "shim/preload/backends/own_look.h"
+#include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/in_flight_calls.h"
 #include "shim/preload/why_unsealed.h"
@@ -29,18 +30,13 @@ bool cover_by_supervisor(const State& state, const Keeper& keeper, const Found& 
 // Until no thread is left in a call that it began before the pieces were covered, and no process that has the
 // memory without their filter: 0 or -errno.
 long wait_for_others(State& state, const Keeper& keeper) {
-  const auto wait_until_alone = [&]() -> long {
-    const long answer = ask_until_alone([&] { return keeper.is_alone(state); });
-    if (answer == 0) return 0;
-    return explain(answer == -EPERM ? Why::unknown : Why::shared);
-  };
   // The first time for a child made by vfork, which its parent waits for; the second time for one that was
   // not to be found yet.
-  if (const long alone = wait_until_alone(); alone != 0) return alone;
+  if (const long alone = wait_until_alone(state, keeper.is_alone); alone != 0) return alone;
   const ProcRoot proc;
   const Births births = births_so_far(proc);
   if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) != 0) return explain(Why::thread);
-  if (const long alone = wait_until_alone(); alone != 0) return alone;
+  if (const long alone = wait_until_alone(state, keeper.is_alone); alone != 0) return alone;
   state.alone_since = births;
   state.alone = raw_syscall(__NR_getpid);
   return 0;
@@ -48,7 +44,14 @@ long wait_for_others(State& state, const Keeper& keeper) {
 
 }  // namespace
 
+long wait_until_alone(const State& state, long (*is_alone)(const State&)) {
+  const long answer = ask_until_alone([&] { return is_alone(state); });
+  if (answer == 0) return 0;
+  return explain(answer == -EPERM ? Why::unknown : Why::shared);
+}
+
 long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper& keeper, Job& job) {
+  if (!has_base_filter(state)) return explain(Why::not_ours);
   Found& found = job.found;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const long read = find_own_pieces(state, ranges, job.types, found);

@@ -45,4 +45,7 @@ long ask_until_alone(Ask ask) {
   return answer;
 }
 
+// The same of a backend's is_alone: 0 or -errno, explained.
+long wait_until_alone(const State& state, long (*is_alone)(const State&));
+
 }  // namespace libmseal::shim

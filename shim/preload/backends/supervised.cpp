@@ -252,7 +252,7 @@ policy::Sealed query(const State& state, const Range& range) {
 
 }  // namespace
 
-const BackendFunctions kSupervisedBackend{start, seal, query};
+const BackendFunctions kSupervisedBackend{start, seal, query, is_alone_supervised};
 
 bool join_idle(State& state, Job& job) {
   const long table = tell_supervisor({Control::Kind::hello, {}});

@@ -4,6 +4,7 @@
 
 #include "policy/protocol/control.h"
 #include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/heap.h"
 #include "shim/preload/supervisor_link.h"
@@ -77,6 +78,8 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
   int overtakings = 0;
   job.covered.clear();
   for (int filters = 0; filters < kMostFilters;) {
+    // Without the filter, the kernel's own mseal(2) answers.
+    if (answer == -EINVAL && !has_base_filter(state)) return {false, explain(Why::not_ours)};
     if (answer < 0) return {false, explain_answer(answer)};
     const policy::Next next = policy::decode_next(answer);
     if (next.way == Way::sealed) {
@@ -126,11 +129,6 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
   return as_answer(Way::sealed);
 }
 
-long is_alone(const State&) {
-  const long answer = tell_supervisor({Control::Kind::is_alone, {}});
-  return answer == -ENOSYS ? 0 : answer;
-}
-
 // The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
 // fail anyway.
 long register_filtered(State& state, std::span<const Seal> pieces) {
@@ -148,6 +146,7 @@ Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& 
   if (ranges.size() == 1) return have_it_look(state, ranges[0], job);
   const long told = tell_supervisor_of(Control{Control::Kind::range, {}}, ranges);
   if (told == -ENOSYS) return {true, 0};
+  if (told == -EINVAL && !has_base_filter(state)) return {false, explain(Why::not_ours)};
   if (told != 0) return {false, explain_answer(told)};
   return have_it_look(state, {}, job);
 }
@@ -165,7 +164,13 @@ Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPar
 }
 
 long seal_by_own_look_supervised(State& state, std::span<const Range> ranges, Job& job) {
-  return seal_by_own_look(state, ranges, {choose_way, is_alone, register_filtered, seal_by_supervisor}, job);
+  return seal_by_own_look(state, ranges,
+                          {choose_way, is_alone_supervised, register_filtered, seal_by_supervisor}, job);
+}
+
+long is_alone_supervised(const State& /*state*/) {
+  const long answer = tell_supervisor({Control::Kind::is_alone, {}});
+  return answer == -ENOSYS ? 0 : answer;
 }
 
 bool seal_by_supervisor(const Seal& piece) {

@@ -29,6 +29,9 @@ Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPar
 // Sealing by the program's own look (own_sealing.h), under a supervisor.
 long seal_by_own_look_supervised(State& state, std::span<const policy::Range> ranges, Job& job);
 
+// Whether another process has this memory: see backend.h.
+long is_alone_supervised(const State& state);
+
 // Asks the supervisor to refuse what touches the piece. False if it does not.
 bool seal_by_supervisor(const policy::Seal& piece);
 

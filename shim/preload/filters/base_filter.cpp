@@ -8,8 +8,10 @@
 
 #include "policy/bpf/blocked_calls.h"
 #include "policy/bpf/range_program.h"
+#include "shim/common/raw_syscall.h"
 #include "shim/preload/arena.h"
 #include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/filters/install.h"
 
 namespace libmseal::shim {
 namespace {
@@ -67,6 +69,15 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
     what = first_filter_without_supervisor(denied, refused, unjudgeable);
   }
   return policy::compile(state.machine, what, after_blocked_calls, draft.program);
+}
+
+bool has_base_filter(const State& state) {
+  if (state.rules.audits) return true;  // it refuses nothing
+  if (!has_window(state, Window::kept)) return probe_listener() == -EBUSY;
+  // The kernel takes not both of these (mm/mprotect.c, do_mprotect_pkey: EINVAL).
+  constexpr std::uint32_t kGrowsBoth = policy::kProtGrowsDown | policy::kProtGrowsUp;
+  const Range& sealed = state.arena.windows.front();
+  return raw_syscall(__NR_mprotect, sealed.start, state.machine.page_size, kGrowsBoth) == -EPERM;
 }
 
 }  // namespace libmseal::shim

@@ -22,4 +22,8 @@ struct BaseFilter {
 // Into draft.program. False if these are too many ranges for one filter.
 bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draft);
 
+// Whether this process has it. What the library remembers belongs to the memory: a child made by vfork or
+// with CLONE_VM may have started the backend, for itself alone.
+bool has_base_filter(const State& state);
+
 }  // namespace libmseal::shim
