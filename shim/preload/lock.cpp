@@ -4,7 +4,9 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
 
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/next_function.h"
@@ -75,13 +77,20 @@ ExclusiveSection::ExclusiveSection() {
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &signals_, sizeof all);
   std::uint32_t expected = kFree;
   if (g_words->lock.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return;
+  holds_ = wait();
+}
+
+bool ExclusiveSection::wait() {
+  constexpr struct { std::int64_t seconds, nanoseconds; } kPatience{10, 0};
   while (g_words->lock.exchange(kContended, std::memory_order_acquire) != kFree) {
-    (void)raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAIT_PRIVATE, kContended, nullptr);
+    const long woken = raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAIT_PRIVATE, kContended, &kPatience);
+    if (woken == -ETIMEDOUT) return false;
   }
+  return true;
 }
 
 ExclusiveSection::~ExclusiveSection() {
-  if (g_words->lock.exchange(kFree, std::memory_order_release) == kContended) {
+  if (holds_ && g_words->lock.exchange(kFree, std::memory_order_release) == kContended) {
     (void)raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAKE_PRIVATE, 1);
   }
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &signals_, nullptr, sizeof signals_);

@@ -21,7 +21,9 @@ void prepare_lock(WorkingMemory& memory);
 bool may_ask_dynamic_linker();
 
 // Holds the lock, and with it the job, and keeps signals away, so that no handler of this thread can want it
-// too. A child forked while another thread held it finds it open: the page is wiped on fork.
+// too. A child forked while another thread held it finds it open: the page is wiped on fork. Whoever is
+// killed while holding it, and shares its memory with others, leaves it locked: they give up after ten
+// seconds in which nobody has let go of it.
 class ExclusiveSection {
  public:
   ExclusiveSection();
@@ -29,11 +31,15 @@ class ExclusiveSection {
   ExclusiveSection(const ExclusiveSection&) = delete;
   ExclusiveSection& operator=(const ExclusiveSection&) = delete;
 
+  [[nodiscard]] bool holds() const { return holds_; }
   // As the last holder left it.
   [[nodiscard]] Job& job() const;
 
  private:
+  [[nodiscard]] static bool wait();
+
   std::uint64_t signals_ = 0;
+  bool holds_ = true;
 };
 
 // One thread at a time looks at the loaded objects, and has the memory for that. Never waited for: whoever

@@ -78,6 +78,7 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, policy::Sea
     return error;
   if (range.empty()) return 0;
   const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
   if (const long error = start_if_needed(state, section.job()); error != 0) return error;
   if (state.backend == Backend::kernel) {  // which knows best which bits of the address are a tag
     range = Range::of(address, range.size());
@@ -90,6 +91,7 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, policy::Sea
 
 long seal_all(State& state, std::span<const mseal_range> ranges) {
   const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
   Job& job = section.job();
   if (ranges.empty()) return 0;
   if (const long error = start_if_needed(state, job); error != 0) return error;
@@ -107,6 +109,10 @@ long seal_all(State& state, std::span<const mseal_range> ranges) {
 
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result) {
   const ExclusiveSection section;
+  if (!section.holds()) {
+    result = explain(Why::locked);
+    return true;
+  }
   if (state.backend != Backend::supervised) return false;
   section.job().types = policy::kWholeSeal;
   const Asked asked = seal_constant_as_supervisor_says(state, parts, section.job());
@@ -121,6 +127,7 @@ policy::Sealed query(const State& state, const Range& range) {
 long start_backend_if_needed(State& state) {
   if (state.backend != Backend::automatic && late_start_is_settled()) return 0;
   const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
   const long error = start_if_needed(state, section.job());
   return error != 0 ? error : settle_late_start(state);
 }

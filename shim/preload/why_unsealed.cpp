@@ -36,6 +36,8 @@ constinit Cause g_causes[] = {
      "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
     {Why::thread, EAGAIN, "a thread is still inside a memory call that began before the seal",
      "the seal may come too late for that call"},
+    {Why::locked, EAGAIN, "the library's lock was not free for ten seconds",
+     "a thread that held it was stopped, or a process with this memory was killed in mseal"},
     {Why::overtaken, EAGAIN, "other processes of this image seal all the time", "try again"},
     {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},
     {Why::ledger_full, ENOMEM, "no room for more seals", kFewer},

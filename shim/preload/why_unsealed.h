@@ -14,6 +14,7 @@ enum class Why : std::uint8_t {
   pid_namespace,  // not that of the start
   unknown,        // the supervisor can't look
   thread,         // one stays inside a call
+  locked,         // by one that was killed
   overtaken,      // other processes of the image seal all the time
   table_full,
   ledger_full,

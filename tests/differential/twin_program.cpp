@@ -337,6 +337,9 @@ class Twin {
         write_byte(slot_start(slot));
       }
     }
+    // A mapping may have grown over the end of the arena.
+    const std::uint64_t end = slot_start(PAGES - 1) + PAGE;
+    native_call(SYS_munmap, end, slot_start(PAGES) - end, 0, 0, 0, 0);
     if (one.kind == op_move_ring && may_be_huge_) world.rings[one.a[0]].address = 0;
     constexpr std::uint64_t kImage = 0x40'0000;  // by i386, an address above 4 GiB is one below the image
     if (one.garbage != 0) native_call(SYS_munmap, 0, kImage, 0, 0, 0, 0);

@@ -14,6 +14,14 @@
 namespace libmseal::tests {
 namespace {
 
+TEST_CASE("live-long: mseal does not wait for ever for a process that was killed in it") {
+  for (const char* options : {"backend=seccomp", "backend=filter"}) {
+    const Run result = run(preloaded(options, {LIVE_PROGRAM, "killed_in_mseal"}));
+    expect_success(result);
+    CHECK_THAT(result.err, ContainsSubstring("the library's lock was not free for ten seconds"));
+  }
+}
+
 TEST_CASE("live-long: coverage=all takes ten thousand seals, and enforces every one") {
   for (const char* scenario : {"seals_in_batches", "seals_one_by_one"}) {
     expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, scenario, "10000"})));

@@ -266,6 +266,24 @@ void seal_waits_among_busy_children(std::span<char*>) {
   expect_sealed(page);
 }
 
+// A process that shares this memory is killed in mseal, which it would wait in for a second.
+void killed_in_mseal(std::span<char*>) {
+  static char* const page = readable_page();
+  alignas(16) static char stack[65536];
+  const auto seal = [](void*) -> int {
+    (void)::mseal(page, page_size(), 0);
+    while (true) (void)::raise(SIGSTOP);
+  };
+  const pid_t child = ::clone(seal, stack + sizeof stack, CLONE_VM | SIGCHLD, nullptr);
+  REQUIRE_OR_STOP(child > 0);
+  ::usleep(200'000);
+  (void)::kill(child, SIGKILL);
+  (void)::waitpid(child, nullptr, 0);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
+  EXPECT(std::chrono::steady_clock::now() - start < std::chrono::seconds(60));
+}
+
 constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"sealed_again_without_a_filter", sealed_again_without_a_filter},
@@ -278,6 +296,7 @@ constexpr Scenario kScenarios[] = {
     {"no_descriptor_is_left", no_descriptor_is_left},
     {"forks_by_the_thousand", forks_by_the_thousand},
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},
+    {"killed_in_mseal", killed_in_mseal},
     {"seal_waits_among_busy_children", seal_waits_among_busy_children},
 };
 
