@@ -79,6 +79,7 @@ bool passes(long error) {
     case EAGAIN:
     case EFBIG:
     case ETIMEDOUT:
+    case ESRCH:  // a thread has filters of its own
       return true;
     default:
       return false;

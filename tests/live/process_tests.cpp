@@ -78,6 +78,13 @@ TEST_CASE("live: a thread with filters of its own prevents sealing, and one line
   }
 }
 
+TEST_CASE("live: a thread that had filters of its own before the first seal is said, whatever the parent") {
+  const Run result = run(preloaded(
+      "backend=seccomp,auto=off", {"/bin/sh", "-c", "\"$0\" own_filters_on_one_thread; true", LIVE_PROGRAM}));
+  CHECK_THAT(result.err,
+             ContainsSubstring("a thread has filters of its own (ESRCH); only libc calls are checked"));
+}
+
 TEST_CASE("live: what a thread has sealed stays sealed when the thread has ended") {
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"})
     scenario(options, "seals_outlive_their_thread");
