@@ -76,14 +76,14 @@ std::vector<Record*> Newcomers::records_of_makers(const std::vector<Image*>& can
     Record* const only = record_of_parent(*candidates.front(), who.process);
     if (only != nullptr) return {only};
   }
-  std::vector<Record*> all;
+  std::vector<Record*> makers;
   for (const Image* const image : candidates) {
     for (const auto& [other, member] : image->members) {
-      if (!(other == who.process)) all.push_back(member.record.get());
+      if (!(other == who.process)) makers.push_back(member.record.get());
     }
-    for (const auto& ended : image->ended) all.push_back(ended.get());
+    for (const auto& ended : image->ended) makers.push_back(ended.get());
   }
-  return all;
+  return makers;
 }
 
 // Null if it is not sure that the process was copied from a member of the image.
