@@ -21,12 +21,15 @@ template <class Entry, std::size_t kMost>
 class Ledger {
  public:
   // False if it is full; nothing is added then.
-  bool add(const Entry& entry) {
+  bool add(const Entry& entry) { return add({&entry, 1}); }
+  bool add(std::span<const Entry> entries) {
     const std::uint32_t now = generation_.load(std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);  // who still reads the other copy sees `now`
     Entries& next = copies_[(now + 1) % 2];
     next = copies_[now % 2];
-    if (!add_to(next, entry)) return false;
+    for (const Entry& entry : entries) {
+      if (!add_to(next, entry)) return false;
+    }
     generation_.store(now + 1, std::memory_order_release);
     return true;
   }

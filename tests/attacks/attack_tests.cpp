@@ -226,7 +226,7 @@ constexpr Attack kAttacks[] = {
     ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
     ours("started_by_sharer", held(-EAGAIN), held(-EPERM), Start::late),
     ours("born_beside_sharer", held(-EAGAIN), held(-EPERM), Start::late),
-    {"sealed_by_sharer", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
+    {"sealed_by_sharer", held(-EAGAIN), held(), held(-EAGAIN), held(-EPERM)},
     {"heap_sealed_by_sharer", held(-EAGAIN), held(-EAGAIN), held(-EAGAIN), held()},
     everywhere("sharer_raced", held()),
     everywhere("sharer_relay", held()),

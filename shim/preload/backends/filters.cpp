@@ -30,7 +30,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
     return {"too many ranges for one filter", -ENOMEM};
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"no seccomp filter", error};
-  for (const Seal& object : beginning.objects) (void)state.ledger->add(object);
+  (void)state.ledger->add(beginning.objects);
   set_arena(state, arena, false);
   (void)state.ledger->add({protected_window(arena), true});
   (void)state.ledger->add({other_window(arena)});
@@ -71,7 +71,7 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
 }
 
 long keep(State& state, std::span<const Seal> pieces) {
-  for (const Seal& piece : pieces) (void)state.ledger->add(piece);
+  (void)state.ledger->add(pieces);
   return 0;
 }
 

@@ -143,7 +143,7 @@ Outcome join(State& state, long table_descriptor, const Beginning& beginning, Jo
   long error = tell_supervisor_of(Control::Kind::add_filtered, seals.first(filtered));
   if (error == 0) error = tell_supervisor_of(Control::Kind::add_supervised, seals.subspan(filtered));
   if (error != 0) return {"the supervisor does not take the seals of this program", error};
-  for (const Seal& seal : seals.first(filtered)) (void)state.ledger->add(seal);
+  (void)state.ledger->add(seals.first(filtered));
   return {};
 }
 

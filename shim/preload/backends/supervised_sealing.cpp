@@ -57,7 +57,7 @@ long explain_answer(long error) {
 
 // The supervisor does not see what a filter refuses, so that is noted here.
 void note_sealed_by_filters(State& state, std::span<const Seal> pieces) {
-  for (const Seal& piece : pieces) (void)state.ledger->add(piece);
+  (void)state.ledger->add(pieces);
 }
 
 // What the supervisor has sealed may be memory with keys.
