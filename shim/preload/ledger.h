@@ -34,6 +34,13 @@ class Ledger {
     return true;
   }
 
+  void clear() {
+    const std::uint32_t now = generation_.load(std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    copies_[(now + 1) % 2].clear();
+    generation_.store(now + 1, std::memory_order_release);
+  }
+
   // ask(entries), asked again if one was added meanwhile.
   template <class Ask>
   auto consult(Ask ask) const {

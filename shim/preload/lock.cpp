@@ -29,7 +29,9 @@ enum : std::uint32_t { kFree, kHeld, kContended };
 // All are zero in a forked child, whoever held them in the parent.
 struct Words {
   std::atomic<std::uint32_t> lock = kFree;
+  std::atomic<std::uint32_t> releases = 0;
   std::atomic<bool> objects = false;
+  std::atomic<bool> noted_here = false;    // what the ledger has
   std::atomic<bool> list_is_free = false;  // the dynamic linker's, of objects
 };
 
@@ -81,23 +83,34 @@ ExclusiveSection::ExclusiveSection() {
 }
 
 bool ExclusiveSection::wait() {
-  constexpr struct { std::int64_t seconds, nanoseconds; } kPatience{10, 0};
+  constexpr struct { std::int64_t seconds, nanoseconds; } kPatience{20, 0};
   while (g_words->lock.exchange(kContended, std::memory_order_acquire) != kFree) {
+    const std::uint32_t before = g_words->releases.load();
     const long woken = raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAIT_PRIVATE, kContended, &kPatience);
-    if (woken == -ETIMEDOUT) return false;
+    if (woken == -ETIMEDOUT && g_words->releases.load() == before) return false;
   }
   return true;
 }
 
 ExclusiveSection::~ExclusiveSection() {
-  if (holds_ && g_words->lock.exchange(kFree, std::memory_order_release) == kContended) {
-    (void)raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAKE_PRIVATE, 1);
+  if (holds_) {
+    ++g_words->releases;
+    if (g_words->lock.exchange(kFree, std::memory_order_release) == kContended)
+      (void)raw_syscall(__NR_futex, &g_words->lock, FUTEX_WAKE_PRIVATE, 1);
   }
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &signals_, nullptr, sizeof signals_);
 }
 
 Job& ExclusiveSection::job() const {  // NOLINT(readability-convert-member-functions-to-static): the holder's
   return g_memory->job;
+}
+
+bool ledger_is_of_parent() {
+  return g_words == &g_fallback || !g_words->noted_here;
+}
+
+void note_ledger_is_own() {
+  g_words->noted_here = true;
 }
 
 ObjectsTurn::ObjectsTurn() : mine_(!g_words->objects.exchange(true, std::memory_order_acquire)) {}

@@ -20,6 +20,11 @@ void prepare_lock(WorkingMemory& memory);
 // forked while another thread goes through it: so not in a child of a program that had threads then.
 bool may_ask_dynamic_linker();
 
+// Whether nothing in the ledger is of this process, but perhaps of the one that it was forked from: not all
+// that was mapped there need be here (MADV_DONTFORK).
+bool ledger_is_of_parent();
+void note_ledger_is_own();
+
 // Holds the lock, and with it the job, and keeps signals away, so that no handler of this thread can want it
 // too. A child forked while another thread held it finds it open: the page is wiped on fork. Whoever is
 // killed while holding it, and shares its memory with others, leaves it locked: they give up after ten

@@ -50,7 +50,7 @@ bool may_go_anywhere(std::uint32_t flags) {
 
 long map_sealed(State& state, const policy::Arguments& arguments) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
-  if (const long error = start_backend_for_mappings(state); error != 0) return error;
+  if (const long error = start_backend_for_sealed_mappings(state); error != 0) return error;
   const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
   const bool kept = (arguments[2] & PROT_WRITE) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE &&
                     (anonymous || state.options.discard == policy::DiscardRule::strict);
@@ -61,7 +61,7 @@ long map_sealed(State& state, const policy::Arguments& arguments) {
 
 long map_sealable(State& state, const policy::Arguments& arguments) {
   if (!may_go_anywhere(static_cast<std::uint32_t>(arguments[3]))) return 0;
-  if (start_backend_for_mappings(state) != 0 || !has_window(state, Window::watched)) return 0;
+  if (start_backend_if_needed(state) != 0 || !has_window(state, Window::watched)) return 0;
   const long mapped = map_in_arena(state, Window::watched, arguments);
   return mapped == -ENOMEM ? 0 : mapped;  // the window may be used up
 }

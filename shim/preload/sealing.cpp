@@ -20,18 +20,21 @@ using policy::Backend;
 using policy::Range;
 
 // A process that has had this memory since before a late start has no first filter. Every mseal looks for
-// such a one; a mapping that is sealed from birth needs it once.
+// such a one, and fails while it is there; a mapping that is sealed from birth needs it once.
 constinit std::atomic<bool> g_may_be_shared = false;
 
 long start_if_needed(State& state, Job& job) {
   if (state.backend != Backend::automatic) return 0;
-  g_may_be_shared = true;
+  g_may_be_shared = state.started_late = true;
   return start_backend_late(state, job);
 }
 
 long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
   const long error = settle_late_start(state);
-  return error != 0 ? error : functions_of(state.backend).seal(state, ranges, job);
+  if (error != 0) return error;
+  const long result = functions_of(state.backend).seal(state, ranges, job);
+  if (result == 0) g_may_be_shared = false;
+  return result;
 }
 
 // Keeps the ranges sorted and apart. False if there is no room.
@@ -132,11 +135,13 @@ long start_backend_if_needed(State& state) {
   return error != 0 ? error : settle_late_start(state);
 }
 
-long start_backend_for_mappings(State& state) {
+long start_backend_for_sealed_mappings(State& state) {
   if (const long error = start_backend_if_needed(state); error != 0) return error;
   if (state.backend != Backend::supervised && state.backend != Backend::filters) return 0;
   if (!has_base_filter(state)) return explain(Why::not_ours);
   if (!g_may_be_shared) return 0;
+  const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
   if (const long error = wait_until_alone(state, functions_of(state.backend).is_alone); error != 0)
     return error;
   g_may_be_shared = false;

@@ -32,8 +32,8 @@ policy::Sealed query(const State& state, const policy::Range& range);
 
 // 0 or -errno.
 long start_backend_if_needed(State& state);
-// The same for a mapping that shall be sealed from birth, or cheap to seal: every process with this memory
-// has the first filter then.
-long start_backend_for_mappings(State& state);
+// The same for a mapping that shall be sealed from birth: every process with this memory has the first filter
+// then.
+long start_backend_for_sealed_mappings(State& state);
 
 }  // namespace libmseal::shim

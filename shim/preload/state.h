@@ -41,6 +41,7 @@ struct State {
 
   std::atomic<unsigned long long> objects_seen = 0;  // as many had been loaded when they were last looked at
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
+  bool started_late = false;                             // by a call of the program, not at its start
   const void* table = nullptr;                           // the supervisor's table, where there is one
   bool joined = false;                                   // the supervisor was there before this image
   policy::TreeRules rules;                               // of the tree

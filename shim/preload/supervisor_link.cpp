@@ -203,7 +203,7 @@ policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> se
                                   std::string_view options, bool is_late) {
   policy::Start start;
   start.is_late = is_late ? 1 : 0;
-  start.may_adopt = is_late || is_subreaper() ? 1 : 0;  // a thread may be about to become one
+  start.may_adopt = is_subreaper() ? 1 : 0;
   start.seals = static_cast<std::uint32_t>(seals.size());
   start.filtered = static_cast<std::uint32_t>(filtered);
   start.watched = static_cast<std::uint32_t>(watched.size());

@@ -26,7 +26,7 @@ constinit Cause g_causes[] = {
     {Why::shared, EAGAIN, "another process runs in this memory (vfork, clone), or may share it",
      "seal before that process starts or after it has ended"},
     {Why::not_ours, EAGAIN,
-     "another process that runs in this memory (vfork, clone) has called the library first, and so this one "
+     "a process that ran in this memory (vfork, clone) has called the library first, and so this one "
      "has no filters",
      "call it before such a process starts"},
     {Why::pid_namespace, EAGAIN,
@@ -36,7 +36,7 @@ constinit Cause g_causes[] = {
      "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
     {Why::thread, EAGAIN, "a thread is still inside a memory call that began before the seal",
      "the seal may come too late for that call"},
-    {Why::locked, EAGAIN, "the library's lock was not free for ten seconds",
+    {Why::locked, EAGAIN, "the library's lock was not free for twenty seconds",
      "a thread that held it was stopped, or a process with this memory was killed in mseal"},
     {Why::overtaken, EAGAIN, "other processes of this image seal all the time", "try again"},
     {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},

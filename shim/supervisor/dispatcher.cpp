@@ -119,7 +119,8 @@ bool Dispatcher::note_lineage(const seccomp_notif& notification, const policy::A
   const auto number = static_cast<std::uint32_t>(notification.data.nr);
   const bool clones = policy::makes_sibling(abi, number, arguments);
   if (!clones && !policy::makes_adopter(abi, number, arguments)) return false;
-  // What the first filter refuses otherwise: /proc does not show it as a clone.
+  // With garbage in upper halves /proc would not show it as a clone: so it is refused, as the first filter
+  // does with other clones.
   if (clones && !policy::fit(abi, arguments) && !rules_.audits) {
     listener_.refuse(notification.id, EPERM);
     return true;

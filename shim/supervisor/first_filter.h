@@ -1,10 +1,8 @@
 // Who has the first filter of the tree. It reaches the threads of the process that installs it and what is
-// born of them, no other process: one that was there before has none, and nobody hears of its calls.
+// born of them. In a tree that begins with a program's start that is everybody. Before a late start that
+// process may have made others, which have none, and nobody hears of their calls.
 #pragma once
 
-#include <cstdint>
-
-#include "shim/supervisor/birth_times.h"
 #include "shim/supervisor/proc.h"
 #include "shim/supervisor/seal_entry.h"
 
@@ -12,25 +10,23 @@ namespace libmseal::supervisor {
 
 class FirstFilter {
  public:
-  explicit FirstFilter(Proc& proc) : proc_(proc), since_(proc.now()) {}
+  explicit FirstFilter(Proc& proc) : proc_(proc) {}
 
-  // The process that has installed it, before any other joins.
-  void note_first(const Process& process) {
-    if (filters_ == ~0U) filters_ = filters_of(proc_, process.id);
+  // The process that has installed it, long after its start.
+  void note_late_start(const Process& process) {
+    late_ = true;
+    first_ = process;
   }
+  // Not if that is not sure. Of a task of a process that shares memory in the tree.
   [[nodiscard]] bool is_had_by(const Process& process, pid_t task) const {
     const auto status = proc_.status(task);
-    if (!status.is_seen() || !status->filtered) return false;
-    if (nanoseconds_of_ticks(process.start_time) > since_) return true;
-    // Born in the same tick: the number of filters tells.
-    return nanoseconds_of_ticks(process.start_time + 1) > since_ && status->filters != ~0U &&
-           status->filters >= filters_;
+    return status.is_seen() && status->filtered && (!late_ || process == first_);
   }
 
  private:
   Proc& proc_;
-  std::uint64_t since_;          // it was there then, in ns since boot
-  std::uint32_t filters_ = ~0U;  // so many the first process had with it; ~0: not known
+  bool late_ = false;
+  Process first_;
 };
 
 }  // namespace libmseal::supervisor

@@ -12,11 +12,19 @@ void Lineage::note_adopter(const Process& process) {
 }
 
 void Lineage::note_sibling_of(const Process& process) {
-  const auto child = proc_.stat(process.id);
-  const auto parent = child.is_seen() ? proc_.stat(static_cast<pid_t>(child->parent)) : child;
-  if (!parent.is_seen()) return note_unknown();
-  // Should it end before the child is born, that becomes one of somebody who adopts.
-  note_adopter({static_cast<pid_t>(child->parent), parent->start_time});
+  constexpr int kLooks = 3;  // its parent may end meanwhile, and another one adopt it
+  for (int looks = 0; looks < kLooks; ++looks) {
+    const auto child = proc_.stat(process.id);
+    if (child.is_gone()) return;  // it makes no call any more
+    if (!child.is_seen()) break;
+    const auto id = static_cast<pid_t>(child->parent);
+    if (id == 0) return;  // outside of the tree
+    const auto parent = proc_.stat(id);
+    // Should it end before the child is born, that becomes one of somebody who adopts.
+    if (parent.is_seen()) return note_adopter({id, parent->start_time});
+    if (!parent.is_gone()) break;
+  }
+  note_unknown();
 }
 
 bool Lineage::has_only_own_children(const Process& process) const {

@@ -3,8 +3,8 @@
 // /proc shows a parent. A process was copied from that one, unless it was born as a child of its maker's
 // parent (CLONE_PARENT), or its maker has ended and another process has adopted it: one that has asked for
 // orphans (PR_SET_CHILD_SUBREAPER), or the first one of a pid namespace (kernel/fork.c, copy_process;
-// kernel/exit.c, find_new_reaper). The first filter reports both calls before they are made, so nobody has
-// such a child that is not noted here.
+// kernel/exit.c, find_new_reaper). The first filter reports both calls before they are made, so nobody who
+// has it has such a child that is not noted here.
 #pragma once
 
 #include <set>

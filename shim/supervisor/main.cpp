@@ -44,6 +44,7 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
   registry.make_image(caller, std::move(table));
   if (handover.may_adopt) registry.note_adopter(caller.process);
+  if (handover.is_late) registry.note_late_start(caller.process);
   const std::span<const policy::Seal> seals = handover.seals;
   long error = registry.add(caller, seals.first(handover.filtered), true, Registry::Source::from_start);
   if (error == 0)
@@ -127,7 +128,7 @@ int serve(std::span<const char* const> policy_paths) {
   answer.log = open_log(options);
 
   Registry registry(*proc, handover->arena, policy::tree_rules(options));
-  // It takes its flags from memory.
+  // An audit lets clone3 through, too, whose flags lie in memory.
   if (options.audit || (options.open_calls & policy::kBlockedClone3) != 0) registry.note_unknown_lineage();
   answer.result = adopt_first_image(*proc, registry, *handover, std::move(table));
   log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),

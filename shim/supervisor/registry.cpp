@@ -65,6 +65,7 @@ bool Registry::may_have_left(const Identified& who, const Image& image, const Me
 void Registry::note_lineage(pid_t task, bool makes_sibling) {
   const auto who = identification_.identify(task);
   Lineage& lineage = newcomers_.lineage();
+  if (who.is_gone()) return;  // it makes no call any more
   if (!who.is_seen()) return lineage.note_unknown();
   makes_sibling ? lineage.note_sibling_of(who->process) : lineage.note_adopter(who->process);
 }
@@ -82,8 +83,6 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   }
   inherited_filters_.add_fences(fences);
   table->set_tree(arena_, rules_);
-
-  if (images_.empty()) first_filter_.note_first(caller.process);
 
   Image image;
   image.identity = caller.identity;

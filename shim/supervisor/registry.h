@@ -47,9 +47,15 @@ class Registry {
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
   // The task is about to make a child of its parent, or to adopt others' children.
   void note_lineage(pid_t task, bool makes_sibling);
-  // The same of the first process, which may have begun before, or of everybody.
+  // The tree's first process adopts others' children.
   void note_adopter(const Process& process) { newcomers_.lineage().note_adopter(process); }
+  // Calls of clone do not show whose children they make.
   void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
+  // The tree's first process has run before it had the first filter.
+  void note_late_start(const Process& process) {
+    first_filter_.note_late_start(process);
+    note_unknown_lineage();  // those that it had made may adopt, too
+  }
 
   // The caller, a member, has just started, or has called execve and looks the same as before.
   void greet(const Caller& caller);

@@ -224,6 +224,7 @@ constexpr Attack kAttacks[] = {
     {"sharer_without_leader", held(-EAGAIN), held(-EPERM), held(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", held(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", held(-EAGAIN), held(-EPERM), Start::late),
+    everywhere("adopted_after_late_start", held(-EPERM), Start::late),
     ours("started_by_sharer", held(-EAGAIN), held(-EPERM), Start::late),
     ours("born_beside_sharer", held(-EAGAIN), held(-EPERM), Start::late),
     {"sealed_by_sharer", held(-EAGAIN), held(), held(-EAGAIN), held(-EPERM)},

@@ -18,7 +18,7 @@ TEST_CASE("live-long: mseal does not wait for ever for a process that was killed
   for (const char* options : {"backend=seccomp", "backend=filter"}) {
     const Run result = run(preloaded(options, {LIVE_PROGRAM, "killed_in_mseal"}));
     expect_success(result);
-    CHECK_THAT(result.err, ContainsSubstring("the library's lock was not free for ten seconds"));
+    CHECK_THAT(result.err, ContainsSubstring("the library's lock was not free for twenty seconds"));
   }
 }
 

@@ -27,6 +27,7 @@ constexpr const char* kEverywhere[] = {
     "own_text_is_sealed",
     "fork_inherits",
     "sealed_again_without_a_filter",
+    "other_mapping_in_fork",
     "fork_does_not_seal_the_parent",
     "later_siblings_are_free",
     "seals_after_the_fork_are_not_inherited",

@@ -80,36 +80,25 @@ TEST_CASE("a sharer that has no filter can't be sealed for: nobody hears of its 
   CHECK(tree.seal(100, 3) == 0);
 }
 
-TEST_CASE("a sharer that was born before the first filter has it not, whatever other filters it has") {
-  FakeProc proc;
-  proc.first(100, 0x1000);
-  proc.share(100, 200, 10);
-  proc.clock = 15 * kTick;
-  Registry registry(proc, kArena, {});
-  Caller caller = registry.look_up(100);
-  registry.make_image(caller, std::make_unique<TableFile>());
-  CHECK(begin_sealing(registry, caller) == Sharing::unknown);
-  proc.exit(200);
-  CHECK(begin_sealing(registry, caller) == Sharing::alone);
-  proc.share(100, 300, 16);
-  CHECK(begin_sealing(registry, caller) == Sharing::shared);
+TEST_CASE("after a late start only the first process is sure to have the first filter") {
+  Tree tree;
+  tree.proc.first(100, 0x1000);
+  REQUIRE(tree.join(100).standing == Standing::member);
+  tree.registry.note_late_start(tree.registry.look_up(100).process);
+  tree.proc.share(100, 200, 10);  // with filters, which may be others
+  const Caller first = tree.registry.look_up(100);
+  CHECK(begin_sealing(tree.registry, first) == Sharing::unknown);
+  CHECK(begin_sealing(tree.registry, tree.registry.look_up(200)) == Sharing::shared);
+  tree.proc.exit(200);
+  CHECK(begin_sealing(tree.registry, first) == Sharing::alone);
 }
 
-TEST_CASE("of a sharer that was born in the tick of the first filter, the number of its filters tells") {
-  FakeProc proc;
-  proc.first(100, 0x1000).filters = 3;
-  proc.clock = 15 * kTick + 1;
-  Registry registry(proc, kArena, {});
-  Caller caller = registry.look_up(100);
-  registry.make_image(caller, std::make_unique<TableFile>());
-  proc.share(100, 200, 15).filters = 2;
-  CHECK(begin_sealing(registry, caller) == Sharing::unknown);
-  proc.exit(200);
-  proc.share(100, 300, 15).filters = 3;
-  CHECK(begin_sealing(registry, caller) == Sharing::shared);
-  proc.exit(300);
-  proc.share(100, 400, 15).filters = ~0U;  // the kernel does not say
-  CHECK(begin_sealing(registry, caller) == Sharing::unknown);
+TEST_CASE("after a late start nobody's parent tells from whom it was copied") {
+  SealedTree tree;
+  tree.registry.note_late_start(tree.registry.look_up(100).process);
+  tree.add_child();
+  tree.proc.fork(100, 300, 20);
+  CHECK(tree.sealed(300) == Seals{1, 2, 3});
 }
 
 TEST_CASE("a sharer that was taken for one of another image with the same addresses has the seal") {

@@ -50,20 +50,16 @@ long look_for_sharers(const State& state) {
   return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
-// The first filter refuses in the arena whatever is mapped; what the program has placed there by itself may
-// need more than that.
-bool is_enough_in_arena(const State& state, std::span<const Seal> pieces) {
-  return state.ledger->consult([&](std::span<const Seal> seals) {
-    return std::all_of(pieces.begin(), pieces.end(), [&](const Seal& piece) {
-      return !is_in_arena(state, piece.range) || is_enough(seals, {}, {&piece, 1}, {});
-    });
-  });
+// What is mapped now may need more than what was sealed: in the arena the first filter refuses whatever
+// comes, and a fork may have other mappings where its parent had some (MADV_DONTFORK).
+bool is_enough_for(const State& state, std::span<const Seal> pieces) {
+  return state.ledger->consult([&](std::span<const Seal> seals) { return is_enough(seals, {}, pieces, {}); });
 }
 
 long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types,
                 std::span<const Seal> pieces) {
   if (ledger_refuses_types(state, ranges, types)) return -EACCES;
-  if (ledger_has_sealed(state, ranges, types) && is_enough_in_arena(state, pieces))
+  if (ledger_has_sealed(state, ranges, types) && is_enough_for(state, pieces))
     return static_cast<long>(Way::sealed);
   if (const long error = check_pid_namespace(); error != 0) return error;
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);

@@ -143,7 +143,7 @@ Outcome join(State& state, long table_descriptor, const Beginning& beginning, Jo
   long error = tell_supervisor_of(Control::Kind::add_filtered, seals.first(filtered));
   if (error == 0) error = tell_supervisor_of(Control::Kind::add_supervised, seals.subspan(filtered));
   if (error != 0) return {"the supervisor does not take the seals of this program", error};
-  (void)state.ledger->add(seals.first(filtered));
+  note_sealed_by_filters(state, seals.first(filtered));
   return {};
 }
 
@@ -240,7 +240,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 }
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
-  if (ledger_has_sealed(state, ranges, job.types)) return 0;
+  if (is_sealed_by_filters(state, ranges, job.types)) return 0;
   const Asked asked = seal_as_supervisor_says(state, ranges, job);
   return asked.must_look ? seal_by_own_look_supervised(state, ranges, job) : asked.result;
 }

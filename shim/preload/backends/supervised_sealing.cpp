@@ -3,10 +3,12 @@
 #include <cerrno>
 
 #include "policy/protocol/control.h"
+#include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/heap.h"
+#include "shim/preload/lock.h"
 #include "shim/preload/supervisor_link.h"
 #include "shim/preload/table_reader.h"
 #include "shim/preload/why_unsealed.h"
@@ -53,11 +55,6 @@ long explain_answer(long error) {
     default:
       return explain(Why::unknown);
   }
-}
-
-// The supervisor does not see what a filter refuses, so that is noted here.
-void note_sealed_by_filters(State& state, std::span<const Seal> pieces) {
-  (void)state.ledger->add(pieces);
 }
 
 // What the supervisor has sealed may be memory with keys.
@@ -141,6 +138,17 @@ long register_filtered(State& state, std::span<const Seal> pieces) {
 }
 
 }  // namespace
+
+void note_sealed_by_filters(State& state, std::span<const Seal> pieces) {
+  if (pieces.empty()) return;
+  if (ledger_is_of_parent()) state.ledger->clear();
+  note_ledger_is_own();
+  (void)state.ledger->add(pieces);
+}
+
+bool is_sealed_by_filters(const State& state, std::span<const Range> ranges, policy::SealTypes types) {
+  return !ledger_is_of_parent() && ledger_has_sealed(state, ranges, types);
+}
 
 Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
   if (ranges.size() == 1) return have_it_look(state, ranges[0], job);

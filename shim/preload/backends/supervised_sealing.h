@@ -29,6 +29,10 @@ Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPar
 // Sealing by the program's own look (own_sealing.h), under a supervisor.
 long seal_by_own_look_supervised(State& state, std::span<const policy::Range> ranges, Job& job);
 
+// What the filters of this process refuse. The supervisor does not see that, so it is noted here.
+void note_sealed_by_filters(State& state, std::span<const policy::Seal> pieces);
+bool is_sealed_by_filters(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
+
 // Whether another process has this memory: see backend.h.
 long is_alone_supervised(const State& state);
 

@@ -32,7 +32,8 @@ bool insert(Ranges& ranges, const Range& range) {
 bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draft) {
   const policy::Options& options = state.options;
   draft.program.clear();
-  const policy::ToldOf told{filter.supervised,
+  const bool lineage_shows = !options.audit && (options.open_calls & policy::kBlockedClone3) == 0;
+  const policy::ToldOf told{filter.supervised && lineage_shows,
                             filter.supervised && options.require != policy::Backend::automatic};
   policy::write_blocked_calls(state.machine, options, told, draft.program);
   const auto after_blocked_calls = draft.program.front();
@@ -72,12 +73,12 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
 }
 
 bool has_base_filter(const State& state) {
-  if (state.rules.audits) return true;  // it refuses nothing
+  // A start of the program has no other process in its memory; and an audit refuses nothing.
+  if (!state.started_late || state.rules.audits) return true;
   if (!has_window(state, Window::kept)) return probe_listener() == -EBUSY;
-  // The kernel takes not both of these (mm/mprotect.c, do_mprotect_pkey: EINVAL).
-  constexpr std::uint32_t kGrowsBoth = policy::kProtGrowsDown | policy::kProtGrowsUp;
-  const Range& sealed = state.arena.windows.front();
-  return raw_syscall(__NR_mprotect, sealed.start, state.machine.page_size, kGrowsBoth) == -EPERM;
+  // Of half a TiB nobody has used the last page.
+  const std::uint64_t last = state.arena.windows.front().end - state.machine.page_size;
+  return raw_syscall(__NR_munmap, last, state.machine.page_size) == -EPERM;
 }
 
 }  // namespace libmseal::shim
