@@ -26,8 +26,8 @@
 namespace libmseal::policy {
 
 struct SeccompRule {
-  std::uint32_t bit;  // BlockedCall, Hardening, kProgramStart or kLineage; 0: the call is refused whatever
-                      // the options say
+  // BlockedCall, Hardening, kProgramStart or kLineage; 0: the call is refused whatever the options say.
+  std::uint32_t bit;
   std::uint32_t error;
   int number;  // of the machine that compiles: libseccomp translates
   std::vector<scmp_arg_cmp> arguments{};

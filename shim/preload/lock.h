@@ -27,7 +27,7 @@ void note_ledger_is_own();
 
 // Holds the lock, and with it the job, and keeps signals away, so that no handler of this thread can want it
 // too. A child forked while another thread held it finds it open: the page is wiped on fork. Whoever is
-// killed while holding it, and shares its memory with others, leaves it locked: they give up after ten
+// killed while holding it, and shares its memory with others, leaves it locked: they give up after twenty
 // seconds in which nobody has let go of it.
 class ExclusiveSection {
  public:

@@ -30,9 +30,9 @@ bool Sealer::is_watched(std::span<const Range> ranges) const {
   });
 }
 
-// What filters of the process refuse, the library knows: here it is only hearsay. And brk is refused by
-// filters alone. A seal of another process that is in the record, for it may be in force here as well, is no
-// reason not to seal: it has the attributes of the mapping that the other process had there.
+// What filters of the process refuse, the supervisor can't see: the library keeps account of that. And brk is
+// refused by filters alone. A seal of another process that is in the record, for it may be in force here as
+// well, is no reason not to seal: it has the attributes of the mapping that the other process had there.
 bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Range& heap) const {
   if (entry.by == Process{}) return true;
   if (!(entry.by == caller.process)) return false;
