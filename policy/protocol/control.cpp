@@ -59,7 +59,7 @@ constexpr std::uint64_t flags_of(Kind kind) {
 
 constexpr bool names_pages(Kind kind) {
   return kind != Kind::hello && kind != Kind::filters_are_in && kind != Kind::give_up &&
-         kind != Kind::is_alone;
+         kind != Kind::is_alone && kind != Kind::refusals;
 }
 
 bool is_of_pages(const Machine& machine, const Range& range) {
@@ -79,12 +79,16 @@ bool well_packed(const Machine& machine, const Arguments& arguments) {
 
 // Whether the message has nothing but what its kind may have.
 bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const Arguments& arguments) {
-  if (kind < Kind::hello || kind > Kind::call_site) return false;
+  if (kind < Kind::hello || kind > Kind::refusals) return false;
   if ((flags & ~flags_of(kind)) != 0) return false;
   if (kind == Kind::call_site) return true;
   if ((flags & kSeveral) != 0) return well_packed(machine, arguments);
   if (arguments[5] != 0) return false;
-  if (arguments[4] != 0 && !adds_seal(kind) && !tells_of_break(kind)) return false;
+  if (kind == Kind::refusals) {
+    if (arguments[4] == 0 || arguments[4] >> 32 != 0) return false;
+  } else if (arguments[4] != 0 && !adds_seal(kind) && !tells_of_break(kind)) {
+    return false;
+  }
   const bool empty = arguments[0] == 0 && arguments[1] == 0;
   if (!names_pages(kind)) return empty;
   if (empty && kind == Kind::seal) return true;
@@ -99,6 +103,8 @@ std::uint64_t fifth(const Control& message) {
     case Kind::seal:
     case Kind::filters_are_in:
       return message.present_break;
+    case Kind::refusals:
+      return message.count;
     default:
       return message.seal.attachment;
   }
@@ -183,6 +189,8 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
     message.third = static_cast<std::uint32_t>(arguments[5] >> 32);
   } else if (tells_of_break(kind)) {
     message.present_break = arguments[4];
+  } else if (kind == Kind::refusals) {
+    message.count = static_cast<std::uint32_t>(arguments[4]);
   } else {
     message.seal.attachment = arguments[4];
   }

@@ -45,8 +45,10 @@ struct Control {
     add_supervised = 9,  // the supervisor refuses from now on. Answer: 0
     add_filtered = 10,   // a deny filter refuses already; the supervisor decides what is deferred. Answer: 0
 
-    query = 11,      // how has the process sealed `seal.range`? Answer: a Sealed
-    call_site = 12,  // where in the program a call comes from, that is about to be made or was refused
+    query = 11,  // how has the process sealed `seal.range`? Answer: a Sealed
+    // Where in the program a call comes from that is about to be made or was refused. Answer: 0, or kTooMany
+    call_site = 12,
+    refusals = 13,  // filters refused `count` calls of which no call_site told. Answer: 0
   };
 
   Kind kind = Kind::hello;
@@ -66,7 +68,12 @@ struct Control {
   std::uint64_t site = 0;    // the address that the call returns to
   std::uint32_t number = 0;  // of the system call
   std::uint32_t third = 0;   // its third argument: a protection, an advice, a size
+
+  std::uint32_t count = 0;  // of `refusals` alone
 };
+
+// So many calls are refused just now that this one is only counted.
+inline constexpr std::int64_t kTooMany = 1;
 
 // How sealing goes on.
 enum class Way : std::uint8_t {

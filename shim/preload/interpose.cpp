@@ -13,57 +13,28 @@
 #include "mseal/mseal.h"
 #include "policy/rules/verdict.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/call_sites.h"
 #include "shim/preload/image_places.h"
 #include "shim/preload/protection_keys.h"
 #include "shim/preload/sealed_mapping.h"
 #include "shim/preload/sealing.h"
 #include "shim/preload/state.h"
-#include "shim/preload/supervisor_link.h"
-#include "shim/preload/table_reader.h"
 
 namespace libmseal::shim {
 namespace {
 
-// Where the program calls one of these functions from.
-using Site = const void*;
-
-policy::MmCall decoded(const State& state, long number, const policy::Arguments& arguments) {
-  return policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), arguments);
-}
-
-// Tells the supervisor where a call comes from that touches a seal: before it is made, for an audit, or once
-// it was refused.
-void tell_site(const State& state, long number, const policy::Arguments& arguments, Site site, bool refused) {
-  const policy::MmCall call = decoded(state, number, arguments);
-  if (call.effect != policy::MmCall::Effect::modify && call.effect != policy::MmCall::Effect::discard) return;
-  if (!refused) {
-    const bool touches = [&] {
-      for (const policy::Range& range : call.ranges) {
-        if (!range.empty() && table_coverage(state.table, range) != policy::Coverage::none) return true;
-      }
-      return false;
-    }();
-    if (!touches) return;
-  }
-  policy::Control message{policy::Control::Kind::call_site, {call.ranges[0]}};
-  message.refused = refused;
-  message.site = reinterpret_cast<std::uint64_t>(site);
-  message.number = static_cast<std::uint32_t>(number);
-  message.third = static_cast<std::uint32_t>(arguments[2]);
-  (void)tell_supervisor(message);
-}
-
 // The call under the libc backend, which has no filter, and in an audit.
 long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
   if (state.backend == policy::Backend::libc) {
-    const policy::MmCall call = decoded(state, number, a);
+    const policy::MmCall call =
+        policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), a);
     const policy::Verdict verdict = state.ledger->consult(
         [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}); });
     if (verdict.kind == policy::Verdict::Kind::answer) return verdict.value;
     // Where huge pages are nobody looks up here.
     if (verdict != policy::kAllow) return -EPERM;
   } else {
-    tell_site(state, number, a, site, false);
+    announce_call(state, number, a, site);
   }
   return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
@@ -81,7 +52,7 @@ long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
     return looked_at_first(state, number, arguments(), site);
   const long result = raw_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   if (result == -EPERM && state.rules.wants_sites) [[unlikely]]
-    tell_site(state, number, arguments(), site, true);
+    report_refusal(state, number, arguments(), site);
   return result;
 }
 

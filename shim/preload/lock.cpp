@@ -33,6 +33,7 @@ struct Words {
   std::atomic<bool> objects = false;
   std::atomic<bool> noted_here = false;    // what the ledger has
   std::atomic<bool> list_is_free = false;  // the dynamic linker's, of objects
+  UntoldRefusals untold_refusals;
 };
 
 Words g_fallback;  // if there is no memory for the page
@@ -111,6 +112,10 @@ bool ledger_is_of_parent() {
 
 void note_ledger_is_own() {
   g_words->noted_here = true;
+}
+
+UntoldRefusals& untold_refusals() {
+  return g_words->untold_refusals;
 }
 
 ObjectsTurn::ObjectsTurn() : mine_(!g_words->objects.exchange(true, std::memory_order_acquire)) {}

@@ -5,6 +5,7 @@
 // nobody else is there.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "shim/preload/job.h"
@@ -24,6 +25,14 @@ bool may_ask_dynamic_linker();
 // that was mapped there need be here (MADV_DONTFORK).
 bool ledger_is_of_parent();
 void note_ledger_is_own();
+
+// Refused calls of this process that the supervisor has not been told of, and until when more are only
+// counted.
+struct UntoldRefusals {
+  std::atomic<std::uint64_t> count = 0;
+  std::atomic<std::uint64_t> quiet_until = 0;  // ns, of CLOCK_MONOTONIC
+};
+UntoldRefusals& untold_refusals();
 
 // Holds the lock, and with it the job, and keeps signals away, so that no handler of this thread can want it
 // too. A child forked while another thread held it finds it open: the page is wiped on fork. Whoever is

@@ -38,23 +38,30 @@ ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
     log(Level::warning, "pid ", notification.pid, ": malformed control message, flags ", Hex{arguments[2]});
   if (said.answered) {
     refuse(notification, malformed ? EINVAL : ENOSYS);
-  } else if (said.message && needs_no_look(notification, *said.message)) {
-    listener_.answer(notification.id, policy::encode_answer(0));
-    said.answered = true;
+  } else if (said.message) {
+    const auto answer = answer_without_look(notification, *said.message);
+    if (answer) listener_.answer(notification.id, policy::encode_answer(*answer));
+    said.answered = answer.has_value();
   }
   return said;
 }
 
-bool ControlChannel::needs_no_look(const seccomp_notif& notification, const Control& message) {
+std::optional<std::int64_t> ControlChannel::answer_without_look(const seccomp_notif& notification,
+                                                                const Control& message) {
   static_assert(policy::encode(policy::Sealed{}) == 0);
   const auto seals = registry_.all_seals();
   switch (message.kind) {
     case Kind::call_site:
-      return !events_.wants(static_cast<pid_t>(notification.pid), message);
+      if (events_.wants(static_cast<pid_t>(notification.pid), message)) return std::nullopt;
+      return policy::kTooMany;
+    case Kind::refusals:
+      events_.note_suppressed(message.count);
+      return 0;
     case Kind::query:
-      return !seals.empty() && !policy::touches_seal(seals, message.seal.range);
+      if (seals.empty() || policy::touches_seal(seals, message.seal.range)) return std::nullopt;
+      return 0;
     default:
-      return false;
+      return std::nullopt;
   }
 }
 
@@ -165,6 +172,7 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
       return policy::encode(policy::how_sealed(caller.record->seals(), range));
     case Kind::hello:
     case Kind::call_site:
+    case Kind::refusals:
       break;
   }
   return -EINVAL;

@@ -62,9 +62,10 @@ class ControlChannel {
     int tries = 1;
   };
 
-  // Whether the answer is 0 for every caller: nobody has sealed what is asked about, or a refusal is only
-  // counted.
-  [[nodiscard]] bool needs_no_look(const seccomp_notif& notification, const policy::Control& message);
+  // The answer, if it is the same for every caller: nobody has sealed what is asked about, or refusals are
+  // only counted.
+  [[nodiscard]] std::optional<std::int64_t> answer_without_look(const seccomp_notif& notification,
+                                                                const policy::Control& message);
   // mseal by a raw system call, which is the supervisor's business under coverage all.
   void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
   void handle_hello(const seccomp_notif& notification, Caller& caller);

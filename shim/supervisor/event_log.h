@@ -32,6 +32,8 @@ class EventLog {
 
   // Whether the thread's refusal is to be recorded. If not, it is counted and needs no look at the process.
   [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
+  // So many more are counted.
+  void note_suppressed(std::uint32_t count) noexcept { suppressed_ += count; }
   // The refusal just admitted could not be recorded after all.
   void note_failure() noexcept { ++failed_; }
 

@@ -70,6 +70,25 @@ void refusals_among_mappings(std::span<char*> arguments) {
   std::printf("%f %f\n", refused, deferred_and_refused);
 }
 
+// Refused without a pause, by a process and by the children that it forks meanwhile.
+void forks_among_refusals(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  const int children = std::stoi(arguments[0]);
+  const int calls = std::stoi(arguments[1]);
+  const auto refuse = [&] {
+    for (int index = 0; index < calls; ++index)
+      EXPECT((Calls{Via::libc}.unmap(own_text(), page_size())) == -EPERM);
+  };
+  refuse();
+  for (int child = 0; child < children; ++child) {
+    in_child([&] {
+      refuse();
+      std::exit(g_failures);  // the library tells of the last ones there
+    });
+    refuse();
+  }
+}
+
 // A mapped file with the name of the library's table, and nothing or something else in it.
 void forges_a_table(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
@@ -163,6 +182,7 @@ constexpr Scenario kScenarios[] = {
     {"floods_the_log", floods_the_log},
     {"keeps_supervisor_busy", keeps_supervisor_busy},
     {"refusals_among_mappings", refusals_among_mappings},
+    {"forks_among_refusals", forks_among_refusals},
     {"seals_again", seals_again},
     {"forges_a_table", forges_a_table},
     {"wants_too_much", wants_too_much},

@@ -7,6 +7,7 @@ the command prints comes out here; its exit status is this program's.
 
     tests/stock-kernel/boot.py -- uname -r
     tests/stock-kernel/boot.py --kernel 5.10 -- ctest --test-dir build/dev -LE host
+    tests/stock-kernel/boot.py --image arch/x86/boot/bzImage -- uname -r
 
 Other exit statuses: 77 if something is missing (1 with MSEAL_TESTS_MUST_RUN=1), 124 past a time limit, 125 if the
 guest did not come up. How long the work takes depends on what else this machine does, so there is no limit for the whole
@@ -43,6 +44,8 @@ QEMU_PACKAGE = {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default="6.1", choices=sorted(guest_image.KERNELS), help="default: 6.1")
+    parser.add_argument("--image", type=pathlib.Path, metavar="FILE",
+                        help="another kernel, with drivers for virtio, 9p and overlay built in")
     parser.add_argument("--arch", default="amd64", choices=sorted(QEMU))
     parser.add_argument("--cpu", help="qemu's model of the processor (default: all that it knows)")
     parser.add_argument("--accel", default="tcg", choices=["tcg", "kvm"])
@@ -148,9 +151,12 @@ def main():
     try:
         native = arguments.arch == run(["dpkg", "--print-architecture"]).strip()
         root, shares = ("/", []) if native else (guest_root.make(arguments.arch), [os.getcwd()])
-        kernel, initrd = guest_image.prepare(arguments.kernel, arguments.arch, HERE / "guest-init")
         with tempfile.TemporaryDirectory(prefix="libmseal-stock-kernel-") as name:
             folder = pathlib.Path(name)
+            init = HERE / "guest-init"
+            kernel, initrd = (guest_image.with_drivers(arguments.image, arguments.arch, init, folder)
+                              if arguments.image else
+                              guest_image.prepare(arguments.kernel, arguments.arch, init))
             control = folder / "control"
             control.mkdir()
             write_control(control, arguments.command, shares)

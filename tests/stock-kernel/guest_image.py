@@ -66,7 +66,7 @@ def modules(unpacked):
     return found
 
 
-def first_file_system(unpacked, busybox, init):
+def first_file_system(order, busybox, init):
     archive = Archive()
     for name in ("bin", "modules", "proc", "sys", "dev", "lower", "memory", "new", "control"):
         archive.folder(name)
@@ -75,12 +75,21 @@ def first_file_system(unpacked, busybox, init):
     archive.add("bin/busybox", stat.S_IFREG | 0o755, busybox)
     for applet in APPLETS:
         archive.add(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox")
-    order = modules(unpacked)
     for name, data in order.items():
         archive.add(f"modules/{name}", stat.S_IFREG | 0o644, data)
     archive.add("modules/order", stat.S_IFREG | 0o644, "".join(f"{name}\n" for name in order).encode())
     archive.add("init", stat.S_IFREG | 0o755, init.read_bytes())
     return archive.bytes()
+
+
+def with_drivers(image, arch, init, folder):
+    """The same for a kernel that needs no modules."""
+    kernel, initrd = folder / "kernel", folder / "initrd"
+    with Suite("bookworm", arch).unpacked("busybox-static") as files:
+        busybox = next(files.glob("**/bin/busybox"))
+        kernel.write_bytes(uncompressed(image))
+        initrd.write_bytes(first_file_system({}, busybox.read_bytes(), init))
+    return kernel, initrd
 
 
 def prepare(version, arch, init):
@@ -99,5 +108,5 @@ def prepare(version, arch, init):
         if not images or not busybox:
             raise Missing(f"a kernel in {suite.folder}")
         kernel.write_bytes(uncompressed(images[0]))
-        initrd.write_bytes(first_file_system(files, busybox[0].read_bytes(), init))
+        initrd.write_bytes(first_file_system(modules(files), busybox[0].read_bytes(), init))
     return kernel, initrd

@@ -61,8 +61,10 @@ TEST_CASE("a message survives the registers of mmap, where it maps nothing") {
   site.third = 0xFFFF'FFFF;
   Control add{Control::Kind::add_filtered, {{0x7f0000001000, 0x7f0000004000}, true, true}};
   add.seal.attachment = 0x7f0000000000;
+  Control refusals{Control::Kind::refusals, {}};
+  refusals.count = 0xFFFF'FFFF;
   for (const Control& message :
-       {seal, site, add, Control{}, Control{Control::Kind::query, {{0x1000, 0x2000}}}}) {
+       {seal, site, add, refusals, Control{}, Control{Control::Kind::query, {{0x1000, 0x2000}}}}) {
     const Arguments said = encode(message);
     const Arguments wrapped = wrap_in_mmap(said);
     CHECK(unwrap_from_mmap(wrapped) == said);
@@ -166,6 +168,13 @@ TEST_CASE("a message of several ranges has two at least, none behind a gap, and 
       {kPage, kPage, 2 | kSeveral | 1U << 8, kControlMagic, 0, 0},  // with an attribute that it has not
   };
   for (const Arguments& arguments : bad) CHECK(is_malformed(kX86Machine, arguments));
+  const auto refusals = [&](std::uint64_t start, std::uint64_t size, std::uint64_t count) {
+    return is_malformed(kX86Machine, {start, size, 13, kControlMagic, count, 0});
+  };
+  CHECK_FALSE(refusals(0, 0, 1));
+  CHECK(refusals(0, 0, 0));
+  CHECK(refusals(0, 0, 1ULL << 32));
+  CHECK(refusals(kPage, kPage, 1));
   Machine large_pages = kX86Machine;
   large_pages.page_size = 0x10000;
   CHECK(is_malformed(large_pages, {kPage, kPage, 2 | kSeveral, kControlMagic, 0, 0}));

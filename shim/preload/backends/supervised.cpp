@@ -209,6 +209,7 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
     // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
     return {"the supervisor did not take over", answer.result};
   }
+  note_sealed_by_filters(state, seals.first(filtered));
   tell_of_files(state, answer);
   return {};
 }
