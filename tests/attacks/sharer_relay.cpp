@@ -43,6 +43,7 @@ int main() {
     g_generation = 0;
     make_next(CLONE_VM | SIGCHLD);
     worst = worse_of(worst, seal_beside_sharer());
+    while (!g_sharer.done) nap();  // else two relays run on the same stacks
   }
   return worst;
 }
