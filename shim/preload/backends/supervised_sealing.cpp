@@ -57,6 +57,14 @@ long explain_answer(long error) {
   }
 }
 
+// Why a range was not taken.
+Asked not_taken(const State& state, long answer) {
+  if (answer == -ENOSYS) return {true, 0};
+  // Without the filter, the kernel's own mseal(2) answers.
+  if (answer == -EINVAL && !has_base_filter(state)) return {false, explain(Why::not_ours)};
+  return {false, explain_answer(answer)};
+}
+
 // What the supervisor has sealed may be memory with keys.
 long take_keys(State& state, std::uint32_t ticket, Found& found) {
   if (ticket == 0) return 0;
@@ -75,9 +83,7 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
   int overtakings = 0;
   job.covered.clear();
   for (int filters = 0; filters < kMostFilters;) {
-    // Without the filter, the kernel's own mseal(2) answers.
-    if (answer == -EINVAL && !has_base_filter(state)) return {false, explain(Why::not_ours)};
-    if (answer < 0) return {false, explain_answer(answer)};
+    if (answer < 0) return not_taken(state, answer);
     const policy::Next next = policy::decode_next(answer);
     if (next.way == Way::sealed) {
       note_sealed_by_filters(state, job.covered.view());
@@ -153,10 +159,7 @@ bool is_sealed_by_filters(const State& state, std::span<const Range> ranges, pol
 Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
   if (ranges.size() == 1) return have_it_look(state, ranges[0], job);
   const long told = tell_supervisor_of(Control{Control::Kind::range, {}}, ranges);
-  if (told == -ENOSYS) return {true, 0};
-  if (told == -EINVAL && !has_base_filter(state)) return {false, explain(Why::not_ours)};
-  if (told != 0) return {false, explain_answer(told)};
-  return have_it_look(state, {}, job);
+  return told == 0 ? have_it_look(state, {}, job) : not_taken(state, told);
 }
 
 Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job) {
@@ -164,9 +167,7 @@ Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPar
     Control message{Control::Kind::range, {part.range}};
     message.constant = true;
     message.with_data = part.with_data;
-    const long told = tell_supervisor(message);
-    if (told == -ENOSYS) return {true, 0};
-    if (told != 0) return {false, explain_answer(told)};
+    if (const long told = tell_supervisor(message); told != 0) return not_taken(state, told);
   }
   return have_it_look(state, {}, job);
 }
