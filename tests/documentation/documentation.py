@@ -128,7 +128,7 @@ def check_options(given):
             continue
         values = allowed(given, key + "=")
         if "joined by +" in values:
-            section = {"open": "BLOCKED ENTRY POINTS", "harden": "HARDENING"}[key]
+            section = {"open": "BLOCKED CALLS", "harden": "HARDENING"}[key]
             entries = items_of(section_of(page, "Sh", section))
             names = set(re.findall(r"\w+", values.partition(", joined by")[0]))
             problems += [f"libmseal-policy.5 has no entry for {key}={name}" for name in sorted(names - entries)]
