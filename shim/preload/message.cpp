@@ -95,9 +95,9 @@ std::string_view text_of_error(long error) {
     case EBUSY:
       return "another seccomp listener is in force (EBUSY)";
     case EINVAL:
-      return "not known to this kernel (EINVAL)";
+      return "not supported by this kernel (EINVAL)";
     case ENOSYS:
-      return "not there on this kernel (ENOSYS)";
+      return "missing in this kernel (ENOSYS)";
     case ENOMEM:
       return memory_is_limited() ? "no memory left (ENOMEM): ulimit -v limits it" : "no room left (ENOMEM)";
     case EMFILE:
@@ -119,7 +119,7 @@ std::string_view text_of_error(long error) {
     case ENOSPC:
       return "the disk is full (ENOSPC)";
     case ELOOP:
-      return "a symbolic link in a folder that others write to, or too many of them (ELOOP)";
+      return "a symbolic link in a folder that others write to, or too many links (ELOOP)";
     case ENAMETOOLONG:
       return "the name is too long (ENAMETOOLONG)";
     case ENOEXEC:

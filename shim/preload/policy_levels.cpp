@@ -62,7 +62,7 @@ const void* table_with_policy(State& state, Launch& launch, Unread& why) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
   }
-  why = {"no process for the supervisor", launch.start(state)};
+  why = {"can't create a process for the supervisor", launch.start(state)};
   if (why.error != 0) return nullptr;
   why.error = launch.wait_ready();
   why.what = launch.trouble();

@@ -39,7 +39,7 @@ KernelMseal look_for_mseal(const State& state) {
 Outcome try_backend(State& state, Backend backend, const Beginning& beginning, Job& job) {
   if (state.is_barred() && backend != Backend::libc) return {state.barred, 0};
   if (state.options.audit && backend != Backend::supervised)
-    return {"mode=audit takes the backend supervised", -EINVAL};
+    return {"mode=audit needs the backend supervised", -EINVAL};
   return functions_of(backend).start(state, beginning, job);
 }
 

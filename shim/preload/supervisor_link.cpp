@@ -171,14 +171,14 @@ long Launch::wait_ready() {
     case policy::Trouble::no_proc:
       return fails("the supervisor needs a procfs at /proc", -ENOENT);
     case policy::Trouble::foreign_proc:
-      return fails("/proc is that of another pid namespace: mount one of this namespace", -ESRCH);
+      return fails("/proc belongs to another pid namespace: mount that of this one", -ESRCH);
     case policy::Trouble::hidden_program:
       if (table >= 0) (void)map_table(std::exchange(table, -1), table_);
       return fails(
-          "the supervisor may not look at this program: its file is not readable, or it is not dumpable",
+          "the supervisor may not inspect this program: its file is not readable, or it is not dumpable",
           -EACCES);
     case policy::Trouble::refused_call:
-      return fails("a seccomp filter refuses ioctl(2) or poll(2) to the supervisor, which needs them",
+      return fails("a seccomp filter refuses ioctl(2) or poll(2), which the supervisor needs",
                    -static_cast<long>(ready.error));
     case policy::Trouble::none:
       break;

@@ -10,13 +10,13 @@ namespace {
 
 struct Cause {
   Why why;
-  int error;              // what the program gets
-  std::string_view text;  // empty: that of the error that was met
+  int error;              // that the program gets
+  std::string_view text;  // empty: the text of the error that occurred
   std::string_view advice;
   bool said = false;
 };
 
-constexpr std::string_view kFewer = "seal larger ranges, or fewer; what is sealed stays sealed";
+constexpr std::string_view kFewer = "seal fewer or larger ranges; what is sealed stays sealed";
 
 constinit Cause g_causes[] = {
     {Why::filters_full, ENOMEM, "the kernel takes no more filters for this process", kFewer},
@@ -26,32 +26,31 @@ constinit Cause g_causes[] = {
     {Why::shared, EAGAIN, "another process runs in this memory (vfork, clone), or may share it",
      "seal before that process starts or after it has ended"},
     {Why::not_ours, EAGAIN,
-     "a process that ran in this memory (vfork, clone) has called the library first, and so this one "
-     "has no filters",
-     "call it before such a process starts"},
+     "a process that shared this memory (vfork, clone) called the library first, so this process has "
+     "no filters",
+     "call the library before such a process starts"},
     {Why::pid_namespace, EAGAIN,
-     "the program is not in the pid namespace in which it was started, and can't see who runs in this memory",
-     "seal before that, or start a program there that seals"},
-    {Why::unknown, EAGAIN, "the supervisor can't look at this process",
+     "the program has left the pid namespace in which it was started, and can't see who shares its memory",
+     "seal before that, or seal in a program that is started there"},
+    {Why::unknown, EAGAIN, "the supervisor can't inspect this process",
      "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
     {Why::thread, EAGAIN, "a thread is still inside a memory call that began before the seal",
-     "the seal may come too late for that call"},
+     "that call may still change the range"},
     {Why::locked, EAGAIN, "the library's lock was not free for twenty seconds",
-     "a thread that held it was stopped, or a process with this memory was killed in mseal"},
-    {Why::overtaken, EAGAIN, "other processes of this image seal all the time", "try again"},
+     "the thread that held it was stopped, or a process that shares this memory was killed in mseal"},
+    {Why::overtaken, EAGAIN, "other processes of this image seal constantly", "try again"},
     {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},
     {Why::ledger_full, ENOMEM, "no room for more seals", kFewer},
     {Why::many_pieces, ENOMEM, "the range has too many mappings of different kinds", "seal it in parts"},
     {Why::unreadable, EAGAIN, "", "/proc/thread-self can't be read"},
     {Why::io_uring, EAGAIN,
-     "the program had an io_uring before its first seal, and no filter sees what that does",
-     "make it afterwards, or set open=io_uring"},
-    {Why::not_sealable, EACCES,
-     "sealable=required, and the memory was not mapped with MAP_SEALABLE where that counts",
-     "map it so, without MAP_FIXED, under the backend supervised"},
+     "the program had an io_uring before its first seal, and filters can't see its requests",
+     "create it afterwards, or set open=io_uring"},
+    {Why::not_sealable, EACCES, "sealable=required, and the memory was not placed by MAP_SEALABLE",
+     "map it with MAP_SEALABLE and without MAP_FIXED, under the backend supervised"},
     {Why::late_library, EAGAIN,
-     "the backend is libc, and the program calls libc's own functions: libmseal.so was loaded later",
-     "preload it, or link the program to it"},
+     "the backend is libc, and libmseal.so was loaded after libc, so it can't intercept the program's calls",
+     "preload the library, or link the program to it"},
 };
 
 }  // namespace

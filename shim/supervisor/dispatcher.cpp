@@ -148,7 +148,7 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
 
 void Dispatcher::let_through(const seccomp_notif& notification, const MmCall& call) {
   log(Level::debug, "pid ", notification.pid, ": system call ", notification.data.nr, " on ",
-      RangeText{call.ranges[0]}, ": let through");
+      RangeText{call.ranges[0]}, ": allowed");
   if (rules_.covers_all) calls_.begun(static_cast<pid_t>(notification.pid), call);
   listener_.continue_call(notification.id);
 }
@@ -172,9 +172,9 @@ void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller,
 void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& caller) {
   if (would_lose_library(proc_, caller, registry_) && listener_.still_waits(notification.id)) {
     log(Level::error, "pid ", caller.process.id,
-        " is killed before it runs, for the library is required: the kernel has placed ",
+        " is killed before it runs, because the library is required: the kernel has placed ",
         program_of(proc_, caller.process.id),
-        " where a filter of an earlier program refuses; start it again, or use coverage=all");
+        " where a filter of an ancestor refuses changes; start it again, or use coverage=all");
     (void)kill(caller.process.id, SIGKILL);
   }
   listener_.continue_call(notification.id);

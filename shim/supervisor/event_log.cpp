@@ -43,7 +43,7 @@ EventLog::EventLog(Proc& proc, const policy::Options& options)
       limited_(!options.audit) {
   if (!path_.empty()) error_ = lines_.open(path_);
   if (error_ != 0)
-    log(Level::error, "events=", path_, ": ", std::strerror(error_), "; refusals are in the log alone");
+    log(Level::error, "events=", path_, ": ", std::strerror(error_), "; refusals are only in the log");
 }
 
 EventLog::~EventLog() {
@@ -156,7 +156,7 @@ void EventLog::tell_of_missing(unsigned long& count, const char* why) {
 void EventLog::tell_of_all_missing() {
   told_ = Clock::now();
   tell_of_missing(suppressed_, "too many a second");
-  tell_of_missing(failed_, "no memory, or no descriptor");
+  tell_of_missing(failed_, "no memory or no descriptor left");
 }
 
 void EventLog::write_line(const std::string& line) {

@@ -155,7 +155,7 @@ int serve(std::span<const char* const> policy_paths) {
         break;
       case Listener::Event::broken:
         // Whoever waits for an answer gets ENOSYS once this process has ended.
-        log(Level::critical, "supervisor ", getpid(), " ends: it can receive no notification, ",
+        log(Level::critical, "supervisor ", getpid(), " ends: it can't receive notifications, ",
             std::strerror(errno));
         return EXIT_FAILURE;
       case Listener::Event::hang_up:

@@ -36,8 +36,8 @@ long seal(Sealer& sealer, const Caller& caller, SealJob& job) {
   if (!job.refused_breaks.empty() && !sealer.audits()) {
     const Range& range = job.ranges.front();
     log(Level::warning, "pid ", caller.task, ": mseal(", Hex{range.start}, ", ", Hex{range.size()},
-        ") fails: brk may unmap memory there, and nothing refuses that to a program without the library; "
-        "seal what mmap has placed");
+        ") fails: brk may unmap memory there, and nothing can prevent that in a program without the library; "
+        "seal memory from mmap");
     return -EAGAIN;
   }
   if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;

@@ -79,7 +79,7 @@ void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
 void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   const std::vector<Range> fences = inherited_filters_.of(caller);
   for (const Range& fence : fences) {
-    if (!table->add_fence(fence)) throw std::runtime_error("too many ranges are fenced off");
+    if (!table->add_fence(fence)) throw std::runtime_error("too many fences");
   }
   inherited_filters_.add_fences(fences);
   table->set_tree(arena_, rules_);

@@ -88,7 +88,7 @@ bool Rings::is_over(CallUnderWay& one) {
   if (spent < kAtMost) return false;
   log(Level::error, "pid ", one.process, " is killed: its call of ",
       one.destroyed != 0 ? "io_destroy" : "io_setup",
-      " does not end, and until then its other threads may not go on");
+      " does not end, and its other threads must stay stopped until then");
   (void)kill(one.process, SIGKILL);
   return true;
 }

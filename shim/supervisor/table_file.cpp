@@ -29,7 +29,7 @@ TableFile::TableFile() {
     throw std::system_error(why, std::generic_category(), what);
   };
   descriptor_ = memfd_create("libmseal-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) fail("no memory file");
+  if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) fail("can't create a memfd");
   memory_ = mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, 0);
   if (memory_ == MAP_FAILED) fail("no memory for a table");
   if (fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | kFutureWrite | F_SEAL_SEAL) != 0)

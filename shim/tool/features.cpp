@@ -44,7 +44,7 @@ Feature mseal_call() {
       return {name, false, "a seccomp profile refuses it (EPERM)" + instead};
     case kKilled:
       return {name, false,
-              "a filter kills programs that call it: have it answer with an error; nothing is sealed"};
+              "a filter kills programs that call it: make it return an error; nothing is sealed"};
     default:
       return {name, false, "the kernel does not have it" + instead};
   }
@@ -74,7 +74,7 @@ std::string why_no_filter(int error) {
       return "a profile refuses seccomp(2), such as a container's or a service's SystemCallFilter=: allow "
              "the call there";
     default:
-      return "the kernel has no seccomp filters, or something answers seccomp(2) for it";
+      return "the kernel has no seccomp filters, or something else answers seccomp(2)";
   }
 }
 
@@ -86,7 +86,7 @@ Feature filters(int error) {
 Feature listener(int filter, int error) {
   const char* const name = "seccomp listener";
   const std::string lost = "; no supervisor (backend filters)";
-  if (filter != 0) return {name, false, "it takes seccomp filters"};
+  if (filter != 0) return {name, false, "it needs seccomp filters"};
   switch (error) {
     case 0:
       return {name, true, ""};

@@ -21,25 +21,26 @@ struct OptionHelp {
 constexpr OptionHelp kOptions[] = {
     {"backend", "what enforces the seals: auto, kernel, supervised, filters, libc"},
     {"require", "do not start with anything weaker: kernel, supervised, filters, libc"},
-    {"mode", "enforce; or audit: nothing is refused, what would have been is recorded"},
-    {"auto", "what is sealed at start: elf; data: static data too; marked: objects that ask for it; off"},
-    {"late", "which objects that dlopen brings are sealed, too: nodelete, all, off"},
-    {"skip", "objects left out: patterns for their file names, joined by :"},
-    {"mutable", "objects whose static data is left out of auto=data: patterns, as skip"},
+    {"mode", "enforce; or audit: refuse nothing, record what enforce would refuse"},
+    {"auto", "what is sealed at start: elf; data: also static data; marked: objects that ask for it; off"},
+    {"late", "which objects loaded by dlopen are sealed, too: nodelete, all, off"},
+    {"skip", "objects that are not sealed: patterns for their file names, joined by :"},
+    {"mutable", "objects whose static data auto=data does not seal: patterns, as for skip"},
     {"vdso", "1: the kernel's own pages in the process are sealed, too"},
-    {"coverage", "fast; or all: every memory call is reported, and static programs are served"},
-    {"scope", "tree; or process: programs that the program starts are left alone"},
+    {"coverage", "fast; or all: the supervisor sees every memory call and serves static programs"},
+    {"scope", "tree; or process: programs that the program starts are not sealed"},
     {"discard", "which memory keeps its contents: strict, kernel"},
-    {"sealable", "whether mseal takes other memory than MAP_SEALABLE has placed: optional, required"},
-    {"harden", "refuse writes past mappings: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
-    {"open", "entry points that are not blocked, joined by +: see libmseal-policy(5)"},
-    {"policy", "a policy file, stronger than the system's and the user's; none: no file at all"},
+    {"sealable", "whether mseal accepts only memory mapped with MAP_SEALABLE: optional, required"},
+    {"harden",
+     "refuse writes that change no mapping: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
+    {"open", "calls that are not blocked, joined by +: see libmseal-policy(5)"},
+    {"policy", "a policy file that overrides the system's and the user's; none: read no file at all"},
     {"events", "a file for refusals, as JSON lines for mseal report"},
     {"log", "the supervisor's log: a file, stderr, syslog"},
     {"supervisor", "the supervisor program"},
 };
 
-// What was chosen on the command line, for whichever command it was.
+// What was chosen on the command line, for all commands.
 struct Choices {
   int status = kDone;
   bool json = false;
@@ -65,11 +66,11 @@ void add_run(CLI::App& app, Choices& choices) {
   }
   command->add_flag_callback(
       "-v,--verbose", [&run] { run.items.emplace_back("verbose", "1"); },
-      "say which backend was picked; debug messages in the log");
+      "print the backend; write debug messages to the log");
   command->add_flag_callback(
       "--strict", [&run] { run.items.emplace_back("strict", "1"); },
-      "do not start with a bad option or a bad policy file");
-  command->add_flag("-q,--quiet", run.quiet, "do not look at the program before it is started");
+      "do not start if an option or a policy file is wrong");
+  command->add_flag("-q,--quiet", run.quiet, "do not check whether the program will load the library");
   command->add_option("command", run.command, "the program and its arguments")->required();
   command->positionals_at_end();
   command->callback([&run] { tool::run(run); });
@@ -78,13 +79,13 @@ void add_run(CLI::App& app, Choices& choices) {
 void add_check(CLI::App& app, Choices& choices) {
   CLI::App* const command = app.add_subcommand(
       "check",
-      "Says what this kernel offers and which backend a program will get; exit status 1: a weak one");
-  command->add_flag("--json", choices.json, "for programs");
+      "Prints the features of this kernel and which backend programs get; exit status 1: a weak one");
+  command->add_flag("--json", choices.json, "print JSON");
   command->callback([&choices] { choices.status = check(choices.form()); });
 }
 
 void add_json_and_html(CLI::App& command, Choices& choices) {
-  auto* const json = command.add_flag("--json", choices.json, "for programs");
+  auto* const json = command.add_flag("--json", choices.json, "print JSON");
   command
       .add_flag("--html{-}", choices.page,
                 "a page with a picture of the address space; --html=FILE writes it to a file")
@@ -92,16 +93,16 @@ void add_json_and_html(CLI::App& command, Choices& choices) {
 }
 
 void add_status(CLI::App& app, Choices& choices) {
-  CLI::App* const command = app.add_subcommand(
-      "status", "Shows the mappings of a process and which are sealed; exit status 1: none");
-  command->add_option("pid", choices.process, "the process; without it, all that run with the library");
+  CLI::App* const command =
+      app.add_subcommand("status", "Shows which mappings of a process are sealed; exit status 1: none");
+  command->add_option("pid", choices.process, "the process; without it, list all that run with the library");
   add_json_and_html(*command, choices);
   command->callback([&choices] { choices.status = status(choices.process, choices.form(), choices.page); });
 }
 
 void add_report(CLI::App& app, Choices& choices) {
   CLI::App* const command = app.add_subcommand(
-      "report", "Says what files of events hold, by call site and object; exit status 1: nothing");
+      "report", "Groups recorded events by call site and object; exit status 1: no events");
   command
       ->add_option("file", choices.report.files,
                    "written by `mseal run --mode=audit --events=FILE`; - is standard input")
@@ -117,16 +118,17 @@ void add_report(CLI::App& app, Choices& choices) {
 }
 
 void add_policy(CLI::App& app, Choices& choices) {
-  CLI::App* const command = app.add_subcommand("policy", "Checks policy files, and shows what they come to");
+  CLI::App* const command =
+      app.add_subcommand("policy", "Checks policy files, and shows the resulting options");
   command->require_subcommand(1);
   CLI::App* const check = command->add_subcommand(
-      "check", "Says what is wrong, as FILE:LINE:COLUMN; exit status 2 if anything is");
+      "check", "Prints each mistake as FILE:LINE:COLUMN; exit status 2 if there is one");
   check->add_option("file", choices.policies, "policy files")->required();
   check->callback([&choices] { choices.status = check_policies(choices.policies); });
   CLI::App* const show =
-      command->add_subcommand("show", "Says which options a program gets from the policy files");
+      command->add_subcommand("show", "Prints the options that a program gets from the policy files");
   show->add_option("program", choices.program, "its path or name")->required();
-  show->add_option("--policy", choices.policy, "a file more, as of mseal run");
+  show->add_option("--policy", choices.policy, "another file, as for mseal run");
   show->callback([&choices] { choices.status = show_policy(choices.program, choices.policy); });
 }
 
@@ -136,18 +138,18 @@ void add_system(CLI::App& app, Choices& choices) {
   command->require_subcommand(1);
   SystemChoice& system = choices.system;
   CLI::App* const enable =
-      command->add_subcommand("enable", "Does so, after programs have been tried with it; takes root");
+      command->add_subcommand("enable", "Enables it, after a trial with a few programs; needs root");
   enable->add_option("--library", system.library, "the library, instead of the one that mseal run uses");
   enable->add_flag("--no-setuid", system.no_setuid,
-                   "also if sudo and other setuid programs then stop working for ordinary users");
+                   "even if sudo and other setuid programs then stop working for ordinary users");
   enable->callback([&choices] { choices.status = enable_system(choices.system); });
-  CLI::App* const disable = command->add_subcommand("disable", "Ends that; takes root");
+  CLI::App* const disable = command->add_subcommand("disable", "Disables it; needs root");
   disable->callback([&choices] { choices.status = disable_system(choices.system); });
   CLI::App* const show = command->add_subcommand(
-      "status", "Says whether it is so and what policy applies; exit status 1: it is not, or is broken");
+      "status", "Prints whether it is enabled and which policy applies; exit status 1: disabled or broken");
   show->callback([&choices] { choices.status = show_system(choices.system); });
   for (CLI::App* const one : {enable, disable, show})
-    one->add_option("--root", system.root, "the folder of another system, such as one to be rescued");
+    one->add_option("--root", system.root, "the root directory of another system, such as one to be rescued");
 }
 
 int parse(int count, char** arguments) {
@@ -155,7 +157,7 @@ int parse(int count, char** arguments) {
   app.require_subcommand(1);
   app.set_version_flag("--version",
                        "mseal " LIBMSEAL_VERSION ", layout " + std::to_string(policy::kLayoutVersion),
-                       "say which version this is");
+                       "print the version");
   app.get_formatter()->column_width(34);
   Choices choices;
   add_run(app, choices);

@@ -74,7 +74,7 @@ _mseal() {
             local -a commands=('check:say what is wrong in policy files' 'show:which options a program gets')
             _describe command commands
           elif [[ $words[2] == show ]]; then
-            _arguments '--policy=[a file more]:file:_files' '2:program:_command_names -e'
+            _arguments '--policy=[another file]:file:_files' '2:program:_command_names -e'
           else
             _files
           fi

@@ -106,8 +106,8 @@ std::string why_not_preloaded(const ProgramFile& program) {
     return "is built for another architecture than libmseal.so: it runs unsealed; build libmseal for it too";
   }
   if (program.interpreter.empty()) {
-    return "is static, so LD_PRELOAD does not reach it: it runs unsealed; with --coverage=all its own calls "
-           "of mseal(2) are served";
+    return "is static, so it ignores LD_PRELOAD and runs unsealed; with --coverage=all it can call mseal(2) "
+           "itself";
   }
   if (program.set_id && geteuid() != 0) {
     return "gains privileges when it starts, so the dynamic linker ignores LD_PRELOAD: run it from the "

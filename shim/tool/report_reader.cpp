@@ -71,7 +71,7 @@ class Reader {
       }
       if (groups_.size() > kMostKinds)
         throw std::runtime_error(file.name() + " has events of more than " + std::to_string(kMostKinds) +
-                                 " kinds: put a part of it into a file of its own");
+                                 " kinds: split it");
     });
   }
 

@@ -19,12 +19,12 @@ namespace libmseal::tool {
 using policy::Seal;
 
 OtherVersion::OtherVersion(int process)
-    : std::runtime_error("the table of process " + std::to_string(process) +
-                         " is of another version of libmseal than this tool: what is sealed can't be told") {}
+    : std::runtime_error("the seal table of process " + std::to_string(process) +
+                         " is of another version of libmseal than this tool, which can't read it") {}
 
 BadTable::BadTable(int process)
-    : std::runtime_error("what process " + std::to_string(process) +
-                         " has for a table is none: what is sealed can't be told") {}
+    : std::runtime_error("the seal table of process " + std::to_string(process) +
+                         " is malformed, so its seals are unknown") {}
 
 namespace {
 
@@ -49,7 +49,7 @@ class TableCopy {
       if (before % 2 == 0 && before == after) return;
     }
     throw std::runtime_error("the table of process " + std::to_string(process) +
-                             " is written all the time, or was left half-written");
+                             " changes constantly, or was left half-written");
   }
 
   [[nodiscard]] std::vector<Seal> seals() const {
@@ -65,7 +65,7 @@ class TableCopy {
     }
     if (count != 0 && seals.front().range == shim::kEverything)
       throw std::runtime_error("process " + std::to_string(process_) +
-                               " has more seals than its table holds: what is sealed can't be told");
+                               " has more seals than its table holds, so they are unknown");
     // What is mapped in the arena is sealed from birth, and the table does not name it.
     const policy::Range arena = root().arena;
     const std::uint64_t middle = arena.start + arena.size() / 2;
@@ -115,7 +115,7 @@ std::optional<std::vector<Seal>> read_table(int process, const std::vector<MapsL
     const int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (file < 0) {
       throw std::runtime_error("the table of process " + std::to_string(process) +
-                               " may not be looked at: run as root");
+                               " may not be inspected: run as root");
     }
     const std::unique_ptr<const int, void (*)(const int*)> closed(&file, [](const int* one) { close(*one); });
     return TableCopy(process, file).seals();
@@ -142,7 +142,7 @@ std::vector<MapsLine> read_maps_of(int process) {
   std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
   if (!maps) {
     throw std::runtime_error("there is no process " + std::to_string(process) +
-                             ", or it may not be looked at");
+                             ", or it may not be inspected");
   }
   std::vector<MapsLine> lines;
   for (std::string text; std::getline(maps, text);) {

@@ -49,8 +49,7 @@ bool has_library(const std::vector<MapsLine>& lines) {
 // The processes that run with the library. Those that may not be looked at are left out.
 int list(bool json) {
   int status = kNo;
-  if (!std::filesystem::exists("/proc/self"))
-    throw std::runtime_error("/proc is not mounted, which tells of processes");
+  if (!std::filesystem::exists("/proc/self")) throw std::runtime_error("/proc is not mounted");
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();

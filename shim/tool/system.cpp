@@ -46,14 +46,14 @@ void enter(const std::string& root) {
 }
 
 void must_be_root() {
-  if (geteuid() != 0) throw std::runtime_error("this takes root");
+  if (geteuid() != 0) throw std::runtime_error("this needs root");
 }
 
 // What the list holds; nothing if there is no such file.
 std::optional<std::string> read_list() {
   struct stat file {};
   if (lstat(kList, &file) != 0 && errno == ENOENT) return {};
-  if (!S_ISREG(file.st_mode)) refuse(std::string(kList) + " is no ordinary file");
+  if (!S_ISREG(file.st_mode)) refuse(std::string(kList) + " is not a regular file");
   constexpr std::size_t kLargest = std::size_t{1} << 16;
   return TextFile(kList).whole(kLargest);
 }
@@ -129,12 +129,12 @@ void write_list(const std::optional<std::string>& text) {
 void say_how_to_undo(const std::string& library, bool has_others) {
   std::printf("To undo it: mseal system disable\n");
   if (has_others) {
-    std::printf("If no program starts any more: from a rescue system, remove %s from etc/ld.so.preload.\n",
+    std::printf("If programs no longer start: in a rescue system, remove %s from etc/ld.so.preload.\n",
                 library.c_str());
   } else {
     std::printf(
-        "If no program starts any more: in a root shell that is still open, `: >/etc/ld.so.preload`;\n"
-        "from a rescue system, with this one mounted on /mnt, `rm /mnt/etc/ld.so.preload`.\n");
+        "If programs no longer start: in a root shell that is still open, run `: >/etc/ld.so.preload`;\n"
+        "in a rescue system, with this one mounted on /mnt, run `rm /mnt/etc/ld.so.preload`.\n");
   }
 }
 
@@ -157,8 +157,8 @@ void must_be_harmless(const std::string& library, bool no_setuid) {
   if (!no_setuid && takes_privileges_away(library)) {
     refuse(
         "without mseal(2) in the kernel, the programs of ordinary users get no_new_privs, so that sudo, su "
-        "and other setuid programs stop working for them: have the policy seal services alone "
-        "(libmseal-services(7)), or accept it with --no-setuid");
+        "and other setuid programs stop working for them: let the policy seal only services "
+        "(libmseal-services(7)), or accept this with --no-setuid");
   }
 }
 

@@ -37,7 +37,7 @@ TEST_CASE("hostile: a limit on processor time does not end the supervisor before
   };
   const Run result = run(command);
   expect_success(result);
-  CHECK_THAT(text_in(log.string()), ContainsSubstring("whose time on a processor is limited"));
+  CHECK_THAT(text_in(log.string()), ContainsSubstring("whose processor time is limited"));
 }
 
 TEST_CASE("hostile: ranges that were too many, or another image's, are not sealed with the next one") {

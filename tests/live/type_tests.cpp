@@ -26,7 +26,7 @@ TEST_CASE("live: sealable=required takes what MAP_SEALABLE has placed, and nothi
                                {LIVE_PROGRAM, "only_sealable", "placed"})));
   const Run without = run(preloaded("backend=filters,sealable=required", {LIVE_PROGRAM, "only_sealable"}));
   expect_success(without);
-  CHECK_THAT(without.err, ContainsSubstring("sealable=required, and the memory was not mapped"));
+  CHECK_THAT(without.err, ContainsSubstring("sealable=required, and the memory was not placed"));
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
   if (!write_base_filter(state, {beginning.objects, beginning.refused_breaks, arena}, job.draft))
     return {"too many ranges for one filter", -ENOMEM};
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
-    return {"no seccomp filter", error};
+    return {"can't install a seccomp filter", error};
   (void)state.ledger->add(beginning.objects);
   set_arena(state, arena, false);
   (void)state.ledger->add({protected_window(arena), true});

@@ -138,11 +138,11 @@ Outcome join(State& state, long table_descriptor, const Beginning& beginning, Jo
   if (filtered != 0) {
     const DenyFilter filter{seals.first(filtered), beginning.refused_breaks, true};
     if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
-      return {"no filter for this program", error};
+      return {"the filter of this program could not be installed", error};
   }
   long error = tell_supervisor_of(Control::Kind::add_filtered, seals.first(filtered));
   if (error == 0) error = tell_supervisor_of(Control::Kind::add_supervised, seals.subspan(filtered));
-  if (error != 0) return {"the supervisor does not take the seals of this program", error};
+  if (error != 0) return {"the supervisor does not accept the seals of this program", error};
   note_sealed_by_filters(state, seals.first(filtered));
   return {};
 }
@@ -180,7 +180,8 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   Launch& launch = beginning.launch;
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
-  if (const long error = launch.start(state); error != 0) return {"no process for the supervisor", error};
+  if (const long error = launch.start(state); error != 0)
+    return {"can't create a process for the supervisor", error};
   if (const long error = launch.wait_ready(); error != 0)
     return {launch.trouble(), error, {state.supervisor_path.data()}};
   state.table = launch.keep_table();

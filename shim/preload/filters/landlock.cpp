@@ -75,14 +75,14 @@ std::string_view forbid_writing_proc() {
   landlock_ruleset_attr handled{};
   handled.handled_access_fs = kWrite | kRefer;
   const long rules = raw_syscall(__NR_landlock_create_ruleset, &handled, sizeof handled.handled_access_fs, 0);
-  if (failed(rules)) return "Landlock takes no ruleset";
+  if (failed(rules)) return "Landlock does not accept a ruleset";
   long result = for_each_entry_at("/", [&](long root, const char* name) -> long {
     return std::string_view(name) == "proc" ? 0 : allow_below(rules, root, name);
   });
   if (result == 0) result = restrict_self(rules);
   (void)raw_syscall(__NR_close, rules);
   if (result == -E2BIG) return "16 Landlock rulesets are in force already";
-  return result == 0 ? "" : "Landlock does not take the rules";
+  return result == 0 ? "" : "Landlock does not accept the rules";
 }
 
 }  // namespace libmseal::shim
