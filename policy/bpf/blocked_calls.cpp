@@ -32,7 +32,7 @@ void write_blocked_calls(const Machine& machine, const Options& options, const T
     if (rule.bit == kLineage) return told.lineage ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
     if ((options.open_calls & rule.bit) != 0) return SECCOMP_RET_ALLOW;
     if (!options.audit) return rule.refusal();
-    // An audit refuses nothing, but wants to know; of clone3 there would be too much to know.
+    // An audit refuses nothing but records the calls. There would be too many clone3 calls.
     return rule.bit == kBlockedClone3 ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
   });
 }

@@ -1,7 +1,7 @@
 // Calls that are blocked by their number and by constant arguments.
 //
-// libseccomp compiles the rules (libseccomp_rules.h) once, when this project is built. All rules are in force
-// there, each with a placeholder for its answer. Here the options' answers replace the placeholders.
+// libseccomp compiles the rules (libseccomp_rules.h) when this project is built, with a placeholder for the
+// answer of each rule. The functions here replace the placeholders as the options say.
 #pragma once
 
 #include <bit>
@@ -13,11 +13,10 @@
 
 namespace libmseal::policy {
 
-// Both write a program that allows every other call in front of `program`.
+// Both functions prepend a program to `program` that allows every other call.
 
-// Blocks the calls that no filter can judge, but for those that the options open. A second listener is always
-// refused: through one, a process could approve its own calls. `told`: what the supervisor is told of
-// besides.
+// Blocks the calls that no filter can judge, except those that the options open. A second listener is always
+// refused: with one, a process could approve its own calls. `told`: what the supervisor is notified of.
 struct ToldOf {
   bool lineage = false;  // lineage.h
   bool starts = false;   // a fresh image is about to run
@@ -28,13 +27,13 @@ void write_blocked_calls(const Machine& machine, const Options& options, const T
 // `what`: Hardening bits.
 void write_hardening(const Machine& machine, unsigned what, BpfProgram& program);
 
-// The bits of rules that no option opens or closes. set_tid_address: the dynamic linker makes that call once
-// in a fresh image, when it has mapped the objects.
+// The bits of rules that do not depend on options. kProgramStart is for set_tid_address, which the dynamic
+// linker calls once in a new image, after it has mapped the objects.
 inline constexpr std::uint32_t kProgramStart = 1U << 31;
 inline constexpr std::uint32_t kLineage = 1U << 30;
 
-// The answer of a compiled rule, until it is chosen: seccomp's action for tracers, which nothing here uses,
-// with the BlockedCall or Hardening bit that the rule belongs to and the error that refuses the call.
+// The answer of a compiled rule until the options are known: SECCOMP_RET_TRACE, which is otherwise not used,
+// with the BlockedCall or Hardening bit of the rule and the error that refuses the call.
 struct Placeholder {
   std::uint32_t bit;
   std::uint32_t error;

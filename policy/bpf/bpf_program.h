@@ -1,8 +1,8 @@
 // An assembler for classic BPF as seccomp runs it.
 //
-// All jumps of classic BPF go forward, so a program is written from its last instruction to its first:
-// whatever an instruction may jump to is in place already, a label is a known position, and a jump too long
-// for the 8-bit offset of a condition goes by way of an unconditional jump placed on the spot.
+// All jumps of classic BPF go forward, so a program is written from its last instruction to its first: every
+// jump target exists already and has a known position. A jump too long for the 8-bit offset of a condition
+// goes through an unconditional jump that is inserted nearby.
 //
 //   BpfProgram program;
 //   const auto allow = program.ret(SECCOMP_RET_ALLOW);
@@ -42,18 +42,18 @@ class BpfProgram {
   Label add(std::uint32_t value) { return emit(BPF_ALU | BPF_ADD | BPF_K, value); }  // NOLINT: both are 0
   Label mask(std::uint32_t value) { return emit(BPF_ALU | BPF_AND | BPF_K, value); }
 
-  // `goto target`, or nothing if the program goes there anyway.
+  // `goto target`, or nothing if target is the next instruction.
   Label jump(Label target);
   // `if (A condition value) goto yes; else goto no;` with BPF_JEQ, BPF_JGT, BPF_JGE or BPF_JSET.
   Label branch(std::uint16_t condition, std::uint32_t value, Label yes, Label no);
   // The same against X.
   Label branch_x(std::uint16_t condition, Label yes, Label no);
-  // A finished program, without scratch memory, in front of everything written so far. What it returns
-  // becomes `action(what it returns)`, and instructions on which nothing depends then are left out.
+  // Prepends a finished program that uses no scratch memory. Each value that it returns is replaced by
+  // `action(value)`, and instructions that this makes useless are left out.
   template <class Action>
   Label prepend(std::span<const sock_filter> program, Action action);
 
-  // False once anything did not fit: the program is unusable.
+  // False if the program did not fit: it is unusable.
   [[nodiscard]] bool complete() const { return !overflow_; }
   [[nodiscard]] std::span<const sock_filter> instructions() const {
     return {code_.data() + (code_.size() - size_), size_};
@@ -67,15 +67,15 @@ class BpfProgram {
  private:
   Label emit(std::uint16_t code, std::uint32_t k, std::uint8_t jt = 0, std::uint8_t jf = 0);
   Label emit_branch(std::uint16_t code, std::uint32_t k, Label yes, Label no);
-  // Whatever is in A does not matter there.
+  // Whether the instruction there does not use A.
   [[nodiscard]] bool forgets_a(Label at) const {
     const std::uint16_t code = code_[code_.size() - at].code;
     return code == (BPF_RET | BPF_K) || code == (BPF_LD | BPF_W | BPF_ABS);
   }
-  // `target`, or an unconditional jump to it that a condition here can reach.
+  // `target`, or an unconditional jump to it within reach of a condition here.
   Label within_reach(Label target, std::uint32_t reach);
 
-  // The latest unconditional jumps: many conditions go to the same few far places.
+  // The latest unconditional jumps, for reuse: many conditions go to the same few distant targets.
   struct Bridge {
     Label target = 0;
     Label at = 0;

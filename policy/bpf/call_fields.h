@@ -1,4 +1,4 @@
-// Where a filter finds the parts of a call, and the two words of a 64-bit number.
+// Offsets of the fields of seccomp_data, and the two words of a 64-bit number.
 #pragma once
 
 #include <linux/seccomp.h>

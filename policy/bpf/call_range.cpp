@@ -7,7 +7,7 @@ namespace {
 
 using Label = BpfProgram::Label;
 
-// Scratch memory: a wide range. From kKept on another one, kept for later.
+// Scratch memory for a wide range, and from kKept on for a saved one.
 enum Slot : std::uint32_t { kStartLow, kStartHigh, kEndLow, kEndHigh, kKept };
 
 }  // namespace
@@ -91,7 +91,7 @@ Label CallRange::store_start(std::uint32_t argument) {
   return load_high_of_address(argument);
 }
 
-// In 32-bit halves with carry.
+// Adds in 32-bit halves with carry.
 Label CallRange::set(std::uint32_t start, std::uint32_t length, Label next) {
   const auto upper_half = [&](bool carry) {
     out_.jump(next);

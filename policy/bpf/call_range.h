@@ -1,7 +1,7 @@
-// The range that a call touches, as a BPF program holds it during its search.
+// The range that a call touches, as a BPF program represents it during a search.
 //
-// A narrow range ends under the upper word of its start. It is arguments 0 and 1, and the lower word of its
-// end is kept in X. A wide one may be any: it is kept in scratch memory.
+// In a narrow range, start and end have the same upper word. It is given by arguments 0 and 1, and the lower
+// word of its end is in X. A wide range can be any range; it is in scratch memory.
 #pragma once
 
 #include <cstdint>
@@ -20,26 +20,26 @@ class CallRange {
 
   [[nodiscard]] bool is_narrow() const { return narrow_; }
   [[nodiscard]] bool has_short_arguments() const { return short_arguments_; }
-  // The ABI from here on: what the kernel does not read of an argument is not read.
+  // Whether the code written from here on reads only the lower halves of arguments, as 32-bit ABIs do.
   void set_short_arguments(bool is_short) { short_arguments_ = is_short; }
 
   Label load_high(std::uint32_t argument);
-  // Stripped of the bits that the kernel does not look at.
+  // Without the tag bits, which the kernel ignores.
   Label load_high_of_address(std::uint32_t argument);
 
-  // Arguments 0 and 1 are the range, then on to `next`, a search. `wide` is where a range goes that is not
-  // narrow.
+  // Sets the range to arguments 0 and 1 and goes to `next`, a search. If only narrow ranges are supported
+  // here, other ranges go to `wide`.
   Label set(Label next, Label wide) { return narrow_ ? set_narrow(next, wide) : set(0, 1, next); }
 
   // ---- for a search ----
 
-  // What a search starts with. It needs the upper word of the start in A.
+  // Loads the upper word of the start into A and goes to `search`.
   Label begin_search(Label search);
   Label load_start_low();
-  // `if (end > bound) goto yes else goto no`. A narrow range: its end and the bound have the same upper word,
-  // and both count from `origin`.
+  // `if (end > bound) goto yes else goto no`. For a narrow range, end and bound have the same upper word, and
+  // both are relative to `origin`.
   Label branch_end_past(std::uint64_t bound, std::uint32_t origin, Label yes, Label no);
-  // The start in A and the end count from `origin` now. Of narrow ranges above it.
+  // Makes the start in A and the end relative to `origin`. Only for narrow ranges above it.
   Label count_from(std::uint32_t origin, Label next);
   // A hit counts only if the kernel would not refuse the range itself: aligned, not empty, not wrapping.
   Label confirm(Label hit, Label miss);
@@ -48,11 +48,11 @@ class CallRange {
 
   // [argument `start`, + argument `length`)
   Label set(std::uint32_t start, std::uint32_t length, Label next);
-  // [argument `start`, one byte on): enough to touch the page.
+  // The first byte of the page is enough to touch it.
   Label set_one_byte(std::uint32_t start, Label next);
-  // [the multiple of 4 GiB above the address, + argument `length`). Not for an address that is one.
+  // [the next multiple of 4 GiB, + argument `length`). Not for an address that is itself a multiple.
   Label set_above_line(std::uint32_t address, std::uint32_t length, Label next);
-  // Keeps the range for later, and takes it back.
+  // Saves the range, and restores it.
   Label keep(Label next);
   Label take_kept(Label next);
 

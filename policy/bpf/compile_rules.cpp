@@ -1,5 +1,5 @@
-// Runs when the project is built, on the machine that builds: writes compiled_rules.h, the rules as
-// libseccomp compiles them, for every machine.
+// A program that the build runs. It writes compiled_rules.h: the rules as compiled by libseccomp, for every
+// architecture.
 #include <exception>
 
 #include "policy/bpf/blocked_calls.h"

@@ -7,7 +7,7 @@ namespace {
 
 using Label = BpfProgram::Label;
 
-// Some of the boundaries of sorted ranges, which are starts and ends by turns.
+// Consecutive boundaries of sorted ranges, which are alternately starts and ends.
 struct Boundaries {
   std::span<const Range> ranges;
   std::size_t first;
@@ -22,7 +22,7 @@ struct Boundaries {
     return index % 2 == 0 ? ranges[index / 2].start : ranges[index / 2].end;
   }
   [[nodiscard]] std::size_t middle() const { return first + size() / 2; }
-  // Whether the interval before the first of them is a range.
+  // Whether the interval before the first boundary is a range.
   [[nodiscard]] bool start_inside() const { return first % 2 == 1; }
   [[nodiscard]] Boundaries part(std::size_t from, std::size_t to) const {
     Boundaries some = *this;
@@ -30,7 +30,7 @@ struct Boundaries {
     some.last = to;
     return some;
   }
-  // The first one whose upper word is `word` or more.
+  // The first boundary whose upper word is at least `word`.
   [[nodiscard]] std::size_t find_word(std::uint64_t word) const {
     std::size_t index = first;
     while (index < last && at(index) >> 32 < word) ++index;
@@ -42,7 +42,7 @@ class Search {
  public:
   Search(CallRange& range, BpfProgram& program) : range_(range), out_(program) {}
 
-  // By the upper word in A.
+  // Searches by the upper word, which is in A.
   Label by_word(const Boundaries& denied, const Boundaries& watched, Label miss) {
     const Boundaries& more = denied.size() >= watched.size() ? denied : watched;
     if (more.size() == 0) return interval(denied, interval(watched, miss));
@@ -62,7 +62,7 @@ class Search {
   }
 
  private:
-  // No instruction where both ways are one.
+  // Writes no instruction if both targets are the same.
   Label branch(std::uint16_t condition, std::uint32_t value, Label yes, Label no) {
     return yes == no ? yes : out_.branch(condition, value, yes, no);
   }
@@ -75,10 +75,10 @@ class Search {
     if (range_.is_narrow() && high(next) != word) return miss;
     return range_.branch_end_past(next, origin, all.hit, miss);
   }
-  // The same for a word that has no boundary.
+  // The same for an upper word without boundaries.
   Label interval(const Boundaries& all, Label miss) { return interval(all, miss, ~0U, 0); }
 
-  // By the lower word in A, counted from the origin.
+  // Searches by the lower word, which is in A, relative to the origin.
   Label by_low_word(const Boundaries& some, Label miss, std::uint32_t word, std::uint32_t origin) {
     if (some.size() == 0) return interval(some, miss, word, origin);
     const std::size_t middle = some.middle();
@@ -89,9 +89,9 @@ class Search {
     return all_above ? above : branch(BPF_JGE, bound, above, below);
   }
 
-  // Boundaries that all have the upper word of the address. The kernel counts its own instructions, and
-  // translates a constant above 2 GiB to one more. Many are therefore counted from the first of them, unless
-  // another search follows.
+  // Searches boundaries that all have the upper word of the address. The kernel's limit counts translated
+  // instructions, and a constant above 2 GiB takes one more. So many boundaries are taken relative to the
+  // first one, unless another search follows.
   Label under_word(const Boundaries& some, Label miss, bool is_last) {
     constexpr std::size_t kMany = 16;
     if (some.size() == 0) return interval(some, miss);

@@ -1,7 +1,7 @@
 // Finds the sorted range, or the gap between two, in which a call's range starts.
 //
-// First by upper word, then by lower word, so that one step is one instruction. A start inside a range is a
-// hit; one in a gap is a hit if the end goes past the gap.
+// It compares upper words first, then lower words, so each step is one instruction. A start inside a range is
+// a hit; a start in a gap is a hit if the end lies past the gap.
 #pragma once
 
 #include <span>
@@ -12,13 +12,13 @@
 
 namespace libmseal::policy {
 
-// Sorted ranges that are apart, and where a call goes that touches one.
+// Sorted disjoint ranges, and the jump target for calls that touch one.
 struct RangeTarget {
   std::span<const Range> ranges;
   BpfProgram::Label hit;
 };
 
-// `denied` comes first where a call touches both. `watched` is for narrow ranges alone.
+// A call that touches both goes to `denied`. `watched` is only for narrow ranges.
 BpfProgram::Label search_intervals(const RangeTarget& denied, const RangeTarget& watched,
                                    BpfProgram::Label miss, CallRange& range, BpfProgram& program);
 

@@ -1,5 +1,5 @@
-// The rules of blocked_calls.h in libseccomp's terms, and its compiler: for the build, and for the tests that
-// look at what came of it. The rules say what is blocked; what libmseal.so carries is compiled.
+// The rules of blocked_calls.h for libseccomp, and the code that compiles them. Used only by the build and by
+// tests: libmseal.so contains the compiled result.
 #pragma once
 
 #include <linux/filter.h>
@@ -29,11 +29,11 @@ struct SeccompRule {
   // BlockedCall, Hardening, kProgramStart or kLineage; 0: the call is refused whatever the options say.
   std::uint32_t bit;
   std::uint32_t error;
-  int number;  // of the machine that compiles: libseccomp translates
+  int number;  // in the ABI of the build machine: libseccomp translates it
   std::vector<scmp_arg_cmp> arguments{};
 };
 
-// The ABIs of a machine: programs of the processor's other one may be started from one of the native one.
+// The native ABI of a machine and its 32-bit ABI, whose programs may be started from native ones.
 using SeccompAbis = std::array<std::uint32_t, 2>;
 inline constexpr SeccompAbis kSeccompX86{SCMP_ARCH_X86_64, SCMP_ARCH_X86};
 inline constexpr SeccompAbis kSeccompArm64{SCMP_ARCH_AARCH64, SCMP_ARCH_ARM};
@@ -53,7 +53,7 @@ inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis) {
        SCMP_SYS(seccomp),
        {is_int(0, SECCOMP_SET_MODE_FILTER), has_bit(1, SECCOMP_FILTER_FLAG_NEW_LISTENER)}},
       {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_setup)},
-      {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_enter)},  // of a ring that came from elsewhere
+      {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_enter)},  // on a ring received from another process
       {kBlockedIoUring, ENOSYS, SCMP_SYS(io_uring_register)},
       {kBlockedHugetlbFiles, ENOSYS, SCMP_SYS(memfd_create), {has_bit(1, kMemfdHugetlb)}},
       {kBlockedClone3, ENOSYS, SCMP_SYS(clone3)},
@@ -66,7 +66,7 @@ inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis) {
     rules.push_back({kBlockedProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});
   if (abis == kSeccompX86) {
     rules.push_back({kBlockedUselib, ENOSYS, SCMP_SYS(uselib)});
-    // The kernel unmaps a shadow stack where it once put it, whatever lies there by then.
+    // The kernel unmaps whatever lies at the original address of the shadow stack.
     rules.push_back({kBlockedShadowStack, EOPNOTSUPP, SCMP_SYS(arch_prctl), {is_int(0, kArchShadowStackOn)}});
     rules.push_back({kBlockedShadowStack, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kArchShadowStackOff)}});
     rules.push_back(
@@ -78,7 +78,7 @@ inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis) {
 inline std::vector<SeccompRule> hardening_rules() {
   return {
       {kHardenPtrace, EPERM, SCMP_SYS(ptrace)},
-      {kHardenPtrace, EPERM, SCMP_SYS(pidfd_getfd)},  // takes the same rights, and could take the listener
+      {kHardenPtrace, EPERM, SCMP_SYS(pidfd_getfd)},  // needs the same rights, and could take the listener
       {kHardenProcessVmWritev, EPERM, SCMP_SYS(process_vm_writev)},
       {kHardenUserfaultfd, EPERM, SCMP_SYS(userfaultfd)},
       {kHardenUserfaultfd, EPERM, SCMP_SYS(ioctl), {is_int(1, kNewUserfault)}},
@@ -96,7 +96,7 @@ inline std::vector<sock_filter> export_bpf(scmp_filter_ctx context) {
   return program;
 }
 
-// Compiles the rules; `action_of` says what the calls of one answer.
+// Compiles the rules; `action_of` gives the action of a rule.
 template <class ActionOf>
 std::vector<sock_filter> compile_rules(const SeccompAbis& abis, const std::vector<SeccompRule>& rules,
                                        ActionOf action_of) {

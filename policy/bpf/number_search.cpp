@@ -4,14 +4,14 @@ namespace libmseal::policy {
 
 BpfProgram::Label search_number(std::span<const NumberHandler> handlers, BpfProgram::Label other,
                                 BpfProgram::Label beyond, BpfProgram& program) {
-  constexpr std::size_t kFew = 3;  // one comparison each is shorter than halving
+  constexpr std::size_t kFew = 3;  // a linear search is shorter then
   if (handlers.size() > kFew) {
     const std::size_t middle = handlers.size() / 2;
     const auto above = search_number(handlers.subspan(middle), other, beyond, program);
     const auto below = search_number(handlers.first(middle), other, other, program);
     return program.branch(BPF_JGE, handlers[middle].number, above, below);
   }
-  // The last comparison goes on to what stands next in the program, if that is a handler: one jump less.
+  // If a handler comes next in the program, the last comparison falls through to it, which saves a jump.
   const auto front = program.front();
   auto next = beyond;
   for (const bool is_next : {true, false}) {

@@ -1,4 +1,4 @@
-// Finds the handler for the number of a call.
+// Writes the search for the handler of a system call number.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,10 @@ static_assert(kX86_64Calls.size() <= kMostCalls && kI386Calls.size() <= kMostCal
               kAarch64Calls.size() <= kMostCalls);
 using NumberHandlers = FixedVector<NumberHandler, kMostCalls>;
 
-// Goes to the handler of the number in A, or to `other`; to `beyond`, if the number is above all of them.
-// `handlers` are sorted by number. Numbers close to the last may go to `beyond` as well.
+// Goes to the handler of the number in A, or to `other`; to `beyond` if the number is above all of them, and
+// perhaps if it is close to the last one. `handlers` are sorted by number.
 //
-// When a filter is installed, the kernel runs it for every number, so the search halves early.
+// When a filter is installed, the kernel runs it once for every number, so the search is binary.
 BpfProgram::Label search_number(std::span<const NumberHandler> handlers, BpfProgram::Label other,
                                 BpfProgram::Label beyond, BpfProgram& program);
 

@@ -41,9 +41,9 @@ class Compiler {
 
   // ---- returns ----
 
-  // All of them stand at the end of the program: the kernel's check (net/core/filter.c,
-  // check_load_and_stores) takes what follows one for its continuation, and would miss there what is stored
-  // on the other ways.
+  // All of them are at the end of the program: the kernel's check (net/core/filter.c,
+  // check_load_and_stores) treats a return like any other instruction. On the code after it, it would assume
+  // that scratch memory was not stored, although other paths have stored it.
   void write_returns() {
     const auto need = [&](std::optional<std::uint32_t> action) {
       if (action && returning(*action) == other_) (void)returns_.push_back({*action, out_.ret(*action)});
@@ -81,17 +81,17 @@ class Compiler {
     if (!one_search) contents_search_ = search(contents);
     ranges_search_ = search(ranges);
     if (one_search) contents_search_ = ranges_search_;
-    (void)this->ranges();  // right in front of its search
+    (void)this->ranges();  // directly before its search
   }
 
-  // Arguments 0 and 1 are a range to look for.
+  // Searches the range given by arguments 0 and 1.
   Label ranges() {
     Label& ranges = range_.has_short_arguments() ? short_ranges_ : ranges_;
     if (ranges == 0) ranges = range_.set(ranges_search_, deferred_);
     return ranges;
   }
 
-  // Looks for the range, then for the one that was kept.
+  // Searches the range, then the saved one.
   Label both_ranges() {
     if (both_search_ == 0) {
       const Label second = range_.take_kept(ranges_search_);
@@ -113,8 +113,8 @@ class Compiler {
     return out_.load(low_of(argument));
   }
 
-  // If huge pages of any size can lie at the address, but the length is not one of whole ones: if the range
-  // is of huge pages, the kernel rounds the length up.
+  // Goes to `partly` if the address is a huge page boundary and the length is not a multiple of that size:
+  // the kernel rounds the length up if the range consists of huge pages.
   Label if_partly_huge(std::uint32_t address, std::uint32_t length, Label partly, Label next) {
     Label others = next;
     for (const std::uint64_t size : machine_.huge_pages) {
@@ -123,9 +123,9 @@ class Compiler {
     return others;
   }
 
-  // Since 6.17 mremap moves several mappings at once (mm/mremap.c, remap_move). One of huge pages can be
-  // among them only if source and target lie alike in one; the kernel then takes whole ones at the end. Sizes
-  // above 4 GiB count as such by the lower words alone.
+  // Since 6.17 mremap can move several mappings at once (mm/mremap.c, remap_move). Huge pages can be among
+  // them only if source and target have the same offset in a huge page; the kernel then rounds the end up.
+  // For sizes above 4 GiB, only the lower words are compared.
   Label if_perhaps_huge(Label perhaps, Label next) {
     Label others = next;
     for (const std::uint64_t size : machine_.huge_pages) {
@@ -146,7 +146,7 @@ class Compiler {
     return others;
   }
 
-  // Calls that make huge pages are notified, or refused.
+  // Whether calls that create huge pages are notified or refused.
   [[nodiscard]] bool tells_of_huge_pages() const {
     return notifies() || what_.unsupervised.refuse_huge_pages;
   }
@@ -154,7 +154,7 @@ class Compiler {
 
   // ---- the calls ----
 
-  // A file may be a bpf arena, which goes behind the multiple of 4 GiB that it would cross.
+  // The file may be a bpf arena, which the kernel moves past the multiple of 4 GiB that it would cross.
   Label write_fixed_file() {
     const Label both = range_.set_above_line(0, 1, range_.keep(range_.set(0, 1, both_ranges())));
     out_.branch_x(BPF_JGE, ranges(), both);  // the sum is below an addend only if it crossed one
@@ -174,7 +174,7 @@ class Compiler {
   Label write_mmap() {
     Label fixed = ranges();
     if (decides() || notifies()) {
-      // A file may lie on hugetlbfs, where whole huge pages are replaced.
+      // The file may be on hugetlbfs, where whole huge pages are replaced.
       const Label file = decides() ? write_fixed_file() : if_partly_huge(0, 1, deferred_, ranges());
       out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
       fixed = out_.load(low_of(3));
@@ -198,7 +198,7 @@ class Compiler {
     return out_.load(low_of(2));
   }
 
-  // Nobody has a reason to call it with an unaligned start, which the kernel would round down.
+  // The kernel would round an unaligned start down. No program needs that, so it is refused.
   Label write_remap_file_pages() {
     if (!decides()) return deferred_;
     out_.branch(BPF_JSET, low(machine_.page_size - 1), refuse_, ranges());
@@ -207,7 +207,7 @@ class Compiler {
 
   Label write_mremap() {
     if (decides()) return write_mremap_of_both();
-    // No size: nothing in the lower word, and what has something in the upper one is wide.
+    // A size of 0 has a zero lower word; sizes with an upper word are wide.
     out_.branch(BPF_JEQ, 0, deferred_, ranges());
     const Label somewhere = out_.load(low_of(1));
     out_.branch(BPF_JSET, kMremapFixed, deferred_, somewhere);
@@ -215,8 +215,7 @@ class Compiler {
   }
 
   Label write_mremap_of_both() {
-    // An old size of 0, also by rounding up past the end of all numbers, stands for the page at the old
-    // address.
+    // An old size of 0, also after rounding up has wrapped, means the page at the old address.
     const auto source_then = [&](Label sized, Label next) {
       const Label one_byte = range_.set_one_byte(0, next);
       out_.branch(BPF_JGT, low(0 - machine_.page_size), one_byte, sized);
@@ -246,7 +245,7 @@ class Compiler {
     return out_.load(low_of(2));
   }
 
-  // The range of refused breaks lies inside the heap, so an argument is compared in full only near it.
+  // The refused breaks lie inside the heap, so an argument is compared in full only near them.
   Label write_brk() {
     const Range& refused = what_.denied.breaks;
     if (refused.empty()) return other_;
@@ -353,7 +352,7 @@ class Compiler {
            std::ranges::all_of(what_.unsupervised.attachments, above);
   }
 
-  // In front of a search for the number of a call: on to `narrow` if no register is too wide.
+  // Before a search for the number of a call: goes to `narrow` if no register is too wide.
   Label check_width(const Abi& abi, Label narrow, Label beyond) {
     const Label wide = returning(unjudgeable().wide);
     if (wide == other_ || !abi.has_short_arguments()) return narrow;
@@ -386,7 +385,7 @@ class Compiler {
     }
     Label beyond = other_;
     if (abi.first_foreign_number != 0 && what_.is_first()) {
-      // -1 is how a tracer skips a call: its answer counts.
+      // A tracer skips a call with -1; the call then returns the tracer's value.
       const Label foreign = out_.branch(BPF_JEQ, ~0U, other_, returning(kActionNoSuchCall));
       beyond = out_.branch(BPF_JGE, abi.first_foreign_number, foreign, other_);
     }

@@ -9,8 +9,8 @@ namespace {
 
 using Label = BpfProgram::Label;
 
-// Refused if it starts under the upper word of the range, below its end, and ends above both starts: then it
-// is not empty, nor does it cross a multiple of 4 GiB.
+// Refuses a call that has the upper word of the range, starts below its end, and ends above both starts: then
+// it is not empty and does not cross a multiple of 4 GiB.
 Label write_touches(const Machine& machine, const Range& range, Label other, BpfProgram& out) {
   const Label hit = out.ret(kActionRefuse);
   out.branch(BPF_JSET, low(machine.page_size - 1), other, hit);

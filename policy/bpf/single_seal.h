@@ -1,4 +1,4 @@
-// The program for a single seal. Every memory call runs one for each such seal, so it is short.
+// The short program for a single seal. Every memory call runs one for each such seal.
 #pragma once
 
 #include "policy/bpf/bpf_program.h"
@@ -7,11 +7,11 @@
 
 namespace libmseal::policy {
 
-// One range under one upper word, out of reach of every ABI but the native one, and nothing else asked for.
-// Then the architecture need not be looked at: no call of another one names an address so high.
+// Whether it is enough: one range whose ends have the same upper word, out of reach of every ABI but the
+// native one, and nothing else. Then the program need not check the architecture.
 bool is_single_seal(const RangeProgram& what);
 
-// As compile(), of such a program.
+// As compile(), for such a program.
 void write_single_seal(const Machine& machine, const DeniedRanges& denied, BpfProgram::Label other,
                        BpfProgram& program);
 

@@ -17,7 +17,7 @@ constexpr auto kBackends = std::to_array<Word>({
     {"supervised", static_cast<int>(Backend::supervised)},
     {"filters", static_cast<int>(Backend::filters)},
     {"libc", static_cast<int>(Backend::libc)},
-    // As they were called first.
+    // Older names.
     {"seccomp", static_cast<int>(Backend::supervised)},
     {"filter", static_cast<int>(Backend::filters)},
 });

@@ -1,4 +1,4 @@
-// MSEAL_OPTIONS: what the user may choose.
+// The options in MSEAL_OPTIONS.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,10 @@ enum class Backend : std::uint8_t {
 
 std::string_view name_of(Backend backend);
 
-// Every key that parse_option() knows, for people.
+// Every key that parse_option() knows, for messages.
 std::string_view option_keys();
 
-// Entries that a sealed process loses because no filter can judge them; an option opens each again.
+// Calls that are blocked in a sealed process because no filter can judge them. open= allows each again.
 enum BlockedCall : std::uint16_t {
   kBlockedIoUring = 1 << 0,
   kBlockedProcessMadvise = 1 << 1,
@@ -36,7 +36,7 @@ enum BlockedCall : std::uint16_t {
   kBlockedShadowStack = 1 << 10,
 };
 
-// Calls that write sealed memory without changing a mapping. mseal(2) does not refuse them; an option does.
+// Calls that write sealed memory without changing a mapping. mseal(2) does not refuse them; harden= does.
 enum Hardening : std::uint8_t {
   kHardenPtrace = 1 << 0,
   kHardenProcessVmWritev = 1 << 1,
@@ -48,47 +48,47 @@ enum Hardening : std::uint8_t {
 enum class AutoSeal : std::uint8_t {
   off,
   marked,  // objects that ask for it by GNU_PROPERTY_MEMORY_SEAL
-  elf,     // what is not writable of every object
-  data,    // static data too: it stays where it is and as it is protected
+  elf,     // everything in objects that is not writable
+  data,    // also static data: its place and protection, not its contents
 };
 
-// Which objects that dlopen brings later are sealed, too.
+// Which objects are sealed when dlopen loads them.
 enum class LateSeal : std::uint8_t {
-  nodelete,  // those that say that they are never unloaded
+  nodelete,  // those that are marked as never unloaded
   off,
-  all,  // dlclose leaves them where they are
+  all,  // dlclose then leaves them mapped
 };
 
 struct Options {
   Backend backend = Backend::automatic;
-  Backend require = Backend::automatic;  // anything weaker ends the program; automatic: nothing is required
-  AutoSeal auto_seal = AutoSeal::off;  // what of the objects that are loaded at start; entry.cpp knows better
+  Backend require = Backend::automatic;  // a weaker backend ends the program; automatic: no requirement
+  AutoSeal auto_seal = AutoSeal::off;    // entry.cpp sets the real default
   LateSeal late_seal = LateSeal::nodelete;
-  bool vdso = false;         // the kernel's own pages in the process, too
-  bool covers_all = false;   // every call is reported to the supervisor, not only those near the first seals
-  bool audit = false;        // nothing is refused: what would have been is recorded
-  bool one_process = false;  // programs started by a program under the library are left alone
+  bool vdso = false;         // also seal vdso and vvar
+  bool covers_all = false;   // coverage=all: the supervisor is notified of every memory call
+  bool audit = false;        // refuse nothing, record what enforce would refuse
+  bool one_process = false;  // scope=process: do not seal programs started by a sealed program
   bool strict = false;       // a bad option ends the program
-  bool verbose = false;      // say which backend was picked, and why
+  bool verbose = false;      // print which backend was chosen, and why
   DiscardRule discard = DiscardRule::strict;
-  bool discard_given = false;      // the user has said so, so the backend must keep it
-  bool sealable_required = false;  // a program may seal nothing but what MAP_SEALABLE has placed
+  bool discard_given = false;      // `discard` was set explicitly, so the backend must follow it
+  bool sealable_required = false;  // a program may seal only memory mapped with MAP_SEALABLE
   std::uint16_t open_calls = 0;    // BlockedCall bits
   std::uint16_t harden = 0;        // Hardening bits
   std::string_view log;            // the supervisor's log: a file, "stderr", "syslog" or empty: syslog
   std::string_view events;         // a file for refusals as JSON lines; empty: none
-  std::string_view skip;           // objects left out: patterns as of look_up()
-  std::string_view mutable_data;   // objects whose static data is left out of auto=data, as `skip`
-  std::string_view policy;      // a policy file, stronger than those of system and user; "none": none of them
+  std::string_view skip;           // objects that are not sealed: patterns as for look_up()
+  std::string_view mutable_data;   // objects whose static data is left out of auto=data: patterns as `skip`
+  std::string_view policy;      // a policy file that overrides the system's and the user's; "none": no file
   std::string_view supervisor;  // the supervisor program; empty: beside libmseal.so, then libexec
 
-  // Asked for in words, and not by default alone.
+  // Set explicitly, not by default.
   [[nodiscard]] bool asks_for_strict_discard() const {
     return discard_given && discard == DiscardRule::strict;
   }
 };
 
-// One thing wrong with the text. `allowed` is a list for people.
+// A mistake in the text. `allowed` is a list for messages.
 struct OptionError {
   std::string_view key;
   std::string_view value;
@@ -96,12 +96,12 @@ struct OptionError {
   bool is_unknown_key = false;
 };
 
-// Reads "key=value,key=value". What is wrong is reported and left at its default; the rest applies. The views
-// in `options` point into `text`.
+// Reads "key=value,key=value". Mistakes are reported and keep their defaults; the rest applies. The views in
+// `options` point into `text`.
 template <class Report>
 void parse_options(std::string_view text, Options& options, Report report);
 
-// One "key=value". True if it was understood; otherwise `error` says what is wrong and nothing is changed.
+// One "key=value". False, with a reason in `error` and nothing changed, if it is wrong.
 bool parse_option(std::string_view item, Options& options, OptionError& error);
 
 template <class Report>

@@ -1,4 +1,4 @@
-// Patterns for files: of the shell (fnmatch(3)), for the whole path or for the last name in it.
+// Shell patterns (fnmatch(3)) for the path of a file or its last component.
 #pragma once
 
 #include <fnmatch.h>
@@ -16,8 +16,8 @@ inline bool fits(const char* pattern, const char* path) {
   return slash != nullptr && fnmatch(pattern, slash + 1, 0) == 0;
 }
 
-// What a list of patterns, joined by ':', says of a file. The first that fits decides; with '!' before it, it
-// says that the file is not meant.
+// What a list of patterns, joined by ':', says about a file. The first pattern that matches decides; one that
+// begins with '!' excludes the file.
 enum class Listed : unsigned char { not_named, included, excluded };
 
 inline Listed look_up(std::string_view patterns, const char* path) {

@@ -1,4 +1,4 @@
-// Policy files: what the user has settled about programs and objects, in TOML.
+// Policy files: the user's rules for programs and objects, in TOML.
 //
 //   auto = "elf"                      # any option of MSEAL_OPTIONS, for every program
 //   harden = ["ptrace", "proc_mem"]
@@ -15,11 +15,10 @@
 //   name = "libnode.so*"
 //   mutable = true                    # its static data is left out of auto=data
 //
-// Several files are levels: what a later one says about an option replaces what an earlier one says, and in
-// one file what a later table says. Of object rules, the one that was read last and fits decides; those of
-// programs go before those for all.
+// A later file overrides an earlier one, and within a file a later table overrides an earlier one. Among
+// object rules, the last one that matches applies; rules for a program override rules for all.
 //
-// The supervisor and the tool read them; libmseal.so gets the outcome as the text of MSEAL_OPTIONS.
+// The supervisor and the tool read them; libmseal.so gets the result in the form of MSEAL_OPTIONS.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +43,7 @@ struct ObjectRule {
   std::string why;
 };
 
-// A table [[program]], or, without a name, what stands outside of all of them.
+// A table [[program]], or, without a name, everything outside of these tables.
 struct ProgramRule {
   std::string name;     // a pattern
   std::string options;  // "key=value,key=value", each understood by parse_option()
@@ -56,12 +55,12 @@ struct PolicyFile {
   std::vector<ProgramRule> programs;  // the first is for all
 };
 
-// Reads the text of a file. Everything that is wrong is added to `errors`; then what is returned holds the
-// rest, and nobody should use it. Never throws but for want of memory.
+// Reads the text of a file. Mistakes are added to `errors`; the result is then incomplete and must not be
+// used. Throws only std::bad_alloc.
 PolicyFile read_policy(std::string_view text, std::vector<PolicyError>& errors);
 
-// What the levels, weakest first, say about the program at `path` ("" if that is not known: then what is for
-// all), as the text of MSEAL_OPTIONS.
+// The options that the levels, weakest first, give the program at `path`, in the form of MSEAL_OPTIONS. If
+// `path` is "" (not known), only rules for all programs apply.
 std::string options_for(std::span<const PolicyFile> levels, const std::string& path);
 
 }  // namespace libmseal::policy

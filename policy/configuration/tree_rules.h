@@ -1,4 +1,4 @@
-// What the options of the first program mean for its whole tree.
+// The options of the first program that apply to its whole tree.
 #pragma once
 
 #include "policy/configuration/options.h"
@@ -6,9 +6,9 @@
 namespace libmseal::policy {
 
 struct TreeRules {
-  bool covers_all = false;   // every call is reported to the supervisor
-  bool audits = false;       // nothing is refused: what would have been is recorded
-  bool wants_sites = false;  // refusals are recorded, with the place in the program that they come from
+  bool covers_all = false;   // the supervisor is notified of every memory call
+  bool audits = false;       // refuse nothing, record what enforce would refuse
+  bool wants_sites = false;  // record refusals with their call sites
 };
 
 inline TreeRules tree_rules(const Options& options) {

@@ -12,7 +12,7 @@
 namespace libmseal::policy {
 
 struct ElfNote {
-  std::string_view name;  // without its end
+  std::string_view name;  // without its terminating zero
   std::uint32_t type = 0;
   std::span<const std::byte> value;
 };
@@ -41,7 +41,7 @@ void for_each_note(std::span<const std::byte> bytes, std::size_t alignment, Visi
   }
 }
 
-// Whether the note is a GNU property list with GNU_PROPERTY_MEMORY_SEAL in it: the object asks to be sealed.
+// Whether the note is a GNU property list with GNU_PROPERTY_MEMORY_SEAL.
 inline bool asks_to_be_sealed(const ElfNote& note) {
   constexpr std::uint32_t kPropertyList = 5;  // NT_GNU_PROPERTY_TYPE_0
   constexpr std::uint32_t kMemorySeal = 3;    // GNU_PROPERTY_MEMORY_SEAL
@@ -58,7 +58,7 @@ inline bool asks_to_be_sealed(const ElfNote& note) {
   return false;
 }
 
-// The memory that a note of <mseal/mutable.h> names, given the address of its value; empty if it is another
+// The memory that a note of <mseal/mutable.h> describes, given the address of its value; empty for any other
 // note.
 inline Range mutable_memory(const ElfNote& note, std::uint64_t address) {
   constexpr std::uint32_t kMutable = 1;

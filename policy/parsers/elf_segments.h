@@ -10,19 +10,18 @@ namespace libmseal::policy {
 
 struct SegmentChoice {
   std::span<const Range> segments;      // page-rounded PT_LOAD extents, sorted or not
-  std::span<const Range> mutable_data;  // page-rounded: what the program wants to change (MSEAL_MUTABLE)
-  bool data = false;  // writable segments too: their place and protection, not their contents
+  std::span<const Range> mutable_data;  // page-rounded: variables marked MSEAL_MUTABLE
+  bool data = false;  // also writable segments: their place and protection, not their contents
 };
 
-// Calls seal(part, discard_protected) for each part of `vma` that belongs to one of the segments, is private
-// and either not writable (text, rodata, and RELRO once the dynamic linker has protected it), or data that is
-// wanted. The protection is taken from the mapping, not from the program headers: a segment that something
-// keeps writable is still in use.
+// Calls seal(part, discard_protected) for each part of `vma` that belongs to one of the segments and is
+// private. It must also be read-only (text, rodata, RELRO after relocation) unless choice.data is set. The
+// protection is that of the mapping, not of the program header: a segment that is still writable is in use.
 template <class Sealer>
 void select_segments(const Vma& vma, const SegmentChoice& choice, Sealer seal) {
   const bool has_file = vma.inode != 0;
   if (vma.shared || (vma.writable ? !choice.data : !has_file))
-    return;  // [vdso] is an object too, but the kernel's
+    return;  // no inode: [vdso], which is an object of the kernel
   for (const Range& segment : choice.segments) {
     Range rest = intersection(vma.range, segment);
     while (!rest.empty()) {

@@ -9,7 +9,7 @@
 
 namespace libmseal::policy {
 
-// Nothing if the line has not the form the kernel gives it.
+// Nothing if the line is malformed.
 std::optional<Vma> parse_maps_line(std::string_view line);
 
 // The bytes in a "KernelPageSize:" line of /proc/PID/smaps; nothing for any other line.

@@ -8,12 +8,12 @@ constexpr std::string_view kType = " - proc ";
 
 }  // namespace
 
-// Spaces inside a field are escaped, so " - " stands in front of the type and nowhere else.
+// Spaces inside a field are escaped, so " - " occurs only before the type.
 bool mounts_proc(std::string_view line) {
   return line.find(kType) != std::string_view::npos;
 }
 
-// Where everything is shown, the option is not (fs/proc/root.c, proc_show_options).
+// The option is absent if nothing is hidden (fs/proc/root.c, proc_show_options).
 bool hides_processes(std::string_view line) {
   return mounts_proc(line) && line.find(",hidepid=", line.find(kType)) != std::string_view::npos;
 }

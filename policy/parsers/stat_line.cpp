@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kLastField = 50;
 
-// Where the field goes; null if it is none of ours.
+// The member for the field; null if we do not use it.
 std::uint64_t* place_of(int field, StatLine& line) {
   switch (field) {
     case 4:
@@ -40,7 +40,7 @@ std::uint64_t* place_of(int field, StatLine& line) {
 }  // namespace
 
 std::optional<StatLine> parse_stat_line(std::string_view text) {
-  // The command, in parentheses, may hold anything: fields are counted after the last one.
+  // The command, in parentheses, may contain anything: fields are counted after the last parenthesis.
   const std::size_t command = text.rfind(')');
   if (command == std::string_view::npos || text.size() < command + 3) return std::nullopt;
   text.remove_prefix(command + 2);

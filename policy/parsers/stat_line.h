@@ -7,16 +7,16 @@
 
 namespace libmseal::policy {
 
-// The fields that we ask for, with their numbers in proc(5). Those of the memory are zero for a task that
-// has none (any more), and, but for its size, for one that the reader may not look at.
+// The fields that we use, with their numbers in proc(5). Those of the memory are zero for a task without
+// memory, and, except the size, for one that the reader may not inspect.
 struct StatLine {
   char state = '?';               // 3
-  std::uint64_t parent = 0;       // 4, in numbers of the reader's pid namespace; 0: outside of it
+  std::uint64_t parent = 0;       // 4, as an ID of the reader's pid namespace; 0: outside of it
   std::uint64_t flags = 0;        // 9, PF_ flags of the kernel
   std::uint64_t user_time = 0;    // 14, in user mode, in ticks
-  std::uint64_t threads = 0;      // 20, of its process, with those that have ended and are not reaped
+  std::uint64_t threads = 0;      // 20, of its process, including zombies
   std::uint64_t start_time = 0;   // 22, in ticks since boot
-  std::uint64_t size = 0;         // 23, of the memory, shown to everybody; 0: there is none
+  std::uint64_t size = 0;         // 23, of the memory, visible to everybody; 0: the task has no memory
   std::uint64_t start_code = 0;   // 26
   std::uint64_t start_stack = 0;  // 28
   std::uint64_t start_brk = 0;    // 47
@@ -27,7 +27,7 @@ struct StatLine {
 inline constexpr std::uint64_t kForkedNoExec =
     0x40;  // PF_FORKNOEXEC: has not called execve since it was forked
 
-// Nothing if the text has not the form the kernel gives it, or ends before the last of these fields.
+// Nothing if the text is malformed or ends before the last of these fields.
 std::optional<StatLine> parse_stat_line(std::string_view text);
 
 }  // namespace libmseal::policy

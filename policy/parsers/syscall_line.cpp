@@ -25,8 +25,8 @@ bool is_cloning(const Abi& abi, std::uint64_t number, const Arguments& arguments
   return number == abi.clones.clone && (arguments[0] & (kCloneVm | kCloneThread)) == kCloneVm;
 }
 
-// Where a call that is blocked once there are seals takes effect although it began before the first one.
-// Those of an io_uring that exists are looked for by that.
+// Whether it is a call that is blocked in sealed processes and would still take effect if it began before the
+// first seal. Calls on an existing io_uring need no check: mseal looks for the ring itself.
 bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
   constexpr std::uint32_t kSetMm = 35;  // PR_SET_MM
   constexpr std::uint32_t kArchSettings[] = {kArchTaggedAddresses, kArchShadowStackOn, kArchShadowStackOff};
@@ -35,7 +35,7 @@ bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments
   const auto first = static_cast<std::uint32_t>(arguments[0]);
   const BlockedNumbers& blocked = abi.blocked;
   if (number == kIoUringSetupNumber || number == blocked.uselib) return true;
-  // If it can't write its token, it unmaps its stack again, whatever is there by then
+  // If it can't write its token, it unmaps whatever lies at the address of its stack
   // (arch/x86/kernel/shstk.c).
   if (number == kMapShadowStackNumber) return true;
   if (number == kProcessMadviseNumber) return is_discarding(static_cast<std::uint32_t>(arguments[3]));

@@ -1,4 +1,4 @@
-// /proc/PID/syscall (proc(5)): where in the kernel a thread is.
+// /proc/PID/syscall (proc(5)): which system call a thread is in.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +10,20 @@
 namespace libmseal::policy {
 
 enum class Whereabouts : std::uint8_t {
-  elsewhere,  // asleep outside of every call that changes memory
-  in_call,    // in one that does, or that is blocked where there are seals
-  cloning,    // in one that may make another process with this memory
-  running,    // on a processor, or about to be
+  elsewhere,  // asleep, but not in one of the calls below
+  in_call,    // in a call that changes memory, or that is blocked in sealed processes
+  cloning,    // in a call that may create a process that shares this memory
+  running,    // on a processor or runnable
 };
 
-// When the call began that a thread is in.
+// When a thread's current call began.
 enum class Begun : std::uint8_t {
-  under_filters,  // after the first filter was in force, which refuses calls that are too wide, and x32
+  under_filters,  // after the first filter was installed, which refuses too wide i386 calls, and x32
   perhaps_before,
 };
 
-// Nothing if the line has not the form that the kernel gives it. The line does not show the ABI of the call:
-// a number counts that does so in any of them. Under filters, not where the arguments are too wide for that
-// ABI.
+// Nothing if the line is malformed. The line does not show the ABI of the call, so the number is looked up in
+// every ABI. Under filters, an ABI is ruled out if the arguments are too wide for it.
 std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::string_view line,
                                               Begun begun = Begun::under_filters);
 

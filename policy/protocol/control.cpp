@@ -6,7 +6,7 @@ namespace libmseal::policy {
 namespace {
 
 constexpr std::uint64_t kKindMask = 0x1F;
-// What a seal lacks or has that differs from mseal(2).
+// How the types of a seal differ from those of mseal(2).
 constexpr std::uint64_t kWithoutProtection = 1U << 5;
 constexpr std::uint64_t kWithoutContents = 1U << 6;
 constexpr std::uint64_t kNoMore = 1U << 7;
@@ -22,8 +22,8 @@ constexpr std::array<std::size_t, 4> kPackedIn{0, 1, 4, 5};
 
 using Kind = Control::Kind;
 
-// A range in one register: the number of its first page, and how many there are. Pages of 4 KiB, which every
-// page size is a multiple of.
+// A range in one register: the number of its first page, and the number of pages. Pages have 4 KiB here; all
+// real page sizes are multiples.
 constexpr unsigned kPageShift = 12;
 constexpr unsigned kCountBits = 28;
 
@@ -66,7 +66,7 @@ bool is_of_pages(const Machine& machine, const Range& range) {
   return !range.empty() && range.start % machine.page_size == 0 && range.end % machine.page_size == 0;
 }
 
-// At least two ranges, and nothing behind the last.
+// At least two ranges, and zeros after the last.
 bool well_packed(const Machine& machine, const Arguments& arguments) {
   std::size_t ranges = 0;
   for (std::size_t index = 0; index < kPackedIn.size(); ++index) {
@@ -77,7 +77,7 @@ bool well_packed(const Machine& machine, const Arguments& arguments) {
   return ranges >= 2;
 }
 
-// Whether the message has nothing but what its kind may have.
+// Whether the message has no field that its kind does not have.
 bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const Arguments& arguments) {
   if (kind < Kind::hello || kind > Kind::refusals) return false;
   if ((flags & ~flags_of(kind)) != 0) return false;
@@ -95,7 +95,7 @@ bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const A
   return is_of_pages(machine, Range::of(arguments[0], arguments[1]));
 }
 
-// The fifth argument means what the kind needs.
+// The meaning of the fifth argument depends on the kind.
 std::uint64_t fifth(const Control& message) {
   switch (message.kind) {
     case Kind::call_site:

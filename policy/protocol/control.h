@@ -1,16 +1,16 @@
-// What the shim and the supervisor say to each other.
+// Messages between the library ("shim") and the supervisor.
 //
-// Once the base filter is in, the channel is the system call mseal itself with a magic fourth argument: the
-// kernel tells the supervisor which process speaks, the arguments are registers, and the flags are never
-// zero, so that a kernel with mseal(2) and no supervisor answers EINVAL. A message can add seals and never
-// removes one: a forged message can only make its sender stricter with itself, and with it processes that may
-// have been born with its seals. What a filter refuses, the supervisor can't see: so the library keeps
-// account of that, and a process that lies about it makes none of its later seals weaker. For those born
-// later it is believed of a process that has one filter more than when it asked.
+// Once the first filter is installed, a message is the system call mseal with a magic fourth argument. The
+// notification tells the supervisor which process sent it. The flags are never zero, so a kernel with
+// mseal(2) and no supervisor answers EINVAL. A message can add seals but never remove one: a forged message
+// can only restrict its sender and processes that may have inherited its seals. The supervisor can't see what
+// a filter refuses, so the library keeps account of that itself, and a process that lies about it does not
+// weaken its later seals. For its later children, the supervisor accepts such a claim only if the process has
+// one filter more than when it asked.
 //
-// A container's seccomp profile may answer mseal for itself, for it does not know the call, and the
-// supervisor hears nothing then. So the same can be said by mmap, which every profile allows: of huge pages
-// of a size that is none, which the first filter notifies, and which the kernel answers with EINVAL.
+// A container's seccomp profile that does not know mseal may answer it before the supervisor is notified. So
+// a message can also be sent as an mmap, which every profile allows, of huge pages of an invalid size. The
+// first filter notifies of it, and the kernel would answer EINVAL.
 #pragma once
 
 #include <array>
@@ -30,62 +30,62 @@ inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
 
 struct Control {
   enum class Kind : std::uint8_t {
-    hello = 1,  // this image wants seals. Answer: a descriptor of its table
+    hello = 1,  // a new image joins the tree. Answer: a descriptor of its seal table
 
-    // Sealing: the supervisor looks, while the threads of the program stand still.
-    range = 2,           // `seal.range` shall be sealed with the next `seal`. Answer: 0
-    seal = 3,            // so shall this one, which may be empty; look at all. Answer: how to go on
-    filters_are_in = 4,  // those that it asked for. Answer: how to go on
+    // Sealing where the supervisor reads the mappings, with the threads of the program stopped.
+    range = 2,           // `seal.range` is to be sealed by the next `seal`. Answer: 0
+    seal = 3,            // seal those ranges and this one, which may be empty. Answer: a Next
+    filters_are_in = 4,  // the filters that were asked for are installed. Answer: a Next
     give_up = 5,         // they could not be installed. Answer: 0
-    is_writable = 6,     // can anything in `seal.range` be written? Answer: 1 or 0
+    is_writable = 6,     // is anything in `seal.range` writable? Answer: 1 or 0
 
-    // Where the supervisor may not look, the program does.
+    // Sealing where the supervisor may not read the mappings, so that the program does.
     prepare = 7,         // may `seal.range` be sealed, and how? Answer: a Way
-    is_alone = 8,        // has nobody else this memory? Answer: 0
-    add_supervised = 9,  // the supervisor refuses from now on. Answer: 0
-    add_filtered = 10,   // a deny filter refuses already; the supervisor decides what is deferred. Answer: 0
+    is_alone = 8,        // does no other process share this memory? Answer: 0
+    add_supervised = 9,  // the supervisor is to refuse from now on. Answer: 0
+    add_filtered = 10,   // a deny filter refuses; the supervisor is to decide deferred calls. Answer: 0
 
-    query = 11,  // how has the process sealed `seal.range`? Answer: a Sealed
-    // Where in the program a call comes from that is about to be made or was refused. Answer: 0, or kTooMany
+    query = 11,  // how is `seal.range` sealed? Answer: a Sealed
+    // The call site of the next call, or of the call that was just refused. Answer: 0, or kTooMany
     call_site = 12,
-    refusals = 13,  // filters refused `count` calls of which no call_site told. Answer: 0
+    refusals = 13,  // filters refused `count` calls for which no call_site was sent. Answer: 0
   };
 
   Kind kind = Kind::hello;
-  Seal seal;  // of most kinds the range alone, of `seal` and `prepare` the types, of call_site anything
-  // Of `range`, add_supervised and add_filtered: the same of these. Not in a message that mmap carries.
+  Seal seal;  // most kinds use only the range, `seal` and `prepare` also the types, call_site nothing
+  // For `range`, add_supervised and add_filtered: further ranges. Not in a message by mmap.
   FixedVector<Range, 3> more{};
 
-  bool constant = false;   // of `range`: only what is private there and can't be written
-  bool with_data = false;  // and what can, of a constant one
+  bool constant = false;   // for `range`: seal only what is private and not writable there
+  bool with_data = false;  // for a constant `range`: also what is writable
 
-  // Of `seal` and `filters_are_in`.
-  std::uint64_t present_break = 0;  // where the break is
+  // For `seal` and `filters_are_in`.
+  std::uint64_t present_break = 0;  // the current break
   bool discard_as_kernel = false;   // DiscardRule::kernel
 
-  // Of call_site alone.
+  // Only for call_site.
   bool refused = false;
   std::uint64_t site = 0;    // the address that the call returns to
   std::uint32_t number = 0;  // of the system call
   std::uint32_t third = 0;   // its third argument: a protection, an advice, a size
 
-  std::uint32_t count = 0;  // of `refusals` alone
+  std::uint32_t count = 0;  // only for `refusals`
 };
 
-// So many calls are refused just now that this one is only counted.
+// So many calls are being refused that this one is only counted.
 inline constexpr std::int64_t kTooMany = 1;
 
-// How sealing goes on.
+// How sealing continues.
 enum class Way : std::uint8_t {
   sealed = 0,      // every byte is sealed
-  filter = 1,      // by a deny filter of the program
-  supervised = 2,  // by the supervisor, which is notified of the calls there
-  yourself = 3,    // the supervisor may not look: the program has to
-  again = 4,       // threads stand still now: `seal` once more, with the break of this moment and no range
+  filter = 1,      // the program has to install a deny filter
+  supervised = 2,  // the supervisor refuses, because it is notified of the calls there
+  yourself = 3,    // the supervisor may not read the mappings: the program has to
+  again = 4,       // the threads are stopped now: send `seal` again, with the current break and no range
 };
 
-// What `seal` and `filters_are_in` are answered. The ticket is that of what the supervisor has found, which
-// is in the table: the pieces to be filtered, or, with Way::sealed, the keys of what is sealed; 0 for
+// The answer to `seal` and `filters_are_in`. The ticket identifies what the supervisor has put into the seal
+// table for the program: the pieces that need a filter or, with Way::sealed, ranges with protection keys. 0:
 // nothing.
 struct Next {
   Way way = Way::sealed;
@@ -106,9 +106,8 @@ constexpr Sealed decode_sealed(std::int64_t answer) {
   return {static_cast<Coverage>(answer & 0xFF), SealTypes::of_bits(static_cast<std::uint8_t>(answer >> 8))};
 }
 
-// What a message is answered. But for the descriptor of `hello` it is never 0: a filter of the program that
-// pretends that calls succeed (SECCOMP_RET_ERRNO with errno 0) answers that, and nobody has heard the
-// message.
+// The answer to a message. Except for the descriptor of `hello` it is never 0, which would mean that a filter
+// of the program has answered with errno 0 and the supervisor has not received the message.
 constexpr std::int64_t encode_answer(std::int64_t answer) {
   return answer < 0 ? answer : answer + 1;
 }
@@ -119,36 +118,35 @@ constexpr std::int64_t decode_answer(std::int64_t answer) {
 
 Arguments encode(const Control& message);
 
-// As many of the ranges as one message can carry: those after the first as `more`. At least one.
+// Puts as many ranges as fit into the message, at least one, and returns how many.
 std::size_t put_ranges(Control& message, std::span<const Range> ranges);
 
-// Nothing if it is no control message, or a malformed one (then `malformed` is set).
+// Nothing if it is not a control message, or a malformed one (then `malformed` is set).
 std::optional<Control> decode_control(const Machine& machine, const Arguments& arguments, bool& malformed);
 
-// The same message as arguments of mmap, and back; nothing if these are none.
+// Converts a message to arguments of mmap, and back; nothing if they are not a message.
 Arguments wrap_in_mmap(const Arguments& message);
 std::optional<Arguments> unwrap_from_mmap(const Arguments& arguments);
 
-// Of errors that a wrapped message is answered, so that they are not taken for the kernel's or another
-// filter's.
+// Added to the errors that answer a wrapped message, to tell them from errors of the kernel or other filters.
 inline constexpr int kWrappedErrors = 1000;
 
-// ---- the hand-over, on a socket pair, before the filter can notify anybody ----
+// ---- the hand-over, on a socket pair, before the first filter is installed ----
 
 // Why a supervisor is not ready.
 enum class Trouble : std::uint32_t {
   none,
   not_run,         // execve failed
-  no_table,        // the memory for the table could not be had
-  few_files,       // it may open too few files to serve a tree
+  no_table,        // no memory for the seal table
+  few_files,       // the limit on open files is too low
   no_proc,         // there is no procfs at /proc
-  foreign_proc,    // that of another pid namespace is
-  hidden_program,  // the program may not be looked at
-  refused_call,    // a filter refuses a call without which no notification is answered
+  foreign_proc,    // /proc belongs to another pid namespace
+  hidden_program,  // the supervisor may not inspect the program
+  refused_call,    // a filter refuses a call that the supervisor needs
 };
 
-// Supervisor to shim, with the descriptor of the table if there is no trouble. The first two fields stay
-// where they are in every version.
+// Supervisor to shim, with the descriptor of the table if there is no trouble. The first two fields have the
+// same place in every version.
 struct Ready {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kLayoutVersion;
@@ -157,25 +155,25 @@ struct Ready {
   std::uint32_t reserved = 0;
 };
 
-// Shim to supervisor, with the listener. So many of struct Seal, of struct Range and bytes of MSEAL_OPTIONS
-// follow.
+// Shim to supervisor, with the listener. `seals` structs Seal, `watched` structs Range and `options` bytes of
+// MSEAL_OPTIONS follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kLayoutVersion;
   std::uint32_t seals = 0;
-  std::uint32_t filtered = 0;  // so many of them, the first ones, are refused by the first filter itself
+  std::uint32_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::uint32_t watched = 0;
   std::uint32_t options = 0;
-  std::uint16_t is_late = 0;    // 1: the program has run before, and may have made rings of io_setup
-  std::uint16_t may_adopt = 0;  // 1: others' children may become those of the program
+  std::uint16_t is_late = 0;    // 1: the program has run before, and may have called io_setup
+  std::uint16_t may_adopt = 0;  // 1: the program may be a subreaper
   Range arena;                  // empty if there is none
 };
 
-// Supervisor to shim: it serves from now on, unless `result` is not 0 (-errno).
+// Supervisor to shim: it serves from now on if `result` is 0; otherwise that is -errno.
 struct Serving {
   std::int32_t result = 0;
   std::int32_t log = 0;     // errno of opening the log file; 0: it is open, or there is none
-  std::int32_t events = 0;  // the same of the file of events
+  std::int32_t events = 0;  // the same for the events file
   std::uint32_t reserved = 0;
 };
 

@@ -1,10 +1,10 @@
-// The version of everything that library, supervisor, table and tool pass to each other.
+// The version of all data that library, supervisor and tool exchange.
 //
-// They are installed together, but a tree of processes lives through an upgrade: a new library may meet the
-// old supervisor. Each side compares this number first, and does without the other if it differs.
+// They are installed together, but after an upgrade a new library may meet an old supervisor in a running
+// process tree. Each side compares this number first, and does not use the other side if it differs.
 //
-// tests/unit/layout_test.cpp knows what belongs to it, and fails when any of that changes and the number does
-// not. A change of meaning alone needs a new number just as well.
+// tests/unit/layout_test.cpp fails if the layout changes and the number does not. A change of meaning needs a
+// new number, too.
 #pragma once
 
 #include <cstdint>

@@ -43,14 +43,14 @@ struct CallNumber {
   Call call;
 };
 
-// The calls that make processes with the memory of their caller, by number.
+// The numbers of the calls that can create a process that shares the caller's memory.
 struct CloneNumbers {
   std::uint32_t clone;   // flags first
-  std::uint32_t vfork;   // ~0: there is none
+  std::uint32_t vfork;   // ~0: the ABI has no such call
   std::uint32_t clone3;  // flags in memory
 };
 
-// Calls that the filters block (blocked_calls.h) and that are not all among the above. ~0: there is none.
+// Calls that the filters block in part or as a whole (blocked_calls.h). ~0: the ABI has no such call.
 struct BlockedNumbers {
   std::uint32_t prctl;
   std::uint32_t arch_prctl;
@@ -63,8 +63,8 @@ struct Abi {
   std::uint32_t audit_arch;
   std::span<const CallNumber> calls;   // sorted by number
   std::uint32_t first_foreign_number;  // from here on numbers belong to another ABI (x32), 0: none
-  // The bits of an argument register that the kernel reads. seccomp_data shows all 64, so whoever enters by
-  // int 0x80 can have anything in the upper halves.
+  // The bits of an argument register that the kernel reads. seccomp_data has all 64, and in a call by int
+  // 0x80 the upper halves can contain anything.
   std::uint64_t argument_mask;
   CloneNumbers clones;
   BlockedNumbers blocked;
@@ -148,7 +148,7 @@ inline constexpr auto kAarch64Calls = std::to_array<CallNumber>({
 
 inline constexpr std::uint32_t kX32Bit = 0x40000000;
 
-// So many registers tell whether a call is too wide for i386. 64-bit code keeps something else in the sixth.
+// How many registers are checked for bits that i386 does not have. 64-bit code uses the sixth for other data.
 inline constexpr std::uint32_t kShownArguments = 5;
 
 inline constexpr auto kX86Abis = std::to_array<Abi>({
@@ -158,13 +158,13 @@ inline constexpr auto kX86Abis = std::to_array<Abi>({
 inline constexpr auto kArm64Abis = std::to_array<Abi>(
     {{kAuditAarch64, kAarch64Calls, 0, ~0ULL, {220, ~0U, 435}, {167, ~0U, 279, ~0U, 277}, 96}});
 
-// The sizes of huge pages, in ascending order. An address at no multiple of the first can't be mapped by one.
+// The sizes of huge pages, in ascending order.
 inline constexpr auto kX86HugePages = std::to_array<std::uint64_t>({2U << 20, 1U << 30});
 // With 4 KiB, 16 KiB and 64 KiB pages, contiguous entries included (arch/arm64/mm/hugetlbpage.c).
 inline constexpr auto kArm64HugePages =
     std::to_array<std::uint64_t>({64U << 10, 2U << 20, 32U << 20, 512U << 20, 1U << 30, 16ULL << 30});
 
-// What one machine needs to know of its addresses and ABIs.
+// The addresses and ABIs of an architecture.
 struct Machine {
   std::span<const Abi> abis;   // the native one first
   std::uint64_t address_mask;  // bits of an address that the kernel looks at: x86 LAM 62:57, arm64 TBI 63:56

@@ -13,7 +13,7 @@ class FixedVector {
   using value_type = T;
 
   FixedVector() = default;
-  // Copies touch what is in use only: large vectors are mostly memory that was never needed.
+  // Copies only the items in use: most of the capacity of a large vector is never touched.
   FixedVector(const FixedVector& other) { *this = other; }
   FixedVector& operator=(const FixedVector& other) {
     if (this == &other) return *this;
@@ -44,7 +44,7 @@ class FixedVector {
     return true;
   }
 
-  // Both as std::vector has them; the caller has checked that there is room.
+  // As in std::vector; the caller has checked that there is room.
   T* insert(T* position, const T& item) {
     const T copy = item;
     for (T* to = end(); to != position; --to) *to = *(to - 1);
@@ -66,7 +66,7 @@ class FixedVector {
   [[nodiscard]] std::span<const T> view() const { return {items_.data(), size_}; }
 
  private:
-  std::size_t size_ = 0;  // beside the first items, so that a short one takes a single page
+  std::size_t size_ = 0;  // next to the first items, so that a short vector touches a single page
   std::array<T, Capacity> items_{};
 };
 

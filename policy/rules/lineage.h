@@ -1,4 +1,4 @@
-// Calls after which the parent that /proc shows of a process may not be the one that it was copied from.
+// Calls after which the parent of a process in /proc may not be the process that forked it.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@
 
 namespace libmseal::policy {
 
-// clone(2): the child becomes one of the caller's parent.
+// clone(2): the new process becomes a child of the caller's parent.
 inline constexpr std::uint32_t kCloneParent = 0x8000;  // CLONE_PARENT
-// prctl(2): the caller adopts what its descendants leave behind.
+// prctl(2): the caller adopts orphaned descendants.
 inline constexpr std::uint32_t kSetChildSubreaper = 36;  // PR_SET_CHILD_SUBREAPER
 
 inline bool makes_sibling(const Abi& abi, std::uint32_t number, const Arguments& arguments) {

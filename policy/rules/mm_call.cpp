@@ -14,20 +14,20 @@ Range range_at(const Machine& machine, std::uint64_t address, std::uint64_t leng
   return range.empty() ? Range{} : range;
 }
 
-// The end of the range has another upper word than its start.
+// Whether the end of the range has another upper word than its start.
 bool is_wide(std::uint64_t address, std::uint64_t length) {
   constexpr std::uint64_t kWord = 1ULL << 32;
   return length >= kWord || address % kWord + length >= kWord;
 }
 
-// The range if it is one of huge pages, of which only whole ones are mapped.
+// The range, rounded up as the kernel does for huge pages.
 Range rounded_to_huge_pages(const Range& range, std::uint64_t page) {
   if (range.empty() || page == 0) return range;
   const std::uint64_t end = range.start + round_up(range.size(), page);
   return {range.start, end > range.start ? end : ~0ULL};
 }
 
-// The upper bits of the flags of mmap and shmget name a size by its logarithm.
+// The upper bits of the flags of mmap and shmget are the logarithm of a size.
 std::uint64_t huge_page_in(std::uint32_t flags) {
   const std::uint32_t logarithm = flags >> 26;
   return logarithm == 0 ? 0 : 1ULL << logarithm;
@@ -50,17 +50,17 @@ void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& cal
   if (!file) return;
   call.argument = arguments[4];
   if (!hugetlb) call.if_huge = {range.end, huge.end};
-  // A bpf arena does not cross a multiple of 4 GiB; it goes behind it (kernel/bpf/arena.c).
+  // The kernel moves a bpf arena past the multiple of 4 GiB that it would cross (kernel/bpf/arena.c).
   const Range behind = Range::of(round_up(range.start, 1ULL << 32), arguments[1]);
   if (wide && !range.empty() && !behind.empty()) call.ranges[1] = behind;
 }
 
 void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
-  // A size of 0, also by rounding up past the end of all numbers, stands for the page at the old address.
+  // A size of 0, also after rounding up has wrapped, means the page at the old address.
   const bool no_size = round_up(arguments[1], machine.page_size) == 0;
   const std::uint64_t old_size = no_size ? 1 : arguments[1];
-  // Of huge pages the kernel takes the old size for whole ones, too. The seals do so as well: a part of a
+  // For huge pages the kernel rounds the old size up, too. This need not be considered, because a part of a
   // huge page is never sealed.
   call.ranges[0] = range_at(machine, arguments[0], old_size);
   const bool to_chosen_place = (static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0;
@@ -68,7 +68,7 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
   if (!to_chosen_place) return;
   const Range target = range_at(machine, arguments[4], arguments[2]);
   call.ranges[1] = rounded_to_huge_pages(target, machine.huge_page_at(target.start));
-  // Since 6.17 several mappings move at once, and each of huge pages takes whole ones at the target.
+  // Since 6.17 several mappings can move at once, and huge pages among them are rounded up at the target.
   const std::uint64_t reach = round_up(target.end, machine.huge_pages.back());
   const bool same_size =
       round_up(arguments[1], machine.page_size) == round_up(arguments[2], machine.page_size);

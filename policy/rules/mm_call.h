@@ -12,33 +12,32 @@ namespace libmseal::policy {
 
 struct MmCall {
   enum class Effect : std::uint8_t {
-    none,     // changes no existing mapping, or is refused whatever is sealed, or is brk (RangeProgram)
-    modify,   // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
-    discard,  // throws away or withholds contents (madvise)
-    detach,   // shmdt: unmaps what is left of the segment that was attached at `argument`
-    make_huge_pages,  // maps or makes memory of huge pages, and replaces nothing
-    unjudgeable,  // what it touches shows neither in registers nor in anything that can't change meanwhile
-    seal,         // mseal(2)
+    none,             // changes no existing mapping, fails in any case, or is brk (see RangeProgram)
+    modify,           // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
+    discard,          // throws away or withholds contents (madvise)
+    detach,           // shmdt: unmaps what is left of the segment that was attached at `argument`
+    make_huge_pages,  // creates or maps huge pages without replacing a mapping
+    unjudgeable,      // neither the registers nor anything immutable shows what it touches
+    seal,             // mseal(2)
   };
 
   Call call = Call::munmap;
   Effect effect = Effect::none;
-  // Legal, but nothing that a healthy program does often: a range that reaches a multiple of 4 GiB above its
-  // start, mremap to a chosen place or without a size, advice that is not everyday, PROT_GROWSDOWN, huge
-  // pages or what may be some, remap_file_pages, and shmdt. Where there is a supervisor, it decides about all
-  // of them, so that the filters of single seals can be short.
+  // Rare in healthy programs: a range that crosses a multiple of 4 GiB, mremap to a chosen address or with an
+  // old size of 0, uncommon advice, PROT_GROWSDOWN, possible huge pages, remap_file_pages, and shmdt. The
+  // supervisor, if there is one, decides all of them, so the filter of a single seal can be short.
   bool deferred = false;
-  // mprotect with PROT_GROWSDOWN: from the start of the stack that the range is in. Not with PROT_GROWSUP as
-  // well, which the kernel refuses.
+  // mprotect with PROT_GROWSDOWN, which starts at the beginning of the stack that contains the range. Not
+  // set together with PROT_GROWSUP, which the kernel refuses.
   bool grows_down = false;
-  // What the call touches at most, as its registers say. The second is the target of mremap, and of mmap
-  // where a bpf arena goes that does not fit below a multiple of 4 GiB.
+  // The most that the call can touch according to its registers. The second range is the target of mremap.
+  // For mmap it is where the kernel moves a bpf arena that would cross a multiple of 4 GiB.
   std::array<Range, 2> ranges{};
-  // What it touches besides if huge pages are involved: for mmap MAP_FIXED of a file, if the file `argument`
-  // lies on hugetlbfs; for mremap, at most, if any mapping in the source is of huge pages.
+  // What the call also touches if huge pages are involved: for mmap with MAP_FIXED, if the file `argument` is
+  // on hugetlbfs; for mremap, if the source contains huge pages (an upper bound).
   Range if_huge{};
   bool makes_huge_pages = false;
-  std::uint64_t huge_page = 0;  // what it makes are of this size; 0: of the usual one
+  std::uint64_t huge_page = 0;  // the size of the huge pages that it creates; 0: the default size
   std::uint64_t argument = 0;
 };
 
@@ -56,11 +55,11 @@ inline constexpr std::uint32_t kIpcShmdt = 22;
 inline constexpr std::uint32_t kIpcShmget = 23;
 
 // The kernel reads advice as an int: only the low 32 bits count. DONTNEED, FREE, REMOVE, DONTFORK,
-// WIPEONFORK, DONTNEED_LOCKED, GUARD_INSTALL, the set of mseal(2).
+// WIPEONFORK, DONTNEED_LOCKED, GUARD_INSTALL: those that mseal(2) refuses.
 inline constexpr auto kDiscardingAdvice = std::to_array<std::uint32_t>({4, 8, 9, 10, 18, 24, 102});
 
-// Those of them that healthy programs give all day: allocators the first two, generators of random numbers
-// (and this library) WIPEONFORK, and libc (since glibc 2.42) the last one for the stack of each thread.
+// Those that healthy programs often use: DONTNEED and FREE by allocators, WIPEONFORK by random number
+// generators and this library, GUARD_INSTALL by glibc (since 2.42) for the stack of each thread.
 inline constexpr auto kEverydayAdvice = std::to_array<std::uint32_t>({4, 8, 18, 102});
 
 constexpr bool is_everyday(std::uint32_t advice) {
@@ -79,18 +78,17 @@ constexpr bool is_discarding(std::uint32_t advice) {
 
 using Arguments = std::array<std::uint64_t, 6>;
 
-// Whether the registers are ones that a call of that ABI has.
+// Whether no register has bits that the ABI does not have.
 inline bool fit(const Abi& abi, const Arguments& arguments) {
   return std::all_of(arguments.begin(), arguments.begin() + kShownArguments,
                      [&](std::uint64_t one) { return (one & ~abi.argument_mask) == 0; });
 }
 
-// The call that `abi` has under `number`; effect none if it has none. Bits of the arguments that the kernel
-// does not read are ignored. Ranges are those that the kernel would work on: unaligned, empty and wrapping
-// ones, which it refuses, are left empty.
+// The call with this number in `abi`; effect none if there is no such call. Argument bits that the kernel
+// does not read are ignored. Ranges that the kernel would refuse (unaligned, empty, wrapping) are left empty.
 MmCall decode(const Machine& machine, const Abi& abi, std::uint32_t number, const Arguments& arguments);
 
-// What the number is in that ABI; null if it is none of the calls that we know.
+// Null if the number is not one of the calls in abi.h.
 const CallNumber* find_call(const Abi& abi, std::uint32_t number);
 
 const Abi* find_abi(const Machine& machine, std::uint32_t audit_arch);

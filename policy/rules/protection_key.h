@@ -1,4 +1,4 @@
-// Protection keys (pkeys(7)): memory that a thread may write or not as its own register says.
+// Protection keys (pkeys(7)): a register of the thread says whether it may write memory with a key.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@ struct KeyedRange {
   std::uint32_t key = 0;
 };
 
-// Whether a thread with this PKRU register may write memory with this key: two bits a key, the lower one
-// forbids all access, the upper one writing.
+// Whether a thread with this PKRU register may write memory with this key. Each key has two bits: the lower
+// one forbids all access, the upper one forbids writing.
 constexpr bool may_write(std::uint32_t pkru, std::uint32_t key) {
   return key < 16 && (pkru >> (2 * key) & 3U) == 0;
 }
 
-// Adds what none of `held` covers yet, which do not overlap. False if there is no room for it.
+// Adds the parts that `held` does not cover yet. False if there is no room.
 template <class Container>
 bool add_keyed(Container& held, const KeyedRange& added) {
   Range rest = added.range;
@@ -40,7 +40,7 @@ bool add_keyed(Container& held, const KeyedRange& added) {
   return true;
 }
 
-// Whether all of `range` is held, with keys for which may(key) holds.
+// Whether `held` covers all of `range` with keys for which may(key) is true.
 template <class May>
 bool all_keyed(std::span<const KeyedRange> held, const Range& range, May may) {
   std::uint64_t covered = 0;

@@ -1,4 +1,4 @@
-// What is known of one sealed range, and the questions asked of a sorted list of them.
+// Sealed ranges, and functions on sorted lists of them.
 #pragma once
 
 #include <algorithm>
@@ -15,14 +15,14 @@ enum class DiscardRule : std::uint8_t {
   kernel,  // private, not writable and anonymous: the rule of mseal(2)
 };
 
-// A sealed range, with those attributes of its mapping that the rules need. The seal freezes them, so they
-// are looked up once, when it is made.
+// A sealed range, with the attributes of its mapping that a verdict needs. They can't change while the range
+// is sealed, so they are looked up only once.
 struct Seal {
   Range range;
   bool discard_protected = false;  // a discarding madvise is refused
-  bool may_grow_down = false;    // private and anonymous: maybe a stack, to which PROT_GROWSDOWN reaches down
-  SealTypes types{};             // what it refuses; every seal has the base
-  std::uint64_t attachment = 0;  // where shmat(2) put the System V segment that it belongs to; 0: none
+  bool may_grow_down = false;      // private and anonymous: may be a stack, which PROT_GROWSDOWN reaches
+  SealTypes types{};               // what it refuses; every seal has the base type
+  std::uint64_t attachment = 0;    // where shmat(2) attached its System V segment; 0: it is not in a segment
   static constexpr std::uint64_t kSeveralAttachments = ~0ULL;  // of seals that were joined
 
   bool operator==(const Seal&) const = default;
@@ -40,7 +40,7 @@ struct Seal {
     if (attachment == 0 || attachment == other.attachment) return other.attachment;
     return other.attachment == 0 ? attachment : kSeveralAttachments;
   }
-  // Whether shmdt of what is attached there may unmap some of it.
+  // Whether shmdt(address) may unmap some of it.
   [[nodiscard]] bool may_be_attached_at(std::uint64_t address) const {
     return attachment != 0 && (attachment == address || attachment == kSeveralAttachments);
   }
@@ -87,7 +87,7 @@ inline bool touches_protected_contents(std::span<const Seal> seals, const Range&
   return touches_seal(seals, range, [](const Seal& seal) { return seal.discard_protected; });
 }
 
-// Whether some of `range` lacks one of these types, and takes no more.
+// Whether a part of `range` lacks one of these types and accepts no more types.
 inline bool refuses_types(std::span<const Seal> seals, const Range& range, SealTypes types) {
   return touches_seal(seals, range,
                       [types](const Seal& seal) { return seal.has(kNoMoreTypes) && !seal.has(types); });
@@ -127,9 +127,9 @@ inline Sealed how_sealed(std::span<const Seal> seals, const Range& range) {
   return {covered, covered == Coverage::fully ? types : kNoType};
 }
 
-// Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours that agree.
-// Existing seals are never weakened: where two overlap, the attributes of both count. False if the result
-// might not fit into `capacity` entries. Nothing is changed then, nor if std::bad_alloc is thrown.
+// Adds `seal` to `seals`, any contiguous container with insert and erase, and joins neighbours with equal
+// attributes. Where two seals overlap, the result is at least as strict as both. False if the result might
+// not fit into `capacity` entries. On failure and if std::bad_alloc is thrown, nothing is changed.
 template <class Container>
 bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   if (seal.range.empty()) return true;
@@ -139,11 +139,9 @@ bool add_seal(Container& seals, const Seal& seal, std::size_t capacity) {
   std::size_t overlapped = 0;
   while (first + overlapped < held.size() && held[first + overlapped].range.start < seal.range.end)
     ++overlapped;
-  const std::size_t needed = seals.size() + overlapped + 3;  // a gap after each, and one split at both ends
+  const std::size_t needed = seals.size() + overlapped + 3;  // a gap after each, and a split at both ends
   if (needed > capacity) return false;
-  if constexpr (requires {
-                  seals.reserve(needed);
-                }) {  // now: what throws halfway would leave less than before
+  if constexpr (requires { seals.reserve(needed); }) {  // first, because nothing below may throw
     if (needed > seals.capacity()) seals.reserve(std::max(needed, 2 * seals.capacity()));
   }
 

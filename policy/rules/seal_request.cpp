@@ -27,9 +27,9 @@ Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes type
     as_protected.writable = vma.writable && seal.has(kProtectionType);
     seal.discard_protected = discard_protected(as_protected, rule);
   }
-  // MAP_GROWSDOWN takes private anonymous memory alone (mm/mmap.c, do_mmap); maps does not show it.
+  // MAP_GROWSDOWN is only possible for private anonymous memory (mm/mmap.c, do_mmap); maps does not show it.
   seal.may_grow_down = !vma.shared && vma.anonymous();
-  // The name of every System V segment (ipc/shm.c, newseg). shmdt() finds its mappings by this difference.
+  // Every System V segment has this name (ipc/shm.c, newseg). shmdt() finds its mappings by this difference.
   if (vma.name.starts_with("/SYSV")) seal.attachment = vma.range.start - vma.offset;
   return seal;
 }

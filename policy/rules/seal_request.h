@@ -1,4 +1,4 @@
-// Checks what mseal is asked for, before anybody looks at the mappings.
+// Checks the arguments of mseal, before the mappings are read.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,19 @@
 
 namespace libmseal::policy {
 
-// The pages of a request as mseal(2) reads it, which takes them to be `range`, maybe empty. 0, or -EINVAL: an
+// Sets `range` (which may be empty) to the pages that mseal(2) would seal. Returns 0, or -EINVAL for an
 // unaligned start (whatever the length), or a length or range that wraps.
 long check_request(const Machine& machine, std::uint64_t address, std::uint64_t length, Range& range);
 
-// Whether a discarding madvise is refused once the mapping is sealed: it is private and not writable, and,
-// by the kernel's own rule, anonymous.
+// Whether a discarding madvise is refused once the mapping is sealed.
 bool discard_protected(const Vma& vma, DiscardRule rule);
 
-// The seal of `part` of the mapping. Without kProtectionType the mapping may become writable or read-only
-// later, so sealed contents are protected in any case.
+// The seal of `part` of the mapping. Without kProtectionType the protection may change later, so
+// kContentsType then protects the contents whatever the protection is.
 Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes types = kWholeSeal);
 
-// Whether the mapping may be of huge pages, as far as its line shows. mseal(2) of a part of a huge page is
-// EINVAL.
+// Whether the mapping may consist of huge pages, as far as its maps line shows. mseal(2) of a part of a huge
+// page fails with EINVAL.
 bool may_have_huge_pages(const Machine& machine, const Vma& vma);
 
 }  // namespace libmseal::policy

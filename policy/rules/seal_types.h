@@ -1,4 +1,4 @@
-// What a seal refuses, by the types of the third round of the kernel's series; MSEAL_TYPE_* of mseal.h.
+// What a seal refuses: MSEAL_TYPE_* of mseal.h, from version 3 of the kernel's mseal patch series.
 #pragma once
 
 #include <compare>
@@ -6,11 +6,11 @@
 
 namespace libmseal::policy {
 
-// A set of types. The usual one, that of mseal(2), is stored as zero: the library has large arrays of seals,
-// and zeros take no room in its file.
+// A set of types. The set of mseal(2) is stored as zero, because zeroed arrays take no room in the library's
+// file.
 class SealTypes {
  public:
-  constexpr SealTypes() = default;  // those of mseal(2)
+  constexpr SealTypes() = default;  // as mseal(2)
   static constexpr SealTypes of_bits(std::uint8_t bits) {
     SealTypes types;
     types.differs_ = bits ^ kUsual;
@@ -34,7 +34,7 @@ class SealTypes {
 };
 
 inline constexpr SealTypes kNoType = SealTypes::of_bits(0);
-inline constexpr SealTypes kNoMoreTypes = SealTypes::of_bits(1);     // none may be added any more
+inline constexpr SealTypes kNoMoreTypes = SealTypes::of_bits(1);     // no type may be added later
 inline constexpr SealTypes kBaseType = SealTypes::of_bits(2);        // unmapping, moving, resizing, replacing
 inline constexpr SealTypes kProtectionType = SealTypes::of_bits(4);  // mprotect and pkey_mprotect
 inline constexpr SealTypes kContentsType = SealTypes::of_bits(8);    // discarding

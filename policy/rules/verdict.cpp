@@ -5,8 +5,9 @@
 namespace libmseal::policy {
 namespace {
 
-// With PROT_GROWSDOWN the kernel starts at the beginning of the mapping that the range is in, if that is a
-// stack. Which mapping lies there may change until the kernel looks; that a seal of a stack lies below can't.
+// With PROT_GROWSDOWN the kernel starts at the beginning of the mapping that contains the range, if that is a
+// stack. Another thread could change that mapping before the kernel looks, but it can't move the sealed stack
+// below. So any such seal below the range counts.
 bool reaches_down_to_seal(const MmCall& call, std::span<const Seal> seals) {
   return call.grows_down && std::any_of(seals.begin(), seals.end(), [&](const Seal& seal) {
            return seal.may_grow_down && seal.has(kProtectionType) && seal.range.start < call.ranges[0].end;
@@ -23,7 +24,7 @@ Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
   if (!touches_seal(seals, call.if_huge)) return kAllow;
   if (call.call == Call::mmap) return kDependsOnFile;
   const Range reach{call.if_huge.start, round_up(call.if_huge.start, memory.huge_page)};
-  // Pages of a file on hugetlbfs are mapped without a word about huge ones.
+  // A file on hugetlbfs can be mapped without MAP_HUGETLB.
   return memory.huge_page != 0 && touches_seal(seals, reach) ? kRefuse : kDependsOnSource;
 }
 

@@ -1,4 +1,5 @@
-// The births of processes and threads, as the numbers they get and the kernel's count of them tell.
+// Detects whether processes or threads were created ("born") between two moments, by the IDs that they get
+// and the kernel's count of forks.
 #pragma once
 
 #include <algorithm>
@@ -9,28 +10,28 @@
 
 namespace libmseal::shim {
 
-// Numbers ascend and wrap around, in every pid namespace (kernel/pid.c, alloc_pid). Only clone3 with set_tid
-// picks one, and a sealed process does not have that. A fork that fails takes a number, too. The count goes
-// up when a new task can be found (kernel/fork.c, copy_process).
+// IDs ascend and wrap around, in every pid namespace (kernel/pid.c, alloc_pid). Only clone3 with set_tid can
+// choose one, and that is blocked in sealed processes. A failed fork takes an ID, too. The count is increased
+// when a new task becomes visible (kernel/fork.c, copy_process).
 struct Births {
-  long last = 0;            // the number that was given last; 0: not known
-  std::uint64_t time = 0;   // in ns, before the number was read; 0: not known
-  std::uint64_t count = 0;  // so many births since boot, in all namespaces; 0: not known
-  std::uint64_t until = 0;  // in ns, after that: whoever reads it may be stopped meanwhile; 0: not known
+  long last = 0;            // the ID that was given last; 0: not known
+  std::uint64_t time = 0;   // in ns, before the ID was read; 0: not known
+  std::uint64_t count = 0;  // births since boot, in all namespaces; 0: not known
+  std::uint64_t until = 0;  // in ns, after the ID was read; 0: not known
 
-  // No task can be found now that could not be found before.
+  // Whether no task has become visible since.
   [[nodiscard]] bool none_since(const Births& before) const {
     if (count != 0 && count == before.count) return true;
     return last != 0 && last == before.last && soon_after(before);
   }
-  // So soon that numbers can't have wrapped around in between. `most` births wrap them around.
+  // Whether so little time has passed that IDs can't have wrapped around, which takes `most` births.
   [[nodiscard]] bool soon_after(const Births& before, std::uint64_t most = kFewestNumbers) const {
-    constexpr std::uint64_t kOneBirth = 600;  // no machine is faster
+    constexpr std::uint64_t kOneBirth = 600;  // ns; no machine is faster
     return before.last != 0 && last != 0 && before.time != 0 && time != 0 &&
            std::max(time, until) - before.time < most * kOneBirth;
   }
 
-  // So few that it is faster to look at each number than at every process.
+  // Whether it is faster to check each new ID than every process.
   [[nodiscard]] bool few_since(const Births& before, std::uint64_t most) const {
     constexpr long kFew = 4096;
     return soon_after(before, most) && last > before.last && last - before.last < kFew;
@@ -39,7 +40,7 @@ struct Births {
   static constexpr std::uint64_t kFewestNumbers = 32768;  // kernel.pid_max, unless it was lowered
 };
 
-// /proc/loadavg ends with the number given last.
+// /proc/loadavg ends with the last ID.
 inline long parse_last_number(std::string_view loadavg) {
   const std::size_t last = loadavg.rfind(' ');
   return last == std::string_view::npos ? 0 : leading_number(loadavg.substr(last + 1));
@@ -51,11 +52,11 @@ inline std::uint64_t parse_count_of_births(std::string_view stat) {
   const std::size_t line = stat.find(kName);
   if (line == std::string_view::npos) return 0;
   stat.remove_prefix(line + kName.size());
-  const std::size_t end = stat.find('\n');  // a line that was cut is none
+  const std::size_t end = stat.find('\n');  // a truncated line does not count
   return end == std::string_view::npos ? 0 : static_cast<std::uint64_t>(leading_number(stat));
 }
 
-// After how many births numbers wrap around.
+// The number of births after which IDs wrap around.
 inline std::uint64_t most_numbers(const ProcRoot& proc) {
   char text[32];
   const long got = proc.read(ProcPath("sys/kernel/pid_max"), text);
@@ -63,7 +64,7 @@ inline std::uint64_t most_numbers(const ProcRoot& proc) {
   return static_cast<std::uint64_t>(leading_number({text, static_cast<std::size_t>(got)}));
 }
 
-// Without the count: the library would have to read a second file for it.
+// Without the count, which would take a second file.
 inline Births births_so_far(const ProcRoot& proc) {
   Births births;
   births.time = monotonic_ns();

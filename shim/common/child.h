@@ -1,5 +1,5 @@
-// Children that the program does not notice: they have no exit signal, so neither SIGCHLD nor an ordinary
-// wait() tells of them.
+// Children that the program does not notice: they have no exit signal, so there is no SIGCHLD, and an
+// ordinary wait() does not return them.
 #pragma once
 
 #include <sys/wait.h>
@@ -15,7 +15,7 @@ namespace libmseal::shim {
   while (true) (void)raw_syscall(__NR_exit_group, status);
 }
 
-// Waits until such a child has ended: its wait status, or -errno.
+// Waits until such a child has ended. Returns its wait status, or -errno.
 inline long reap(long child) {
   int status = 0;
   long waited = 0;
@@ -25,8 +25,7 @@ inline long reap(long child) {
   return failed(waited) ? waited : status;
 }
 
-// Runs work() in a child with a copy of the memory; what it returns is the exit status. The wait status, or
-// -errno.
+// Runs work() in a forked child, which exits with its result. Returns the wait status, or -errno.
 template <class Work>
 long run_in_child(Work work) {
   const long child = raw_syscall(__NR_clone, 0, 0, 0, 0, 0);

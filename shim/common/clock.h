@@ -1,4 +1,4 @@
-// Time, and waiting for it to pass.
+// Clocks, sleeping and deadlines.
 #pragma once
 
 #include <time.h>
@@ -13,9 +13,8 @@ inline std::uint64_t nanoseconds_in(const timespec& time) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-// Now, in ns; 0 if it is not known. By the kernel: clock_gettime may be a function of the program, which
-// tells another time or calls what must not be called here. Where a filter refuses that, by libc, which needs
-// no system call for it.
+// The current time in ns; 0 if it is not known. By system call, because the program may define its own
+// clock_gettime. If a filter refuses that call, by libc, which uses the vDSO.
 inline std::uint64_t nanoseconds_of(clockid_t clock) {
   timespec now{};
   const bool told = raw_syscall(__NR_clock_gettime, clock, &now) == 0 || clock_gettime(clock, &now) == 0;
@@ -32,8 +31,8 @@ inline void nap(long nanoseconds) {
   (void)raw_syscall(__NR_nanosleep, &time, nullptr);
 }
 
-// An end to waiting, by the clock: a nap lasts long on a busy or emulated machine. Without a clock it has
-// come.
+// A deadline by the clock, because a nap may take long on a busy or emulated machine. Without a clock it has
+// always passed.
 class Deadline {
  public:
   explicit Deadline(std::uint64_t milliseconds) : end_(monotonic_ns() + milliseconds * 1'000'000) {}

@@ -32,7 +32,7 @@ class DescriptorMessage {
 
   // For recvmsg.
   msghdr* to_receive() { return &header_; }
-  // What came with it; -1 if nothing did.
+  // The received descriptor; -1 if there was none.
   [[nodiscard]] int descriptor() const {
     int descriptor = -1;
     const cmsghdr* const attached = CMSG_FIRSTHDR(&header_);

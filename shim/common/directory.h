@@ -10,8 +10,8 @@
 
 namespace libmseal::shim {
 
-// Calls visit(name) for each entry of the open directory but . and .. until one returns something else than
-// 0, and returns that; 0 at the end; -errno. The descriptor stays open.
+// Calls visit(name) for each entry of the open directory except . and .. until one does not return 0, and
+// returns that. Returns 0 at the end, or -errno. The descriptor stays open.
 template <class Visit>
 long for_each_entry(long directory, Visit visit) {
   struct Entry {  // the kernel's linux_dirent64
@@ -37,7 +37,7 @@ long for_each_entry(long directory, Visit visit) {
   return result;
 }
 
-// The same of the directory at `path`, with its descriptor: visit(descriptor, name).
+// The same for the directory at `path`: calls visit(descriptor, name).
 template <class Visit>
 long for_each_entry_at(const char* path, Visit visit) {
   const long directory = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

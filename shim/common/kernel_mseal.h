@@ -15,13 +15,13 @@ enum class KernelMseal : std::uint8_t {
   missing,
 };
 
-// Asked by what the call does, and before a filter of our own answers it.
+// Tests what the call does. Must run before the first filter answers it.
 inline KernelMseal ask_kernel(const policy::Machine& machine) {
   const std::uint64_t page = machine.page_size;
   const auto mseal = [](std::uint64_t address, std::uint64_t length, std::uint64_t flags) {
     return raw_syscall(policy::kMsealNumber, address, length, flags);
   };
-  // Nothing of this seals anything: a bad flag, an unaligned start, an empty range, and one that nobody has.
+  // None of these seals anything: a bad flag, an unaligned start, an empty range, an impossible address.
   const long with_bad_flag = mseal(page, 0, 1);
   if (with_bad_flag == -EPERM) return KernelMseal::refused;
   const bool works = with_bad_flag == -EINVAL && mseal(page + 1, page, 0) == -EINVAL &&

@@ -1,5 +1,5 @@
-// Calls for which another seccomp filter may kill: that of a service, a container, a sandbox. Such a call is
-// tried in a child first. If the child is killed, the call is not used.
+// Calls for which another seccomp filter (of a service, container or sandbox) may kill the caller. Such a
+// call is tried in a child first. If the child is killed, the call is not used.
 #pragma once
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 namespace libmseal::shim {
 
-// What was found out so far.
+// The calls that are known to kill.
 struct KilledCalls {
   bool openat2 = false;
   bool kcmp = false;
@@ -27,7 +27,7 @@ inline bool has_filters() {
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_FILTER;
 }
 
-// Whether a child that does this is killed.
+// Whether a child that does `work` is killed.
 template <class Work>
 bool kills(Work work) {
   const long status = run_in_child([work] {
@@ -52,7 +52,7 @@ inline void try_setpriority() {
   (void)raw_syscall(__NR_setpriority, kNone, 0, 0);
 }
 
-// Whether two tasks have the same memory: 0 if so, above if not, or -errno.
+// Whether two tasks share memory: 0 if they do, positive if not, or -errno.
 inline long compare_memory(long one, long other) {
   return g_killed_calls.kcmp ? -EPERM : raw_syscall(__NR_kcmp, one, other, KCMP_VM, 0, 0);
 }

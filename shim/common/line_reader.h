@@ -11,8 +11,8 @@
 
 namespace libmseal::shim {
 
-// Calls visit(line) for each line of the file that is open as `file` (or -errno), in order; visit returns
-// false to stop. Closes it. Returns 0, or -errno of the file. A line longer than the buffer is cut.
+// Calls visit(line) for each line of the descriptor `file` (or -errno), in order; visit returns false to
+// stop. Closes the file. Returns 0 or -errno. A line longer than the buffer is truncated.
 template <std::size_t Buffer = 8192, class Visit>
 long read_lines(long file, Visit visit) {
   if (failed(file)) return file;

@@ -1,4 +1,4 @@
-// The machine this was built for, as policy/ wants to know it.
+// The machine that this was built for, as described in policy/rules/abi.h.
 #pragma once
 
 #include <sys/auxv.h>

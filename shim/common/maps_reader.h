@@ -9,9 +9,9 @@
 
 namespace libmseal::shim {
 
-// Calls visit(vma) for each mapping in the file (its path, or a descriptor that is closed), in order; visit
-// returns false to stop. Returns 0, or -errno: of the file, or EBADMSG for a line that is no maps line. The
-// name of a path longer than a line is cut.
+// Calls visit(vma) for each mapping in the file (a path, or a descriptor, which is closed), in order; visit
+// returns false to stop. Returns 0, or -errno: that of the file, or EBADMSG for a malformed line. Very long
+// path names are truncated.
 template <class File, class Visit>
 long read_maps(File file, Visit visit) {
   bool understood = true;
@@ -24,8 +24,7 @@ long read_maps(File file, Visit visit) {
   return understood ? 0 : -EBADMSG;
 }
 
-// The size of the pages that the mapping at `start` is made of, by a file like /proc/PID/smaps; the largest
-// of all numbers if that can't be told.
+// The page size of the mapping at `start`, from a file like /proc/PID/smaps; ~0 if it is not known.
 template <class File>
 std::uint64_t page_size_at(File smaps, std::uint64_t start) {
   bool inside = false;

@@ -1,5 +1,5 @@
-// Looks up what is mapped in ranges and makes seals of it. The library looks at itself, the supervisor at
-// others.
+// Reads which mappings lie in given ranges and makes seals of them ("pieces"). The library does this for its
+// own process, the supervisor for others.
 #pragma once
 
 #include <algorithm>
@@ -24,8 +24,8 @@ class PieceSearch {
   PieceSearch(const policy::Machine& machine, policy::DiscardRule discard, policy::SealTypes types, Open open)
       : machine_(machine), discard_(discard), types_(types), open_(open) {}
 
-  // The mappings in `ranges` (sorted, apart) into `pieces`: 0 or -errno. ENOMEM: some of it is not mapped;
-  // EINVAL: it begins or ends inside of a huge page; E2BIG: there are more than `most` of different kinds.
+  // Puts the mappings in `ranges` (sorted, disjoint) into `pieces`: 0 or -errno. ENOMEM: a page is not
+  // mapped; EINVAL: a range begins or ends inside a huge page; E2BIG: there are more than `most` pieces.
   template <class Pieces>
   long find(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most) {
     pieces.clear();
@@ -37,7 +37,7 @@ class PieceSearch {
     bool whole = true;
     bool cuts = false;
     const long read = read_maps(open_("maps"), [&](const policy::Vma& vma) {
-      if (vma.name == "[vsyscall]") return false;  // no mapping: the kernel's own page, which nothing changes
+      if (vma.name == "[vsyscall]") return false;  // not a real mapping: nothing can change it
       while (range != end && vma.range.end > next) {
         whole = whole && vma.range.start <= next;
         if (!whole) return false;
@@ -57,14 +57,14 @@ class PieceSearch {
     return cuts ? -EINVAL : 0;
   }
 
-  // Up to where the heap may have reached at the moment of the look, if the break was at `before` some time
-  // before that. A mapping that the kernel calls [heap] begins at the break or below.
+  // The highest possible end of the heap when maps was read, if the break was at `before` some time before
+  // that. A mapping that the kernel calls [heap] begins at the break or below.
   [[nodiscard]] std::uint64_t heap_end(std::uint64_t before) const {
     return heap_.start < before ? std::max(before, heap_.end) : before;
   }
 
-  // Of the private writable mappings in `ranges`, those with a protection key into `keyed`; the contents of
-  // their `pieces` are protected. 0 or -errno.
+  // Puts the private writable mappings in `ranges` that have a protection key into `keyed`, and protects the
+  // contents of their `pieces`. 0 or -errno.
   template <class Pieces, class Keyed>
   long find_keyed(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most_pieces,
                   Keyed& keyed, std::size_t most_keyed) const {
@@ -79,7 +79,7 @@ class PieceSearch {
     const long read = read_lines(open_("smaps"), [&](std::string_view line) {
       if (const auto vma = policy::parse_maps_line(line)) {
         current = *vma;
-        current.name = {};  // the line is gone with the next one
+        current.name = {};  // it points into the line, which is overwritten by the next one
         anonymous = vma->anonymous();
         return current.range.start < ranges.back().end;
       }
@@ -102,12 +102,12 @@ class PieceSearch {
   }
 
  private:
-  // The file's errors, apart from what is said of the ranges.
+  // Errors of the file, changed where they could be taken for errors of the ranges.
   static long unreadable(long error) {
     return error == -ENOMEM || error == -EINVAL || error == -E2BIG ? -EIO : error;
   }
 
-  // Whether `part` begins or ends inside of a huge page.
+  // Whether `part` begins or ends inside a huge page.
   [[nodiscard]] bool cuts_huge_page(const policy::Vma& vma, const policy::Range& part) const {
     const std::uint64_t smallest = machine_.huge_pages.front();
     const bool whole = part.start % smallest == 0 && part.end % smallest == 0;
@@ -124,13 +124,13 @@ class PieceSearch {
   policy::Range heap_;  // the last mapping in the ranges that the kernel calls so
 };
 
-// Whether the look has worked: 0, or an error of the ranges themselves.
+// Whether the result is about the ranges themselves, not a failure to read.
 inline bool is_of_ranges(long wrong) {
   return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
 }
 
-// Whether what has been refused since the first look (`pieces`, `breaks`) covers what the second look has
-// found: the same mappings, with no attribute that the pieces lack.
+// Whether the seals from the first look (`pieces`, `breaks`) cover what a second look has found, with all of
+// its attributes.
 inline bool is_enough(std::span<const policy::Seal> pieces, const policy::Range& breaks,
                       std::span<const policy::Seal> now, const policy::Range& breaks_now) {
   if (!breaks_now.empty() && !breaks.contains(breaks_now)) return false;

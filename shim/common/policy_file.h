@@ -1,4 +1,4 @@
-// Opens policy files. Users name them, and may link them to anything.
+// Opens policy files. Their paths come from users and may lead to any kind of file.
 #pragma once
 
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 namespace libmseal::shim {
 
 inline constexpr std::size_t kMostPolicyBytes = std::size_t{1} << 20;
-inline constexpr long kNoRegularFile = -ENOTSUP;  // as open_policy_file says it
+inline constexpr long kNoRegularFile = -ENOTSUP;  // a result of open_policy_file
 
-// Its descriptor, or -errno. kNoRegularFile: a pipe could make every start wait, and a device has no end.
+// A descriptor, or -errno. kNoRegularFile: a pipe could block every start, and a device may be endless.
 // EFBIG: it has more than kMostPolicyBytes.
 inline long open_policy_file(const char* path) {
   const long file = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -1,4 +1,4 @@
-// Makes names of files and programs safe to print: anybody may have chosen them.
+// Makes untrusted names of files and programs safe to print.
 #pragma once
 
 #include <array>
@@ -8,11 +8,10 @@
 
 namespace libmseal::shim {
 
-// The text with every byte that would steer a terminal or begin another line written as \xNN: control
-// characters, those of 8 bits in UTF-8 as well, and what is no UTF-8.
+// The text with control characters (including C1 in UTF-8) and invalid UTF-8 written as \xNN.
 inline std::string printable(std::string_view text) {
   const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-  // How many bytes a character at `at` has that is fit to be shown; 0: there is none.
+  // The length of the printable character at `at`; 0: it is not printable.
   const auto size_of = [&](std::size_t at) -> std::size_t {
     const unsigned char first = byte(at);
     if (first < 0x80) return first >= ' ' && first != 0x7F ? 1 : 0;

@@ -1,7 +1,7 @@
-// A held /proc: reads files in it without allocating, and tells what they say.
+// An open /proc: reads and parses its files without allocating.
 //
-// A process with CAP_SYS_ADMIN may mount something over a file of /proc. Files that are opened here never lie
-// beyond a mount.
+// A process with CAP_SYS_ADMIN may mount something over a file of /proc. Files opened here are never on such
+// a mount.
 #pragma once
 
 #include <fcntl.h>
@@ -49,7 +49,7 @@ class ProcPath {
   std::size_t used_ = 0;
 };
 
-// The number at the front of `text`, after blanks; 0 if there is none.
+// The number at the beginning of `text`, after blanks; 0 if there is none.
 inline long leading_number(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   long number = 0;
@@ -59,8 +59,8 @@ inline long leading_number(std::string_view text) {
 
 class ProcRoot {
  public:
-  // Holds the procfs at /proc, or another file system of the kernel's. descriptor() is -errno if there is
-  // none: ENOENT for something else there.
+  // Opens the procfs at /proc, or another file system of type `kind`. On failure descriptor() is -errno:
+  // ENOENT if something else is mounted there.
   explicit ProcRoot(const char* path = "/proc", long kind = PROC_SUPER_MAGIC)
       : directory_(raw_syscall(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)) {
     struct statfs filesystem {};
@@ -86,13 +86,13 @@ class ProcRoot {
     const long file = g_killed_calls.openat2
                           ? -ENOSYS
                           : raw_syscall(__NR_openat2, directory_, path.text(), &how, sizeof how);
-    // Some container profiles do not know the call; they do not let anybody mount either.
+    // Some container profiles refuse openat2; they do not allow mounting either.
     if (file != -ENOSYS && file != -EPERM) return file;
     return raw_syscall(__NR_openat, directory_, path.text(), static_cast<long>(how.flags));
   }
 
-  // Reads the file into `buffer`: the bytes read, or -errno. What does not fit is cut. Of those files alone
-  // that the kernel writes in one piece (stat, syscall, loadavg, ...): one read gets all of it.
+  // Reads the file into `buffer`. Returns the bytes read, or -errno. Only for files that one read returns in
+  // full (stat, syscall, loadavg, ...).
   template <std::size_t Size>
   long read(const ProcPath& path, char (&buffer)[Size]) const {
     const long file = open(path);
@@ -119,21 +119,21 @@ class ProcRoot {
   long directory_;
 };
 
-// Calls visit(line) for each line of /proc/TASK/status, as read_lines(). It may be much longer than a page,
-// for it has the list of groups. The name of the process has its newlines escaped, so no line can be forged
-// by it.
+// Calls visit(line) for each line of /proc/TASK/status, as read_lines(). It contains the list of groups, so
+// it may be much longer than a page. Newlines in the name of the process are escaped, so it can't forge a
+// line.
 template <class Visit>
 long visit_status(const ProcRoot& proc, const ProcPath& path, Visit visit) {
   constexpr std::size_t kPiece = 2048;
   return read_lines<kPiece>(proc.open(path), visit);
 }
 
-// The rest of the line after `key` ("Tgid:"); empty if it is another one.
+// The rest of the line after `key` ("Tgid:"); empty if the line has another key.
 inline std::string_view after_key(std::string_view line, std::string_view key) {
   return line.starts_with(key) ? line.substr(key.size()) : std::string_view();
 }
 
-// Of /proc/TASK/status.
+// From /proc/TASK/status.
 struct TaskStatus {
   long thread_group = 0;
   bool filtered = false;              // runs under seccomp filters

@@ -1,5 +1,5 @@
-// System calls that touch neither errno nor anything else of libc: a preloaded object may run before libc is
-// ready, in signal handlers, and under filters that answer for the kernel.
+// System calls that do not use errno or anything else of libc: a preloaded object may run before libc is
+// ready and in signal handlers.
 #pragma once
 
 #include <asm/unistd.h>
@@ -8,7 +8,7 @@
 
 namespace libmseal::shim {
 
-// The kernel's own return value: -errno on failure.
+// Returns the kernel's value: -errno on failure.
 #if defined(__x86_64__)
 inline long raw_syscall6(long number, long a, long b, long c, long d, long e, long f) {
   long result;
@@ -53,11 +53,11 @@ long raw_syscall(long number, Arguments... arguments) {
   return raw_syscall6(number, all[0], all[1], all[2], all[3], all[4], all[5]);
 }
 
-// Where no process can have memory: x86-64 has no such addresses, and arm64 tells the kernel's by this bit.
-// Unlike a null pointer, which is good where page zero is mapped.
+// An address that no process can map: not canonical on x86-64, in the kernel's half on arm64. Page zero could
+// be mapped.
 inline constexpr unsigned long kNowhere = 1UL << 55;
 
-// Failures are the last page of numbers, as libc reads them.
+// As in libc: -4095 to -1 are errors.
 inline bool failed(long result) {
   return static_cast<unsigned long>(result) > -4096UL;
 }

@@ -1,5 +1,5 @@
-// The table of an image's seals, in memory that the supervisor writes and the sealed program can only read: a
-// memfd with F_SEAL_FUTURE_WRITE. Boost.Interprocess containers, so that both sides may map it anywhere.
+// The seal table of an image, in a memfd that the supervisor writes and the sealed program can only read
+// (F_SEAL_FUTURE_WRITE). It uses Boost.Interprocess containers, so each side can map it at any address.
 #pragma once
 
 #include <array>
@@ -22,9 +22,8 @@
 
 namespace libmseal::shim {
 
-// No locks in the memory: there is one writer, and readers retry (see SealTable::generation). Boost's own
-// null_mutex_family comes with an initializer that asks for the number of processors, at the start of every
-// program.
+// The table needs no locks: there is one writer, and readers retry (see SealTable::generation). Boost's own
+// null_mutex_family has a static initializer that reads the number of processors at every program start.
 struct NoLocks {
   using mutex_type = boost::interprocess::null_mutex;
   using recursive_mutex_type = boost::interprocess::null_mutex;
@@ -37,40 +36,38 @@ using TableVector = boost::interprocess::vector<T, boost::interprocess::allocato
 struct SealTable {
   explicit SealTable(TableMemory* memory) : seals(memory), fences(memory), pieces(memory), keyed(memory) {}
 
-  // Odd while the writer is at work. The vectors' storage is reserved at once and never moves.
+  // Odd during a write. The vectors' storage is reserved in advance and never moves.
   std::atomic<std::uint32_t> generation = 0;
-  TableVector<policy::Seal> seals;    // sorted, apart
-  TableVector<policy::Range> fences;  // where deny filters of earlier images still refuse
+  TableVector<policy::Seal> seals;    // sorted, disjoint
+  TableVector<policy::Range> fences;  // where inherited deny filters of earlier images still refuse changes
 
-  // What the supervisor has found of memory that a process of the image wants to have sealed: for that
-  // process alone, which was told the ticket.
+  // The mappings that the supervisor has found for a seal request. Only for the process that got the ticket.
   std::uint32_t ticket = 0;
   TableVector<policy::Seal> pieces;  // sorted, apart
   TableVector<policy::KeyedRange> keyed;
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of them
 
   policy::TreeRules rules;  // of the tree
-  // What the policy files say about this image, as text of MSEAL_OPTIONS; set once. Ends with a zero. The
-  // memory is zero from the start, and most of it is never written: every page of it is one more for each
-  // image.
+  // The options that the policy files give this image, in the form of MSEAL_OPTIONS; set once. Ends with a
+  // zero. Unused pages are never written, so they take no memory.
   std::array<char, kPolicyTextBytes> policy;
-  // What is wrong with them, a line each, for whoever starts the tree.
+  // Mistakes in the policy files, one line each; only in the table of the first image.
   std::array<char, kPolicyTextBytes> complaints;
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;
 
-// At the start of the memory; the containers' memory begins kTableHeader bytes on. Magic and version stay
-// where they are in every version.
+// At the beginning of the memfd; the containers' memory begins at kTableHeader. Magic and version have the
+// same place in every version.
 struct TableRoot {
   std::uint64_t magic = 0;
   std::uint32_t version = 0;
-  std::uint32_t size = 0;  // of SealTable, which depends on the Boost that it was built with
+  std::uint32_t size = 0;  // of SealTable, which depends on the Boost version
   boost::interprocess::offset_ptr<SealTable> table;
-  policy::Range arena;  // of the tree: readers map the table in there
+  policy::Range arena;  // of the tree: readers map the table there
 };
 
-// Whether this build can read the table in that memory.
+// Whether this build can read the table.
 inline bool is_readable(const TableRoot& root) {
   return root.magic == kTableMagic && root.version == policy::kLayoutVersion &&
          root.size == sizeof(SealTable);

@@ -1,9 +1,9 @@
-// Other processes that run in the memory of a process (vfork, clone with CLONE_VM): filters that are
-// installed in one of them do not reach the others.
+// Finds the other processes ("sharers") that share the memory of a process (vfork, clone with CLONE_VM). A
+// filter that is installed in one of them does not apply to the others.
 //
 // The list of a task's children is not enough: a child made with CLONE_PARENT is not in it, nor are the
-// children of a child that has ended. So every task is looked at that may have been born since nobody shared
-// the memory.
+// children of a child that has ended. So it looks at every task that may have been created since a moment
+// when the memory was known not to be shared.
 #pragma once
 
 #include <cerrno>
@@ -16,23 +16,23 @@ namespace libmseal::shim {
 enum class Sharing : std::uint8_t {
   alone,
   shared,
-  unknown,  // a task that can't be looked at may share it
+  unknown,  // a task that can't be inspected may share it
 };
 
 class SharerSearch {
  public:
-  // Of the process `group`, of which `task` is a thread that lives on meanwhile.
+  // For the process `group`, of which `task` is a thread that does not end during the search.
   SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
 
-  // Calls found(process) for each sharer; it returns false to stop. `since`: nobody shared the memory then.
-  // `now`: the births so far; births() asks again. `most`: after so many births numbers wrap around.
+  // Calls found(process) for each sharer; it returns false to stop. `since`: a moment without sharers. `now`:
+  // the births so far; births() returns them anew. `most`: the births after which IDs wrap around.
   //
-  // A process gets its number some time before it can be found. So the births of a moment may be a later
-  // `since` only if, after that moment and before this look, every thread was seen outside of clone.
+  // A process gets its ID some time before it becomes visible. So a result of births() may serve as `since`
+  // of a later search only if every thread was seen outside of clone after it and before this search.
   //
-  // A sharer may make another one and end before it is looked at. So those that are born meanwhile are looked
-  // at as well, until there are none. Numbers are looked at in the order in which they were given: whatever a
-  // sharer has made before it ended has a later number, and is found when that number's turn comes.
+  // A sharer may create another one and end before it is checked. So tasks that are created during the search
+  // are checked as well, until there are none. IDs are checked in ascending order: a sharer's children have
+  // higher IDs, so their turn comes later.
   template <class BirthsNow, class Found>
   Sharing run(const Births& since, const Births& now, std::uint64_t most, BirthsNow births, Found found) {
     if (now.none_since(since)) return Sharing::alone;
@@ -40,7 +40,7 @@ class SharerSearch {
     bool stopped = false;
     Births seen = now;
     bool sure = now.last != 0;
-    const auto note = [&] {  // so often that numbers can't come around in between
+    const auto note = [&] {  // often enough that IDs can't wrap around in between
       const Births later = births();
       sure = sure && later.soon_after(seen, most) && later.last >= seen.last;
       seen = later;
@@ -72,11 +72,11 @@ class SharerSearch {
   }
 
  private:
-  static constexpr int kLooks = 3;                        // at what may change meanwhile
-  static constexpr int kMostRounds = 100;                 // of births
+  static constexpr int kLooks = 3;                        // at values that may change
+  static constexpr int kMostRounds = 100;                 // with new births
   static constexpr std::uint64_t kNoteAfter = 2'000'000;  // ns
 
-  // A procfs that is mounted with subset=pid, as by ProcSubset= of systemd, does not tell of them.
+  // A procfs mounted with subset=pid, as by ProcSubset= of systemd, does not show them.
   bool hides_births() const {
     char byte[1];
     return proc_.read(ProcPath("loadavg"), byte) == -ENOENT;
@@ -100,20 +100,19 @@ class SharerSearch {
       return read == -ENOENT || read == -ESRCH ? Sharing::alone : Sharing::shared;
     }
     if (read == 0) return judge_by_looks(task, status);
-    // /proc may hide a task (hidepid=); kill tells whether there is one.
+    // /proc may hide a task (hidepid=); kill shows whether it exists.
     return raw_syscall(__NR_kill, task, 0) == -ESRCH ? Sharing::alone : Sharing::unknown;
   }
 
-  // The two can't be compared. Who shares the memory may have changed its user, and need not run under
-  // filters.
+  // kcmp is not allowed. A sharer may have another user, and need not have filters.
   Sharing judge_by_looks(long task, const TaskStatus& status) {
-    if (status.thread_group == group_ || status.peak < 0) return Sharing::alone;  // or without any memory
+    if (status.thread_group == group_ || status.peak < 0) return Sharing::alone;  // peak < 0: no memory
     return peaks_differ(task) || images_differ(task) ? Sharing::alone : Sharing::unknown;
   }
 
-  // The peak size of a memory only grows, and status shows it to everybody (memory_mark.h). If the memory is
-  // the same, the other's peak lies between two looks at one's own. While a mapping is moved it may seem
-  // larger (mm/mremap.c), so one look can be wrong, but not several in the same way.
+  // The peak size of a memory only grows, and everybody can read it (memory_mark.h). If the memory is shared,
+  // the other task's peak lies between two readings of one's own. While a mapping is moved it may appear
+  // larger (mm/mremap.c), so a single reading can be wrong, but not several in the same direction.
   bool peaks_differ(long task) {
     bool below = true;
     bool above = true;
@@ -132,7 +131,7 @@ class SharerSearch {
     return below || above;
   }
 
-  // Where the library has not marked the memory, and the fields are shown. prctl(PR_SET_MM) changes them.
+  // For memory that the library has not marked, if the fields are readable. prctl(PR_SET_MM) changes them.
   bool images_differ(long task) {
     policy::StatLine before;
     policy::StatLine other;
@@ -162,11 +161,12 @@ class SharerSearch {
     });
   }
 
-  // The threads of a process as they are listed, if all are zombies, which wait for their tracer.
+  // The listed threads of a process, and whether all are zombies (a traced thread stays one until its tracer
+  // reaps it).
   struct Zombies {
     bool all = true;
     std::uint64_t count = 0;
-    std::uint64_t numbers = 0;  // mixed into one, in order
+    std::uint64_t numbers = 0;  // a hash of the thread IDs
 
     void add(long thread, bool is_zombie) {
       constexpr std::uint64_t kPrime = 0x100000001B3;  // of FNV-1a
@@ -174,16 +174,16 @@ class SharerSearch {
       ++count;
       numbers = (numbers ^ static_cast<std::uint64_t>(thread)) * kPrime;
     }
-    // The same ones before and after a moment when the process had so many: it had no other then, and a
-    // zombie makes none.
+    // Whether the lists before and after a moment are equal and as long as the process's thread count at that
+    // moment: then it had no other thread, and zombies create none.
     [[nodiscard]] bool are_all_of(std::uint64_t threads, const Zombies& later) const {
       return all && later.all && count == threads && later.count == threads && numbers == later.numbers;
     }
   };
 
-  // A leader without memory has ended or is about to, but its threads may live on. One of them that has
-  // memory speaks for all. Listed threads may have made others and ended, and the list breaks off at one that
-  // ends. The kernel's count of threads is of one moment.
+  // A leader without memory has ended or is about to, but its threads may live on. One thread with memory is
+  // enough to compare. A listed thread may have created another one and ended, and the list stops at a thread
+  // that ends. But the kernel's count of threads is consistent.
   template <class Look>
   long look_at_threads(long process, Look look) {
     if (process == group_) return 0;
@@ -201,7 +201,7 @@ class SharerSearch {
         policy::StatLine stat;
         const bool seen = read_stat(proc_, thread, stat) == 0;
         zombies.add(thread, seen && stat.state == 'Z');
-        return seen && stat.size != 0 ? kTold : 0;  // it has memory now, and so it had when it was compared
+        return seen && stat.size != 0 ? kTold : 0;  // it has memory, so it had some when it was compared
       });
       if (listed == kTold || listed == -ENOENT || listed == -ESRCH) return 0;
       if (listed != 0) return listed;

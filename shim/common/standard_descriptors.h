@@ -1,5 +1,5 @@
-// Programs may be started with standard input, output or error closed. The next file that is opened would get
-// that number, and messages would go into it.
+// A program may be started with standard input, output or error closed. The next file that is opened would
+// get that descriptor, and messages would be written into it.
 #pragma once
 
 #include <fcntl.h>
@@ -7,8 +7,8 @@
 
 namespace libmseal::shim {
 
-// To be called before anything else is opened. Those of 0, 1 and 2 that are closed get a file that can be
-// neither read nor written. It needs no file system but the root, and is closed by exec.
+// To be called before anything else is opened. Opens a file that can be neither read nor written on those of
+// 0, 1 and 2 that are closed. It needs only the root directory and is closed by exec.
 inline void occupy_standard_descriptors() {
   int file = -1;
   do {

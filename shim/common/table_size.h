@@ -1,4 +1,4 @@
-// The size of the seal table, and what it has room for. The layout is elsewhere because it needs Boost.
+// Size and capacities of the seal table. seal_table.h has the layout, which needs Boost.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@ inline constexpr std::size_t kPolicyTextBytes = 4096;
 inline constexpr std::size_t kMostSeals = 65536;
 inline constexpr std::size_t kMostFences = 16384;
 inline constexpr std::size_t kMostRanges = 16384;  // of one call of mseal, and mappings in them
-inline constexpr std::size_t kMostPieces = 8192;   // of these: more than filters can refuse
+inline constexpr std::size_t kMostPieces = 8192;   // of one call: more than filters can refuse
 inline constexpr std::size_t kMostKeyed = 1024;    // of these: the writable ones with a protection key
 inline constexpr std::size_t kTableBytes = std::size_t{4} << 20;  // sparse: what is not used takes no memory
 
-// The one seal of a table that could not hold them all: what is sealed can't be told from it.
+// The only seal of a table that overflowed: it does not show what is sealed.
 inline constexpr policy::Range kEverything{0, ~0ULL};
 
 }  // namespace libmseal::shim
