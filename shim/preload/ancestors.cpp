@@ -16,13 +16,13 @@
 namespace libmseal::shim {
 namespace {
 
-// The question is mseal with this as its fourth argument, and flags that no kernel takes.
+// A mark is read by mseal with this as its fourth argument and flags that no kernel accepts.
 constexpr std::uint32_t kMarkMagic = 0x6D61726B;
 constexpr long kMarked = -EALREADY;
 constexpr unsigned long kTsyncEsrch = 1UL << 4;  // not in the headers of every system that this builds on
 
-// What has been said, by ancestors or this process. Not every mark may be there yet, and a filter of our own
-// may hide one.
+// Messages printed by ancestors or this process. Their marks may not be installed yet, or be hidden by a
+// filter of the library.
 constinit policy::FixedVector<std::uint32_t, 16> g_said;
 
 std::uint32_t flags_of(Notice notice, std::uint32_t detail) {
@@ -47,13 +47,13 @@ bool said(std::uint32_t flags) {
   return marked;
 }
 
-// Other people's filters may kill for a seccomp(2); ours are in force when the backend has started.
+// Before the backend has started, other filters may kill for seccomp(2).
 bool may_install(const State& state) {
   if (state.backend == policy::Backend::filters || state.backend == policy::Backend::supervised) return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 
-// Privileges are not given up for a mark: EACCES where that is what it takes.
+// Does not set no_new_privs for a mark: EACCES if that would be needed.
 long install_mark(std::uint32_t flags) {
   std::array<sock_filter, 8> mark{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -70,7 +70,7 @@ long install_mark(std::uint32_t flags) {
                      SECCOMP_FILTER_FLAG_TSYNC | kTsyncEsrch | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
 }
 
-// What may be over for the next process.
+// Whether the error is temporary.
 bool passes(long error) {
   switch (error < 0 ? -error : error) {
     case EMFILE:
@@ -86,8 +86,8 @@ bool passes(long error) {
   }
 }
 
-// libmseal.so of /usr/lib/libmseal.so.0: LD_PRELOAD may name a symbolic link, where the maps have the file.
-// The same of one that an upgrade has replaced ("libmseal.so.0 (deleted)").
+// libmseal.so for /usr/lib/libmseal.so.0: LD_PRELOAD may name a symbolic link, but maps shows the file. Also
+// for a file that an upgrade has replaced ("libmseal.so.0 (deleted)").
 std::string_view plain_name(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   path.remove_prefix(slash == std::string_view::npos ? 0 : slash + 1);

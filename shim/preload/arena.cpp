@@ -15,20 +15,20 @@ namespace {
 
 using policy::Range;
 
-// A whole TiB is refused to everything else, and one more is slow, so they have to be where nobody goes: V8
-// and other runtimes choose random places in the first 64 TiB, the kernel puts programs at 85 TiB and
-// libraries above.
+// Nothing else can use the first TiB, and the second one is slow, so they must be where other code maps
+// nothing: V8 and other runtimes choose random addresses in the first 64 TiB, the kernel places programs at
+// 85 TiB and libraries above.
 constexpr std::uint64_t kTiB = 1ULL << 40;
 constexpr std::uint64_t kFirstPlace = 65 * kTiB;
 constexpr std::uint64_t kPlaces = 8;
-constexpr int kAttempts = 16;  // at places where something is already
+constexpr int kAttempts = 16;  // to find a free place
 
 constexpr std::size_t index_of(Window window) {
   return static_cast<std::size_t>(window);
 }
 
-// The next `size` bytes of the window, for this caller alone; 0 if it has no more. What does not fit takes
-// nothing: a count of what was asked for would run past the window, and past the end of all addresses.
+// Reserves the next `size` bytes of the window; 0 if there is no room. A failed request reserves nothing, so
+// the counter can't run past the window and wrap.
 std::uint64_t take_place(std::atomic<std::uint64_t>& next, const Range& window, std::uint64_t size) {
   std::uint64_t at = next.load();
   do {
@@ -37,7 +37,7 @@ std::uint64_t take_place(std::atomic<std::uint64_t>& next, const Range& window, 
   return at;
 }
 
-// A place that was not used, unless the next one has been taken meanwhile.
+// Frees an unused reservation, unless the next one has been taken meanwhile.
 void give_back(std::atomic<std::uint64_t>& next, std::uint64_t at, std::uint64_t size) {
   std::uint64_t behind = at + size;
   (void)next.compare_exchange_strong(behind, at);

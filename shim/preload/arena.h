@@ -1,12 +1,12 @@
-// Memory that is sealed from birth: mmap with PROT_SEAL. And memory that is cheap to seal: MAP_SEALABLE.
+// The address ranges ("arena") for mmap with PROT_SEAL and with MAP_SEALABLE.
 //
-// The first filter refuses every change in two windows of the address space, at places chosen at random where
-// the kernel puts nothing by itself: one for mappings whose contents are protected (private, not writable),
-// one for the others. So whatever is mapped there is sealed when it comes: no filter, no message, no moment
-// in between, and as many mappings as the kernel has room for. In an audit the supervisor knows the windows.
+// The first filter refuses every change in two windows, at random addresses where the kernel places nothing
+// by itself: one for mappings whose contents are protected (private, not writable), one for the others. So a
+// PROT_SEAL mapping is sealed from the moment that it exists, without a filter or a message, in any number.
+// In an audit the supervisor watches the windows.
 //
-// A third window lies behind them, in which the supervisor is notified of every change. What is sealed there
-// is sealed by it, without a filter.
+// A third window after them, for MAP_SEALABLE, is a watched range: the supervisor enforces seals there
+// without a filter.
 #pragma once
 
 #include <cstdint>
@@ -16,32 +16,32 @@
 
 namespace libmseal::shim {
 
-// A place for the two windows, with nothing in it or in the third; empty if there is none.
+// Addresses for the first two windows; the third is also free. Empty if there is no room.
 policy::Range choose_arena();
 
-// The windows in that place: the first is the one whose contents are protected.
+// The first two windows.
 policy::Range protected_window(const policy::Range& arena);
 policy::Range other_window(const policy::Range& arena);
-// Behind that place: the window that is watched. Empty if there is no arena.
+// The third window. Empty if there is no arena.
 policy::Range watched_window(const policy::Range& arena);
 
-// Tells this image where the windows of its tree are; the third one takes a supervisor.
+// Stores where the windows of the tree are; the third one needs a supervisor.
 void set_arena(State& state, const policy::Range& arena, bool supervised);
 
-enum class Window : std::uint8_t { kept, other, watched };  // in this order
+enum class Window : std::uint8_t { kept, other, watched };  // kept: with protected contents; in address order
 
 bool has_window(const State& state, Window window);
 
-// Whether all of the range lies where MAP_SEALABLE places mappings.
+// Whether the range lies in the third window.
 bool is_placed_sealable(const State& state, const policy::Range& range);
 
-// Whether some of the range lies where everything is refused.
+// Whether the range touches the first two windows.
 bool is_in_arena(const State& state, const policy::Range& range);
 
-// mmap(2) at the next free place of the window, which is there: the address, or -errno.
+// mmap(2) at the next free place of the window, which must exist: the address, or -errno.
 long map_in_arena(State& state, Window window, const policy::Arguments& arguments);
 
-// Moves what is mapped there into the window, which nobody else knows of yet: its new address, or -errno.
+// Moves the mappings in `range` into the window, which is not in use yet: the new address, or -errno.
 long move_to_arena(State& state, Window window, const policy::Range& range);
 
 }  // namespace libmseal::shim

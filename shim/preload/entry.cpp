@@ -1,5 +1,4 @@
-// Where everything starts: before the program's own constructors, after the dynamic linker has protected
-// RELRO.
+// The library's start, before the program's constructors and after the dynamic linker has protected RELRO.
 #include <sched.h>
 #include <sys/auxv.h>
 
@@ -37,14 +36,14 @@ std::string_view file_name(std::string_view path) {
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
-// Whether LD_PRELOAD names a file that is called so, or so far. Of programs that gain privileges, the dynamic
-// linker ignores that variable, and so does this.
+// Whether LD_PRELOAD contains a file whose name begins with `name`. In programs that gain privileges the
+// dynamic linker ignores that variable, and so does this.
 bool preloads(std::string_view name) {
   const char* const preload = secure_getenv("LD_PRELOAD");
   return preload != nullptr && std::string_view(preload).find(name) != std::string_view::npos;
 }
 
-// The same of the system's list, which holds for every program.
+// The same for /etc/ld.so.preload.
 bool system_preloads(std::string_view name) {
   bool found = false;
   (void)read_lines("/etc/ld.so.preload", [&](std::string_view line) {
@@ -54,9 +53,9 @@ bool system_preloads(std::string_view name) {
   return found;
 }
 
-// The loaded objects are sealed before the program starts.
+// Seals the loaded objects before the program starts.
 void start_sealed(State& state, Launch& launch, Job& job) {
-  const ObjectsTurn turn;  // nobody else is there yet
+  const ObjectsTurn turn;  // free, because there is no other thread yet
   state.objects_seen = count_objects();
   ObjectPieces& objects = turn.work().pieces;
   if (const long error = find_constant_segments(state, turn.work()); error != 0) {
@@ -68,17 +67,17 @@ void start_sealed(State& state, Launch& launch, Job& job) {
     objects.clear();
     if (required) give_up();
   }
-  // A program that is merely linked, and of which nothing asks to be sealed, is not touched.
+  // Does nothing in a program that is merely linked if no object is marked.
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && objects.empty();
   if (nothing_asked) return;
   policy::Range refused_breaks;
   if (find_refused_breaks(state.machine, objects.view(), present_break(state.machine), refused_breaks) != 0)
-    refused_breaks = {1, ~0ULL};  // where the heap is, nobody knows
+    refused_breaks = {1, ~0ULL};  // the position of the heap is not known
   start_backend(state, objects.view(), refused_breaks, launch, job);
   if (!objects.empty()) note_sealed_objects(state, all_objects(state), turn.work());
 }
 
-// Now or later: a supervisor that starts with the image sees all that come from it.
+// Now or later. Not if a supervisor starts with the image, because it sees all later processes.
 bool looks_for_sharers_itself(const State& state) {
   using policy::Backend;
   if (state.backend != Backend::automatic) return state.backend == Backend::filters;
@@ -100,7 +99,7 @@ void start(State& state) {
   state.precedes_libc = find_next_function("munmap") != nullptr;
   state.own_path = own_path();
   const std::string_view name = file_name(state.own_path);
-  // An object that is merely linked seals nothing unless the program asks.
+  // Merely linked, the library seals nothing unless the program asks.
   state.preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
@@ -113,7 +112,7 @@ void start(State& state) {
   Launch launch;
   read_options(state, launch);
   const ExclusiveSection section;
-  // Who starts a program that gains privileges has no say in whether it is sealed.
+  // scope=process does not apply to a program that gains privileges.
   const bool idle = state.options.one_process && getauxval(AT_SECURE) == 0 && parent_is_under_library(state);
   if (idle) {
     start_idle(state, section.job());
@@ -122,7 +121,7 @@ void start(State& state) {
   }
   if (looks_for_sharers_itself(state)) note_pid_namespace();
   if (!state.options.audit)
-    harden(state, section.job().draft);  // the supervisor, which has been started now, does without
+    harden(state, section.job().draft);  // after the supervisor was started, so it does not apply to that
 }
 
 __attribute__((constructor)) void construct() {

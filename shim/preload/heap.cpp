@@ -14,7 +14,7 @@ std::uint64_t present_break(const policy::Machine& machine) {
 long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
                          std::uint64_t heap_end, policy::Range& refused) {
   refused = {};
-  // No seal above is ever reached. Most pieces lie above every heap, and there is nothing to look up.
+  // brk never reaches a seal above the heap. Usually all pieces lie there, and nothing needs to be read.
   const bool above = std::all_of(pieces.begin(), pieces.end(), [heap_end](const policy::Seal& piece) {
     return piece.range.start >= heap_end;
   });

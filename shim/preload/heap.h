@@ -9,12 +9,12 @@
 
 namespace libmseal::shim {
 
-// In whole pages.
+// The current break, rounded to whole pages.
 std::uint64_t present_break(const policy::Machine& machine);
 
-// The arguments of brk that would unmap one of the pieces; empty: none would. 0 or -errno. The kernel unmaps
-// whatever lies between the new break and the present one, not only what /proc calls [heap]. `heap_end`: the
-// present break, or more.
+// Sets `refused` to the arguments of brk that would unmap one of the pieces; empty: none would. 0 or -errno.
+// The kernel unmaps whatever lies between the new and the current break, not only what /proc calls [heap].
+// `heap_end`: the current break or higher.
 long find_refused_breaks(const policy::Machine& machine, std::span<const policy::Seal> pieces,
                          std::uint64_t heap_end, policy::Range& refused);
 

@@ -1,7 +1,7 @@
-// Where the kernel and ld.so put programs when addresses are not randomised.
+// Where the kernel and ld.so place programs and libraries without address randomization.
 //
-// Images that are started from this one are placed there, too. Filters survive execve and would refuse calls
-// of those images. So seals there are enforced by the supervisor, which knows who calls.
+// Images that this one executes are placed there, too, and a filter, which survives execve, would refuse
+// their calls. So the supervisor enforces seals there: it knows which image makes a call.
 #pragma once
 
 #include <cstdint>
@@ -11,18 +11,18 @@
 
 namespace libmseal::shim {
 
-// Sorted, apart.
+// Sorted, disjoint.
 std::span<const policy::Range> image_places();
 
-// Where the addresses of programs end: the stack lies below, and little else above it.
+// The end of user addresses, or a little less: the stack lies below.
 std::uint64_t end_of_addresses();
 
-// The same, the range in which randomization places programs, and that of libraries under ADDR_COMPAT_LAYOUT.
-// Little else is mapped there.
+// image_places(), and the ranges where randomization places programs and, under ADDR_COMPAT_LAYOUT,
+// libraries. Little else is mapped there.
 std::span<const policy::Range> watched_places();
 
-// The address to hint at in place of one that mmap need not follow: not in a watched place, for the sake of
-// programs that choose random addresses (V8). Images that have the layout of old are there as a whole.
+// Replaces an address hint of mmap that lies in a watched place, where calls are slow, for programs that
+// choose random addresses (V8). Not in images with the legacy layout, which lie there as a whole.
 std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags);
 
 }  // namespace libmseal::shim

@@ -15,14 +15,14 @@
 namespace libmseal::shim {
 namespace {
 
-// A thread that sleeps has told all. One that runs is often about to sleep: so many looks, so far apart,
-// before it is disturbed.
+// A running thread is often about to sleep: it is checked this many times, this far apart, before it is
+// stopped.
 constexpr int kLooks = 3;
 constexpr long kNap = 50'000;  // ns
 
-// Where threads can't be stopped: one that has run so long in user mode since is in none of its calls of
-// then. Time in the kernel does not count: a call may be made to spin there. In ticks, of which sampling and
-// scaling (kernel/sched/cputime.c, cputime_adjust) may invent one.
+// A thread that can't be stopped has left its call once it has run this long in user mode. Time in the kernel
+// does not count, because a call could spin there. In ticks; sampling and scaling (kernel/sched/cputime.c,
+// cputime_adjust) may add one.
 constexpr std::uint64_t kEnoughTicks = 3;
 constexpr std::uint64_t kMostForThread = 3000;  // ms
 constexpr int kMostNapsForList = 2'000;
@@ -47,15 +47,15 @@ bool is_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thr
   char text[256] = {};
   const long got = thread.read("syscall", text);
   if (got == 0) return true;  // it has ended
-  if (got < 0) return false;  // nobody knows
+  if (got < 0) return false;  // not known
   const auto where = policy::parse_syscall_line(machine, {text, static_cast<std::size_t>(got)}, begun);
   if (begun == Begun::under_filters) return where == Whereabouts::elsewhere;
-  // Who makes a process changes no memory; who has got ours, every seal looks for.
+  // A call that creates a process changes no memory, and every seal searches for processes that share it.
   const bool is_harmless = where == Whereabouts::elsewhere || where == Whereabouts::cloning;
   return is_harmless && !is_held_by_tracer(thread);
 }
 
-// The same, within a few looks.
+// The same, with a few attempts.
 bool soon_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thread) {
   for (int looks = 0; looks < kLooks; ++looks) {
     if (looks != 0) nap(kNap);
@@ -64,7 +64,7 @@ bool soon_elsewhere(const policy::Machine& machine, Begun begun, const Thread& t
   return false;
 }
 
-// Where a thread can't be stopped: evidence, no proof.
+// For a thread that can't be stopped: evidence, not proof.
 bool wait_for_evidence(const policy::Machine& machine, Begun begun, const Thread& thread) {
   const auto before = stat_of(thread);
   const Deadline deadline(kMostForThread);
@@ -77,7 +77,7 @@ bool wait_for_evidence(const policy::Machine& machine, Begun begun, const Thread
   return false;
 }
 
-// One write-locked operation: it queues behind whoever waits for the memory map's lock.
+// An operation that takes the memory map's lock for writing: it queues behind threads that wait for the lock.
 void queue_for_the_lock() {
   const long page = raw_syscall(__NR_mmap, 0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (!failed(page)) (void)raw_syscall(__NR_munmap, page, 1);
@@ -97,8 +97,8 @@ long wait_for_in_flight_calls(const policy::Machine& machine, Begun begun) {
       return stays ? -EAGAIN : 0;
     });
   };
-  // The filter is in, and can't be taken back: a list that can't be read for want of a descriptor or of
-  // memory is tried again.
+  // The filter is installed and can't be removed: if the list can't be read for lack of a descriptor or of
+  // memory, try again.
   long waited = wait_for_all();
   for (int naps = 0; waited != 0 && !stays && naps < kMostNapsForList; ++naps) {
     nap(kNap);

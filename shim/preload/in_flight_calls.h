@@ -1,4 +1,4 @@
-// Calls that passed the filters before the newest one was installed: a seal waits until they have ended.
+// Calls in flight: they passed the filters before the newest one was installed. A seal waits until they end.
 #pragma once
 
 #include "policy/parsers/syscall_line.h"
@@ -6,15 +6,15 @@
 
 namespace libmseal::shim {
 
-// Waits until no other thread can still be inside a call that began before now. 0, or -EAGAIN if one does not
-// come out of it in time.
+// Waits until no other thread is in a call that began before now. 0, or -EAGAIN if one does not return in
+// time.
 //
-// /proc/self/task/TID/syscall shows in which call a thread sleeps. One that runs may be between the filter
-// and the memory map's lock, so it is stopped for a moment on its way back to user mode. One that can't be
-// stopped counts as past the lock once it has run for a while longer: evidence, no proof.
+// /proc/self/task/TID/syscall shows in which call a thread sleeps. A running thread may be between the filter
+// and the memory map's lock (mmap_lock), so it is stopped briefly on its return to user mode. If it can't be
+// stopped, it is assumed to be past the lock once it has run for a while: evidence, not proof.
 //
-// Of calls that may have begun before the first filter, the ABI is not known. And no filter looks at the call
-// of a thread that a tracer has held at its entry since then: the thread counts as inside of one.
+// The ABI of a call that may have begun before the first filter is not known. A thread that a tracer has
+// stopped at the entry of such a call could make any call without a filter: it counts as inside one.
 long wait_for_in_flight_calls(const policy::Machine& machine, policy::Begun begun);
 
 }  // namespace libmseal::shim

@@ -1,8 +1,8 @@
-// libc's functions that change mappings, and its gate to raw system calls.
+// libc's functions that change mappings, and syscall().
 //
-// Under a filter the kernel refuses by itself, so each of these is the system call and nothing else; a
-// refused madvise may still be allowed by protection keys. Only the libc backend, which has no filter, asks
-// the ledger first. Must be async-signal-safe.
+// With filters the kernel refuses calls, so these functions only make the system call; a refused madvise may
+// still be allowed by protection keys. Only under the backend `libc`, which has no filter, they check the
+// ledger first. Must be async-signal-safe.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -23,7 +23,7 @@
 namespace libmseal::shim {
 namespace {
 
-// The call under the libc backend, which has no filter, and in an audit.
+// Makes the call under the backend `libc` and in audits, which have to check it first.
 long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
   if (state.backend == policy::Backend::libc) {
     const policy::MmCall call =
@@ -31,7 +31,7 @@ long looked_at_first(const State& state, long number, const policy::Arguments& a
     const policy::Verdict verdict = state.ledger->consult(
         [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}); });
     if (verdict.kind == policy::Verdict::Kind::answer) return verdict.value;
-    // Where huge pages are nobody looks up here.
+    // The libc backend does not find out where huge pages are.
     if (verdict != policy::kAllow) return -EPERM;
   } else {
     announce_call(state, number, a, site);
@@ -56,8 +56,8 @@ long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
   return result;
 }
 
-// The kernel interrupts none of these; but a notification that nobody has taken yet is interrupted by a
-// signal.
+// None of these calls fails with EINTR by itself, but a signal interrupts a notification that the supervisor
+// has not received yet. Repeats the call then.
 long uninterrupted(Site site, long number, const std::array<long, 6>& a) {
   while (true) {
     const long result = checked_syscall(site, number, a);
@@ -66,7 +66,7 @@ long uninterrupted(Site site, long number, const std::array<long, 6>& a) {
   }
 }
 
-// What no filter knows: whether this thread's protection keys let it write the memory.
+// Checks what filters can't: whether this thread's protection keys let it write the memory.
 long checked_madvise(Site site, long address, long length, long advice) {
   const long result = uninterrupted(site, __NR_madvise, {address, length, advice, 0, 0, 0});
   if (result != -EPERM) [[likely]]
@@ -80,9 +80,9 @@ long checked(Site site, long number, Arguments... arguments) {
   return uninterrupted(site, number, {register_of(arguments)...});
 }
 
-// mmap with our own protection bit or flag is no system call of the kernel.
+// Handles PROT_SEAL and MAP_SEALABLE, which the kernel does not know.
 long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
-  // Of huge pages, that bit is a part of their size (MAP_HUGE_SHIFT,
+  // With MAP_HUGETLB that bit is part of the encoded size (MAP_HUGE_SHIFT,
   // include/uapi/asm-generic/hugetlb_encode.h).
   const bool sealable = (flags & (MAP_SEALABLE | MAP_HUGETLB)) == MAP_SEALABLE;
   if ((prot & PROT_SEAL) != 0 || sealable) [[unlikely]] {
@@ -128,7 +128,7 @@ int munmap(void* addr, size_t length) {
 }
 
 void* mremap(void* old_address, size_t old_size, size_t new_size, int flags, ...) {
-  // The kernel reads the target under MREMAP_FIXED, and as a hint under MREMAP_DONTUNMAP.
+  // The kernel reads the target with MREMAP_FIXED, and as a hint with MREMAP_DONTUNMAP.
   va_list rest;
   va_start(rest, flags);
   // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, one line up
@@ -143,7 +143,7 @@ int mprotect(void* addr, size_t len, int prot) {
 }
 
 int pkey_mprotect(void* addr, size_t len, int prot, int pkey) {
-  // As libc: without a key it is mprotect, which old kernels have too.
+  // As in libc: without a key it is mprotect.
   if (pkey == -1) {
     return static_cast<int>(
         libc_result(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot)));

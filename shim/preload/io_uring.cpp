@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::string_view kRing = "anon_inode:[io_uring]";
 
-// Each: 1 if it is there, 0 if not, -errno.
+// Each function returns 1 if it finds one, 0 if not, or -errno.
 
-// In any thread's table of descriptors: unshare(2) makes one for a thread of its own.
+// In any thread's table of descriptors: unshare(2) gives a thread its own table.
 long has_descriptor() {
   const long self = raw_syscall(__NR_gettid);
   const bool compares = !has_filters() || !kills(try_kcmp);
@@ -39,7 +39,7 @@ long has_mapping() {
   return failed(read) ? read : found ? 1 : 0;
 }
 
-// Threads that submit by themselves (IORING_SETUP_SQPOLL) belong to the process since 5.12.
+// The kernel's submission threads (IORING_SETUP_SQPOLL) belong to the process since 5.12.
 long has_worker() {
   constexpr std::uint64_t kIoWorker = 0x10;  // PF_IO_WORKER
   return for_each_thread([](const Thread& thread) -> long {

@@ -1,6 +1,5 @@
-// What a seal is made of on its way from mseal() to a filter. There is one job, for one thread at a time: the
-// lock hands it out (lock.h). It is too large for a thread's stack, and nothing is allocated once the program
-// runs.
+// The data of one seal request, from mseal() to a filter. There is only one job, which the lock protects
+// (lock.h): it is too large for a thread's stack, and nothing is allocated once the program runs.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +16,14 @@ namespace libmseal::shim {
 using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
 using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
-// What is mapped where something is to be sealed.
+// The mappings in the requested ranges.
 struct Found {
   Pieces pieces;                                              // sorted, apart
   policy::FixedVector<policy::KeyedRange, kMostKeyed> keyed;  // of these: the writable ones with a key
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of these pieces
 };
 
-// A filter while it is written, and the lists that its compiler reads.
+// A filter that is being written, and the compiler's input.
 struct Draft {
   policy::BpfProgram program;
   Ranges ranges;
@@ -33,10 +32,10 @@ struct Draft {
 };
 
 struct Job {
-  policy::FixedVector<policy::Range, kMostRanges> wanted;  // what shall be sealed
-  policy::SealTypes types{};                               // and how
-  Found found;                                             // what is mapped there
-  Pieces covered;                                          // what is refused already
+  policy::FixedVector<policy::Range, kMostRanges> wanted;  // what is to be sealed
+  policy::SealTypes types{};
+  Found found;     // what is mapped there
+  Pieces covered;  // what is refused already
   Draft draft;
 };
 

@@ -26,7 +26,7 @@ Answer ask_for_writable(const policy::Range& range) {
   return failed(answer) ? Answer::unknown : answer == 0 ? Answer::no : Answer::yes;
 }
 
-// False if the supervisor may not look.
+// False if the supervisor may not read the mappings.
 bool seal_as_supervisor_sees(State& state, const Selection& selection, ObjectsWork& work, long& result,
                              bool& all_ready) {
   if (state.backend != policy::Backend::supervised) return false;
@@ -43,7 +43,7 @@ long seal_new_segments(State& state, ObjectsWork& work) {
   return work.unsealed.empty() ? 0 : seal_all(state, work.unsealed.view());
 }
 
-// What the dynamic linker is at work on is left out, and `all_ready` is false.
+// Objects that the dynamic linker is working on are left out, and `all_ready` is then false.
 long seal_objects(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
   long result = 0;
   const auto seal_them = [&] {
@@ -53,8 +53,8 @@ long seal_objects(State& state, const Selection& selection, ObjectsWork& work, b
     }
     if (result == 0) note_sealed_objects(state, selection, work);
   };
-  // Another thread may unload what was found here, and load something else in its place. Not for objects that
-  // stay: the lock is not free in a child that is forked meanwhile.
+  // Hold the list's lock, so that another thread can't replace an object that was found here. Not for objects
+  // that are never unloaded, because in a child that is forked meanwhile the lock stays locked.
   if (selection.late == policy::LateSeal::all) {
     with_objects_kept(seal_them);
   } else {
@@ -93,7 +93,7 @@ long seal_loaded_objects(State& state) {
 
 }  // namespace libmseal::shim
 
-// ---- dlsym, of the program's and for it: the caller's address must stay what it was, so this jumps ----
+// ---- dlsym: libc's function looks at the address of its caller, so this jumps to it ----
 
 extern "C" {
 
@@ -101,7 +101,7 @@ using Dlsym = void*(void*, const char*);
 
 static constinit libmseal::shim::NextFunction<Dlsym> g_dlsym("dlsym");
 
-// Where libc's own is not there yet, nobody can have an object to ask for.
+// Before libc's dlsym has been found, no object can have been loaded by dlopen.
 __attribute__((used, visibility("hidden"))) Dlsym* libmseal_before_dlsym() {
   libmseal::shim::seal_late_objects(libmseal::shim::g_state);
   Dlsym* const real = g_dlsym.get();

@@ -1,5 +1,5 @@
-// The layout version of this file, as an ELF note that the tool reads: a library of another version
-// understands other options.
+// The layout version of this library, as an ELF note that the tool reads: a library of another version has
+// other options.
 #include <cstdint>
 
 #include "policy/protocol/layout.h"

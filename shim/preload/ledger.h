@@ -1,5 +1,5 @@
-// What this process has sealed by itself: all of it, or what its filters refuse where a supervisor knows the
-// rest.
+// The seals that this process keeps itself: all of them, or, where a supervisor knows the others, only those
+// that filters enforce.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@
 namespace libmseal::shim {
 
 // One writer at a time (the caller holds the lock, with signals blocked). Readers may run at any time, even
-// in signal handlers. There are two copies, of which one is always whole. So a process that is forked while
-// another thread writes never waits for that thread, which it does not have.
+// in signal handlers. Of two copies one is always complete. So a child that is forked while another thread
+// writes does not wait for that thread, which it does not have.
 template <class Entry, std::size_t kMost>
 class Ledger {
  public:
@@ -24,7 +24,7 @@ class Ledger {
   bool add(const Entry& entry) { return add({&entry, 1}); }
   bool add(std::span<const Entry> entries) {
     const std::uint32_t now = generation_.load(std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_release);  // who still reads the other copy sees `now`
+    std::atomic_thread_fence(std::memory_order_release);  // readers of the other copy see `now`
     Entries& next = copies_[(now + 1) % 2];
     next = copies_[now % 2];
     for (const Entry& entry : entries) {
@@ -41,7 +41,7 @@ class Ledger {
     generation_.store(now + 1, std::memory_order_release);
   }
 
-  // ask(entries), asked again if one was added meanwhile.
+  // Returns ask(entries); calls it again if the entries changed meanwhile.
   template <class Ask>
   auto consult(Ask ask) const {
     while (true) {
@@ -62,7 +62,7 @@ class Ledger {
     return policy::add_keyed(entries, keyed);
   }
 
-  std::atomic<std::uint32_t> generation_ = 0;  // odd: the second copy counts
+  std::atomic<std::uint32_t> generation_ = 0;  // odd: the second copy is current
   std::array<Entries, 2> copies_;
 };
 

@@ -22,7 +22,7 @@ namespace {
 using policy::Range;
 using policy::Seal;
 
-// What collect() is called with for each object.
+// The argument of collect(), which is called for each object.
 struct Collection {
   const State& state;
   ObjectsWork& work;
@@ -35,7 +35,7 @@ Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
   return {policy::round_down(start, page), policy::round_up(start + size, page)};
 }
 
-// Whether the lists name the object. What MSEAL_OPTIONS says goes before what policy files say.
+// Whether the lists name the object. MSEAL_OPTIONS overrides policy files.
 bool is_named(std::string_view by_options, std::string_view by_policy, const char* path) {
   const policy::Listed listed = policy::look_up(by_options, path);
   if (listed != policy::Listed::not_named) return listed == policy::Listed::included;
@@ -45,7 +45,7 @@ bool is_named(std::string_view by_options, std::string_view by_policy, const cha
 // The path of the file; the dynamic linker has none for the program itself.
 const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
   if (info.dlpi_name != nullptr && info.dlpi_name[0] != '\0') return info.dlpi_name;
-  if (buffer[0] != '\0') return buffer.data();  // asked once, at start
+  if (buffer[0] != '\0') return buffer.data();  // read only once, at start
   const long got = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", buffer.data(),
                                static_cast<long>(buffer.size() - 1));
   buffer[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
@@ -70,7 +70,7 @@ Range first_segment_of(const State& state, const dl_phdr_info& info) {
   return {};
 }
 
-// What the dynamic section says about sealing an object while the program runs.
+// Whether the dynamic section permits sealing the object while the program runs.
 bool may_be_sealed_late(const dl_phdr_info& info, policy::LateSeal wanted) {
   bool stays = wanted == policy::LateSeal::all;
   for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
@@ -80,7 +80,7 @@ bool may_be_sealed_late(const dl_phdr_info& info, policy::LateSeal wanted) {
     for (; entry->d_tag != DT_NULL; ++entry) {
       const bool patches_text =
           entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0);
-      if (patches_text) return false;  // and nothing tells when that is done
+      if (patches_text) return false;  // it is not known when that is done
       if (entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE) != 0) stays = true;
     }
   }
@@ -154,7 +154,7 @@ long find_objects(const State& state, const Selection& selection, ObjectsWork& w
   return -ENOMEM;
 }
 
-// What of work.loaded is to be sealed, into work.pieces.
+// Puts the parts of work.loaded that are to be sealed into work.pieces.
 long find_pieces(const State& state, policy::AutoSeal level, bool with_kernels, ObjectsWork& work) {
   work.pieces.clear();
   const policy::SegmentChoice choice{work.loaded.view(), work.mutable_data.view(),
@@ -174,7 +174,7 @@ long find_pieces(const State& state, policy::AutoSeal level, bool with_kernels, 
   return fits ? 0 : -ENOMEM;
 }
 
-// Leaves the segments of objects that are ready. True if all of them are.
+// Removes the segments of objects that are not ready. True if all are ready.
 bool drop_unready(ObjectsWork& work) {
   bool all_ready = true;
   const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
@@ -201,7 +201,7 @@ bool drop_unready(ObjectsWork& work) {
 int read_counter(dl_phdr_info* info, std::size_t size, void* data) {
   (void)size;
   *static_cast<unsigned long long*>(data) = info->dlpi_adds;
-  return 1;  // the first object says it for all
+  return 1;  // the count is the same in every object
 }
 
 }  // namespace
@@ -217,7 +217,7 @@ Selection all_objects(const State& state) {
 }
 
 void note_sealed_objects(const State& state, const Selection& selection, ObjectsWork& work) {
-  // What nothing enforces may be gone tomorrow.
+  // Without enforcement the objects may still be unloaded.
   if (state.backend == policy::Backend::libc || state.options.audit || state.rules.audits) return;
   const bool may_go = selection.while_running && selection.late == policy::LateSeal::all;
   for (const LateObject& object : work.late) {
@@ -225,7 +225,7 @@ void note_sealed_objects(const State& state, const Selection& selection, Objects
     auto* const at = std::lower_bound(work.sealed.begin(), work.sealed.end(), start);
     const bool noted = at != work.sealed.end() && *at == start;
     if (object.unready || noted || object.first_segment.empty() || work.sealed.full()) continue;
-    // Of an object that the dynamic linker would unload, the seal is what keeps it.
+    // Only a seal keeps an object that the dynamic linker may unload.
     if (may_go && query(state, object.first_segment).coverage != policy::Coverage::fully) continue;
     work.sealed.insert(at, start);
   }
@@ -256,7 +256,7 @@ bool list_ready_objects(const State& state, const Selection& selection, Answer (
       append(rest, false);
       if (!data) continue;
       for (const Range& hole : work.mutable_data) {
-        // Holes need not be sorted; what is left out of one that comes too early is data that is not sealed.
+        // If holes are not sorted, some data may stay unsealed.
         if (!rest.touches(hole)) continue;
         append({rest.start, std::max(rest.start, hole.start)}, true);
         rest.start = std::min(rest.end, hole.end);

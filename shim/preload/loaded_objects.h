@@ -1,4 +1,4 @@
-// The memory of the ELF objects in this process that is to be sealed.
+// Finds the parts of the loaded ELF objects that are to be sealed.
 #pragma once
 
 #include <link.h>
@@ -14,8 +14,7 @@ namespace libmseal::shim {
 // How many objects have been loaded so far.
 unsigned long long count_objects();
 
-// Runs work() with the list of loaded objects locked: the dynamic linker unmaps none, and so maps none in its
-// place, until that returns.
+// Runs work() with the list of loaded objects locked, so that the dynamic linker unmaps no object meanwhile.
 template <class Work>
 void with_objects_kept(Work work) {
   const auto once = [](dl_phdr_info*, std::size_t, void* data) {
@@ -25,31 +24,31 @@ void with_objects_kept(Work work) {
   (void)dl_iterate_phdr(once, &work);
 }
 
-// Which objects, and what of them.
+// Which objects to seal, and which parts.
 struct Selection {
-  bool while_running;      // the dynamic linker may be at work on some
+  bool while_running;      // the dynamic linker may be working on some
   policy::AutoSeal level;  // not `off`
-  policy::LateSeal late;   // those that may be sealed while the program runs
-  bool only_new = false;   // none that has been sealed whole
+  policy::LateSeal late;   // which may be sealed while the program runs
+  bool only_new = false;   // not those that are fully sealed
 };
 
-// All of work.late that was ready has been sealed, as the selection wanted it.
+// Notes that all ready objects of work.late have been sealed.
 void note_sealed_objects(const State& state, const Selection& selection, ObjectsWork& work);
 
-// What the options want at start.
+// The selection at program start.
 Selection all_objects(const State& state);
 
-// That of every loaded object, into work.pieces: 0 or -errno (ENOMEM: too many).
+// Puts what is to be sealed of all loaded objects into work.pieces: 0 or -errno (ENOMEM: too many).
 long find_constant_segments(const State& state, ObjectsWork& work);
 
-// The parts of the objects, as far as the dynamic linker has finished them, into work.parts: whoever seals
-// them looks for what is constant there. `all_ready` says that it is at work on none, which has_writable(its
-// RELRO) tells. False if that is not known.
+// Puts the parts of the objects that the dynamic linker has finished into work.parts; the supervisor then
+// selects what is constant in them. An object is ready once nothing in its RELRO is writable; `all_ready`:
+// all of them are. False if that is not known.
 enum class Answer : std::uint8_t { no, yes, unknown };
 bool list_ready_objects(const State& state, const Selection& selection,
                         Answer (*has_writable)(const policy::Range&), ObjectsWork& work, bool& all_ready);
 
-// The same by an own look, into work.pieces. False if the dynamic linker is at work on one, or it failed.
+// The same without the supervisor, into work.pieces. False if an object is not ready, or on failure.
 bool find_ready_segments(const State& state, const Selection& selection, ObjectsWork& work);
 
 }  // namespace libmseal::shim

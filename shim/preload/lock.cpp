@@ -11,8 +11,8 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/next_function.h"
 
-// glibc's pthread_atfork (nptl/pthread_atfork.c). musl has none of it, and needs none: it frees its list in a
-// child (ldso/dynlink.c, __ldso_atfork).
+// What glibc's pthread_atfork calls (nptl/pthread_atfork.c). musl lacks it and does not need it: it unlocks
+// its list in a child (ldso/dynlink.c, __ldso_atfork).
 // NOLINTBEGIN(bugprone-reserved-identifier): glibc's own names.
 extern "C" {
 int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* object)
@@ -26,13 +26,13 @@ namespace {
 
 enum : std::uint32_t { kFree, kHeld, kContended };
 
-// All are zero in a forked child, whoever held them in the parent.
+// All are zero in a forked child (MADV_WIPEONFORK).
 struct Words {
   std::atomic<std::uint32_t> lock = kFree;
   std::atomic<std::uint32_t> releases = 0;
   std::atomic<bool> objects = false;
-  std::atomic<bool> noted_here = false;    // what the ledger has
-  std::atomic<bool> list_is_free = false;  // the dynamic linker's, of objects
+  std::atomic<bool> noted_here = false;    // the ledger has seals of this process
+  std::atomic<bool> list_is_free = false;  // the dynamic linker's list of objects is not locked
   UntoldRefusals untold_refusals;
 };
 
@@ -50,7 +50,7 @@ bool has_one_thread() {
   return g_one_thread != nullptr && *g_one_thread != 0;
 }
 
-// In a child, before it can have threads of its own.
+// Runs in a child, before it can have threads.
 void note_fork() {
   if (has_one_thread()) g_words->list_is_free = true;
 }

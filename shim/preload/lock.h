@@ -1,8 +1,8 @@
-// The library's one lock: around every change of what is sealed.
+// The library's only lock: it protects every change of the seals.
 //
-// The dynamic linker has one of its own, for the list of loaded objects (dl_iterate_phdr). Who needs both
-// takes that one first: whoever holds an ExclusiveSection does not ask for the list, but at start, when
-// nobody else is there.
+// The dynamic linker has its own lock for the list of loaded objects (dl_iterate_phdr), which must be taken
+// first: a holder of an ExclusiveSection must not read the list, except at start, when there is only one
+// thread.
 #pragma once
 
 #include <atomic>
@@ -14,19 +14,19 @@
 
 namespace libmseal::shim {
 
-// Makes the page that the lock lives in, and says what it hands out. Before any ExclusiveSection.
+// Maps the page that contains the lock. `memory` is what the lock protects. Before any ExclusiveSection.
 void prepare_lock(WorkingMemory& memory);
 
-// Whether the dynamic linker's list of objects can be had. glibc leaves it locked for ever in a child that is
-// forked while another thread goes through it: so not in a child of a program that had threads then.
+// Whether the dynamic linker's list of objects can be read. In a child that is forked while another thread
+// reads the list, glibc leaves it locked for ever. So it can't in a child of a program that had threads.
 bool may_ask_dynamic_linker();
 
-// Whether nothing in the ledger is of this process, but perhaps of the one that it was forked from: not all
-// that was mapped there need be here (MADV_DONTFORK).
+// Whether the ledger has only seals from before this process was forked. Some of those mappings may be
+// missing here (MADV_DONTFORK).
 bool ledger_is_of_parent();
 void note_ledger_is_own();
 
-// Refused calls of this process that the supervisor has not been told of, and until when more are only
+// The refused calls of this process that the supervisor does not know of yet, and until when more are only
 // counted.
 struct UntoldRefusals {
   std::atomic<std::uint64_t> count = 0;
@@ -34,10 +34,10 @@ struct UntoldRefusals {
 };
 UntoldRefusals& untold_refusals();
 
-// Holds the lock, and with it the job, and keeps signals away, so that no handler of this thread can want it
-// too. A child forked while another thread held it finds it open: the page is wiped on fork. Whoever is
-// killed while holding it, and shares its memory with others, leaves it locked: they give up after twenty
-// seconds in which nobody has let go of it.
+// Holds the lock, which protects the job, and blocks signals, so that no handler of this thread can want the
+// lock, too. In a forked child the lock is always free, because its page is wiped on fork. If a process that
+// shares its memory is killed while it holds the lock, the lock stays locked; the others give up after twenty
+// seconds without a release.
 class ExclusiveSection {
  public:
   ExclusiveSection();
@@ -46,7 +46,7 @@ class ExclusiveSection {
   ExclusiveSection& operator=(const ExclusiveSection&) = delete;
 
   [[nodiscard]] bool holds() const { return holds_; }
-  // As the last holder left it.
+  // Still has the data of the last holder.
   [[nodiscard]] Job& job() const;
 
  private:
@@ -56,8 +56,8 @@ class ExclusiveSection {
   bool holds_ = true;
 };
 
-// One thread at a time looks at the loaded objects, and has the memory for that. Never waited for: whoever
-// comes second leaves it to the first, for the dynamic linker's own locks are involved.
+// Lets one thread at a time examine the loaded objects, with the working memory for that. A second thread
+// does not wait but leaves it to the first, because the dynamic linker's locks are involved.
 class ObjectsTurn {
  public:
   ObjectsTurn();
@@ -65,7 +65,7 @@ class ObjectsTurn {
   ObjectsTurn(const ObjectsTurn&) = delete;
   ObjectsTurn& operator=(const ObjectsTurn&) = delete;
   [[nodiscard]] bool mine() const { return mine_; }
-  // Of whoever has the turn, as the last one left it.
+  // Only for the holder of the turn. Still has the data of the last one.
   [[nodiscard]] ObjectsWork& work() const;
 
  private:

@@ -1,14 +1,13 @@
-// Gives this memory a mark that everybody can see.
+// Makes the VmPeak of this process random, as a mark of its memory that every process can read.
 //
-// kcmp(2) tells whether another process has this memory. But container profiles refuse it, and it does not
-// compare with processes of other users. VmPeak in /proc/PID/status belongs to the memory, is shown to
-// everybody, and never falls; a fork begins with a new one (kernel/fork.c, dup_mm). So it is made a number
-// that no other memory is likely to have.
+// kcmp(2) shows whether another process shares this memory. But container profiles refuse it, and it needs
+// ptrace access to the other process. VmPeak in /proc/PID/status belongs to the memory, can be read by
+// everybody, and never decreases; a fork starts with a new one (kernel/fork.c, dup_mm).
 #pragma once
 
 namespace libmseal::shim {
 
-// Maps some random gigabytes for a moment. Nothing happens if there is no room for them.
+// Maps a random number of gigabytes for a moment. Does nothing if there is no room for them.
 void mark_memory();
 
 }  // namespace libmseal::shim

@@ -13,8 +13,7 @@ namespace libmseal::shim {
 
 Message& Message::operator<<(std::string_view text) {
   for (const char character : text) {
-    // A control character of somebody's input does not get to the terminal, and one place is kept for the
-    // newline.
+    // Drops control characters, and keeps one place for the newline.
     const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
     if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
   }
@@ -46,7 +45,7 @@ bool memory_is_limited() {
   return raw_syscall(__NR_prlimit64, 0, RLIMIT_AS, nullptr, &memory) == 0 && memory.rlim_cur != RLIM_INFINITY;
 }
 
-// Whether an AppArmor profile is in force here. One that hides the answer is.
+// Whether an AppArmor profile is in force here. If the file can't be read, it is a profile that forbids it.
 bool is_confined() {
   const long file =
       raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/attr/apparmor/current", O_RDONLY | O_CLOEXEC);
@@ -58,7 +57,7 @@ bool is_confined() {
   return got > 0 && std::string_view(profile.data(), static_cast<std::size_t>(got)) != kNone;
 }
 
-// "unexpected error 42", of every errno: there is no place to write it to when it is needed.
+// "unexpected error 42" for every errno, because text_of_error() has no buffer to write it to.
 constexpr std::size_t kErrors = 256;
 constexpr std::string_view kUnexpected = "unexpected error ";
 using UnexpectedError = std::array<char, kUnexpected.size() + 3>;

@@ -7,7 +7,7 @@
 
 namespace libmseal::shim {
 
-// message() << "backend filters: " << reason << ...; the line is written when the object goes.
+// Message() << "backend filters: " << reason << ...; the destructor writes the line.
 class Message {
  public:
   Message() { *this << "libmseal: "; }
@@ -25,10 +25,10 @@ class Message {
 // An error in words, with the limit or profile that may have caused it.
 std::string_view text_of_error(long error);
 
-// Ends the program with 127, the status that a shell gives for a program that could not be started.
+// Ends the program with status 127, as a shell does for a program that could not be started.
 [[noreturn]] void give_up();
 
-// The same, with a message: something that an option requires is not there.
+// The same, with a message: an option's requirement is not met.
 template <class Reason>
 [[noreturn]] void refuse_to_start(std::string_view option, std::string_view value, const Reason& reason) {
   Message() << option << value << " cannot be met: " << reason << "; the program is not started";

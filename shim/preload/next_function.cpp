@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-// The dynamic linker's list of objects, for debuggers: glibc's and musl's. dl_iterate_phdr(3) and strcmp(3)
-// may be a sanitizer's, which asks for symbols before its own functions work.
+// The dynamic linker's list of objects for debuggers, of glibc and of musl. dl_iterate_phdr(3) and strcmp(3)
+// can't be used: a sanitizer may have replaced them, and looks up symbols before its own functions work.
 extern const r_debug g_glibc_objects __asm__("_r_debug") __attribute__((weak));
 extern const r_debug* const g_musl_objects __asm__("_dl_debug_addr") __attribute__((weak));
 
@@ -25,7 +25,7 @@ bool is_same(const char* one, const char* other) {
   return *one == *other;
 }
 
-// The dynamic symbols of one object, by its table of hashes (DT_GNU_HASH, which every C library has).
+// The dynamic symbols of one object, found by its hash table (DT_GNU_HASH, which every C library has).
 class Symbols {
  public:
   explicit Symbols(const link_map& object) : base_(object.l_addr) {
@@ -37,7 +37,7 @@ class Symbols {
     }
   }
 
-  // Of that type (STT_) and of the default version; null if there is none.
+  // The symbol of that type (STT_) with the default version; null if there is none.
   [[nodiscard]] void* find(const char* name, unsigned char type) const {
     if (symbols_ == nullptr || names_ == nullptr || hashes_ == nullptr) return nullptr;
     const std::uint32_t wanted = hash(name);
@@ -58,7 +58,7 @@ class Symbols {
   }
 
  private:
-  // glibc has turned these values into addresses, musl has not.
+  // glibc relocates these values, musl does not.
   template <class T>
   const T* at(const ElfW(Dyn) & entry) const {
     const ElfW(Addr) value = entry.d_un.d_ptr;
@@ -86,7 +86,7 @@ class Symbols {
   const ElfW(Half) * versions_ = nullptr;
 };
 
-// In the first of these objects that has it; null if none does.
+// The symbol in the first of these objects that has it; null if none does.
 void* find(const link_map* object, const char* name, unsigned char type) {
   for (; object != nullptr; object = object->l_next) {
     if (void* const found = Symbols(*object).find(name, type); found != nullptr) return found;

@@ -1,21 +1,20 @@
-// The functions that this library stands in front of.
+// Finds the functions that this library interposes.
 #pragma once
 
 #include <atomic>
 
 namespace libmseal::shim {
 
-// The address of the function in the first object behind this one that defines it, as dlsym(RTLD_NEXT) would
-// find it; null if none does. dlsym itself is interposed, and dlvsym lies in another library before
-// glibc 2.34 and nowhere in musl.
+// The function in the first object after this one that defines it, as dlsym(RTLD_NEXT) would find it; null if
+// none does. dlsym itself is interposed, and dlvsym is in another library before glibc 2.34 and missing in
+// musl.
 void* find_next_function(const char* name);
 
-// The address of the variable in the first object that defines it, a copy in the program itself for one; null
-// if none does.
+// The variable in the first object that defines it, for example a copy in the program; null if none does.
 const void* find_variable(const char* name);
 
-// The same of a function, looked up once: at start, for the dynamic linker's list of objects may be locked
-// for ever in a child that is forked while another thread goes through it.
+// A function that is looked up only once, at start: in a child that is forked while another thread reads the
+// dynamic linker's list of objects, that list may stay locked for ever.
 template <class Function>
 class NextFunction {
  public:

@@ -1,4 +1,4 @@
-// What is looked up of the loaded objects. There is one, for one thread at a time: lock.h hands it out.
+// Working memory for examining the loaded objects. There is only one, for one thread at a time (lock.h).
 #pragma once
 
 #include <array>
@@ -14,11 +14,11 @@ namespace libmseal::shim {
 
 using ObjectPieces = policy::FixedVector<policy::Seal, 2048>;
 
-// An object that may not be ready yet: as long as its RELRO is writable, the dynamic linker is at work.
+// An object that may not be ready yet: while its RELRO is writable, the dynamic linker is working on it.
 struct LateObject {
   policy::Range first_segment;
   policy::Range relro;
-  std::size_t first = 0;  // of ObjectsWork::loaded
+  std::size_t first = 0;  // an index in ObjectsWork::loaded
   std::size_t end = 0;
   bool unready = false;
 };
@@ -27,14 +27,14 @@ struct ObjectsWork {
   policy::FixedVector<policy::Range, 2048> loaded;
   policy::FixedVector<policy::Range, 256> mutable_data;
   policy::FixedVector<LateObject, 512> late;
-  // Where the objects begin that have been sealed whole, sorted. They stay for good, so no other object will
-  // ever begin there.
+  // The start addresses of fully sealed objects, sorted. These are never unmapped, so no other object can
+  // begin there.
   policy::FixedVector<std::uint64_t, 4096> sealed;
   std::array<char, 4096> program{};  // the path of the program's file, once it is known
 
-  ObjectPieces pieces;                              // what is to be sealed, by an own look
-  policy::FixedVector<ConstantPart, 4096> parts;    // where the supervisor is to look
-  policy::FixedVector<mseal_range, 2048> unsealed;  // what of the pieces is not sealed yet
+  ObjectPieces pieces;                              // what is to be sealed, found without the supervisor
+  policy::FixedVector<ConstantPart, 4096> parts;    // where the supervisor is to look for it
+  policy::FixedVector<mseal_range, 2048> unsealed;  // the pieces that are not sealed yet
 };
 
 }  // namespace libmseal::shim

@@ -18,7 +18,7 @@ void call_mseal_and_seccomp() {
   (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, kNowhere);
 }
 
-// A question by mmap (control.h): what is answered, where nobody listens by the kernel.
+// A message by mmap (control.h); without a supervisor, the kernel answers it.
 long ask_by_mmap() {
   constexpr policy::Range kNothing{0, 1U << 16};
   const policy::Arguments a =
@@ -30,7 +30,7 @@ void say_by_mmap() {
   (void)ask_by_mmap();
 }
 
-// Whether the supervisor of a tree, or the filter that it has left behind, answers.
+// Whether the supervisor of a tree, or the filter of one that is gone, answers.
 bool ask_for_tree() {
   const long answer = ask_by_mmap();
   return answer > 0 || answer == -ENOSYS || answer < -policy::kWrappedErrors;
@@ -58,7 +58,7 @@ bool tagging_is_refused() {
 }
 
 bool other_filters_kill() {
-  // In this order: an audit would record the second question as an attempt.
+  // In this order, because an audit would record the second call as an attempt.
   if (!has_filters()) return false;
   g_is_in_tree = ask_for_tree();
   if (g_is_in_tree || tagging_is_refused()) return false;

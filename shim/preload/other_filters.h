@@ -1,21 +1,19 @@
-// Seccomp filters that were there before: a service's, a container's, a sandbox's.
+// Seccomp filters from before the library started: of a service, container or sandbox, or of this tree.
 #pragma once
 
 namespace libmseal::shim {
 
-// Whether one of them kills for mseal(2), seccomp(2) or openat2(2). A child tries them, unless filters of the
-// library are in force already: whoever installed those was not killed. g_killed_calls is filled in on the
-// way.
+// Whether one of them kills for mseal(2), seccomp(2) or openat2(2). A child tries these calls, unless filters
+// of the library are in force: then they did not kill. Also sets g_killed_calls.
 bool other_filters_kill();
 
-// Whether one kills for a message to the supervisor by mmap (control.h). Known once that was asked.
+// Whether one kills for a message to the supervisor by mmap (control.h). Set by other_filters_kill().
 extern bool g_wrapping_kills;
 
-// Whether filters of an earlier image of this tree are in force, so that mseal(2) is not the kernel's. Known
-// once other_filters_kill() was asked.
+// Whether filters of this tree are in force, so that they answer mseal(2). Set by other_filters_kill().
 extern bool g_is_in_tree;
 
-// Whether enabling tagged addresses is refused, which our filters do, and the kernel does not.
+// Whether enabling tagged addresses is refused, which only the library's filters do.
 bool tagging_is_refused();
 
 }  // namespace libmseal::shim

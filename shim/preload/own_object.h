@@ -1,4 +1,4 @@
-// Which of the loaded objects is this library.
+// Finds this library among the loaded objects.
 #pragma once
 
 #include <link.h>
@@ -17,7 +17,7 @@ inline bool is_own_object(const dl_phdr_info& object) {
   return false;
 }
 
-// Its path, as the dynamic linker has it; empty if it is not known.
+// Its path in the dynamic linker's list; empty if not known.
 inline const char* own_path() {
   const char* path = "";
   const auto visit = [](dl_phdr_info* object, std::size_t, void* data) {

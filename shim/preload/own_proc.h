@@ -1,11 +1,11 @@
-// The files of this thread in /proc, and never something that is mounted over them.
+// Opens the files of this thread in /proc, never something that is mounted over them.
 #pragma once
 
 #include "shim/common/proc_root.h"
 
 namespace libmseal::shim {
 
-// A descriptor of such a file, or -errno.
+// A descriptor, or -errno.
 inline long open_own(std::string_view file, std::uint64_t flags = O_RDONLY) {
   return ProcRoot().open(ProcPath("thread-self/").append(file), flags);
 }

@@ -10,7 +10,7 @@
 namespace libmseal::shim {
 namespace {
 
-// What the link says: "pid:[4026531836]".
+// The text of the link: "pid:[4026531836]".
 struct Name {
   char text[32] = {};
   long size = 0;  // 0, or -errno: not known
@@ -32,7 +32,7 @@ void note_pid_namespace() {
 }
 
 long check_pid_namespace() {
-  const ProcRoot proc;  // which nobody can cover
+  const ProcRoot proc;  // ignores mounts over it
   const long link = proc.open(ProcPath("self/ns/pid"), O_PATH | O_NOFOLLOW);
   if (failed(link)) return explain(Why::unreadable, link);
   Name now;

@@ -1,8 +1,8 @@
-// Whether every process that may share this memory can be seen from here.
+// Whether every process that may share this memory is visible in this pid namespace.
 //
-// A process that was cloned with CLONE_VM and CLONE_NEWPID sees only its new pid namespace, and not its
-// parent, which has the same memory. The namespace in which the image was started shows all of them: nobody
-// shared the memory then, and children are born in their parent's namespace or below (pid_namespaces(7)).
+// A process that was cloned with CLONE_VM and CLONE_NEWPID sees only its new pid namespace, not its parent,
+// which shares its memory. In the namespace in which the image was started all sharers are visible: nobody
+// shared the memory at start, and children are in their parent's namespace or below (pid_namespaces(7)).
 #pragma once
 
 namespace libmseal::shim {
@@ -10,7 +10,7 @@ namespace libmseal::shim {
 // To be called while the image starts.
 void note_pid_namespace();
 
-// Whether this is still the namespace of the start: 0, or what mseal answers.
+// 0 if this is still the namespace of the start, or the error for mseal.
 long check_pid_namespace();
 
 }  // namespace libmseal::shim

@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view kSystemPolicy = "/etc/libmseal/policy.toml";
 constexpr std::string_view kName = "/libmseal/policy.toml";
 
-// In programs with the rights of somebody else the environment has no say.
+// The environment is ignored in programs that gain privileges.
 std::string_view variable(const char* name) {
   const char* const value = secure_getenv(name);
   return value != nullptr ? value : "";
@@ -56,7 +56,7 @@ struct Unread {
   long error = 0;
 };
 
-// Of the supervisor that this tree has, or of one that is new. Null if there is none.
+// The table of this tree's supervisor, or of a new one. Null if there is none.
 const void* table_with_policy(State& state, Launch& launch, Unread& why) {
   if (const long joined = tell_supervisor({policy::Control::Kind::hello, {}}); joined >= 0) {
     const void* table = nullptr;
@@ -74,8 +74,8 @@ bool is_part_of_name(char character) {
          (character >= '0' && character <= '9') || character == '_' || character == '-';
 }
 
-// Whether the line of TOML sets that key, and to something else than `unless`. This does not read the file;
-// it errs on the side of yes.
+// Whether the line of TOML may set that key to something else than `unless`. Not a real parser: in doubt the
+// answer is yes.
 bool sets_key(std::string_view line, std::string_view key, std::string_view unless) {
   const std::size_t first = line.find_first_not_of(" \t");
   if (first == std::string_view::npos || line[first] == '#') return false;
@@ -94,7 +94,7 @@ bool sets_key(std::string_view line, std::string_view key, std::string_view unle
   return false;
 }
 
-// The rule in that file without which a program must not start, if there is one.
+// A rule in that file without which the program must not start; empty if there is none.
 std::string_view binding_rule(const char* path) {
   std::string_view found;
   const long read = read_lines(open_policy_file(path), [&](std::string_view line) {
@@ -105,7 +105,7 @@ std::string_view binding_rule(const char* path) {
     return found.empty();
   });
   const bool nobody_can =
-      read == -EACCES || read == -ENOENT;  // nor could the supervisor, which leaves it out
+      read == -EACCES || read == -ENOENT;  // the supervisor could not read it either, and would ignore it
   return read == 0 || nobody_can ? found : "rules that could not be looked at";
 }
 
@@ -180,7 +180,7 @@ void read_options(State& state, Launch& launch) {
   find_levels(state);
   if (state.policy_count != 0) {
     good = read_levels(state, launch) && good;
-    const auto ignore = [](const policy::OptionError&) {};  // said above, or by whoever read the files
+    const auto ignore = [](const policy::OptionError&) {};  // reported above, or by the supervisor
     state.options = defaults;
     policy::parse_options(state.policy_text.data(), state.options, ignore);
     state.policy_options = state.options;

@@ -7,10 +7,10 @@
 
 namespace libmseal::shim {
 
-// Reads MSEAL_OPTIONS and those files into state.options. MSEAL_OPTIONS is the strongest, then the file named
-// last. The supervisor reads the files: `launch` is left ready if a new one was started for it. Mistakes are
-// reported and do not apply; under strict=1 they end the program. So does a file that can't be read, if it
-// has a rule that the program must not start without: require, harden, strict or an audit.
+// Reads MSEAL_OPTIONS and those files into state.options. MSEAL_OPTIONS overrides the files, and later files
+// override earlier ones. The supervisor reads the files: if a new one was started for that, `launch` holds
+// it. Mistakes are reported and ignored; under strict=1 they end the program. If the supervisor can't read
+// the files and one sets require, harden, strict or mode=audit, the program ends as well.
 void read_options(State& state, Launch& launch);
 
 }  // namespace libmseal::shim

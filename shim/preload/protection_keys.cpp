@@ -40,12 +40,12 @@ long discard_by_writing(const State& state, std::uint64_t address, std::uint64_t
   const Range range = Range::of(address, policy::round_up(length, page));
   if (range.empty()) return -EPERM;
   const bool allowed = state.keyed_seals->consult([&](std::span<const policy::KeyedRange> keyed) {
-    // Asked of the processor only where there is a key, so where it knows the instruction.
+    // The instruction is used only if there are keys, so the processor supports it.
     return policy::all_keyed(keyed, range,
                              [](std::uint32_t key) { return policy::may_write(key_rights(), key); });
   });
   if (!allowed) return -EPERM;
-  if (advice == MADV_FREE) return 0;  // the kernel, too, may leave the contents for as long as it likes
+  if (advice == MADV_FREE) return 0;  // the kernel need not discard the contents either
   for (std::uint64_t at = range.start; at < range.end; at += page) {
     auto* const memory = reinterpret_cast<char*>(at);
     if (!all_zero(memory, page)) std::memset(memory, 0, page);

@@ -1,8 +1,8 @@
-// Sealed memory that may be written, but only by threads whose protection keys allow it.
+// Sealed writable memory with a protection key: only threads whose key rights allow it may write.
 //
-// mseal(2) lets a thread discard such memory if its PKRU register allows writing. Filters do not see that
-// register, so they refuse every discard. The interposed madvise then clears the memory by writing, and the
-// processor refuses that to all threads that may not write.
+// mseal(2) lets a thread discard such memory if its PKRU register allows writing. Filters can't read that
+// register, so they refuse every discard. The interposed madvise then writes zeros instead, which the
+// processor prevents in threads that may not write.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@
 
 namespace libmseal::shim {
 
-// madvise(address, length, advice) was refused. Does it as said above, if all of the range is keyed,
-// anonymous and sealed, this thread may write it, and the advice is MADV_DONTNEED, MADV_DONTNEED_LOCKED or
-// MADV_FREE. 0 or -EPERM. Async-signal-safe.
+// To be called after madvise(address, length, advice) was refused. Discards as said above if all of the range
+// is sealed anonymous memory with keys, this thread may write it, and the advice is MADV_DONTNEED,
+// MADV_DONTNEED_LOCKED or MADV_FREE. 0 or -EPERM. Async-signal-safe.
 long discard_by_writing(const State& state, std::uint64_t address, std::uint64_t length, int advice);
 
 }  // namespace libmseal::shim

@@ -11,8 +11,8 @@
 namespace libmseal::shim {
 namespace {
 
-// Calls with the length of a mapping, which the kernel has rounded up if it is one of huge pages: a part of
-// one can be neither sealed nor unmapped (EINVAL).
+// Calls `call` with the real length of the mapping. The kernel rounds it up for huge pages, a part of which
+// can be neither sealed nor unmapped (EINVAL).
 template <class Call>
 long with_whole_pages(const State& state, std::uint64_t length, Call call) {
   long result = call(length);
@@ -39,7 +39,7 @@ bool may_go_anywhere(std::uint32_t flags) {
 #ifdef MAP_32BIT
   if ((flags & MAP_32BIT) != 0) return false;
 #endif
-  // The kernel refuses flags with it that the file does not support, such as MAP_FIXED_NOREPLACE, which the
+  // With it, the kernel refuses flags that the file does not support, such as MAP_FIXED_NOREPLACE, which the
   // window needs.
   if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE) return false;
   return (flags & (policy::kMapFixed | policy::kMapFixedNoreplace | policy::kMapHugetlb | MAP_GROWSDOWN)) ==

@@ -19,8 +19,8 @@ namespace {
 using policy::Backend;
 using policy::Range;
 
-// A process that has had this memory since before a late start has no first filter. Every mseal looks for
-// such a one, and fails while it is there; a mapping that is sealed from birth needs it once.
+// A process that has shared this memory since before a late start lacks the first filter. mseal searches for
+// it each time and fails while it exists; PROT_SEAL mappings need one successful search.
 constinit std::atomic<bool> g_may_be_shared = false;
 
 long start_if_needed(State& state, Job& job) {
@@ -83,10 +83,10 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, policy::Sea
   const ExclusiveSection section;
   if (!section.holds()) return explain(Why::locked);
   if (const long error = start_if_needed(state, section.job()); error != 0) return error;
-  if (state.backend == Backend::kernel) {  // which knows best which bits of the address are a tag
+  if (state.backend == Backend::kernel) {  // the kernel itself handles tag bits of the address
     range = Range::of(address, range.size());
   } else if (const long error = policy::check_request(state.machine, address, length, range); error != 0) {
-    return error;  // now it is known whether addresses can have tags
+    return error;  // only now it is known whether addresses can have tags
   }
   section.job().types = types;
   return seal_by_backend(state, {&range, 1}, section.job());

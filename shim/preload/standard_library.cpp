@@ -1,6 +1,5 @@
-// What the headers of libstdc++ call out of line when something can't be: this library is linked without
-// libstdc++. None of it is ever reached (the optimizer drops most of it), and there is nobody to catch an
-// exception: the program ends.
+// Functions that the headers of libstdc++ call on errors: this library is linked without libstdc++. They are
+// never reached (the optimizer drops most of them). Nothing could catch an exception, so the program ends.
 #include <string_view>
 
 // NOLINTBEGIN(cert-dcl58-cpp,bugprone-reserved-identifier)
@@ -14,7 +13,7 @@ void __throw_length_error(const char*) {
   __builtin_trap();
 }
 
-// Of _GLIBCXX_ASSERTIONS, which some distributions build with.
+// For _GLIBCXX_ASSERTIONS, which some distributions define.
 #ifdef _GLIBCXX_ASSERTIONS
 void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept {
   __builtin_trap();

@@ -23,7 +23,7 @@ namespace {
 
 using policy::Backend;
 
-// Set under the lock. Calls from before the filters may be under way.
+// Set under the lock: calls from before the filters may be in flight.
 constinit std::atomic<bool> g_unsettled = false;
 
 long refuse_io_uring(const policy::Options& options) {
@@ -54,13 +54,13 @@ constexpr std::string_view consequence(Backend backend) {
   }
 }
 
-// Whether no address can carry tag bits: this memory has no linear address masking, and, where filters rely
-// on that, can't get it, for we or an ancestor have closed the way to it. They are shorter then.
+// Whether no address can have tag bits: linear address masking is off and, where filters rely on that, can't
+// be turned on, because a filter of this process or an ancestor blocks that call. Filters are shorter then.
 bool has_no_tags([[maybe_unused]] Backend backend) {
 #ifdef __x86_64__
   std::uint64_t mask = ~0ULL;
   const long asked = raw_syscall(__NR_arch_prctl, policy::kArchGetUntagMask, &mask);
-  const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;  // of kernels that have no masking
+  const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;  // EINVAL: the kernel has no masking
   const bool filters = backend == Backend::supervised || backend == Backend::filters;
   if (!untagged || !filters) return untagged;
   return tagging_is_refused();
@@ -69,7 +69,7 @@ bool has_no_tags([[maybe_unused]] Backend backend) {
 #endif
 }
 
-// Behind "on Linux ...": why it is this backend.
+// The text after "on Linux ...": why it is this backend.
 std::string_view circumstances(const State& state, KernelMseal kernel) {
   if (state.joined) return ", under the supervisor of this process tree";
   switch (kernel) {
@@ -85,7 +85,7 @@ std::string_view circumstances(const State& state, KernelMseal kernel) {
   return passed_over ? ", whose mseal(2) does not keep discard=strict" : ", which has mseal(2)";
 }
 
-// What the supervisor would write, and nobody else does.
+// Only a supervisor writes events.
 void tell_of_unwritten_events(const State& state) {
   if (state.backend == Backend::supervised || state.options.events.empty()) return;
   if (!first_in_tree(state, Notice::unwritten_events, 0, 0)) return;
@@ -97,7 +97,7 @@ void report(const State& state, KernelMseal kernel, Backend asked, const Outcome
   const Backend started = state.backend;
   const Backend wanted = asked == Backend::automatic ? Backend::supervised : asked;
   if (!reason.started() && started < wanted) {
-    // The same whatever the cause: who does without because an ancestor does has nothing to add.
+    // The cause does not matter: a process that lacks a backend because an ancestor does prints nothing.
     if (!first_in_tree(state, Notice::weaker_backend, static_cast<std::uint32_t>(started), reason.error))
       return;
     Message message;
@@ -111,8 +111,8 @@ void report(const State& state, KernelMseal kernel, Backend asked, const Outcome
   }
 }
 
-// Addresses that can have no tags need no mask. An audit, which leaves that call open, would take the
-// question for an attempt.
+// Filters need not mask addresses that can't have tags. Not in an audit, which does not block that call and
+// would record the test as an attempt.
 void drop_tags(State& state) {
   if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
 }
@@ -131,7 +131,7 @@ long start_backend_late(State& state, Job& job) {
   const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
-  // The supervisor of the tree, which was there before the image, sees all.
+  // In a tree, its supervisor existed before this image and sees everything.
   const bool on_its_own = by_filter && !g_is_in_tree;
   if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
   Launch launch;
@@ -165,8 +165,7 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
     if (asked != Backend::automatic && backend > asked) continue;
     const Outcome outcome = try_backend(state, backend, beginning, job);
     if (!outcome.started()) {
-      // Why the first choice of those that could have been is not there; that the kernel has no mseal(2) is
-      // no news.
+      // Keep the reason of the first backend that failed. A kernel without mseal(2) is not worth reporting.
       if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised))
         reason = outcome;
       continue;

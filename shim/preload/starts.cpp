@@ -23,13 +23,14 @@ namespace {
 constexpr unsigned long kAsk = 0xFFFFFFFF;
 
 bool is_much(const State& state) {
-  constexpr std::uint64_t kMany = 64;           // some twenty images
-  constexpr std::uint64_t kLarge = 1ULL << 30;  // a thousandth of where the kernel puts libraries
+  constexpr std::uint64_t kMany = 64;  // ranges, of some twenty images
+  constexpr std::uint64_t kLarge =
+      1ULL << 30;  // bytes: a thousandth of the range in which the kernel places libraries
   return state.filtered_ranges.load(std::memory_order_relaxed) >= kMany ||
          state.filtered_bytes.load(std::memory_order_relaxed) >= kLarge;
 }
 
-// The personality that the thread had, or a failure if it stays as it is.
+// The previous personality of the thread, or an error if it was not changed.
 long change_layout(const State& state) {
   if (!is_much(state)) [[likely]]
     return -1;
@@ -45,7 +46,7 @@ long change_layout(const State& state) {
 
 namespace {
 
-// Most images land in the watched places anyway.
+// On arm64 most images lie in watched ranges anyway.
 long change_layout(const State&) {
   return -1;
 }
@@ -72,7 +73,7 @@ constinit NextFunction<Execute> g_execvpe("execvpe");
 constinit NextFunction<Spawn> g_posix_spawn("posix_spawn");
 constinit NextFunction<Spawn> g_posix_spawnp("posix_spawnp");
 
-// start(), in that layout; the program that goes on afterwards has its own back.
+// Calls start() with that layout and restores the previous one afterwards.
 template <class Start>
 auto in_changed_layout(Start start) {
   const long before = change_layout(g_state);

@@ -1,9 +1,9 @@
-// The images that this process starts: where the kernel puts them.
+// Where the kernel places the images that this process starts.
 //
-// Filters survive execve, and the kernel limits their number. The kernel may place a fresh image where one of
-// them refuses calls. Then the image does not start, or the dynamic linker leaves the library out. So if
-// there are many filters, or one refuses much, images are started with the old layout (ADDR_COMPAT_LAYOUT).
-// It is random as well, but in watched places, where the supervisor decides and no filter is needed.
+// Filters survive execve, and the kernel limits their total size. The kernel may place a new image where one
+// of them refuses calls. Then the image does not start, or the dynamic linker does not load the library. So
+// if filters refuse many or large ranges, images are started with the legacy layout (ADDR_COMPAT_LAYOUT). Its
+// addresses are random, too, but in watched ranges, where the supervisor decides and no filter is needed.
 #pragma once
 
 #include "policy/rules/range.h"
@@ -11,10 +11,10 @@
 
 namespace libmseal::shim {
 
-// Filters refuse there, in this process and in what it starts. Only where a supervisor watches those places.
+// Notes that a filter refuses this range, for the decision above. Only under a supervisor.
 void note_filtered(State& state, const policy::Range& range);
 
-// Sets the layout for what the calling thread and its children start, if filters refuse much.
+// Sets the layout for programs that the calling thread and its children start, if filters refuse enough.
 void prepare_starts(const State& state);
 
 // Finds libc's functions that start programs. Called once, at start.

@@ -1,4 +1,4 @@
-// What the library remembers: its options, the backend that enforces, and the seals that nobody else keeps.
+// The state of the library: its options, its backend, and the seals that only the process itself knows.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@
 
 namespace libmseal::shim {
 
-// Where mappings are sealed from birth (arena.h); empty where there is no such place.
+// The windows of arena.h; empty if they do not exist.
 struct Arena {
   std::array<policy::Range, 3> windows{};
   std::array<std::atomic<std::uint64_t>, 3> next{};
@@ -28,36 +28,36 @@ struct State {
   policy::Machine machine{};
   std::array<char, 2048> option_text{};  // a copy: the environment belongs to the program
   policy::Options options;
-  std::array<char, kPolicyTextBytes> policy_text{};  // what the policy files say, as such options
-  policy::Options policy_options;                    // their own view; the objects that they name are weaker
-  std::array<std::array<char, 4096>, 3> policies{};  // paths of those files, the weakest first
+  std::array<char, kPolicyTextBytes> policy_text{};  // the options from policy files
+  policy::Options policy_options;                    // the same, parsed; `options` overrides its objects
+  std::array<std::array<char, 4096>, 3> policies{};  // paths of the policy files, the weakest first
   std::size_t policy_count = 0;
   std::array<char, 4096> supervisor_path{};
-  std::string_view own_path;   // of this object; empty if it is not known
-  bool precedes_libc = false;  // not so if it was loaded after libc, by dlopen for one
+  std::string_view own_path;   // of this object; empty if not known
+  bool precedes_libc = false;  // false if it was loaded after libc, for example by dlopen
   bool preloaded = false;      // by LD_PRELOAD or /etc/ld.so.preload, not merely linked
-  std::string_view barred;     // why neither mseal(2) nor seccomp(2) may be called; empty if both may be
+  std::string_view barred;     // why mseal(2) and seccomp(2) must not be called; empty: they may be
   [[nodiscard]] bool is_barred() const { return !barred.empty(); }
 
-  std::atomic<unsigned long long> objects_seen = 0;  // as many had been loaded when they were last looked at
+  std::atomic<unsigned long long> objects_seen = 0;      // the number of loaded objects at the last check
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   bool started_late = false;                             // by a call of the program, not at its start
-  const void* table = nullptr;                           // the supervisor's table, where there is one
-  bool joined = false;                                   // the supervisor was there before this image
+  const void* table = nullptr;                           // the seal table, if there is a supervisor
+  bool joined = false;                                   // the supervisor existed before this image
   policy::TreeRules rules;                               // of the tree
   Arena arena;
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
-  Births alone_since;                // nobody shared this memory then
-  long alone = 0;                    // but this process; others may have it since, and ask for themselves
-  SealLedger* ledger = nullptr;      // what this process has sealed by itself
+  Births alone_since;                // when no process but `alone` had this memory
+  long alone = 0;                    // the process that found that out; 0: none
+  SealLedger* ledger = nullptr;      // see ledger.h
   KeyLedger* keyed_seals = nullptr;  // sealed memory with a protection key
 };
 
 extern State g_state;
 
-// The same, once the library has started, which this does if it has not: constructors of other objects run
-// before its own.
+// Returns g_state after starting the library if necessary: constructors of other objects may run before its
+// own.
 State& started();
 
 }  // namespace libmseal::shim

@@ -34,13 +34,13 @@ long clone_process(unsigned long exit_signal) {
   end_process(0);
 }
 
-// In the new process, on a copy of the program's memory: nothing but system calls.
+// Runs in the new process, a fork of the program: only system calls are allowed.
 [[noreturn]] void become_supervisor(const State& state, int socket) {
-  // A copy, for kHelperSocket may be this one, which would close with exec.
+  // A copy, because `socket` may be kHelperSocket itself, and dup3 then fails.
   const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
   if (failed(safe_socket)) cannot_run(socket, safe_socket);
   const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
-  // Standard error stays: the supervisor knows whether its log goes there.
+  // Standard error stays open: the supervisor's log may go there.
   for (int standard = 0; standard <= 1; ++standard) {
     if (failed(null)) {
       (void)raw_syscall(__NR_close, standard);
@@ -49,15 +49,14 @@ long clone_process(unsigned long exit_signal) {
     }
   }
   (void)raw_syscall(__NR_dup3, safe_socket, kHelperSocket, 0);
-  // Kernels before 5.9 have no close_range; what stays open there closes with O_CLOEXEC or costs a
-  // descriptor.
+  // close_range may be refused. Then descriptors without O_CLOEXEC stay open in the supervisor.
   (void)raw_syscall(__NR_close_range, kHelperSocket + 1, ~0U, 0);
   std::uint64_t no_signals = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);
   std::array<const char*, std::tuple_size_v<decltype(state.policies)> + 2> arguments{"mseal-supervisor"};
   for (std::size_t level = 0; level < state.policy_count; ++level)
     arguments[level + 1] = state.policies[level].data();
-  // It may not be allowed to look.
+  // The supervisor may not be allowed to read the program's path.
   std::array<char, 4096> program{"MSEAL_PROGRAM="};
   constexpr std::size_t kKey = std::string_view("MSEAL_PROGRAM=").size();
   const long named = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", program.data() + kKey,
@@ -67,7 +66,7 @@ long clone_process(unsigned long exit_signal) {
   cannot_run(kHelperSocket, error);
 }
 
-// One message, with a descriptor if the sender attached one (-1 otherwise). Bytes received, or -errno.
+// Receives a message, and a descriptor if the sender attached one (-1 otherwise). Bytes received, or -errno.
 long receive(int socket, void* data, std::size_t size, int& descriptor) {
   descriptor = -1;
   pollfd wanted{socket, POLLIN, 0};
@@ -86,7 +85,7 @@ long receive(int socket, void* data, std::size_t size, int& descriptor) {
   return got;
 }
 
-// Out of the way of 0, 1 and 2, which the program may have closed: messages go to 2, whatever it is.
+// Moves the descriptor away from 0, 1 and 2, which the program may have closed: messages go to 2.
 long move_up(int& descriptor) {
   if (descriptor >= kHelperSocket) return 0;
   const long higher = raw_syscall(__NR_fcntl, descriptor, F_DUPFD_CLOEXEC, kHelperSocket);
@@ -102,8 +101,7 @@ Launch::~Launch() {
 }
 
 void Launch::stop() {
-  if (socket_ >= 0)
-    (void)raw_syscall(__NR_close, socket_);  // a supervisor still waiting reads its end and leaves
+  if (socket_ >= 0) (void)raw_syscall(__NR_close, socket_);  // a supervisor that still waits then exits
   if (table_ != nullptr) unmap_table(table_);
   socket_ = -1;
   failure_ = 0;
@@ -122,8 +120,8 @@ long Launch::start(const State& state) {
     return moved;
   }
   socket_ = ends[0];
-  // Two generations, so that the supervisor is no child of the program; the first has no exit signal, so that
-  // neither SIGCHLD nor wait() tells of it.
+  // A double fork, so that the supervisor is not a child of the program. The first child has no exit signal,
+  // so there is no SIGCHLD and wait() does not return it.
   const long child = clone_process(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
@@ -190,7 +188,7 @@ long Launch::wait_ready() {
 
 namespace {
 
-// Whether it adopts what its descendants leave behind, or may do so.
+// Whether this process is, or may be, a subreaper.
 bool is_subreaper() {
   int is_one = 1;
   return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
@@ -240,7 +238,7 @@ long tell_supervisor(const policy::Control& message) {
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
   if (wrapped >= 0 || wrapped == -ENOSYS) return wrapped;  // ENOSYS: the supervisor is gone
   if (wrapped < -policy::kWrappedErrors) return wrapped + policy::kWrappedErrors;
-  // The kernel's own answer, or a filter's: nobody listens, or nobody can be reached.
+  // The kernel or another filter has answered: there is no supervisor, or it can't be reached.
   return g_state.backend == policy::Backend::supervised ? -EPERM : answer;
 }
 
@@ -250,7 +248,7 @@ long tell_supervisor_of(policy::Control message, std::span<const policy::Range> 
     const std::size_t told = policy::put_ranges(message, several ? ranges : ranges.first(1));
     const long answer = tell_supervisor(message);
     if (told > 1 && (answer == -ENOSYS || answer == -EPERM)) {
-      several = false;  // another filter may have answered, which lets the other form of a message pass
+      several = false;  // another filter may have answered; a message by mmap carries only one range
     } else if (answer != 0) {
       return answer;
     } else {

@@ -1,12 +1,12 @@
-// Where the supervisor program is.
+// Finds the supervisor program.
 #pragma once
 
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {
 
-// Its path into state.supervisor_path: what the options name, else beside this object, else where the
-// installation puts it.
+// Sets state.supervisor_path: the option `supervisor`, else a file next to this object, else the installed
+// one.
 void find_supervisor(State& state);
 
 }  // namespace libmseal::shim

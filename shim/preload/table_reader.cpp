@@ -15,8 +15,9 @@ const SealTable& table_in(const void* memory) {
   return *static_cast<const TableRoot*>(memory)->table;
 }
 
-// Runs read() until no write has happened meanwhile; `unknown` if there is no end to that, for the writer may
-// have died. The storage never moves or shrinks, so a torn read sees wrong values at worst, never bad memory.
+// Runs read() until no write happened meanwhile. Returns `unknown` after too many attempts, because the
+// writer may have died during a write. The storage never moves or shrinks, so a torn read only sees wrong
+// values.
 template <class Read, class Result>
 Result consistently(const SealTable& table, Read read, Result unknown) {
   constexpr int kMostAttempts = 10'000'000;  // some ten milliseconds; a system call might end the program

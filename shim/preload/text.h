@@ -1,4 +1,4 @@
-// Texts of fixed size.
+// Text in arrays of fixed size.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace libmseal::shim {
 
-// The texts one after the other; false, and an empty text, if they do not fit.
+// Concatenates the texts. False, with an empty result, if they do not fit.
 template <std::size_t Size>
 bool copy_text(std::array<char, Size>& to, std::initializer_list<std::string_view> texts) {
   std::size_t used = 0;

@@ -13,20 +13,20 @@
 namespace libmseal::shim {
 namespace {
 
-// Attaches to the thread, waits until it stops on its way out of the kernel, and lets it go. True once it has
-// been seen outside of every call that it had begun, or is gone; false if it may not be stopped, or has not
-// within a second. No thread of one's own process.
+// Attaches to the thread of another process, waits until it stops on its return to user mode, and detaches.
+// True if the thread has left its call or has ended; false if it may not be stopped or does not stop within a
+// second.
 bool trace_to_stop(long id) {
   constexpr long kNap = 20'000;  // ns
   const long seized = raw_syscall(__NR_ptrace, PTRACE_SEIZE, id, 0, 0);
   if (seized != 0) return seized == -ESRCH;
   (void)raw_syscall(__NR_ptrace, PTRACE_INTERRUPT, id, 0, 0);
-  const Deadline deadline(1000);  // what lasts longer is no ordinary memory call
+  const Deadline deadline(1000);  // no ordinary memory call takes longer
   while (!deadline.passed()) {
     int status = 0;
     const long waited = raw_syscall(__NR_wait4, id, &status, __WALL | WNOHANG, nullptr);
     if (waited == id) {
-      // A signal that the thread was about to take has to be given back.
+      // If the thread was about to receive a signal, redeliver it.
       const bool stopped_by_us = status >> 16 == PTRACE_EVENT_STOP;
       if (WIFSTOPPED(status)) {
         (void)raw_syscall(__NR_ptrace, PTRACE_DETACH, id, 0, stopped_by_us ? 0 : WSTOPSIG(status));
@@ -36,10 +36,10 @@ bool trace_to_stop(long id) {
     if (waited == -ECHILD) return true;
     nap(kNap);
   }
-  return false;  // the end of the tracer lets it go
+  return false;  // the thread is detached when the tracer ends
 }
 
-// In the child: all memory is the parent's.
+// Runs in the child, which shares all memory with the parent.
 [[noreturn]] void trace_and_end(long id, volatile bool* stopped) {
   *stopped = trace_to_stop(id);
   end_process(0);
@@ -47,7 +47,7 @@ bool trace_to_stop(long id) {
 
 }  // namespace
 
-// The child starts on this very frame, so it must never return into it.
+// The child runs on this stack frame, so it must never return from it.
 __attribute__((noinline)) bool stop_thread(long id) {
   volatile bool stopped = false;
   const long child = raw_syscall(__NR_clone, CLONE_VM | CLONE_VFORK, 0, 0, 0, 0);

@@ -13,15 +13,15 @@
 
 namespace libmseal::shim {
 
-// One thread's directory; files in it are read whole.
+// The directory of one thread.
 class Thread {
  public:
   Thread(const ProcRoot& proc, const char* name) : proc_(proc), name_(name) {}
 
   [[nodiscard]] long id() const { return leading_number(name_); }
 
-  // Reads the file into `buffer`: the bytes read (0 if the thread has ended), or -errno. Files longer than
-  // the buffer are cut.
+  // Reads the file into `buffer`. Returns the bytes read (0 if the thread has ended), or -errno. Longer files
+  // are truncated.
   template <std::size_t Size>
   long read(std::string_view file, char (&buffer)[Size]) const {
     const long opened = open(file, O_RDONLY);
@@ -38,7 +38,7 @@ class Thread {
     return held;
   }
 
-  // As for_each_entry_at, of a folder; 0 if the thread has ended.
+  // As for_each_entry_at, for a directory of the thread; 0 if the thread has ended.
   template <class Visit>
   long for_each_entry(std::string_view folder, Visit visit) const {
     const long opened = open(folder, O_RDONLY | O_DIRECTORY);
@@ -63,7 +63,7 @@ class Thread {
   const char* name_;
 };
 
-// Calls visit(thread) for each until one returns something else than 0, and returns that; 0 at the end;
+// Calls visit(thread) for each thread until one does not return 0, and returns that. Returns 0 at the end, or
 // -errno.
 template <class Visit>
 long for_each_thread(Visit visit) {

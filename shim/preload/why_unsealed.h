@@ -1,4 +1,4 @@
-// Why mseal did not seal, in words.
+// Messages about why mseal did not seal.
 #pragma once
 
 #include <cstdint>
@@ -6,16 +6,16 @@
 namespace libmseal::shim {
 
 enum class Why : std::uint8_t {
-  filters_full,   // the kernel takes no more of them
-  own_filters,    // a thread of the program has some of its own
+  filters_full,   // the kernel accepts no more filters
+  own_filters,    // a thread of the program has filters of its own
   filter_failed,  // with an error
   shared,
   not_ours,       // another process has started the backend
   pid_namespace,  // not that of the start
-  unknown,        // the supervisor can't look
-  thread,         // one stays inside a call
-  locked,         // by one that was killed
-  overtaken,      // other processes of the image seal all the time
+  unknown,        // the supervisor can't inspect the process
+  thread,         // a thread stays in a call
+  locked,         // the lock was not released
+  overtaken,      // other processes of the image seal constantly
   table_full,
   ledger_full,
   many_pieces,
@@ -25,11 +25,11 @@ enum class Why : std::uint8_t {
   late_library,
 };
 
-// Says it, once for each cause, as a program may try in a loop. Returns the -errno that the program gets.
-// `error`: for those that have one.
+// Prints the message, once for each cause, and returns the -errno for the program. `error`: for causes that
+// have one.
 long explain(Why why, long error = 0);
 
-// Of install_deny_filter().
+// For the result of install_deny_filter().
 long explain_filter_failure(long error);
 
 }  // namespace libmseal::shim

@@ -8,7 +8,7 @@
 namespace libmseal::shim {
 
 WorkingMemory& map_working_memory() {
-  // MAP_STACK keeps huge pages away (Linux 6.7, mm/mmap.c: calc_vm_flag_bits): little of it is ever touched.
+  // MAP_STACK prevents huge pages (Linux 6.7, mm/mmap.c: calc_vm_flag_bits): most of it is never touched.
   const long mapped = raw_syscall(__NR_mmap, 0, sizeof(WorkingMemory), PROT_READ | PROT_WRITE,
                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (failed(mapped)) {

@@ -1,8 +1,8 @@
-// The memory that sealing works in. It is too large for a thread's stack, and nothing is allocated once the
-// program runs: so it is mapped at the start, for good.
+// Working memory for sealing. It is too large for a thread's stack, and nothing is allocated once the program
+// runs, so it is mapped at start.
 //
-// It is no static data of the library: a start may fail where the dynamic linker maps an object over what an
-// ancestor's filter refuses, so that object has as few pages as can be.
+// It is not static data of the library: a start fails if the dynamic linker maps an object where an
+// ancestor's filter refuses changes, so this object should have few pages.
 #pragma once
 
 #include "shim/preload/job.h"
@@ -12,13 +12,13 @@
 namespace libmseal::shim {
 
 struct WorkingMemory {
-  Job job;              // lock.h hands it out,
-  ObjectsWork objects;  // and this
+  Job job;              // protected by ExclusiveSection (lock.h)
+  ObjectsWork objects;  // protected by ObjectsTurn
   SealLedger ledger;
   KeyLedger keyed_seals;
 };
 
-// All zero, which is how each of them begins. Ends the program if there is no memory.
+// Returns zeroed memory, the initial state of all members. Ends the program if there is none.
 WorkingMemory& map_working_memory();
 
 }  // namespace libmseal::shim

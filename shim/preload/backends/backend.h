@@ -1,4 +1,4 @@
-// What enforces seals. There are four backends, each in one file, behind these functions.
+// The interface of the four backends, each of which is one file.
 #pragma once
 
 #include <span>
@@ -17,8 +17,8 @@ namespace libmseal::shim {
 // Why a backend did not start. `what` is empty if it did.
 struct Outcome {
   std::string_view what;
-  long error = 0;              // 0: `what` says all
-  std::string_view subject{};  // the file in question, if one is
+  long error = 0;              // 0: there is no errno
+  std::string_view subject{};  // the file concerned, if any
 
   [[nodiscard]] bool started() const { return what.empty(); }
 };
@@ -26,7 +26,7 @@ struct Outcome {
 // "what (file), error text".
 Message& operator<<(Message& message, const Outcome& outcome);
 
-// What a backend is started with.
+// The arguments of a backend's start.
 struct Beginning {
   std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, apart; may be empty
   policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
@@ -34,14 +34,14 @@ struct Beginning {
   Launch& launch;  // may hold a supervisor that is ready
 };
 
-// Each function is called by the holder of the lock, but for `query`.
+// The caller holds the lock, except for `query`.
 struct BackendFunctions {
   Outcome (*start)(State& state, const Beginning& beginning, Job& job);
-  // Ranges sorted and apart, by seals of job.types; all of them or none: 0 or -errno.
+  // Seals the ranges (sorted, disjoint) with job.types; all of them or none: 0 or -errno.
   long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
   policy::Sealed (*query)(const State& state, const policy::Range& range);
-  // Whether another process has this memory: 0, or -EAGAIN; -EPERM if that can't be told. 0 where it is no
-  // matter.
+  // Whether another process shares this memory: 0 if not or if that does not matter, -EAGAIN if one does,
+  // -EPERM if it is not known.
   long (*is_alone)(const State& state);
 };
 
@@ -50,20 +50,20 @@ extern const BackendFunctions kSupervisedBackend;  // filters, and a supervisor 
 extern const BackendFunctions kFilterBackend;      // filters alone
 extern const BackendFunctions kLibcBackend;        // the interposed functions alone
 
-// The functions of that backend; those of `libc` before one is picked.
+// The functions of that backend; those of `libc` before one has been chosen.
 const BackendFunctions& functions_of(policy::Backend backend);
 
 inline long is_no_matter(const State& /*state*/) {
   return 0;
 }
 
-// What the ledger says.
+// `query` by the ledger.
 policy::Sealed query_ledger(const State& state, const policy::Range& range);
 
-// Whether the ledger has all of the ranges, with these types.
+// Whether the ledger covers all of the ranges with these types.
 bool ledger_has_sealed(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
 
-// Whether the ledger has a seal in one of the ranges that takes no more types, and lacks some of these.
+// Whether a seal in the ranges accepts no more types and lacks some of these.
 bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
 
 }  // namespace libmseal::shim

@@ -1,5 +1,5 @@
-// The backend `filters`: filters refuse what touches a seal, and whatever they can't decide from the
-// arguments alone. Where no listener can be had.
+// The backend `filters`: filters refuse calls that touch a seal, and calls that they can't judge from the
+// arguments. For processes that can't have a listener.
 #include <algorithm>
 #include <cerrno>
 
@@ -22,7 +22,7 @@ using policy::Seal;
 using policy::Way;
 
 Outcome start(State& state, const Beginning& beginning, Job& job) {
-  // In a tree nobody has asked yet.
+  // Not tried yet if this process started in a tree.
   g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
   look_for_marks();
   const Range arena = choose_arena();
@@ -37,7 +37,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
   return {};
 }
 
-// Whether another process has this memory: 0, or -EAGAIN.
+// Whether another process shares this memory: 0, or -EAGAIN.
 long look_for_sharers(const State& state) {
   const ProcRoot proc;
   if (!shows_own_namespace(proc)) return -EAGAIN;
@@ -50,8 +50,9 @@ long look_for_sharers(const State& state) {
   return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
-// What is mapped now may need more than what was sealed: in the arena the first filter refuses whatever
-// comes, and a fork may have other mappings where its parent had some (MADV_DONTFORK).
+// Whether the existing seals are strict enough for these pieces. They may not be in the arena, where the
+// first filter refuses changes of any mapping, or in a fork with other mappings than its parent
+// (MADV_DONTFORK).
 bool is_enough_for(const State& state, std::span<const Seal> pieces) {
   return state.ledger->consult([&](std::span<const Seal> seals) { return is_enough(seals, {}, pieces, {}); });
 }

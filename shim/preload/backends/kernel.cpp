@@ -24,8 +24,7 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
   return {};
 }
 
-// What is wrong with one of the ranges. In portions, for one look finds fewer pieces than there may be
-// ranges.
+// Checks the ranges. In portions, because one call finds fewer pieces than there may be ranges.
 long find_wrong(const State& state, std::span<const Range> ranges, Job& job) {
   constexpr std::size_t kPortion = kMostPieces / 4;
   long wrong = 0;
@@ -39,7 +38,7 @@ long find_wrong(const State& state, std::span<const Range> ranges, Job& job) {
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
   if (!job.types.has(policy::kWholeSeal)) return -EOPNOTSUPP;
-  // mseal(2) takes one range: what is wrong with any of them is found before the first is sealed for good.
+  // mseal(2) seals one range: check all of them before the first is sealed.
   if (ranges.size() > 1) {
     if (const long wrong = find_wrong(state, ranges, job); wrong != 0) return wrong;
   }

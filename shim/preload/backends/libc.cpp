@@ -1,4 +1,4 @@
-// The backend `libc`: the interposed functions ask the ledger, and nothing stops other system calls.
+// The backend `libc`: the interposed functions check the ledger, and nothing stops other system calls.
 #include <cerrno>
 
 #include "shim/preload/backends/backend.h"

@@ -11,7 +11,7 @@
 namespace libmseal::shim {
 namespace {
 
-// 0 or -errno: ENOMEM, EINVAL and E2BIG say what is wrong with the ranges, all others with the look.
+// 0 or -errno: ENOMEM, EINVAL and E2BIG are about the ranges, all others about reading.
 long look(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types, Found& found) {
   PieceSearch search(state.machine, state.options.discard, types,
                      [](std::string_view file) { return open_own(file); });

@@ -1,4 +1,4 @@
-// Looks at the program's own mappings, where no supervisor does.
+// Reads the program's own mappings, if the supervisor does not.
 #pragma once
 
 #include <span>
@@ -10,13 +10,13 @@
 
 namespace libmseal::shim {
 
-// What is mapped in `ranges` (sorted, apart), as seals of these types: 0 or -errno. ENOMEM if any of it is
-// not mapped, or it is in too many pieces; EINVAL for a part of a huge page.
+// Puts the mappings in `ranges` (sorted, disjoint) into `found`, as seals of these types: 0 or -errno.
+// ENOMEM: a page is not mapped, or there are too many pieces; EINVAL: a part of a huge page.
 long find_own_pieces(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                      Found& found);
 
-// The same once a filter is installed, which can't be undone. So a look that fails, for lack of a descriptor
-// or of memory, is tried again for a tenth of a second.
+// The same after a filter was installed, which can't be undone. So a failure to read, for lack of a
+// descriptor or of memory, is retried for a tenth of a second.
 long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                            Found& found);
 

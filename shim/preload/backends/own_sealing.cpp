@@ -17,21 +17,21 @@ namespace {
 using policy::Range;
 using policy::Way;
 
-// How often a range may change its attributes while it is being sealed before we stop trying.
+// How often to try if a range changes its attributes while it is being sealed.
 constexpr int kAttempts = 3;
 
-// Has the supervisor refuse what touches the pieces. False if it does not take them.
+// Lets the supervisor refuse changes of the pieces. False if it does not.
 bool cover_by_supervisor(const State& state, const Keeper& keeper, const Found& found) {
-  // No supervisor hears of brk: a filter refuses it, and in an audit nothing does.
+  // The supervisor is not notified of brk: only a filter can refuse it, and in an audit nothing does.
   if (!found.refused_breaks.empty() && !state.rules.audits) return false;
   return std::all_of(found.pieces.begin(), found.pieces.end(), keeper.cover);
 }
 
-// Until no thread is left in a call that it began before the pieces were covered, and no process that has the
+// Waits until no thread is in a call that began before the pieces were covered, and no process shares the
 // memory without their filter: 0 or -errno.
 long wait_for_others(State& state, const Keeper& keeper) {
-  // The first time for a child made by vfork, which its parent waits for; the second time for one that was
-  // not to be found yet.
+  // First for a vfork child, because its parent is stuck in vfork; then for a process that was not visible
+  // before.
   if (const long alone = wait_until_alone(state, keeper.is_alone); alone != 0) return alone;
   const ProcRoot proc;
   const Births births = births_so_far(proc);

@@ -1,5 +1,5 @@
-// Sealing where no supervisor may look at the memory. The program looks at its own /proc, and waits for calls
-// of its other threads that began before the seal.
+// Sealing if no supervisor may inspect the memory: the program reads its own /proc, and waits for calls in
+// flight in its other threads.
 #pragma once
 
 #include <cerrno>
@@ -13,25 +13,25 @@
 
 namespace libmseal::shim {
 
-// What the backend knows of this process, or its supervisor.
+// The operations that depend on the backend.
 struct Keeper {
-  // How to seal the ranges (sorted, apart), in which these pieces are mapped: a policy::Way, or -errno.
-  // EACCES: one takes no more types.
+  // How to seal the ranges (sorted, disjoint) with these pieces in them: a policy::Way, or -errno. EACCES: a
+  // piece accepts no more types.
   long (*choose_way)(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                      std::span<const policy::Seal> pieces);
-  // Whether another process has this memory: 0, or -EAGAIN.
+  // Whether another process shares this memory: 0, or -EAGAIN.
   long (*is_alone)(const State& state);
-  // Filters refuse what touches these pieces from now on: 0 or -errno.
+  // Notes that filters refuse changes of these pieces from now on: 0 or -errno.
   long (*keep)(State& state, std::span<const policy::Seal> pieces);
-  // Of a supervisor: it refuses from now on what touches the piece. False if it does not.
+  // Tells the supervisor, if there is one, to refuse changes of the piece. False if it does not.
   bool (*cover)(const policy::Seal& piece) = nullptr;
 };
 
-// Ranges sorted and apart, by seals of job.types: 0 or -errno.
+// Seals the ranges (sorted, disjoint) with job.types: 0 or -errno.
 long seal_by_own_look(State& state, std::span<const policy::Range> ranges, const Keeper& keeper, Job& job);
 
-// Asks until nobody shares the memory, for a second at most: a child made by vfork is gone in a moment, but
-// one made by clone may stay. Returns the last answer.
+// Calls ask() until nobody shares the memory, for at most a second: a vfork child is usually gone in a
+// moment, but another sharer may stay. Returns the last answer.
 template <class Ask>
 long ask_until_alone(Ask ask) {
   constexpr long kNap = 1'000'000;  // ns
@@ -45,7 +45,7 @@ long ask_until_alone(Ask ask) {
   return answer;
 }
 
-// The same of a backend's is_alone: 0 or -errno, explained.
+// The same for a backend's is_alone: 0, or -errno after a message.
 long wait_until_alone(const State& state, long (*is_alone)(const State&));
 
 }  // namespace libmseal::shim

@@ -1,5 +1,5 @@
-// The backend `supervised`: filters refuse what they can decide, and a supervisor decides the rest, one for a
-// tree of processes.
+// The backend `supervised`: filters refuse what they can judge, and one supervisor for each process tree
+// decides the rest.
 #include "shim/preload/backends/supervised.h"
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ bool is_watched(const State& state, const Range& range) {
   return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.contains(range); });
 }
 
-// Where the supervisor of a new tree is notified of every change, sorted.
+// The ranges in which the supervisor of a new tree is notified of every change, sorted.
 using Watched = policy::FixedVector<Range, 16>;
 Watched choose_watched(const State& state, const Range& arena) {
   Watched watched;
@@ -58,8 +58,8 @@ Range table_range(const State& state) {
   return Range::of(reinterpret_cast<std::uint64_t>(state.table), kTableBytes);
 }
 
-// Maps the table of this image, and closes its descriptor. In the arena, where it needs no filter, and where
-// no fork goes without it; anywhere if the tree has none.
+// Maps the table of this image, and closes its descriptor. In the arena, where it needs no filter and
+// MADV_DONTFORK is refused; anywhere if the tree has no arena.
 long map_own_table(State& state, long descriptor) {
   Range arena;
   if (const long error = read_arena(descriptor, arena); error != 0) {
@@ -76,15 +76,15 @@ long map_own_table(State& state, long descriptor) {
   return 0;
 }
 
-// The table of a new tree's first image, which came before the arena.
+// Moves the table of a new tree's first image, which was mapped before the arena existed.
 void move_table(State& state) {
   if (!has_window(state, Window::kept)) return;
   const long moved = move_to_arena(state, Window::kept, table_range(state));
   if (!failed(moved)) state.table = reinterpret_cast<const void*>(moved);
 }
 
-// The objects, and the table with them if it does not lie in the arena: with its contents, which nobody else
-// discards, so that it is one piece with the objects next to it.
+// Puts the objects into `pieces`, and the table if it is not in the arena. Its contents are protected, so
+// that it can be joined with adjacent objects.
 bool add_table(const State& state, std::span<const Seal> objects, Pieces& pieces) {
   pieces.clear();
   bool fits = true;
@@ -93,8 +93,7 @@ bool add_table(const State& state, std::span<const Seal> objects, Pieces& pieces
   return fits && (is_in_arena(state, table.range) || policy::add_seal(pieces, table, Pieces::capacity()));
 }
 
-// The pieces that filters refuse first, then those that are left to the supervisor. How many are of the first
-// kind.
+// Puts the pieces for filters before those for the supervisor. Returns the number of the former.
 template <class IsLeft>
 std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted) {
   sorted.clear();
@@ -110,7 +109,8 @@ std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted
 
 // ---- inside a tree that has a supervisor ----
 
-// Filters of earlier images still refuse what touches their ranges: nothing must ever be placed there.
+// Maps inaccessible memory where filters of earlier images still refuse changes, so that nothing is placed
+// there.
 void put_up_fences(State& state) {
   for (const Range& fence : table_fences(state.table)) {
     (void)raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
@@ -120,7 +120,7 @@ void put_up_fences(State& state) {
   prepare_starts(state);
 }
 
-// This image joins the tree.
+// Joins the tree.
 Outcome join(State& state, long table_descriptor, const Beginning& beginning, Job& job) {
   state.joined = true;
   const long mapped = map_own_table(state, table_descriptor);
@@ -147,7 +147,8 @@ Outcome join(State& state, long table_descriptor, const Beginning& beginning, Jo
   return {};
 }
 
-// Filters of this tree are in force, which admit no second listener: what became of its supervisor.
+// Filters of this tree are in force, so no second listener is possible. Explains why its supervisor does not
+// serve.
 Outcome explain_no_answer(long answer) {
   switch (answer) {
     case -ENOSYS:
@@ -162,7 +163,7 @@ Outcome explain_no_answer(long answer) {
 
 // ---- at the root of a tree ----
 
-// What was asked of the supervisor's files, and is not there.
+// Reports log and events files that could not be opened.
 void tell_of_files(const State& state, const policy::Serving& answer) {
   const auto tell = [&state](std::string_view key, std::string_view path, long error) {
     if (error == 0) return;
@@ -175,7 +176,7 @@ void tell_of_files(const State& state, const policy::Serving& answer) {
   tell("log=", state.options.log, answer.log);
 }
 
-// With a supervisor of its own, for this process and all that come from it.
+// Starts a supervisor for this process and its descendants.
 Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   Launch& launch = beginning.launch;
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
@@ -207,7 +208,7 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
                        {state.option_text.data()}, beginning.objects.empty());
   (void)raw_syscall(__NR_close, listener);
   if (answer.result != 0) {
-    // The filter is in for good, and nobody answers it: hits fail with ENOSYS. That is closed, not open.
+    // The filter can't be removed and has no supervisor: notified calls fail with ENOSYS, which is safe.
     return {"the supervisor did not take over", answer.result};
   }
   note_sealed_by_filters(state, seals.first(filtered));
@@ -215,7 +216,7 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   return {};
 }
 
-// Whoever would have written the table is not there.
+// Without a supervisor nothing writes the table.
 void leave_tree(State& state) {
   set_arena(state, {}, false);
   state.table = nullptr;

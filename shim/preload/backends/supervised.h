@@ -1,4 +1,4 @@
-// What else the backend `supervised` does, beside the functions of every backend.
+// A function of the backend `supervised` that other backends do not have.
 #pragma once
 
 #include "shim/preload/job.h"
@@ -6,7 +6,7 @@
 
 namespace libmseal::shim {
 
-// Joins the tree of a supervisor without any seals. False if there is none.
+// Joins the tree of an existing supervisor without sealing anything. False if there is none.
 bool join_idle(State& state, Job& job);
 
 }  // namespace libmseal::shim

@@ -22,13 +22,13 @@ using policy::Way;
 
 namespace {
 
-// More than the supervisor asks for.
+// The supervisor asks for fewer.
 constexpr int kMostFilters = 8;
-// The processes of an image share the place where the supervisor puts what it has found, and of those that
-// ask at once one gets on at least.
+// The processes of an image share the part of the table where the supervisor puts its findings. If several
+// seal at once, at least one of them makes progress.
 constexpr int kMostOvertakings = 10'000;
 
-// `seal` and `filters_are_in` say where the break is, which nobody else knows.
+// `seal` and `filters_are_in` contain the break, which only the process itself knows.
 Control with_break(const State& state, Control::Kind kind, const Range& range = {},
                    policy::SealTypes types = policy::kWholeSeal) {
   Control message{kind, {range}};
@@ -57,7 +57,7 @@ long explain_answer(long error) {
   }
 }
 
-// Why a range was not taken.
+// What the supervisor means by refusing a range.
 Asked not_taken(const State& state, long answer) {
   if (answer == -ENOSYS) return {true, 0};
   // Without the filter, the kernel's own mseal(2) answers.
@@ -65,16 +65,16 @@ Asked not_taken(const State& state, long answer) {
   return {false, explain_answer(answer)};
 }
 
-// What the supervisor has sealed may be memory with keys.
+// Notes the sealed memory with protection keys.
 long take_keys(State& state, std::uint32_t ticket, Found& found) {
   if (ticket == 0) return 0;
-  // Without its keys, memory is sealed all the same: then no thread may discard it.
+  // If its keys are not known, the memory is sealed, but no thread may discard it.
   if (!take_found(state.table, ticket, found)) return 0;
   for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals->add(piece);
   return 0;
 }
 
-// Has the supervisor look, at the ranges that it was told and at `last`, and installs the filters that it
+// Lets the supervisor seal the ranges that it was sent before and `last`, and installs the filters that it
 // asks for.
 Asked have_it_look(State& state, const Range& last, Job& job) {
   const auto ask = [&] { return tell_supervisor(with_break(state, Control::Kind::seal, last, job.types)); };
@@ -91,11 +91,11 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
     }
     if (next.way == Way::yourself) return {true, 0};
     if (next.way == Way::again) {
-      ++filters;  // as if it were one: there is an end to it
+      ++filters;  // counts as one, to limit the attempts
       answer = tell_supervisor(with_break(state, Control::Kind::seal, {}, job.types));
       continue;
     }
-    if (!take_found(state.table, next.ticket, job.found)) {  // another process of this image has been faster
+    if (!take_found(state.table, next.ticket, job.found)) {  // another process of this image has replaced it
       if (++overtakings == kMostOvertakings) break;
       answer = ask();
       continue;
@@ -113,7 +113,7 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
   return {false, explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread)};
 }
 
-// ---- where the supervisor may not look ----
+// ---- if the supervisor may not read the mappings ----
 
 long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types,
                 std::span<const Seal>) {
@@ -132,8 +132,8 @@ long choose_way(const State& state, std::span<const Range> ranges, policy::SealT
   return as_answer(Way::sealed);
 }
 
-// The filters leave deferred calls to the supervisor, so it has to know the seals. If it is gone, those calls
-// fail anyway.
+// The supervisor decides deferred calls, so it has to know the seals that filters enforce. If it is gone,
+// those calls fail anyway.
 long register_filtered(State& state, std::span<const Seal> pieces) {
   const long told = tell_supervisor_of(Control::Kind::add_filtered, pieces);
   if (told == 0 || told == -ENOSYS) {

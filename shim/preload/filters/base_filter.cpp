@@ -18,7 +18,7 @@ namespace {
 
 using policy::Range;
 
-// Where nothing of the list is.
+// Inserts a range that touches none in the list.
 bool insert(Ranges& ranges, const Range& range) {
   if (range.empty()) return true;
   if (ranges.full()) return false;
@@ -51,7 +51,7 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
     if ((options.open_calls & call) != 0) return std::nullopt;
     return audits ? policy::kActionNotify : otherwise;
   };
-  // The supervisor can do more about rings than refuse them (rings.h).
+  // A supervisor can allow some of these calls (rings.h).
   const auto about_rings = [&](std::uint32_t error) {
     return filter.supervised ? policy::kActionNotify : SECCOMP_RET_ERRNO | error;
   };
@@ -73,10 +73,10 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
 }
 
 bool has_base_filter(const State& state) {
-  // A start of the program has no other process in its memory; and an audit refuses nothing.
+  // At program start no other process shares the memory; an audit refuses nothing, so it can't be tested.
   if (!state.started_late || state.rules.audits) return true;
   if (!has_window(state, Window::kept)) return probe_listener() == -EBUSY;
-  // Of half a TiB nobody has used the last page.
+  // The last page of the window is not in use yet; the first filter refuses to unmap it.
   const std::uint64_t last = state.arena.windows.front().end - state.machine.page_size;
   return raw_syscall(__NR_munmap, last, state.machine.page_size) == -EPERM;
 }

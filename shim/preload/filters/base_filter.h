@@ -1,5 +1,5 @@
-// The first filter: it refuses changes of what is sealed from the start and of the arena, notifies what the
-// supervisor has to decide, and blocks the calls that no filter can judge.
+// The first filter ("base filter"): it refuses changes of what is sealed at start and of the arena, notifies
+// the supervisor of the calls that it has to decide, and blocks the calls that no filter can judge.
 #pragma once
 
 #include <span>
@@ -19,11 +19,11 @@ struct BaseFilter {
   std::span<const policy::Range> watched{};  // where it decides
 };
 
-// Into draft.program. False if these are too many ranges for one filter.
+// Writes it to draft.program. False if there are too many ranges for one filter.
 bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draft);
 
-// Whether this process has it. What the library remembers belongs to the memory: a child made by vfork or
-// with CLONE_VM may have started the backend, for itself alone.
+// Whether this process has it. The library's state does not tell: a child made by vfork or with CLONE_VM,
+// which shares that state, may have installed the filter only for itself.
 bool has_base_filter(const State& state);
 
 }  // namespace libmseal::shim

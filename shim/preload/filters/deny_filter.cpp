@@ -16,7 +16,7 @@ using policy::Seal;
 
 namespace {
 
-// The program for these pieces into draft.program; false if it is too long.
+// Writes the program for these pieces to draft.program; false if it is too long.
 bool compile(const State& state, const DenyFilter& filter, Draft& draft) {
   list_ranges(filter.pieces, draft);
   const bool protection = std::any_of(filter.pieces.begin(), filter.pieces.end(),
@@ -36,7 +36,7 @@ bool compile(const State& state, const DenyFilter& filter, Draft& draft) {
   return policy::compile(state.machine, what, allow, draft.program);
 }
 
-// In as few filters as take them.
+// Installs as few filters as possible.
 long install_in_parts(const State& state, const DenyFilter& filter, Draft& draft) {
   if (compile(state, filter, draft)) return install_filter(draft.program.instructions(), false);
   if (filter.pieces.size() == 1) return -ENOMEM;
@@ -48,7 +48,7 @@ long install_in_parts(const State& state, const DenyFilter& filter, Draft& draft
   return install_in_parts(state, part, draft);
 }
 
-// Whether the kernel has room for all of them: a filter can't be taken back, so a child tries first.
+// Whether the kernel has room for all of them: a filter can't be removed, so a child tries first.
 long rehearse(const State& state, const DenyFilter& filter, Draft& draft) {
   const long status = run_in_child([&] { return install_in_parts(state, filter, draft) == 0 ? 0 : 1; });
   if (failed(status)) return status;

@@ -1,4 +1,4 @@
-// Filters that refuse what touches sealed memory.
+// Later filters, which refuse changes of sealed memory.
 #pragma once
 
 #include <span>
@@ -14,18 +14,18 @@ namespace libmseal::shim {
 struct DenyFilter {
   std::span<const policy::Seal> pieces;  // sorted, apart; of the same types
   policy::Range refused_breaks;          // the arguments of brk that would unmap one of them
-  bool supervised = false;  // the first filter brings what the arguments do not show to the supervisor
+  bool supervised = false;               // the first filter notifies a supervisor of deferred calls
 };
 
-// Installs filters that refuse every call touching the pieces, for this process and its children; one, if
-// they fit into one. 0 or -errno: then none is in force.
+// Installs filters that refuse every call that touches the pieces; a single one if possible. 0, or -errno
+// with no filter installed.
 long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft);
 
-// Splits pieces into the two lists that a range program takes: draft.ranges and draft.contents.
+// Splits pieces into the two lists of DeniedRanges: draft.ranges and draft.contents.
 void list_ranges(std::span<const policy::Seal> pieces, Draft& draft);
 
-// What a filter refuses altogether if no supervisor can look closer, into `refused`. False if that is too
-// much for one filter.
+// Sets `refused` to what filters have to refuse without a supervisor. False if that is too much for one
+// filter.
 bool refuse_what_nobody_judges(std::span<const policy::Seal> pieces, policy::Unsupervised& refused,
                                Draft& draft);
 

@@ -17,7 +17,7 @@
 namespace libmseal::shim {
 namespace {
 
-// Calls on processes and descriptors that do not exist: they answer EPERM under our filter alone.
+// Tries calls on processes and descriptors that do not exist: only our filter answers EPERM.
 bool refused(policy::Hardening what) {
   constexpr long kNobody = -1;
   char byte = 0;

@@ -1,5 +1,5 @@
-// What harden= asks for: calls that write sealed memory without changing a mapping are refused, in this
-// process and all that come from it, whatever the backend.
+// The option harden=: refuses calls that write sealed memory without changing a mapping, in this process and
+// its descendants, under every backend.
 #pragma once
 
 #include "shim/preload/job.h"
@@ -7,8 +7,8 @@
 
 namespace libmseal::shim {
 
-// Puts state.options.harden in force, unless an ancestor has done so. If that is impossible, the program ends
-// with one line that says why.
+// Enforces state.options.harden, unless an ancestor has done so. If that is impossible, the program ends with
+// a message.
 void harden(const State& state, Draft& draft);
 
 }  // namespace libmseal::shim

@@ -14,14 +14,14 @@ namespace {
 constexpr unsigned long kTsyncEsrch = 1UL << 4;
 constexpr unsigned long kWaitKillableRecv = 1UL << 5;
 
-// EFAULT, unless another filter answers for the kernel: the kernel comes as far as reading the program.
+// The kernel answers EFAULT when it reads the program; any other answer comes from another filter.
 long set_no_filter(unsigned long flags) {
   return raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, kNowhere);
 }
 
 long set_filter(std::span<const sock_filter> program, unsigned long flags) {
   sock_fprog filter{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
-  if (set_no_filter(flags) == 0) return -EPERM;  // 0 would not mean that the filter is in
+  if (set_no_filter(flags) == 0) return -EPERM;  // another filter pretends that the call succeeds
   long result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
   if (result == -EACCES && raw_syscall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
     result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
@@ -32,7 +32,7 @@ long set_filter(std::span<const sock_filter> program, unsigned long flags) {
 }  // namespace
 
 long install_filter(std::span<const sock_filter> program, bool with_listener) {
-  // Without SPEC_ALLOW kernels before 5.16 make the whole program slower; without TSYNC_ESRCH a thread id in
+  // Without SPEC_ALLOW, kernels before 5.16 slow the whole program down; without TSYNC_ESRCH, a thread ID in
   // the answer could be taken for a descriptor.
   unsigned long flags = SECCOMP_FILTER_FLAG_TSYNC | kTsyncEsrch | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
   if (!with_listener) return set_filter(program, flags);

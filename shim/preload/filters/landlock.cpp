@@ -16,7 +16,7 @@
 namespace libmseal::shim {
 namespace {
 
-// Before the second version of Landlock any ruleset forbids renaming from one directory to another.
+// In version 1 of Landlock any ruleset forbids renaming from one directory to another.
 constexpr long kLeastVersion = 2;
 constexpr std::uint64_t kWrite = LANDLOCK_ACCESS_FS_WRITE_FILE;
 constexpr std::uint64_t kRefer = 1ULL << 13;  // LANDLOCK_ACCESS_FS_REFER, in the headers since 5.19
@@ -33,7 +33,7 @@ long allow_below(long rules, long root, const char* name) {
     result = raw_syscall(__NR_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
   }
   (void)raw_syscall(__NR_close, entry);
-  return result == -EBADFD ? 0 : result;  // not on a file system that has paths: a symbolic link, say
+  return result == -EBADFD ? 0 : result;  // has no path on a file system, such as a symbolic link
 }
 
 bool has_other_threads() {
@@ -59,7 +59,7 @@ long restrict_self(long rules) {
 }  // namespace
 
 bool writing_proc_is_forbidden() {
-  // A process that is not dumpable has its own files of /proc closed to it for another reason.
+  // A process that is not dumpable can't open its own files of /proc for another reason.
   if (raw_syscall(__NR_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) != 1) return false;
   const long file = raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/mem", O_WRONLY | O_CLOEXEC);
   if (!failed(file)) (void)raw_syscall(__NR_close, file);
