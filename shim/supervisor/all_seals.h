@@ -1,4 +1,4 @@
-// What anybody has sealed.
+// The seals of all processes.
 #pragma once
 
 #include <span>
@@ -11,13 +11,13 @@ namespace libmseal::supervisor {
 
 class AllSeals {
  public:
-  // Sorted and apart; empty if that is too much to be kept.
+  // Sorted and disjoint; empty if there are too many.
   [[nodiscard]] std::span<const policy::Seal> seals() const {
     return fit_ ? std::span<const policy::Seal>(seals_) : std::span<const policy::Seal>();
   }
   void add(const policy::Seal& seal) { fit_ = fit_ && policy::add_seal(seals_, seal, shim::kMostSeals); }
-  // Of a record that has run out of room, what it covers in vain is left out as long as all that it has
-  // covered is here.
+  // Replaces all seals. A record that has overflowed covers more than was sealed; the excess is only here
+  // after set().
   void set(std::span<const policy::Seal> seals) {
     seals_.assign(seals.begin(), seals.end());
     fit_ = true;

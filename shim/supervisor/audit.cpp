@@ -43,7 +43,7 @@ std::string blocked_call_name(int number) {
   }
 }
 
-// Where in the ranges of a call the first seal is; what shmdt names if there is none.
+// The address of the first seal in the ranges of a call; the argument of shmdt if there is none.
 std::uint64_t first_seal_in(std::span<const Seal> seals, const MmCall& call) {
   std::uint64_t first = 0;
   for (const Range& range : {call.ranges[0], call.ranges[1], call.if_huge}) {

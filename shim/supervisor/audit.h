@@ -1,4 +1,4 @@
-// What is recorded of refusals, and of what an audit lets through.
+// Records refusals and, in an audit, calls that would be refused.
 #pragma once
 
 #include <linux/seccomp.h>
@@ -10,15 +10,15 @@
 
 namespace libmseal::supervisor {
 
-// What can't be recorded is counted; the verdict stands.
+// If a call can't be recorded, it is counted; the verdict does not change.
 class Audit {
  public:
   Audit(Proc& proc, EventLog& events, const policy::TreeRules& rules)
       : proc_(proc), events_(events), rules_(rules) {}
 
-  // A refusal, or what would be one.
+  // A call that is, or would be, refused because of a seal.
   void record(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call) noexcept;
-  // A blocked call, which only an audit leaves open.
+  // A blocked call, which only an audit allows.
   void record_blocked_call(const seccomp_notif& notification, Registry& registry) noexcept;
 
  private:
@@ -27,8 +27,8 @@ class Audit {
   policy::TreeRules rules_;
 };
 
-// An audit lets the call change the memory, so that is no longer sealed: otherwise all later calls there
-// would be reported.
+// In an audit the call does change the memory, which then counts as no longer sealed: otherwise all later
+// calls there would be reported.
 void drop_seals(const Caller& caller, const policy::MmCall& call);
 
 }  // namespace libmseal::supervisor

@@ -1,4 +1,4 @@
-// When a process was born, and with how many filters, as /proc tells of one that lives.
+// When a live process was created, and how many filters it inherited, according to /proc.
 #pragma once
 
 #include <unistd.h>
@@ -16,20 +16,20 @@ inline std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
   return ticks * (1'000'000'000 / per_second);
 }
 
-// So many it has; ~0: not known.
+// The number of its filters; ~0: not known.
 inline std::uint32_t filters_of(Proc& proc, pid_t task) {
   const auto status = proc.status(task);
   return status.is_seen() ? status->filters : ~0U;
 }
 
-// Of the filters that a task has now, its process was born with some.
+// `filters`: how many it has now, which may be more than it inherited; ~0: read them.
 inline Birth birth_of(Proc& proc, const Process& process, std::uint32_t filters) {
-  // It was born before the end of that tick.
+  // It was created before the end of that tick.
   return {nanoseconds_of_ticks(process.start_time + 1),
           filters != ~0U ? filters : filters_of(proc, process.id)};
 }
 
-// When a process was born that has called execve since: whoever has its memory was born later. `now` is now.
+// The births when the process was created. Since it has called execve later, its sharers are younger.
 inline shim::Births births_at_birth_of(Proc& proc, const Process& process, const shim::Births& now) {
   const std::uint64_t age = proc.now() - nanoseconds_of_ticks(process.start_time);
   return {process.id, now.time - age};

@@ -14,7 +14,7 @@ void forget_images(std::list<Image>& images, const std::vector<Identified>& aliv
   for (const Identified& one : alive) {
     const std::vector<Image*> its = newcomers.images_of(one);
     used.insert(its.begin(), its.end());
-    // A program without the library has inherited filters, too; one that it starts may have the library.
+    // A program without the library has inherited filters, too, and may start one with the library.
     others = others || (one.filtered && its.empty());
   }
   if (!others) filters.forget_retired();
@@ -25,7 +25,7 @@ void forget_images(std::list<Image>& images, const std::vector<Identified>& aliv
   });
 }
 
-// A child may have its seals from nobody but a member that has ended: so all children are met first.
+// A child may have inherited its seals from a member that has ended: so all children become members first.
 void forget_members(Image& image, const std::vector<Identified>& alive, Newcomers& newcomers) {
   for (const Identified& one : alive) newcomers.meet(image, one);
   image.ended.clear();

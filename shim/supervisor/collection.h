@@ -1,4 +1,4 @@
-// Forgets processes that have ended, and images that no process belongs to any more.
+// Forgets processes that have ended, and images without processes.
 #pragma once
 
 #include <list>
@@ -10,7 +10,7 @@
 
 namespace libmseal::supervisor {
 
-// If that is proved: false, and nothing forgotten, if it is not. Takes a look at everybody.
+// False, with nothing forgotten, if it can't be proved that they have ended. Inspects every process.
 [[nodiscard]] bool forget_ended(std::list<Image>& images, const Identification& identification,
                                 Newcomers& newcomers, InheritedFilters& filters);
 

@@ -1,4 +1,4 @@
-// When it is time to forget what has ended: a collection takes a look at everybody.
+// When to forget what has ended. This is limited because a collection inspects every process.
 #pragma once
 
 #include <algorithm>
@@ -10,13 +10,13 @@ namespace libmseal::supervisor {
 
 class CollectionTimes {
  public:
-  // An image or a member.
+  // Counts a new image or member.
   void note_new(Proc& proc) {
     ++made_;
     if (made_ >= kShortOfFiles && proc.is_short_of_files()) made_ = std::max(made_, kEvery);
   }
   [[nodiscard]] bool is_due(bool idle) const { return made_ >= (idle ? kIdle : kEvery); }
-  // Without a proof, the next attempt is not at once.
+  // After a failed attempt, the next one is delayed.
   void note_attempt() { made_ = kIdle / 2; }
   void note_success() { made_ = 0; }
 
@@ -25,7 +25,7 @@ class CollectionTimes {
   static constexpr std::size_t kIdle = 64;
   static constexpr std::size_t kShortOfFiles = 8;
 
-  std::size_t made_ = 0;  // since the last
+  std::size_t made_ = 0;  // since the last collection
 };
 
 }  // namespace libmseal::supervisor

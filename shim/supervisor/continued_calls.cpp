@@ -7,9 +7,8 @@
 namespace libmseal::supervisor {
 namespace {
 
-// Where threads may not be stopped (Yama, a debugger): once one is seen asleep in another call, or has run
-// this long in user mode since, it is past the lock. In ticks, of which one may be made up; as in the
-// library.
+// A thread that may not be stopped (Yama, a debugger) has left its call once it is seen asleep in another
+// one, or has run this long in user mode. In ticks, of which one may be wrong; see in_flight_calls.cpp.
 constexpr std::uint64_t kEnoughTicks = 3;
 constexpr int kMostNaps = 4'000;
 constexpr long kNap = 50'000;  // ns
@@ -37,7 +36,7 @@ bool ContinuedCalls::wait_for(const policy::Range& range, const std::function<bo
   bool all = true;
   std::erase_if(calls_, [&](const auto& entry) {
     const auto& [task, call] = entry;
-    // Where the extent is not in the ranges, it may be anywhere.
+    // If the arguments do not show what the call touches, it may be anything.
     const bool visible =
         call.effect == policy::MmCall::Effect::modify || call.effect == policy::MmCall::Effect::discard;
     const bool touches = !visible || call.grows_down || call.ranges[0].touches(range) ||

@@ -1,4 +1,4 @@
-// The last call of each thread that was let through. It may still be on its way to the kernel's lock.
+// The last allowed call of each thread, which may still be in flight.
 #pragma once
 
 #include <sys/types.h>
@@ -18,16 +18,16 @@ class ContinuedCalls {
   ContinuedCalls(Proc& proc, ThreadHolder& holder) : proc_(proc), holder_(holder) {}
 
   void begun(pid_t task, const policy::MmCall& call);
-  // The thread makes another call, so the one before is over.
+  // The thread makes another call, so the previous one has ended.
   void ended(pid_t task) { calls_.erase(task); }
 
-  // Waits until no thread is still inside such a call on `range`. `concerned` says which processes matter.
-  // False if that can't be told of a thread.
+  // Waits until no thread is inside such a call on `range`. `concerned` says which processes matter. False if
+  // that is not known for a thread.
   bool wait_for(const policy::Range& range, const std::function<bool(pid_t)>& concerned);
 
-  // Forgets threads that are gone.
+  // Forgets threads that have ended.
   void collect();
-  // The same, but only if there are many: a program may start one thread after the other.
+  // The same, but only if there are many, because a program may start one thread after the other.
   void keep_few() {
     if (calls_.size() >= collect_at_) collect();
   }

@@ -32,7 +32,7 @@ ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
   bool malformed = false;
   Said said{false, std::nullopt, arguments};
   if (native) said.message = policy::decode_control(shim::this_machine(), arguments, malformed);
-  // mseal itself, past the library: on this kernel there is none, unless the supervisor serves it.
+  // mseal by a raw system call does not exist on this kernel, unless the supervisor serves it.
   said.answered = malformed || (!said.message && !covers_all_);
   if (malformed)
     log(Level::warning, "pid ", notification.pid, ": malformed control message, flags ", Hex{arguments[2]});
@@ -131,7 +131,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   }
   const bool seals = message.kind == Kind::seal || message.kind == Kind::filters_are_in;
   if (answer == -EAGAIN && seals && postpone(notification)) return;
-  // What is left of it would be sealed with what the thread asks for next.
+  // Otherwise ranges of a failed request would be sealed by the thread's next one.
   if (answer < 0 && (seals || message.kind == Kind::range)) supervised_.forget(caller);
   respond(notification, policy::encode_answer(answer));
   log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",

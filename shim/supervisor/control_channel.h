@@ -1,4 +1,4 @@
-// mseal as the supervisor hears it: what the library says by it (control.h), and the call itself.
+// Answers notifications of mseal: the library's messages (control.h), and the call itself.
 #pragma once
 
 #include <linux/seccomp.h>
@@ -37,21 +37,22 @@ class ControlChannel {
 
   struct Said {
     bool answered = false;
-    std::optional<policy::Control> message;  // nothing: mseal itself
+    std::optional<policy::Control> message;  // nothing: it is mseal itself
     policy::Arguments arguments{};
   };
-  // Reads it, and answers what does not depend on who calls. `native`: by the machine's own ABI.
+  // Decodes the call, and answers it if the answer does not depend on the caller. `native`: made by the
+  // machine's own ABI.
   Said read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
   void handle(const seccomp_notif& notification, Caller& caller, const Said& said);
 
-  // Calls that wait until nobody shares the memory any more. Each is to be handled again; one that is not
-  // answered then waits on.
+  // Calls that wait until no other process shares the memory. Each is to be handled again; if it is not
+  // answered then, it keeps waiting.
   [[nodiscard]] std::vector<seccomp_notif> postponed() const;
   void forget_answered();
-  // Lets go of threads.
+  // Resumes threads.
   void tidy() noexcept { tidying_ = supervised_.tidy(); }
   [[nodiscard]] bool holds_threads() const { return supervised_.holds_threads(); }
-  // Whether threads are still to be let go of, or calls wait.
+  // Whether threads are still to be resumed, or calls wait.
   [[nodiscard]] bool busy() const { return !postponed_.empty() || tidying_; }
 
  private:
@@ -62,23 +63,23 @@ class ControlChannel {
     int tries = 1;
   };
 
-  // The answer, if it is the same for every caller: nobody has sealed what is asked about, or refusals are
-  // only counted.
+  // The answer if it is the same for every caller: the message is about memory that no process has sealed, or
+  // refusals are only counted.
   [[nodiscard]] std::optional<std::int64_t> answer_without_look(const seccomp_notif& notification,
                                                                 const policy::Control& message);
-  // mseal by a raw system call, which is the supervisor's business under coverage all.
+  // mseal by a raw system call, which the supervisor serves under coverage=all.
   void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
   void handle_hello(const seccomp_notif& notification, Caller& caller);
   void handle_message(const seccomp_notif& notification, Caller& caller, const policy::Control& message);
   void refuse(const seccomp_notif& notification, int error);
-  // What the message is answered: a value or -errno.
+  // The answer to the message: a value or -errno.
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
   void respond(const seccomp_notif& notification, std::int64_t answer);
   void make_image(Caller& caller);
-  // Postpones the seal if other notifications wait. A seal stops threads, and a stopped thread notifies once
-  // more, behind all others: where another one seals in a loop, it would never be answered.
+  // Postpones the seal if other notifications wait. A seal stops threads, and the call of a stopped thread is
+  // notified again, after all others: if another thread seals in a loop, it would never be answered.
   bool gives_way(const seccomp_notif& notification);
-  // Whether it is answered later: a child made by vfork is gone in a moment.
+  // Postpones the answer, if there is still time: a vfork child is usually gone in a moment.
   bool postpone(const seccomp_notif& notification);
 
   Listener& listener_;
@@ -92,7 +93,7 @@ class ControlChannel {
   bool covers_all_;
   policy::DiscardRule discard_;
   std::vector<Postponed> postponed_;
-  bool tidying_ = false;  // threads are to be let go of
+  bool tidying_ = false;  // threads are to be resumed
 };
 
 }  // namespace libmseal::supervisor

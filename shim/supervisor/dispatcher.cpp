@@ -19,7 +19,7 @@ using policy::Verdict;
 
 namespace {
 
-// A fresh image is about to run.
+// Whether a new image is about to run.
 bool is_start(const seccomp_notif& notification, const policy::Abi& abi) {
   return static_cast<std::uint32_t>(notification.data.nr) == abi.set_tid_address;
 }
@@ -47,7 +47,7 @@ void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   try {
     if (rings_.busy()) rings_.tidy();
     if (registry_.wants_to_collect()) listener_.end_burst();
-    if (registry_.collect()) calls_.collect();  // now: nobody waits for an answer
+    if (registry_.collect()) calls_.collect();  // now, because no call waits
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
@@ -64,7 +64,8 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
   }
-  // A start takes no refusal: libc would take it for its number. The library is required, so it does not run.
+  // set_tid_address can't be refused: libc would take the error for its thread ID. Without a verdict the
+  // program must not run, because the library is required.
   const policy::Abi* const abi = policy::find_abi(machine_, notification.data.arch);
   if (abi != nullptr && is_start(notification, *abi) && notification.pid != 0 &&
       listener_.still_waits(notification.id))
@@ -94,13 +95,13 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   const bool seals = call.effect == MmCall::Effect::seal;
   if (call.call == policy::Call::io_setup && !starts && !blocked) rings_.note_request(call);
   calls_.keep_few();
-  // The everyday call takes no look at who calls: it touches nothing that anybody has sealed.
+  // Most calls touch nothing that any process has sealed. The caller need not be identified then.
   if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
     return let_through(notification, call);
   }
   const auto said = seals ? control_.read(notification, arguments, native) : ControlChannel::Said{};
   if (said.answered) return;
-  listener_.end_burst();  // what follows looks at processes, and is not to be interrupted
+  listener_.end_burst();  // the timer must not interrupt the following reads
   calls_.ended(task);
   if (blocked) {
     audit_.record_blocked_call(notification, registry_);
@@ -113,14 +114,14 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   handle_call(notification, caller, call);
 }
 
-// True if the call is one after which /proc shows other parents, and so answered.
+// True if the call changes the parents in /proc (lineage.h); it is then answered.
 bool Dispatcher::note_lineage(const seccomp_notif& notification, const policy::Abi& abi,
                               const policy::Arguments& arguments) {
   const auto number = static_cast<std::uint32_t>(notification.data.nr);
   const bool clones = policy::makes_sibling(abi, number, arguments);
   if (!clones && !policy::makes_adopter(abi, number, arguments)) return false;
-  // With garbage in upper halves /proc would not show it as a clone: so it is refused, as the first filter
-  // does with other clones.
+  // With garbage in the upper halves of registers, /proc would not show it as a clone. So it is refused, as
+  // the first filter does without CLONE_PARENT.
   if (clones && !policy::fit(abi, arguments) && !rules_.audits) {
     listener_.refuse(notification.id, EPERM);
     return true;
@@ -198,7 +199,7 @@ void Dispatcher::idle() noexcept {
   }
 }
 
-// It takes half of the time at most.
+// Takes at most half of the time.
 void Dispatcher::catch_up_if_due() noexcept {
   const std::chrono::milliseconds patience(patience_while_busy());
   if (patience < patience.zero()) return due_.reset();

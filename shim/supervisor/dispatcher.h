@@ -1,5 +1,6 @@
-// Takes one notification after the other, finds out who calls, and passes both on: to the verdict (judge.h),
-// the library's messages (control_channel.h), starts (required_library.h), and the records (audit.h).
+// Takes one notification after the other, identifies the caller, and passes both on: to the verdict
+// (judge.h), to the handling of messages (control_channel.h) and program starts (required_library.h), and to
+// the record of refusals (audit.h).
 #pragma once
 
 #include <linux/seccomp.h>
@@ -36,15 +37,15 @@ class Dispatcher {
              const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
              const policy::Options& options);
 
-  // Always answers it. If something fails, the call is refused.
+  // Always answers. On an internal failure, the call is refused.
   void handle(const seccomp_notif& notification) noexcept;
-  // To be called when no notification waits.
+  // Does deferred work. To be called when no notification waits.
   void idle() noexcept;
-  // To be called after each notification: does what can't wait until then.
+  // To be called after each notification: does deferred work that can't wait until idle().
   void catch_up_if_due() noexcept;
-  // idle() is to be called after so many ms without a notification; -1: never.
+  // After how many ms without a notification idle() is to be called; -1: never.
   [[nodiscard]] int patience() const;
-  // Whether this process has stopped threads. They are let go of when it ends.
+  // Whether this process has stopped threads. They are resumed when it ends.
   [[nodiscard]] bool holds_threads() const {
     return control_.holds_threads() || rings_.busy() || holder_.has_some_to_let_go();
   }
@@ -54,7 +55,7 @@ class Dispatcher {
   using Clock = std::chrono::steady_clock;
 
   void answer(const seccomp_notif& notification) noexcept;
-  // What has waited for time to pass.
+  // Handles calls and threads that have waited for time to pass.
   void catch_up();
   [[nodiscard]] int patience_while_busy() const;
   void dispatch(const seccomp_notif& notification);
@@ -64,7 +65,7 @@ class Dispatcher {
   void let_through(const seccomp_notif& notification, const policy::MmCall& call);
   void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,
               const policy::Verdict& verdict);
-  // A fresh image is about to run, and the library is required.
+  // A new image is about to run, and the library is required.
   void handle_start(const seccomp_notif& notification, const Caller& caller);
 
   Listener& listener_;

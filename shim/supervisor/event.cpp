@@ -27,14 +27,14 @@ std::string text_of(const Place& place) {
   return text(place.object, "+", Hex{place.offset});
 }
 
-// Events of many machines may end up in one file.
+// Events of several machines may be collected in one file.
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 std::string dump(const nlohmann::ordered_json& all) {
-  // Names of files may hold bytes that are no text.
+  // File names may contain invalid UTF-8.
   return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

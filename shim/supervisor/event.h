@@ -1,4 +1,4 @@
-// One refusal, or what would have been one, with all that a reader wants to know.
+// One call that was, or would have been, refused, with all details.
 #pragma once
 
 #include <sys/types.h>
@@ -31,18 +31,18 @@ struct Event {
   pid_t process = 0;
   pid_t thread = 0;
   std::string program;
-  bool refused = false;  // no: it was let through, for the mode is audit
+  bool refused = false;  // false: it was allowed, because the mode is audit
   std::string call;
   std::uint64_t number = 0;
   policy::Arguments arguments{};
   policy::Range range;            // what the call would touch
-  Place sealed;                   // the first of it that is sealed
-  Place site;                     // where the call returns to, past libc's wrapper
-  std::string image;              // which executed program of the tree it was; empty: not known
-  std::vector<std::string> maps;  // with the first event of the image: lines that follow it
+  Place sealed;                   // the first sealed address in it
+  Place site;                     // the call site: where the call, or libc's wrapper, returns to
+  std::string image;              // the number of the image in the tree; empty: not known
+  std::vector<std::string> maps;  // with the first event of an image: the lines with its mappings
 };
 
-// What is mapped at each of the addresses in the task, in one look.
+// What is mapped at each of the addresses in the task, read at once.
 std::vector<Place> places_in(Proc& proc, pid_t task, std::initializer_list<std::uint64_t> addresses);
 inline Place place_in(Proc& proc, pid_t task, std::uint64_t address) {
   return places_in(proc, task, {address}).front();
@@ -50,14 +50,14 @@ inline Place place_in(Proc& proc, pid_t task, std::uint64_t address) {
 
 std::string to_json(const Event& event);
 
-// What is mapped in the thread of the event, and which of it is sealed, as lines of a few KiB: pipes and
-// journals take those whole. At most `rows_left` pieces, and it counts that down.
+// The mappings of the event's thread, and which of them are sealed, as lines of a few KiB, which pipes and
+// journals do not split. At most `rows_left` pieces; decreases `rows_left`.
 std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<const policy::Seal> seals,
                                       std::size_t& rows_left);
 
 std::string to_text(const Event& event);
 
-// The line that stands for events that are missing in the file.
+// The line that counts events that are missing in the file.
 std::string lost_events_to_json(std::uint64_t count, const std::string& why);
 
 }  // namespace libmseal::supervisor

@@ -17,13 +17,12 @@
 namespace libmseal::supervisor {
 namespace {
 
-// Threads announce a call and make it. What is more than this has been announced by threads that never came
-// to it.
+// A thread announces a call and then makes it. If there are more, threads have ended in between.
 constexpr std::size_t kMostAnnounced = 4096;
 
-// Of maps, of all programs of the tree: some 8 MiB.
+// Rows of maps, for all programs of the tree: some 8 MiB.
 constexpr std::size_t kMostRows = 65'536;
-// Of one program.
+// Rows for one program.
 constexpr std::size_t kMostRowsOfOne = 4096;
 
 std::string call_name(std::uint64_t number) {

@@ -30,29 +30,29 @@ class EventLog {
   // errno of opening the file of events; 0: it is open, or there is none.
   [[nodiscard]] int error() const { return error_; }
 
-  // Whether the thread's refusal is to be recorded. If not, it is counted and needs no look at the process.
+  // Whether the thread's refusal is to be recorded. If not, it is counted, and the process is not inspected.
   [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
   // So many more are counted.
   void note_suppressed(std::uint32_t count) noexcept { suppressed_ += count; }
   // The refusal just admitted could not be recorded after all.
   void note_failure() noexcept { ++failed_; }
 
-  // Looks at processes for a refusal count here.
+  // Limits the time spent on inspecting processes for refusals.
   [[nodiscard]] RefusalLimit& limit() { return limit_; }
 
-  // A refusal, perhaps without its call site. The thread tells of that before the call (in audit mode), or as
-  // soon as it sees the refusal.
+  // Records a refusal, perhaps without its call site. The thread sends that before the call (in audit mode),
+  // or as soon as it sees the refusal.
   void record(Event event);
-  // What a thread says of its call: of the next one, of the latest refusal, or of one that a filter has
-  // refused. True if `told` is to follow; otherwise it is only counted.
+  // A call site: of the thread's next call, of its latest refusal, or of a call that a filter has refused.
+  // True if told() is to be called; otherwise it is only counted.
   [[nodiscard]] bool wants(pid_t thread, const policy::Control& message) noexcept;
   void told(const Caller& caller, const policy::Control& message);
-  // Names the image that calls, and adds what is mapped in it if this is its first event.
+  // Adds the image of the caller and, for its first event, its mappings.
   void add_image(Event& event, const Caller& caller);
 
   // Whether flush() has something to write.
   [[nodiscard]] bool waiting() const { return pending_.has_value() || suppressed_ != 0 || failed_ != 0; }
-  // Writes a refusal that waits for its call site, without one, and how many are missing.
+  // Writes a refusal that waits for its call site without that, and how many refusals are missing.
   void flush();
 
  private:
@@ -76,19 +76,19 @@ class EventLog {
 
   Proc& proc_;
   std::string path_;
-  std::string tree_;          // names it in the file, to which other supervisors may write
-  std::uint32_t images_ = 0;  // that have a number
+  std::string tree_;          // its ID in the file, to which other supervisors may write
+  std::uint32_t images_ = 0;  // how many have a number
   std::size_t rows_left_;     // of maps
   LineFile lines_;
   int error_ = 0;
-  bool failing_ = false;  // the last line did not get into the file
+  bool failing_ = false;  // the last line could not be written
   bool limited_;
   std::optional<Event> pending_;
   std::map<pid_t, Site> announced_;
 
   RefusalLimit limit_;
-  std::optional<Call> not_admitted_;  // the latest that was not, which its thread may yet tell of
-  Clock::time_point told_{};          // when it was last said how many are missing
+  std::optional<Call> not_admitted_;  // the latest one; its thread may still send the call site
+  Clock::time_point told_{};          // when the number of missing refusals was last written
   unsigned long suppressed_ = 0;
   unsigned long failed_ = 0;
 };

@@ -1,6 +1,6 @@
-// Who has the first filter of the tree. It reaches the threads of the process that installs it and what is
-// born of them. In a tree that begins with a program's start that is everybody. Before a late start that
-// process may have made others, which have none, and nobody hears of their calls.
+// Which processes have the first filter of the tree: the process that installs it and its later descendants.
+// If it is installed at program start, these are all processes of the tree. But before a late start that
+// process may have created others, which have no filter and are not notified.
 #pragma once
 
 #include "shim/supervisor/proc.h"
@@ -12,12 +12,12 @@ class FirstFilter {
  public:
   explicit FirstFilter(Proc& proc) : proc_(proc) {}
 
-  // The process that has installed it, long after its start.
+  // `process` has installed the filter long after its start.
   void note_late_start(const Process& process) {
     late_ = true;
     first_ = process;
   }
-  // Not if that is not sure. Of a task of a process that shares memory in the tree.
+  // False if not sure. For a task of a process that shares memory with a process of the tree.
   [[nodiscard]] bool is_had_by(const Process& process, pid_t task) const {
     const auto status = proc_.status(task);
     return status.is_seen() && status->filtered && (!late_ || process == first_);

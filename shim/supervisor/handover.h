@@ -18,32 +18,32 @@ struct Handover {
   pid_t process = 0;  // the shim's
   int listener = -1;
   std::vector<policy::Seal> seals;
-  std::size_t filtered = 0;  // so many of them, the first ones, are refused by the first filter itself
+  std::size_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::vector<policy::Range> watched;
   policy::Range arena;
   std::string options;
-  bool is_late = false;    // the program may have made rings of io_setup
-  bool may_adopt = false;  // others' children may become those of the program
+  bool is_late = false;    // the program may have called io_setup before
+  bool may_adopt = false;  // the program may be a subreaper
 };
 
 // Where the shim puts the supervisor's end of the socket pair.
 inline constexpr int kHandoverSocket = 3;
 
-// Whether there is a shim: the program may have been started by hand.
+// False if the program was started by hand.
 bool started_by_shim();
 
-// The shim's process; 0 if nobody knows.
+// The shim's process; 0 if not known.
 pid_t peer();
 
 // Tells the shim why there is no table.
 void report_trouble(policy::Trouble trouble, int error);
-// With a table that has only the policy.
+// The same, with a table that has only the policy.
 void report_trouble(policy::Trouble trouble, int error, int table);
 
-// Offers the table, and waits. Nothing if the shim changed its mind or does not speak our version.
+// Sends the table, and waits. Nothing if the shim does not need a supervisor or has another version.
 std::optional<Handover> receive_handover(int table);
 
-// Lets the shim go on. From here on its calls may be notified.
+// Lets the shim continue. From then on its calls may be notified.
 void acknowledge(const policy::Serving& answer);
 
 }  // namespace libmseal::supervisor

@@ -1,7 +1,7 @@
-// The seals of one memory, in the order in which they came.
+// The seals of one memory, in the order in which they were made.
 //
-// What memories have from the same parents is kept once, in layers that never change: a fork with the seals
-// of its parent costs a pointer, and what two have in common is found without a look at each seal.
+// Seals that memories have inherited from the same parents are stored once, in immutable layers: a fork that
+// inherits the seals of its parent costs a pointer, and common seals are found without comparing each one.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace libmseal::supervisor {
 
-// Makes room for `by` more without a move for each of them.
+// Reserves room for `by` more items, with amortized cost.
 template <class T>
 void grow(std::vector<T>& items, std::size_t by) {
   if (items.capacity() - items.size() < by) items.reserve(std::max(2 * items.capacity(), items.size() + by));
@@ -38,7 +38,7 @@ class History {
     Seen seen;
     for_each_unseen(seen, visit);
   }
-  // But for those that are in a layer that was seen before.
+  // Except those in a layer that was seen before.
   template <class Visit>
   void for_each_unseen(Seen& seen, Visit visit) const {
     std::vector<const Layer*> layers;
@@ -55,7 +55,7 @@ class History {
     return found;
   }
 
-  // So much of its beginning that a process born so may have every seal in it. It is shared from now on.
+  // The longest beginning of which a process with this birth may have every seal. It is shared from now on.
   [[nodiscard]] History beginning(const Birth& birth) {
     if (!own_.empty()) {
       below_ = std::make_shared<Layer>(below_, std::move(own_));
@@ -67,7 +67,7 @@ class History {
       found.below_ = found.below_->below;
     return found;
   }
-  // Whether it is the very beginning of the other, all of which is shared.
+  // Whether it is a shared beginning of the other.
   [[nodiscard]] bool begins(const History& other) const {
     return own_.empty() &&
            (below_ == nullptr || (other.below_ != nullptr && other.below_->root == below_.get()));
@@ -77,7 +77,7 @@ class History {
     return own_.empty() && other.own_.empty() && below_ == other.below_;
   }
 
-  // Calls change(entries) for what is shared with nobody afterwards.
+  // Calls change(entries). The result is not shared.
   template <class Change>
   void rewrite(Change change) {
     std::vector<SealEntry> all;
@@ -103,7 +103,7 @@ class History {
         if (entry.filtered) filters = std::max(filters, entry.filters);
       }
     }
-    // Not one inside of the other: there may be thousands.
+    // Not recursive, because there may be thousands.
     ~Layer() {
       while (below != nullptr && below.use_count() == 1) below = std::exchange(below->below, nullptr);
     }
@@ -119,8 +119,8 @@ class History {
     // Together with all below:
     const Layer* root;
     std::size_t size;
-    std::uint64_t latest = 0;   // of when they were made
-    std::uint32_t filters = 0;  // the most of any that is filtered
+    std::uint64_t latest = 0;   // when the last one was made
+    std::uint32_t filters = 0;  // the highest `filters` of any that is filtered
   };
 
   std::shared_ptr<Layer> below_;

@@ -18,7 +18,7 @@ Look<Identified> Identification::identify(pid_t task) const {
     who.ended = memory.state == 'Z' || memory.state == 'X';
     return who;
   };
-  // A member's first thread: one look at what is held.
+  // The first thread of a member: one read of an open file is enough.
   for (const Image& image : images_) {
     const auto found = image.members.lower_bound({task, 0});
     if (found == image.members.end() || found->first.id != task) continue;
@@ -36,8 +36,8 @@ Look<Identified> Identification::identify(pid_t task) const {
   const auto status = proc_.status(task);
   if (!status.is_seen()) return failed(status.is_gone());
   const auto leader = static_cast<pid_t>(status->thread_group);
-  // When the process was born, and whether it has called execve, only its leader tells, even when it has
-  // ended; the memory is that of the task, which lives.
+  // The creation time of the process, and whether it has called execve, are only in the leader's stat, even
+  // after the leader has ended; the memory is that of the live task.
   const auto of_process = leader == task ? stat : proc_.stat(leader);
   if (!of_process.is_seen()) return Result::unknown();
   Identified who = described(leader, *of_process, *stat);
@@ -46,8 +46,8 @@ Look<Identified> Identification::identify(pid_t task) const {
   return Result::seen(who);
 }
 
-// What a thread shows of a process whose first one does not show its memory: that may not be looked at, or
-// has ended, or is the kernel's own. Nothing if the process is of no sealed tree or has ended.
+// Uses another thread if the first one of a process does not show its memory, because it may not be
+// inspected, has ended, or is a kernel thread. Nothing if the process belongs to no sealed tree or has ended.
 Look<std::optional<Identified>> Identification::known_by_thread(pid_t process) const {
   using Result = Look<std::optional<Identified>>;
   const auto threads = proc_.threads(process);
@@ -59,7 +59,7 @@ Look<std::optional<Identified>> Identification::known_by_thread(pid_t process) c
     if (status.is_gone()) continue;
     if (!status.is_seen()) return Result::unknown();
     if (!status->filtered) {
-      if (status->peak >= 0) return Result::seen(std::nullopt);  // threads that run have filters in common
+      if (status->peak >= 0) return Result::seen(std::nullopt);  // all live threads have the same filters
       continue;  // a first thread that ended before there were filters has none
     }
     const auto who = identify(thread);
@@ -71,9 +71,8 @@ Look<std::optional<Identified>> Identification::known_by_thread(pid_t process) c
   return alive ? Result::seen(alive) : not_seen_by_thread(process);
 }
 
-// Of a process that no thread tells about: whoever was listed had ended before it was looked at. Each may
-// have made another one. The first thread stays until all have ended, and the kernel counts them in one
-// moment.
+// For a process of which all listed threads had ended before they were read. Each may have created another
+// one. The first thread stays until all have ended, and the kernel's thread count is consistent.
 Look<std::optional<Identified>> Identification::not_seen_by_thread(pid_t process) const {
   using Result = Look<std::optional<Identified>>;
   const auto stat = proc_.stat(process);
@@ -87,8 +86,7 @@ Look<std::optional<Identified>> Identification::not_seen_by_thread(pid_t process
   return Result::seen(who);
 }
 
-// Adds what is known of the process, if it is one that may belong to a sealed tree. False if that can't be
-// told.
+// Adds the process if it may belong to a sealed tree. False if that is not known.
 bool Identification::add_identified(pid_t process, std::vector<Identified>& alive) const {
   const auto who = identify(process);
   if (who.is_gone()) return true;
@@ -106,13 +104,13 @@ bool Identification::add_identified(pid_t process, std::vector<Identified>& aliv
   return thread.is_seen();
 }
 
-// The tasks that are born while others are looked at.
+// The tasks that are created while others are inspected.
 class Identification::Newborns {
  public:
   Newborns(Proc& proc, const shim::Births& since)
       : proc_(proc), most_(proc.most_numbers()), before_(since), sure_(since.last != 0) {}
 
-  // To be called so often that numbers can't come around in between: they can't be told from others then.
+  // To be called so often that IDs can't wrap around in between.
   void note_often() {
     constexpr std::size_t kOften = 4;
     if (++looks_ % kOften == 0) note();
@@ -136,8 +134,8 @@ class Identification::Newborns {
   std::vector<pid_t> tasks_;
 };
 
-// Those that are listed, until a list names nobody else: who was still being born when one was made may have
-// lost its parent before that was looked at. False if that is not sure.
+// Adds the listed processes, until a list has no new one: a process that was not visible yet in one list may
+// have lost its parent before the parent was inspected. False if the result may be incomplete.
 bool Identification::add_listed(Newborns& newborns, std::vector<Identified>& alive) const {
   constexpr int kMostLists = 100;
   std::set<pid_t> known;
@@ -161,7 +159,8 @@ bool Identification::look(pid_t process, Newborns& newborns, std::vector<Identif
   return newborns.sure() && add_identified(process, alive);
 }
 
-// Who is born meanwhile, until nobody was. False if that is not sure, as on a machine where it has no end.
+// Adds the processes that are created meanwhile, until there are none. False if the result may be incomplete,
+// or if that does not end.
 bool Identification::add_newborns(Newborns& newborns, std::vector<Identified>& alive) const {
   constexpr int kMostRounds = 1000;
   newborns.note();
@@ -169,7 +168,7 @@ bool Identification::add_newborns(Newborns& newborns, std::vector<Identified>& a
   for (int round = 0; round < kMostRounds && !born.empty(); ++round, born = newborns.take()) {
     for (const pid_t task : born) {
       const auto who = identify(task);
-      if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // or a thread of one
+      if (who.is_gone() || (who.is_seen() && who->process.id != task)) continue;  // ended, or a thread
       if (!look(task, newborns, alive)) return false;
     }
     newborns.note();

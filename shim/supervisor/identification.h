@@ -1,4 +1,4 @@
-// Which process a task belongs to, and which memory it has.
+// Finds out which process a task belongs to, and which memory it has.
 #pragma once
 
 #include <sys/types.h>
@@ -13,23 +13,24 @@
 
 namespace libmseal::supervisor {
 
-// What could be told of a task and its process.
+// What is known about a task and its process.
 struct Identified {
   Process process;
   MmIdentity memory;
   bool forked = false;                // it has not called execve since it was forked
   bool filtered = false;              // runs under seccomp filters
-  std::uint32_t filters = ~0U;        // so many; ~0: not known
-  bool ended = false;                 // a task that has no memory any more
-  const HeldTask* seen_by = nullptr;  // a member's, if that told
+  std::uint32_t filters = ~0U;        // how many; ~0: not known
+  bool ended = false;                 // the task has no memory any more
+  const HeldTask* seen_by = nullptr;  // the member's task that was read, if any
 
-  // Whether the process is, or may be, of the image: its memory was not made by an execve of its own, unless
-  // that is how the image began.
+  // Whether the process belongs, or may belong, to the image: it has not called execve since, unless that
+  // created the image.
   [[nodiscard]] bool may_be_of(const Image& image) const {
     if (memory.readable()) return memory == image.identity && has_not_left(image);
     return filtered && !ended && has_not_left(image);
   }
-  // The same of a process that was of the image when it was met. This shows whatever it lets others look at.
+  // The same for a process that belonged to the image when it was first seen. Works for any process, readable
+  // or not.
   [[nodiscard]] bool has_not_left(const Image& image) const {
     if (forked) return true;
     const auto is_there = [](const std::unique_ptr<HeldMemory>& held) {
@@ -46,9 +47,9 @@ class Identification {
   Identification(Proc& proc, const std::list<Image>& images) : proc_(proc), images_(images) {}
 
   [[nodiscard]] Look<Identified> identify(pid_t task) const;
-  // All processes that may belong to a sealed tree, if that is sure.
+  // All processes that may belong to a sealed tree, if the list is complete.
   [[nodiscard]] Look<std::vector<Identified>> everybody() const;
-  // The same of those born after that, to the end of the look.
+  // The same for processes created after `since` and until the end of this call.
   [[nodiscard]] Look<std::vector<Identified>> born_since(const shim::Births& since) const;
 
  private:

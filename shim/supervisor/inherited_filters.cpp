@@ -9,7 +9,7 @@ using policy::Range;
 
 namespace {
 
-// Calls visit(entry) for each entry of the records that a filter enforces.
+// The entries of records that filters enforce.
 class FilteredEntries {
  public:
   template <class Visit>
@@ -41,7 +41,7 @@ std::vector<Range> InheritedFilters::of(const Caller& caller) const {
   return ranges;
 }
 
-// By what it was before it called execve. Nothing if that is not known.
+// From its record before it called execve. Nothing if that is not known.
 std::optional<std::vector<Range>> InheritedFilters::of_member(const Process& process) const {
   std::optional<std::vector<Range>> ranges;
   FilteredEntries filtered;
@@ -58,7 +58,7 @@ std::optional<std::vector<Range>> InheritedFilters::of_member(const Process& pro
 
 std::vector<Range> InheritedFilters::of_stranger(const Caller& caller) const {
   std::vector<Range> ranges;
-  // Some it may have made itself since it was born.
+  // It may have installed some of its filters itself.
   const Birth birth{~0ULL, birth_of(proc_, caller.process, caller.filters).filters};
   const auto take = [&](const SealEntry& entry) {
     if (birth.may_have(entry)) ranges.push_back(entry.seal.range);
@@ -78,7 +78,7 @@ void InheritedFilters::add_fences(std::span<const Range> fences) {
 void InheritedFilters::retire(const Image& image) {
   FilteredEntries().visit(image, [&](const SealEntry& entry) { retired_.push_back(entry); });
   for (const Range& fence : image.table->fences()) retired_.push_back({{fence}, true, 0, 0, {}});
-  // The oldest go: a program that lands on one of them, which is rare, is refused that place.
+  // Drops the oldest: a program that is placed on one of them, which is rare, then fails there.
   constexpr std::size_t kMost = shim::kMostFences / 2;
   if (retired_.size() <= kMost) return;
   retired_.erase(retired_.begin(), retired_.end() - static_cast<std::ptrdiff_t>(kMost));

@@ -1,4 +1,4 @@
-// Deny filters of images that a process ran before it called execve: they go on refusing where they did.
+// Deny filters that a process has from images that it or its ancestors ran before execve.
 #pragma once
 
 #include <list>
@@ -17,15 +17,15 @@ class InheritedFilters {
  public:
   InheritedFilters(Proc& proc, const std::list<Image>& images) : proc_(proc), images_(images) {}
 
-  // Where they may refuse in the process, sorted and apart.
+  // Where they may refuse changes in the process, sorted and disjoint.
   [[nodiscard]] std::vector<policy::Range> of(const Caller& caller) const;
-  // A table got these.
+  // Notes the fences of a table.
   void add_fences(std::span<const policy::Range> fences);
-  // The image is about to be forgotten; its filters may be in force somewhere.
+  // The image is about to be forgotten, but its filters may still be in force.
   void retire(const Image& image);
-  // No process has any filter of an image that is forgotten.
+  // No process has a filter of a forgotten image any more.
   void forget_retired() { retired_.clear(); }
-  // Of the tables that are left.
+  // Recomputes fences_ from the remaining tables.
   void count_fences_again();
 
  private:
@@ -34,7 +34,7 @@ class InheritedFilters {
 
   Proc& proc_;
   const std::list<Image>& images_;
-  std::vector<policy::Range> fences_;  // of all tables, sorted and apart
+  std::vector<policy::Range> fences_;  // of all tables, sorted and disjoint
   std::vector<SealEntry> retired_;     // of forgotten images
 };
 

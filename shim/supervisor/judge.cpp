@@ -19,7 +19,7 @@ using policy::Verdict;
 
 namespace {
 
-// Whether the file is known not to lie on hugetlbfs.
+// Whether the file is certainly not on hugetlbfs.
 bool has_ordinary_pages(Proc& proc, pid_t task, std::uint64_t descriptor) {
   const long folder = proc.open(shim::ProcPath(task, "fd"), O_PATH | O_DIRECTORY);
   if (shim::failed(folder)) return false;
@@ -33,7 +33,7 @@ bool has_ordinary_pages(Proc& proc, pid_t task, std::uint64_t descriptor) {
   return none || (seen && filesystem.f_type != HUGETLBFS_MAGIC);
 }
 
-// The largest page that the mappings in `range` are made of; that of the machine if it can't be told.
+// The largest page size of the mappings in `range`; that of the machine if it is not known.
 std::uint64_t largest_page(Proc& proc, pid_t task, const policy::Range& range) {
   const policy::Machine machine = shim::this_machine();
   std::uint64_t largest = machine.page_size;
@@ -52,7 +52,7 @@ std::uint64_t largest_page(Proc& proc, pid_t task, const policy::Range& range) {
 Judge::Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process)
     : proc_(proc), usual_huge_page_(usual_huge_page) {
   if (late_process == 0) return;
-  // Another thread may be about to make some.
+  // Another thread may be about to create huge pages.
   const auto threads = proc.threads(late_process);
   const bool alone = threads.is_seen() && threads->size() == 1;
   const std::uint64_t largest = alone ? largest_page(proc, late_process, {0, ~0ULL}) : ~0ULL;
@@ -60,10 +60,10 @@ Judge::Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process)
     huge_page_ = std::min(largest, shim::this_machine().huge_pages.back());
 }
 
-// More seals never allow more.
+// Correct because additional seals never allow a call.
 bool Judge::allows_everybody(const MmCall& call, const Registry& registry) {
-  // Whatever release the kernel names: the supervisor has the personality of the program that started it, and
-  // so may have been told that of an old one (UNAME26).
+  // This does not depend on the kernel release: the supervisor inherits the personality of the program that
+  // started it, so uname may report an old release (UNAME26).
   if (call.makes_huge_pages) {
     const std::uint64_t size = call.huge_page != 0 ? call.huge_page : usual_huge_page_;
     huge_page_ = std::max(huge_page_, std::min(size, shim::this_machine().huge_pages.back()));

@@ -14,10 +14,10 @@ namespace libmseal::supervisor {
 
 class Judge {
  public:
-  // `usual_huge_page`: kernel_sizes.h. `late_process`: it has run before there was a filter; 0 if none has.
+  // `usual_huge_page`: kernel_sizes.h. `late_process`: a process that ran before the first filter; 0: none.
   Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process);
 
-  // Whether whoever calls may: the call touches nothing that anybody has sealed.
+  // Whether the call touches nothing that any process has sealed.
   [[nodiscard]] bool allows_everybody(const policy::MmCall& call, const Registry& registry);
   [[nodiscard]] policy::Verdict decide(const policy::MmCall& call, const Caller& caller) const;
 

@@ -1,5 +1,4 @@
-// What the kernel says of itself and does not change. It is read at the start, before anybody can mount
-// something over it.
+// Constants of the kernel. They are read at start, before a process can mount something over the files.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +8,8 @@
 namespace libmseal::supervisor {
 
 struct KernelSizes {
-  std::uint64_t huge_page = ~0ULL;  // of what is made without a word about its size; ~0: not known
-  std::uint64_t processors = 8192;  // so many may come to be at most; 8192 (NR_CPUS): not known
+  std::uint64_t huge_page = ~0ULL;  // the default huge page size; ~0: not known
+  std::uint64_t processors = 8192;  // the maximum number of processors; 8192 (NR_CPUS): not known
 };
 
 KernelSizes kernel_sizes(Proc& proc);

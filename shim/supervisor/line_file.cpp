@@ -14,24 +14,23 @@ namespace libmseal::supervisor {
 namespace {
 
 constexpr int kToAppend = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC;
-// Without it a pipe would hold this process, and with it every call that it has to answer.
+// Otherwise a pipe could block this process, and every call that it has to answer.
 constexpr int kNotWaiting = O_NONBLOCK;
-// Events tell where in memory things are.
+// Not for others: events contain addresses.
 constexpr mode_t kMode = 0660;
 
 bool is_trusted(uid_t owner) {
   return owner == 0 || owner == geteuid();
 }
 
-// Whether somebody else may make files in the folder, as in /tmp.
+// Whether others may create files in the directory, as in /tmp.
 bool is_shared(int folder) {
   struct stat status {};
   if (fstat(folder, &status) != 0) return true;
   return !is_trusted(status.st_uid) || (status.st_mode & S_IWOTH) != 0;
 }
 
-// What fs.protected_symlinks, protected_hardlinks, protected_fifos and protected_regular do where they are
-// on.
+// Has the same effect as fs.protected_symlinks, protected_hardlinks, protected_fifos and protected_regular.
 int open_in_shared(int folder, const char* name) {
   const int file = openat(folder, name, kToAppend | kNotWaiting | O_NOFOLLOW, kMode);
   struct stat status {};
@@ -56,7 +55,7 @@ int LineFile::open(const std::string& path) {
   const char* const name = path.c_str() + (slash == std::string::npos ? 0 : slash + 1);
   const int parent = ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (parent < 0) return errno;
-  // A name that is empty is that of a folder, which open() says.
+  // An empty name means a directory: open() fails.
   descriptor_ = is_shared(parent) && *name != '\0'
                     ? open_in_shared(parent, name)
                     : openat(parent, *name != '\0' ? name : ".", kToAppend | kNotWaiting, kMode);
@@ -69,8 +68,8 @@ int LineFile::adopt(int descriptor) {
   struct stat status {};
   if (fstat(descriptor, &status) != 0) return errno;
   is_socket_ = S_ISSOCK(status.st_mode);
-  // O_NONBLOCK belongs to what the program writes to as well: so it is opened once more. A file never
-  // blocks, and shares its offset with the program.
+  // O_NONBLOCK would also affect the program, which shares the open file: so it is opened again. A regular
+  // file never blocks, and must share its offset with the program.
   if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) {
     const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
     descriptor_ = ::open(path.c_str(), O_WRONLY | kNotWaiting | O_NOCTTY | O_CLOEXEC);
@@ -94,7 +93,7 @@ long LineFile::put(std::string_view text) {
 }
 
 int LineFile::write(std::string_view text, bool counts) {
-  const std::string whole = torn_ ? "\n" + std::string(text) : "";  // ends what was left of a torn line
+  const std::string whole = torn_ ? "\n" + std::string(text) : "";  // ends the rest of a torn line
   const std::string_view wanted = torn_ ? whole : text;
   long written = 0;
   do {

@@ -1,5 +1,5 @@
-// A file that lines are added to. It may be full, gone, or a pipe that nobody reads. No call ever waits for
-// it, and lost lines are counted.
+// A file to which lines are appended. Writing never blocks, even if it is full or a pipe without a reader;
+// lost lines are counted.
 #pragma once
 
 #include <cstdint>
@@ -15,25 +15,25 @@ class LineFile {
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
 
-  // 0, or errno. ENXIO: a pipe that nobody reads. In a folder where others may make files, neither a symbolic
-  // link (ELOOP) nor a file that is not ours alone (EACCES) is followed: what is written, they would aim.
+  // 0, or errno. ENXIO: a pipe without a reader. In a directory where others may create files, fails for a
+  // symbolic link (ELOOP) and a file of another user (EACCES), which would let them redirect what is written.
   int open(const std::string& path);
-  // Writes to what is open as `descriptor`, which others write to as well.
+  // Writes to the open `descriptor`, which others use as well.
   int adopt(int descriptor);
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
 
-  // Adds `text`, which ends with a newline, as a whole. 0, or errno: then it is lost, and counted if it
-  // counts.
+  // Appends `text`, which ends with a newline, in one piece. 0, or errno: then it is lost, and counted if
+  // `counts`.
   int write(std::string_view text, bool counts = true);
 
-  // Lines lost since this was last asked.
+  // The number of lines lost since the last call.
   std::uint64_t take_lost();
 
  private:
   long put(std::string_view text);
 
   int descriptor_ = -1;
-  bool may_block_ = false;  // a pipe or terminal that is shared: it is asked first
+  bool may_block_ = false;  // a shared pipe or terminal: poll() before writing
   bool is_socket_ = false;
   bool torn_ = false;  // the last line was written in part
   std::uint64_t lost_ = 0;

@@ -12,7 +12,7 @@ void Lineage::note_adopter(const Process& process) {
 }
 
 void Lineage::note_sibling_of(const Process& process) {
-  constexpr int kLooks = 3;  // its parent may end meanwhile, and another one adopt it
+  constexpr int kLooks = 3;  // its parent may end meanwhile, and another process adopt it
   for (int looks = 0; looks < kLooks; ++looks) {
     const auto child = proc_.stat(process.id);
     if (child.is_gone()) return;  // it makes no call any more
@@ -20,7 +20,7 @@ void Lineage::note_sibling_of(const Process& process) {
     const auto id = static_cast<pid_t>(child->parent);
     if (id == 0) return;  // outside of the tree
     const auto parent = proc_.stat(id);
-    // Should it end before the child is born, that becomes one of somebody who adopts.
+    // If the parent ends before the child is created, an adopter gets the child.
     if (parent.is_seen()) return note_adopter({id, parent->start_time});
     if (!parent.is_gone()) break;
   }

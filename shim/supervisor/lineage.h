@@ -1,10 +1,9 @@
-// From which process another one was copied.
+// Finds out which process forked another one.
 //
-// /proc shows a parent. A process was copied from that one, unless it was born as a child of its maker's
-// parent (CLONE_PARENT), or its maker has ended and another process has adopted it: one that has asked for
-// orphans (PR_SET_CHILD_SUBREAPER), or the first one of a pid namespace (kernel/fork.c, copy_process;
-// kernel/exit.c, find_new_reaper). The first filter reports both calls before they are made, so nobody who
-// has it has such a child that is not noted here.
+// /proc shows the parent of a process. The parent has forked it, unless its creator used CLONE_PARENT, or has
+// ended and a subreaper (PR_SET_CHILD_SUBREAPER) or the first process of a pid namespace has adopted it
+// (kernel/fork.c, copy_process; kernel/exit.c, find_new_reaper). The first filter reports both calls before
+// they are made, so all processes that may have such children are noted here.
 #pragma once
 
 #include <set>
@@ -18,14 +17,14 @@ class Lineage {
  public:
   explicit Lineage(Proc& proc) : proc_(proc) {}
 
-  // Others' children may become its children from now on.
+  // The process may adopt orphans from now on.
   void note_adopter(const Process& process);
-  // The same of its parent.
+  // The process is about to create a child of its parent.
   void note_sibling_of(const Process& process);
-  // The same of everybody.
+  // Any process may have adopted children.
   void note_unknown() { unknown_ = true; }
 
-  // Whether all children that the process has, as /proc shows them, were copied from it.
+  // Whether the process has forked all of its children in /proc.
   [[nodiscard]] bool has_only_own_children(const Process& process) const;
 
  private:

@@ -14,9 +14,9 @@
 namespace libmseal::supervisor {
 namespace {
 
-// The ioctl that receives waits by itself, and poll() is one system call more. But before Linux 6.11 it waits
-// for ever once no process is left, and only poll() tells. So the notifications of a burst, which come one
-// right after the other, are received without poll(), until a tick of a timer finds the ioctl waiting.
+// The receiving ioctl blocks by itself, so poll() is an additional system call. But before Linux 6.11 the
+// ioctl blocks for ever once no process is left; only poll() reports that. So during a burst of notifications
+// poll() is left out, until a timer tick interrupts a waiting ioctl.
 constexpr int kBurst = 16;  // so many make one
 constexpr auto kRightAfter = std::chrono::milliseconds(2);
 constexpr int kTick = 50;  // ms
@@ -29,11 +29,11 @@ void set_timer(int tick) {
 }  // namespace
 
 Listener::Listener(int descriptor) : descriptor_(descriptor) {
-  // Linux 6.6 and later: whoever notifies wakes this process on its own processor, and waits anyway.
+  // Linux 6.6 and later: the notifying thread wakes this process on its own processor, since it waits anyway.
   constexpr unsigned long kSetFlags = _IOW('!', 4, std::uint64_t);  // SECCOMP_IOCTL_NOTIF_SET_FLAGS
   constexpr std::uint64_t kSyncWakeUp = 1;                          // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
   (void)ioctl(descriptor_, kSetFlags, kSyncWakeUp);
-  struct sigaction action {};  // without SA_RESTART: a tick has to interrupt
+  struct sigaction action {};  // without SA_RESTART, so that a tick interrupts the ioctl
   action.sa_handler = [](int) {};
   (void)sigaction(SIGALRM, &action, nullptr);
 }
@@ -66,8 +66,8 @@ Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
   return Event::notification;
 }
 
-// The caller was killed or interrupted meanwhile: that is everyday. What fails for a second without a pause
-// fails for good.
+// A single failure is normal: the caller was killed or interrupted. Failures for a second without a pause are
+// permanent.
 Listener::Event Listener::failed() {
   constexpr int kMostFailures = 1000;
   constexpr long kNap = 1'000'000;  // ns
@@ -122,11 +122,11 @@ bool Listener::answer_with_descriptor(std::uint64_t id, int file) {
 }
 
 void Listener::respond(seccomp_notif_resp response) const {
-  // A failure means that the caller is gone, or that the kernel has answered for us: nothing is left to do.
+  // On failure the caller is gone, or the kernel has answered already: nothing is left to do.
   (void)ioctl_whole(SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
-// A signal interrupts it where it waits for the notifications' lock: nothing is done then.
+// A signal may interrupt it while it waits for the lock; then it has done nothing.
 int Listener::ioctl_whole(unsigned long request, void* argument) const {
   int result = 0;
   do {

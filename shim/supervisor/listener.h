@@ -14,26 +14,26 @@ class Listener {
 
   enum class Event : std::uint8_t { notification, nothing, hang_up, broken };
 
-  // Why no listener could be served: 0, or the errno of a call that a seccomp filter refuses.
+  // 0, or the errno of a call that a listener needs and a seccomp filter refuses.
   static int find_refused_call();
 
-  // Waits for the next notification, `timeout_ms` at most. hang_up: no process is left that could notify.
-  // broken: none can be received, see errno.
+  // Waits at most `timeout_ms` for the next notification. hang_up: no process with the filter is left.
+  // broken: notifications can't be received, see errno.
   Event next(seccomp_notif& notification, int timeout_ms = -1);
   // Whether another one waits.
   [[nodiscard]] bool has_next() const;
-  // Whether the notifying call is still waiting. If so, all that was read about its process until now was
-  // about the right one.
+  // Whether the notifying call is still waiting. If so, everything read so far by its PID was about the right
+  // process.
   [[nodiscard]] bool still_waits(std::uint64_t id) const;
 
   void continue_call(std::uint64_t id) { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }
   void answer(std::uint64_t id, std::int64_t value) { respond({id, value, 0, 0}); }
   void refuse(std::uint64_t id, int error) { respond({id, 0, -error, 0}); }
-  // Puts a copy of `file` into the notifying process, closed on exec; its number there is the answer. False,
-  // and no answer, if that process can have no more.
+  // Puts a copy of `file` (close-on-exec) into the notifying process; its number there is the answer. False,
+  // without an answer, if that process can have no more descriptors.
   [[nodiscard]] bool answer_with_descriptor(std::uint64_t id, int file);
 
-  // Stops the timer of a burst: before anything that a signal might interrupt.
+  // Stops the timer of a burst. To be called before anything that a signal must not interrupt.
   void end_burst();
   // After a fork: timers are not inherited.
   void forget_timer() { in_burst_ = false; }
@@ -48,8 +48,8 @@ class Listener {
   void begin_burst();
 
   int descriptor_;
-  int quick_ = 0;          // so many notifications have come one right after the other
-  int failures_ = 0;       // one right after the other
+  int quick_ = 0;          // the number of notifications without a pause
+  int failures_ = 0;       // in a row
   bool in_burst_ = false;  // they are received without poll(), and the timer runs
 };
 

@@ -22,21 +22,21 @@ namespace {
 
 using Message = spdlog::details::log_msg;
 
-// What every log of ours does, where spdlog's own sinks wait for a pipe's reader or for the daemon, make
-// folders, and tell of a full disk on standard error, which this process has left: no line waits, none is
-// lost without a count, none steers a terminal, and no program fills the disk with them.
+// The base of our sinks. Lines never block, are never lost without being counted, contain no control
+// characters, and are limited in number. spdlog's own sinks wait for a pipe's reader or the syslog daemon,
+// create directories, and report a full disk on standard error.
 class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   explicit LineSink(bool limited) : limited_(limited) {}
 
  protected:
-  // Writes one line; `message` tells its level. 0, or errno.
+  // Writes one line; `message` has its level. 0, or errno.
   virtual int put(const Message& message, std::string_view line) = 0;
-  // Says elsewhere that lines are being lost, and how many were.
+  // Report elsewhere that lines are being lost, and how many were.
   virtual void tell_of_loss(int why) = 0;
   virtual void tell_of_lost(std::uint64_t lost) = 0;
 
-  // Before the derived object goes.
+  // To be called by the destructor of the derived class.
   void end() {
     told_ = {};
     tell_of_left_out();
@@ -45,7 +45,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 
  private:
   void sink_it_(const Message& message) override {
-    // Refusals have a limit of their own, and are marked with a source.
+    // Refusals have their own limit, and are marked with a source.
     if (limited_ && message.source.empty() && !within_rate()) {
       ++left_out_;
       return;
@@ -101,7 +101,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   std::uint64_t left_out_ = 0;
   double credit_ = 0;
   std::chrono::steady_clock::time_point counted_{};
-  std::chrono::steady_clock::time_point told_{};  // how many are left out
+  std::chrono::steady_clock::time_point told_{};  // when the number of omitted lines was last written
 };
 
 int severity_of(spdlog::level::level_enum level) {
@@ -165,7 +165,7 @@ void use(const std::shared_ptr<spdlog::sinks::sink>& sink, spdlog::level::level_
   auto logger = std::make_shared<spdlog::logger>("mseal-supervisor", sink);
   logger->set_level(level);
   logger->set_pattern(pattern);
-  logger->set_error_handler([](const std::string&) {});  // its own writes to standard error
+  logger->set_error_handler([](const std::string&) {});  // spdlog's own would write to standard error
   spdlog::set_default_logger(logger);
 }
 
@@ -203,7 +203,7 @@ void write_refusal_to_log(const std::string& line) {
 }
 
 int open_log(const policy::Options& options) {
-  // Whoever debugs or audits wants every line.
+  // Every line matters for debugging and audits.
   const bool limited = !options.verbose && !options.audit;
   const auto level = [&](spdlog::level::level_enum usual) {
     return options.verbose ? spdlog::level::debug : usual;

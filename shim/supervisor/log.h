@@ -1,4 +1,4 @@
-// The supervisor's log. spdlog is known to log.cpp alone.
+// The supervisor's log. Only log.cpp uses spdlog.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace libmseal::supervisor {
 
-// Opens the log that the options name. 0, or errno: then it goes to syslog. A convenience: a path that can't
-// be written is no reason to leave a program without its supervisor.
+// Opens the log that the options name. 0, or errno: then syslog is used, because a program should have its
+// supervisor even if the log can't be written.
 int open_log(const policy::Options& options);
 
 enum class Level { debug, info, warning, error, critical };
@@ -17,7 +17,7 @@ enum class Level { debug, info, warning, error, critical };
 // Whether lines of this level are written.
 [[nodiscard]] bool logs(Level level);
 void write_to_log(Level level, const std::string& line);
-// Not limited in number: that is for the caller to do.
+// Without the rate limit: the caller limits refusals.
 void write_refusal_to_log(const std::string& line);
 
 // Writes the parts, one after the other, as one line.

@@ -1,5 +1,5 @@
-// How long the supervisor may look at processes: a tenth of the time, and up to half a second at once. It
-// answers no call meanwhile.
+// Limits the time in which the supervisor inspects processes, and does not answer calls: a tenth of the time,
+// and at most half a second at once.
 #pragma once
 
 #include <algorithm>

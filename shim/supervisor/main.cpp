@@ -30,18 +30,18 @@
 namespace libmseal::supervisor {
 namespace {
 
-// Kept for a log on standard error alone: whoever waits for its end must not wait for this process.
+// Standard error is only kept for a log: a reader that waits for its end must not wait for this process.
 void leave_standard_error() {
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null >= 0) dup2(null, STDERR_FILENO);
   if (null >= 0) close(null);
 }
 
-// The program that has handed over, with the seals that are in force already: 0 or -errno.
+// Registers the program that has handed over its listener, and its seals: 0 or -errno.
 int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
                       std::unique_ptr<TableFile> table) {
   Caller caller = registry.look_up(task_with_memory(proc, handover.process));
-  if (!caller.foreign()) return -EACCES;  // it was looked at a moment ago
+  if (!caller.foreign()) return -EACCES;  // it was readable a moment ago
   registry.make_image(caller, std::move(table));
   if (handover.may_adopt) registry.note_adopter(caller.process);
   if (handover.is_late) registry.note_late_start(caller.process);
@@ -52,9 +52,9 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   return static_cast<int>(error);
 }
 
-// The table of the tree's first image, or nothing: then the shim has been told why.
+// The table of the tree's first image; null after the shim has been told why there is none.
 std::unique_ptr<TableFile> make_first_table() {
-  // Better none than one that leaves every later program of the tree without.
+  // Better no supervisor than one that can't serve later programs of the tree.
   if (!may_open_files()) {
     report_trouble(policy::Trouble::few_files, EMFILE);
     return nullptr;
@@ -73,7 +73,7 @@ std::unique_ptr<TableFile> make_first_table() {
   return nullptr;
 }
 
-// What a filter that was there before kills for, this process does without.
+// Finds calls for which an existing filter kills; they are not used.
 void look_for_killed_calls() {
   if (!shim::has_filters()) return;
   shim::KilledCalls& found = shim::g_killed_calls;
@@ -84,17 +84,17 @@ void look_for_killed_calls() {
 }
 
 int serve(std::span<const char* const> policy_paths) {
-  // Nobody may look into this process or attach to it: it holds the power to let calls through.
+  // No process may inspect this one or attach to it, because it can allow calls.
   prctl(PR_SET_DUMPABLE, 0);
   ignore_signals();
   look_for_killed_calls();
-  (void)chdir("/");  // it must not keep a file system busy
+  (void)chdir("/");  // so as not to keep a file system busy
   raise_limits();
-  // A program waits for each answer, and at rest this process takes no time at all. Root may.
+  // A higher priority, because programs wait for each answer. Only root may set it.
   constexpr int kBeforeOthers = -10;
   if (!shim::g_killed_calls.setpriority) (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
   ask_to_be_spared();
-  // Without these nobody would take a notification, and each notified call would wait for ever.
+  // Without these calls no notification is received, and each notified call would hang.
   if (const int error = Listener::find_refused_call(); error != 0) {
     report_trouble(policy::Trouble::refused_call, error);
     return EXIT_FAILURE;
@@ -109,11 +109,12 @@ int serve(std::span<const char* const> policy_paths) {
   auto table = make_first_table();
   if (!table) return EXIT_FAILURE;
   const PolicyLevels policies(policy_paths);
-  const char* const program = getenv("MSEAL_PROGRAM");  // of this one only the library can tell
+  const char* const program =
+      getenv("MSEAL_PROGRAM");  // the path of a program that this process may not inspect
   const std::string policy = policies.options_for(proc.get(), peer(), program != nullptr ? program : "");
   table->set_policy(policy, policies.complaints());
   if (is_hidden) {
-    // As a program that gains another user or group: it can't be served, but the policy holds for it.
+    // For example a setgid program: it can't be served, but the policy applies to it.
     report_trouble(trouble, 0, table->descriptor());
     return EXIT_FAILURE;
   }
@@ -128,7 +129,7 @@ int serve(std::span<const char* const> policy_paths) {
   answer.log = open_log(options);
 
   Registry registry(*proc, handover->arena, policy::tree_rules(options));
-  // An audit lets clone3 through, too, whose flags lie in memory.
+  // An audit allows clone3, too, whose flags are in memory.
   if (options.audit || (options.open_calls & policy::kBlockedClone3) != 0) registry.note_unknown_lineage();
   answer.result = adopt_first_image(*proc, registry, *handover, std::move(table));
   log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
@@ -138,12 +139,13 @@ int serve(std::span<const char* const> policy_paths) {
   Dispatcher dispatcher(listener, *proc, registry, policies, sizes, handover->is_late ? handover->process : 0,
                         std::move(handover->watched), options);
   answer.events = dispatcher.events_error();
-  if (options.log != "stderr") leave_standard_error();  // now: a path may be that of standard error
+  if (options.log != "stderr")
+    leave_standard_error();  // only now, because a path may refer to standard error
   acknowledge(answer);
   seccomp_notif notification;
   ProcessorTime time;
   while (true) {
-    // Threads that are held are let go of when this process ends.
+    // Not while it holds threads, because they are resumed when this process ends.
     if (!dispatcher.holds_threads() && time.move_if_wanted()) listener.forget_timer();
     switch (listener.next(notification, dispatcher.patience())) {
       case Listener::Event::notification:
@@ -154,7 +156,7 @@ int serve(std::span<const char* const> policy_paths) {
         dispatcher.idle();
         break;
       case Listener::Event::broken:
-        // Whoever waits for an answer gets ENOSYS once this process has ended.
+        // Waiting calls fail with ENOSYS once this process has ended.
         log(Level::critical, "supervisor ", getpid(), " ends: it can't receive notifications, ",
             std::strerror(errno));
         return EXIT_FAILURE;

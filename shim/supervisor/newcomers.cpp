@@ -9,14 +9,14 @@ namespace libmseal::supervisor {
 Newcomers::Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
                      CollectionTimes& times, const policy::Range& arena)
     : proc_(proc), images_(images), identification_(identification), times_(times) {
-  // Sealed from birth, in every process: the first filter refuses there.
+  // The first filter refuses changes of the arena in every process.
   const std::uint64_t middle = arena.start + arena.size() / 2;
   (void)at_birth_.add({{{arena.start, middle}, true}, false, 0, 0, {}});
   (void)at_birth_.add({{{middle, arena.end}}, false, 0, 0, {}});
 }
 
-// Several if addresses are not randomised, or if the process hid its memory before it was met: then nothing
-// shows which process it was forked from.
+// Several if addresses are not randomized, or if the memory of the process was already hidden when it was
+// first seen: then nothing shows which process forked it.
 std::vector<Image*> Newcomers::images_of(const Identified& who) {
   std::vector<Image*> images;
   const auto take = [&](auto is_one) {
@@ -31,7 +31,7 @@ std::vector<Image*> Newcomers::images_of(const Identified& who) {
   return images;
 }
 
-// The number and the start time may be another's, too; only the held task tells.
+// Another process may have the same ID and start time; only the held task is certain.
 const Member* Newcomers::held_member(const Image& image, const Identified& who) {
   const auto found = image.members.find(who.process);
   if (found == image.members.end() || found->second.task == nullptr) return nullptr;
@@ -59,7 +59,7 @@ std::shared_ptr<Record> Newcomers::seals_of_everybody() {
 std::shared_ptr<Record> Newcomers::seals_of_newcomer(const std::vector<Image*>& candidates,
                                                      const Identified& who) {
   auto record = fresh_record();
-  std::vector<Record*> own;  // if it could not be held and may be another: all of them
+  std::vector<Record*> own;  // records of members that may be this process, because they could not be held
   for (const Image* const image : candidates) {
     const auto known = image->members.find(who.process);
     if (known != image->members.end()) own.push_back(known->second.record.get());
@@ -69,7 +69,7 @@ std::shared_ptr<Record> Newcomers::seals_of_newcomer(const std::vector<Image*>& 
   return record;
 }
 
-// Of all processes that it may have been copied from.
+// The records of all processes that may have forked it.
 std::vector<Record*> Newcomers::records_of_makers(const std::vector<Image*>& candidates,
                                                   const Identified& who) const {
   if (candidates.size() == 1 && who.memory.readable()) {
@@ -86,40 +86,41 @@ std::vector<Record*> Newcomers::records_of_makers(const std::vector<Image*>& can
   return makers;
 }
 
-// Null if it is not sure that the process was copied from a member of the image.
+// Null if it is not certain that a member of the image has forked the process.
 Record* Newcomers::record_of_parent(const Image& image, const Process& process) const {
   const auto child = proc_.stat(process.id);
   if (!child.is_seen() || child->start_time != process.start_time) return nullptr;
   const auto parent = image.members.lower_bound({static_cast<pid_t>(child->parent), 0});
   if (parent == image.members.end() || parent->first.id != static_cast<pid_t>(child->parent)) return nullptr;
   const Member& member = parent->second;
-  // It was met before the child was looked at, and is there after that: so it was this one that had the
-  // number.
+  // The member existed before the child was read and still exists: so the parent's ID was this member's.
   if (member.task == nullptr || member.met_hidden || !member.task->stat().is_seen()) return nullptr;
   return lineage_.has_only_own_children(parent->first) ? member.record.get() : nullptr;
 }
 
 Member& Newcomers::join(Image& image, const Process& process, std::shared_ptr<Record> record) {
   auto task = proc_.hold(process.id);
-  // Held too late, it is another's.
+  // If it was held too late, it may be another process.
   if (task != nullptr) {
     const auto stat = task->stat();
     if (!stat.is_seen() || stat->start_time != process.start_time) task = nullptr;
   }
-  Member& member = image.members[process];  // at last: what throws before leaves no member without a record
+  Member& member =
+      image.members[process];  // last, because an exception must not leave a member without a record
   member.task = std::move(task);
   member.record = std::move(record);
   times_.note_new(proc_);
   return member;
 }
 
-// That of members of other processes with which the task shares its memory; null if there are none.
+// The record of other processes that share the task's memory; null if there are none.
 std::shared_ptr<Record> Newcomers::record_of_memory(const std::vector<Image*>& candidates, const Process& own,
                                                     pid_t task) {
   for (const Image* const image : candidates) {
     for (const auto& [process, member] : image->members) {
       if (member.task == nullptr || process == own || !proc_.share_mm(task, process.id)) continue;
-      const auto stat = member.task->stat();  // after that: so it was this process
+      const auto stat =
+          member.task->stat();  // still there after the comparison, so that was about this process
       if (!stat.is_seen()) continue;
       const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
                              true};
@@ -129,7 +130,7 @@ std::shared_ptr<Record> Newcomers::record_of_memory(const std::vector<Image*>& c
   return nullptr;
 }
 
-// Its memory can be read now, so it belongs to the candidates alone.
+// The memory of the process can be read now, so it only belongs to the candidates.
 void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>& candidates) {
   for (Image& image : images_) {
     const auto guess = image.members.find(process);
@@ -138,8 +139,8 @@ void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>
   }
 }
 
-// The memory of a member that was met hidden shows now, by a thread if the first one has none: it may be that
-// of others, who have sealed since.
+// The memory of a member that was met hidden can be read now (through another thread if the first one has
+// none). Others may share it and have sealed something since.
 void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates) {
   const auto shared = record_of_memory(candidates, who.process, task);
   for (Image* const image : candidates) {
@@ -154,8 +155,8 @@ void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Imag
   forget_guesses(who.process, candidates);
 }
 
-// The record of a member that can't be held, which may be another by now, stays the same object: it may be
-// that of sharers, and is about to get a seal.
+// The ID of a member that can't be held may belong to another process now. Its record stays the same object,
+// because sharers may use it, and is about to get a seal.
 Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task,
                                  const std::vector<Image*>& candidates) {
   auto record = record_of_memory(candidates, who.process, task);
@@ -166,13 +167,14 @@ Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task
     known->second.record->merge(*record);
     record = known->second.record;
   }
-  // Of the same number and tick, it may be another than the one that has sealed: then it lacks its filters.
+  // It may be another process than the one that sealed, with the same ID and tick, and then lacks the
+  // filters.
   record->disown(who.process);
   if (who.memory.readable()) {
     forget_guesses(who.process, candidates);
     return join(image, who.process, std::move(record));
   }
-  // It joins every image that it may belong to, so that it is known when its memory can be read.
+  // It joins every image that it may belong to, so that it is found when its memory can be read.
   for (Image* const one : candidates) join(*one, who.process, record).met_hidden = true;
   return image.members.at(who.process);
 }
@@ -190,7 +192,7 @@ bool Newcomers::is_gone(const Member& member) {
 }
 
 std::vector<Process> Newcomers::members_gone(const Image& image) {
-  constexpr std::size_t kMostLooks = 256;  // of more, the collection forgets some now and then
+  constexpr std::size_t kMostLooks = 256;  // if there are more members, only a collection forgets some
   std::vector<Process> gone;
   if (image.members.size() > kMostLooks) return gone;
   for (const auto& [process, member] : image.members) {
@@ -199,11 +201,12 @@ std::vector<Process> Newcomers::members_gone(const Image& image) {
   return gone;
 }
 
-// Who has seals from a member that has ended can be found by now. But the numbers that were given since the
-// last look do not show everybody: one that was given before may be that of a process that was still being
-// born. So it takes a look at all to forget somebody.
+// The children of a member that has ended are visible by now. But the IDs given since the last search are not
+// enough to find them: an older ID may belong to a process that was not visible yet. So a member is only
+// forgotten after all processes have been inspected.
 void Newcomers::register_children(Image& image, const Caller& caller) {
-  const std::vector<Process> gone = members_gone(image);  // first: what they have made can be found by now
+  const std::vector<Process> gone =
+      members_gone(image);  // first, because their children are visible after that
   const std::uint64_t start = proc_.now();
   const bool forgets = (!gone.empty() || !image.ended.empty()) && image.looks.allows(start);
   const shim::Births now = proc_.births();
@@ -217,11 +220,11 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
   if (!all && few) born = identification_.born_since(image.met);
   image.met = now;
   if (forgets) image.looks.spend(proc_.now() - start);
-  if (!born.is_seen()) return;  // who is not met gets more than it has, not less
+  if (!born.is_seen()) return;  // a process that is met later gets too many seals, not too few
   for (const Identified& who : *born) meet(image, who);
   if (!all) return;
   for (const Process& process : gone) {
-    const auto found = image.members.find(process);  // which may be another's by now, of the same tick
+    const auto found = image.members.find(process);  // it may belong to another process of the same tick now
     if (found != image.members.end() && is_gone(found->second)) image.members.erase(found);
   }
   image.ended.clear();

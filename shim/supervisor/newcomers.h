@@ -1,4 +1,5 @@
-// Processes that are met for the first time: which images they may be of, and which seals they may have.
+// Processes that are seen ("met") for the first time: which images they may belong to, and which seals they
+// may have inherited.
 #pragma once
 
 #include <sys/types.h>
@@ -25,23 +26,23 @@ class Newcomers {
 
   [[nodiscard]] Lineage& lineage() { return lineage_; }
 
-  // Those that it may be of.
+  // The images that it may belong to.
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
-  // The member, if it is sure that the process is that one; else null.
+  // The member, if it is certainly this process; otherwise null.
   [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
 
-  // What every process has from birth.
+  // A record of what every process of the tree inherits.
   [[nodiscard]] std::shared_ptr<Record> fresh_record();
   [[nodiscard]] std::shared_ptr<Record> seals_of_everybody();
 
   Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
   Member& join_newcomer(Image& image, const Identified& who, pid_t task,
                         const std::vector<Image*>& candidates);
-  // A member that was met hidden shows its memory now.
+  // The memory of a member that was met hidden can be read now.
   void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
-  // Makes it a member if it is one and has not been met.
+  // Adds it to the image's members if it belongs there and is not one yet.
   void meet(Image& image, const Identified& who);
-  // Makes members of all that were born before now, and forgets those that have ended.
+  // Adds all existing processes of the image to its members, and forgets those that have ended.
   void register_children(Image& image, const Caller& caller);
 
  private:
@@ -52,7 +53,7 @@ class Newcomers {
   [[nodiscard]] Record* record_of_parent(const Image& image, const Process& process) const;
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
                                                          const Process& own, pid_t task);
-  // That have certainly ended.
+  // Whether the member, and which members, have certainly ended.
   [[nodiscard]] static bool is_gone(const Member& member);
   [[nodiscard]] static std::vector<Process> members_gone(const Image& image);
   void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
@@ -62,7 +63,7 @@ class Newcomers {
   const Identification& identification_;
   CollectionTimes& times_;
   Lineage lineage_{proc_};
-  Record at_birth_;  // what every process has
+  Record at_birth_;  // see fresh_record()
 };
 
 }  // namespace libmseal::supervisor

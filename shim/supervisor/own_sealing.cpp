@@ -17,8 +17,7 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
   if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
   const Range heap = heap_of(caller, 0);
   const auto counts = [&](const SealEntry& entry) {
-    // What is mapped in the arena, nobody knows here; and what the process has told may be less than what is
-    // mapped there needs.
+    // Seals in the arena and seals reported by the process do not count: the mappings may need stricter ones.
     return !entry.told && !entry.seal.range.touches(registry_.arena()) &&
            sealer_.is_in_force(caller, entry, heap);
   };
@@ -30,7 +29,7 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
 }
 
 std::int64_t OwnSealing::is_alone(const Caller& caller) {
-  // It is not noted: that no thread was in clone meanwhile, only the process says.
+  // The result is not stored: only the process itself claims that no thread was in clone meanwhile.
   return registry_.sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
 }
 
@@ -39,14 +38,14 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
   for (const Range& range : message.more) seals.push_back(message.seal.part(range));
   std::vector<Range> ranges;
   for (const Seal& seal : seals) ranges.push_back(seal.range);
-  // The library has asked before; whoever speaks past it has not.
+  // The library has sent `prepare` before; a forged message has not.
   if (refuses_types(caller, ranges, message.seal.types)) return -EACCES;
   const bool filtered = message.kind == Control::Kind::add_filtered;
   if (!filtered) {
-    // Refused from here: so it must be where calls are notified, and for all who have the memory.
+    // The supervisor is to refuse: so calls there must be notified, in all processes that share the memory.
     if (!sealer_.is_watched(ranges)) return -EAGAIN;
-    // An image that has just said hello, and has not asked anything since, has its memory to itself; whoever
-    // comes to share it gets its seals when it is met.
+    // An image that has just said hello and has not asked anything since does not share its memory; a later
+    // sharer gets its seals when it is met.
     if (caller.record->prepared != 0) {
       registry_.begin_sealing(caller);
       if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;

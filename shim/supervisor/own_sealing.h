@@ -1,4 +1,4 @@
-// The library's requests where the process looks at its memory by itself. What they are answered: control.h.
+// The library's requests if the process reads its mappings itself. For the answers see control.h.
 #pragma once
 
 #include "policy/protocol/control.h"

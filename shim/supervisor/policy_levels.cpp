@@ -15,7 +15,7 @@ std::string why_not(long error) {
   return error == shim::kNoRegularFile ? "it is no regular file" : std::strerror(static_cast<int>(-error));
 }
 
-// 0, and the whole file, or -errno.
+// Reads the whole file: 0 or -errno.
 long read_file(const char* path, std::string& text) {
   const long opened = shim::open_policy_file(path);
   if (shim::failed(opened)) return opened;
@@ -28,7 +28,7 @@ long read_file(const char* path, std::string& text) {
       continue;
     }
     text.append(part, static_cast<std::size_t>(got));
-    if (text.size() > shim::kMostPolicyBytes) result = -EFBIG;  // some of /proc say that they are empty
+    if (text.size() > shim::kMostPolicyBytes) result = -EFBIG;  // files of /proc may have size 0
   }
   close(file);
   return result;

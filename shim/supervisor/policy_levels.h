@@ -1,4 +1,4 @@
-// The policy files of a tree: read once, when it starts.
+// The policy files of a tree. They are read once, when the tree starts.
 #pragma once
 
 #include <sys/types.h>
@@ -14,14 +14,14 @@ namespace libmseal::supervisor {
 
 class PolicyLevels {
  public:
-  // `paths`, the weakest first. A file that is wrong does not apply at all; what is wrong is told by
-  // complaints(), a line for each.
+  // `paths`: the weakest first. A file with a mistake is ignored as a whole; complaints() has a line for each
+  // mistake.
   explicit PolicyLevels(std::span<const char* const> paths);
 
   [[nodiscard]] const std::string& complaints() const { return complaints_; }
 
-  // What they say about the program that the process runs, as text of MSEAL_OPTIONS. If the process can't be
-  // looked at, as without `proc`: of the program `otherwise`, or what is for all.
+  // The options for the program of the process, in the form of MSEAL_OPTIONS. If the process can't be
+  // inspected, or without `proc`: for the program `otherwise`, or the rules for all programs.
   [[nodiscard]] std::string options_for(Proc* proc, pid_t process, const std::string& otherwise = {}) const;
 
  private:

@@ -48,7 +48,7 @@ class Descriptor {
   int number_;
 };
 
-// An open stat file is that of one task: once it is gone, reading fails with ESRCH.
+// An open stat file refers to one task: once that has ended, reading fails with ESRCH.
 class HeldStat final : public HeldTask, Descriptor {
  public:
   using Descriptor::Descriptor;
@@ -62,8 +62,8 @@ class HeldStat final : public HeldTask, Descriptor {
   }
 };
 
-// An open maps file belongs to the memory: once that is gone, it is empty. Once the task by which it was
-// opened has ended, reading fails with ESRCH, and nothing shows whether others still have the memory.
+// An open maps file refers to the memory: once that is gone, it is empty. Once the task by which it was
+// opened has ended, reading fails with ESRCH, and it is not known whether others still share the memory.
 class HeldMaps final : public HeldMemory, Descriptor {
  public:
   using Descriptor::Descriptor;
@@ -84,7 +84,7 @@ std::unique_ptr<T> held(long file) {
   return one;
 }
 
-// Two files that stay open: the births are asked for several times a seal.
+// Keeps two files open, because births are read several times per seal.
 class BirthCount {
   class File : Descriptor {
    public:
@@ -104,7 +104,7 @@ class BirthCount {
 
   shim::Births so_far() { return since(before_); }
 
-  // The count is longer to read, and need not be where no number was given since.
+  // Reading the count takes longer, and is not needed if no ID was given since.
   shim::Births since(const shim::Births& before) {
     shim::Births now;
     now.time = shim::nanoseconds_of(CLOCK_MONOTONIC);
@@ -149,7 +149,7 @@ class KernelProc final : public Proc {
   }
 
   Look<std::vector<pid_t>> processes() override {
-    // The first one always is there.
+    // The first thread is always listed.
     policy::StatLine first;
     if (shim::read_stat(root_, 1, first) != 0 || may_hide_some()) return Look<std::vector<pid_t>>::unknown();
     const auto listed = numbers_in(ProcPath("."));
@@ -173,7 +173,7 @@ class KernelProc final : public Proc {
         });
   }
 
-  // Two that have no memory any more are equal to the kernel (kernel/kcmp.c).
+  // kcmp reports that two tasks without memory share it (kernel/kcmp.c).
   bool share_mm(pid_t one, pid_t other) override {
     if (shim::compare_memory(one, other) != 0) return false;
     const auto after = stat(one);
@@ -202,7 +202,7 @@ class KernelProc final : public Proc {
   std::uint64_t now() override { return shim::nanoseconds_of(CLOCK_BOOTTIME); }
 
  private:
-  // With hidepid= a process of another user, or one that is not dumpable, looks as if it were not there.
+  // With hidepid= a process of another user, or one that is not dumpable, seems not to exist.
   [[nodiscard]] bool may_hide_some() const {
     bool shown = false;
     bool hides = false;
@@ -255,7 +255,7 @@ std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
   const auto stat = proc->stat(task_with_memory(*proc, process));
   if (shim::failed(proc->root().descriptor())) {
     trouble = policy::Trouble::no_proc;
-  } else if (!stat.is_seen() && !stat.is_gone()) {  // it may not look into /proc at all
+  } else if (!stat.is_seen() && !stat.is_gone()) {  // /proc can't be read at all
     trouble = policy::Trouble::hidden_program;
   } else if (!shim::shows_own_namespace(proc->root())) {
     trouble = policy::Trouble::foreign_proc;

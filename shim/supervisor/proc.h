@@ -1,5 +1,4 @@
-// What the supervisor looks up about tasks. Every look may fail, which is an answer of its own: only what is
-// known for sure decides in favour of a caller.
+// Reads information about tasks. Every read may fail, and a failure never counts in favour of a caller.
 #pragma once
 
 #include <fcntl.h>
@@ -22,13 +21,13 @@
 
 namespace libmseal::supervisor {
 
-// What a look finds.
+// The result of a read.
 template <class T>
 class Look {
  public:
   static Look seen(T value) { return Look(std::move(value), false); }
-  static Look gone() { return Look(std::nullopt, true); }      // there is no such task any more
-  static Look unknown() { return Look(std::nullopt, false); }  // it could not be found out
+  static Look gone() { return Look(std::nullopt, true); }      // the task has ended
+  static Look unknown() { return Look(std::nullopt, false); }  // the read failed
 
   [[nodiscard]] bool is_seen() const { return value_.has_value(); }
   [[nodiscard]] bool is_gone() const { return gone_; }
@@ -42,7 +41,7 @@ class Look {
   bool gone_;
 };
 
-// A task that is never mistaken for another that gets its number later.
+// A reference to a task that never refers to another task with the same ID.
 class HeldTask {
  public:
   HeldTask() = default;
@@ -53,7 +52,7 @@ class HeldTask {
   [[nodiscard]] virtual Look<policy::StatLine> stat() const = 0;
 };
 
-// The memory that a task has now, whatever becomes of the task.
+// A reference to the memory that a task has now.
 class HeldMemory {
  public:
   HeldMemory() = default;
@@ -61,11 +60,11 @@ class HeldMemory {
   HeldMemory(const HeldMemory&) = delete;
   HeldMemory& operator=(const HeldMemory&) = delete;
 
-  [[nodiscard]] virtual bool gone() const = 0;  // no, if it can't be told
+  [[nodiscard]] virtual bool gone() const = 0;  // false if not known
 };
 
-// /proc, through a procfs that is held from the start. Whatever is mounted over it later has no effect. Tests
-// have one of their own.
+// /proc, through a directory that is open from the start, so that later mounts over it have no effect. Tests
+// have their own implementation.
 class Proc {
  public:
   Proc() = default;
@@ -82,48 +81,48 @@ class Proc {
   virtual std::unique_ptr<HeldMemory> hold_memory(pid_t task) = 0;
   virtual Look<std::vector<pid_t>> processes() = 0;
   virtual Look<std::vector<pid_t>> threads(pid_t process) = 0;
-  // So far. A task that has its number already may be missing in the count.
+  // The births so far. A task that is not visible yet may be missing in the count.
   virtual shim::Births births() = 0;
-  // The same, with a fresh count, unless the numbers show that there were none since.
+  // The same, but the count is read only if the IDs do not show that there were no births.
   virtual shim::Births births_since(const shim::Births& before) = 0;
-  // After how many births numbers come around.
+  // The number of births after which IDs wrap around.
   virtual std::uint64_t most_numbers() = 0;
-  // The processes that share the memory of the process, of which `task` is a thread. Nobody did at `since`;
-  // `now` are the births so far.
+  // The processes that share the memory of the process, of which `task` is a thread. There were none at
+  // `since`; `now` are the births so far.
   virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
                                 std::vector<pid_t>& found) = 0;
-  // Whether the two tasks have one memory. No, if one has none any more, or it can't be told.
+  // Whether the two tasks share memory. False if one has none any more, or if not known.
   virtual bool share_mm(pid_t one, pid_t other) = 0;
-  // Whether few descriptors are left: a look at everybody needs some.
+  // Whether few descriptors are left, which a collection needs.
   virtual bool is_short_of_files() { return false; }
-  // Where the thread is in the kernel.
+  // Which kind of call the thread is in.
   virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;
-  // Since boot, in ns, as start times are.
+  // The time since boot in ns, comparable to start times.
   virtual std::uint64_t now() = 0;
 };
 
-// A task of the process that shows its memory: the first thread, or another one if that has ended.
+// A task of the process whose memory can be read: the first thread, or another one if that has ended.
 pid_t task_with_memory(Proc& proc, pid_t process);
 
-// The kernel's. Null, with the reason, if it can't serve for the process: no procfs, one of another pid
-// namespace, or a process that may not be looked at.
+// The real /proc. Null, with the reason, if there is none, if it belongs to another pid namespace, or if the
+// process may not be inspected.
 std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble);
 
-// Calls visit(vma) for the mappings of the task, as read_maps().
+// read_maps() for the task.
 template <class Visit>
 long visit_maps(Proc& proc, pid_t task, const Visit& visit) {
   return shim::read_maps(proc.open(shim::ProcPath(task, "maps"), O_RDONLY), visit);
 }
 
-// The path of the file that the process runs; empty if that can't be told.
+// The path of the file that the process runs; empty if not known.
 std::string path_of_program(Proc& proc, pid_t process);
 
-// ---- what is looked up for a person to read, where a failure only leaves something out ----
+// ---- only for messages and events ----
 
-// The same; the number of the process if that can't be told.
+// The same; the PID if not known.
 std::string program_of(Proc& proc, pid_t process);
 
-// The parent that the process has now; 0 if that can't be told.
+// The current parent of the process; 0 if not known.
 pid_t parent_of(Proc& proc, pid_t process);
 
 }  // namespace libmseal::supervisor

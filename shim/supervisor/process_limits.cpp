@@ -15,10 +15,11 @@
 namespace libmseal::supervisor {
 namespace {
 
-// Two descriptors an image, and trees are large.
+// Each image takes two descriptors, and trees may be large.
 constexpr rlim_t kManyFiles = 65536;
 constexpr rlim_t kFewestFiles = 64;
-constexpr rlim_t kLeastMemory = kFewestFiles * shim::kTableBytes;  // of addresses: a table an image
+constexpr rlim_t kLeastMemory =
+    kFewestFiles * shim::kTableBytes;  // of address space: one table for each image
 
 void raise_limit(decltype(RLIMIT_AS) which, rlim_t wanted) {
   rlimit limit{};
@@ -80,7 +81,7 @@ ProcessorTime::ProcessorTime() {
 bool ProcessorTime::move_if_wanted() {
   if (g_is_time_to_move == 0) return false;
   g_is_time_to_move = 0;
-  set_timer();  // for another attempt, if there may be no more processes
+  set_timer();  // to try again, if no process can be created
   const pid_t old = getpid();
   const pid_t child = fork();
   if (child > 0) _exit(EXIT_SUCCESS);

@@ -1,32 +1,31 @@
-// What could end or hinder this process: the program's limits, signals, a lack of memory.
+// Protects this process against the program's limits, signals, and a lack of memory.
 #pragma once
 
 #include <sys/resource.h>
 
 namespace libmseal::supervisor {
 
-// The limits are the program's, and say nothing about this process: its table is a file of some MiB to the
-// kernel. As far up as it may.
+// Raises the inherited limits as far as possible. They are meant for the program: for this process a table of
+// some MiB would count as a file.
 void raise_limits();
 
-// Whether it may open as many files, and map as much memory, as the least tree takes.
+// Whether the limits suffice for the files and the memory of the smallest tree.
 bool may_open_files();
 bool may_map_tables();
 
-// If memory runs out, this process is not the first to be killed: it is small, and the others need it.
+// Asks the OOM killer to kill this process last: it is small, and the others need it.
 void ask_to_be_spared();
 
-// Signals do not end it before the tree: refused calls would fail with ENOSYS then. Those of faults do.
+// Ignores signals except those of faults: notified calls would fail with ENOSYS if this process ended first.
 void ignore_signals();
 
-// A process that has used the time on a processor that `ulimit -t` leaves it is killed. A fork begins at
-// zero.
+// Circumvents a limit on processor time (`ulimit -t`) by forking: a fork starts at zero.
 class ProcessorTime {
  public:
   ProcessorTime();
 
-  // Goes on in another process, if half of the time is used; this one ends, and lets go of threads that it
-  // holds. True if it did.
+  // If half of the time is used, continues in a fork; the old process ends, which resumes the threads that it
+  // holds. True in the fork.
   [[nodiscard]] bool move_if_wanted();
 
  private:

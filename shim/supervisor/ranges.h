@@ -8,7 +8,7 @@
 
 namespace libmseal::supervisor {
 
-// Sorts them, joins those that touch, and leaves empty ones out.
+// Sorts the ranges, joins those that touch, and removes empty ones.
 inline void join_touching(std::vector<policy::Range>& ranges) {
   std::ranges::sort(ranges, {}, &policy::Range::start);
   std::vector<policy::Range> joined;

@@ -42,8 +42,7 @@ long seal(Sealer& sealer, const Caller& caller, SealJob& job) {
   }
   if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
   if (held) return sealer.cover(caller, job);
-  // From now on calls are refused; those that were let through before have to end; then it is looked at
-  // again.
+  // From now on calls are refused. Wait for those that were allowed before, then read the mappings again.
   if (const long error = sealer.put_in_force(caller, job, false); error != 0) return error;
   return sealer.wait_for_calls(caller, job) ? sealer.cover(caller, job) : -EBUSY;
 }
@@ -61,11 +60,11 @@ long raw_mseal(Sealer& sealer, Registry& registry, const Caller& caller, const p
   SealJob job = sealer.new_job();
   job.discard = discard;
   job.ranges = {range};
-  // What is wrong with the range is said without a look for others: the library asks so at every start.
+  // Report errors of the range before searching for sharers: the library makes such calls at every start.
   if (const long wrong = sealer.look(caller, job); wrong == -ENOMEM || wrong == -EINVAL) return wrong;
   if (refuses_types(caller, job.ranges, job.types)) return -EACCES;
   registry.begin_sealing(caller);
-  // Whoever else has the memory gets its seals.
+  // Sharers get the seals of the memory.
   if (registry.sharers(caller) == Sharing::unknown) return -EAGAIN;
   return sealer.is_sealed(caller, job) ? 0 : as_of_mseal(seal(sealer, caller, job));
 }

@@ -1,4 +1,4 @@
-// mseal(2) by a program that has no filters of its own.
+// mseal(2) by a raw system call, under coverage=all: the program installs no filter for it.
 #pragma once
 
 #include "policy/rules/abi.h"
@@ -6,7 +6,7 @@
 
 namespace libmseal::supervisor {
 
-// 0 or -errno as that call has it.
+// 0, or -errno as from the kernel's mseal(2).
 long raw_mseal(Sealer& sealer, Registry& registry, const Caller& caller, const policy::Arguments& arguments,
                policy::DiscardRule discard);
 

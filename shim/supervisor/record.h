@@ -1,4 +1,4 @@
-// What one memory has sealed, and in which order: its forks have what came before them.
+// The seals of one memory, in order: a fork inherits those that were made before it.
 #pragma once
 
 #include <algorithm>
@@ -23,11 +23,11 @@ struct FilterCount {
   std::uint32_t filters = ~0U;  // ~0: not known
 };
 
-// That a process had its memory to itself.
+// When a process did not share its memory.
 struct Alone {
   Process process;
-  shim::Births since;  // when it was so
-  bool still = false;  // whether it was when that was last looked for
+  shim::Births since;  // the last moment when that was certain
+  bool still = false;  // the result of the last search for sharers
 };
 
 class Record {
@@ -35,7 +35,7 @@ class Record {
   [[nodiscard]] std::span<const policy::Seal> seals() const { return *seals_; }
   [[nodiscard]] const History& entries() const { return entries_; }
 
-  // Makes room for `count` more seals; false if there might be none. Throws std::bad_alloc.
+  // Makes room for `count` more seals; false if they might not fit. Throws std::bad_alloc.
   [[nodiscard]] bool make_room(std::size_t count) {
     const bool fits =
         seals_->size() + 3 * count + 3 <= shim::kMostSeals && entries_.size() + count <= shim::kMostSeals;
@@ -46,7 +46,7 @@ class Record {
     return fits;
   }
 
-  // False, and nothing added, when there is no room; the same if std::bad_alloc is thrown.
+  // False if there is no room. Then, and if std::bad_alloc is thrown, nothing is added.
   bool add(const SealEntry& entry) {
     if (entries_.size() == shim::kMostSeals) return false;
     entries_.make_room(1);
@@ -55,7 +55,7 @@ class Record {
     return true;
   }
 
-  // Whether entries of the same process, as strict and as well known, cover it already.
+  // Whether entries of the same process that are at least as strict, and equally reliable, cover it already.
   [[nodiscard]] bool has(const SealEntry& wanted) const {
     return covers(wanted.seal.range, wanted.seal.types, [&](const SealEntry& entry) {
       return entry.by == wanted.by && entry.filtered == wanted.filtered && entry.told <= wanted.told &&
@@ -70,7 +70,7 @@ class Record {
            policy::coverage(counted(range, counts), range, types) == policy::Coverage::fully;
   }
 
-  // The entries in the range for which counts(entry) holds, sorted and apart.
+  // The entries in the range for which counts(entry) is true, sorted and disjoint.
   template <class Counts>
   [[nodiscard]] std::vector<policy::Seal> counted(const policy::Range& range, Counts counts) const {
     std::vector<policy::Seal> counted;
@@ -81,8 +81,8 @@ class Record {
     return counted;
   }
 
-  // Adds what a process with this birth may have inherited of the others. If there is no room for a seal, the
-  // whole range from the first seal to the last is sealed: more, never less.
+  // Adds what a process with this birth may have inherited from the others. If there is no room for a seal,
+  // the whole range from the first seal to the last counts as sealed: too much rather than too little.
   void inherit(std::span<Record* const> others, const Birth& birth) {
     start_from(others, birth);
     const auto is_known = [&](const Record* other) { return entries_.is_same_as(other->entries_); };
@@ -102,13 +102,13 @@ class Record {
     }
   }
 
-  // Adds all of `other` that it has not.
+  // Adds all entries of `other` that are missing.
   void merge(Record& other) {
     Record* const one = &other;
     inherit({&one, 1}, {});
   }
 
-  // What a process has sealed is not what another with its number has sealed.
+  // Makes the seals of the process nobody's, because another process now has its ID.
   void disown(const Process& process) {
     if (!entries_.any([&](const SealEntry& entry) { return entry.by == process; })) return;
     entries_.rewrite([&](std::vector<SealEntry>& entries) {
@@ -118,7 +118,7 @@ class Record {
     });
   }
 
-  // For audits, where the memory is gone all the same.
+  // For audits, in which the call has changed the memory.
   void drop(const policy::Range& range) {
     std::vector<policy::Seal> left;
     for (const policy::Seal& seal : *seals_) {
@@ -134,11 +134,11 @@ class Record {
       entries_.rewrite([&](std::vector<SealEntry>& entries) { std::erase_if(entries, dropped); });
   }
 
-  Alone alone;                 // of one of the processes that have the memory; it says nothing of another
+  Alone alone;                 // for one of the processes that share the memory; not valid for the others
   std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
-  std::uint32_t filters = 0;   // so many filters the process had when one was last told of; 0: not known
+  std::uint32_t filters = 0;   // how many the process had when it last reported a new one; 0: not known
   FilterCount asked_with;      // when it last said hello or asked to seal something
-  FilterCount told_with;       // when one was last told of
+  FilterCount told_with;       // when it last reported a new filter
 
  private:
   static constexpr Process kNobody{-1, 0};
@@ -149,7 +149,8 @@ class Record {
     }
   };
 
-  // While it has nothing that another has not, the longest beginning of one: with its seals, if that is all.
+  // If this record is a beginning of other records, replaces it by the longest beginning that the birth
+  // allows, and shares the seals of that record if it is the whole record.
   void start_from(std::span<Record* const> others, const Birth& birth) {
     const Record* parent = nullptr;
     History beginning = entries_;
@@ -189,7 +190,7 @@ class Record {
   }
 
   History entries_;
-  // The same, sorted and apart. Shared with others as long as they have the same.
+  // The same, sorted and disjoint. Shared with other records that have the same seals.
   std::shared_ptr<std::vector<policy::Seal>> seals_ = std::make_shared<std::vector<policy::Seal>>();
 };
 

@@ -1,5 +1,5 @@
-// How many refusals are recorded in enforce mode: a program that tries in a loop must not fill the disk, nor
-// have the supervisor look at processes all the time.
+// Limits the number of recorded refusals in enforce mode: a program that tries in a loop must not fill the
+// disk or keep the supervisor busy with inspecting processes.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class RefusalLimit {
     return true;
   }
 
-  // As long as this is there, a process is looked at for a refusal.
+  // Measures the time spent on inspecting a process for a refusal.
   class Looking {
    public:
     explicit Looking(RefusalLimit& limit) : limit_(limit) {}

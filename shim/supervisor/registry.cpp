@@ -17,7 +17,7 @@ Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rule
   all_seals_.set(newcomers_.seals_of_everybody()->seals());
 }
 
-// ---- who calls ----
+// ---- identifying callers ----
 
 Caller Registry::look_up(pid_t task) {
   Caller caller;
@@ -54,8 +54,8 @@ Caller Registry::look_up(pid_t task) {
   return caller;
 }
 
-// For a process that called execve and whose memory cannot be read: whether it may have called execve again.
-// The held memory tells, unless it could not be held or another process keeps it alive.
+// For a process that called execve and whose memory can't be read: whether it may have called execve again.
+// The held memory shows that, unless it could not be held or another process keeps it alive.
 bool Registry::may_have_left(const Identified& who, const Image& image, const Member& member) const {
   if (who.forked) return false;
   const auto& memory = who.process == image.creator ? image.memory : member.memory;
@@ -91,7 +91,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   image.table = std::move(table);
   images_.push_back(std::move(image));
   Member& member = newcomers_.join(images_.back(), caller.process, newcomers_.fresh_record());
-  // It has called execve: what it had before is for the children that it had then.
+  // It has called execve: its old record only applies to its earlier children.
   for (Image& other : images_) {
     const auto found = other.members.find(caller.process);
     if (&other == &images_.back() || found == other.members.end()) continue;
@@ -111,8 +111,8 @@ void Registry::note_asked(const Caller& caller) {
   caller.record->asked_with = {caller.process, filters};
 }
 
-// Whether a process that has so many filters may have installed one since it asked. It may tell what it
-// likes; children of others, with fewer filters, would have a seal that is none.
+// Whether a process with this many filters may have installed one since it asked. Its claim alone is not
+// enough: children of other processes would get a seal that does not exist.
 bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
   const FilterCount& before = caller.record->asked_with;
   if (!(before.process == caller.process)) return false;
@@ -136,13 +136,13 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   if (!(alone.process == caller.process)) alone = {caller.process, {}, false};
   shim::Births since = alone.since;
   const shim::Births now = proc_.births_since(since);
-  // Nobody was born: what follows would find that out after some more looks.
+  // A shortcut: no process was created.
   if (now.count != 0 && now.count == since.count) {
     alone.still = true;
     return shim::Sharing::alone;
   }
   if (since.last == 0 && !caller.forked) since = births_at_birth_of(proc_, caller.process, now);
-  // The only thread of its process, seen outside of clone (sharers.h).
+  // If the caller is the only thread, it was seen outside of clone (sharers.h).
   const auto threads = proc_.threads(caller.process.id);
   const bool is_only_thread = threads.is_seen() && *threads == std::vector{caller.task};
   const auto where = is_only_thread ? proc_.whereabouts(caller.task) : Look<policy::Whereabouts>::unknown();
@@ -159,7 +159,8 @@ shim::Sharing Registry::sharers(const Caller& caller) {
     }
     if (!first_filter_.is_had_by(who->process, sharer)) sharing = shim::Sharing::unknown;
     bool held = false;
-    for (Image& image : images_) {  // it may have been met as one of another with the same addresses
+    for (Image& image :
+         images_) {  // it may have been met as a member of another image with the same addresses
       const auto member = image.members.find(who->process);
       if (member == image.members.end()) continue;
       const bool other = who->memory.readable() && who->memory != image.identity;
@@ -192,11 +193,11 @@ std::vector<pid_t> Registry::processes_with(const Record& record) const {
   return found;
 }
 
-// The process called execve to become what the caller, which has the same memory, seals: so it is of the
-// image as long as that memory is there. That of a creator may be another than the one that it had first.
+// The process called execve to create the image that the caller, which shares its memory, seals in. So it
+// belongs to the image as long as that memory exists. A creator may have another memory now than at first.
 void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
   auto memory = hold_memory(process, caller);
-  // If the memory may not be read any more, what was held before still tells whether it is there.
+  // If the memory can't be read any more, the memory held before still shows whether it exists.
   const bool hidden = memory == nullptr && !caller.identity.readable();
   const auto hold = [&](std::unique_ptr<HeldMemory>& held) {
     if (!hidden || held == nullptr || held->gone()) held = std::move(memory);
@@ -212,10 +213,11 @@ void Registry::note_executed(Image& image, const Process& process, const Caller&
   hold(member.memory);
 }
 
-// The memory of the caller, which the process has, too. Null if it can't be held: then it counts as there.
+// Holds the memory of the caller, which the process shares. Null if that is impossible: then it counts as
+// existing.
 //
-// By the process itself if possible: held by a thread or by another process, memory shows no more once that
-// has ended. But the first thread may have ended already.
+// If possible, the memory is opened through the process itself: once the task through which it was opened has
+// ended, nothing can be read. But the first thread may have ended already.
 std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const Caller& caller) {
   auto memory = proc_.hold_memory(process.id);
   const bool own =
@@ -228,13 +230,13 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const 
 
 long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Source source) {
   Record& record = *caller.record;
-  // Until it asks something, an image that has said hello has the memory of then, and its first filter.
+  // Until its first request after hello, an image has the same memory and the same filters.
   const bool starts = record.prepared == 0;
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
   if (filtered && (!starts || record.filters == 0)) {
     const std::uint32_t filters = filters_of(proc_, caller.task);
     if (source != Source::from_start && !may_have_filtered(caller, filters)) return -EPERM;
-    // Not known: 0, so that every later child has it.
+    // If not known, 0: every later child then gets the seal.
     record.filters = filters != ~0U ? filters : 0;
     record.told_with = {caller.process, filters};
   }
@@ -248,7 +250,7 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
   for (const Seal& seal : seals) {
     entry.seal = seal;
     if (record.has(entry)) continue;
-    // First: what is in a record is here, too.
+    // First, because all_seals_ must contain everything that is in a record.
     all_seals_.add(seal);
     if (!record.add(entry)) return -ENOMEM;
     caller.image->table->add(seal);

@@ -1,12 +1,12 @@
-// Who has sealed what: the one place that decides which process's seals apply to a caller.
+// Which process has sealed what: decides which seals apply to a caller.
 //
-// Seals belong to a process and to what it forks afterwards. Forks are not reported. So a process that is met
-// for the first time gets every seal that it may have been born with: of its parent, if it was certainly
-// copied from that one (lineage.h), else of each process of the same executed image, those that were made
-// before its birth and whose filters it has. If several images are possible, as for a process
-// whose memory can't be seen because it has changed its user, it gets the seals of all of them. A process
-// that can't be looked at has the seals of everybody. Only one that is proved to run another image has none:
-// its memory is another, or it has called an execve that was not that of any image.
+// Seals belong to a process and to its later forks. Forks are not reported. So a process that is seen ("met")
+// for the first time gets every seal that it may have inherited: those of its parent, if that has certainly
+// forked it (lineage.h), otherwise those of each process of the same image; of these, the ones that were made
+// before its birth and whose filters it has. If several images are possible, for example because the process
+// has changed its user and its memory can't be inspected, it gets the seals of all of them. A process that
+// can't be inspected at all has the seals of all processes. It has no seals only if it is proved to run
+// another image: its memory is different, or it has called an execve that did not create any known image.
 #pragma once
 
 #include <sys/types.h>
@@ -37,21 +37,21 @@ class Registry {
  public:
   Registry(Proc& proc, const policy::Range& arena, const policy::TreeRules& rules);
 
-  // Where the first filter refuses every change.
+  // See preload/arena.h.
   [[nodiscard]] const policy::Range& arena() const { return arena_; }
 
   [[nodiscard]] Caller look_up(pid_t task);
 
-  // Makes an image for a foreign caller, which is its member afterwards. Filters of earlier images that may
-  // still be in force become the table's fences. Throws if there is no room for it.
+  // Creates an image for a foreign caller, which becomes its member. Filters of earlier images that may still
+  // be in force become the fences of the table. Throws if there is no room.
   void make_image(Caller& caller, std::unique_ptr<TableFile> table);
-  // The task is about to make a child of its parent, or to adopt others' children.
+  // The task is about to create a child of its parent, or to become a subreaper.
   void note_lineage(pid_t task, bool makes_sibling);
-  // The tree's first process adopts others' children.
+  // The tree's first process is a subreaper.
   void note_adopter(const Process& process) { newcomers_.lineage().note_adopter(process); }
-  // Calls of clone do not show whose children they make.
+  // Calls of clone are not reported, so it is never known who forked a process.
   void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
-  // The tree's first process has run before it had the first filter.
+  // The tree's first process ran before it had the first filter.
   void note_late_start(const Process& process) {
     first_filter_.note_late_start(process);
     note_unknown_lineage();  // those that it had made may adopt, too
@@ -65,42 +65,42 @@ class Registry {
     return inherited_filters_.of(caller);
   }
 
-  // The caller, a member, is about to seal something. The children that it has now are met first, so that
-  // they don't get the seal; those born later may have it.
+  // The caller, a member, is about to seal something. Its existing children are met first, so that they don't
+  // get the seal.
   void begin_sealing(const Caller& caller);
-  // Whether others have its memory: they get its record.
+  // Whether other processes share its memory: they get its record.
   shim::Sharing sharers(const Caller& caller);
-  // Whether it had its memory to itself when that was last looked for.
+  // Whether the last search found no sharers.
   [[nodiscard]] static bool was_alone(const Caller& caller) {
     const Alone& alone = caller.record->alone;
     return alone.still && alone.process == caller.process;
   }
-  // Nobody else had the caller's memory at `since` (sharers.h).
+  // No other process shared the caller's memory at `since` (sharers.h).
   static void note_alone(const Caller& caller, const shim::Births& since);
-  // Those that have been met.
+  // Only those that have been met.
   [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
 
-  // What anybody has sealed, sorted and apart; empty if that is too much to be kept.
+  // The seals of all processes, sorted and disjoint; empty if there are too many.
   [[nodiscard]] std::span<const policy::Seal> all_seals() const { return all_seals_.seals(); }
 
-  // How seals are known.
+  // Where the information about a seal comes from.
   enum class Source : std::uint8_t {
-    looked,      // the supervisor has looked
-    told,        // by the process itself
-    from_start,  // they are those of the first filter of the tree, which everybody has
+    looked,      // the supervisor has read the mappings
+    told,        // reported by the process itself
+    from_start,  // a seal of the tree's first filter, which every process has
   };
-  // Puts seals in force, as made when the caller began: 0 or -errno.
+  // Adds seals, dated to when the caller asked for them: 0 or -errno.
   long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered,
            Source source = Source::looked);
   long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
     return add(caller, {&seal, 1}, filtered);
   }
 
-  // Called now and then: forgets processes that have ended, and images that are proved to have no process any
-  // more. True if it did. It looks at every process, so it is best done when nobody waits.
+  // To be called regularly: forgets processes that have ended and images without processes. True if it did.
+  // It inspects every process, so it is best done when no call waits.
   bool collect(bool idle = false);
   [[nodiscard]] bool wants_to_collect() const { return times_.is_due(true); }
-  // The same at once, for a resource has run out.
+  // The same at once, because a resource has run out.
   bool collect_now();
 
  private:

@@ -12,12 +12,12 @@
 namespace libmseal::supervisor {
 namespace {
 
-// The call gets this long before its thread is stopped: a stop before it has begun makes it begin anew.
+// Do not stop the call's thread earlier: a stop before the call has begun restarts it.
 constexpr auto kToReturn = std::chrono::milliseconds(5);
 constexpr auto kAtMost = std::chrono::seconds(10);
 
-// What the kernel makes of a request (fs/aio.c, ioctx_alloc and aio_setup_ring): a header and twice as many
-// events, of 32 bytes. 0: it makes nothing.
+// The size of the ring that the kernel creates (fs/aio.c, ioctx_alloc and aio_setup_ring): a header and twice
+// the number of events, of 32 bytes each. 0: none.
 std::uint64_t ring_bytes(std::uint64_t events, std::uint64_t processors) {
   constexpr std::uint64_t kEvent = 32;
   constexpr std::uint64_t kMostBytes = 0x1000'0000;
@@ -42,7 +42,7 @@ bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const 
   if (!caller.may_seal()) return false;
   if (call.call == policy::Call::io_setup) return true;
   const policy::Range reach{call.argument, call.argument + largest_};
-  // Unless it is known which memory that is, it may be any.
+  // If the memory of `older` is not known, it may be the caller's.
   const bool may_be_older = has_older_ && (!older_.readable() || caller.identity == older_);
   return !may_be_older && reach.start <= reach.end && !policy::touches_seal(caller.record->seals(), reach);
 }
@@ -61,7 +61,7 @@ bool Rings::hold_others(const Caller& caller, const policy::MmCall& call) {
   HeldThreads& held = one.front().others;
   const ThreadHolder::Result result =
       holder_.hold({&caller.process.id, 1}, caller.task, held, ThreadHolder::Sleepers::stopped);
-  // Nobody else can come to have the memory now.
+  // From now on no other process can begin to share the memory.
   const bool alone =
       result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
   if (!alone) {
@@ -72,7 +72,7 @@ bool Rings::hold_others(const Caller& caller, const policy::MmCall& call) {
   return alone;
 }
 
-// What is left of io_destroy once its ring is gone is to wait.
+// Once its ring is unmapped, io_destroy only waits.
 bool Rings::is_over(CallUnderWay& one) {
   const auto spent = Clock::now() - one.since;
   if (one.destroyed != 0) {

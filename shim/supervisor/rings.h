@@ -1,10 +1,9 @@
-// io_setup(2) and io_destroy(2), which unmap a ring: the one if it fails, the other always.
+// io_setup(2), which unmaps its ring if it fails, and io_destroy(2), which always unmaps the ring.
 //
-// The kernel unmaps the ring's first size at the ring's present place (fs/aio.c, kill_ioctx), and another
-// thread may move the ring meanwhile (aio_ring_mremap). So all other threads are stopped until the call is
-// over. Then io_setup unmaps only its own ring, and io_destroy the one at the address that it names
-// (lookup_ioctx). Only the kernel knows the first size of a ring, so each counts as large as the largest that
-// a process of the tree has asked for.
+// The kernel unmaps the original size of the ring at its current address (fs/aio.c, kill_ioctx), and another
+// thread may move the ring meanwhile (aio_ring_mremap). So all other threads are stopped until the call has
+// ended. Then io_setup unmaps only its own ring, and io_destroy the one at the given address (lookup_ioctx).
+// Only the kernel knows the original size of a ring, so the largest request of the tree is assumed.
 #pragma once
 
 #include <sys/types.h>
@@ -22,8 +21,8 @@ namespace libmseal::supervisor {
 
 class Rings {
  public:
-  // `older`: a process that may have made rings before its calls were notified, of a size that nobody has
-  // seen: none may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
+  // `older`: a process that may have created rings of unknown size before its calls were notified, so none
+  // may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
   Rings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors);
 
   static bool is_about(const policy::MmCall& call) {
@@ -31,13 +30,13 @@ class Rings {
   }
   // To be called for every io_setup.
   void note_request(const policy::MmCall& io_setup);
-  // Whether the call, of a process that has seals, touches none if no ring is moved meanwhile.
+  // Whether the call, of a process with seals, touches no seal if no ring is moved meanwhile.
   [[nodiscard]] bool is_harmless(const Caller& caller, const policy::MmCall& call) const;
-  // Stops the other threads of the caller until tidy() finds the call over, so that no ring is moved. False
-  // if they can't be held. If true, the call has to go on.
+  // Stops the other threads of the caller until tidy() finds that the call has ended, so that no ring is
+  // moved. False if they can't be stopped. If true, the call must be allowed.
   bool hold_others(const Caller& caller, const policy::MmCall& call);
 
-  // Lets go of threads. To be called every few milliseconds while it returns true.
+  // Resumes threads. To be called every few milliseconds while it returns true.
   bool tidy();
   [[nodiscard]] bool busy() const { return busy_; }
 

@@ -1,4 +1,4 @@
-// A seal, and what tells which processes were born with it.
+// A seal, with the data that shows which processes may have inherited it.
 #pragma once
 
 #include <sys/types.h>
@@ -10,7 +10,7 @@
 
 namespace libmseal::supervisor {
 
-// One process, told apart from a later one with the same number, unless that was born in the same tick.
+// Identifies a process. A later one with the same ID differs, unless it was created in the same tick.
 struct Process {
   pid_t id = 0;
   std::uint64_t start_time = 0;  // in ticks since boot
@@ -23,25 +23,25 @@ struct Process {
 
 struct SealEntry {
   policy::Seal seal;
-  bool filtered = false;      // a deny filter enforces it; else the supervisor alone
-  std::uint32_t filters = 0;  // so many filters the process had then; 0: not known
+  bool filtered = false;      // a deny filter enforces it; otherwise only the supervisor
+  std::uint32_t filters = 0;  // the number of filters that the process had then; 0: not known
   std::uint64_t made = 0;     // when, in ns since boot
-  Process by{};               // who has sealed it; no process: the first filter refuses there, to everybody
-  bool told = false;          // with attributes that the process told, and nobody has looked up
+  Process by{};               // the process that made it; none: the first filter refuses there
+  bool told = false;          // its attributes were reported by the process and not checked
 
-  // All but who has sealed it.
+  // All members except `by` and `told`.
   [[nodiscard]] auto content() const {
     return std::tuple(seal.range.start, seal.range.end, seal.discard_protected, seal.may_grow_down,
                       seal.types, seal.attachment, filtered, filters, made);
   }
 };
 
-// When a process was born, and how many filters it has at most from its parent.
+// When a process was created, and how many filters it can have inherited at most.
 struct Birth {
-  std::uint64_t latest = ~0ULL;  // not after that, in ns since boot
+  std::uint64_t latest = ~0ULL;  // the latest possible time, in ns since boot
   std::uint32_t filters = ~0U;
 
-  // Whether a process born so may have the seal from a parent that has it.
+  // Whether a process with this birth may have inherited the seal.
   [[nodiscard]] bool may_have(const SealEntry& entry) const {
     return entry.made <= latest && (!entry.filtered || entry.filters <= filters);
   }

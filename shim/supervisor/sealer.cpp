@@ -30,9 +30,9 @@ bool Sealer::is_watched(std::span<const Range> ranges) const {
   });
 }
 
-// What filters of the process refuse, the supervisor can't see: the library keeps account of that. And brk is
-// refused by filters alone. A seal of another process that is in the record, for it may be in force here as
-// well, is no reason not to seal: it has the attributes of the mapping that the other process had there.
+// The supervisor can't see what filters of the process refuse: the library keeps account of that. brk is only
+// refused by filters. A seal of another process may be in the record because this process may have inherited
+// it, but it does not count here: it has the attributes of the other process's mapping.
 bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Range& heap) const {
   if (entry.by == Process{}) return true;
   if (!(entry.by == caller.process)) return false;
@@ -49,9 +49,9 @@ bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {
   };
   const auto in_arena = [&](const Range& range) { return range.touches(registry_.arena()); };
   if (covered(is_known) && std::ranges::none_of(job.ranges, in_arena)) return true;
-  // What the process has told may be less than what is mapped there needs. And in the arena the first filter
-  // refuses whatever is mapped, and where nothing is; what the program has placed there by itself may need
-  // more.
+  // A seal that the process reported may be weaker than the mapping needs. In the arena, where the first
+  // filter refuses every change, nothing may be mapped, or a mapping that the program has placed there and
+  // that needs a stricter seal.
   if (!covered(counts) || look(caller, job) != 0) return false;
   const Range all{job.ranges.front().start, job.ranges.back().end};
   return shim::is_enough(caller.record->counted(all, counts), {}, job.pieces, {});
@@ -102,9 +102,10 @@ long Sealer::cover(const Caller& caller, SealJob& job) {
     if (const long error = put_in_force(caller, job, false); error != 0) return error;
     const std::vector<Seal> covered = job.pieces;
     long wrong = look(caller, job);
-    if (!shim::is_of_ranges(wrong)) wrong = look(caller, job);  // for want of a descriptor, say
+    if (!shim::is_of_ranges(wrong))
+      wrong = look(caller, job);  // it failed, for example for lack of a descriptor
     if (wrong != 0) return wrong;
-    if (!job.refused_breaks.empty() && !audits_) return -EAGAIN;  // it has become a part of the heap
+    if (!job.refused_breaks.empty() && !audits_) return -EAGAIN;  // the range has become part of the heap
     if (shim::is_enough(covered, {}, job.pieces, {})) return 0;
   }
   return -EBUSY;

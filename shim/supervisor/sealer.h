@@ -1,8 +1,8 @@
-// The steps of every sealing.
+// The steps of sealing.
 //
-// Memory must not change between the look at a range and the moment when its seal is in force. So the threads
-// of the process are stopped, the range is looked at, the seal is put in force by the supervisor itself or by
-// filters of the process, and the range is looked at again.
+// The mappings must not change between the moment when they are read and the moment when the seal is in
+// force. So the threads of the process are stopped, the mappings are read ("a look"), the supervisor or
+// filters of the process begin to enforce the seal, and the mappings are read again.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace libmseal::supervisor {
 
-// What is to be sealed, and what a look has found there.
+// What is to be sealed, and what the last look has found there.
 struct SealJob {
   explicit SealJob(ThreadHolder& holder) : held(holder) {}
 
@@ -29,8 +29,8 @@ struct SealJob {
   std::vector<policy::KeyedRange> keyed;
   policy::Range refused_breaks;
   std::uint64_t present_break = 0;  // 0: not known
-  bool break_is_certain = false;    // it was told while the threads stood still
-  bool heap_is_unclear = false;  // the last look cannot tell whether some of it has become a part of the heap
+  bool break_is_certain = false;    // it was reported while the threads were stopped
+  bool heap_is_unclear = false;     // a part of the ranges may have become part of the heap
   policy::DiscardRule discard = policy::DiscardRule::strict;
   policy::SealTypes types = policy::kWholeSeal;
   HeldThreads held;
@@ -58,15 +58,15 @@ class Sealer {
                                  const policy::Range& heap) const;
   [[nodiscard]] bool is_sealed(const Caller& caller, SealJob& job) const;
 
-  // What is mapped in job.ranges: 0 or -errno as of shim::PieceSearch.
+  // Reads the mappings in job.ranges: 0 or -errno as from shim::PieceSearch.
   long look(const Caller& caller, SealJob& job) const;
-  // Stops the threads of all processes with the caller's record, but for the caller.
+  // Stops the threads of all processes with the caller's record, except the caller.
   ThreadHolder::Result hold(const Caller& caller, SealJob& job);
-  // Until no call is under way that was let through before the seal.
+  // Waits until no call is in flight that was allowed before the seal.
   bool wait_for_calls(const Caller& caller, const SealJob& job);
   // Adds seals for what the last look has found: 0 or -errno.
   long put_in_force(const Caller& caller, const SealJob& job, bool filtered);
-  // The same by the supervisor itself, until another look finds nothing more.
+  // The same for seals that the supervisor enforces, repeated until another look finds nothing new.
   long cover(const Caller& caller, SealJob& job);
 
  private:
@@ -78,10 +78,10 @@ class Sealer {
   bool audits_;
 };
 
-// What the heap may cover. Only the program knows its present break: 0 if it has not told.
+// What the heap may cover. Only the program knows its current break: 0 if it was not reported.
 policy::Range heap_of(const Caller& caller, std::uint64_t present_break);
 
-// Whether something in the ranges takes no more types of seals.
+// Whether a seal in the ranges accepts no more types and lacks some of these.
 bool refuses_types(const Caller& caller, std::span<const policy::Range> ranges, policy::SealTypes types);
 
 }  // namespace libmseal::supervisor

@@ -19,13 +19,13 @@ using shim::Sharing;
 namespace {
 
 constexpr std::size_t kMostJobs = 64;
-// A program that has filters to install does so at once.
+// A program installs the filters at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 
 }  // namespace
 
-// Null if there are too many. A thread may be stopped for any time between two messages, and must not find a
-// part of its job gone: it would be told that all is sealed.
+// Null if there are too many. A thread may be stopped between two messages for any time, but no part of its
+// job may get lost meanwhile: the answer would be that everything is sealed.
 SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
   if (found != jobs_.end() && !(found->second.process == caller.process)) jobs_.erase(found);
@@ -61,7 +61,7 @@ bool SupervisedSealing::holds_threads() const {
   return std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
 }
 
-// Of what shall be sealed if it is constant, that which is.
+// Selects what is constant in the ranges of which only that is to be sealed.
 long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
   job.ranges.clear();
   bool constant = false;
@@ -123,12 +123,12 @@ std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& jo
 
 std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
-  // Who was alone is likely to be so again: it is looked for once, when the threads stand still.
+  // A process without sharers probably still has none: search only once, when the threads are stopped.
   const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.sharers(caller);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });
-  // Nothing comes of it now; what is wrong with the ranges is said all the same.
+  // It can't be sealed now, but errors of the ranges take precedence.
   const auto not_now = [&](long error) -> std::int64_t {
     long wrong = choose_ranges(caller, job);
     if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.look(caller, job);
@@ -139,8 +139,8 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   const ThreadHolder::Result held = sealer_.hold(caller, job);
   if (held == ThreadHolder::Result::forbidden) return policy::encode(Next{Way::yourself});
   if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
-  // Where filters are installed, nobody may be in the middle of making a process that will not have them.
-  // Where the supervisor refuses, a process that is found later gets the seals of the memory that it shares.
+  // If filters are to be installed, no thread may be creating a process, which would not have them. If the
+  // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
   if (registry_.sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
   if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, births);
@@ -163,7 +163,7 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   return sharing == Sharing::alone && !cloning ? hand_out(caller, job, Way::filter) : -EAGAIN;
 }
 
-// What the process needs to know of what was found.
+// Puts what the process needs to know into the table.
 std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, Way way) {
   const bool sealed = way == Way::sealed;
   if (sealed && job.keyed.empty()) return policy::encode(Next{way});
@@ -184,20 +184,20 @@ std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Contr
 
 std::int64_t SupervisedSealing::look_again(const Caller& caller, Job& job) {
   const shim::Births births = proc_.births();
-  // Who slept then, and woke up since, may have begun a call before the filter was there.
+  // A thread that was asleep and has woken up since may have begun a call before the filter was installed.
   ThreadHolder::Result held = sealer_.hold(caller, job);
   if (held == ThreadHolder::Result::forbidden)
-    held = sealer_.hold(caller, job);  // for want of a descriptor, say
+    held = sealer_.hold(caller, job);  // it failed, for example for lack of a descriptor
   if (held == ThreadHolder::Result::cloning) return -EAGAIN;
   if (held != ThreadHolder::Result::held) return -EBUSY;
-  // Who came to share the memory between the look and the filter does not have that.
+  // A process that began to share the memory before the filter was installed does not have the filter.
   if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
   Registry::note_alone(caller, births);
   const std::vector<Seal> covered = job.pieces;
   const Range breaks = job.refused_breaks;
   if (const long wrong = sealer_.look(caller, job); wrong != 0) {
     if (shim::is_of_ranges(wrong)) return wrong;
-    // The filter can't be taken back: for want of a descriptor, say, the look is only put off.
+    // The filter can't be removed, so retry if the look failed, for example for lack of a descriptor.
     job.pieces = covered;
     job.refused_breaks = breaks;
     return -EAGAIN;

@@ -1,4 +1,4 @@
-// The library's requests where the supervisor looks at the memory of the process. One request takes several
+// The library's requests if the supervisor reads the mappings of the process. One request takes several
 // messages, and the process may have to install filters for it.
 #pragma once
 
@@ -18,8 +18,8 @@ class SupervisedSealing {
   SupervisedSealing(Proc& proc, Registry& registry, ThreadHolder& holder, Sealer& sealer)
       : proc_(proc), registry_(registry), holder_(holder), sealer_(sealer) {}
 
-  // What the messages of control.h are answered; -errno:
-  //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside of a huge page
+  // The answers to the messages of control.h, or -errno:
+  //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside a huge page
   //   E2BIG   too many mappings           ENOSPC  no room for more seals
   //   EAGAIN  another process has this memory, or may have
   //   EBUSY   a thread does not leave a call that changes memory, or the range changes all the time
@@ -29,12 +29,12 @@ class SupervisedSealing {
   std::int64_t seal(const Caller& caller, const policy::Control& message);
   std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);
 
-  // What the thread has asked for.
+  // Forgets the thread's request.
   void forget(const Caller& caller);
-  // The process has called execve: what its threads have asked for is void.
+  // The process has called execve: the requests of its threads are void.
   void begin_anew(const Process& process);
 
-  // Lets go of threads. To be called every few milliseconds while it returns true, and after each answer, so
+  // Resumes threads. To be called every few milliseconds while it returns true, and after each answer, so
   // that the thread that waits for the answer runs first.
   bool tidy() noexcept;
   [[nodiscard]] bool holds_threads() const;
@@ -45,14 +45,14 @@ class SupervisedSealing {
     bool constant = false;
     bool with_data = false;
   };
-  // What a thread wants to have sealed, and how far that has come.
+  // A thread's request and its state.
   struct Job : SealJob {
     using SealJob::SealJob;
 
     Process process;
     std::vector<Wanted> wanted;
     int attempts = 0;
-    bool asked_for_break = false;  // and the threads have stood still since
+    bool asked_for_break = false;  // the threads have been stopped since
     std::chrono::steady_clock::time_point last_heard;
   };
 
@@ -60,7 +60,7 @@ class SupervisedSealing {
   long choose_ranges(const Caller& caller, Job& job) const;
   std::int64_t start(const Caller& caller, Job& job);
   std::int64_t look_again(const Caller& caller, Job& job);
-  // Returns the answer. The job goes on if it is to be asked again, or if filters are to be installed for it.
+  // Returns the answer. Keeps the job if the thread is to ask again or to install filters.
   std::int64_t keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer);
   static std::int64_t hand_out(const Caller& caller, const Job& job, policy::Way way);
 

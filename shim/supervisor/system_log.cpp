@@ -42,13 +42,13 @@ int SystemLog::write(int severity, std::string_view line) {
   std::string text = "<" + std::to_string(LOG_USER | severity) + ">" + time.data() + "mseal-supervisor[" +
                      std::to_string(getpid()) + "]: " + std::string(line);
   int why = 0;
-  for (int attempt = 0; attempt < 2; ++attempt) {  // the daemon may have been started anew
+  for (int attempt = 0; attempt < 2; ++attempt) {  // the daemon may have been restarted
     if (socket_ < 0) {
       why = connect_to(SOCK_DGRAM);
       if (why == EPROTOTYPE) why = connect_to(SOCK_STREAM);
       if (why != 0) return why;
     }
-    // The zero ends a line where the socket is a stream.
+    // On a stream socket, the zero terminates a line.
     const ssize_t sent = send(socket_, text.c_str(), text.size() + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent == static_cast<ssize_t>(text.size() + 1)) return 0;
     why = sent < 0 ? errno : ENOBUFS;

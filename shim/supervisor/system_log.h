@@ -1,4 +1,4 @@
-// The system's log, without waiting for it: syslog(3) does when the daemon does not keep up.
+// Writes to syslog without blocking, unlike syslog(3).
 #pragma once
 
 #include <string_view>
@@ -12,7 +12,7 @@ class SystemLog {
   SystemLog(const SystemLog&) = delete;
   SystemLog& operator=(const SystemLog&) = delete;
 
-  // One line, with a severity as LOG_WARNING. 0, or errno: then it is lost.
+  // Writes one line with a severity such as LOG_WARNING. 0, or errno: then it is lost.
   int write(int severity, std::string_view line);
 
  private:

@@ -61,7 +61,7 @@ std::span<const Range> TableFile::fences() const {
   return {table_->fences.data(), table_->fences.size()};
 }
 
-// Nothing that `change` does throws: the storage is there.
+// `change` can't throw, because the storage is reserved.
 template <class Change>
 void TableFile::change(Change change) noexcept {  // NOLINT(bugprone-exception-escape): room is reserved
   table_->generation.fetch_add(1, std::memory_order_acq_rel);
@@ -105,7 +105,7 @@ void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
 }
 
 void TableFile::set_policy(std::string_view options, std::string_view complaints) {
-  if (options.size() >= table_->policy.size()) {  // a rule cut short could mean something else
+  if (options.size() >= table_->policy.size()) {  // a truncated rule could mean something else
     options = {};
     complaints = "the policy files have too many rules for this program";
   }

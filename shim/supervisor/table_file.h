@@ -1,4 +1,4 @@
-// The table of a sealed image, in a memory file that others may map for reading only.
+// The seal table of an image, in a memfd that others can only map for reading.
 #pragma once
 
 #include <span>
@@ -17,7 +17,7 @@ namespace libmseal::supervisor {
 
 class TableFile {
  public:
-  // Throws std::system_error if it can't be made.
+  // Throws std::system_error.
   TableFile();
   ~TableFile();
   TableFile(const TableFile&) = delete;
@@ -26,13 +26,12 @@ class TableFile {
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
   [[nodiscard]] std::span<const policy::Range> fences() const;
-  // All processes of the image fill one table, and none of them is to miss a seal for another's: when it is
-  // full, it says that everything may be sealed (shim::kEverything).
+  // All processes of the image use one table. If it is full, it says that everything may be sealed
+  // (shim::kEverything).
   void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
-  // False, and nothing added, when the table is full.
+  // False if the table is full.
   bool add_fence(const policy::Range& range);
-  // What a process wants to have sealed, in the place of what was there before. The ticket, never 0; 0 if it
-  // is too much.
+  // Replaces the findings for a process. Returns the ticket, or 0 if they do not fit.
   std::uint32_t put(std::span<const policy::Seal> pieces, std::span<const policy::KeyedRange> keyed,
                     const policy::Range& refused_breaks);
   void set_tree(const policy::Range& arena, const policy::TreeRules& rules);

@@ -1,4 +1,4 @@
-// Texts for logs and events.
+// Formats text for logs and events.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ struct RangeText {
   }
 };
 
-// The parts, one after the other.
+// Concatenates the parts.
 template <class... Parts>
 std::string text(const Parts&... parts) {
   std::ostringstream out;

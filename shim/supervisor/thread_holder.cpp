@@ -14,8 +14,8 @@ namespace {
 constexpr std::uint64_t kMostForStops = 1000;  // ms; what lasts longer is no ordinary memory call
 constexpr long kNap = 20'000;                  // ns
 
-// While threads are stopped, others may start new ones. Those that are left after so many rounds are found by
-// the second look at the memory.
+// While threads are stopped, others may start new ones. What those that remain after this many rounds change
+// is found by the second look.
 constexpr int kRounds = 4;
 
 enum class Seen : std::uint8_t { running, stopped, gone };
@@ -34,10 +34,10 @@ bool detach(const TracedThread& thread) {
   return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
 }
 
-// Adds the thread, which is about to stop, to those that are held. 0 or an errno: it may not be stopped.
+// Interrupts the thread and adds it to `held`. 0 or an errno if it may not be stopped.
 int interrupt(pid_t task, std::list<TracedThread>& held) {
   if (shim::g_killed_calls.ptrace) return EPERM;
-  held.push_back({task});  // what throws leaves no thread that nobody lets go of
+  held.push_back({task});  // first, so that an exception can't leave a thread stopped
   if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
     const int error = errno;
     held.pop_back();
@@ -68,7 +68,7 @@ ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t 
   return result;
 }
 
-// All at once: each stops as soon as it gets a processor, and leaves that to the next.
+// Interrupts all threads at once: each stops as soon as it gets a processor.
 ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held,
                                                 Sleepers sleepers) {
   const auto threads = proc_.threads(process);
@@ -107,12 +107,12 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
       thread.stopped = seen == Seen::stopped;
       return seen == Seen::gone;
     });
-    // A sleeper that nothing can wake stops as soon as it is awake.
+    // A thread in uninterruptible sleep stops when it wakes up.
     const auto stands_still = [&](const TracedThread& thread) {
       return thread.stopped || (sleepers == Sleepers::stopped && is_asleep_elsewhere(thread.id));
     };
     if (std::ranges::all_of(held.threads_, stands_still)) return Result::held;
-    // Who waits for its vfork child can't be stopped.
+    // A thread that waits for its vfork child can't be stopped.
     const auto stopped_or_cloning = [&](const TracedThread& thread) {
       return thread.stopped || is_at(thread.id, policy::Whereabouts::cloning);
     };

@@ -28,7 +28,7 @@ long allow_below(long rules, long root, const char* name) {
   rule.parent_fd = static_cast<int>(entry);
   rule.allowed_access = kWrite | kRefer;
   long result = raw_syscall(__NR_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-  if (result == -EINVAL) {  // a file, to which nothing can be moved
+  if (result == -EINVAL) {  // a file, not a directory
     rule.allowed_access = kWrite;
     result = raw_syscall(__NR_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
   }
