@@ -1,15 +1,15 @@
-/* libmseal: mseal(2) on kernels that have none.
+/* libmseal: mseal(2) on kernels without it.
  *
- * Use it from a program that is started with LD_PRELOAD=libmseal.so or linked with -lmseal. Every function
- * here returns -1 and sets errno on failure, unless it says otherwise. They may be called from any thread;
- * mseal and mimmutable not from a signal handler that interrupted a fork.
+ * For programs that are started with LD_PRELOAD=libmseal.so or linked with -lmseal. Functions return -1 and
+ * set errno on failure. They may be called from any thread, but those that seal not from a signal handler
+ * that has interrupted a fork. libmseal(3) describes them in full.
  */
 #ifndef LIBMSEAL_MSEAL_H
 #define LIBMSEAL_MSEAL_H
 
 #include <stddef.h>
 
-/* As glibc declares mseal, where it does. */
+/* Must match glibc's declaration of mseal. */
 #if defined __cplusplus && __cplusplus >= 201103L
 #define MSEAL_NOTHROW noexcept
 #elif defined __cplusplus
@@ -22,44 +22,41 @@
 extern "C" {
 #endif
 
-/* For the protection of mmap: the new mapping is sealed from birth, with no moment in between. Without
- * MAP_FIXED it takes no filter and no message, so there may be as many of these as the kernel has room for;
- * at a fixed address, in huge pages and where there is no supervisor the mapping is made and then
- * sealed, and mmap fails as mseal does if that can't be. An address that is given as a hint is not honoured.
- * By libc's mmap and syscall() alone: in a raw system call the kernel ignores the bit. From signal
- * handlers only after the first use. */
+/* For the protection argument of mmap: the new mapping is sealed from the moment that it exists. It needs no
+ * filter, so there may be any number of these. With MAP_FIXED or MAP_HUGETLB, and under the backends kernel
+ * and libc, the mapping is made and then sealed; if that fails, mmap fails as mseal does. An address hint is
+ * ignored. Works only with libc's mmap and syscall(): in a raw system call the kernel ignores the bit. Use it
+ * once outside of signal handlers before you use it inside one. */
 #ifndef PROT_SEAL
 #define PROT_SEAL 0x04000000
 #endif
 
-/* For the flags of mmap: the new mapping is placed where sealing it later is cheap. That takes one message
- * and no filter: any number of such mappings can be sealed, and calls elsewhere stay as fast as they were. A
- * call that changes one, sealed or not, takes longer, for the supervisor is asked. The flag changes nothing
- * with MAP_FIXED or MAP_HUGETLB (where the bit is a part of the size of a huge page), and where there is no
- * supervisor. An address that is given as a hint is not honoured. By libc's mmap and syscall() alone, as
- * PROT_SEAL. */
+/* For the flags argument of mmap: the new mapping is placed where sealing it later takes no filter. Any
+ * number of such mappings can be sealed without slowing down calls elsewhere. A call that changes such a
+ * mapping, sealed or not, takes longer, because the supervisor decides it. The flag has no effect with
+ * MAP_FIXED or MAP_HUGETLB (where the bit is part of the encoded page size), and without a supervisor. An
+ * address hint is ignored. Works only with libc's mmap and syscall(). */
 #ifndef MAP_SEALABLE
 #define MAP_SEALABLE 0x08000000
 #endif
 
-/* Seals every mapping in [addr, addr + len), for good: until the process ends or calls execve, no thread of
- * it and no child forked later can unmap, move, resize, replace or re-protect any page of it, nor discard the
+/* Seals every mapping in [addr, addr + len): until the process ends or calls execve, none of its threads and
+ * no child forked later can unmap, move, resize, replace or re-protect any page of it, or discard the
  * contents of private memory that is not writable. Such a call fails with EPERM and changes nothing.
  *
  * addr   a multiple of the page size
  * len    bytes, rounded up to whole pages; 0 seals nothing and succeeds
  * flags  must be 0
  *
- * Sealing what is sealed already succeeds. The rules are those of mseal(2) as documented in the kernel's
- * Documentation/userspace-api/mseal.rst; libmseal(7) lists where the answers differ.
+ * Sealing a sealed range again succeeds. The rules are those of mseal(2) in the kernel's
+ * Documentation/userspace-api/mseal.rst; libmseal(7) lists the differences.
  *
- * EINVAL  flags are not 0, addr is not a multiple of the page size, addr + len overflows, or the range begins
- * or ends inside of a huge page that is not sealed already
- * ENOMEM  a page of the range is not mapped (nothing is sealed), or there is no room for more seals
- * EACCES  the option sealable=required is set, and the memory is not what MAP_SEALABLE has placed
- * EAGAIN  the seal could not be enforced in every process that has the memory: another one shares it (vfork,
- * clone) or may share it, a thread runs under filters of its own, the program made an io_uring before its
- * first seal, or the supervisor does not know the process
+ * EINVAL  flags is not 0, addr is not a multiple of the page size, addr + len overflows, or the range begins
+ * or ends inside a huge page that is not sealed yet ENOMEM  a page of the range is not mapped, or there is no
+ * room for more seals EACCES  the option sealable=required is set, and the range was not mapped with
+ * MAP_SEALABLE EAGAIN  the seal could not be enforced in every process that has this memory: another one
+ * shares it (vfork, clone) or may share it, a thread has filters of its own, the program made an io_uring
+ * before its first seal, or the supervisor does not know the process
  */
 int mseal(void* addr, size_t len, unsigned long flags) MSEAL_NOTHROW;
 
@@ -68,50 +65,49 @@ struct mseal_range {
   size_t len;
 };
 
-/* Seals all the ranges, or none. One call for many ranges costs far less, in time and in the kernel's memory
- * for filters, than one call each: about 6,000 scattered ranges fit where single calls end at some 900.
+/* Seals all ranges, or none. One call for many ranges takes far less time and room for filters than single
+ * calls: about 6,000 scattered ranges fit instead of 900.
  *
  * ranges  in any order; they may overlap
  * count   0 seals nothing and succeeds
  * flags   must be 0
  *
- * Errors are those of mseal, of whichever range has one; and
+ * Errors are those of mseal, and
  * EINVAL  ranges is a null pointer and count is not 0
- * ENOMEM  also if the ranges are more than one call takes (16384 after joining neighbours) */
+ * ENOMEM  also if there are more than 16384 ranges after neighbours are joined */
 int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long flags);
 
-/* Seals what is loaded now: of every object that the dynamic linker knows, the program and those that dlopen
- * has loaded among them, the text, the constants and RELRO. This is what the option auto=elf does at start
- * (with auto=data, the static data as well); the options skip and mutable hold. For a program that loads its
- * plug-ins, and then nothing more. A sealed object stays mapped: dlclose fails to unmap it.
+/* Seals the text, the read-only data and RELRO of every loaded object: the program, its libraries, and what
+ * dlopen has loaded. The option auto=elf does the same at start (auto=data also seals static data); the
+ * options skip and mutable apply. For programs that have loaded all their plug-ins. dlclose can't unmap a
+ * sealed object.
  *
  * flags   must be 0
  *
  * Errors are those of mseal, and
- * EAGAIN  also if another thread is loading or sealing objects at this moment; what was ready is sealed, and
- * the call may be repeated */
+ * EAGAIN  also if another thread is loading or sealing objects at this moment; the objects that were ready
+ * are sealed, and the call may be repeated */
 int mseal_loaded(unsigned long flags);
 
-/* Types of seals, of the series' third round: what a seal refuses. The base is part of all of them. */
+/* What a seal refuses, as in version 3 of the kernel's mseal patch series. Every seal has the base type. */
 #define MSEAL_TYPE_SEAL 1UL            /* adding a type later */
 #define MSEAL_TYPE_BASE 2UL            /* unmapping, moving, resizing and replacing */
 #define MSEAL_TYPE_PROT_PKEY 4UL       /* changing the protection or the protection key */
 #define MSEAL_TYPE_DISCARD_RO_ANON 8UL /* discarding the contents of private memory that is not writable */
 
-/* As mseal, but the seals refuse only what `types` names: any of MSEAL_TYPE_*, joined by |. Types add up: a
- * later call may add some, and none is ever taken away. MSEAL_TYPE_BASE | MSEAL_TYPE_PROT_PKEY |
- * MSEAL_TYPE_DISCARD_RO_ANON is mseal. MSEAL_TYPE_DISCARD_RO_ANON in a call without MSEAL_TYPE_PROT_PKEY
- * protects the contents of private memory whether it is writable or not, for that may change. Where both
- * types are there already, it adds nothing.
+/* As mseal, but the seal refuses only what `types` names: any of MSEAL_TYPE_*, joined by |. Types accumulate:
+ * a later call may add some, and none is ever removed. MSEAL_TYPE_BASE | MSEAL_TYPE_PROT_PKEY |
+ * MSEAL_TYPE_DISCARD_RO_ANON is the same as mseal. MSEAL_TYPE_DISCARD_RO_ANON in a call without
+ * MSEAL_TYPE_PROT_PKEY protects the contents of private memory whether it is writable or not, because that
+ * may change. If the range already has both types, it changes nothing.
  *
  * Errors are those of mseal, and
  * EINVAL      types is 0, or has other bits
  * EACCES      a page of the range has MSEAL_TYPE_SEAL and lacks one of the types
- * EOPNOTSUPP  the backend is `kernel`, for mseal(2) has no types, and types are not all three */
+ * EOPNOTSUPP  the backend is `kernel`, because mseal(2) has no types, and types lacks one of these three */
 int mseal_types(void* addr, size_t len, unsigned long types);
 
-/* OpenBSD's name for it: the same as mseal(addr, len, 0), but addr is rounded down to a page, as OpenBSD
- * does. */
+/* OpenBSD's name for mseal(addr, len, 0); addr is rounded down to a page. */
 int mimmutable(void* addr, size_t len);
 
 enum mseal_state {
@@ -120,14 +116,14 @@ enum mseal_state {
   MSEAL_STATE_FULLY = 2, /* every page is sealed */
 };
 
-/* How much of [addr, addr + len) has been sealed through this library, at start or by a call. The range is
- * rounded out to whole pages. Seals of the calling process count, those that it was forked with among them.
+/* How much of [addr, addr + len) has been sealed through this library, at start or by a call, including
+ * inherited seals. The range is extended to whole pages. Returns an mseal_state.
  *
  * EINVAL  len is 0, or the range overflows */
 int mseal_query(const void* addr, size_t len);
 
-/* Into *types: the types that the seals of every page of [addr, addr + len) have, joined by |; 0 if a page is
- * not sealed. Otherwise as mseal_query.
+/* Stores into *types the types that all pages of [addr, addr + len) have, joined by |; 0 if a page is not
+ * sealed. Otherwise as mseal_query.
  *
  * EINVAL  len is 0, the range overflows, or types is a null pointer */
 int mseal_query_types(const void* addr, size_t len, unsigned long* types);

@@ -1,44 +1,42 @@
-/* libmseal: static variables in memory whose protection the program changes.
+/* libmseal: static variables whose protection the program changes.
  *
- * Under `auto=data` the static data of every object stays where it is and as it is protected, for good; what
- * is in it may change. A program that makes some of its own variables read-only later, or maps something over
- * them, marks these:
+ * Under `auto=data` the place and protection of all static data is sealed at start; its contents may change.
+ * If the program later makes some variables read-only, or maps something over them, it must mark these:
  *
  *   static struct settings settings MSEAL_MUTABLE = {...};
  *   ...
  *   mprotect(&settings, MSEAL_MUTABLE_SIZE(settings), PROT_READ);
  *
- * They lie on pages of their own and are left out; mseal() seals them when they are ready. What is mapped
- * from a file keeps its contents only under discard=strict: the kernel's own rule lets madvise(MADV_DONTNEED)
- * take a variable back to what the file says. For C and C++, with GNU as (which GCC and Clang use); not under
- * link-time optimisation of the file that includes this.
+ * Marked variables lie on pages of their own and are not sealed at start; the program can call mseal() when
+ * they are ready. They are mapped from a file: only under discard=strict their contents are protected, while
+ * the kernel's rule lets madvise(MADV_DONTNEED) reset a variable to its value in the file. For C and C++ with
+ * GNU as (which GCC and Clang use); not if the including file is compiled with link-time optimization.
  *
- * OpenBSD's section .openbsd.mutable is the same idea, there marked by the linker. */
+ * OpenBSD's section .openbsd.mutable serves the same purpose. */
 #ifndef LIBMSEAL_MUTABLE_H
 #define LIBMSEAL_MUTABLE_H
 
 #ifdef __aarch64__
-#define MSEAL_MUTABLE_PAGE 65536 /* the largest that a kernel may have */
+#define MSEAL_MUTABLE_PAGE 65536 /* the largest page size */
 #else
 #define MSEAL_MUTABLE_PAGE 4096
 #endif
 
 #define MSEAL_MUTABLE __attribute__((section("mseal_mutable"), aligned(MSEAL_MUTABLE_PAGE)))
 
-/* The pages of a variable, in bytes. */
+/* The size of the pages of a variable, in bytes. */
 #define MSEAL_MUTABLE_SIZE(variable) \
   ((sizeof(variable) + MSEAL_MUTABLE_PAGE - 1) / MSEAL_MUTABLE_PAGE * MSEAL_MUTABLE_PAGE)
 
 #define MSEAL_MUTABLE_TEXT2(value) #value
 #define MSEAL_MUTABLE_TEXT(value) MSEAL_MUTABLE_TEXT2(value)
 
-/* The end of what this file puts there fills its page, so that nothing else lies on it: subsections come in
- * the order of their numbers. */
+/* Pads the last page of the section, so that nothing else lies on it: subsections are in numerical order. */
 __asm__(".pushsection mseal_mutable, 8000, \"aw\", @progbits\n"
         ".balign " MSEAL_MUTABLE_TEXT(MSEAL_MUTABLE_PAGE) "\n"
         ".popsection\n");
 
-/* Where the section is, for libmseal.so: a note of the object, one however many files include this. */
+/* A note that tells libmseal.so where the section is; one per object (comdat). */
 __asm__(
     ".pushsection .note.mseal.mutable,\"aG\",@note,libmseal_mutable,comdat\n"
     ".balign 4\n"

@@ -1,16 +1,15 @@
-// A std::pmr memory resource whose memory is filled and then frozen: read-only and sealed, for good.
+// A std::pmr memory resource that is filled and then frozen: its memory becomes read-only and sealed.
 //
 //   libmseal::sealed_region region;
 //   std::pmr::vector<route> routes(&region);   // fill it ...
 //   region.freeze();                           // ... and nothing can change it any more
 //
-// The region maps memory of its own, takes no other allocations, and never gives any back: what is sealed
-// can't be. C++20; link with -lmseal or start under LD_PRELOAD=libmseal.so.
+// The region maps its own memory and never frees single allocations. C++20; link with -lmseal or start under
+// LD_PRELOAD=libmseal.so.
 //
-// Containers may outlive freeze(), but their destructors, and those of their elements, must not write to the
-// region then: that ends the program (SIGSEGV). Those of vectors and strings do not, unless an element's
-// does; those of hash tables do. A container that is never destroyed has no such rule, and if it lies in the
-// region its own pointers are sealed as well:
+// After freeze(), a destructor of a container or element that writes to the region ends the program (SIGSEGV).
+// The destructors of vectors and strings do not write, unless an element's does; those of hash tables do. A
+// container that lies in the region itself is never destroyed, and its own pointers are sealed as well:
 //
 //   auto& routes = *std::pmr::polymorphic_allocator<>(&region).new_object<std::pmr::vector<route>>();
 #pragma once
@@ -29,13 +28,13 @@
 
 namespace libmseal {
 
-// Not thread-safe, like every monotonic resource.
+// Not thread-safe.
 class sealed_region final : public std::pmr::memory_resource {
  public:
-  // `chunk` bytes are mapped at a time, or what one allocation needs if that is more.
+  // Maps at least `chunk` bytes at a time.
   explicit sealed_region(std::size_t chunk = std::size_t{64} * 1024) : chunk_(chunk) {}
 
-  // Memory that was never frozen is unmapped; what is sealed stays until the process ends. Allocates nothing.
+  // Unmaps memory that was not frozen; sealed memory stays until the process ends. Allocates nothing.
   ~sealed_region() override {
     if (frozen_) return;
     for (const mseal_range& one : mappings_) munmap(one.addr, one.len);
@@ -43,9 +42,8 @@ class sealed_region final : public std::pmr::memory_resource {
   sealed_region(const sealed_region&) = delete;
   sealed_region& operator=(const sealed_region&) = delete;
 
-  // Makes all that was allocated read-only and seals it: all of it, or throws std::system_error with the
-  // error of mprotect or mseal_ranges. Later allocations throw std::bad_alloc; freeing does nothing. Once is
-  // enough.
+  // Makes all of the region's memory read-only and seals it, or throws std::system_error with the error of
+  // mprotect or mseal_ranges. Later allocations throw std::bad_alloc. A second call does nothing.
   void freeze() {
     if (frozen_) return;
     for (const mseal_range& one : mappings_) {

@@ -12,9 +12,9 @@
 namespace libmseal::tool {
 namespace {
 
-// More in one bar can't be told apart.
+// More pieces in one bar could not be distinguished.
 constexpr std::size_t kMostPieces = 48;
-// The segments of one file may lie so far apart, parts of anonymous memory that belong together not.
+// Segments of the same file may be further apart.
 constexpr std::uint64_t kFarthestSegment = std::uint64_t{64} << 20;
 constexpr std::uint64_t kFarthestPart = std::uint64_t{1} << 20;
 

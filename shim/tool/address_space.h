@@ -1,4 +1,4 @@
-// What is mapped in a program, for the page that draws it.
+// The mappings of a program, for the HTML page that draws them.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace libmseal::tool {
 
-// A mapping, or the part of one that is sealed or is not.
+// A mapping, or a sealed or unsealed part of one.
 struct Piece {
   policy::Range range;
   std::string protection;    // as in /proc/PID/maps
@@ -36,11 +36,11 @@ struct Image {
   std::int64_t parent = 0;    // 0: not known
   std::string tree;           // the same for all programs of a tree; empty: not known
   std::vector<Piece> pieces;  // in any order
-  bool cut = false;           // there was more
+  bool cut = false;           // the event file does not have all mappings
   std::uint64_t events = 0;
 };
 
-// Whether the files of this machine are those that were mapped there.
+// Whether the events come from this machine, so that its files can be used for names.
 bool is_this_host(const std::string& host);
 
 // From the lowest address to the highest.

@@ -14,7 +14,7 @@ enum Exit : int {
   kDone = 0,
   kNo = 1,            // the answer is no: nothing to report, not sealed, not available
   kUsage = 2,         // options, files or arguments that make no sense
-  kCannotStart = 127  // as a shell has it
+  kCannotStart = 127  // as in a shell
 };
 
 enum class Form { text, json, html };
@@ -24,30 +24,30 @@ struct RunChoice {
   bool quiet = false;
   std::vector<std::string> command;
 };
-// Becomes the program.
+// Replaces this process by the program.
 [[noreturn]] void run(const RunChoice& choice);
 
 int check(Form form);
 
-// Of one process, or of all that run with the library if it is empty. `page`: the file of Form::html.
+// `process`: empty for all that run with the library. `page`: the output file of Form::html.
 int status(const std::string& process, Form form, const std::string& page);
 
 struct ReportChoice {
   std::vector<std::string> files;
   Form form = Form::text;
-  std::string page;        // the file of Form::html
-  bool exit_code = false;  // tells whether anything was refused
+  std::string page;        // the output file of Form::html
+  bool exit_code = false;  // --exit-code
 };
 int report(const ReportChoice& choice);
 
 int check_policies(const std::vector<std::string>& files);
-// `file`: one more than those that the library looks for, or empty.
+// `file`: an additional policy file, or empty.
 int show_policy(const std::string& program, const std::string& file);
 
 struct SystemChoice {
-  std::string root;        // another system's, or empty
-  std::string library;     // or empty: the one that mseal run takes
-  bool no_setuid = false;  // go on where programs that gain privileges will stop working
+  std::string root;        // of another system, or empty
+  std::string library;     // empty: the one that mseal run uses
+  bool no_setuid = false;  // proceed although setuid programs will stop working
 };
 int enable_system(const SystemChoice& choice);
 int disable_system(const SystemChoice& choice);

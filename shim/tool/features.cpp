@@ -20,10 +20,10 @@ namespace {
 using shim::KernelMseal;
 using shim::raw_syscall;
 
-// Of a child that was killed.
+// The result of a child that was killed.
 constexpr int kKilled = -1;
 
-// What `answer` is in a child of this process, which a filter may kill for it. Answers are 0 to 255.
+// Returns answer(), called in a child, which a filter may kill for it. Answers are 0 to 255.
 template <class Answer>
 int in_child(Answer answer) {
   const pid_t child = fork();
@@ -50,14 +50,14 @@ Feature mseal_call() {
   }
 }
 
-// 0, an errno, or kKilled. The kernel answers a bad pointer with EFAULT even where another listener or a
-// profile would refuse the filter, so only a real one tells.
+// 0, an errno, or kKilled. Installs a real filter: with a bad pointer the kernel answers EFAULT even if
+// another listener or a profile would refuse the filter.
 int install_filter(unsigned long flags) {
   return in_child([flags] {
     sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     const sock_fprog program{1, &allow};
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    // A filter that pretends that the call succeeds does so without any program as well.
+    // A filter that pretends that the call succeeds does so for a bad pointer, too.
     if (raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, shim::kNowhere) == 0) return EPERM;
     const long result = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     return result < 0 ? static_cast<int>(-result) : 0;

@@ -1,4 +1,4 @@
-// What this kernel offers to libmseal, as far as other filters allow it.
+// The kernel features that libmseal can use here.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ namespace libmseal::tool {
 struct Feature {
   const char* name;
   bool present;
-  std::string without;  // why, and what is lost
+  std::string without;  // why it is missing, and the consequence
 };
 
 std::vector<Feature> features();

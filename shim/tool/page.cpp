@@ -16,14 +16,14 @@
 namespace libmseal::tool {
 namespace {
 
-// In a script element only `<` could end it. JSON has it in strings alone.
+// Escapes `<`, which could end the script element. JSON has it only in strings.
 std::string for_script(const nlohmann::ordered_json& data) {
   std::string text = data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos;) text.replace(at, 1, "\\u003c");
   return text;
 }
 
-// The template with a value for each {{name}}. What a value has of that form stays.
+// The template with each {{name}} replaced by its value, not recursively.
 std::string filled(std::string_view from, const std::map<std::string_view, std::string>& values) {
   std::string page;
   while (true) {
@@ -43,7 +43,7 @@ std::string numbers_of(const Page& page) {
   return html;
 }
 
-// The page tells where in memory things are, as the events do.
+// Not for others: the page contains addresses, as the events do.
 constexpr mode_t kMode = 0660;
 
 void write_all(int file, std::string_view text) {

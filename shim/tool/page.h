@@ -1,4 +1,4 @@
-// One HTML page that needs nothing else: the files in page/, and what they show.
+// A self-contained HTML page, made of the files in page/ and its data.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -15,16 +15,16 @@ struct Page {
   std::string kind;  // report or status
   std::string title;
   std::string lead;                                          // a sentence
-  std::vector<std::pair<std::string, std::string>> numbers;  // what it counts, and how many
+  std::vector<std::pair<std::string, std::string>> numbers;  // label and count
   std::string findings;                                      // rows of a table, as HTML
   std::string policy;
   std::string mappings;  // tables, as HTML
   nlohmann::ordered_json data;
 };
 
-// Text that has no meaning in HTML.
+// Escapes HTML markup.
 std::string markup_free(std::string_view text);
-// The same of a name, which may hold control characters.
+// The same for a name, which may contain control characters.
 std::string escaped(std::string_view text);
 
 // 12,345.

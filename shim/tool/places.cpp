@@ -25,7 +25,7 @@ std::string own_program() {
   std::error_code missing;
   const fs::path file = fs::read_symlink("/proc/self/exe", missing);
   if (!missing) return file;
-  // What execve was given; this program has not changed its folder.
+  // The path that was passed to execve, which may be relative: this program has not changed its directory.
   return fs::canonical(reinterpret_cast<const char*>(getauxval(AT_EXECFN)));
 }
 

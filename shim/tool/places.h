@@ -1,4 +1,4 @@
-// Where the library and this program are.
+// Finds the library, the supervisor and this program.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@ namespace libmseal::tool {
 // This program's own file, with or without /proc.
 std::string own_program();
 
-// libmseal.so beside this program (a build), else where the installation puts it. Throws std::runtime_error
-// if it is at neither place, or is of another version than this tool.
+// libmseal.so next to this program (in a build), else the installed one. Throws std::runtime_error if there
+// is none, or if it has another version than this tool.
 std::string find_library();
 
-// The version of the layout that the library's note says; 0 if the file is no libmseal.so.
+// The layout version in the library's ELF note; 0 if the file is not libmseal.so.
 std::uint32_t layout_of(const std::string& library);
 
 // The supervisor program that this library starts.

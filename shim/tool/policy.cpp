@@ -1,4 +1,4 @@
-// mseal policy: what policy files say, and what is wrong with them.
+// mseal policy: checks policy files, and shows the resulting options.
 #include <cstdio>
 #include <sstream>
 #include <string>

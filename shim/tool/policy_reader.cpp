@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Those that the library looks for, the weakest first.
+// The existing files that the library reads, the weakest first.
 std::vector<std::string> present_files() {
   std::vector<std::string> files{"/etc/libmseal/policy.toml"};
   const char* const folder = std::getenv("XDG_CONFIG_HOME");

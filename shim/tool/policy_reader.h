@@ -14,19 +14,19 @@ struct PolicyLevel {
   bool applies = true;              // a file with mistakes does not
   std::vector<std::string> errors;  // FILE:LINE:COLUMN: what is wrong
 };
-// The files that the library looks for and finds, then `named`, if it is not empty: each stronger than those
-// before. One that can't be read has that for its error.
+// The existing files that the library reads, then `named` if it is not empty, the weakest first. If a file
+// can't be read, its `errors` say so.
 std::vector<PolicyLevel> read_policy_levels(const std::string& named);
 
-// Throws std::runtime_error, with the reason, if it can't be read.
+// Throws std::runtime_error if it can't be read.
 PolicyLevel read_policy_file(const std::string& path);
-// The same of one that programs are started with: those take regular files alone.
+// The same for a file that programs will read: it must be a regular file.
 PolicyLevel read_regular_policy_file(const std::string& path);
 
-// Prints them all; false if there are any.
+// Prints all errors of the level; false if there are any.
 bool print_errors(const PolicyLevel& level);
 
-// What they say of the program, in the form of MSEAL_OPTIONS.
+// The options for the program, in the form of MSEAL_OPTIONS.
 std::string options_of(const std::vector<PolicyLevel>& levels, const std::string& program);
 
 }  // namespace libmseal::tool

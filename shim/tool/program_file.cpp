@@ -31,7 +31,7 @@ std::string find_program(const std::string& name) {
   return "";
 }
 
-// The interpreter of a script; empty if it is none.
+// The interpreter of a script; empty if it is not a script.
 std::string script_interpreter(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string line;
@@ -39,7 +39,7 @@ std::string script_interpreter(const std::string& path) {
   std::istringstream words(line.substr(2));
   std::string interpreter;
   words >> interpreter;
-  // `#!/usr/bin/env NAME` is the program that people mean.
+  // For `#!/usr/bin/env NAME` it is NAME.
   std::string name;
   if (interpreter.ends_with("/env") && words >> name && name[0] != '-') return find_program(name);
   return interpreter;
@@ -135,7 +135,7 @@ std::string complaints_of_linker(const ProgramFile& program, const std::string& 
   }
   close(ends[0]);
   if (child > 0) waitpid(child, nullptr, 0);
-  // Complaints about the program's own libraries are its own affair, and it will make them again.
+  // Ignore complaints about the program's own libraries: they will be printed when it runs.
   if (said.find("LD_PRELOAD") == std::string::npos) return "";
   while (!said.empty() && said.back() == '\n') said.pop_back();
   return said;

@@ -1,4 +1,4 @@
-// What a program's file says, before it is started.
+// Inspects the file of a program before it is started.
 #pragma once
 
 #include <string>
@@ -14,16 +14,16 @@ struct ProgramFile {
   bool set_id = false;         // set-user-id, set-group-id or capabilities of its file
 };
 
-// Looks the name up as execvp does, and follows the #! lines of scripts.
+// Searches the program as execvp does, and follows the #! lines of scripts.
 ProgramFile look_at_program(const std::string& name);
 
-// The same of this very file, which need not be a program.
+// The same for this file, which need not be a program.
 ProgramFile look_at_elf(const std::string& path);
 
-// Why the program would run without the preload, and what to do about it; empty if it would not.
+// Why the program would not load the library, and what to do about it; empty if it would.
 std::string why_not_preloaded(const ProgramFile& program);
 
-// Loads `library` into the program without running it: what the dynamic linker complains of, or nothing.
+// Loads `library` into the program without running it. Returns the dynamic linker's complaints.
 std::string complaints_of_linker(const ProgramFile& program, const std::string& library);
 
 }  // namespace libmseal::tool

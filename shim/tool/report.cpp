@@ -1,4 +1,4 @@
-// mseal report: what audits and refusals left in files, grouped by call site and object.
+// mseal report: prints recorded events, grouped by call site and object.
 #include "shim/tool/report.h"
 
 #include <cstdio>

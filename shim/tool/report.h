@@ -1,4 +1,4 @@
-// What files of events say, put together.
+// The contents of event files, grouped.
 #pragma once
 
 #include <cstdint>
@@ -12,25 +12,24 @@
 
 namespace libmseal::tool {
 
-// All events with one call from one place on one part of one object.
+// All events with the same call, call site, and sealed part of an object.
 struct Finding {
   std::string program;
   std::string verdict;  // "refused" or "would refuse"
   std::string call;
-  std::string object;   // what was sealed: a path, a label, or empty
-  std::string section;  // of the object, if it is an ELF file
-  std::string site;     // where the call came from: module and function or offset
-  std::string
-      exemption;  // what to write into MSEAL_OPTIONS to have the object left unsealed; empty: nothing helps
-  std::string first;  // time
+  std::string object;     // what was sealed: a path, a label, or empty
+  std::string section;    // of the object, if it is an ELF file
+  std::string site;       // where the call came from: module and function or offset
+  std::string exemption;  // the item of MSEAL_OPTIONS that allows the call; empty: there is none
+  std::string first;      // time
   std::string last;
   std::uint64_t count = 0;
-  std::map<std::string, std::uint64_t> hosts;  // how many on each; without a name: not known
-  // For putting hosts together.
-  bool is_local = false;   // with names from the files of this machine
+  std::map<std::string, std::uint64_t> hosts;  // how many on each; "": not known
+  // For joining hosts.
+  bool is_local = false;   // names come from files on this machine
   std::string offset;      // where the call came from: module and offset
   std::string protection;  // of what was sealed
-  std::size_t number = 0;  // in the order in which they were found
+  std::size_t number = 0;  // in the order of first events
 };
 
 // One event, for the picture.
@@ -45,7 +44,7 @@ struct Hit {
 struct Report {
   std::vector<Finding> findings;  // the most frequent first
   std::uint64_t events = 0;
-  std::uint64_t lost = 0;  // that the supervisor could not write, or did not: too many a second
+  std::uint64_t lost = 0;  // not written by the supervisor: errors, or too many per second
   std::map<std::string, std::uint64_t> hosts;  // events on each
 
   // For the picture alone.
@@ -53,14 +52,14 @@ struct Report {
   std::vector<Hit> hits;      // the first ones
 };
 
-// Throws std::runtime_error, with the line, if a file can't be read or holds something else.
+// Throws std::runtime_error, with the line, if a file can't be read or has other contents.
 Report read_reports(const std::vector<std::string>& paths, bool with_picture);
 
 // A pattern of policy files for a file of that name. Characters with a meaning in patterns or lists, and
 // control characters, become a wildcard.
 std::string pattern_for(const std::string& name);
 
-// A policy file that allows all that was found; empty if nothing would.
+// A policy file that allows all calls of the report; empty if that is impossible.
 std::string policy_of(const Report& report);
 
 void write_report_page(const Report& report, const std::string& path);

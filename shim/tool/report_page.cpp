@@ -1,4 +1,4 @@
-// The report as one HTML page that needs nothing else.
+// The report as a self-contained HTML page.
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -16,7 +16,7 @@ namespace {
 using nlohmann::ordered_json;
 using shim::printable;
 
-// Of how many programs the page has the address space, and a table of it.
+// How many programs have their address space in the page.
 constexpr std::size_t kMostDrawn = 64;
 constexpr std::size_t kMostTables = 8;
 
@@ -37,7 +37,7 @@ std::string code(const std::string& text) {
   return "<code>" + escaped(text) + "</code>";
 }
 
-// The last part of a path stands out. A line may end behind each slash.
+// Highlights the last component of a path. A line may break after each slash.
 std::string path_html(const std::string& path) {
   const std::size_t slash = path.rfind('/', path.find(' '));
   if (slash == std::string::npos) return code(path);
@@ -90,7 +90,7 @@ std::string lead_of(const Report& report) {
   return what + ", " + from + (from.ends_with(to) ? "" : " to " + to) + " UTC";
 }
 
-// The programs that are drawn: those with the most events, in their old order.
+// The programs that are drawn: those with the most events, in the order of the report.
 std::vector<std::size_t> drawn_images(const Report& report) {
   std::vector<std::size_t> order(report.images.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

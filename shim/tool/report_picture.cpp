@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-// What a page can show, and a browser takes.
+// As many as a browser can display.
 constexpr std::size_t kMostHits = 20'000;
 constexpr std::size_t kMostImages = 1000;
 constexpr std::size_t kMostPieces = 200'000;
@@ -70,7 +70,8 @@ void ReportPicture::add_maps(const json& line) {
   }
 }
 
-// What was hit and is not among the maps: it was mapped later, or they are not in the file.
+// Adds pages that were hit but are not in the recorded mappings: they were mapped later, or mappings are
+// missing.
 void ReportPicture::add_hit_pages(std::size_t index) {
   std::vector<Piece>& pieces = images_[index].pieces;
   std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.range.start; });

@@ -1,5 +1,4 @@
-// What events say for the picture of a report: the images that they come from, what was mapped there, and
-// what was hit.
+// Collects the data for the picture in a report: the images of the events, their mappings, and the hits.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +12,16 @@
 
 namespace libmseal::tool {
 
-// Of a text as 0x1f.
+// Parses a string such as 0x1f.
 std::uint64_t number_in(const nlohmann::json& value);
 
 class ReportPicture {
  public:
-  // A line of a refusal; `protection` is that of what it hit. Its image is filled in here.
+  // Adds a refusal; `protection` is that of the memory that it hit. Sets the hit's image.
   void add_hit(const nlohmann::json& event, const std::string& host, Hit hit, const std::string& protection);
-  // A line of what is mapped in an image.
+  // Adds a line with mappings of an image.
   void add_maps(const nlohmann::json& line);
-  // Hands all of it over.
+  // Moves the data to the report.
   void finish(Report& report);
 
  private:

@@ -1,4 +1,4 @@
-// What would allow the calls that a report names.
+// Writes the policy file that allows the calls of a report.
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -9,8 +9,7 @@
 namespace libmseal::tool {
 namespace {
 
-// As TOML has strings: a literal one, unless there is in it what that may not have. A pattern has no control
-// characters.
+// A TOML string: a literal one if possible. A pattern has no control characters.
 std::string quoted(const std::string& text) {
   return text.find('\'') == std::string::npos ? "'" + text + "'" : nlohmann::json(text).dump();
 }
@@ -20,14 +19,14 @@ std::string quoted(const std::string& text) {
 std::string pattern_for(const std::string& name) {
   constexpr std::string_view kMeaning = "*?[\\:,!";
   std::string pattern = name;
-  constexpr std::string_view kNewline = "\\012";  // as /proc/PID/maps has it
+  constexpr std::string_view kNewline = "\\012";  // as in /proc/PID/maps
   for (std::size_t at = 0; (at = pattern.find(kNewline, at)) != std::string::npos;)
     pattern.replace(at, kNewline.size(), "?");
   for (char& one : pattern) {
     const bool control = static_cast<unsigned char>(one) < ' ' || one == 0x7F;
     if (control || kMeaning.find(one) != std::string_view::npos) one = '?';
   }
-  // What the event has in place of bytes that are no UTF-8.
+  // Events have this in place of invalid UTF-8.
   constexpr std::string_view kReplaced = "\uFFFD";
   for (std::size_t at = 0; (at = pattern.find(kReplaced, at)) != std::string::npos;)
     pattern.replace(at, kReplaced.size(), "*");

@@ -1,4 +1,4 @@
-// Reads files of events and groups what is in them.
+// Reads event files and groups the events.
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -20,7 +20,7 @@ using nlohmann::json;
 constexpr std::size_t kMostKinds = 65536;
 constexpr std::size_t kLongestLine = std::size_t{1} << 17;  // a path may have 4 KiB, each byte written as six
 
-// What would allow it, as an option of MSEAL_OPTIONS.
+// The item of MSEAL_OPTIONS that would allow the call.
 std::string exemption_of(const Finding& finding, bool of_static_data) {
   if (finding.object == "[blocked call]") {
     const std::string name = finding.call.substr(0, finding.call.find('('));
@@ -35,7 +35,7 @@ std::string exemption_of(const Finding& finding, bool of_static_data) {
          pattern_for(finding.object.substr(finding.object.rfind('/') + 1));
 }
 
-// What is wrong with a line, in words.
+// Describes what is wrong with a line.
 std::string reason_of(const std::exception& error) {
   if (dynamic_cast<const json::parse_error*>(&error) != nullptr)
     return "it is no JSON, or not all of it is there";
@@ -48,7 +48,7 @@ class Reader {
  public:
   explicit Reader(bool with_picture) : with_picture_(with_picture) {}
 
-  // Events without a host are taken for those of `host`.
+  // Events without a host count as events of `host`.
   void read(const std::string& path, const std::string& host) {
     TextFile file(path);
     std::size_t number = 0;
@@ -108,7 +108,7 @@ class Reader {
     one.first = one.last = event.at("time");
     one.number = groups_.size();
     const policy::Range range{number_in(event.at("start")), number_in(event.at("end"))};
-    // Where the sections are not known, the protection tells them apart.
+    // If the section is not known, use the protection.
     const std::string part = is_local ? one.section : " " + one.protection;
     Finding& group =
         groups_.try_emplace({one.program, one.call, one.object, part, one.site}, one).first->second;
@@ -121,8 +121,8 @@ class Reader {
     if (with_picture_) picture_.add_hit(event, host, {0, group.number, one.last, range, 0}, one.protection);
   }
 
-  // Adds what other hosts have to what is the same on this one, where names are known: the same call on the
-  // same part of the object, from the same offset. Returns the number of the group that each has become.
+  // Joins groups of other hosts with the equal group of this host, where names are known: the same call on
+  // the same part of the object, from the same offset. Returns the new number of each group.
   std::vector<std::size_t> join_hosts() {
     using Key = std::tuple<std::string, std::string, std::string, std::string, std::string>;
     const auto key_of = [](const Finding& one) {
@@ -169,7 +169,7 @@ class Reader {
 Report read_reports(const std::vector<std::string>& paths, bool with_picture) {
   Reader reader(with_picture);
   for (const std::string& path : paths) {
-    // Events of earlier versions do not name their host: then a file is taken for that of one.
+    // Events of earlier versions do not name their host; each file then counts as a host.
     reader.read(path, paths.size() > 1 ? path.substr(path.rfind('/') + 1) : "");
   }
   return reader.take();

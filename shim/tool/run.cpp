@@ -22,8 +22,8 @@
 namespace libmseal::tool {
 namespace {
 
-// Set for the second stage, in which the library is loaded into this program, so that it is the root of the
-// tree: what it starts then is covered even where no preload reaches.
+// Set for the second stage, in which the library is loaded into this tool. The tool is then the root of the
+// tree, and the program is covered even if it can't load the library.
 constexpr const char* kSecondStage = "MSEAL_RUN_SECOND_STAGE";
 
 bool asks(const RunChoice& options, std::string_view key, std::string_view value = {}) {
@@ -35,11 +35,11 @@ bool asks(const RunChoice& options, std::string_view key, std::string_view value
 
 std::string option_text(const RunChoice& options) {
   std::string text;
-  // An audit that nobody hears of is none.
+  // An audit needs an output.
   const bool heard = asks(options, "log") || asks(options, "events");
   if (asks(options, "mode", "audit") && !heard) text = "log=stderr";
   for (const auto& [key, value] : options.items) {
-    // The program may change its folder, and the supervisor has.
+    // Paths must be absolute: the supervisor, and perhaps the program, change their directory.
     const bool is_file = key == "events" || key == "supervisor" || (key == "policy" && value != "none") ||
                          (key == "log" && value != "stderr" && value != "syslog");
     const std::string item = key + "=" + (is_file ? std::filesystem::absolute(value).string() : value);
@@ -54,14 +54,14 @@ std::string option_text(const RunChoice& options) {
   return text;
 }
 
-// The options as the library will have them. What makes no sense there is its to say.
+// The options as the library will parse them. It will report mistakes itself.
 policy::Options parsed(const std::string& text) {
   policy::Options options;
   policy::parse_options(text, options, [](const policy::OptionError&) {});
   return options;
 }
 
-// What would only come out later, or not at all.
+// Reports mistakes that would be noticed only later or never.
 void check(const policy::Options& options) {
   if (options.backend != policy::Backend::automatic && options.require > options.backend) {
     throw std::invalid_argument("require=" + std::string(name_of(options.require)) +
@@ -78,7 +78,7 @@ void check(const policy::Options& options) {
   for (const auto& [key, path] : {std::pair("events", options.events), std::pair("log", options.log)}) {
     if (path.empty() || (key == std::string_view("log") && !log_is_file)) continue;
     const std::string file(path);
-    // As the supervisor opens it: a pipe that nobody reads is no place for an audit.
+    // As the supervisor opens it: fails for a pipe without a reader.
     const int descriptor =
         open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
     const int why = errno;
@@ -91,7 +91,7 @@ void check(const policy::Options& options) {
   }
 }
 
-// The options with what policy files add to them. What is wrong with those the library says.
+// The options with those of policy files added. The library reports mistakes in these.
 std::string with_policies(const std::string& text, const std::string& program) {
   const policy::Options options = parsed(text);
   if (options.policy == "none") return text;

@@ -30,8 +30,8 @@ namespace {
 
 constexpr std::string_view kTableName = "/memfd:libmseal-table";
 
-// A copy of a table, which may be anything: a process may give any file that name. So it is not mapped, and
-// no pointer in it is followed out of the copy.
+// A copy of a seal table. It is untrusted, because a process may give any file that name. So it is not
+// mapped, and no pointer is followed out of the copy.
 class TableCopy {
  public:
   TableCopy(int process, int file) : process_(process), bytes_(shim::kTableBytes / sizeof(std::uint64_t)) {
@@ -66,7 +66,7 @@ class TableCopy {
     if (count != 0 && seals.front().range == shim::kEverything)
       throw std::runtime_error("process " + std::to_string(process_) +
                                " has more seals than its table holds, so they are unknown");
-    // What is mapped in the arena is sealed from birth, and the table does not name it.
+    // All mappings in the arena are sealed, but they are not in the table.
     const policy::Range arena = root().arena;
     const std::uint64_t middle = arena.start + arena.size() / 2;
     if (!arena.empty()) {
@@ -86,7 +86,7 @@ class TableCopy {
     if (!shim::is_readable(root())) throw OtherVersion(process_);
     if (!holds(root().table.get(), 1)) throw BadTable(process_);
   }
-  // Whether so many of them lie in the copy.
+  // Whether `count` objects lie in the copy.
   template <class T>
   [[nodiscard]] bool holds(const T* items, std::size_t count) const {
     const std::size_t offset = offset_of(items);
@@ -105,7 +105,7 @@ class TableCopy {
   std::vector<std::uint64_t> bytes_;
 };
 
-// The table that the process maps, by way of /proc/PID/map_files. Nothing if it maps none.
+// The table that the process maps, read through /proc/PID/map_files. Nothing if it maps none.
 std::optional<std::vector<Seal>> read_table(int process, const std::vector<MapsLine>& lines) {
   for (const MapsLine& line : lines) {
     if (!line.name.starts_with(kTableName)) continue;
@@ -123,7 +123,7 @@ std::optional<std::vector<Seal>> read_table(int process, const std::vector<MapsL
   return std::nullopt;
 }
 
-// Kernels with mseal(2) say it themselves, as the flag sl.
+// Kernels with mseal(2) show seals in smaps, as the flag sl.
 std::vector<Seal> read_kernel_flags(int process) {
   std::ifstream smaps("/proc/" + std::to_string(process) + "/smaps");
   std::vector<Seal> seals;
@@ -157,9 +157,9 @@ SealedProcess look_at_process(int process, std::vector<MapsLine> lines) {
   SealedProcess sealed{std::move(lines), {}, 0, table.has_value()};
   std::vector<Seal> all = read_kernel_flags(process);
   if (table) all.insert(all.end(), table->begin(), table->end());
-  std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // in order, none is moved
+  std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // so that add_seal appends
   for (const Seal& seal : all) (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
-  // Of the arena, what is mapped there. Both are sorted.
+  // For the arena, count only what is mapped there. Both lists are sorted.
   auto seal = sealed.seals.begin();
   for (const MapsLine& line : sealed.lines) {
     while (seal != sealed.seals.end() && seal->range.end <= line.range.start) ++seal;

@@ -1,4 +1,4 @@
-// What is sealed in a running process, as the table of its supervisor and the kernel tell.
+// What is sealed in a running process, according to its seal table and the kernel.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +24,12 @@ struct MapsLine {
 
 struct SealedProcess {
   std::vector<MapsLine> lines;
-  std::vector<policy::Seal> seals;  // sorted and apart
+  std::vector<policy::Seal> seals;  // sorted and disjoint
   std::uint64_t bytes = 0;
   bool supervised = false;
 };
 
-// What a process has for a table can't be read.
+// The seal table of a process can't be read.
 struct OtherVersion : std::runtime_error {
   explicit OtherVersion(int process);
 };
@@ -37,7 +37,7 @@ struct BadTable : std::runtime_error {
   explicit BadTable(int process);
 };
 
-// Each throws std::runtime_error if the process may not be looked at.
+// Each throws std::runtime_error if the process may not be inspected.
 std::vector<MapsLine> read_maps_of(int process);
 SealedProcess look_at_process(int process, std::vector<MapsLine> lines);
 

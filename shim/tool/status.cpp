@@ -1,4 +1,4 @@
-// mseal status: what is sealed in a running process.
+// mseal status: shows what is sealed in a running process.
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,7 +46,7 @@ bool has_library(const std::vector<MapsLine>& lines) {
       lines, [](const MapsLine& line) { return line.name.find("/libmseal.so") != std::string::npos; });
 }
 
-// The processes that run with the library. Those that may not be looked at are left out.
+// Lists the processes that run with the library. Those that may not be inspected are left out.
 int list(bool json) {
   int status = kNo;
   if (!std::filesystem::exists("/proc/self")) throw std::runtime_error("/proc is not mounted");
@@ -75,7 +75,7 @@ int list(bool json) {
       status = kDone;
     } catch (const BadTable& error) {
       std::fprintf(stderr, "mseal: %s\n", error.what());
-    } catch (const std::exception&) {  // it has ended, or is somebody else's
+    } catch (const std::exception&) {  // it has ended, or belongs to another user
       continue;
     }
   }

@@ -27,7 +27,7 @@ class Symbols::File {
  public:
   explicit File(const std::string& path)
       : file_(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
-    // An event may name anything: a pipe, or an endless device.
+    // The name comes from an event and may be anything, such as a pipe or an endless device.
     struct stat status {};
     if (file_ < 0 || fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) return;
     elf_ = elf_begin(file_, ELF_C_READ, nullptr);
@@ -70,7 +70,7 @@ class Symbols::File {
       GElf_Shdr header{};
       if (gelf_getshdr(section, &header) == nullptr || header.sh_type == SHT_NOBITS) continue;
       if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0) continue;
-      // Seals are of pages: a section that begins on the page counts, too.
+      // Seals consist of whole pages: a section that begins on the page counts, too.
       const bool holds = offset >= header.sh_offset && offset < header.sh_offset + header.sh_size;
       const bool on_page = header.sh_offset >= offset && header.sh_offset < offset + kPage;
       const char* const name = elf_strptr(elf_, names, header.sh_name);
@@ -108,7 +108,7 @@ class Symbols::File {
   }
 
  private:
-  // The segment of that type that has the offset.
+  // The segment of that type that contains the offset.
   bool find_segment(std::uint32_t type, std::uint64_t offset, GElf_Phdr& segment) const {
     std::size_t count = 0;
     if (elf_ == nullptr || elf_getphdrnum(elf_, &count) != 0) return false;
@@ -120,7 +120,7 @@ class Symbols::File {
     return false;
   }
 
-  // The same for the offset of a mapping, which is that of a page.
+  // The same for the page-aligned offset of a mapping.
   bool address_of_page(std::uint64_t offset, std::uint64_t& address) const {
     std::size_t count = 0;
     if (elf_getphdrnum(elf_, &count) != 0) return false;

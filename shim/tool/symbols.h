@@ -23,16 +23,14 @@ class Symbols {
   Symbols(const Symbols&) = delete;
   Symbols& operator=(const Symbols&) = delete;
 
-  // "function+0x12" for a return address that was mapped from `offset` in the file; empty if there is no
-  // symbol.
+  // "function+0x12" for the return address at `offset` in the file; empty if there is no symbol.
   std::string function_at(const std::string& file, std::uint64_t offset);
-  // The section that has this offset in the file; empty if none has.
+  // The section at `offset` in the file; empty if there is none.
   std::string section_at(const std::string& file, std::uint64_t offset);
-  // Whether what has this offset in the file stays writable in a running program: not text, constants or
-  // RELRO.
+  // Whether `offset` in the file is data that stays writable: not text, constants or RELRO.
   bool is_static_data(const std::string& file, std::uint64_t offset);
 
-  // The sections in memory of a program that maps the file from `offset` on at `address`, in order.
+  // The sections in the memory of a program that maps the file from `offset` on at `address`, in order.
   std::vector<Section> sections_of(const std::string& file, std::uint64_t offset, std::uint64_t address);
 
  private:

@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kList = "/etc/ld.so.preload";
 constexpr const char* kPolicy = "/etc/libmseal/policy.toml";
-constexpr std::string_view kSeparators = " \t:";  // within a line, as the dynamic linker has it
+constexpr std::string_view kSeparators = " \t:";  // within a line, as for the dynamic linker
 
 [[noreturn]] void refuse(const std::string& why) {
   throw std::runtime_error(why + "; nothing is changed");
@@ -39,7 +39,7 @@ constexpr std::string_view kSeparators = " \t:";  // within a line, as the dynam
   throw std::runtime_error(what + ": " + std::strerror(errno));
 }
 
-// From here on all paths are that system's.
+// Changes the root: from then on all paths are those of that system.
 void enter(const std::string& root) {
   if (root.empty()) return;
   if (chroot(root.c_str()) != 0 || chdir("/") != 0) fail("--root=" + root);
@@ -49,7 +49,7 @@ void must_be_root() {
   if (geteuid() != 0) throw std::runtime_error("this needs root");
 }
 
-// What the list holds; nothing if there is no such file.
+// The contents of the list; nothing if there is no such file.
 std::optional<std::string> read_list() {
   struct stat file {};
   if (lstat(kList, &file) != 0 && errno == ENOENT) return {};
@@ -63,8 +63,8 @@ bool is_ours(const std::string& name) {
 }
 
 struct List {
-  std::vector<std::string> ours;  // the names of this library that it holds
-  std::string others;             // its text without them
+  std::vector<std::string> ours;  // its entries for this library
+  std::string others;             // the rest of its text
 };
 
 List take_apart(const std::string& text) {
@@ -96,7 +96,7 @@ List take_apart(const std::string& text) {
   return list;
 }
 
-// Beside the old one and then in its place: whoever starts a program meanwhile sees the one or the other.
+// Replaces the file atomically: a program that starts meanwhile reads the old or the new one.
 void write_list(const std::optional<std::string>& text) {
   const std::string list = kList;
   if (!text) {
@@ -138,7 +138,7 @@ void say_how_to_undo(const std::string& library, bool has_others) {
   }
 }
 
-// Of the policy that holds for all programs, those that gain privileges included.
+// What is wrong with the system's policy file; empty if nothing is.
 std::string flaw_of_policy() {
   std::error_code missing;
   if (!fs::exists(kPolicy, missing)) return "";

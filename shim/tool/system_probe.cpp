@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 constexpr uid_t kNobody = 65534;
 constexpr int kCannotBeNobody = 125;  // in a user namespace without that user
 
-// A shell's script: whether the library is there, without the help of another program.
+// A shell script that tests whether the library is loaded into the shell itself.
 constexpr const char* kIsLoaded =
     "while read -r line; do case $line in *libmseal.so*) exit 0;; esac; done </proc/self/maps; exit 1";
 constexpr int kHasNoNewPrivileges = 3;
@@ -130,7 +130,7 @@ std::string not_roots(const std::string& path) {
 std::string flaw_of_library(const std::string& library) {
   if (!library.starts_with('/')) return "is no absolute path";
   for (const char character : library) {
-    // What separates names, begins a comment, or is replaced.
+    // Characters that separate names, begin a comment, or are expanded.
     if (std::isspace(static_cast<unsigned char>(character)) != 0 || std::strchr(":#$", character) != nullptr)
       return "has a character in its path that /etc/ld.so.preload can't hold";
   }
@@ -179,7 +179,7 @@ std::string complaints_of_programs(const std::string& library) {
 }
 
 bool takes_privileges_away(const std::string& library) {
-  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return false;  // not of the library
+  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return false;  // it was set before
   return try_program({"/bin/sh", "-c", kNoNewPrivileges}, library, kNobody).status == kHasNoNewPrivileges;
 }
 

@@ -1,4 +1,4 @@
-// Reads files that users name. They may be endless, pipes that nobody writes to, or disks.
+// Reads files whose names come from users. They may be endless, or pipes without a writer.
 #pragma once
 
 #include <fcntl.h>
@@ -18,8 +18,7 @@ namespace libmseal::tool {
 
 class TextFile {
  public:
-  // `-` is standard input. Throws std::runtime_error, with the reason, if it can't be read; so do all
-  // functions below.
+  // `-` is standard input. This and all functions below throw std::runtime_error if it can't be read.
   explicit TextFile(const std::string& path)
       : path_(path == kInput ? "standard input" : path),
         file_(path == kInput ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
@@ -32,9 +31,9 @@ class TextFile {
       close(file_);
       fail("it is a folder");
     }
-    // Without a writer a pipe would look empty.
+    // A pipe without a writer would seem empty.
     if (S_ISFIFO(status.st_mode)) wait_for_more();
-    // Of a file as much as it has now: it may grow while it is read. Some of /proc say 0.
+    // Reads only the current size: the file may grow meanwhile. Files of /proc may have size 0.
     if (S_ISREG(status.st_mode) && status.st_size > 0) {
       left_ = static_cast<std::uint64_t>(status.st_size);
       endless_ = false;
@@ -112,8 +111,8 @@ class TextFile {
 
   std::string path_;
   int file_;
-  int patience_;                                 // ms; whoever writes to standard input may take any time
-  std::uint64_t left_ = std::uint64_t{1} << 30;  // of what may have no end
+  int patience_;                                 // ms; -1: standard input may take any time
+  std::uint64_t left_ = std::uint64_t{1} << 30;  // the limit for files without a known size
   bool endless_ = true;
 };
 
