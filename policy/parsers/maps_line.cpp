@@ -31,7 +31,7 @@ bool take(std::string_view& text, char expected) {
   return true;
 }
 
-// One permission letter, or '-'.
+// Takes one permission letter, or '-'.
 bool take_flag(std::string_view& text, char letter, char absent, bool& flag) {
   if (text.empty() || (text.front() != letter && text.front() != absent)) return false;
   flag = text.front() == letter;
@@ -39,7 +39,7 @@ bool take_flag(std::string_view& text, char letter, char absent, bool& flag) {
   return true;
 }
 
-// The label, and the spaces behind it.
+// Takes the label and the spaces after it.
 bool take_label(std::string_view& text, std::string_view label) {
   if (!text.starts_with(label)) return false;
   text.remove_prefix(label.size());

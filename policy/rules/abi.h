@@ -22,7 +22,7 @@ enum class Call : std::uint8_t {
   brk,               // new end of the heap
   shmat,             // id, address, flags
   shmdt,             // address
-  ipc,               // i386: shmat and shmdt behind a number; all of it in registers (ipc/syscall.c)
+  ipc,               // i386: shmat, shmdt and shmget, selected by the first argument (ipc/syscall.c)
   remap_file_pages,  // address, length, ...
   io_setup,          // number of events; unmaps its own ring again if it fails
   io_destroy,        // context, which is the address of its ring

@@ -31,7 +31,7 @@ inline constexpr Verdict kDependsOnSource{Verdict::Kind::depends_on_source, 0};
 
 // What a verdict needs to know about a process. Nothing in it can become weaker later.
 struct SealedMemory {
-  std::span<const Seal> seals;  // sorted, apart
+  std::span<const Seal> seals;  // sorted, disjoint
   // The largest huge page that the tree may have created, in bytes; 0: none. It matters for mremap, which can
   // move several mappings at once since 6.17.
   std::uint64_t huge_page = 0;

@@ -15,7 +15,7 @@ struct Vma {
   bool executable = false;
   bool shared = false;
   std::uint64_t offset = 0;
-  std::uint64_t inode = 0;  // 0: no file behind it
+  std::uint64_t inode = 0;  // 0: not mapped from a file
   std::string_view name;    // path or [label], a view into the parsed line
 
   // As the kernel's vma_is_anonymous(): special mappings such as [vdso] and [vvar] are not, and private ones

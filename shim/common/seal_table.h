@@ -43,7 +43,7 @@ struct SealTable {
 
   // The mappings that the supervisor has found for a seal request. Only for the process that got the ticket.
   std::uint32_t ticket = 0;
-  TableVector<policy::Seal> pieces;  // sorted, apart
+  TableVector<policy::Seal> pieces;  // sorted, disjoint
   TableVector<policy::KeyedRange> keyed;
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of them
 

@@ -18,7 +18,7 @@ using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
 // The mappings in the requested ranges.
 struct Found {
-  Pieces pieces;                                              // sorted, apart
+  Pieces pieces;                                              // sorted, disjoint
   policy::FixedVector<policy::KeyedRange, kMostKeyed> keyed;  // of these: the writable ones with a key
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of these pieces
 };

@@ -37,7 +37,7 @@ long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
   return result;
 }
 
-// Keeps the ranges sorted and apart. False if there is no room.
+// Adds to the ranges and keeps them sorted and disjoint. False if there is no room.
 bool add(policy::FixedVector<Range, kMostRanges>& ranges, Range added) {
   auto* const first = std::partition_point(ranges.begin(), ranges.end(),
                                            [&](const Range& one) { return one.end < added.start; });

@@ -51,7 +51,7 @@ EventLog::~EventLog() {
     tell_of_all_missing();
     if (const auto lost = lines_.take_lost(); lost != 0)
       log(Level::error, "events=", path_, ": ", lost, " events were lost");
-  } catch (...) {  // NOLINT(bugprone-empty-catch): there is no memory to say so
+  } catch (...) {  // NOLINT(bugprone-empty-catch): no memory left to report it
   }
 }
 

@@ -17,7 +17,7 @@ namespace {
 // The receiving ioctl blocks by itself, so poll() is an additional system call. But before Linux 6.11 the
 // ioctl blocks for ever once no process is left; only poll() reports that. So during a burst of notifications
 // poll() is left out, until a timer tick interrupts a waiting ioctl.
-constexpr int kBurst = 16;  // so many make one
+constexpr int kBurst = 16;  // notifications
 constexpr auto kRightAfter = std::chrono::milliseconds(2);
 constexpr int kTick = 50;  // ms
 

@@ -75,7 +75,7 @@ class HeldMaps final : public HeldMemory, Descriptor {
   }
 };
 
-// Of the open file, or null if there is none.
+// Wraps the open file; null if there is none.
 template <class T>
 std::unique_ptr<T> held(long file) {
   if (shim::failed(file)) return nullptr;

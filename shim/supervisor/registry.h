@@ -60,7 +60,7 @@ class Registry {
   // The caller, a member, has just started, or has called execve and looks the same as before.
   void greet(const Caller& caller);
 
-  // Where deny filters of earlier images may still refuse in the process, sorted and apart.
+  // Where deny filters of earlier images may still refuse in the process, sorted and disjoint.
   [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller) const {
     return inherited_filters_.of(caller);
   }

@@ -24,7 +24,7 @@ namespace libmseal::supervisor {
 struct SealJob {
   explicit SealJob(ThreadHolder& holder) : held(holder) {}
 
-  std::vector<policy::Range> ranges;  // sorted, apart
+  std::vector<policy::Range> ranges;  // sorted, disjoint
   std::vector<policy::Seal> pieces;
   std::vector<policy::KeyedRange> keyed;
   policy::Range refused_breaks;

@@ -21,10 +21,10 @@ class SupervisedSealing {
   // The answers to the messages of control.h, or -errno:
   //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside a huge page
   //   E2BIG   too many mappings           ENOSPC  no room for more seals
-  //   EAGAIN  another process has this memory, or may have
-  //   EBUSY   a thread does not leave a call that changes memory, or the range changes all the time
-  //   ESTALE  filters are in that nobody has asked for
-  //   EACCES  some of it takes no more types
+  //   EAGAIN  another process shares this memory, or may share it
+  //   EBUSY   a thread does not leave a call that changes memory, or the range changes constantly
+  //   ESTALE  the reported filters were not asked for
+  //   EACCES  a seal in the ranges accepts no more types
   std::int64_t add_range(const Caller& caller, const policy::Control& message);
   std::int64_t seal(const Caller& caller, const policy::Control& message);
   std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);

@@ -11,7 +11,7 @@
 namespace libmseal::supervisor {
 namespace {
 
-constexpr std::uint64_t kMostForStops = 1000;  // ms; what lasts longer is no ordinary memory call
+constexpr std::uint64_t kMostForStops = 1000;  // ms; no ordinary memory call takes longer
 constexpr long kNap = 20'000;                  // ns
 
 // While threads are stopped, others may start new ones. What those that remain after this many rounds change

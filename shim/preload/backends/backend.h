@@ -28,7 +28,7 @@ Message& operator<<(Message& message, const Outcome& outcome);
 
 // The arguments of a backend's start.
 struct Beginning {
-  std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, apart; may be empty
+  std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, disjoint; may be empty
   policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
   KernelMseal kernel = KernelMseal::missing;
   Launch& launch;  // may hold a supervisor that is ready

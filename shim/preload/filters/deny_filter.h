@@ -12,7 +12,7 @@
 namespace libmseal::shim {
 
 struct DenyFilter {
-  std::span<const policy::Seal> pieces;  // sorted, apart; of the same types
+  std::span<const policy::Seal> pieces;  // sorted, disjoint; of the same types
   policy::Range refused_breaks;          // the arguments of brk that would unmap one of them
   bool supervised = false;               // the first filter notifies a supervisor of deferred calls
 };
