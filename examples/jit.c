@@ -4,11 +4,11 @@
  *   cc jit.c -o jit
  *   LD_PRELOAD=libmseal.so ./jit
  *
- * The program knows nothing of libmseal: like V8 and PartitionAlloc, it makes the system call 462 by libc's
- * syscall(). The code can be written and discarded inside of a write scope, in which the key of the thread
- * allows writing; nobody can unmap the range or change its protection. Discarding all of it must cost no
- * memory: pages that were never used stay so. Where the processor has no protection keys the range is
- * writable to all, so that anybody may discard it. */
+ * The program does not use libmseal's headers: like V8 and PartitionAlloc, it makes the system call 462 with libc's
+ * syscall(). The code can be written and discarded only inside a write scope, in which the protection key of the
+ * thread allows writing; nothing can unmap the range or change its protection. Discarding the whole range must not
+ * touch pages that were never used. Without protection keys in the processor, every thread may write and discard
+ * the range. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
-# Finds what the build takes. Whatever is missing is named at once, with what installs it.
+# Finds what the build needs. Lists everything that is missing, with the packages that contain it.
 include_guard()
 
 set(libmseal_missing "")
-# Takes the name of a variable that is set where the thing was found, what it is, and Debian's package.
+# Arguments: a variable that is set if the dependency was found, its name, and Debian's package.
 macro(libmseal_needs found what package)
   if(NOT ${found})
     string(APPEND libmseal_missing "\n  ${what} (${package})")

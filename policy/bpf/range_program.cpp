@@ -185,7 +185,7 @@ class Compiler {
       special = out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), special);
       special_flags |= kMapHugetlb;
     }
-    const Label ordinary = out_.ret(SECCOMP_RET_ALLOW);  // of its own, at hand
+    const Label ordinary = out_.ret(SECCOMP_RET_ALLOW);  // a separate one, within reach of the branches
     out_.branch(BPF_JSET, special_flags, special, ordinary);
     return out_.load(low_of(3));
   }

@@ -1,5 +1,5 @@
 # Debian packages: `cmake --workflow --preset package`, or cpack -G DEB in any build of one whose prefix is /usr.
-#   libmseal0     the library as libmseal.so.0 and as libmseal.so, for LD_PRELOAD names it so; the supervisor
+#   libmseal0     the library as libmseal.so.0 and, for LD_PRELOAD, as libmseal.so; the supervisor
 #   libmseal-dev  headers and the like
 #   mseal         the tool
 set(LIBMSEAL_MAINTAINER "The libmseal maintainers <maintainers@libmseal.example>" CACHE STRING
@@ -27,8 +27,8 @@ string(TOUPPER ${runtime} RUNTIME)
 set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_NAME ${runtime})
 set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_SUGGESTS mseal)
-# By hand: the supervisor is static, and of the library dpkg-shlibdeps knows a sysconf that later learnt new names.
-# tests/install looks after the 2.28.
+# Set by hand: the supervisor is static, and dpkg-shlibdeps would require a newer libc for the library because of sysconf.
+# tests/install checks the 2.28.
 set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_DEPENDS "libc6 (>= 2.28)")
 set(folder ${CMAKE_CURRENT_BINARY_DIR}/debian)
@@ -63,7 +63,7 @@ The tool of libmseal: runs unmodified programs with sealed mappings, on every
 kernel since Linux 5.10; says what this machine's kernel offers, what of a
 process is sealed, and, after an audit, what would have been refused.")
 
-# What Debian wants in every package.
+# What Debian requires in every package.
 find_program(GZIP gzip)
 find_program(DATE date)
 if(NOT GZIP OR NOT DATE)
@@ -100,13 +100,13 @@ License: Expat
 ${licence}
 ")
 
-# What lintian says and we mean.
+# Intended deviations that lintian reports.
 file(WRITE ${folder}/${runtime}.overrides
 "# Made by the project itself, not for Debian's archive, where a first upload closes a bug.
 ${runtime}: initial-upload-closes-no-bugs
-# LD_PRELOAD=libmseal.so must work where no development files are.
+# LD_PRELOAD=libmseal.so must work without the development package.
 ${runtime}: link-to-shared-library-in-wrong-package *libmseal.so*
-# Static on purpose: it is started with every tree of programs, and the dynamic linker would take most of that time.
+# Static on purpose: it is started with every process tree, and the dynamic linker would take most of that time.
 ${runtime}: shared-library-lacks-prerequisites *mseal-supervisor*
 ")
 foreach(name IN ITEMS libmseal-dev mseal)
@@ -116,7 +116,7 @@ ${name}: initial-upload-closes-no-bugs
 ")
 endforeach()
 
-# Our components, each with what Debian wants beside it, which no other installation gets.
+# Our components, each with files that only Debian packages need.
 include(CPackComponent)
 macro(add_package name component)  # CPack's settings must reach the scope that includes it
   cpack_add_component_group(${name})

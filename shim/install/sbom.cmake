@@ -9,7 +9,7 @@ if(DEFINED ENV{SOURCE_DATE_EPOCH})
   string(TIMESTAMP LIBMSEAL_DATE "%Y-%m-%dT%H:%M:%SZ" UTC)
 endif()
 
-# The versions that headers say, by the preprocessor.
+# Reads the versions in headers, with the preprocessor.
 set(question ${CMAKE_CURRENT_BINARY_DIR}/versions.cpp)
 file(WRITE ${question} "
 #include <cstddef>
@@ -75,7 +75,7 @@ function(add_element name version licence)
     }")
   set(elements "${elements}" PARENT_SCOPE)
 endfunction()
-# Something of other people's. `users` are pairs of one of our programs and how it is in there.
+# A third-party component. `users` are pairs of one of our programs and how it uses the component.
 function(add_third_party name id licence)
   set(version ${version_of_${id}})
   if(NOT version)
@@ -128,7 +128,7 @@ if(TARGET mseal-tool)
   add_third_party(elfutils elfutils "LGPL-3.0-or-later OR GPL-2.0-or-later" mseal DYNAMIC_LINK)
 endif()
 string(REGEX REPLACE "^,\n" "" elements "${elements}")
-# A name that no other document has, and that is the same wherever this one is made.
+# A unique but reproducible document name.
 string(SHA256 digest "${elements}${relationships}${LIBMSEAL_DATE}")
 set(LIBMSEAL_SBOM ${CMAKE_CURRENT_BINARY_DIR}/libmseal.spdx.json CACHE INTERNAL "")
 file(WRITE ${LIBMSEAL_SBOM} "{

@@ -85,7 +85,7 @@ void ControlChannel::make_image(Caller& caller) {
 
 void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& caller,
                                 const policy::Arguments& arguments) {
-  // What can't be looked at now may be recognised by nothing later.
+  // If its memory is not readable now, the image could not be recognised later.
   if (caller.foreign() && caller.identity.readable()) make_image(caller);
   if (!caller.may_seal()) return refuse(notification, EPERM);
   const long result = raw_mseal(sealer_, registry_, caller, arguments, discard_);
@@ -95,7 +95,7 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
 }
 
 void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& caller) {
-  // What can't be looked at now may be recognised by nothing later.
+  // If its memory is not readable now, the image could not be recognised later.
   if (!caller.identity.readable()) return refuse(notification, EPERM);
   if (caller.foreign()) {
     make_image(caller);

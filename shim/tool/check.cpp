@@ -1,4 +1,4 @@
-// mseal check: what this kernel offers, which backend will be used, and why.
+// mseal check: prints the kernel features, the backend that programs get, and why.
 #include <fcntl.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -20,14 +20,14 @@
 namespace libmseal::tool {
 namespace {
 
-// What a program is really given, and what the library says about it.
+// The backend that a program really gets, and what the library prints about it.
 struct Attempt {
   std::string backend = "none";
   std::string reason;  // the line about the backend, or the last one
   std::vector<std::string> lines;
 };
 
-// The user's MSEAL_OPTIONS hold, but for those without which there would be nothing to see.
+// Uses the MSEAL_OPTIONS of the user, except those that would suppress the output.
 Attempt try_backend(const std::string& library, const std::string& options) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return {};
