@@ -32,7 +32,7 @@ bool touches_seal(const State& state, const MmCall& call) {
   });
 }
 
-// Whether a filter of this process refuses the call. Of such a call the supervisor knows nothing.
+// Whether a filter of this process refuses the call. The supervisor does not see such calls.
 bool is_refused_by_filters(const State& state, const MmCall& call) {
   if (call.deferred) return false;
   return state.ledger->consult(

@@ -1,4 +1,4 @@
-// Where in the program a call comes from that touches a seal: told to the supervisor, for its file of events.
+// Sends the call site of a call that touches a seal to the supervisor, for its events file.
 // Async-signal-safe.
 #pragma once
 
@@ -7,13 +7,14 @@
 
 namespace libmseal::shim {
 
-// The address that the call returns to.
+// The return address of the call.
 using Site = const void*;
 
-// Before the call is made, for an audit.
+// To be called before the call, in an audit.
 void announce_call(const State& state, long number, const policy::Arguments& arguments, Site site);
 
-// Once it was refused. While too many are, those that a filter of this process refused are only counted.
+// To be called after the call was refused. If there are too many, refusals by filters of this process are
+// only counted.
 void report_refusal(const State& state, long number, const policy::Arguments& arguments, Site site);
 
 }  // namespace libmseal::shim
