@@ -8,7 +8,6 @@
 #include "policy/rules/fixed_vector.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
-#include "shim/preload/backends/supervised_sealing.h"
 
 namespace libmseal::shim {
 
@@ -21,6 +20,12 @@ struct LateObject {
   std::size_t first = 0;  // an index in ObjectsWork::loaded
   std::size_t end = 0;
   bool unready = false;
+};
+
+// A part of a loaded object, in which only private read-only memory is to be sealed.
+struct ConstantPart {
+  policy::Range range;
+  bool with_data = false;  // also private writable memory
 };
 
 struct ObjectsWork {

@@ -7,6 +7,7 @@
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/preload/job.h"
+#include "shim/preload/objects_work.h"
 #include "shim/preload/state.h"
 
 namespace libmseal::shim {
@@ -19,11 +20,6 @@ struct Asked {
 // Seals all of the ranges or none, with job.types.
 Asked seal_as_supervisor_says(State& state, std::span<const policy::Range> ranges, Job& job);
 
-// A part of a loaded object, in which only private read-only memory is to be sealed.
-struct ConstantPart {
-  policy::Range range;
-  bool with_data = false;  // also private writable memory
-};
 Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job);
 
 // Sealing where the program reads its own mappings (own_sealing.h), under a supervisor.
