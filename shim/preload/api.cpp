@@ -4,9 +4,9 @@
 
 #include "mseal/mseal.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/late_objects.h"
-#include "shim/preload/sealing.h"
-#include "shim/preload/state.h"
+#include "shim/preload/objects/late_objects.h"
+#include "shim/preload/sealing/sealing.h"
+#include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 namespace {

@@ -13,12 +13,12 @@
 #include "mseal/mseal.h"
 #include "policy/rules/verdict.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/call_sites.h"
-#include "shim/preload/image_places.h"
-#include "shim/preload/protection_keys.h"
-#include "shim/preload/sealed_mapping.h"
-#include "shim/preload/sealing.h"
-#include "shim/preload/state.h"
+#include "shim/preload/memory/image_places.h"
+#include "shim/preload/memory/protection_keys.h"
+#include "shim/preload/sealing/sealed_mapping.h"
+#include "shim/preload/sealing/sealing.h"
+#include "shim/preload/state/state.h"
+#include "shim/preload/supervisor/call_sites.h"
 
 namespace libmseal::shim {
 namespace {

@@ -10,11 +10,11 @@
 #include "shim/common/line_reader.h"
 #include "shim/common/policy_file.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/ancestors.h"
-#include "shim/preload/message.h"
-#include "shim/preload/supervisor_program.h"
-#include "shim/preload/table_reader.h"
-#include "shim/preload/text.h"
+#include "shim/preload/messages/message.h"
+#include "shim/preload/messages/text.h"
+#include "shim/preload/process/ancestors.h"
+#include "shim/preload/supervisor/supervisor_program.h"
+#include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
 namespace {

@@ -2,8 +2,8 @@
 // names.
 #pragma once
 
-#include "shim/preload/state.h"
-#include "shim/preload/supervisor_link.h"
+#include "shim/preload/state/state.h"
+#include "shim/preload/supervisor/supervisor_link.h"
 
 namespace libmseal::shim {
 

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "shim/common/machine.h"
-#include "shim/supervisor/log.h"
-#include "shim/supervisor/raw_mseal.h"
+#include "shim/supervisor/events/log.h"
+#include "shim/supervisor/sealing/raw_mseal.h"
 
 namespace libmseal::supervisor {
 

@@ -10,13 +10,13 @@
 #include "policy/configuration/options.h"
 #include "policy/configuration/tree_rules.h"
 #include "policy/protocol/control.h"
-#include "shim/supervisor/event_log.h"
+#include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/listener.h"
-#include "shim/supervisor/own_sealing.h"
 #include "shim/supervisor/policy_levels.h"
-#include "shim/supervisor/registry.h"
-#include "shim/supervisor/sealer.h"
-#include "shim/supervisor/supervised_sealing.h"
+#include "shim/supervisor/registry/registry.h"
+#include "shim/supervisor/sealing/own_sealing.h"
+#include "shim/supervisor/sealing/sealer.h"
+#include "shim/supervisor/sealing/supervised_sealing.h"
 
 namespace libmseal::supervisor {
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "policy/rules/lineage.h"
-#include "shim/supervisor/log.h"
+#include "shim/supervisor/events/log.h"
 #include "shim/supervisor/required_library.h"
 
 namespace libmseal::supervisor {

@@ -7,8 +7,8 @@
 #include "policy/rules/mm_call.h"
 #include "policy/rules/seal.h"
 #include "policy/rules/verdict.h"
-#include "shim/supervisor/proc.h"
-#include "shim/supervisor/registry.h"
+#include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/registry/registry.h"
 
 namespace libmseal::supervisor {
 

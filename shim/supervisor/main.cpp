@@ -19,13 +19,13 @@
 #include "policy/protocol/control.h"
 #include "shim/common/standard_descriptors.h"
 #include "shim/supervisor/dispatcher.h"
+#include "shim/supervisor/events/log.h"
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/listener.h"
-#include "shim/supervisor/log.h"
 #include "shim/supervisor/policy_levels.h"
-#include "shim/supervisor/proc.h"
 #include "shim/supervisor/process_limits.h"
-#include "shim/supervisor/registry.h"
+#include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/registry/registry.h"
 
 namespace libmseal::supervisor {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "policy/configuration/policy_file.h"
-#include "shim/supervisor/proc.h"
+#include "shim/supervisor/processes/proc.h"
 
 namespace libmseal::supervisor {
 

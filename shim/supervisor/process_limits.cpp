@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "shim/common/table_size.h"
-#include "shim/supervisor/log.h"
+#include "shim/supervisor/events/log.h"
 
 namespace libmseal::supervisor {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "shim/supervisor/proc.h"
+#include "shim/supervisor/processes/proc.h"
 
 namespace libmseal::supervisor {
 

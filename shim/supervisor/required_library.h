@@ -1,7 +1,7 @@
 // Detects programs that would run without the library although it is required.
 #pragma once
 
-#include "shim/supervisor/registry.h"
+#include "shim/supervisor/registry/registry.h"
 
 namespace libmseal::supervisor {
 

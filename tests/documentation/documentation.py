@@ -10,6 +10,7 @@
     attacks   libmseal.7 has every attack that the tests run
     containers  libmseal-containers.7 has every call of seccomp-fragment.json
     services  libmseal-services.7 has the drop-ins of examples/systemd, and its policy files have no mistakes
+    folders   those of policy/ and shim/ include each other in one direction, and libmseal.7 has each
     lint      mandoc finds nothing wrong with the pages
     readme    at most 150 lines, and every file that it names is there
     examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says; the policy file of
@@ -19,6 +20,7 @@ Exit status 1 if something is missing, 77 if a check can't run here (1 with MSEA
 """
 
 import argparse
+import graphlib
 import json
 import os
 import pathlib
@@ -223,6 +225,29 @@ def example_in_page():
     section = section_of(text_of(PAGES[1]), "Sh", "EXAMPLES")
     code, printed = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", section, re.M | re.S)
     return code.replace("\\e", "\\"), printed.splitlines()
+
+
+def check_folders(given):
+    """The folders can be put into an order in which each includes only those before it."""
+    page = section_of(text_of("shim/libmseal.7"), "Sh", "SOURCES").replace("\n.Pa ", " ")
+    includes = {}
+    for file in sorted([*SOURCE.glob("policy/**/*"), *SOURCE.glob("shim/**/*")]):
+        if file.suffix not in (".h", ".cpp"):
+            continue
+        folder = str(file.parent.relative_to(SOURCE))
+        includes.setdefault(folder, set())
+        for name in re.findall(r'^#include "((?:policy|shim)/[^"]+)"', file.read_text(), re.M):
+            includes[folder].add(os.path.dirname(name))
+        includes[folder].discard(folder)
+    problems = [f"libmseal.7 does not have {folder}" for folder in includes
+                if not re.search(rf"\b{os.path.basename(folder)}\b", page)]
+    problems += [f"{folder} includes {other}" for folder, others in includes.items() for other in others
+                 if folder.startswith("policy") and not other.startswith("policy")]
+    try:
+        list(graphlib.TopologicalSorter(includes).static_order())
+    except graphlib.CycleError as cycle:
+        problems.append("includes in a circle: " + " -> ".join(reversed(cycle.args[1])))
+    return problems if includes else ["no sources"]
 
 
 def check_services(given):

@@ -66,8 +66,8 @@ TEST_CASE("tool: run says which programs it does not reach, and what to do") {
   const Run served = tool({"run", "--backend=seccomp", "--coverage=all", STATIC_PROGRAM, "few"});
   CHECK(served.err == "");
   const Run unreached = tool({"run", "--backend=seccomp", STATIC_PROGRAM, "few"});
-  CHECK_THAT(unreached.err, ContainsSubstring("is static, so it ignores LD_PRELOAD") &&
-                                ContainsSubstring("--coverage=all"));
+  CHECK_THAT(unreached.err,
+             ContainsSubstring("is static, so it ignores LD_PRELOAD") && ContainsSubstring("--coverage=all"));
   CHECK(tool({"run", "-q", "--backend=seccomp", STATIC_PROGRAM, "few"}).err.find("is static") ==
         std::string::npos);
   const TemporaryPath script("script");

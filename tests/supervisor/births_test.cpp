@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "shim/supervisor/proc.h"
+#include "shim/supervisor/processes/proc.h"
 #include "tests/support/catch.h"
 
 namespace libmseal::tests {

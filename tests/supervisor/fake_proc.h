@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "shim/supervisor/proc.h"
+#include "shim/supervisor/processes/proc.h"
 
 namespace libmseal::tests {
 

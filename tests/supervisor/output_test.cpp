@@ -22,11 +22,11 @@
 
 #include "shim/common/printable.h"
 #include "shim/common/seal_table.h"
-#include "shim/preload/ledger.h"
-#include "shim/preload/table_reader.h"
-#include "shim/supervisor/line_file.h"
-#include "shim/supervisor/system_log.h"
-#include "shim/supervisor/table_file.h"
+#include "shim/preload/state/ledger.h"
+#include "shim/preload/supervisor/table_reader.h"
+#include "shim/supervisor/events/line_file.h"
+#include "shim/supervisor/events/system_log.h"
+#include "shim/supervisor/registry/table_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/needs.h"
 

@@ -1,5 +1,5 @@
 // What records share: a change of one is not seen in another, and nothing gets lost or comes twice.
-#include "shim/supervisor/record.h"
+#include "shim/supervisor/registry/record.h"
 
 #include <map>
 #include <random>

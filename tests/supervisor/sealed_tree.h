@@ -7,7 +7,7 @@
 #include <set>
 #include <span>
 
-#include "shim/supervisor/registry.h"
+#include "shim/supervisor/registry/registry.h"
 #include "tests/supervisor/fake_proc.h"
 #include "tests/support/catch.h"
 

@@ -1,5 +1,5 @@
 // Threads of a child that are held, and what becomes of them when their holder fails.
-#include "shim/supervisor/thread_holder.h"
+#include "shim/supervisor/sealing/thread_holder.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -7,10 +7,10 @@
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/common/kernel_mseal.h"
-#include "shim/preload/job.h"
-#include "shim/preload/message.h"
-#include "shim/preload/state.h"
-#include "shim/preload/supervisor_link.h"
+#include "shim/preload/messages/message.h"
+#include "shim/preload/state/job.h"
+#include "shim/preload/state/state.h"
+#include "shim/preload/supervisor/supervisor_link.h"
 
 namespace libmseal::shim {
 

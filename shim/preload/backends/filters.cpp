@@ -5,14 +5,14 @@
 
 #include "shim/common/pieces.h"
 #include "shim/common/sharers.h"
-#include "shim/preload/ancestors.h"
-#include "shim/preload/arena.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/pid_namespace.h"
-#include "shim/preload/why_unsealed.h"
+#include "shim/preload/memory/arena.h"
+#include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/ancestors.h"
+#include "shim/preload/process/pid_namespace.h"
 
 namespace libmseal::shim {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_look.h"
-#include "shim/preload/why_unsealed.h"
+#include "shim/preload/messages/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {

@@ -4,9 +4,9 @@
 
 #include "shim/common/clock.h"
 #include "shim/common/pieces.h"
-#include "shim/preload/heap.h"
-#include "shim/preload/own_proc.h"
-#include "shim/preload/why_unsealed.h"
+#include "shim/preload/memory/heap.h"
+#include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/own_proc.h"
 
 namespace libmseal::shim {
 namespace {

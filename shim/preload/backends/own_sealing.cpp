@@ -8,8 +8,8 @@
 #include "shim/preload/backends/own_look.h"
 #include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
-#include "shim/preload/in_flight_calls.h"
-#include "shim/preload/why_unsealed.h"
+#include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/in_flight_calls.h"
 
 namespace libmseal::shim {
 namespace {

@@ -8,8 +8,8 @@
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/common/clock.h"
-#include "shim/preload/job.h"
-#include "shim/preload/state.h"
+#include "shim/preload/state/job.h"
+#include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 

@@ -10,16 +10,16 @@
 
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/arena.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/supervised_sealing.h"
 #include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/image_places.h"
-#include "shim/preload/message.h"
-#include "shim/preload/starts.h"
-#include "shim/preload/table_reader.h"
+#include "shim/preload/memory/arena.h"
+#include "shim/preload/memory/image_places.h"
+#include "shim/preload/messages/message.h"
+#include "shim/preload/process/starts.h"
+#include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
 namespace {

@@ -1,8 +1,8 @@
 // A function of the backend `supervised` that other backends do not have.
 #pragma once
 
-#include "shim/preload/job.h"
-#include "shim/preload/state.h"
+#include "shim/preload/state/job.h"
+#include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 

@@ -7,11 +7,11 @@
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
-#include "shim/preload/heap.h"
-#include "shim/preload/lock.h"
-#include "shim/preload/supervisor_link.h"
-#include "shim/preload/table_reader.h"
-#include "shim/preload/why_unsealed.h"
+#include "shim/preload/memory/heap.h"
+#include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/state/lock.h"
+#include "shim/preload/supervisor/supervisor_link.h"
+#include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
 

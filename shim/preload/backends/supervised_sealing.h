@@ -6,9 +6,9 @@
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
-#include "shim/preload/job.h"
-#include "shim/preload/objects_work.h"
-#include "shim/preload/state.h"
+#include "shim/preload/state/job.h"
+#include "shim/preload/state/objects_work.h"
+#include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 

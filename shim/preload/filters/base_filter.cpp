@@ -9,9 +9,9 @@
 #include "policy/bpf/blocked_calls.h"
 #include "policy/bpf/range_program.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/arena.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/install.h"
+#include "shim/preload/memory/arena.h"
 
 namespace libmseal::shim {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "shim/common/child.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/starts.h"
+#include "shim/preload/process/starts.h"
 
 namespace libmseal::shim {
 

@@ -6,8 +6,8 @@
 #include "policy/bpf/range_program.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
-#include "shim/preload/job.h"
-#include "shim/preload/state.h"
+#include "shim/preload/state/job.h"
+#include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 

@@ -12,7 +12,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/filters/install.h"
 #include "shim/preload/filters/landlock.h"
-#include "shim/preload/message.h"
+#include "shim/preload/messages/message.h"
 
 namespace libmseal::shim {
 namespace {

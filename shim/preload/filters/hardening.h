@@ -2,8 +2,8 @@
 // its descendants, under every backend.
 #pragma once
 
-#include "shim/preload/job.h"
-#include "shim/preload/state.h"
+#include "shim/preload/state/job.h"
+#include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 

@@ -11,7 +11,7 @@
 #include "shim/common/directory.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/threads.h"
+#include "shim/preload/process/threads.h"
 
 namespace libmseal::shim {
 namespace {

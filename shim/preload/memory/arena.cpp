@@ -1,0 +1,126 @@
+#include "shim/preload/memory/arena.h"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "shim/common/maps_reader.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/memory/image_places.h"
+#include "shim/preload/process/own_proc.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Range;
+
+// Nothing else can use the first TiB, and the second one is slow, so they must be where other code maps
+// nothing: V8 and other runtimes choose random addresses in the first 64 TiB, the kernel places programs at
+// 85 TiB and libraries above.
+constexpr std::uint64_t kTiB = 1ULL << 40;
+constexpr std::uint64_t kFirstPlace = 65 * kTiB;
+constexpr std::uint64_t kPlaces = 8;
+constexpr int kAttempts = 16;  // to find a free place
+
+constexpr std::size_t index_of(Window window) {
+  return static_cast<std::size_t>(window);
+}
+
+// Reserves the next `size` bytes of the window; 0 if there is no room. A failed request reserves nothing, so
+// the counter can't run past the window and wrap.
+std::uint64_t take_place(std::atomic<std::uint64_t>& next, const Range& window, std::uint64_t size) {
+  std::uint64_t at = next.load();
+  do {
+    if (at < window.start || at > window.end || window.end - at < size) return 0;
+  } while (!next.compare_exchange_weak(at, at + size));
+  return at;
+}
+
+// Frees an unused reservation, unless the next one has been taken meanwhile.
+void give_back(std::atomic<std::uint64_t>& next, std::uint64_t at, std::uint64_t size) {
+  std::uint64_t behind = at + size;
+  (void)next.compare_exchange_strong(behind, at);
+}
+
+bool is_empty(const Range& range) {
+  bool empty = true;
+  const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
+    empty = empty && !vma.range.touches(range);
+    return empty && vma.range.start < range.end;
+  });
+  return read == 0 && empty;
+}
+
+}  // namespace
+
+Range choose_arena() {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::uint64_t chance = 0;
+    if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
+    const Range place = Range::of(kFirstPlace + chance % kPlaces * 2 * kTiB, kTiB);
+    if (watched_window(place).end > end_of_addresses()) return {};  // arm64 with 39 or 42 bits
+    if (is_empty({place.start, watched_window(place).end})) return place;
+  }
+  return {};
+}
+
+Range protected_window(const Range& arena) {
+  return {arena.start, arena.start + arena.size() / 2};
+}
+
+Range other_window(const Range& arena) {
+  return {arena.start + arena.size() / 2, arena.end};
+}
+
+Range watched_window(const Range& arena) {
+  return arena.empty() ? Range{} : Range::of(arena.end, kTiB);
+}
+
+void set_arena(State& state, const Range& arena, bool supervised) {
+  state.arena.windows = {protected_window(arena), other_window(arena),
+                         supervised ? watched_window(arena) : Range{}};
+  for (std::size_t which = 0; which < state.arena.windows.size(); ++which)
+    state.arena.next[which] = state.arena.windows[which].start;
+}
+
+bool has_window(const State& state, Window window) {
+  return !state.arena.windows[index_of(window)].empty();
+}
+
+bool is_placed_sealable(const State& state, const policy::Range& range) {
+  return state.arena.windows[index_of(Window::watched)].contains(range);
+}
+
+bool is_in_arena(const State& state, const policy::Range& range) {
+  return state.arena.windows[index_of(Window::kept)].touches(range) ||
+         state.arena.windows[index_of(Window::other)].touches(range);
+}
+
+long map_in_arena(State& state, Window where, const policy::Arguments& arguments) {
+  const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
+  const Range& window = state.arena.windows[index_of(where)];
+  std::atomic<std::uint64_t>& next = state.arena.next[index_of(where)];
+  if (arguments[1] == 0) return -EINVAL;
+  if (size == 0 || size > window.size()) return -ENOMEM;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::uint64_t at = take_place(next, window, size);
+    if (at == 0) return -ENOMEM;
+    const long mapped = raw_syscall(__NR_mmap, at, size, arguments[2], arguments[3] | MAP_FIXED_NOREPLACE,
+                                    arguments[4], arguments[5]);
+    if (mapped == -EEXIST) continue;
+    if (failed(mapped)) give_back(next, at, size);
+    return mapped;
+  }
+  return -ENOMEM;
+}
+
+long move_to_arena(State& state, Window where, const policy::Range& range) {
+  const std::size_t index = index_of(where);
+  const std::uint64_t place = take_place(state.arena.next[index], state.arena.windows[index], range.size());
+  if (place == 0) return -ENOMEM;
+  return raw_syscall(__NR_mremap, range.start, range.size(), range.size(), MREMAP_MAYMOVE | MREMAP_FIXED,
+                     place);
+}
+
+}  // namespace libmseal::shim

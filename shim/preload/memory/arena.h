@@ -1,0 +1,47 @@
+// The address ranges ("arena") for mmap with PROT_SEAL and with MAP_SEALABLE.
+//
+// The first filter refuses every change in two windows, at random addresses where the kernel places nothing
+// by itself: one for mappings whose contents are protected (private, not writable), one for the others. So a
+// PROT_SEAL mapping is sealed from the moment that it exists, without a filter or a message, in any number.
+// In an audit the supervisor watches the windows.
+//
+// A third window after them, for MAP_SEALABLE, is a watched range: the supervisor enforces seals there
+// without a filter.
+#pragma once
+
+#include <cstdint>
+
+#include "policy/rules/mm_call.h"
+#include "shim/preload/state/state.h"
+
+namespace libmseal::shim {
+
+// Addresses for the first two windows; the third is also free. Empty if there is no room.
+policy::Range choose_arena();
+
+// The first two windows.
+policy::Range protected_window(const policy::Range& arena);
+policy::Range other_window(const policy::Range& arena);
+// The third window. Empty if there is no arena.
+policy::Range watched_window(const policy::Range& arena);
+
+// Stores where the windows of the tree are; the third one needs a supervisor.
+void set_arena(State& state, const policy::Range& arena, bool supervised);
+
+enum class Window : std::uint8_t { kept, other, watched };  // kept: with protected contents; in address order
+
+bool has_window(const State& state, Window window);
+
+// Whether the range lies in the third window.
+bool is_placed_sealable(const State& state, const policy::Range& range);
+
+// Whether the range touches the first two windows.
+bool is_in_arena(const State& state, const policy::Range& range);
+
+// mmap(2) at the next free place of the window, which must exist: the address, or -errno.
+long map_in_arena(State& state, Window window, const policy::Arguments& arguments);
+
+// Moves the mappings in `range` into the window, which is not in use yet: the new address, or -errno.
+long move_to_arena(State& state, Window window, const policy::Range& range);
+
+}  // namespace libmseal::shim

@@ -1,0 +1,148 @@
+#include "shim/preload/messages/message.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "shim/common/child.h"
+
+namespace libmseal::shim {
+
+Message& Message::operator<<(std::string_view text) {
+  for (const char character : text) {
+    // Drops control characters, and keeps one place for the newline.
+    const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
+    if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
+  }
+  return *this;
+}
+
+Message& Message::operator<<(long number) {
+  char digits[24];
+  std::size_t used = sizeof digits;
+  const bool negative = number < 0;
+  auto rest = negative ? 0UL - static_cast<unsigned long>(number) : static_cast<unsigned long>(number);
+  do {
+    digits[--used] = static_cast<char>('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  if (negative) digits[--used] = '-';
+  return *this << std::string_view(digits + used, sizeof digits - used);
+}
+
+Message::~Message() {
+  (void)line_.push_back('\n');
+  (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
+}
+
+namespace {
+
+bool memory_is_limited() {
+  rlimit memory{};
+  return raw_syscall(__NR_prlimit64, 0, RLIMIT_AS, nullptr, &memory) == 0 && memory.rlim_cur != RLIM_INFINITY;
+}
+
+// Whether an AppArmor profile is in force here. If the file can't be read, it is a profile that forbids it.
+bool is_confined() {
+  const long file =
+      raw_syscall(__NR_openat, AT_FDCWD, "/proc/self/attr/apparmor/current", O_RDONLY | O_CLOEXEC);
+  if (failed(file)) return file == -EACCES;
+  constexpr std::string_view kNone = "unconfined";
+  std::array<char, kNone.size()> profile{};
+  const long got = raw_syscall(__NR_read, file, profile.data(), profile.size());
+  (void)raw_syscall(__NR_close, file);
+  return got > 0 && std::string_view(profile.data(), static_cast<std::size_t>(got)) != kNone;
+}
+
+// "unexpected error 42" for every errno, because text_of_error() has no buffer to write it to.
+constexpr std::size_t kErrors = 256;
+constexpr std::string_view kUnexpected = "unexpected error ";
+using UnexpectedError = std::array<char, kUnexpected.size() + 3>;
+constexpr auto kUnexpectedErrors = [] {
+  std::array<UnexpectedError, kErrors> texts{};
+  for (std::size_t error = 0; error < kErrors; ++error) {
+    char* at = std::copy(kUnexpected.begin(), kUnexpected.end(), texts[error].data());
+    for (const std::size_t unit : {100U, 10U, 1U}) {
+      if (error >= unit) *at++ = static_cast<char>('0' + error / unit % 10);
+    }
+  }
+  return texts;
+}();
+
+std::string_view unexpected(unsigned long error) {
+  if (error >= kErrors) return "unexpected error";
+  const UnexpectedError& text = kUnexpectedErrors[error];
+  return {text.data(), static_cast<std::size_t>(std::find(text.begin(), text.end(), '\0') - text.begin())};
+}
+
+}  // namespace
+
+std::string_view text_of_error(long error) {
+  switch (error < 0 ? -error : error) {
+    case EPERM:
+      return "not permitted (EPERM)";
+    case ENOENT:
+      return "no such file (ENOENT)";
+    case ESRCH:
+      return "a thread has filters of its own (ESRCH)";
+    case EACCES:
+      return is_confined() ? "access denied (EACCES): the AppArmor profile may lack <abstractions/libmseal>"
+                           : "access denied (EACCES)";
+    case EBUSY:
+      return "another seccomp listener is in force (EBUSY)";
+    case EINVAL:
+      return "not supported by this kernel (EINVAL)";
+    case ENOSYS:
+      return "missing in this kernel (ENOSYS)";
+    case ENOMEM:
+      return memory_is_limited() ? "no memory left (ENOMEM): ulimit -v limits it" : "no room left (ENOMEM)";
+    case EMFILE:
+      return "no descriptor left (EMFILE): ulimit -n limits them";
+    case ENFILE:
+      return "too many open files on this machine (ENFILE)";
+    case EFBIG:
+      return "the file would be too large (EFBIG): ulimit -f limits it";
+    case EAGAIN:
+      return "no resources (EAGAIN): ulimit -u may limit processes";
+    case EISDIR:
+      return "a folder (EISDIR)";
+    case ENOTDIR:
+      return "no such folder (ENOTDIR)";
+    case ENXIO:
+      return "a pipe that nobody reads (ENXIO)";
+    case EROFS:
+      return "on a read-only file system (EROFS)";
+    case ENOSPC:
+      return "the disk is full (ENOSPC)";
+    case ELOOP:
+      return "a symbolic link in a folder that others write to, or too many links (ELOOP)";
+    case ENAMETOOLONG:
+      return "the name is too long (ENAMETOOLONG)";
+    case ENOEXEC:
+      return "not a program (ENOEXEC)";
+    case EPIPE:
+      return memory_is_limited() ? "it ended early (EPIPE): ulimit -v may leave it too little memory"
+                                 : "it ended early (EPIPE)";
+    case EPROTO:
+      return "install it and the library from one build (EPROTO)";
+    case EBADMSG:
+      return "not in the form that this version knows (EBADMSG)";
+    case ETIMEDOUT:
+      return "no answer in time (ETIMEDOUT)";
+    case EBADF:
+      return "no such descriptor (EBADF)";
+    case ENODEV:
+      return "that file can't be mapped (ENODEV)";
+    default:
+      return unexpected(static_cast<unsigned long>(error < 0 ? -error : error));
+  }
+}
+
+void give_up() {
+  end_process(127);
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,82 @@
+#include "shim/preload/messages/why_unsealed.h"
+
+#include <cerrno>
+#include <string_view>
+
+#include "shim/preload/messages/message.h"
+
+namespace libmseal::shim {
+namespace {
+
+struct Cause {
+  Why why;
+  int error;              // that the program gets
+  std::string_view text;  // empty: the text of the error that occurred
+  std::string_view advice;
+  bool said = false;
+};
+
+constexpr std::string_view kFewer = "seal fewer or larger ranges; what is sealed stays sealed";
+
+constinit Cause g_causes[] = {
+    {Why::filters_full, ENOMEM, "the kernel takes no more filters for this process", kFewer},
+    {Why::own_filters, EAGAIN, "a thread of this program installed seccomp filters of its own",
+     "seal before that, or install them in all threads (SECCOMP_FILTER_FLAG_TSYNC)"},
+    {Why::filter_failed, EAGAIN, "", "the filter could not be installed, nothing was sealed"},
+    {Why::shared, EAGAIN, "another process runs in this memory (vfork, clone), or may share it",
+     "seal before that process starts or after it has ended"},
+    {Why::not_ours, EAGAIN,
+     "a process that shared this memory (vfork, clone) called the library first, so this process has "
+     "no filters",
+     "call the library before such a process starts"},
+    {Why::pid_namespace, EAGAIN,
+     "the program has left the pid namespace in which it was started, and can't see who shares its memory",
+     "seal before that, or seal in a program that is started there"},
+    {Why::unknown, EAGAIN, "the supervisor can't inspect this process",
+     "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
+    {Why::thread, EAGAIN, "a thread is still inside a memory call that began before the seal",
+     "that call may still change the range"},
+    {Why::locked, EAGAIN, "the library's lock was not free for twenty seconds",
+     "the thread that held it was stopped, or a process that shares this memory was killed in mseal"},
+    {Why::overtaken, EAGAIN, "other processes of this image seal constantly", "try again"},
+    {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},
+    {Why::ledger_full, ENOMEM, "no room for more seals", kFewer},
+    {Why::many_pieces, ENOMEM, "the range has too many mappings of different kinds", "seal it in parts"},
+    {Why::unreadable, EAGAIN, "", "/proc/thread-self can't be read"},
+    {Why::io_uring, EAGAIN,
+     "the program had an io_uring before its first seal, and filters can't see its requests",
+     "create it afterwards, or set open=io_uring"},
+    {Why::not_sealable, EACCES, "sealable=required, and the memory was not placed by MAP_SEALABLE",
+     "map it with MAP_SEALABLE and without MAP_FIXED, under the backend supervised"},
+    {Why::late_library, EAGAIN,
+     "the backend is libc, and libmseal.so was loaded after libc, so it can't intercept the program's calls",
+     "preload the library, or link the program to it"},
+};
+
+}  // namespace
+
+long explain(Why why, long error) {
+  for (Cause& cause : g_causes) {
+    if (cause.why != why) continue;
+    if (!cause.said) {
+      cause.said = true;
+      Message() << "mseal: " << (cause.text.empty() ? text_of_error(error) : cause.text) << ": "
+                << cause.advice;
+    }
+    return -cause.error;
+  }
+  return -EAGAIN;
+}
+
+long explain_filter_failure(long error) {
+  switch (error) {
+    case -ENOMEM:
+      return explain(Why::filters_full);
+    case -ESRCH:
+      return explain(Why::own_filters);
+    default:
+      return explain(Why::filter_failed, error);
+  }
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,112 @@
+#include "shim/preload/process/in_flight_calls.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "policy/parsers/stat_line.h"
+#include "policy/parsers/syscall_line.h"
+#include "shim/common/clock.h"
+#include "shim/common/proc_root.h"
+#include "shim/preload/process/thread_stop.h"
+#include "shim/preload/process/threads.h"
+
+namespace libmseal::shim {
+namespace {
+
+// A running thread is often about to sleep: it is checked this many times, this far apart, before it is
+// stopped.
+constexpr int kLooks = 3;
+constexpr long kNap = 50'000;  // ns
+
+// A thread that can't be stopped has left its call once it has run this long in user mode. Time in the kernel
+// does not count, because a call could spin there. In ticks; sampling and scaling (kernel/sched/cputime.c,
+// cputime_adjust) may add one.
+constexpr std::uint64_t kEnoughTicks = 3;
+constexpr std::uint64_t kMostForThread = 3000;  // ms
+constexpr int kMostNapsForList = 2'000;
+
+using policy::Begun;
+using policy::Whereabouts;
+
+std::optional<policy::StatLine> stat_of(const Thread& thread) {
+  char text[2048] = {};
+  const long got = thread.read("stat", text);
+  if (got <= 0) return std::nullopt;
+  return policy::parse_stat_line({text, static_cast<std::size_t>(got)});
+}
+
+bool is_held_by_tracer(const Thread& thread) {
+  const auto stat = stat_of(thread);
+  return stat && stat->state == 't';
+}
+
+// Asleep outside of every call that changes memory, or ended.
+bool is_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thread) {
+  char text[256] = {};
+  const long got = thread.read("syscall", text);
+  if (got == 0) return true;  // it has ended
+  if (got < 0) return false;  // not known
+  const auto where = policy::parse_syscall_line(machine, {text, static_cast<std::size_t>(got)}, begun);
+  if (begun == Begun::under_filters) return where == Whereabouts::elsewhere;
+  // A call that creates a process changes no memory, and every seal searches for processes that share it.
+  const bool is_harmless = where == Whereabouts::elsewhere || where == Whereabouts::cloning;
+  return is_harmless && !is_held_by_tracer(thread);
+}
+
+// The same, with a few attempts.
+bool soon_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thread) {
+  for (int looks = 0; looks < kLooks; ++looks) {
+    if (looks != 0) nap(kNap);
+    if (is_elsewhere(machine, begun, thread)) return true;
+  }
+  return false;
+}
+
+// For a thread that can't be stopped: evidence, not proof.
+bool wait_for_evidence(const policy::Machine& machine, Begun begun, const Thread& thread) {
+  const auto before = stat_of(thread);
+  const Deadline deadline(kMostForThread);
+  while (!deadline.passed()) {
+    if (is_elsewhere(machine, begun, thread)) return true;
+    const auto now = stat_of(thread);
+    if (before && now && now->user_time >= before->user_time + kEnoughTicks) return true;
+    nap(kNap);
+  }
+  return false;
+}
+
+// An operation that takes the memory map's lock for writing: it queues behind threads that wait for the lock.
+void queue_for_the_lock() {
+  const long page = raw_syscall(__NR_mmap, 0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (!failed(page)) (void)raw_syscall(__NR_munmap, page, 1);
+}
+
+}  // namespace
+
+long wait_for_in_flight_calls(const policy::Machine& machine, Begun begun) {
+  const long self = raw_syscall(__NR_gettid);
+  bool proved = true;
+  bool stays = false;
+  const auto wait_for_all = [&] {
+    return for_each_thread([&](const Thread& thread) -> long {
+      if (thread.id() == self || soon_elsewhere(machine, begun, thread) || stop_thread(thread.id())) return 0;
+      proved = false;
+      stays = !wait_for_evidence(machine, begun, thread);
+      return stays ? -EAGAIN : 0;
+    });
+  };
+  // The filter is installed and can't be removed: if the list can't be read for lack of a descriptor or of
+  // memory, try again.
+  long waited = wait_for_all();
+  for (int naps = 0; waited != 0 && !stays && naps < kMostNapsForList; ++naps) {
+    nap(kNap);
+    waited = wait_for_all();
+  }
+  if (waited != 0) return -EAGAIN;
+  if (!proved) queue_for_the_lock();
+  return 0;
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,72 @@
+#include "shim/preload/process/other_filters.h"
+
+#include <linux/seccomp.h>
+
+#include <cerrno>
+
+#include "policy/protocol/control.h"
+#include "policy/rules/abi.h"
+#include "shim/common/killed_calls.h"
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::shim {
+namespace {
+
+// Neither does anything.
+void call_mseal_and_seccomp() {
+  (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
+  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, kNowhere);
+}
+
+// A message by mmap (control.h); without a supervisor, the kernel answers it.
+long ask_by_mmap() {
+  constexpr policy::Range kNothing{0, 1U << 16};
+  const policy::Arguments a =
+      policy::wrap_in_mmap(policy::encode({policy::Control::Kind::query, {kNothing}}));
+  return raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+void say_by_mmap() {
+  (void)ask_by_mmap();
+}
+
+// Whether the supervisor of a tree, or the filter of one that is gone, answers.
+bool ask_for_tree() {
+  const long answer = ask_by_mmap();
+  return answer > 0 || answer == -ENOSYS || answer < -policy::kWrappedErrors;
+}
+
+void do_all() {
+  call_mseal_and_seccomp();
+  try_openat2();
+  try_kcmp();
+  say_by_mmap();
+}
+
+}  // namespace
+
+bool g_wrapping_kills = false;
+bool g_is_in_tree = false;
+
+bool tagging_is_refused() {
+#ifdef __x86_64__
+  constexpr long kTooManyBits = 64;  // the kernel's own answer is EINVAL
+  return raw_syscall(__NR_arch_prctl, policy::kArchTaggedAddresses, kTooManyBits) == -EPERM;
+#else
+  return false;
+#endif
+}
+
+bool other_filters_kill() {
+  // In this order, because an audit would record the second call as an attempt.
+  if (!has_filters()) return false;
+  g_is_in_tree = ask_for_tree();
+  if (g_is_in_tree || tagging_is_refused()) return false;
+  if (!kills(do_all)) return false;
+  g_killed_calls.openat2 = kills(try_openat2);
+  g_killed_calls.kcmp = kills(try_kcmp);
+  g_wrapping_kills = kills(say_by_mmap);
+  return g_killed_calls.openat2 || kills(call_mseal_and_seccomp);
+}
+
+}  // namespace libmseal::shim

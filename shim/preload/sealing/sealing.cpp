@@ -1,0 +1,151 @@
+#include "shim/preload/sealing/sealing.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include "policy/rules/seal_request.h"
+#include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/filters/base_filter.h"
+#include "shim/preload/memory/arena.h"
+#include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/sealing/start.h"
+#include "shim/preload/state/lock.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Backend;
+using policy::Range;
+
+// A process that has shared this memory since before a late start lacks the first filter. mseal searches for
+// it each time and fails while it exists; PROT_SEAL mappings need one successful search.
+constinit std::atomic<bool> g_may_be_shared = false;
+
+long start_if_needed(State& state, Job& job) {
+  if (state.backend != Backend::automatic) return 0;
+  g_may_be_shared = state.started_late = true;
+  return start_backend_late(state, job);
+}
+
+long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
+  const long error = settle_late_start(state);
+  if (error != 0) return error;
+  const long result = functions_of(state.backend).seal(state, ranges, job);
+  if (result == 0) g_may_be_shared = false;
+  return result;
+}
+
+// Adds to the ranges and keeps them sorted and disjoint. False if there is no room.
+bool add(policy::FixedVector<Range, kMostRanges>& ranges, Range added) {
+  auto* const first = std::partition_point(ranges.begin(), ranges.end(),
+                                           [&](const Range& one) { return one.end < added.start; });
+  while (first != ranges.end() && first->start <= added.end) {
+    added = {std::min(added.start, first->start), std::max(added.end, first->end)};
+    ranges.erase(first);
+  }
+  if (ranges.full()) return false;
+  ranges.insert(first, added);
+  return true;
+}
+
+// 0, or -errno.
+long check_sealable(State& state, std::uint64_t address, std::uint64_t length) {
+  if (!state.options.sealable_required || state.options.audit) return 0;
+  if (const long error = start_backend_if_needed(state); error != 0) return error;
+  Range range;
+  const long error = policy::check_request(state.machine, address, length, range);
+  if (error != 0 || range.empty()) return error;
+  return is_placed_sealable(state, range) ? 0 : explain(Why::not_sealable);
+}
+
+}  // namespace
+
+long seal_for_program(State& state, std::uint64_t address, std::uint64_t length, policy::SealTypes types) {
+  const long error = check_sealable(state, address, length);
+  return error != 0 ? error : seal(state, address, length, types);
+}
+
+long seal_all_for_program(State& state, std::span<const mseal_range> ranges) {
+  for (const mseal_range& one : ranges) {
+    const long error = check_sealable(state, reinterpret_cast<std::uint64_t>(one.addr), one.len);
+    if (error != 0) return error;
+  }
+  return seal_all(state, ranges);
+}
+
+long seal(State& state, std::uint64_t address, std::uint64_t length, policy::SealTypes types) {
+  Range range;
+  if (const long error = policy::check_request(state.machine, address, length, range); error != 0)
+    return error;
+  if (range.empty()) return 0;
+  const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
+  if (const long error = start_if_needed(state, section.job()); error != 0) return error;
+  if (state.backend == Backend::kernel) {  // the kernel itself handles tag bits of the address
+    range = Range::of(address, range.size());
+  } else if (const long error = policy::check_request(state.machine, address, length, range); error != 0) {
+    return error;  // only now it is known whether addresses can have tags
+  }
+  section.job().types = types;
+  return seal_by_backend(state, {&range, 1}, section.job());
+}
+
+long seal_all(State& state, std::span<const mseal_range> ranges) {
+  const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
+  Job& job = section.job();
+  if (ranges.empty()) return 0;
+  if (const long error = start_if_needed(state, job); error != 0) return error;
+  job.wanted.clear();
+  job.types = policy::kWholeSeal;
+  for (const mseal_range& one : ranges) {
+    Range range;
+    const auto start = reinterpret_cast<std::uint64_t>(one.addr);
+    if (const long error = policy::check_request(state.machine, start, one.len, range); error != 0)
+      return error;
+    if (!range.empty() && !add(job.wanted, range)) return -ENOMEM;
+  }
+  return job.wanted.empty() ? 0 : seal_by_backend(state, job.wanted.view(), job);
+}
+
+bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result) {
+  const ExclusiveSection section;
+  if (!section.holds()) {
+    result = explain(Why::locked);
+    return true;
+  }
+  if (state.backend != Backend::supervised) return false;
+  section.job().types = policy::kWholeSeal;
+  const Asked asked = seal_constant_as_supervisor_says(state, parts, section.job());
+  result = asked.result;
+  return !asked.must_look;
+}
+
+policy::Sealed query(const State& state, const Range& range) {
+  return functions_of(state.backend).query(state, range);
+}
+
+long start_backend_if_needed(State& state) {
+  if (state.backend != Backend::automatic && late_start_is_settled()) return 0;
+  const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
+  const long error = start_if_needed(state, section.job());
+  return error != 0 ? error : settle_late_start(state);
+}
+
+long start_backend_for_sealed_mappings(State& state) {
+  if (const long error = start_backend_if_needed(state); error != 0) return error;
+  if (state.backend != Backend::supervised && state.backend != Backend::filters) return 0;
+  if (!has_base_filter(state)) return explain(Why::not_ours);
+  if (!g_may_be_shared) return 0;
+  const ExclusiveSection section;
+  if (!section.holds()) return explain(Why::locked);
+  if (const long error = wait_until_alone(state, functions_of(state.backend).is_alone); error != 0)
+    return error;
+  g_may_be_shared = false;
+  return 0;
+}
+
+}  // namespace libmseal::shim

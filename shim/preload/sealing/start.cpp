@@ -1,0 +1,191 @@
+#include "shim/preload/sealing/start.h"
+
+#include <sys/utsname.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "policy/rules/abi.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/supervised.h"
+#include "shim/preload/memory/memory_mark.h"
+#include "shim/preload/messages/message.h"
+#include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/ancestors.h"
+#include "shim/preload/process/in_flight_calls.h"
+#include "shim/preload/process/io_uring.h"
+#include "shim/preload/process/other_filters.h"
+#include "shim/preload/process/pid_namespace.h"
+
+namespace libmseal::shim {
+namespace {
+
+using policy::Backend;
+
+// Set under the lock: calls from before the filters may be in flight.
+constinit std::atomic<bool> g_unsettled = false;
+
+long refuse_io_uring(const policy::Options& options) {
+  const long rings = look_for_io_uring(options);
+  if (rings == 0) return 0;
+  return failed(rings) ? explain(Why::unreadable, rings) : explain(Why::io_uring);
+}
+
+KernelMseal look_for_mseal(const State& state) {
+  return state.is_barred() || g_is_in_tree ? KernelMseal::missing : ask_kernel(state.machine);
+}
+
+Outcome try_backend(State& state, Backend backend, const Beginning& beginning, Job& job) {
+  if (state.is_barred() && backend != Backend::libc) return {state.barred, 0};
+  if (state.options.audit && backend != Backend::supervised)
+    return {"mode=audit needs the backend supervised", -EINVAL};
+  return functions_of(backend).start(state, beginning, job);
+}
+
+constexpr std::string_view consequence(Backend backend) {
+  switch (backend) {
+    case Backend::filters:
+      return "calls whose arguments do not show what they touch are always refused";
+    case Backend::libc:
+      return "only libc calls are checked, raw system calls pass";
+    default:
+      return "";
+  }
+}
+
+// Whether no address can have tag bits: linear address masking is off and, where filters rely on that, can't
+// be turned on, because a filter of this process or an ancestor blocks that call. Filters are shorter then.
+bool has_no_tags([[maybe_unused]] Backend backend) {
+#ifdef __x86_64__
+  std::uint64_t mask = ~0ULL;
+  const long asked = raw_syscall(__NR_arch_prctl, policy::kArchGetUntagMask, &mask);
+  const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;  // EINVAL: the kernel has no masking
+  const bool filters = backend == Backend::supervised || backend == Backend::filters;
+  if (!untagged || !filters) return untagged;
+  return tagging_is_refused();
+#else
+  return false;
+#endif
+}
+
+// The text after "on Linux ...": why it is this backend.
+std::string_view circumstances(const State& state, KernelMseal kernel) {
+  if (state.joined) return ", under the supervisor of this process tree";
+  switch (kernel) {
+    case KernelMseal::missing:
+      return ", which has no mseal(2)";
+    case KernelMseal::refused:
+      return ", where a seccomp profile refuses mseal(2)";
+    case KernelMseal::works:
+      break;
+  }
+  const bool passed_over =
+      state.options.backend == Backend::automatic && state.options.asks_for_strict_discard();
+  return passed_over ? ", whose mseal(2) does not keep discard=strict" : ", which has mseal(2)";
+}
+
+// Only a supervisor writes events.
+void tell_of_unwritten_events(const State& state) {
+  if (state.backend == Backend::supervised || state.options.events.empty()) return;
+  if (!first_in_tree(state, Notice::unwritten_events, 0, 0)) return;
+  Message() << "events=" << state.options.events << " is not written: backend " << name_of(state.backend)
+            << " records nothing, backend=supervised does";
+}
+
+void report(const State& state, KernelMseal kernel, Backend asked, const Outcome& reason) {
+  const Backend started = state.backend;
+  const Backend wanted = asked == Backend::automatic ? Backend::supervised : asked;
+  if (!reason.started() && started < wanted) {
+    // The cause does not matter: a process that lacks a backend because an ancestor does prints nothing.
+    if (!first_in_tree(state, Notice::weaker_backend, static_cast<std::uint32_t>(started), reason.error))
+      return;
+    Message message;
+    message << "backend " << name_of(started) << " instead of " << name_of(wanted) << ": " << reason;
+    if (started < Backend::supervised) message << "; " << consequence(started);
+  } else if (state.options.verbose) {
+    utsname system{};
+    (void)raw_syscall(__NR_uname, &system);
+    Message() << "backend " << name_of(started) << " on Linux " << system.release
+              << circumstances(state, kernel);
+  }
+}
+
+// Filters need not mask addresses that can't have tags. Not in an audit, which does not block that call and
+// would record the test as an attempt.
+void drop_tags(State& state) {
+  if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
+}
+
+}  // namespace
+
+void start_idle(State& state, Job& job) {
+  if (state.is_barred() || !join_idle(state, job)) return;
+  state.backend = Backend::supervised;
+  drop_tags(state);
+}
+
+long start_backend_late(State& state, Job& job) {
+  const policy::Options& options = state.options;
+  const bool by_kernel = options.backend >= Backend::kernel || options.backend == Backend::automatic;
+  const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
+                         !(by_kernel && look_for_mseal(state) == KernelMseal::works);
+  if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
+  // In a tree, its supervisor existed before this image and sees everything.
+  const bool on_its_own = by_filter && !g_is_in_tree;
+  if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
+  Launch launch;
+  start_backend(state, {}, {}, launch, job);
+  const bool filters = state.backend == Backend::supervised || state.backend == Backend::filters;
+  g_unsettled = filters && !options.audit;
+  return 0;
+}
+
+bool late_start_is_settled() {
+  return !g_unsettled;
+}
+
+long settle_late_start(const State& state) {
+  if (late_start_is_settled()) return 0;
+  if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
+    return explain(Why::thread);
+  if (const long error = refuse_io_uring(state.options); error != 0) return error;
+  g_unsettled = false;
+  return 0;
+}
+
+void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
+                   Launch& launch, Job& job) {
+  const policy::Options& options = state.options;
+  const Backend asked = options.backend;
+  constexpr Backend kByStrength[] = {Backend::kernel, Backend::supervised, Backend::filters, Backend::libc};
+  const Beginning beginning{objects, refused_breaks, look_for_mseal(state), launch};
+  Outcome reason;
+  for (const Backend backend : kByStrength) {
+    if (asked != Backend::automatic && backend > asked) continue;
+    const Outcome outcome = try_backend(state, backend, beginning, job);
+    if (!outcome.started()) {
+      // Keep the reason of the first backend that failed. A kernel without mseal(2) is not worth reporting.
+      if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised))
+        reason = outcome;
+      continue;
+    }
+    state.backend = backend;
+    if (backend == Backend::supervised || backend == Backend::filters) mark_memory();
+    drop_tags(state);
+    if (options.require > backend) {
+      if (asked != Backend::automatic && options.require > asked)
+        reason = {"a weaker backend is asked for", 0, name_of(asked)};
+      refuse_to_start("require=", name_of(options.require), reason);
+    }
+    report(state, beginning.kernel, asked, reason);
+    tell_of_unwritten_events(state);
+    leave_marks(state);
+    return;
+  }
+  if (options.audit) refuse_to_start("mode=", "audit", reason);
+  Message() << "nothing can be sealed: " << reason;
+  give_up();
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,63 @@
+// The state of the library: its options, its backend, and the seals that only the process itself knows.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <string_view>
+
+#include "policy/configuration/options.h"
+#include "policy/configuration/tree_rules.h"
+#include "policy/rules/abi.h"
+#include "policy/rules/protection_key.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
+#include "shim/common/births.h"
+#include "shim/common/table_size.h"
+#include "shim/preload/state/ledger.h"
+
+namespace libmseal::shim {
+
+// The windows of arena.h; empty if they do not exist.
+struct Arena {
+  std::array<policy::Range, 3> windows{};
+  std::array<std::atomic<std::uint64_t>, 3> next{};
+};
+
+struct State {
+  policy::Machine machine{};
+  std::array<char, 2048> option_text{};  // a copy: the environment belongs to the program
+  policy::Options options;
+  std::array<char, kPolicyTextBytes> policy_text{};  // the options from policy files
+  policy::Options policy_options;                    // the same, parsed; `options` overrides its objects
+  std::array<std::array<char, 4096>, 3> policies{};  // paths of the policy files, the weakest first
+  std::size_t policy_count = 0;
+  std::array<char, 4096> supervisor_path{};
+  std::string_view own_path;   // of this object; empty if not known
+  bool precedes_libc = false;  // false if it was loaded after libc, for example by dlopen
+  bool preloaded = false;      // by LD_PRELOAD or /etc/ld.so.preload, not merely linked
+  std::string_view barred;     // why mseal(2) and seccomp(2) must not be called; empty: they may be
+  [[nodiscard]] bool is_barred() const { return !barred.empty(); }
+
+  std::atomic<unsigned long long> objects_seen = 0;      // the number of loaded objects at the last check
+  policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
+  bool started_late = false;                             // by a call of the program, not at its start
+  const void* table = nullptr;                           // the seal table, if there is a supervisor
+  bool joined = false;                                   // the supervisor existed before this image
+  policy::TreeRules rules;                               // of the tree
+  Arena arena;
+  std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
+  std::atomic<std::uint64_t> filtered_bytes = 0;
+  Births alone_since;                // when no process but `alone` had this memory
+  long alone = 0;                    // the process that found that out; 0: none
+  SealLedger* ledger = nullptr;      // see ledger.h
+  KeyLedger* keyed_seals = nullptr;  // sealed memory with a protection key
+};
+
+extern State g_state;
+
+// Returns g_state after starting the library if necessary: constructors of other objects may run before its
+// own.
+State& started();
+
+}  // namespace libmseal::shim

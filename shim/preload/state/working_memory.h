@@ -1,0 +1,24 @@
+// Working memory for sealing. It is too large for a thread's stack, and nothing is allocated once the program
+// runs, so it is mapped at start.
+//
+// It is not static data of the library: a start fails if the dynamic linker maps an object where an
+// ancestor's filter refuses changes, so this object should have few pages.
+#pragma once
+
+#include "shim/preload/state/job.h"
+#include "shim/preload/state/ledger.h"
+#include "shim/preload/state/objects_work.h"
+
+namespace libmseal::shim {
+
+struct WorkingMemory {
+  Job job;              // protected by ExclusiveSection (lock.h)
+  ObjectsWork objects;  // protected by ObjectsTurn
+  SealLedger ledger;
+  KeyLedger keyed_seals;
+};
+
+// Returns zeroed memory, the initial state of all members. Ends the program if there is none.
+WorkingMemory& map_working_memory();
+
+}  // namespace libmseal::shim

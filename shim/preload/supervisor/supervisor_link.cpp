@@ -1,0 +1,273 @@
+#include "shim/preload/supervisor/supervisor_link.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <tuple>
+#include <utility>
+
+#include "shim/common/child.h"
+#include "shim/common/descriptor_message.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/preload/process/other_filters.h"
+#include "shim/preload/supervisor/table_reader.h"
+
+namespace libmseal::shim {
+namespace {
+
+constexpr int kHelperSocket = 3;        // where the supervisor expects its end
+constexpr int kAnswerTimeout = 10'000;  // ms: a machine that swaps is slow, not broken
+
+long clone_process(unsigned long exit_signal) {
+  return raw_syscall(__NR_clone, exit_signal, 0, 0, 0, 0);
+}
+
+[[noreturn]] void cannot_run(long socket, long error) {
+  policy::Ready failure;
+  failure.trouble = policy::Trouble::not_run;
+  failure.error = static_cast<std::int32_t>(-error);
+  (void)raw_syscall(__NR_sendto, socket, &failure, sizeof failure, MSG_NOSIGNAL, 0, 0);
+  end_process(0);
+}
+
+// Runs in the new process, a fork of the program: only system calls are allowed.
+[[noreturn]] void become_supervisor(const State& state, int socket) {
+  // A copy, because `socket` may be kHelperSocket itself, and dup3 then fails.
+  const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
+  if (failed(safe_socket)) cannot_run(socket, safe_socket);
+  const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
+  // Standard error stays open: the supervisor's log may go there.
+  for (int standard = 0; standard <= 1; ++standard) {
+    if (failed(null)) {
+      (void)raw_syscall(__NR_close, standard);
+    } else {
+      (void)raw_syscall(__NR_dup3, null, standard, 0);
+    }
+  }
+  (void)raw_syscall(__NR_dup3, safe_socket, kHelperSocket, 0);
+  // close_range may be refused. Then descriptors without O_CLOEXEC stay open in the supervisor.
+  (void)raw_syscall(__NR_close_range, kHelperSocket + 1, ~0U, 0);
+  std::uint64_t no_signals = 0;
+  (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);
+  std::array<const char*, std::tuple_size_v<decltype(state.policies)> + 2> arguments{"mseal-supervisor"};
+  for (std::size_t level = 0; level < state.policy_count; ++level)
+    arguments[level + 1] = state.policies[level].data();
+  // The supervisor may not be allowed to read the program's path.
+  std::array<char, 4096> program{"MSEAL_PROGRAM="};
+  constexpr std::size_t kKey = std::string_view("MSEAL_PROGRAM=").size();
+  const long named = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", program.data() + kKey,
+                                 program.size() - kKey - 1);
+  const char* const environment[] = {failed(named) ? nullptr : program.data(), nullptr};
+  const long error = raw_syscall(__NR_execve, state.supervisor_path.data(), arguments.data(), environment);
+  cannot_run(kHelperSocket, error);
+}
+
+// Receives a message, and a descriptor if the sender attached one (-1 otherwise). Bytes received, or -errno.
+long receive(int socket, void* data, std::size_t size, int& descriptor) {
+  descriptor = -1;
+  pollfd wanted{socket, POLLIN, 0};
+  timespec timeout{kAnswerTimeout / 1000, 0};
+  long ready = 0;
+  do {
+    ready = raw_syscall(__NR_ppoll, &wanted, 1, &timeout, nullptr, 0);
+  } while (ready == -EINTR);
+  if (ready < 0) return ready;
+  if (ready == 0) return -ETIMEDOUT;
+  iovec part{data, size};
+  DescriptorMessage message({&part, 1});
+  const long got = raw_syscall(__NR_recvmsg, socket, message.to_receive(), MSG_CMSG_CLOEXEC);
+  if (got <= 0) return got == 0 ? -EPIPE : got;
+  descriptor = message.descriptor();
+  return got;
+}
+
+// Moves the descriptor away from 0, 1 and 2, which the program may have closed: messages go to 2.
+long move_up(int& descriptor) {
+  if (descriptor >= kHelperSocket) return 0;
+  const long higher = raw_syscall(__NR_fcntl, descriptor, F_DUPFD_CLOEXEC, kHelperSocket);
+  if (failed(higher)) return higher;
+  (void)raw_syscall(__NR_close, std::exchange(descriptor, static_cast<int>(higher)));
+  return 0;
+}
+
+}  // namespace
+
+Launch::~Launch() {
+  stop();
+}
+
+void Launch::stop() {
+  if (socket_ >= 0) (void)raw_syscall(__NR_close, socket_);  // a supervisor that still waits then exits
+  if (table_ != nullptr) unmap_table(table_);
+  socket_ = -1;
+  failure_ = 0;
+  table_ = nullptr;
+}
+
+long Launch::start(const State& state) {
+  if (socket_ >= 0) return 0;
+  std::array<int, 2> ends{};
+  const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
+  if (failed(paired)) return paired;
+  for (int& end : ends) {
+    const long moved = move_up(end);
+    if (!failed(moved)) continue;
+    for (const int each : ends) (void)raw_syscall(__NR_close, each);
+    return moved;
+  }
+  socket_ = ends[0];
+  // A double fork, so that the supervisor is not a child of the program. The first child has no exit signal,
+  // so there is no SIGCHLD and wait() does not return it.
+  const long child = clone_process(0);
+  if (child == 0) {
+    (void)raw_syscall(__NR_setsid);
+    const long grandchild = clone_process(SIGCHLD);
+    if (grandchild == 0) become_supervisor(state, ends[1]);
+    if (failed(grandchild)) cannot_run(ends[1], grandchild);
+    end_process(0);
+  }
+  (void)raw_syscall(__NR_close, ends[1]);
+  if (failed(child)) {
+    stop();
+    return child;
+  }
+  (void)reap(child);
+  return 0;
+}
+
+const void* Launch::keep_table() {
+  return std::exchange(table_, nullptr);
+}
+
+long Launch::wait_ready() {
+  if (failure_ != 0) return failure_;
+  if (table_ != nullptr) return 0;
+  policy::Ready ready;
+  int table = -1;
+  const long got = receive(socket_, &ready, sizeof ready, table);
+  const auto fails = [&](std::string_view what, long error) {
+    trouble_ = what;
+    failure_ = error;
+    if (table >= 0) (void)raw_syscall(__NR_close, table);
+    return error;
+  };
+  if (got < 0) return fails("the supervisor did not get ready", got);
+  const bool speaks = got == static_cast<long>(sizeof ready) && ready.magic == policy::kControlMagic &&
+                      ready.version == policy::kLayoutVersion;
+  if (!speaks) return fails("the supervisor is of another version", -EPROTO);
+  switch (ready.trouble) {
+    case policy::Trouble::not_run:
+      return fails("the supervisor could not be started", -static_cast<long>(ready.error));
+    case policy::Trouble::no_table:
+      return fails("the supervisor has no memory for its table", -static_cast<long>(ready.error));
+    case policy::Trouble::few_files:
+      return fails("the supervisor may open too few files", -static_cast<long>(ready.error));
+    case policy::Trouble::no_proc:
+      return fails("the supervisor needs a procfs at /proc", -ENOENT);
+    case policy::Trouble::foreign_proc:
+      return fails("/proc belongs to another pid namespace: mount that of this one", -ESRCH);
+    case policy::Trouble::hidden_program:
+      if (table >= 0) (void)map_table(std::exchange(table, -1), table_);
+      return fails(
+          "the supervisor may not inspect this program: its file is not readable, or it is not dumpable",
+          -EACCES);
+    case policy::Trouble::refused_call:
+      return fails("a seccomp filter refuses ioctl(2) or poll(2), which the supervisor needs",
+                   -static_cast<long>(ready.error));
+    case policy::Trouble::none:
+      break;
+  }
+  if (table < 0) return fails("the supervisor's table did not arrive", -EMFILE);  // no descriptor is left
+  const long mapped = map_table(std::exchange(table, -1), table_);
+  return mapped == 0 ? 0 : fails("the supervisor's table could not be mapped", mapped);
+}
+
+namespace {
+
+// Whether this process is, or may be, a subreaper.
+bool is_subreaper() {
+  int is_one = 1;
+  return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
+}
+
+}  // namespace
+
+policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
+                                  std::span<const policy::Range> watched, const policy::Range& arena,
+                                  std::string_view options, bool is_late) {
+  policy::Start start;
+  start.is_late = is_late ? 1 : 0;
+  start.may_adopt = is_subreaper() ? 1 : 0;
+  start.seals = static_cast<std::uint32_t>(seals.size());
+  start.filtered = static_cast<std::uint32_t>(filtered);
+  start.watched = static_cast<std::uint32_t>(watched.size());
+  start.arena = arena;
+  start.options = static_cast<std::uint32_t>(options.size());
+  std::array<iovec, 4> parts{
+      iovec{&start, sizeof start},
+      iovec{const_cast<policy::Seal*>(seals.data()), seals.size_bytes()},
+      iovec{const_cast<policy::Range*>(watched.data()), watched.size_bytes()},
+      iovec{const_cast<char*>(options.data()), options.size()},
+  };
+  policy::Serving answer;
+  DescriptorMessage message(parts);
+  const long sent = raw_syscall(__NR_sendmsg, socket_, message.with(listener), MSG_NOSIGNAL);
+  int none = -1;
+  const long got = failed(sent) ? sent : receive(socket_, &answer, sizeof answer, none);
+  if (got != static_cast<long>(sizeof answer))
+    answer.result = static_cast<std::int32_t>(got < 0 ? got : -EPROTO);
+  return answer;
+}
+
+long tell_supervisor(const policy::Control& message) {
+  const policy::Arguments said = encode(message);
+  const auto call = [&](long number, const policy::Arguments& a) -> long {
+    const long answer = raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    policy::Range arena;
+    const bool is_descriptor =
+        message.kind == policy::Control::Kind::hello && (answer != 0 || !failed(read_arena(answer, arena)));
+    return is_descriptor ? answer : policy::decode_answer(answer);
+  };
+  const long answer = call(policy::kMsealNumber, said);
+  if ((answer != -ENOSYS && answer != -EPERM) || g_wrapping_kills || !message.more.empty()) return answer;
+  // Another filter may have answered.
+  const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
+  if (wrapped >= 0 || wrapped == -ENOSYS) return wrapped;  // ENOSYS: the supervisor is gone
+  if (wrapped < -policy::kWrappedErrors) return wrapped + policy::kWrappedErrors;
+  // The kernel or another filter has answered: there is no supervisor, or it can't be reached.
+  return g_state.backend == policy::Backend::supervised ? -EPERM : answer;
+}
+
+long tell_supervisor_of(policy::Control message, std::span<const policy::Range> ranges) {
+  bool several = true;
+  while (!ranges.empty()) {
+    const std::size_t told = policy::put_ranges(message, several ? ranges : ranges.first(1));
+    const long answer = tell_supervisor(message);
+    if (told > 1 && (answer == -ENOSYS || answer == -EPERM)) {
+      several = false;  // another filter may have answered; a message by mmap carries only one range
+    } else if (answer != 0) {
+      return answer;
+    } else {
+      ranges = ranges.subspan(told);
+    }
+  }
+  return 0;
+}
+
+long tell_supervisor_of(policy::Control::Kind kind, std::span<const policy::Seal> seals) {
+  while (!seals.empty()) {
+    policy::FixedVector<policy::Range, 4> alike;  // as many as one message takes
+    for (const policy::Seal& seal : seals) {
+      if (!seal.same_attributes(seals[0]) || !alike.push_back(seal.range)) break;
+    }
+    if (const long answer = tell_supervisor_of({kind, seals[0]}, alike.view()); answer != 0) return answer;
+    seals = seals.subspan(alike.size());
+  }
+  return 0;
+}
+
+}  // namespace libmseal::shim

@@ -1,0 +1,59 @@
+// The library's side of the communication with the supervisor.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "policy/protocol/control.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
+#include "shim/preload/state/state.h"
+
+namespace libmseal::shim {
+
+// A supervisor that has been started but not yet given a listener.
+class Launch {
+ public:
+  Launch() = default;
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  // Starts the program at state.supervisor_path in its own session, without our descriptors, and so that no
+  // wait() of the program returns it. It also gets the paths of the policy files. Does nothing if it was
+  // started. 0 or -errno.
+  long start(const State& state);
+  // Waits until it is ready and has sent its table. 0 or -errno, with a reason in trouble(). A supervisor
+  // that can't serve this program may still send a table with the policy.
+  long wait_ready();
+  [[nodiscard]] std::string_view trouble() const { return trouble_; }
+  [[nodiscard]] const void* table() const { return table_; }
+  // Ends the launch; the supervisor is not needed.
+  void stop();
+  // Keeps the table mapped after this object's lifetime.
+  const void* keep_table();
+  // Gives it the listener, the seals that are in force from now on (the first `filtered` of them by the first
+  // filter itself), the watched ranges, the arena and the options. Returns its answer; `result` is -errno if
+  // it does not serve. Between the installation of the filter and the end of this, no notified call may be
+  // made.
+  policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
+                            std::span<const policy::Range> watched, const policy::Range& arena,
+                            std::string_view options, bool is_late);
+
+ private:
+  int socket_ = -1;
+  long failure_ = 0;
+  const void* table_ = nullptr;
+  std::string_view trouble_;
+};
+
+// Sends a control message through the filter. Returns the answer, or -errno. ENOSYS or EINVAL: there is no
+// supervisor.
+long tell_supervisor(const policy::Control& message);
+
+// The same for every range, several per message if possible: 0, or the first other answer.
+long tell_supervisor_of(policy::Control message, std::span<const policy::Range> ranges);
+// The same for seals, with their attributes.
+long tell_supervisor_of(policy::Control::Kind kind, std::span<const policy::Seal> seals);
+
+}  // namespace libmseal::shim

@@ -1,0 +1,105 @@
+#include "shim/preload/supervisor/table_reader.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "shim/common/raw_syscall.h"
+#include "shim/common/seal_table.h"
+
+namespace libmseal::shim {
+namespace {
+
+const SealTable& table_in(const void* memory) {
+  return *static_cast<const TableRoot*>(memory)->table;
+}
+
+// Runs read() until no write happened meanwhile. Returns `unknown` after too many attempts, because the
+// writer may have died during a write. The storage never moves or shrinks, so a torn read only sees wrong
+// values.
+template <class Read, class Result>
+Result consistently(const SealTable& table, Read read, Result unknown) {
+  constexpr int kMostAttempts = 10'000'000;  // some ten milliseconds; a system call might end the program
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    const std::uint32_t before = table.generation.load(std::memory_order_acquire);
+    if (before % 2 != 0) continue;
+    const Result result = read();
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (table.generation.load(std::memory_order_relaxed) == before) return result;
+  }
+  return unknown;
+}
+
+}  // namespace
+
+long read_arena(long descriptor, policy::Range& arena) {
+  TableRoot root;
+  const long got = raw_syscall(__NR_pread64, descriptor, &root, sizeof root, 0);
+  if (failed(got)) return got;
+  if (got != static_cast<long>(sizeof root) || !is_readable(root)) return -EPROTO;
+  arena = root.arena;
+  return 0;
+}
+
+long map_table(long descriptor, const void*& memory) {
+  memory = nullptr;
+  const long mapped = raw_syscall(__NR_mmap, 0, kTableBytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  (void)raw_syscall(__NR_close, descriptor);
+  if (failed(mapped)) return mapped;
+  const auto* const root = reinterpret_cast<const TableRoot*>(mapped);
+  if (!is_readable(*root)) {
+    unmap_table(root);
+    return -EPROTO;
+  }
+  memory = root;
+  return 0;
+}
+
+void unmap_table(const void* memory) {
+  (void)raw_syscall(__NR_munmap, memory, kTableBytes);
+}
+
+policy::Coverage table_coverage(const void* memory, const policy::Range& range) {
+  const SealTable& table = table_in(memory);
+  const auto look = [&] {
+    const std::span<const policy::Seal> seals(table.seals.data(), table.seals.size());
+    return policy::coverage(seals, range);
+  };
+  return consistently(table, look, policy::Coverage::partly);
+}
+
+bool take_found(const void* memory, std::uint32_t ticket, Found& found) {
+  const SealTable& table = table_in(memory);
+  const auto take = [&] {
+    if (table.ticket != ticket) return false;
+    found.pieces.clear();
+    found.keyed.clear();
+    for (std::size_t index = 0; index < std::min(table.pieces.size(), kMostPieces); ++index)
+      (void)found.pieces.push_back(table.pieces.data()[index]);
+    for (std::size_t index = 0; index < std::min(table.keyed.size(), kMostKeyed); ++index)
+      (void)found.keyed.push_back(table.keyed.data()[index]);
+    found.refused_breaks = table.refused_breaks;
+    return true;
+  };
+  return consistently(table, take, false);
+}
+
+std::span<const policy::Range> table_fences(const void* memory) {
+  const SealTable& table = table_in(memory);
+  return {table.fences.data(), table.fences.size()};
+}
+
+policy::TreeRules table_rules(const void* memory) {
+  return table_in(memory).rules;
+}
+
+std::string_view table_policy(const void* memory) {
+  return table_in(memory).policy.data();
+}
+
+std::string_view table_complaints(const void* memory) {
+  return table_in(memory).complaints.data();
+}
+
+}  // namespace libmseal::shim

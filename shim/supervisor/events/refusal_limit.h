@@ -1,0 +1,47 @@
+// Limits the number of recorded refusals in enforce mode: a program that tries in a loop must not fill the
+// disk or keep the supervisor busy with inspecting processes.
+#pragma once
+
+#include <cstdint>
+
+#include "shim/common/clock.h"
+#include "shim/supervisor/registry/look_budget.h"
+
+namespace libmseal::supervisor {
+
+class RefusalLimit {
+ public:
+  // Whether one more is to be recorded.
+  [[nodiscard]] bool admits() noexcept {
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    constexpr unsigned kMostPerSecond = 50;
+    const std::uint64_t now = shim::monotonic_ns();
+    if (now - second_ >= kSecond) {
+      second_ = now;
+      in_second_ = 0;
+    }
+    if (!looks_.allows(now) || in_second_ >= kMostPerSecond) return false;
+    ++in_second_;
+    return true;
+  }
+
+  // Measures the time spent on inspecting a process for a refusal.
+  class Looking {
+   public:
+    explicit Looking(RefusalLimit& limit) : limit_(limit) {}
+    ~Looking() { limit_.looks_.spend(shim::monotonic_ns() - start_); }
+    Looking(const Looking&) = delete;
+    Looking& operator=(const Looking&) = delete;
+
+   private:
+    RefusalLimit& limit_;
+    std::uint64_t start_ = shim::monotonic_ns();
+  };
+
+ private:
+  std::uint64_t second_ = 0;
+  unsigned in_second_ = 0;
+  LookBudget looks_;
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,295 @@
+#include "shim/supervisor/processes/proc.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <new>
+#include <string_view>
+
+#include "policy/parsers/mount_line.h"
+#include "shim/common/clock.h"
+#include "shim/common/line_reader.h"
+#include "shim/common/machine.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+using shim::ProcPath;
+using shim::ProcRoot;
+
+bool means_gone(long error) {
+  return error == -ESRCH || error == -ENOENT;
+}
+
+template <class T>
+Look<T> look_of(long result, T value) {
+  if (result == 0) return Look<T>::seen(std::move(value));
+  return means_gone(result) ? Look<T>::gone() : Look<T>::unknown();
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(long number) : number_(static_cast<int>(number)) {}
+  ~Descriptor() { close(number_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+ protected:
+  [[nodiscard]] int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// An open stat file refers to one task: once that has ended, reading fails with ESRCH.
+class HeldStat final : public HeldTask, Descriptor {
+ public:
+  using Descriptor::Descriptor;
+
+  [[nodiscard]] Look<policy::StatLine> stat() const override {
+    std::array<char, 2048> buffer{};
+    const ssize_t got = pread(number(), buffer.data(), buffer.size(), 0);
+    if (got < 0) return errno == ESRCH ? Look<policy::StatLine>::gone() : Look<policy::StatLine>::unknown();
+    const auto line = policy::parse_stat_line({buffer.data(), static_cast<std::size_t>(got)});
+    return line ? Look<policy::StatLine>::seen(*line) : Look<policy::StatLine>::unknown();
+  }
+};
+
+// An open maps file refers to the memory: once that is gone, it is empty. Once the task by which it was
+// opened has ended, reading fails with ESRCH, and it is not known whether others still share the memory.
+class HeldMaps final : public HeldMemory, Descriptor {
+ public:
+  using Descriptor::Descriptor;
+
+  [[nodiscard]] bool gone() const override {
+    char byte = 0;
+    const ssize_t got = pread(number(), &byte, 1, 0);
+    return got == 0;
+  }
+};
+
+// Wraps the open file; null if there is none.
+template <class T>
+std::unique_ptr<T> held(long file) {
+  if (shim::failed(file)) return nullptr;
+  std::unique_ptr<T> one(new (std::nothrow) T(file));
+  if (one == nullptr) close(static_cast<int>(file));
+  return one;
+}
+
+// Keeps two files open, because births are read several times per seal.
+class BirthCount {
+  class File : Descriptor {
+   public:
+    using Descriptor::Descriptor;
+    std::string_view text() {
+      const ssize_t got = pread(number(), buffer_.data(), buffer_.size(), 0);
+      return {buffer_.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+    }
+
+   private:
+    std::array<char, 65536> buffer_;  // /proc/stat grows with the processors and interrupts
+  };
+
+ public:
+  explicit BirthCount(const ProcRoot& root)
+      : numbers_(root.open(ProcPath("loadavg"))), count_(root.open(ProcPath("stat"))) {}
+
+  shim::Births so_far() { return since(before_); }
+
+  // Reading the count takes longer, and is not needed if no ID was given since.
+  shim::Births since(const shim::Births& before) {
+    shim::Births now;
+    now.time = shim::nanoseconds_of(CLOCK_MONOTONIC);
+    now.last = shim::parse_last_number(numbers_.text());
+    now.until = shim::nanoseconds_of(CLOCK_MONOTONIC);
+    const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
+    now.count = same ? before.count : shim::parse_count_of_births(count_.text());
+    before_ = now;
+    return now;
+  }
+
+ private:
+  File numbers_;
+  File count_;
+  shim::Births before_;
+};
+
+class KernelProc final : public Proc {
+ public:
+  [[nodiscard]] const ProcRoot& root() const { return root_; }
+
+  long open(const ProcPath& path, std::uint64_t flags) override { return root_.open(path, flags); }
+
+  Look<policy::StatLine> stat(pid_t task) override {
+    policy::StatLine line;
+    const long result = shim::read_stat(root_, task, line);
+    return look_of(result, line);
+  }
+
+  Look<shim::TaskStatus> status(pid_t task) override {
+    shim::TaskStatus status;
+    const long result = shim::read_status(root_, task, status);
+    return look_of(result, status);
+  }
+
+  std::unique_ptr<HeldTask> hold(pid_t task) override {
+    return held<HeldStat>(root_.open(ProcPath(task, "stat")));
+  }
+
+  std::unique_ptr<HeldMemory> hold_memory(pid_t task) override {
+    return held<HeldMaps>(root_.open(ProcPath(task, "maps")));
+  }
+
+  Look<std::vector<pid_t>> processes() override {
+    // The first thread is always listed.
+    policy::StatLine first;
+    if (shim::read_stat(root_, 1, first) != 0 || may_hide_some()) return Look<std::vector<pid_t>>::unknown();
+    const auto listed = numbers_in(ProcPath("."));
+    return listed.is_seen() ? listed : Look<std::vector<pid_t>>::unknown();
+  }
+
+  Look<std::vector<pid_t>> threads(pid_t process) override { return numbers_in(ProcPath(process, "task")); }
+
+  shim::Births births() override { return births_.so_far(); }
+  shim::Births births_since(const shim::Births& before) override { return births_.since(before); }
+
+  std::uint64_t most_numbers() override { return shim::most_numbers(root_); }
+
+  shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
+                        std::vector<pid_t>& found) override {
+    const auto births_now = [&] { return births(); };
+    return shim::SharerSearch(root_, process, task)
+        .run(since, now, most_numbers(), births_now, [&](long sharer) {
+          found.push_back(static_cast<pid_t>(sharer));
+          return true;
+        });
+  }
+
+  // kcmp reports that two tasks without memory share it (kernel/kcmp.c).
+  bool share_mm(pid_t one, pid_t other) override {
+    if (shim::compare_memory(one, other) != 0) return false;
+    const auto after = stat(one);
+    return after.is_seen() && after->size != 0;
+  }
+
+  bool is_short_of_files() override {
+    constexpr rlim_t kFew = 32;  // for ten images
+    const int free = fcntl(static_cast<int>(root_.descriptor()), F_DUPFD_CLOEXEC, 0);
+    if (free < 0) return true;
+    close(free);
+    rlimit limit{};
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || static_cast<rlim_t>(free) + kFew > limit.rlim_cur;
+  }
+
+  Look<policy::Whereabouts> whereabouts(pid_t task) override {
+    char text[256];
+    const long got = root_.read(ProcPath(task, "syscall"), text);
+    if (got < 0)
+      return means_gone(got) ? Look<policy::Whereabouts>::gone() : Look<policy::Whereabouts>::unknown();
+    const auto where =
+        policy::parse_syscall_line(shim::this_machine(), {text, static_cast<std::size_t>(got)});
+    return where ? Look<policy::Whereabouts>::seen(*where) : Look<policy::Whereabouts>::unknown();
+  }
+
+  std::uint64_t now() override { return shim::nanoseconds_of(CLOCK_BOOTTIME); }
+
+ private:
+  // With hidepid= a process of another user, or one that is not dumpable, seems not to exist.
+  [[nodiscard]] bool may_hide_some() const {
+    bool shown = false;
+    bool hides = false;
+    const long read = shim::read_lines(root_.open(ProcPath("self/mountinfo")), [&](std::string_view line) {
+      shown = shown || policy::mounts_proc(line);
+      hides = hides || policy::hides_processes(line);
+      return true;
+    });
+    return read != 0 || !shown || (hides && !may_trace_all());
+  }
+  [[nodiscard]] bool may_trace_all() const {
+    std::uint64_t capabilities = 0;
+    (void)shim::visit_status(root_, ProcPath("self/status"), [&](std::string_view line) {
+      const std::string_view digits = shim::after_key(line, "CapEff:\t");
+      std::from_chars(digits.data(), digits.data() + digits.size(), capabilities, 16);
+      return digits.empty();
+    });
+    return (capabilities >> CAP_SYS_PTRACE & 1) != 0;
+  }
+
+  Look<std::vector<pid_t>> numbers_in(const ProcPath& path) {
+    std::vector<pid_t> numbers;
+    const long result = root_.list(path, [&](const char* name) -> long {
+      if (name[0] >= '1' && name[0] <= '9') numbers.push_back(static_cast<pid_t>(shim::leading_number(name)));
+      return 0;
+    });
+    return look_of(result, std::move(numbers));
+  }
+
+  ProcRoot root_;
+  BirthCount births_{root_};
+};
+
+}  // namespace
+
+pid_t task_with_memory(Proc& proc, pid_t process) {
+  const auto has_none = [&](pid_t task) {
+    const auto stat = proc.stat(task);
+    return stat.is_gone() || (stat.is_seen() && stat->size == 0);
+  };
+  if (!has_none(process)) return process;
+  const auto threads = proc.threads(process);
+  if (!threads.is_seen()) return process;
+  const auto found = std::ranges::find_if_not(*threads, has_none);
+  return found != threads->end() ? *found : process;
+}
+
+std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
+  auto proc = std::make_unique<KernelProc>();
+  const auto stat = proc->stat(task_with_memory(*proc, process));
+  if (shim::failed(proc->root().descriptor())) {
+    trouble = policy::Trouble::no_proc;
+  } else if (!stat.is_seen() && !stat.is_gone()) {  // /proc can't be read at all
+    trouble = policy::Trouble::hidden_program;
+  } else if (!shim::shows_own_namespace(proc->root())) {
+    trouble = policy::Trouble::foreign_proc;
+  } else if (!stat.is_seen() || stat->start_stack == 0) {
+    trouble = policy::Trouble::hidden_program;
+  } else {
+    return proc;
+  }
+  return nullptr;
+}
+
+std::string path_of_program(Proc& proc, pid_t process) {
+  const long link = proc.open(ProcPath(process, "exe"), O_PATH | O_NOFOLLOW);
+  if (shim::failed(link)) return {};
+  std::array<char, 4096> path{};
+  const ssize_t got = readlinkat(static_cast<int>(link), "", path.data(), path.size());
+  close(static_cast<int>(link));
+  return {path.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+}
+
+std::string program_of(Proc& proc, pid_t process) {
+  const std::string path = path_of_program(proc, process);
+  return path.empty() ? "pid " + std::to_string(process) : path;
+}
+
+pid_t parent_of(Proc& proc, pid_t process) {
+  constexpr std::string_view kKey = "PPid:";
+  pid_t parent = 0;
+  (void)shim::read_lines(proc.open(ProcPath(process, "status"), O_RDONLY), [&](std::string_view line) {
+    if (!line.starts_with(kKey)) return true;
+    parent = static_cast<pid_t>(shim::leading_number(line.substr(kKey.size())));
+    return false;
+  });
+  return parent;
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,38 @@
+// When a live process was created, and how many filters it inherited, according to /proc.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdint>
+
+#include "shim/common/births.h"
+#include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/registry/seal_entry.h"
+
+namespace libmseal::supervisor {
+
+inline std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
+  static const auto per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  return ticks * (1'000'000'000 / per_second);
+}
+
+// The number of its filters; ~0: not known.
+inline std::uint32_t filters_of(Proc& proc, pid_t task) {
+  const auto status = proc.status(task);
+  return status.is_seen() ? status->filters : ~0U;
+}
+
+// `filters`: how many it has now, which may be more than it inherited; ~0: read them.
+inline Birth birth_of(Proc& proc, const Process& process, std::uint32_t filters) {
+  // It was created before the end of that tick.
+  return {nanoseconds_of_ticks(process.start_time + 1),
+          filters != ~0U ? filters : filters_of(proc, process.id)};
+}
+
+// The births when the process was created. Since it has called execve later, its sharers are younger.
+inline shim::Births births_at_birth_of(Proc& proc, const Process& process, const shim::Births& now) {
+  const std::uint64_t age = proc.now() - nanoseconds_of_ticks(process.start_time);
+  return {process.id, now.time - age};
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,43 @@
+// An image: the result of one execve, and the processes that run it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "shim/common/births.h"
+#include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/registry/caller.h"
+#include "shim/supervisor/registry/look_budget.h"
+#include "shim/supervisor/registry/record.h"
+#include "shim/supervisor/registry/table_file.h"
+
+namespace libmseal::supervisor {
+
+struct Member {
+  std::unique_ptr<HeldTask> task;  // null if it could not be held
+  std::shared_ptr<Record> record;  // the same object for all that share one memory
+  // Its memory could not be read when it was first seen.
+  bool met_hidden = false;
+  // It called execve to create the image, but a child with the same memory was the first to seal.
+  bool executed_it = false;
+  std::unique_ptr<HeldMemory> memory;  // if executed_it; null if it could not be held
+};
+
+// One executed image and its forks.
+struct Image {
+  MmIdentity identity;
+  Process creator;                     // the process that called execve, or the first one that was seen
+  std::unique_ptr<HeldMemory> memory;  // the creator's; null if it could not be held
+  std::unique_ptr<TableFile> table;
+  std::map<Process, Member> members;           // the processes that have been seen
+  std::vector<std::shared_ptr<Record>> ended;  // of former members, for children that have not been seen yet
+  shim::Births met;                            // all processes that were visible before that are members
+  LookBudget looks;                            // for searching members that have ended
+  std::uint32_t number = 0;                    // in the events file; 0: it has no event yet
+};
+
+}  // namespace libmseal::supervisor

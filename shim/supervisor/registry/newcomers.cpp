@@ -1,0 +1,233 @@
+#include "shim/supervisor/registry/newcomers.h"
+
+#include <algorithm>
+
+#include "shim/supervisor/registry/birth_times.h"
+
+namespace libmseal::supervisor {
+
+Newcomers::Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
+                     CollectionTimes& times, const policy::Range& arena)
+    : proc_(proc), images_(images), identification_(identification), times_(times) {
+  // The first filter refuses changes of the arena in every process.
+  const std::uint64_t middle = arena.start + arena.size() / 2;
+  (void)at_birth_.add({{{arena.start, middle}, true}, false, 0, 0, {}});
+  (void)at_birth_.add({{{middle, arena.end}}, false, 0, 0, {}});
+}
+
+// Several if addresses are not randomized, or if the memory of the process was already hidden when it was
+// first seen: then nothing shows which process forked it.
+std::vector<Image*> Newcomers::images_of(const Identified& who) {
+  std::vector<Image*> images;
+  const auto take = [&](auto is_one) {
+    for (Image& image : images_) {
+      if (is_one(image)) images.push_back(&image);
+    }
+  };
+  if (!who.memory.readable()) {
+    take([&](const Image& image) { return held_member(image, who) != nullptr && who.has_not_left(image); });
+  }
+  if (images.empty()) take([&](const Image& image) { return who.may_be_of(image); });
+  return images;
+}
+
+// Another process may have the same ID and start time; only the held task is certain.
+const Member* Newcomers::held_member(const Image& image, const Identified& who) {
+  const auto found = image.members.find(who.process);
+  if (found == image.members.end() || found->second.task == nullptr) return nullptr;
+  const HeldTask* const held = found->second.task.get();
+  return held == who.seen_by || held->stat().is_seen() ? &found->second : nullptr;
+}
+
+std::shared_ptr<Record> Newcomers::fresh_record() {
+  auto record = std::make_shared<Record>();
+  record->merge(at_birth_);
+  return record;
+}
+
+std::shared_ptr<Record> Newcomers::seals_of_everybody() {
+  auto record = fresh_record();
+  std::vector<Record*> all;
+  for (const Image& image : images_) {
+    for (const auto& [process, member] : image.members) all.push_back(member.record.get());
+    for (const auto& ended : image.ended) all.push_back(ended.get());
+  }
+  record->inherit(all, {});
+  return record;
+}
+
+std::shared_ptr<Record> Newcomers::seals_of_newcomer(const std::vector<Image*>& candidates,
+                                                     const Identified& who) {
+  auto record = fresh_record();
+  std::vector<Record*> own;  // records of members that may be this process, because they could not be held
+  for (const Image* const image : candidates) {
+    const auto known = image->members.find(who.process);
+    if (known != image->members.end()) own.push_back(known->second.record.get());
+  }
+  record->inherit(own, {});
+  record->inherit(records_of_makers(candidates, who), birth_of(proc_, who.process, who.filters));
+  return record;
+}
+
+// The records of all processes that may have forked it.
+std::vector<Record*> Newcomers::records_of_makers(const std::vector<Image*>& candidates,
+                                                  const Identified& who) const {
+  if (candidates.size() == 1 && who.memory.readable()) {
+    Record* const only = record_of_parent(*candidates.front(), who.process);
+    if (only != nullptr) return {only};
+  }
+  std::vector<Record*> makers;
+  for (const Image* const image : candidates) {
+    for (const auto& [other, member] : image->members) {
+      if (!(other == who.process)) makers.push_back(member.record.get());
+    }
+    for (const auto& ended : image->ended) makers.push_back(ended.get());
+  }
+  return makers;
+}
+
+// Null if it is not certain that a member of the image has forked the process.
+Record* Newcomers::record_of_parent(const Image& image, const Process& process) const {
+  const auto child = proc_.stat(process.id);
+  if (!child.is_seen() || child->start_time != process.start_time) return nullptr;
+  const auto parent = image.members.lower_bound({static_cast<pid_t>(child->parent), 0});
+  if (parent == image.members.end() || parent->first.id != static_cast<pid_t>(child->parent)) return nullptr;
+  const Member& member = parent->second;
+  // The member existed before the child was read and still exists: so the parent's ID was this member's.
+  if (member.task == nullptr || member.met_hidden || !member.task->stat().is_seen()) return nullptr;
+  return lineage_.has_only_own_children(parent->first) ? member.record.get() : nullptr;
+}
+
+Member& Newcomers::join(Image& image, const Process& process, std::shared_ptr<Record> record) {
+  auto task = proc_.hold(process.id);
+  // If it was held too late, it may be another process.
+  if (task != nullptr) {
+    const auto stat = task->stat();
+    if (!stat.is_seen() || stat->start_time != process.start_time) task = nullptr;
+  }
+  Member& member =
+      image.members[process];  // last, because an exception must not leave a member without a record
+  member.task = std::move(task);
+  member.record = std::move(record);
+  times_.note_new(proc_);
+  return member;
+}
+
+// The record of other processes that share the task's memory; null if there are none.
+std::shared_ptr<Record> Newcomers::record_of_memory(const std::vector<Image*>& candidates, const Process& own,
+                                                    pid_t task) {
+  for (const Image* const image : candidates) {
+    for (const auto& [process, member] : image->members) {
+      if (member.task == nullptr || process == own || !proc_.share_mm(task, process.id)) continue;
+      const auto stat =
+          member.task->stat();  // still there after the comparison, so that was about this process
+      if (!stat.is_seen()) continue;
+      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
+                             true};
+      if (other.has_not_left(*image)) return member.record;
+    }
+  }
+  return nullptr;
+}
+
+// The memory of the process can be read now, so it only belongs to the candidates.
+void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>& candidates) {
+  for (Image& image : images_) {
+    const auto guess = image.members.find(process);
+    if (guess == image.members.end() || !guess->second.met_hidden) continue;
+    if (std::ranges::find(candidates, &image) == candidates.end()) image.members.erase(guess);
+  }
+}
+
+// The memory of a member that was met hidden can be read now (through another thread if the first one has
+// none). Others may share it and have sealed something since.
+void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates) {
+  const auto shared = record_of_memory(candidates, who.process, task);
+  for (Image* const image : candidates) {
+    const auto found = image->members.find(who.process);
+    if (found == image->members.end()) continue;
+    Member& member = found->second;
+    member.met_hidden = false;
+    if (shared == nullptr || member.record == shared) continue;
+    shared->merge(*member.record);
+    member.record = shared;
+  }
+  forget_guesses(who.process, candidates);
+}
+
+// The ID of a member that can't be held may belong to another process now. Its record stays the same object,
+// because sharers may use it, and is about to get a seal.
+Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task,
+                                 const std::vector<Image*>& candidates) {
+  auto record = record_of_memory(candidates, who.process, task);
+  if (record == nullptr) record = seals_of_newcomer(candidates, who);
+  for (const Image* const one : candidates) {
+    const auto known = one->members.find(who.process);
+    if (known == one->members.end() || known->second.record == record) continue;
+    known->second.record->merge(*record);
+    record = known->second.record;
+  }
+  // It may be another process than the one that sealed, with the same ID and tick, and then lacks the
+  // filters.
+  record->disown(who.process);
+  if (who.memory.readable()) {
+    forget_guesses(who.process, candidates);
+    return join(image, who.process, std::move(record));
+  }
+  // It joins every image that it may belong to, so that it is found when its memory can be read.
+  for (Image* const one : candidates) join(*one, who.process, record).met_hidden = true;
+  return image.members.at(who.process);
+}
+
+void Newcomers::meet(Image& image, const Identified& who) {
+  const std::vector<Image*> candidates = images_of(who);
+  if (std::ranges::find(candidates, &image) == candidates.end()) return;
+  const bool met =
+      std::ranges::any_of(candidates, [&](const Image* one) { return held_member(*one, who) != nullptr; });
+  if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
+}
+
+bool Newcomers::is_gone(const Member& member) {
+  return member.task != nullptr && member.task->stat().is_gone();
+}
+
+std::vector<Process> Newcomers::members_gone(const Image& image) {
+  constexpr std::size_t kMostLooks = 256;  // if there are more members, only a collection forgets some
+  std::vector<Process> gone;
+  if (image.members.size() > kMostLooks) return gone;
+  for (const auto& [process, member] : image.members) {
+    if (is_gone(member)) gone.push_back(process);
+  }
+  return gone;
+}
+
+// The children of a member that has ended are visible by now. But the IDs given since the last search are not
+// enough to find them: an older ID may belong to a process that was not visible yet. So a member is only
+// forgotten after all processes have been inspected.
+void Newcomers::register_children(Image& image, const Caller& caller) {
+  const std::vector<Process> gone =
+      members_gone(image);  // first, because their children are visible after that
+  const std::uint64_t start = proc_.now();
+  const bool forgets = (!gone.empty() || !image.ended.empty()) && image.looks.allows(start);
+  const shim::Births now = proc_.births();
+  if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
+    image.met = births_at_birth_of(proc_, caller.process, now);
+  if (!forgets && now.none_since(image.met)) return;
+  const bool few = now.few_since(image.met, proc_.most_numbers());
+  auto born = Look<std::vector<Identified>>::unknown();
+  if (forgets || !few) born = identification_.everybody();
+  const bool all = born.is_seen();
+  if (!all && few) born = identification_.born_since(image.met);
+  image.met = now;
+  if (forgets) image.looks.spend(proc_.now() - start);
+  if (!born.is_seen()) return;  // a process that is met later gets too many seals, not too few
+  for (const Identified& who : *born) meet(image, who);
+  if (!all) return;
+  for (const Process& process : gone) {
+    const auto found = image.members.find(process);  // it may belong to another process of the same tick now
+    if (found != image.members.end() && is_gone(found->second)) image.members.erase(found);
+  }
+  image.ended.clear();
+}
+
+}  // namespace libmseal::supervisor

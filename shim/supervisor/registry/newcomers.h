@@ -1,0 +1,69 @@
+// Processes that are seen ("met") for the first time: which images they may belong to, and which seals they
+// may have inherited.
+#pragma once
+
+#include <sys/types.h>
+
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "policy/rules/range.h"
+#include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/registry/caller.h"
+#include "shim/supervisor/registry/collection_times.h"
+#include "shim/supervisor/registry/identification.h"
+#include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/lineage.h"
+#include "shim/supervisor/registry/record.h"
+
+namespace libmseal::supervisor {
+
+class Newcomers {
+ public:
+  Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
+            CollectionTimes& times, const policy::Range& arena);
+
+  [[nodiscard]] Lineage& lineage() { return lineage_; }
+
+  // The images that it may belong to.
+  [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
+  // The member, if it is certainly this process; otherwise null.
+  [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
+
+  // A record of what every process of the tree inherits.
+  [[nodiscard]] std::shared_ptr<Record> fresh_record();
+  [[nodiscard]] std::shared_ptr<Record> seals_of_everybody();
+
+  Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
+  Member& join_newcomer(Image& image, const Identified& who, pid_t task,
+                        const std::vector<Image*>& candidates);
+  // The memory of a member that was met hidden can be read now.
+  void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
+  // Adds it to the image's members if it belongs there and is not one yet.
+  void meet(Image& image, const Identified& who);
+  // Adds all existing processes of the image to its members, and forgets those that have ended.
+  void register_children(Image& image, const Caller& caller);
+
+ private:
+  [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
+                                                          const Identified& who);
+  [[nodiscard]] std::vector<Record*> records_of_makers(const std::vector<Image*>& candidates,
+                                                       const Identified& who) const;
+  [[nodiscard]] Record* record_of_parent(const Image& image, const Process& process) const;
+  [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
+                                                         const Process& own, pid_t task);
+  // Whether the member, and which members, have certainly ended.
+  [[nodiscard]] static bool is_gone(const Member& member);
+  [[nodiscard]] static std::vector<Process> members_gone(const Image& image);
+  void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
+
+  Proc& proc_;
+  std::list<Image>& images_;
+  const Identification& identification_;
+  CollectionTimes& times_;
+  Lineage lineage_{proc_};
+  Record at_birth_;  // see fresh_record()
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,280 @@
+#include "shim/supervisor/registry/registry.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+
+#include "shim/supervisor/registry/birth_times.h"
+#include "shim/supervisor/registry/collection.h"
+
+namespace libmseal::supervisor {
+
+using policy::Range;
+using policy::Seal;
+
+Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
+    : proc_(proc), arena_(arena), rules_(rules), first_filter_(proc) {
+  all_seals_.set(newcomers_.seals_of_everybody()->seals());
+}
+
+// ---- identifying callers ----
+
+Caller Registry::look_up(pid_t task) {
+  Caller caller;
+  caller.task = task;
+  caller.record = nullptr;
+  const auto who = identification_.identify(task);
+  if (!who.is_seen()) {
+    caller.record = newcomers_.seals_of_everybody();
+    return caller;
+  }
+  caller.process = who->process;
+  caller.identity = who->memory;
+  caller.forked = who->forked;
+  caller.filters = who->filters;
+  caller.certain = who->seen_by != nullptr;
+  const std::vector<Image*> candidates = newcomers_.images_of(*who);
+  if (candidates.empty()) {
+    caller.standing = Caller::Standing::foreign;
+    return caller;
+  }
+  caller.standing = Caller::Standing::member;
+  for (Image* const image : candidates) {
+    if (const Member* const member = newcomers_.held_member(*image, *who)) {
+      if (member->met_hidden && who->memory.readable()) newcomers_.settle(*who, task, candidates);
+      caller.image = image;
+      caller.record = member->record;
+      caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));
+      return caller;
+    }
+  }
+  caller.image = candidates.front();
+  caller.record = newcomers_.join_newcomer(*caller.image, *who, task, candidates).record;
+  caller.hidden = !who->memory.readable();
+  return caller;
+}
+
+// For a process that called execve and whose memory can't be read: whether it may have called execve again.
+// The held memory shows that, unless it could not be held or another process keeps it alive.
+bool Registry::may_have_left(const Identified& who, const Image& image, const Member& member) const {
+  if (who.forked) return false;
+  const auto& memory = who.process == image.creator ? image.memory : member.memory;
+  return memory == nullptr || processes_with(*member.record).size() > 1;
+}
+
+void Registry::note_lineage(pid_t task, bool makes_sibling) {
+  const auto who = identification_.identify(task);
+  Lineage& lineage = newcomers_.lineage();
+  if (who.is_gone()) return;  // it makes no call any more
+  if (!who.is_seen()) return lineage.note_unknown();
+  makes_sibling ? lineage.note_sibling_of(who->process) : lineage.note_adopter(who->process);
+}
+
+// ---- images ----
+
+void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
+  if (std::ranges::find(image.ended, record) == image.ended.end()) image.ended.push_back(record);
+}
+
+void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
+  const std::vector<Range> fences = inherited_filters_.of(caller);
+  for (const Range& fence : fences) {
+    if (!table->add_fence(fence)) throw std::runtime_error("too many fences");
+  }
+  inherited_filters_.add_fences(fences);
+  table->set_tree(arena_, rules_);
+
+  Image image;
+  image.identity = caller.identity;
+  image.creator = caller.process;
+  image.memory = hold_memory(caller.process, caller);
+  image.table = std::move(table);
+  images_.push_back(std::move(image));
+  Member& member = newcomers_.join(images_.back(), caller.process, newcomers_.fresh_record());
+  // It has called execve: its old record only applies to its earlier children.
+  for (Image& other : images_) {
+    const auto found = other.members.find(caller.process);
+    if (&other == &images_.back() || found == other.members.end()) continue;
+    retire(other, found->second.record);
+    other.members.erase(found);
+  }
+  caller.standing = Caller::Standing::member;
+  caller.image = &images_.back();
+  caller.record = member.record;
+  note_asked(caller);
+}
+
+// ---- sealing ----
+
+void Registry::note_asked(const Caller& caller) {
+  const std::uint32_t filters = caller.filters != ~0U ? caller.filters : filters_of(proc_, caller.task);
+  caller.record->asked_with = {caller.process, filters};
+}
+
+// Whether a process with this many filters may have installed one since it asked. Its claim alone is not
+// enough: children of other processes would get a seal that does not exist.
+bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
+  const FilterCount& before = caller.record->asked_with;
+  if (!(before.process == caller.process)) return false;
+  return filters == ~0U || before.filters == ~0U || filters > before.filters;
+}
+
+void Registry::begin_sealing(const Caller& caller) {
+  Record& record = *caller.record;
+  if (record.told_with.process == caller.process) {
+    record.asked_with = record.told_with;
+  } else if (!(record.asked_with.process == caller.process)) {
+    note_asked(caller);
+  }
+  record.prepared = proc_.now();
+  newcomers_.register_children(*caller.image, caller);
+}
+
+shim::Sharing Registry::sharers(const Caller& caller) {
+  std::vector<pid_t> found;
+  Alone& alone = caller.record->alone;
+  if (!(alone.process == caller.process)) alone = {caller.process, {}, false};
+  shim::Births since = alone.since;
+  const shim::Births now = proc_.births_since(since);
+  // A shortcut: no process was created.
+  if (now.count != 0 && now.count == since.count) {
+    alone.still = true;
+    return shim::Sharing::alone;
+  }
+  if (since.last == 0 && !caller.forked) since = births_at_birth_of(proc_, caller.process, now);
+  // If the caller is the only thread, it was seen outside of clone (sharers.h).
+  const auto threads = proc_.threads(caller.process.id);
+  const bool is_only_thread = threads.is_seen() && *threads == std::vector{caller.task};
+  const auto where = is_only_thread ? proc_.whereabouts(caller.task) : Look<policy::Whereabouts>::unknown();
+  const bool makes_none = where.is_seen() && *where == policy::Whereabouts::elsewhere;
+  auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
+  alone.still = sharing == shim::Sharing::alone;
+  if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
+  for (const pid_t sharer : found) {
+    const auto who = identification_.identify(sharer);
+    if (who.is_gone()) continue;
+    if (!who.is_seen()) {
+      sharing = shim::Sharing::unknown;
+      continue;
+    }
+    if (!first_filter_.is_had_by(who->process, sharer)) sharing = shim::Sharing::unknown;
+    bool held = false;
+    for (Image& image :
+         images_) {  // it may have been met as a member of another image with the same addresses
+      const auto member = image.members.find(who->process);
+      if (member == image.members.end()) continue;
+      const bool other = who->memory.readable() && who->memory != image.identity;
+      if (other && !member->second.met_hidden) {  // it has called execve since
+        retire(image, member->second.record);
+        image.members.erase(member);
+        continue;
+      }
+      if (member->second.record != caller.record) caller.record->merge(*member->second.record);
+      member->second.record = caller.record;
+      held = held || (&image == caller.image && newcomers_.held_member(image, *who) != nullptr);
+    }
+    if (!held) (void)newcomers_.join(*caller.image, who->process, caller.record);
+    if (!who->forked) note_executed(*caller.image, who->process, caller);
+  }
+  return sharing;
+}
+
+void Registry::note_alone(const Caller& caller, const shim::Births& since) {
+  caller.record->alone = {caller.process, since, true};
+}
+
+std::vector<pid_t> Registry::processes_with(const Record& record) const {
+  std::vector<pid_t> found;
+  for (const Image& image : images_) {
+    for (const auto& [process, member] : image.members) {
+      if (member.record.get() == &record) found.push_back(process.id);
+    }
+  }
+  return found;
+}
+
+// The process called execve to create the image that the caller, which shares its memory, seals in. So it
+// belongs to the image as long as that memory exists. A creator may have another memory now than at first.
+void Registry::note_executed(Image& image, const Process& process, const Caller& caller) {
+  auto memory = hold_memory(process, caller);
+  // If the memory can't be read any more, the memory held before still shows whether it exists.
+  const bool hidden = memory == nullptr && !caller.identity.readable();
+  const auto hold = [&](std::unique_ptr<HeldMemory>& held) {
+    if (!hidden || held == nullptr || held->gone()) held = std::move(memory);
+  };
+  const auto found = image.members.find(process);
+  Member& member =
+      found != image.members.end() ? found->second : newcomers_.join(image, process, caller.record);
+  if (process == image.creator) {
+    hold(image.memory);
+    return;
+  }
+  member.executed_it = true;
+  hold(member.memory);
+}
+
+// Holds the memory of the caller, which the process shares. Null if that is impossible: then it counts as
+// existing.
+//
+// If possible, the memory is opened through the process itself: once the task through which it was opened has
+// ended, nothing can be read. But the first thread may have ended already.
+std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const Caller& caller) {
+  auto memory = proc_.hold_memory(process.id);
+  const bool own =
+      process == caller.process || (memory != nullptr && proc_.share_mm(process.id, caller.task));
+  if (memory != nullptr && own && !memory->gone()) return memory;
+  memory = proc_.hold_memory(caller.task);
+  if (memory != nullptr && memory->gone()) memory = nullptr;
+  return memory;
+}
+
+long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Source source) {
+  Record& record = *caller.record;
+  // Until its first request after hello, an image has the same memory and the same filters.
+  const bool starts = record.prepared == 0;
+  if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
+  if (filtered && (!starts || record.filters == 0)) {
+    const std::uint32_t filters = filters_of(proc_, caller.task);
+    if (source != Source::from_start && !may_have_filtered(caller, filters)) return -EPERM;
+    // If not known, 0: every later child then gets the seal.
+    record.filters = filters != ~0U ? filters : 0;
+    record.told_with = {caller.process, filters};
+  }
+  SealEntry entry{{},
+                  filtered,
+                  filtered ? record.filters : 0,
+                  starts ? proc_.now() : record.prepared,
+                  caller.process,
+                  source == Source::told};
+  if (source == Source::from_start) entry.by = {};
+  for (const Seal& seal : seals) {
+    entry.seal = seal;
+    if (record.has(entry)) continue;
+    // First, because all_seals_ must contain everything that is in a record.
+    all_seals_.add(seal);
+    if (!record.add(entry)) return -ENOMEM;
+    caller.image->table->add(seal);
+  }
+  return 0;
+}
+
+void Registry::greet(const Caller& caller) {
+  note_asked(caller);
+  if (!caller.forked) note_executed(*caller.image, caller.process, caller);
+}
+
+// ---- forgetting ----
+
+bool Registry::collect(bool idle) {
+  return times_.is_due(idle) && collect_now();
+}
+
+bool Registry::collect_now() {
+  times_.note_attempt();
+  if (!forget_ended(images_, identification_, newcomers_, inherited_filters_)) return false;
+  all_seals_.set(newcomers_.seals_of_everybody()->seals());
+  times_.note_success();
+  return true;
+}
+
+}  // namespace libmseal::supervisor

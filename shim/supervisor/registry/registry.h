@@ -1,0 +1,126 @@
+// Which process has sealed what: decides which seals apply to a caller.
+//
+// Seals belong to a process and to its later forks. Forks are not reported. So a process that is seen ("met")
+// for the first time gets every seal that it may have inherited: those of its parent, if that has certainly
+// forked it (lineage.h), otherwise those of each process of the same image; of these, the ones that were made
+// before its birth and whose filters it has. If several images are possible, for example because the process
+// has changed its user and its memory can't be inspected, it gets the seals of all of them. A process that
+// can't be inspected at all has the seals of all processes. It has no seals only if it is proved to run
+// another image: its memory is different, or it has called an execve that did not create any known image.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "policy/configuration/tree_rules.h"
+#include "policy/rules/range.h"
+#include "policy/rules/seal.h"
+#include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/registry/all_seals.h"
+#include "shim/supervisor/registry/caller.h"
+#include "shim/supervisor/registry/collection_times.h"
+#include "shim/supervisor/registry/first_filter.h"
+#include "shim/supervisor/registry/identification.h"
+#include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/inherited_filters.h"
+#include "shim/supervisor/registry/newcomers.h"
+#include "shim/supervisor/registry/record.h"
+
+namespace libmseal::supervisor {
+
+class Registry {
+ public:
+  Registry(Proc& proc, const policy::Range& arena, const policy::TreeRules& rules);
+
+  // See preload/arena.h.
+  [[nodiscard]] const policy::Range& arena() const { return arena_; }
+
+  [[nodiscard]] Caller look_up(pid_t task);
+
+  // Creates an image for a foreign caller, which becomes its member. Filters of earlier images that may still
+  // be in force become the fences of the table. Throws if there is no room.
+  void make_image(Caller& caller, std::unique_ptr<TableFile> table);
+  // The task is about to create a child of its parent, or to become a subreaper.
+  void note_lineage(pid_t task, bool makes_sibling);
+  // The tree's first process is a subreaper.
+  void note_adopter(const Process& process) { newcomers_.lineage().note_adopter(process); }
+  // Calls of clone are not reported, so it is never known who forked a process.
+  void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
+  // The tree's first process ran before it had the first filter.
+  void note_late_start(const Process& process) {
+    first_filter_.note_late_start(process);
+    note_unknown_lineage();  // those that it had made may adopt, too
+  }
+
+  // The caller, a member, has just started, or has called execve and looks the same as before.
+  void greet(const Caller& caller);
+
+  // Where deny filters of earlier images may still refuse in the process, sorted and disjoint.
+  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller) const {
+    return inherited_filters_.of(caller);
+  }
+
+  // The caller, a member, is about to seal something. Its existing children are met first, so that they don't
+  // get the seal.
+  void begin_sealing(const Caller& caller);
+  // Whether other processes share its memory: they get its record.
+  shim::Sharing sharers(const Caller& caller);
+  // Whether the last search found no sharers.
+  [[nodiscard]] static bool was_alone(const Caller& caller) {
+    const Alone& alone = caller.record->alone;
+    return alone.still && alone.process == caller.process;
+  }
+  // No other process shared the caller's memory at `since` (sharers.h).
+  static void note_alone(const Caller& caller, const shim::Births& since);
+  // Only those that have been met.
+  [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
+
+  // The seals of all processes, sorted and disjoint; empty if there are too many.
+  [[nodiscard]] std::span<const policy::Seal> all_seals() const { return all_seals_.seals(); }
+
+  // Where the information about a seal comes from.
+  enum class Source : std::uint8_t {
+    looked,      // the supervisor has read the mappings
+    told,        // reported by the process itself
+    from_start,  // a seal of the tree's first filter, which every process has
+  };
+  // Adds seals, dated to when the caller asked for them: 0 or -errno.
+  long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered,
+           Source source = Source::looked);
+  long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
+    return add(caller, {&seal, 1}, filtered);
+  }
+
+  // To be called regularly: forgets processes that have ended and images without processes. True if it did.
+  // It inspects every process, so it is best done when no call waits.
+  bool collect(bool idle = false);
+  [[nodiscard]] bool wants_to_collect() const { return times_.is_due(true); }
+  // The same at once, because a resource has run out.
+  bool collect_now();
+
+ private:
+  [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
+  [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
+  void note_executed(Image& image, const Process& process, const Caller& caller);
+  void note_asked(const Caller& caller);
+  [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
+  static void retire(Image& image, const std::shared_ptr<Record>& record);
+
+  Proc& proc_;
+  policy::Range arena_;
+  policy::TreeRules rules_;
+  FirstFilter first_filter_;
+  std::list<Image> images_;
+  CollectionTimes times_;
+  Identification identification_{proc_, images_};
+  Newcomers newcomers_{proc_, images_, identification_, times_, arena_};
+  InheritedFilters inherited_filters_{proc_, images_};
+  AllSeals all_seals_;
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,57 @@
+#include "shim/supervisor/sealing/own_sealing.h"
+
+#include <cerrno>
+#include <vector>
+
+namespace libmseal::supervisor {
+
+using policy::Control;
+using policy::Range;
+using policy::Seal;
+using policy::Way;
+using shim::Sharing;
+
+std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
+  const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
+  const Range& range = wanted.range;
+  if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
+  const Range heap = heap_of(caller, 0);
+  const auto counts = [&](const SealEntry& entry) {
+    // Seals in the arena and seals reported by the process do not count: the mappings may need stricter ones.
+    return !entry.told && !entry.seal.range.touches(registry_.arena()) &&
+           sealer_.is_in_force(caller, entry, heap);
+  };
+  if (caller.record->covers(range, wanted.types, counts)) return way(Way::sealed);
+  if (!caller.record->make_room(1)) return -ENOSPC;
+  registry_.begin_sealing(caller);
+  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  return way(sealer_.is_watched({&range, 1}) ? Way::supervised : Way::filter);
+}
+
+std::int64_t OwnSealing::is_alone(const Caller& caller) {
+  // The result is not stored: only the process itself claims that no thread was in clone meanwhile.
+  return registry_.sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
+}
+
+std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
+  std::vector<Seal> seals{message.seal};
+  for (const Range& range : message.more) seals.push_back(message.seal.part(range));
+  std::vector<Range> ranges;
+  for (const Seal& seal : seals) ranges.push_back(seal.range);
+  // The library has sent `prepare` before; a forged message has not.
+  if (refuses_types(caller, ranges, message.seal.types)) return -EACCES;
+  const bool filtered = message.kind == Control::Kind::add_filtered;
+  if (!filtered) {
+    // The supervisor is to refuse: so calls there must be notified, in all processes that share the memory.
+    if (!sealer_.is_watched(ranges)) return -EAGAIN;
+    // An image that has just said hello and has not asked anything since does not share its memory; a later
+    // sharer gets its seals when it is met.
+    if (caller.record->prepared != 0) {
+      registry_.begin_sealing(caller);
+      if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
+    }
+  }
+  return registry_.add(caller, seals, filtered, Registry::Source::told);
+}
+
+}  // namespace libmseal::supervisor

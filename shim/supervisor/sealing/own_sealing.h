@@ -1,0 +1,22 @@
+// The library's requests if the process reads its mappings itself. For the answers see control.h.
+#pragma once
+
+#include "policy/protocol/control.h"
+#include "shim/supervisor/sealing/sealer.h"
+
+namespace libmseal::supervisor {
+
+class OwnSealing {
+ public:
+  OwnSealing(Registry& registry, const Sealer& sealer) : registry_(registry), sealer_(sealer) {}
+
+  std::int64_t prepare(const Caller& caller, const policy::Seal& wanted);
+  std::int64_t is_alone(const Caller& caller);
+  std::int64_t add(const Caller& caller, const policy::Control& message);
+
+ private:
+  Registry& registry_;
+  const Sealer& sealer_;
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,102 @@
+#include "shim/supervisor/sealing/rings.h"
+
+#include <sys/types.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "policy/rules/seal.h"
+#include "shim/common/machine.h"
+#include "shim/supervisor/events/log.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+// Do not stop the call's thread earlier: a stop before the call has begun restarts it.
+constexpr auto kToReturn = std::chrono::milliseconds(5);
+constexpr auto kAtMost = std::chrono::seconds(10);
+
+// The size of the ring that the kernel creates (fs/aio.c, ioctx_alloc and aio_setup_ring): a header and twice
+// the number of events, of 32 bytes each. 0: none.
+std::uint64_t ring_bytes(std::uint64_t events, std::uint64_t processors) {
+  constexpr std::uint64_t kEvent = 32;
+  constexpr std::uint64_t kMostBytes = 0x1000'0000;
+  const std::uint64_t places = 2 * std::max(events, 4 * processors);
+  if (places > kMostBytes / kEvent) return 0;
+  return policy::round_up(kEvent + kEvent * (places + 2), shim::this_machine().page_size);
+}
+
+}  // namespace
+
+Rings::Rings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors)
+    : proc_(proc), registry_(registry), holder_(holder), has_older_(older != 0), processors_(processors) {
+  if (!has_older_) return;
+  if (const auto stat = proc_.stat(older); stat.is_seen()) older_ = MmIdentity::of(*stat);
+}
+
+void Rings::note_request(const policy::MmCall& io_setup) {
+  largest_ = std::max(largest_, ring_bytes(io_setup.argument, processors_));
+}
+
+bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const {
+  if (!caller.may_seal()) return false;
+  if (call.call == policy::Call::io_setup) return true;
+  const policy::Range reach{call.argument, call.argument + largest_};
+  // If the memory of `older` is not known, it may be the caller's.
+  const bool may_be_older = has_older_ && (!older_.readable() || caller.identity == older_);
+  return !may_be_older && reach.start <= reach.end && !policy::touches_seal(caller.record->seals(), reach);
+}
+
+template <class Condition>
+void Rings::end_calls_if(const Condition& condition) {
+  std::erase_if(calls_, condition);
+  (void)holder_.let_go();
+}
+
+bool Rings::hold_others(const Caller& caller, const policy::MmCall& call) {
+  busy_ = true;
+  end_calls_if([&](const CallUnderWay& one) { return one.task == caller.task; });
+  std::list<CallUnderWay> one;
+  one.emplace_back(holder_, caller, call.call == policy::Call::io_destroy ? call.argument : 0);
+  HeldThreads& held = one.front().others;
+  const ThreadHolder::Result result =
+      holder_.hold({&caller.process.id, 1}, caller.task, held, ThreadHolder::Sleepers::stopped);
+  // From now on no other process can begin to share the memory.
+  const bool alone =
+      result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
+  if (!alone) {
+    held.release();
+  } else if (!held.empty()) {
+    calls_.splice(calls_.end(), one);
+  }
+  return alone;
+}
+
+// Once its ring is unmapped, io_destroy only waits.
+bool Rings::is_over(CallUnderWay& one) {
+  const auto spent = Clock::now() - one.since;
+  if (one.destroyed != 0) {
+    bool is_mapped = false;
+    const long read = visit_maps(proc_, one.process, [&](const policy::Vma& vma) {
+      is_mapped = vma.range.start <= one.destroyed && one.destroyed < vma.range.end;
+      return vma.range.end <= one.destroyed;
+    });
+    if (read == 0 && !is_mapped) return true;
+  }
+  if (spent < kToReturn) return holder_.is_asleep_elsewhere(one.task);
+  if (holder_.has_left_call(one.task, one.own)) return true;
+  if (spent < kAtMost) return false;
+  log(Level::error, "pid ", one.process, " is killed: its call of ",
+      one.destroyed != 0 ? "io_destroy" : "io_setup",
+      " does not end, and its other threads must stay stopped until then");
+  (void)kill(one.process, SIGKILL);
+  return true;
+}
+
+bool Rings::tidy() {
+  end_calls_if([this](CallUnderWay& one) { return is_over(one); });
+  busy_ = holder_.has_some_to_let_go() || !calls_.empty();
+  return busy_;
+}
+
+}  // namespace libmseal::supervisor

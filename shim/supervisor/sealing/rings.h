@@ -1,0 +1,72 @@
+// io_setup(2), which unmaps its ring if it fails, and io_destroy(2), which always unmaps the ring.
+//
+// The kernel unmaps the original size of the ring at its current address (fs/aio.c, kill_ioctx), and another
+// thread may move the ring meanwhile (aio_ring_mremap). So all other threads are stopped until the call has
+// ended. Then io_setup unmaps only its own ring, and io_destroy the one at the given address (lookup_ioctx).
+// Only the kernel knows the original size of a ring, so the largest request of the tree is assumed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+
+#include "policy/rules/mm_call.h"
+#include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/registry/registry.h"
+#include "shim/supervisor/sealing/thread_holder.h"
+
+namespace libmseal::supervisor {
+
+class Rings {
+ public:
+  // `older`: a process that may have created rings of unknown size before its calls were notified, so none
+  // may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
+  Rings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors);
+
+  static bool is_about(const policy::MmCall& call) {
+    return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;
+  }
+  // To be called for every io_setup.
+  void note_request(const policy::MmCall& io_setup);
+  // Whether the call, of a process with seals, touches no seal if no ring is moved meanwhile.
+  [[nodiscard]] bool is_harmless(const Caller& caller, const policy::MmCall& call) const;
+  // Stops the other threads of the caller until tidy() finds that the call has ended, so that no ring is
+  // moved. False if they can't be stopped. If true, the call must be allowed.
+  bool hold_others(const Caller& caller, const policy::MmCall& call);
+
+  // Resumes threads. To be called every few milliseconds while it returns true.
+  bool tidy();
+  [[nodiscard]] bool busy() const { return busy_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct CallUnderWay {
+    CallUnderWay(ThreadHolder& holder, const Caller& caller, std::uint64_t ring)
+        : process(caller.process.id), task(caller.task), destroyed(ring), others(holder), own(holder) {}
+
+    pid_t process;
+    pid_t task;
+    std::uint64_t destroyed;  // the ring; 0: it is io_setup
+    Clock::time_point since = Clock::now();
+    HeldThreads others;
+    HeldThreads own;  // the task, or nothing
+  };
+
+  [[nodiscard]] bool is_over(CallUnderWay& one);
+  template <class Condition>
+  void end_calls_if(const Condition& condition);
+
+  Proc& proc_;
+  Registry& registry_;
+  ThreadHolder& holder_;
+  bool has_older_ = false;
+  MmIdentity older_;
+  std::uint64_t processors_;
+  std::uint64_t largest_ = 0;  // bytes
+  std::list<CallUnderWay> calls_;
+  bool busy_ = false;
+};
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,211 @@
+#include "shim/supervisor/sealing/supervised_sealing.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "policy/parsers/elf_segments.h"
+#include "shim/common/pieces.h"
+#include "shim/supervisor/registry/ranges.h"
+
+namespace libmseal::supervisor {
+
+using policy::Control;
+using policy::Next;
+using policy::Range;
+using policy::Seal;
+using policy::Way;
+using shim::Sharing;
+
+namespace {
+
+constexpr std::size_t kMostJobs = 64;
+// A program installs the filters at once.
+constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
+
+}  // namespace
+
+// Null if there are too many. A thread may be stopped between two messages for any time, but no part of its
+// job may get lost meanwhile: the answer would be that everything is sealed.
+SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
+  const auto found = jobs_.find(caller.task);
+  if (found != jobs_.end() && !(found->second.process == caller.process)) jobs_.erase(found);
+  if (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) {
+    std::erase_if(jobs_, [&](const auto& entry) { return proc_.stat(entry.first).is_gone(); });
+    if (jobs_.size() >= kMostJobs) return nullptr;
+  }
+  Job& job = jobs_.try_emplace(caller.task, holder_).first->second;
+  job.process = caller.process;
+  job.last_heard = std::chrono::steady_clock::now();
+  return &job;
+}
+
+void SupervisedSealing::forget(const Caller& caller) {
+  jobs_.erase(caller.task);
+}
+
+void SupervisedSealing::begin_anew(const Process& process) {
+  std::erase_if(jobs_, [&](const auto& entry) { return entry.second.process == process; });
+}
+
+bool SupervisedSealing::tidy() noexcept {
+  const auto now = std::chrono::steady_clock::now();
+  for (auto& [task, job] : jobs_) {
+    if (now - job.last_heard <= kHoldAtMost) continue;
+    job.held.release();
+    job.asked_for_break = false;
+  }
+  return holder_.let_go() || holds_threads();
+}
+
+bool SupervisedSealing::holds_threads() const {
+  return std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
+}
+
+// Selects what is constant in the ranges of which only that is to be sealed.
+long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
+  job.ranges.clear();
+  bool constant = false;
+  for (const Wanted& wanted : job.wanted) {
+    constant = constant || wanted.constant;
+    if (!wanted.constant) job.ranges.push_back(wanted.range);
+  }
+  long read = 0;
+  if (constant) {
+    read = visit_maps(proc_, caller.task, [&](const policy::Vma& vma) {
+      for (const Wanted& wanted : job.wanted) {
+        if (!wanted.constant) continue;
+        policy::select_segments(vma, {{&wanted.range, 1}, {}, wanted.with_data},
+                                [&](const Range& part, bool) { job.ranges.push_back(part); });
+      }
+      return true;
+    });
+  }
+  join_touching(job.ranges);
+  return read;
+}
+
+std::int64_t SupervisedSealing::add_range(const Caller& caller, const Control& message) {
+  Job* const job = job_of(caller);
+  if (job == nullptr) return -EAGAIN;
+  if (job->wanted.size() + message.more.size() >= shim::kMostRanges) return -E2BIG;
+  const auto want = [&](const Range& range) {
+    job->wanted.push_back({range, message.constant, message.with_data});
+  };
+  want(message.seal.range);
+  std::ranges::for_each(message.more, want);
+  return 0;
+}
+
+std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& message) {
+  Job* const job = job_of(caller);
+  if (job == nullptr) return -EAGAIN;
+  const bool named = !message.seal.range.empty();
+  if (named) job->wanted.push_back({message.seal.range});
+  job->present_break = message.present_break;
+  job->break_is_certain = job->asked_for_break && !named;
+  job->asked_for_break = false;
+  job->types = message.seal.types;
+  job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
+  const std::int64_t answer = start(caller, *job);
+  if (answer == -EAGAIN && named) job->wanted.pop_back();
+  return keep_if_unfinished(caller, *job, answer);
+}
+
+std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer) {
+  if (answer == -EAGAIN) {  // asked again, or given up
+    job.held.release();
+    return answer;
+  }
+  const Way way = answer < 0 ? Way::sealed : policy::decode_next(answer).way;
+  if (way != Way::filter && way != Way::again) forget(caller);
+  return answer;
+}
+
+std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
+  registry_.begin_sealing(caller);
+  // A process without sharers probably still has none: search only once, when the threads are stopped.
+  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.sharers(caller);
+  const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
+    return sealer_.is_watched({&one.range, 1});
+  });
+  // It can't be sealed now, but errors of the ranges take precedence.
+  const auto not_now = [&](long error) -> std::int64_t {
+    long wrong = choose_ranges(caller, job);
+    if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.look(caller, job);
+    return wrong == -ENOMEM || wrong == -EINVAL ? wrong : error;
+  };
+  if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
+  const shim::Births births = proc_.births();
+  const ThreadHolder::Result held = sealer_.hold(caller, job);
+  if (held == ThreadHolder::Result::forbidden) return policy::encode(Next{Way::yourself});
+  if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
+  // If filters are to be installed, no thread may be creating a process, which would not have them. If the
+  // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
+  const bool cloning = held == ThreadHolder::Result::cloning;
+  if (registry_.sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
+  if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, births);
+  const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
+  long wrong = choose_ranges(caller, job);
+  if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
+  if (wrong == 0 && sealer_.is_sealed(caller, job)) return policy::encode(Next{Way::sealed});
+  if (wrong == 0) wrong = sealer_.look(caller, job);
+  if (unreadable(wrong)) return policy::encode(Next{Way::yourself});
+  if (wrong != 0) return wrong;
+  if (job.heap_is_unclear) {
+    job.asked_for_break = true;
+    return policy::encode(Next{Way::again});
+  }
+  if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
+  if (sealer_.audits() || (sealer_.is_watched(job.ranges) && job.refused_breaks.empty())) {
+    wrong = sealer_.cover(caller, job);
+    return wrong != 0 ? wrong : hand_out(caller, job, Way::sealed);
+  }
+  return sharing == Sharing::alone && !cloning ? hand_out(caller, job, Way::filter) : -EAGAIN;
+}
+
+// Puts what the process needs to know into the table.
+std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, Way way) {
+  const bool sealed = way == Way::sealed;
+  if (sealed && job.keyed.empty()) return policy::encode(Next{way});
+  const auto pieces = sealed ? std::span<const Seal>() : std::span<const Seal>(job.pieces);
+  const std::uint32_t ticket = caller.image->table->put(pieces, job.keyed, job.refused_breaks);
+  return ticket == 0 ? -E2BIG : policy::encode(Next{way, ticket});
+}
+
+std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Control& message) {
+  const auto found = jobs_.find(caller.task);
+  if (found == jobs_.end() || !(found->second.process == caller.process) || found->second.pieces.empty())
+    return -ESTALE;
+  Job& job = found->second;
+  job.last_heard = std::chrono::steady_clock::now();
+  job.present_break = message.present_break;
+  return keep_if_unfinished(caller, job, look_again(caller, job));
+}
+
+std::int64_t SupervisedSealing::look_again(const Caller& caller, Job& job) {
+  const shim::Births births = proc_.births();
+  // A thread that was asleep and has woken up since may have begun a call before the filter was installed.
+  ThreadHolder::Result held = sealer_.hold(caller, job);
+  if (held == ThreadHolder::Result::forbidden)
+    held = sealer_.hold(caller, job);  // it failed, for example for lack of a descriptor
+  if (held == ThreadHolder::Result::cloning) return -EAGAIN;
+  if (held != ThreadHolder::Result::held) return -EBUSY;
+  // A process that began to share the memory before the filter was installed does not have the filter.
+  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  Registry::note_alone(caller, births);
+  const std::vector<Seal> covered = job.pieces;
+  const Range breaks = job.refused_breaks;
+  if (const long wrong = sealer_.look(caller, job); wrong != 0) {
+    if (shim::is_of_ranges(wrong)) return wrong;
+    // The filter can't be removed, so retry if the look failed, for example for lack of a descriptor.
+    job.pieces = covered;
+    job.refused_breaks = breaks;
+    return -EAGAIN;
+  }
+  if (!shim::is_enough(covered, breaks, job.pieces, job.refused_breaks))
+    return ++job.attempts < Sealer::kAttempts ? hand_out(caller, job, Way::filter) : -EBUSY;
+  const long error = sealer_.put_in_force(caller, job, true);
+  return error != 0 ? error : hand_out(caller, job, Way::sealed);
+}
+
+}  // namespace libmseal::supervisor

@@ -1,0 +1,74 @@
+// The library's requests if the supervisor reads the mappings of the process. One request takes several
+// messages, and the process may have to install filters for it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <vector>
+
+#include "policy/protocol/control.h"
+#include "shim/supervisor/sealing/sealer.h"
+
+namespace libmseal::supervisor {
+
+class SupervisedSealing {
+ public:
+  SupervisedSealing(Proc& proc, Registry& registry, ThreadHolder& holder, Sealer& sealer)
+      : proc_(proc), registry_(registry), holder_(holder), sealer_(sealer) {}
+
+  // The answers to the messages of control.h, or -errno:
+  //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside a huge page
+  //   E2BIG   too many mappings           ENOSPC  no room for more seals
+  //   EAGAIN  another process shares this memory, or may share it
+  //   EBUSY   a thread does not leave a call that changes memory, or the range changes constantly
+  //   ESTALE  the reported filters were not asked for
+  //   EACCES  a seal in the ranges accepts no more types
+  std::int64_t add_range(const Caller& caller, const policy::Control& message);
+  std::int64_t seal(const Caller& caller, const policy::Control& message);
+  std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);
+
+  // Forgets the thread's request.
+  void forget(const Caller& caller);
+  // The process has called execve: the requests of its threads are void.
+  void begin_anew(const Process& process);
+
+  // Resumes threads. To be called every few milliseconds while it returns true, and after each answer, so
+  // that the thread that waits for the answer runs first.
+  bool tidy() noexcept;
+  [[nodiscard]] bool holds_threads() const;
+
+ private:
+  struct Wanted {
+    policy::Range range;
+    bool constant = false;
+    bool with_data = false;
+  };
+  // A thread's request and its state.
+  struct Job : SealJob {
+    using SealJob::SealJob;
+
+    Process process;
+    std::vector<Wanted> wanted;
+    int attempts = 0;
+    bool asked_for_break = false;  // the threads have been stopped since
+    std::chrono::steady_clock::time_point last_heard;
+  };
+
+  Job* job_of(const Caller& caller);
+  long choose_ranges(const Caller& caller, Job& job) const;
+  std::int64_t start(const Caller& caller, Job& job);
+  std::int64_t look_again(const Caller& caller, Job& job);
+  // Returns the answer. Keeps the job if the thread is to ask again or to install filters.
+  std::int64_t keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer);
+  static std::int64_t hand_out(const Caller& caller, const Job& job, policy::Way way);
+
+  Proc& proc_;
+  Registry& registry_;
+  ThreadHolder& holder_;
+  Sealer& sealer_;
+  std::map<pid_t, Job> jobs_;
+};
+
+}  // namespace libmseal::supervisor

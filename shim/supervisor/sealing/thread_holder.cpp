@@ -1,0 +1,156 @@
+#include "shim/supervisor/sealing/thread_holder.h"
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "shim/common/clock.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+constexpr std::uint64_t kMostForStops = 1000;  // ms; no ordinary memory call takes longer
+constexpr long kNap = 20'000;                  // ns
+
+// While threads are stopped, others may start new ones. What those that remain after this many rounds change
+// is found by the second look.
+constexpr int kRounds = 4;
+
+enum class Seen : std::uint8_t { running, stopped, gone };
+
+Seen look_for_stop(TracedThread& thread) {
+  int status = 0;
+  const pid_t waited = waitpid(thread.id, &status, __WALL | WNOHANG);
+  if (waited == 0) return Seen::running;
+  if (waited < 0 || !WIFSTOPPED(status)) return Seen::gone;
+  const bool by_us = status >> 16 == PTRACE_EVENT_STOP;
+  thread.signal = by_us ? 0 : WSTOPSIG(status);
+  return Seen::stopped;
+}
+
+bool detach(const TracedThread& thread) {
+  return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
+}
+
+// Interrupts the thread and adds it to `held`. 0 or an errno if it may not be stopped.
+int interrupt(pid_t task, std::list<TracedThread>& held) {
+  if (shim::g_killed_calls.ptrace) return EPERM;
+  held.push_back({task});  // first, so that an exception can't leave a thread stopped
+  if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
+    const int error = errno;
+    held.pop_back();
+    return error;
+  }
+  (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
+  return 0;
+}
+
+}  // namespace
+
+ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held,
+                                        Sleepers sleepers) {
+  Result result = Result::held;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::size_t before = held.threads_.size();
+    result = Result::held;
+    for (const pid_t process : processes) {
+      const Result one = stop_threads(process, except, held, sleepers);
+      if (one == Result::forbidden) return one;
+      if (one == Result::cloning) result = one;
+    }
+    if (held.threads_.size() == before) break;
+    const Result stops = wait_for_stops(held, sleepers);
+    if (stops == Result::stuck) return stops;
+    if (stops == Result::cloning) result = stops;
+  }
+  return result;
+}
+
+// Interrupts all threads at once: each stops as soon as it gets a processor.
+ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held,
+                                                Sleepers sleepers) {
+  const auto threads = proc_.threads(process);
+  if (threads.is_gone()) return Result::held;
+  if (!threads.is_seen()) return Result::forbidden;
+  Result result = Result::held;
+  for (const pid_t task : *threads) {
+    const bool known = std::ranges::find(held.threads_, task, &TracedThread::id) != held.threads_.end();
+    if (task == except || known) continue;
+    const auto where = proc_.whereabouts(task);
+    const bool asleep = where.is_seen() && *where == policy::Whereabouts::elsewhere;
+    if (where.is_gone() || (asleep && sleepers == Sleepers::left_asleep)) continue;
+    if (!where.is_seen()) return Result::forbidden;
+    if (*where == policy::Whereabouts::cloning) {
+      result = Result::cloning;
+      continue;
+    }
+    if (const int error = interrupt(task, held.threads_); error != 0 && error != ESRCH)
+      return Result::forbidden;
+  }
+  return result;
+}
+
+bool ThreadHolder::is_at(pid_t task, policy::Whereabouts where) {
+  const auto seen = proc_.whereabouts(task);
+  return seen.is_seen() && *seen == where;
+}
+
+ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sleepers) {
+  constexpr int kNapsToLook = 50;
+  const shim::Deadline deadline(kMostForStops);
+  for (int naps = 1; !deadline.passed(); ++naps) {
+    std::erase_if(held.threads_, [](TracedThread& thread) {
+      if (thread.stopped) return false;
+      const Seen seen = look_for_stop(thread);
+      thread.stopped = seen == Seen::stopped;
+      return seen == Seen::gone;
+    });
+    // A thread in uninterruptible sleep stops when it wakes up.
+    const auto stands_still = [&](const TracedThread& thread) {
+      return thread.stopped || (sleepers == Sleepers::stopped && is_asleep_elsewhere(thread.id));
+    };
+    if (std::ranges::all_of(held.threads_, stands_still)) return Result::held;
+    // A thread that waits for its vfork child can't be stopped.
+    const auto stopped_or_cloning = [&](const TracedThread& thread) {
+      return thread.stopped || is_at(thread.id, policy::Whereabouts::cloning);
+    };
+    if (naps % kNapsToLook == 0 && std::ranges::all_of(held.threads_, stopped_or_cloning))
+      return Result::cloning;
+    shim::nap(kNap);
+  }
+  return Result::stuck;
+}
+
+bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
+  if (held.empty()) {
+    if (is_asleep_elsewhere(task)) return true;
+    if (const int error = interrupt(task, held.threads_); error != 0) return error == ESRCH;
+  }
+  TracedThread& thread = held.threads_.front();
+  const Seen seen = look_for_stop(thread);
+  thread.stopped = seen == Seen::stopped;
+  return seen != Seen::running;
+}
+
+bool ThreadHolder::take_out_of_call(pid_t task) {
+  HeldThreads held(*this);
+  if (const int error = interrupt(task, held.threads_); error != 0) return error == ESRCH;
+  const shim::Deadline deadline(kMostForStops);
+  bool out = false;
+  while (!(out = has_left_call(task, held)) && !deadline.passed()) shim::nap(kNap);
+  held.release();
+  return out;
+}
+
+bool ThreadHolder::let_go() noexcept {
+  std::erase_if(released_, [](TracedThread& thread) {
+    if (thread.stopped && detach(thread)) return true;
+    const Seen seen = look_for_stop(thread);  // it was killed, and has to be reaped, or did not stop in time
+    return seen == Seen::gone || (seen == Seen::stopped && detach(thread));
+  });
+  return !released_.empty();
+}
+
+}  // namespace libmseal::supervisor

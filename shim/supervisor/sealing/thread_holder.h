@@ -1,0 +1,97 @@
+// Stops threads, so that they can't change their memory while it is read and sealed.
+//
+// A thread that sleeps in a call that changes no memory may be left asleep, because a stop would end some
+// calls with EINTR. If it wakes up meanwhile, the second look (sealer.h) shows what it has changed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <list>
+#include <span>
+
+#include "shim/supervisor/processes/proc.h"
+
+namespace libmseal::supervisor {
+
+// A thread that is attached, and stopped or about to stop.
+struct TracedThread {
+  pid_t id = 0;
+  bool stopped = false;
+  int signal = 0;  // that it was about to receive and that is redelivered
+};
+
+class ThreadHolder;
+
+// Stopped threads. The destructor passes them to the holder, which resumes them at the next let_go().
+class HeldThreads {
+ public:
+  explicit HeldThreads(ThreadHolder& holder) : holder_(holder) {}
+  ~HeldThreads();
+  HeldThreads(const HeldThreads&) = delete;
+  HeldThreads& operator=(const HeldThreads&) = delete;
+
+  [[nodiscard]] bool empty() const { return threads_.empty(); }
+  // Resumes them now.
+  void release() noexcept;
+
+ private:
+  friend class ThreadHolder;
+
+  ThreadHolder& holder_;
+  std::list<TracedThread> threads_;
+};
+
+class ThreadHolder {
+ public:
+  explicit ThreadHolder(Proc& proc) : proc_(proc) {}
+
+  enum class Result : std::uint8_t {
+    held,       // none of them runs, or is in a call that changes memory or creates a sharer
+    forbidden,  // one may not be stopped (Yama, a debugger, another user), or can't be inspected
+    cloning,    // as `held`, but one is creating a sharer, or waits for its vfork child
+    stuck,      // one does not return from its call
+  };
+
+  // What to do with threads that sleep outside of calls that change memory.
+  enum class Sleepers {
+    left_asleep,
+    stopped,  // or will stop before they return to the program
+  };
+
+  // Stops the threads of the processes except `except`. Whatever the result, some may be held.
+  Result hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held,
+              Sleepers sleepers = Sleepers::left_asleep);
+
+  [[nodiscard]] bool is_asleep_elsewhere(pid_t task) { return is_at(task, policy::Whereabouts::elsewhere); }
+  // Whether the thread has left its call: it sleeps elsewhere, has ended, or has stopped on its return to the
+  // program. To be called with the same `held`, which is empty at first, until it is true.
+  bool has_left_call(pid_t task, HeldThreads& held);
+  // Makes the thread leave its call, for a moment. False if it may not be stopped, or does not stop within a
+  // second.
+  bool take_out_of_call(pid_t task);
+
+  // Resumes threads that are not held any more. True while some are left that have not stopped yet.
+  bool let_go() noexcept;
+  [[nodiscard]] bool has_some_to_let_go() const { return !released_.empty(); }
+
+ private:
+  friend class HeldThreads;
+
+  Result stop_threads(pid_t process, pid_t except, HeldThreads& held, Sleepers sleepers);
+  Result wait_for_stops(HeldThreads& held, Sleepers sleepers);
+  [[nodiscard]] bool is_at(pid_t task, policy::Whereabouts where);
+
+  Proc& proc_;
+  std::list<TracedThread> released_;
+};
+
+inline HeldThreads::~HeldThreads() {
+  holder_.released_.splice(holder_.released_.end(), threads_);
+}
+
+inline void HeldThreads::release() noexcept {
+  holder_.released_.splice(holder_.released_.end(), threads_);
+  (void)holder_.let_go();
+}
+
+}  // namespace libmseal::supervisor
