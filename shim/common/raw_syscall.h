@@ -53,6 +53,16 @@ long raw_syscall(long number, Arguments... arguments) {
   return raw_syscall6(number, all[0], all[1], all[2], all[3], all[4], all[5]);
 }
 
+// Repeats the call if a signal has interrupted it: of the kernel's own memory calls none is, but each may be
+// while the supervisor has not received its notification.
+template <class... Arguments>
+long uninterrupted_syscall(long number, Arguments... arguments) {
+  constexpr long kInterrupted = -4;  // EINTR
+  long result = kInterrupted;
+  while (result == kInterrupted) result = raw_syscall(number, arguments...);
+  return result;
+}
+
 // An address that no process can map: not canonical on x86-64, in the kernel's half on arm64. Page zero could
 // be mapped.
 inline constexpr unsigned long kNowhere = 1UL << 55;

@@ -188,7 +188,7 @@ bool ControlChannel::gives_way(const seccomp_notif& notification) {
 bool ControlChannel::postpone(const seccomp_notif& notification) {
   constexpr auto kAtMost = std::chrono::seconds(1);
   constexpr int kFewest = 20;  // tries, however slow the machine is
-  constexpr std::size_t kMost = 64;
+  constexpr std::size_t kMost = 4096;
   const auto known = std::ranges::find_if(
       postponed_, [&](const Postponed& one) { return one.notification.id == notification.id; });
   if (known != postponed_.end()) return ++known->tries <= kFewest || Clock::now() < known->until;

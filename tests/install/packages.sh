@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs, uses and purges the Debian packages on an empty Debian, as root:
-#   cmake --workflow --preset package && tests/install/packages.sh bookworm
+#   .ci/setup package && cmake --workflow --preset package && tests/install/packages.sh bookworm
 #   tests/install/packages.sh SUITE [FOLDER OF PACKAGES [--quick]]     --quick: nothing is compiled
 # Without --quick also an upgrade to a version with another layout, which is built from a copy of these sources.
 # Suites tried: bullseye, bookworm, trixie.

@@ -1,9 +1,11 @@
 // Memory that is placed for its seal: PROT_SEAL, MAP_SEALABLE, sealed_region. And huge pages.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -146,6 +148,39 @@ void sixty_thousand_from_birth(std::span<char*>) {
   EXPECT(::mseal_query(all.front(), page) == MSEAL_STATE_FULLY);
 }
 
+// Read-only memory whose contents mseal(2) protects, though neither MAP_PRIVATE nor MAP_ANONYMOUS says so.
+void contents_kept_from_birth(std::span<char*>) {
+#ifndef MAP_DROPPABLE
+  constexpr int MAP_DROPPABLE = 8;
+#endif
+  const std::size_t page = page_size();
+  const int zero = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  REQUIRE_OR_STOP(zero >= 0);
+  std::vector<void*> mappings{map_sealed(page, PROT_READ, MAP_PRIVATE, nullptr, zero)};
+  void* const droppable = map_sealed(page, PROT_READ, MAP_DROPPABLE | MAP_ANONYMOUS);
+  if (droppable != MAP_FAILED) mappings.push_back(droppable);  // Linux 6.11 and later
+  for (void* const memory : mappings) {
+    REQUIRE_OR_STOP(memory != MAP_FAILED);
+    expect_sealed_from_birth(memory, page, true);
+    for (const int advice : {MADV_FREE, MADV_DONTFORK})
+      EXPECT((Calls{Via::raw}.advise(memory, page, advice)) == -EPERM);
+  }
+}
+
+// A signal interrupts a notified call as long as the supervisor has not received it.
+void interrupted_from_birth(std::span<char*>) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  REQUIRE_OR_STOP(::sigaction(SIGALRM, &action, nullptr) == 0);
+  const itimerval often{{0, 200}, {0, 200}};
+  REQUIRE_OR_STOP(::setitimer(ITIMER_REAL, &often, nullptr) == 0);
+  char* const watched = reinterpret_cast<char*>(0x2000'0000UL);
+  for (std::size_t index = 0; index < 500; ++index) {
+    char* const at = watched + index * page_size();
+    EXPECT(map_sealed(page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, at) == at);
+  }
+}
+
 // What mmap(PROT_SEAL) fails to map takes nothing of the range for such mappings, of which one half is 512
 // GiB.
 void failed_mappings_take_no_room(std::span<char*>) {
@@ -285,6 +320,8 @@ void region_freezes(std::span<char*>) {
 constexpr Scenario kScenarios[] = {
     {"region_freezes", region_freezes},
     {"sealed_from_birth", sealed_from_birth},
+    {"contents_kept_from_birth", contents_kept_from_birth},
+    {"interrupted_from_birth", interrupted_from_birth},
     {"random_places_are_free", random_places_are_free},
     {"sixty_thousand_from_birth", sixty_thousand_from_birth},
     {"failed_mappings_take_no_room", failed_mappings_take_no_room},

@@ -106,6 +106,13 @@ TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
     scenario(options, "sealed_from_birth");
   }
   if (needs_mseal()) scenario("backend=kernel", "sealed_from_birth");
+  for (const std::string backend : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
+    for (const char* discard : {",discard=strict", ",discard=kernel"})
+      scenario((backend + discard).c_str(), "contents_kept_from_birth");
+    // Without a supervisor nothing is notified.
+    if (backend != "backend=filter") scenario(backend.c_str(), "interrupted_from_birth");
+  }
+  if (needs_mseal()) scenario("backend=kernel", "contents_kept_from_birth");
   scenario("backend=seccomp", "sixty_thousand_from_birth");
   for (const char* options : {"backend=seccomp", "backend=filter"})
     scenario(options, "failed_mappings_take_no_room");

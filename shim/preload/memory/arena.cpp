@@ -106,8 +106,8 @@ long map_in_arena(State& state, Window where, const policy::Arguments& arguments
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const std::uint64_t at = take_place(next, window, size);
     if (at == 0) return -ENOMEM;
-    const long mapped = raw_syscall(__NR_mmap, at, size, arguments[2], arguments[3] | MAP_FIXED_NOREPLACE,
-                                    arguments[4], arguments[5]);
+    const long mapped = uninterrupted_syscall(__NR_mmap, at, size, arguments[2],
+                                              arguments[3] | MAP_FIXED_NOREPLACE, arguments[4], arguments[5]);
     if (mapped == -EEXIST) continue;
     if (failed(mapped)) give_back(next, at, size);
     return mapped;

@@ -23,15 +23,17 @@ long with_whole_pages(const State& state, std::uint64_t length, Call call) {
 }
 
 long map_then_seal(State& state, const policy::Arguments& arguments) {
-  const long mapped = raw_syscall(__NR_mmap, arguments[0], arguments[1], arguments[2], arguments[3],
-                                  arguments[4], arguments[5]);
+  // Both calls are notified in some places, and a signal may interrupt that.
+  const long mapped = uninterrupted_syscall(__NR_mmap, arguments[0], arguments[1], arguments[2], arguments[3],
+                                            arguments[4], arguments[5]);
   if (failed(mapped)) return mapped;
   const long sealed = with_whole_pages(state, arguments[1], [&](std::uint64_t length) {
     return seal(state, static_cast<std::uint64_t>(mapped), length);
   });
   if (sealed == 0) return mapped;
-  (void)with_whole_pages(state, arguments[1],
-                         [&](std::uint64_t length) { return raw_syscall(__NR_munmap, mapped, length); });
+  (void)with_whole_pages(state, arguments[1], [&](std::uint64_t length) {
+    return uninterrupted_syscall(__NR_munmap, mapped, length);
+  });
   return sealed;
 }
 
@@ -51,11 +53,15 @@ bool may_go_anywhere(std::uint32_t flags) {
 long map_sealed(State& state, const policy::Arguments& arguments) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
   if (const long error = start_backend_for_sealed_mappings(state); error != 0) return error;
-  const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
-  const bool kept = (arguments[2] & PROT_WRITE) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE &&
-                    (anonymous || state.options.discard == policy::DiscardRule::strict);
+  const bool shared = (flags & MAP_TYPE) == MAP_SHARED || (flags & MAP_TYPE) == MAP_SHARED_VALIDATE;
+  const bool kept = (arguments[2] & PROT_WRITE) == 0 && !shared;
+  // Under this rule the contents of a file are not kept, but those of /dev/zero are: only the mapping shows
+  // which it is.
+  const bool unclear =
+      kept && (flags & MAP_ANONYMOUS) == 0 && state.options.discard == policy::DiscardRule::kernel;
   const Window window = kept ? Window::kept : Window::other;
-  if (!may_go_anywhere(flags) || !has_window(state, window)) return map_then_seal(state, arguments);
+  if (unclear || !may_go_anywhere(flags) || !has_window(state, window))
+    return map_then_seal(state, arguments);
   return map_in_arena(state, window, arguments);
 }
 

@@ -226,7 +226,7 @@ policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> se
 long tell_supervisor(const policy::Control& message) {
   const policy::Arguments said = encode(message);
   const auto call = [&](long number, const policy::Arguments& a) -> long {
-    const long answer = raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    const long answer = uninterrupted_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     policy::Range arena;
     const bool is_descriptor =
         message.kind == policy::Control::Kind::hello && (answer != 0 || !failed(read_arena(answer, arena)));

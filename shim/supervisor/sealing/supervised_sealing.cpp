@@ -18,7 +18,9 @@ using shim::Sharing;
 
 namespace {
 
-constexpr std::size_t kMostJobs = 64;
+// Threads that seal at the same time, and what their requests hold in memory.
+constexpr std::size_t kMostJobs = 4096;
+constexpr std::size_t kMostRangesOfAll = 64 * shim::kMostRanges;
 // A program installs the filters at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 
@@ -29,9 +31,14 @@ constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
   if (found != jobs_.end() && !(found->second.process == caller.process)) jobs_.erase(found);
-  if (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) {
+  const auto is_full = [&] {
+    std::size_t ranges = 0;
+    for (const auto& [task, job] : jobs_) ranges += job.wanted.size() + job.pieces.size();
+    return (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) || ranges >= kMostRangesOfAll;
+  };
+  if (is_full()) {
     std::erase_if(jobs_, [&](const auto& entry) { return proc_.stat(entry.first).is_gone(); });
-    if (jobs_.size() >= kMostJobs) return nullptr;
+    if (is_full()) return nullptr;
   }
   Job& job = jobs_.try_emplace(caller.task, holder_).first->second;
   job.process = caller.process;
