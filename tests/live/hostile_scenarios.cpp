@@ -1,5 +1,6 @@
 // What hostile programs do to the supervisor and to whoever looks at them.
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -86,6 +87,27 @@ void forks_among_refusals(std::span<char*> arguments) {
       std::exit(g_failures);  // the library tells of the last ones there
     });
     refuse();
+  }
+}
+
+// Children that live, and each make a call of which the supervisor has to know who makes it.
+void many_live_children(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  int done[2];
+  REQUIRE_OR_STOP(::pipe(done) == 0);
+  for (int count = std::stoi(arguments[0]); count > 0; --count) {
+    if (::fork() != 0) continue;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char* const pages = map_pages(2);
+    const Calls call{Via::raw};
+    const bool moved = call.remap(pages, page_size(), page_size(), MREMAP_MAYMOVE | MREMAP_FIXED,
+                                  pages + page_size()) == reinterpret_cast<long>(pages + page_size());
+    (void)!::write(done[1], moved ? "y" : "n", 1);
+    ::pause();
+  }
+  for (int count = std::stoi(arguments[0]); count > 0; --count) {
+    char moved = 0;
+    EXPECT(::read(done[0], &moved, 1) == 1 && moved == 'y');
   }
 }
 
@@ -183,6 +205,7 @@ constexpr Scenario kScenarios[] = {
     {"keeps_supervisor_busy", keeps_supervisor_busy},
     {"refusals_among_mappings", refusals_among_mappings},
     {"forks_among_refusals", forks_among_refusals},
+    {"many_live_children", many_live_children},
     {"seals_again", seals_again},
     {"forges_a_table", forges_a_table},
     {"wants_too_much", wants_too_much},

@@ -40,6 +40,20 @@ TEST_CASE("hostile: a limit on processor time does not end the supervisor before
   CHECK_THAT(text_in(log.string()), ContainsSubstring("whose processor time is limited"));
 }
 
+TEST_CASE("hostile: more processes than the supervisor may open files are told apart") {
+  for (const char* const coverage : {"fast", "all"}) {
+    Command command =
+        preloaded(std::string("policy=none,backend=seccomp,require=seccomp,coverage=") + coverage,
+                  {LIVE_PROGRAM, "many_live_children", "200"});
+    command.prepare = [] {
+      prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+      const rlimit few{128, 128};
+      if (setrlimit(RLIMIT_NOFILE, &few) != 0) _exit(125);
+    };
+    expect_success(run(command));
+  }
+}
+
 TEST_CASE("hostile: ranges that were too many, or another image's, are not sealed with the next one") {
   scenario("backend=seccomp", "wants_too_much");
 }

@@ -108,6 +108,13 @@ void later_siblings_are_free(std::span<char*>) {
       EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
     }
   });
+  // Nor to a grandchild, whose parent the supervisor has not heard of.
+  in_child([&] {
+    in_child([&] {
+      EXPECT(Calls{Via::raw}.protect(pages[1], page_size(), PROT_READ | PROT_WRITE) == 0);
+      EXPECT(Calls{Via::raw}.unmap(pages[1], page_size()) == 0);
+    });
+  });
   (void)::kill(first, SIGKILL);
   (void)::waitpid(first, nullptr, 0);
 }

@@ -140,7 +140,7 @@ TEST_CASE("whose child a process is may not show: then it has what it may have")
     tree.proc.exit(200);
     CHECK(tree.sealed(300) == Seals{1, 2, 3});
   }
-  SECTION("for its parent can't be looked at, or is not known") {
+  SECTION("for its parent can't be looked at, or has ended") {
     tree.proc.fork(100, 300, 30);
     tree.proc.status_faults[100] = Fault::unknown;
     CHECK(tree.sealed(300) == Seals{1, 2, 3});
@@ -151,6 +151,7 @@ TEST_CASE("whose child a process is may not show: then it has what it may have")
     tree.proc.heal();
     tree.proc.fork(100, 500, 30);
     tree.proc.fork(500, 600, 30);
+    tree.proc.exit(500);
     CHECK(tree.sealed(600) == Seals{1, 2, 3});
   }
   SECTION("for who made children or adopts could not be looked at") {
@@ -168,6 +169,33 @@ TEST_CASE("whose child a process is may not show: then it has what it may have")
     }
     tree.proc.fork(100, 300, 30);
     CHECK(tree.sealed(300) == Seals{1, 2, 3});
+  }
+}
+
+TEST_CASE("a parent that has touched no seal is met before its child") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  tree.at_tick(20);
+  REQUIRE(tree.seal(200, 3) == 0);
+  tree.at_tick(30);
+  tree.proc.fork(100, 300, 30);
+  SECTION("also if it shares its memory with the child") {
+    tree.proc.share(300, 400, 30);
+    CHECK(tree.sealed(400) == Seals{1, 2});
+    REQUIRE(tree.seal(300, 4) == 0);
+    CHECK(tree.sealed(400) == Seals{1, 2, 4});
+  }
+  SECTION("and what it seals after the fork is its own") {
+    tree.proc.fork(300, 400, 31);
+    tree.at_tick(40);
+    REQUIRE(tree.seal(300, 4) == 0);
+    CHECK(tree.sealed(400) == Seals{1, 2});
+  }
+  SECTION("and so are its own ancestors, but not without end") {
+    constexpr pid_t kGenerations = 100;
+    for (pid_t one = 300; one < 300 + kGenerations; ++one) tree.proc.fork(one, one + 1, 31);
+    CHECK(tree.sealed(300 + 50) == Seals{1, 2});
+    CHECK(holds(tree.sealed(300 + kGenerations), {1, 2}));
   }
 }
 

@@ -75,10 +75,21 @@ class HeldMaps final : public HeldMemory, Descriptor {
   }
 };
 
-// Wraps the open file; null if there is none.
+// Whether only so many descriptors are left as looking at a caller and mapping tables take.
+bool is_one_of_last(long file) {
+  constexpr rlim_t kFew = 32;
+  rlimit limit{};
+  return getrlimit(RLIMIT_NOFILE, &limit) != 0 || static_cast<rlim_t>(file) + kFew > limit.rlim_cur;
+}
+
+// Wraps the open file; null if there is none, or if it has to be closed again.
 template <class T>
 std::unique_ptr<T> held(long file) {
   if (shim::failed(file)) return nullptr;
+  if (is_one_of_last(file)) {
+    close(static_cast<int>(file));
+    return nullptr;
+  }
   std::unique_ptr<T> one(new (std::nothrow) T(file));
   if (one == nullptr) close(static_cast<int>(file));
   return one;
@@ -181,12 +192,10 @@ class KernelProc final : public Proc {
   }
 
   bool is_short_of_files() override {
-    constexpr rlim_t kFew = 32;  // for ten images
     const int free = fcntl(static_cast<int>(root_.descriptor()), F_DUPFD_CLOEXEC, 0);
     if (free < 0) return true;
     close(free);
-    rlimit limit{};
-    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || static_cast<rlim_t>(free) + kFew > limit.rlim_cur;
+    return is_one_of_last(free);
   }
 
   Look<policy::Whereabouts> whereabouts(pid_t task) override {

@@ -5,6 +5,21 @@
 #include "shim/supervisor/registry/birth_times.h"
 
 namespace libmseal::supervisor {
+namespace {
+
+// Counts one more as long as it lives.
+class OneMore {
+ public:
+  explicit OneMore(int& count) : count_(count) { ++count_; }
+  ~OneMore() { --count_; }
+  OneMore(const OneMore&) = delete;
+  OneMore& operator=(const OneMore&) = delete;
+
+ private:
+  int& count_;
+};
+
+}  // namespace
 
 Newcomers::Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
                      CollectionTimes& times, const policy::Range& arena)
@@ -86,6 +101,20 @@ std::vector<Record*> Newcomers::records_of_makers(const std::vector<Image*>& can
   return makers;
 }
 
+// A parent that has not touched a seal is no member yet. If it becomes one first, its child gets what the
+// parent has inherited, and not the seals of all processes.
+void Newcomers::meet_parent(Image& image, const Process& process) {
+  constexpr int kMostGenerations = 64;
+  const auto child = proc_.stat(process.id);
+  if (generations_ == kMostGenerations || !child.is_seen() || child->parent <= 1) return;
+  const auto parent = identification_.identify(static_cast<pid_t>(child->parent));
+  if (!parent.is_seen() || !parent->memory.readable() || image.members.contains(parent->process)) return;
+  Identified who = *parent;
+  who.seen_by = nullptr;  // as in a list of processes: no member is looked for by it
+  const OneMore generation(generations_);
+  meet(image, who);
+}
+
 // Null if it is not certain that a member of the image has forked the process.
 Record* Newcomers::record_of_parent(const Image& image, const Process& process) const {
   const auto child = proc_.stat(process.id);
@@ -159,6 +188,8 @@ void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Imag
 // because sharers may use it, and is about to get a seal.
 Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task,
                                  const std::vector<Image*>& candidates) {
+  // First, because the process may share its parent's memory.
+  if (candidates.size() == 1 && who.memory.readable()) meet_parent(image, who.process);
   auto record = record_of_memory(candidates, who.process, task);
   if (record == nullptr) record = seals_of_newcomer(candidates, who);
   for (const Image* const one : candidates) {

@@ -50,6 +50,7 @@ class Newcomers {
                                                           const Identified& who);
   [[nodiscard]] std::vector<Record*> records_of_makers(const std::vector<Image*>& candidates,
                                                        const Identified& who) const;
+  void meet_parent(Image& image, const Process& process);
   [[nodiscard]] Record* record_of_parent(const Image& image, const Process& process) const;
   [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
                                                          const Process& own, pid_t task);
@@ -63,7 +64,8 @@ class Newcomers {
   const Identification& identification_;
   CollectionTimes& times_;
   Lineage lineage_{proc_};
-  Record at_birth_;  // see fresh_record()
+  int generations_ = 0;  // of parents that are being met, each for its child
+  Record at_birth_;      // see fresh_record()
 };
 
 }  // namespace libmseal::supervisor
