@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
+#include <optional>
+#include <string>
 
 #include "shim/common/kernel_mseal.h"
 #include "shim/common/machine.h"
@@ -83,6 +86,15 @@ Feature filters(int error) {
           why_no_filter(error) + "; only libc calls are checked (backend libc)"};
 }
 
+// Whether this process runs in the tree of a libmseal supervisor, whose table it then has.
+bool has_own_supervisor() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("/memfd:libmseal-table") != std::string::npos) return true;
+  }
+  return false;
+}
+
 Feature listener(int filter, int error) {
   const char* const name = "seccomp listener";
   const std::string lost = "; no supervisor (backend filters)";
@@ -91,6 +103,7 @@ Feature listener(int filter, int error) {
     case 0:
       return {name, true, ""};
     case EBUSY:
+      if (has_own_supervisor()) return {name, true, ""};
       return {name, false, "another supervisor has one here, and the kernel allows one (EBUSY)" + lost};
     case EINVAL:
       return {name, false,
@@ -103,10 +116,13 @@ Feature listener(int filter, int error) {
   }
 }
 
-Feature wait_killable(bool has_listener) {
+// Nothing if a listener is there already, whose filter answers before the kernel looks at the flag.
+std::optional<Feature> wait_killable(bool has_listener) {
   constexpr unsigned long kWaitKillable = 1UL << 5;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19
-  const bool present = has_listener && install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable) == 0;
-  return {"WAIT_KILLABLE_RECV", present, "a signal may restart a call that was notified"};
+  const int error = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable);
+  if (error == EBUSY) return std::nullopt;
+  return Feature{"WAIT_KILLABLE_RECV", has_listener && error == 0,
+                 "a signal may restart a call that was notified"};
 }
 
 Feature landlock() {
@@ -124,9 +140,11 @@ Feature landlock() {
 std::vector<Feature> features() {
   const int filter = install_filter(0);
   const Feature notify = listener(filter, install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER));
-  return {mseal_call(), filters(filter),
-          notify,       wait_killable(notify.present),
-          landlock(),   {"/proc", access("/proc/self/maps", R_OK) == 0, "nothing can be sealed"}};
+  std::vector<Feature> all{mseal_call(), filters(filter), notify};
+  if (const auto killable = wait_killable(notify.present)) all.push_back(*killable);
+  all.push_back(landlock());
+  all.push_back({"/proc", access("/proc/self/maps", R_OK) == 0, "nothing can be sealed"});
+  return all;
 }
 
 }  // namespace libmseal::tool

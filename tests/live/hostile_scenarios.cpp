@@ -98,10 +98,14 @@ void many_live_children(std::span<char*> arguments) {
   for (int count = std::stoi(arguments[0]); count > 0; --count) {
     if (::fork() != 0) continue;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    char* const pages = map_pages(2);
+    char* const pages = map_pages(3);
+    constexpr std::uintptr_t kHugePage = 2 << 20;  // an mremap to such a boundary counts as larger
+    char* const second = pages + page_size();
+    char* const to =
+        reinterpret_cast<std::uintptr_t>(second) % kHugePage == 0 ? second + page_size() : second;
     const Calls call{Via::raw};
-    const bool moved = call.remap(pages, page_size(), page_size(), MREMAP_MAYMOVE | MREMAP_FIXED,
-                                  pages + page_size()) == reinterpret_cast<long>(pages + page_size());
+    const bool moved = call.remap(pages, page_size(), page_size(), MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+                       reinterpret_cast<long>(to);
     (void)!::write(done[1], moved ? "y" : "n", 1);
     ::pause();
   }

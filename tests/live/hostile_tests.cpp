@@ -136,8 +136,8 @@ TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end 
 TEST_CASE("hostile: status survives what a process has for a table") {
   if (!needs(::geteuid() == 0, "root")) return;
   const std::pair<std::string, std::string> forgeries[] = {
-      {"short", "is none"},   {"garbage", "is none"}, {"empty", ""},
-      {"pointer", "is none"}, {"counts", "is none"},  {"writing", "half-written"}};
+      {"short", "is malformed"},   {"garbage", "is malformed"}, {"empty", ""},
+      {"pointer", "is malformed"}, {"counts", "is malformed"},  {"writing", "half-written"}};
   for (const auto& [kind, said] : forgeries) {
     INFO(kind);
     const std::string script = "coproc P { exec env LD_PRELOAD=" LIBMSEAL_SO

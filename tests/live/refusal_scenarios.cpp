@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -293,11 +294,16 @@ void destroys_a_ring(std::span<char*>) {
 
 // A ring that may reach up to a seal, for there was a larger one before.
 void keeps_a_ring_below_a_seal(std::span<char*>) {
-  const Area area;
+  std::optional<Area> area;
+  char* below = nullptr;
+  constexpr std::uintptr_t kHugePage = 2 << 20;
+  do {  // an mremap to a huge page boundary counts as larger
+    area.emplace();
+    below = area->sealed - area->page;
+  } while (reinterpret_cast<std::uintptr_t>(below) % kHugePage == 0);
   (void)new_ring(1024);
   const unsigned long ring = new_ring(8);
-  char* const below = area.sealed - area.page;
-  REQUIRE_OR_STOP(shim::raw_syscall(__NR_mremap, ring, area.page, area.page, MREMAP_MAYMOVE | MREMAP_FIXED,
+  REQUIRE_OR_STOP(shim::raw_syscall(__NR_mremap, ring, area->page, area->page, MREMAP_MAYMOVE | MREMAP_FIXED,
                                     below) == reinterpret_cast<long>(below));
   EXPECT(shim::raw_syscall(__NR_io_destroy, below) == -EPERM);
 }
