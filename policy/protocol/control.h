@@ -11,6 +11,19 @@
 // A container's seccomp profile that does not know mseal may answer it before the supervisor is notified. So
 // a message can also be sent as an mmap, which every profile allows, of huge pages of an invalid size. The
 // first filter notifies of it, and the kernel would answer EINVAL.
+//
+// One call of mseal():
+//
+//   library                              supervisor
+//   seal (range, types, break)     ->    stops the other threads and reads the mappings
+//                                  <-    Way::sealed: it refuses calls there itself, done; or
+//                                        Way::filter: the pieces are in the table, under a ticket
+//   reads the pieces (take_found) and installs a deny filter for them
+//   filters_are_in                 ->    stops the threads again, finds calls in flight, reads again
+//                                  <-    Way::sealed; or Way::filter, if the mappings have changed
+//
+// More than one range is announced by `range` before. If the supervisor may not read the mappings
+// (Way::yourself), the library reads them: prepare, is_alone, and add_filtered or add_supervised.
 #pragma once
 
 #include <array>

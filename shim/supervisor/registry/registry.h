@@ -7,6 +7,11 @@
 // has changed its user and its memory can't be inspected, it gets the seals of all of them. A process that
 // can't be inspected at all has the seals of all processes. It has no seals only if it is proved to run
 // another image: its memory is different, or it has called an execve that did not create any known image.
+//
+//   fork                    a record of its own, which begins with the seals of the parent
+//   vfork, clone(CLONE_VM)  the record of the process with which it shares the memory
+//   execve                  no record; fences where filters of its ancestors still refuse
+//   the end of a process    its record stays until those that it may have forked have been met
 #pragma once
 
 #include <sys/types.h>
