@@ -53,14 +53,21 @@ long raw_syscall(long number, Arguments... arguments) {
   return raw_syscall6(number, all[0], all[1], all[2], all[3], all[4], all[5]);
 }
 
-// Repeats the call if a signal has interrupted it: of the kernel's own memory calls none is, but each may be
-// while the supervisor has not received its notification.
-template <class... Arguments>
-long uninterrupted_syscall(long number, Arguments... arguments) {
+// Calls call() again if a signal has interrupted it: the kernel's own memory calls are not interrupted, but a
+// notification is that the supervisor has not received yet. Not for ever: a filter of the program may answer
+// EINTR, too.
+template <class Call>
+long repeat_if_interrupted(Call call) {
+  constexpr int kMostCalls = 100'000;
   constexpr long kInterrupted = -4;  // EINTR
   long result = kInterrupted;
-  while (result == kInterrupted) result = raw_syscall(number, arguments...);
+  for (int calls = 0; calls < kMostCalls && result == kInterrupted; ++calls) result = call();
   return result;
+}
+
+template <class... Arguments>
+long uninterrupted_syscall(long number, Arguments... arguments) {
+  return repeat_if_interrupted([&] { return raw_syscall(number, arguments...); });
 }
 
 // An address that no process can map: not canonical on x86-64, in the kernel's half on arm64. Page zero could

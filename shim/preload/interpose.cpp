@@ -56,14 +56,8 @@ long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
   return result;
 }
 
-// None of these calls fails with EINTR by itself, but a signal interrupts a notification that the supervisor
-// has not received yet. Repeats the call then.
 long uninterrupted(Site site, long number, const std::array<long, 6>& a) {
-  while (true) {
-    const long result = checked_syscall(site, number, a);
-    if (result != -EINTR) [[likely]]
-      return result;
-  }
+  return repeat_if_interrupted([&] { return checked_syscall(site, number, a); });
 }
 
 // Checks what filters can't: whether this thread's protection keys let it write the memory.
