@@ -122,6 +122,16 @@ void seals_nothing_by_pretence(std::span<char*> arguments) {
   EXPECT(Calls{Via::raw}.unmap(page, page_size()) == (sealed ? -EPERM : 0));
 }
 
+// A filter of the program may answer EINTR for ever.
+void answered_eintr(std::span<char*>) {
+  char* const page = map_far_away(page_size(), PROT_READ);
+  (void)answer_with(__NR_munmap, SECCOMP_RET_ERRNO | EINTR);
+  (void)answer_with(462, SECCOMP_RET_ERRNO | EINTR);
+  EXPECT(::munmap(page, page_size()) == -1 && errno == EINTR);
+  const bool sealed = ::mseal(page, page_size(), 0) == 0;  // without a supervisor, nothing of this is asked
+  EXPECT(sealed || errno == EAGAIN);
+}
+
 // An object that was loaded before the sandbox, and is found by the first dlsym in it.
 void late_object_in_a_sandbox(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
@@ -149,6 +159,7 @@ constexpr Scenario kScenarios[] = {
     {"seals_in_a_sandbox_with_threads", seals_in_a_sandbox_with_threads},
     {"late_object_in_a_sandbox", late_object_in_a_sandbox},
     {"seals_without_descriptors", seals_without_descriptors},
+    {"answered_eintr", answered_eintr},
     {"seals_nothing_by_pretence", seals_nothing_by_pretence},
 };
 

@@ -19,6 +19,11 @@ TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills
   }
 }
 
+TEST_CASE("live: a filter that answers EINTR for ever does not hang the library") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"})
+    expect_success(run(preloaded(options, {LIVE_PROGRAM, "answered_eintr"})));
+}
+
 TEST_CASE("live: a filter that pretends that calls succeed makes no seal that is none") {
   const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter");
   const std::string number = GENERATE("462", "317");  // mseal(2), seccomp(2)
