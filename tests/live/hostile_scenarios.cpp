@@ -1,6 +1,7 @@
 // What hostile programs do to the supervisor and to whoever looks at them.
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -8,6 +9,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
@@ -115,6 +117,32 @@ void many_live_children(std::span<char*> arguments) {
   }
 }
 
+// Processes that begin to seal at the same moment.
+void seal_at_once(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  int gate[2];
+  REQUIRE_OR_STOP(::pipe(gate) == 0);
+  std::vector<pid_t> children;
+  for (int count = std::stoi(arguments[0]); count > 0; --count) {
+    char* const page = readable_page();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(gate[1]);
+      char byte = 0;
+      EXPECT(::read(gate[0], &byte, 1) == 0);
+      EXPECT(::mseal(page, page_size(), 0) == 0);
+      EXPECT((Calls{Via::raw}.unmap(page, page_size())) == -EPERM);
+      ::_exit(g_failures == 0 ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  ::close(gate[1]);
+  for (const pid_t child : children) {
+    int status = 0;
+    EXPECT(::waitpid(child, &status, 0) == child && status == 0);
+  }
+}
+
 // A mapped file with the name of the library's table, and nothing or something else in it.
 void forges_a_table(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
@@ -210,6 +238,7 @@ constexpr Scenario kScenarios[] = {
     {"refusals_among_mappings", refusals_among_mappings},
     {"forks_among_refusals", forks_among_refusals},
     {"many_live_children", many_live_children},
+    {"seal_at_once", seal_at_once},
     {"seals_again", seals_again},
     {"forges_a_table", forges_a_table},
     {"wants_too_much", wants_too_much},

@@ -40,6 +40,12 @@ TEST_CASE("hostile: a limit on processor time does not end the supervisor before
   CHECK_THAT(text_in(log.string()), ContainsSubstring("whose processor time is limited"));
 }
 
+TEST_CASE("hostile: more than a hundred processes can seal at the same time") {
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"})
+    expect_success(
+        run(preloaded(std::string("policy=none,") + options, {LIVE_PROGRAM, "seal_at_once", "150"})));
+}
+
 TEST_CASE("hostile: more processes than the supervisor may open files are told apart") {
   for (const char* const coverage : {"fast", "all"}) {
     Command command =
