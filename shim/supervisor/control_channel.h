@@ -45,8 +45,10 @@ class ControlChannel {
   Said read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
   void handle(const seccomp_notif& notification, Caller& caller, const Said& said);
 
-  // Calls that wait until no other process shares the memory. Each is to be handled again; if it is not
-  // answered then, it keeps waiting.
+  // Has the call wait. False if it has waited long enough.
+  [[nodiscard]] bool postpone(const seccomp_notif& notification);
+  // Calls that wait, for example until no other process shares the memory. Each is to be handled again; if it
+  // is not answered then, it keeps waiting.
   [[nodiscard]] std::vector<seccomp_notif> postponed() const;
   void forget_answered();
   // Resumes threads.
@@ -79,8 +81,6 @@ class ControlChannel {
   // Postpones the seal if other notifications wait. A seal stops threads, and the call of a stopped thread is
   // notified again, after all others: if another thread seals in a loop, it would never be answered.
   bool gives_way(const seccomp_notif& notification);
-  // Postpones the answer, if there is still time: a vfork child is usually gone in a moment.
-  bool postpone(const seccomp_notif& notification);
 
   Listener& listener_;
   Proc& proc_;

@@ -95,6 +95,10 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   const bool seals = call.effect == MmCall::Effect::seal;
   if (call.call == policy::Call::io_setup && !starts && !blocked) rings_.note_request(call);
   calls_.keep_few();
+  if (!starts && !blocked && rings_.must_wait(task, call)) {
+    if (!control_.postpone(notification)) listener_.refuse(notification.id, EAGAIN);
+    return;
+  }
   // Most calls touch nothing that any process has sealed. The caller need not be identified then.
   if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
     return let_through(notification, call);
@@ -140,7 +144,7 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
   const Verdict verdict = judge_.decide(call, caller);
   if (verdict == policy::kAllow) return let_through(notification, call);
   if (Rings::is_about(call) && rings_.is_harmless(caller, call) &&
-      (rules_.audits || rings_.hold_others(caller, call)))
+      (rules_.audits || rings_.begin(caller, call)))
     return let_through(notification, call);
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
       RangeText{call.ranges[0]}, ": refused");

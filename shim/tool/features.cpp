@@ -116,7 +116,7 @@ Feature listener(int filter, int error) {
   }
 }
 
-// Nothing if a listener is there already, whose filter answers before the kernel looks at the flag.
+// Nothing in a sealed tree: its first filter answers before the kernel looks at the flag.
 std::optional<Feature> wait_killable(bool has_listener) {
   constexpr unsigned long kWaitKillable = 1UL << 5;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19
   const int error = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable);

@@ -48,7 +48,12 @@ TEST_CASE("live: a file of events or a log that can't be opened is named before 
 TEST_CASE("live: rings of io_setup are made and destroyed, and a line says why one is not") {
   for (const std::string more : {"", ",coverage=all", ",auto=off"}) {
     INFO(more);
-    expect_success(run(preloaded("policy=none,backend=seccomp" + more, {LIVE_PROGRAM, "destroys_a_ring"})));
+    const auto runs = [&](const char* name) {
+      expect_success(run(preloaded("policy=none,backend=seccomp" + more, {LIVE_PROGRAM, name})));
+    };
+    runs("destroys_a_ring");
+    if (more != ",auto=off")
+      runs("many_threads_have_rings");  // it seals, after which none may be destroyed there
   }
   const TemporaryPath log("ring.log");
   const TemporaryPath events("ring.jsonl");

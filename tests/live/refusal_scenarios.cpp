@@ -292,6 +292,29 @@ void destroys_a_ring(std::span<char*>) {
   runs.join();
 }
 
+// Threads that create and destroy rings at the same time, while one sleeps in io_getevents.
+void many_threads_have_rings(std::span<char*>) {
+  const Area area;
+  const unsigned long waited_for = new_ring(8);
+  std::thread waits([&] {
+    char events[32 * 8];
+    long result = 0;
+    do {
+      result = shim::raw_syscall(__NR_io_getevents, waited_for, 1, 8, events, nullptr);
+    } while (result == -EINTR);
+    EXPECT(result == -EINVAL);
+  });
+  std::vector<std::thread> threads;
+  for (int count = 0; count < 8; ++count) {
+    threads.emplace_back([] {
+      for (int round = 0; round < 20; ++round) EXPECT(shim::raw_syscall(__NR_io_destroy, new_ring(8)) == 0);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT(shim::raw_syscall(__NR_io_destroy, waited_for) == 0);
+  waits.join();
+}
+
 // A ring that may reach up to a seal, for there was a larger one before.
 void keeps_a_ring_below_a_seal(std::span<char*>) {
   std::optional<Area> area;
@@ -310,6 +333,7 @@ void keeps_a_ring_below_a_seal(std::span<char*>) {
 
 constexpr Scenario kScenarios[] = {
     {"destroys_a_ring", destroys_a_ring},
+    {"many_threads_have_rings", many_threads_have_rings},
     {"keeps_a_ring_below_a_seal", keeps_a_ring_below_a_seal},
     {"refuses_changes", refuses_changes},
     {"leaves_neighbours_alone", leaves_neighbours_alone},

@@ -70,6 +70,8 @@ long map_own_table(State& state, long descriptor) {
   if (!has_window(state, Window::kept)) return map_table(descriptor, state.table);
   const auto file = static_cast<std::uint64_t>(descriptor);
   const long mapped = map_in_arena(state, Window::kept, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
+  // The program may have mapped all of it before the library started, as sanitizers do.
+  if (mapped == -ENOMEM) return map_table(descriptor, state.table);
   (void)raw_syscall(__NR_close, descriptor);
   if (failed(mapped)) return mapped;
   state.table = reinterpret_cast<const void*>(mapped);

@@ -50,6 +50,8 @@ long explain_answer(long error) {
       return explain(Why::table_full);
     case -EBUSY:
       return explain(Why::thread);
+    case -EUSERS:
+      return explain(Why::overtaken);
     case -EAGAIN:
       return explain(Why::shared);
     default:

@@ -39,7 +39,7 @@ constinit Cause g_causes[] = {
      "such a call may still change the range; try again"},
     {Why::locked, EAGAIN, "the library's lock was not free for twenty seconds",
      "the thread that held it was stopped, or a process that shares this memory was killed in mseal"},
-    {Why::overtaken, EAGAIN, "other processes of this image seal constantly", "try again"},
+    {Why::overtaken, EAGAIN, "too many threads or processes seal at this moment", "try again"},
     {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},
     {Why::ledger_full, ENOMEM, "no room for more seals", kFewer},
     {Why::many_pieces, ENOMEM, "the range has too many mappings of different kinds", "seal it in parts"},

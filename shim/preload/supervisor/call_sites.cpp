@@ -70,11 +70,12 @@ void announce_call(const State& state, long number, const policy::Arguments& arg
 
 void report_refusal(const State& state, long number, const policy::Arguments& arguments, Site site) {
   constexpr std::uint64_t kQuiet = 1'000'000;  // ns
+  constexpr std::uint64_t kMostUntold = 63;
   const MmCall call = decoded(state, number, arguments);
   if (!changes_mappings(call)) return;
   UntoldRefusals& untold = untold_refusals();
   const std::uint64_t now = monotonic_ns();
-  if (now < untold.quiet_until && is_refused_by_filters(state, call)) {
+  if (now < untold.quiet_until && untold.count < kMostUntold && is_refused_by_filters(state, call)) {
     ++untold.count;
     return;
   }

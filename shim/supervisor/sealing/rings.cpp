@@ -3,18 +3,16 @@
 #include <sys/types.h>
 
 #include <algorithm>
-#include <csignal>
 
 #include "policy/rules/seal.h"
+#include "shim/common/killed_calls.h"
 #include "shim/common/machine.h"
-#include "shim/supervisor/events/log.h"
 
 namespace libmseal::supervisor {
 namespace {
 
 // Do not stop the call's thread earlier: a stop before the call has begun restarts it.
 constexpr auto kToReturn = std::chrono::milliseconds(5);
-constexpr auto kAtMost = std::chrono::seconds(10);
 
 // The size of the ring that the kernel creates (fs/aio.c, ioctx_alloc and aio_setup_ring): a header and twice
 // the number of events, of 32 bytes each. 0: none.
@@ -53,23 +51,25 @@ void Rings::end_calls_if(const Condition& condition) {
   (void)holder_.let_go();
 }
 
-bool Rings::hold_others(const Caller& caller, const policy::MmCall& call) {
+bool Rings::begin(const Caller& caller, const policy::MmCall& call) {
   busy_ = true;
   end_calls_if([&](const CallUnderWay& one) { return one.task == caller.task; });
-  std::list<CallUnderWay> one;
-  one.emplace_back(holder_, caller, call.call == policy::Call::io_destroy ? call.argument : 0);
-  HeldThreads& held = one.front().others;
-  const ThreadHolder::Result result =
-      holder_.hold({&caller.process.id, 1}, caller.task, held, ThreadHolder::Sleepers::stopped);
-  // From now on no other process can begin to share the memory.
+  HeldThreads others(holder_);
+  const ThreadHolder::Result result = holder_.hold({&caller.process.id, 1}, caller.task, others);
+  // While they are stopped, nobody else can come to have the memory. Whoever does so later has the filters.
   const bool alone =
       result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
-  if (!alone) {
-    held.release();
-  } else if (!held.empty()) {
-    calls_.splice(calls_.end(), one);
-  }
+  others.release();
+  const auto threads = proc_.threads(caller.process.id);
+  if (alone && (!threads.is_seen() || threads->size() > 1))
+    calls_.emplace_back(holder_, caller, call.call == policy::Call::io_destroy ? call.argument : 0);
   return alone;
+}
+
+bool Rings::must_wait(pid_t task, const policy::MmCall& call) const {
+  return call.call == policy::Call::mremap && std::ranges::any_of(calls_, [task](const CallUnderWay& one) {
+           return shim::compare_memory(task, one.task) <= 0;  // the same, or not known
+         });
 }
 
 // Once its ring is unmapped, io_destroy only waits.
@@ -84,13 +84,7 @@ bool Rings::is_over(CallUnderWay& one) {
     if (read == 0 && !is_mapped) return true;
   }
   if (spent < kToReturn) return holder_.is_asleep_elsewhere(one.task);
-  if (holder_.has_left_call(one.task, one.own)) return true;
-  if (spent < kAtMost) return false;
-  log(Level::error, "pid ", one.process, " is killed: its call of ",
-      one.destroyed != 0 ? "io_destroy" : "io_setup",
-      " does not end, and its other threads must stay stopped until then");
-  (void)kill(one.process, SIGKILL);
-  return true;
+  return holder_.has_left_call(one.task, one.own);
 }
 
 bool Rings::tidy() {

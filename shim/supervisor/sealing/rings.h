@@ -1,9 +1,11 @@
-// io_setup(2), which unmaps its ring if it fails, and io_destroy(2), which always unmaps the ring.
+// io_setup(2) and io_destroy(2), which unmap a ring: io_setup if it fails, io_destroy always.
 //
-// The kernel unmaps the original size of the ring at its current address (fs/aio.c, kill_ioctx), and another
-// thread may move the ring meanwhile (aio_ring_mremap). So all other threads are stopped until the call has
-// ended. Then io_setup unmaps only its own ring, and io_destroy the one at the given address (lookup_ioctx).
-// Only the kernel knows the original size of a ring, so the largest request of the tree is assumed.
+// The kernel unmaps the ring's first size at the ring's present place (fs/aio.c, kill_ioctx), and another
+// thread may move the ring meanwhile (aio_ring_mremap). A ring moves only by mremap with MREMAP_FIXED, for it
+// can't grow (VM_DONTEXPAND), and each such call is notified. So no thread may be in an mremap when the call
+// begins, and those that come later wait until it is over. Then io_setup unmaps only its own ring, and
+// io_destroy the one at the address that it names (lookup_ioctx). Only the kernel knows the first size of a
+// ring, so each counts as large as the largest that a process of the tree has asked for.
 #pragma once
 
 #include <sys/types.h>
@@ -32,9 +34,11 @@ class Rings {
   void note_request(const policy::MmCall& io_setup);
   // Whether the call, of a process with seals, touches no seal if no ring is moved meanwhile.
   [[nodiscard]] bool is_harmless(const Caller& caller, const policy::MmCall& call) const;
-  // Stops the other threads of the caller until tidy() finds that the call has ended, so that no ring is
-  // moved. False if they can't be stopped. If true, the call must be allowed.
-  bool hold_others(const Caller& caller, const policy::MmCall& call);
+  // Whether no other thread can move the ring: none is in an mremap, and nobody else has the memory. If so,
+  // the call has to go on.
+  bool begin(const Caller& caller, const policy::MmCall& call);
+  // Whether the task's call has to wait, because such a call is under way in its memory.
+  [[nodiscard]] bool must_wait(pid_t task, const policy::MmCall& call) const;
 
   // Resumes threads. To be called every few milliseconds while it returns true.
   bool tidy();
@@ -44,13 +48,12 @@ class Rings {
   using Clock = std::chrono::steady_clock;
   struct CallUnderWay {
     CallUnderWay(ThreadHolder& holder, const Caller& caller, std::uint64_t ring)
-        : process(caller.process.id), task(caller.task), destroyed(ring), others(holder), own(holder) {}
+        : process(caller.process.id), task(caller.task), destroyed(ring), own(holder) {}
 
     pid_t process;
     pid_t task;
     std::uint64_t destroyed;  // the ring; 0: it is io_setup
     Clock::time_point since = Clock::now();
-    HeldThreads others;
     HeldThreads own;  // the task, or nothing
   };
 

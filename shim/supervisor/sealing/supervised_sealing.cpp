@@ -5,6 +5,7 @@
 
 #include "policy/parsers/elf_segments.h"
 #include "shim/common/pieces.h"
+#include "shim/common/raw_syscall.h"
 #include "shim/supervisor/registry/ranges.h"
 
 namespace libmseal::supervisor {
@@ -20,6 +21,7 @@ namespace {
 
 // Threads that seal at the same time, and what their requests hold in memory.
 constexpr std::size_t kMostJobs = 4096;
+constexpr std::ptrdiff_t kMostJobsOfProcess = 64;
 constexpr std::size_t kMostRangesOfAll = 64 * shim::kMostRanges;
 // A program installs the filters at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
@@ -37,13 +39,27 @@ SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
     return (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) || ranges >= kMostRangesOfAll;
   };
   if (is_full()) {
-    std::erase_if(jobs_, [&](const auto& entry) { return proc_.stat(entry.first).is_gone(); });
+    forget_ended();
     if (is_full()) return nullptr;
   }
+  const auto is_of_process = [&](const auto& entry) { return entry.second.process == caller.process; };
+  if (!jobs_.contains(caller.task) && std::ranges::count_if(jobs_, is_of_process) >= kMostJobsOfProcess)
+    return nullptr;
   Job& job = jobs_.try_emplace(caller.task, holder_).first->second;
   job.process = caller.process;
   job.last_heard = std::chrono::steady_clock::now();
   return &job;
+}
+
+// Not all the time: one look takes a system call for each job.
+void SupervisedSealing::forget_ended() {
+  constexpr auto kOften = std::chrono::seconds(1);
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_for_ended_ < kOften) return;
+  looked_for_ended_ = now;
+  std::erase_if(jobs_, [](const auto& entry) {
+    return shim::raw_syscall(__NR_tgkill, entry.second.process.id, entry.first, 0) == -ESRCH;
+  });
 }
 
 void SupervisedSealing::forget(const Caller& caller) {
@@ -93,7 +109,7 @@ long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
 
 std::int64_t SupervisedSealing::add_range(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
-  if (job == nullptr) return -EAGAIN;
+  if (job == nullptr) return -EUSERS;
   if (job->wanted.size() + message.more.size() >= shim::kMostRanges) return -E2BIG;
   const auto want = [&](const Range& range) {
     job->wanted.push_back({range, message.constant, message.with_data});
@@ -105,7 +121,7 @@ std::int64_t SupervisedSealing::add_range(const Caller& caller, const Control& m
 
 std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
-  if (job == nullptr) return -EAGAIN;
+  if (job == nullptr) return -EUSERS;
   const bool named = !message.seal.range.empty();
   if (named) job->wanted.push_back({message.seal.range});
   job->present_break = message.present_break;

@@ -24,6 +24,7 @@ class SupervisedSealing {
   //   EAGAIN  another process shares this memory, or may share it
   //   EBUSY   a thread does not leave a call that changes memory, or the range changes constantly
   //   ESTALE  the reported filters were not asked for
+  //   EUSERS  too many threads seal at this moment
   //   EACCES  a seal in the ranges accepts no more types
   std::int64_t add_range(const Caller& caller, const policy::Control& message);
   std::int64_t seal(const Caller& caller, const policy::Control& message);
@@ -57,6 +58,7 @@ class SupervisedSealing {
   };
 
   Job* job_of(const Caller& caller);
+  void forget_ended();
   long choose_ranges(const Caller& caller, Job& job) const;
   std::int64_t start(const Caller& caller, Job& job);
   std::int64_t look_again(const Caller& caller, Job& job);
@@ -69,6 +71,7 @@ class SupervisedSealing {
   ThreadHolder& holder_;
   Sealer& sealer_;
   std::map<pid_t, Job> jobs_;
+  std::chrono::steady_clock::time_point looked_for_ended_{};
 };
 
 }  // namespace libmseal::supervisor

@@ -34,34 +34,20 @@ bool detach(const TracedThread& thread) {
   return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
 }
 
-// Interrupts the thread and adds it to `held`. 0 or an errno if it may not be stopped.
-int interrupt(pid_t task, std::list<TracedThread>& held) {
-  if (shim::g_killed_calls.ptrace) return EPERM;
-  held.push_back({task});  // first, so that an exception can't leave a thread stopped
-  if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
-    const int error = errno;
-    held.pop_back();
-    return error;
-  }
-  (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
-  return 0;
-}
-
 }  // namespace
 
-ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held,
-                                        Sleepers sleepers) {
+ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held) {
   Result result = Result::held;
   for (int round = 0; round < kRounds; ++round) {
     const std::size_t before = held.threads_.size();
     result = Result::held;
     for (const pid_t process : processes) {
-      const Result one = stop_threads(process, except, held, sleepers);
+      const Result one = stop_threads(process, except, held);
       if (one == Result::forbidden) return one;
       if (one == Result::cloning) result = one;
     }
     if (held.threads_.size() == before) break;
-    const Result stops = wait_for_stops(held, sleepers);
+    const Result stops = wait_for_stops(held);
     if (stops == Result::stuck) return stops;
     if (stops == Result::cloning) result = stops;
   }
@@ -69,8 +55,7 @@ ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t 
 }
 
 // Interrupts all threads at once: each stops as soon as it gets a processor.
-ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held,
-                                                Sleepers sleepers) {
+ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held) {
   const auto threads = proc_.threads(process);
   if (threads.is_gone()) return Result::held;
   if (!threads.is_seen()) return Result::forbidden;
@@ -80,16 +65,39 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
     if (task == except || known) continue;
     const auto where = proc_.whereabouts(task);
     const bool asleep = where.is_seen() && *where == policy::Whereabouts::elsewhere;
-    if (where.is_gone() || (asleep && sleepers == Sleepers::left_asleep)) continue;
+    if (where.is_gone() || asleep) continue;
     if (!where.is_seen()) return Result::forbidden;
     if (*where == policy::Whereabouts::cloning) {
       result = Result::cloning;
       continue;
     }
-    if (const int error = interrupt(task, held.threads_); error != 0 && error != ESRCH)
-      return Result::forbidden;
+    if (const int error = interrupt(task, held); error != 0 && error != ESRCH) return Result::forbidden;
   }
   return result;
+}
+
+// Adds the thread, which is about to stop, to the held ones. 0 or an errno: it may not be stopped.
+int ThreadHolder::interrupt(pid_t task, HeldThreads& held) {
+  if (shim::g_killed_calls.ptrace) return EPERM;
+  // It may be attached already: held for another call, or released and not stopped since.
+  const auto take_from = [&](std::list<TracedThread>& others) {
+    const auto attached = std::ranges::find(others, task, &TracedThread::id);
+    if (attached == others.end()) return false;
+    held.threads_.splice(held.threads_.end(), others, attached);
+    return true;
+  };
+  if (take_from(released_)) return 0;
+  for (HeldThreads* const other : all_held_) {
+    if (other != &held && take_from(other->threads_)) return 0;
+  }
+  held.threads_.push_back({task});  // first, so that no exception leaves a stopped thread that nobody resumes
+  if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
+    const int error = errno;
+    held.threads_.pop_back();
+    return error;
+  }
+  (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
+  return 0;
 }
 
 bool ThreadHolder::is_at(pid_t task, policy::Whereabouts where) {
@@ -97,7 +105,7 @@ bool ThreadHolder::is_at(pid_t task, policy::Whereabouts where) {
   return seen.is_seen() && *seen == where;
 }
 
-ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sleepers) {
+ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
   constexpr int kNapsToLook = 50;
   const shim::Deadline deadline(kMostForStops);
   for (int naps = 1; !deadline.passed(); ++naps) {
@@ -107,9 +115,9 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
       thread.stopped = seen == Seen::stopped;
       return seen == Seen::gone;
     });
-    // A thread in uninterruptible sleep stops when it wakes up.
+    // One in uninterruptible sleep stops when it wakes up.
     const auto stands_still = [&](const TracedThread& thread) {
-      return thread.stopped || (sleepers == Sleepers::stopped && is_asleep_elsewhere(thread.id));
+      return thread.stopped || (naps % kNapsToLook == 0 && is_asleep_elsewhere(thread.id));
     };
     if (std::ranges::all_of(held.threads_, stands_still)) return Result::held;
     // A thread that waits for its vfork child can't be stopped.
@@ -126,7 +134,7 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held, Sleepers sl
 bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
   if (held.empty()) {
     if (is_asleep_elsewhere(task)) return true;
-    if (const int error = interrupt(task, held.threads_); error != 0) return error == ESRCH;
+    if (const int error = interrupt(task, held); error != 0) return error == ESRCH;
   }
   TracedThread& thread = held.threads_.front();
   const Seen seen = look_for_stop(thread);
@@ -136,7 +144,7 @@ bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
 
 bool ThreadHolder::take_out_of_call(pid_t task) {
   HeldThreads held(*this);
-  if (const int error = interrupt(task, held.threads_); error != 0) return error == ESRCH;
+  if (const int error = interrupt(task, held); error != 0) return error == ESRCH;
   const shim::Deadline deadline(kMostForStops);
   bool out = false;
   while (!(out = has_left_call(task, held)) && !deadline.passed()) shim::nap(kNap);

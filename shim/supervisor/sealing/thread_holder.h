@@ -25,7 +25,7 @@ class ThreadHolder;
 // Stopped threads. The destructor passes them to the holder, which resumes them at the next let_go().
 class HeldThreads {
  public:
-  explicit HeldThreads(ThreadHolder& holder) : holder_(holder) {}
+  explicit HeldThreads(ThreadHolder& holder);
   ~HeldThreads();
   HeldThreads(const HeldThreads&) = delete;
   HeldThreads& operator=(const HeldThreads&) = delete;
@@ -52,15 +52,8 @@ class ThreadHolder {
     stuck,      // one does not return from its call
   };
 
-  // What to do with threads that sleep outside of calls that change memory.
-  enum class Sleepers {
-    left_asleep,
-    stopped,  // or will stop before they return to the program
-  };
-
   // Stops the threads of the processes except `except`. Whatever the result, some may be held.
-  Result hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held,
-              Sleepers sleepers = Sleepers::left_asleep);
+  Result hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held);
 
   [[nodiscard]] bool is_asleep_elsewhere(pid_t task) { return is_at(task, policy::Whereabouts::elsewhere); }
   // Whether the thread has left its call: it sleeps elsewhere, has ended, or has stopped on its return to the
@@ -77,15 +70,22 @@ class ThreadHolder {
  private:
   friend class HeldThreads;
 
-  Result stop_threads(pid_t process, pid_t except, HeldThreads& held, Sleepers sleepers);
-  Result wait_for_stops(HeldThreads& held, Sleepers sleepers);
+  Result stop_threads(pid_t process, pid_t except, HeldThreads& held);
+  Result wait_for_stops(HeldThreads& held);
   [[nodiscard]] bool is_at(pid_t task, policy::Whereabouts where);
+  int interrupt(pid_t task, HeldThreads& held);
 
   Proc& proc_;
   std::list<TracedThread> released_;
+  std::list<HeldThreads*> all_held_;
 };
 
+inline HeldThreads::HeldThreads(ThreadHolder& holder) : holder_(holder) {
+  holder_.all_held_.push_back(this);
+}
+
 inline HeldThreads::~HeldThreads() {
+  holder_.all_held_.remove(this);
   holder_.released_.splice(holder_.released_.end(), threads_);
 }
 
