@@ -151,6 +151,28 @@ TEST_CASE("fences without the process being known are those of everybody, and en
   CHECK(fences_of(tree.join(201)).empty());
 }
 
+TEST_CASE("a process with too few filters has no fences of images that have ended") {
+  SealedTree tree;
+  tree.proc.fork(100, 200, 10);
+  tree.proc.exec(200, 8);
+  REQUIRE(tree.join(200).standing == Standing::member);
+  tree.at_tick(20);
+  REQUIRE(tree.seal_by_filter(200, 3) == 0);
+  tree.proc.fork(200, 300, 21);
+  tree.proc.exec(300, 9);
+  CHECK(fences_of(tree.join(300)) == std::vector<Range>{place(2), place(3)});
+  tree.proc.fork(300, 400, 22);  // it has all of these filters
+  tree.proc.exec(400, 10);
+  tree.proc.exit(300);
+  tree.proc.exit(200);
+  CHECK(tree.registry.collect_now());
+  tree.at_tick(30);
+  tree.proc.fork(100, 500, 30);
+  tree.proc.exec(500, 11);
+  CHECK(fences_of(tree.join(500)) == std::vector<Range>{place(2)});
+  CHECK(fences_of(tree.join(400)) == std::vector<Range>{place(2), place(3)});
+}
+
 // ---- looks that fail ----
 
 TEST_CASE("a caller that can't be looked at has the seals of everybody, and is not foreign") {

@@ -12,6 +12,7 @@
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
 #include "shim/supervisor/registry/look_budget.h"
+#include "shim/supervisor/registry/ranges.h"
 #include "shim/supervisor/registry/record.h"
 #include "shim/supervisor/registry/table_file.h"
 
@@ -33,6 +34,7 @@ struct Image {
   Process creator;                     // the process that called execve, or the first one that was seen
   std::unique_ptr<HeldMemory> memory;  // the creator's; null if it could not be held
   std::unique_ptr<TableFile> table;
+  std::vector<Fence> fences;                   // as in the table, which has only the ranges
   std::map<Process, Member> members;           // the processes that have been seen
   std::vector<std::shared_ptr<Record>> ended;  // of former members, for children that have not been seen yet
   shim::Births met;                            // all processes that were visible before that are members

@@ -1,11 +1,11 @@
 #include "shim/supervisor/registry/inherited_filters.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "shim/supervisor/registry/birth_times.h"
-#include "shim/supervisor/registry/ranges.h"
 
 namespace libmseal::supervisor {
-
-using policy::Range;
 
 namespace {
 
@@ -28,56 +28,61 @@ class FilteredEntries {
   History::Seen seen_;
 };
 
-void append(std::vector<Range>& ranges, std::span<const Range> more) {
-  ranges.insert(ranges.end(), more.begin(), more.end());
+void append(std::vector<Fence>& fences, std::span<const Fence> more) {
+  fences.insert(fences.end(), more.begin(), more.end());
+}
+
+Fence fence_of(const SealEntry& entry) {
+  return {entry.seal.range, entry.filters};
 }
 
 }  // namespace
 
-std::vector<Range> InheritedFilters::of(const Caller& caller) const {
+std::vector<Fence> InheritedFilters::of(const Caller& caller) const {
   auto known = of_member(caller.process);
-  std::vector<Range> ranges = known ? std::move(*known) : of_stranger(caller);
-  join_touching(ranges);
-  return ranges;
+  std::vector<Fence> fences = known ? std::move(*known) : of_stranger(caller);
+  join_touching(fences);
+  return fences;
 }
 
 // From its record before it called execve. Nothing if that is not known.
-std::optional<std::vector<Range>> InheritedFilters::of_member(const Process& process) const {
-  std::optional<std::vector<Range>> ranges;
+std::optional<std::vector<Fence>> InheritedFilters::of_member(const Process& process) const {
+  std::optional<std::vector<Fence>> fences;
   FilteredEntries filtered;
   for (const Image& image : images_) {
     const auto found = image.members.find(process);
     if (found == image.members.end() || found->second.task == nullptr) continue;
-    if (!ranges) ranges.emplace();
+    if (!fences) fences.emplace();
     filtered.visit(*found->second.record,
-                   [&](const SealEntry& entry) { ranges->push_back(entry.seal.range); });
-    append(*ranges, image.table->fences());
+                   [&](const SealEntry& entry) { fences->push_back(fence_of(entry)); });
+    append(*fences, image.fences);
   }
-  return ranges;
+  return fences;
 }
 
-std::vector<Range> InheritedFilters::of_stranger(const Caller& caller) const {
-  std::vector<Range> ranges;
+std::vector<Fence> InheritedFilters::of_stranger(const Caller& caller) const {
+  std::vector<Fence> fences;
   // It may have installed some of its filters itself.
   const Birth birth{~0ULL, birth_of(proc_, caller.process, caller.filters).filters};
   const auto take = [&](const SealEntry& entry) {
-    if (birth.may_have(entry)) ranges.push_back(entry.seal.range);
+    if (birth.may_have(entry)) fences.push_back(fence_of(entry));
   };
   FilteredEntries filtered;
   for (const Image& image : images_) filtered.visit(image, take);
   for (const SealEntry& entry : retired_) take(entry);
-  append(ranges, fences_);
-  return ranges;
+  std::ranges::copy_if(fences_, std::back_inserter(fences),
+                       [&](const Fence& fence) { return fence.filters <= birth.filters; });
+  return fences;
 }
 
-void InheritedFilters::add_fences(std::span<const Range> fences) {
+void InheritedFilters::add_fences(std::span<const Fence> fences) {
   append(fences_, fences);
   join_touching(fences_);
 }
 
 void InheritedFilters::retire(const Image& image) {
   FilteredEntries().visit(image, [&](const SealEntry& entry) { retired_.push_back(entry); });
-  for (const Range& fence : image.table->fences()) retired_.push_back({{fence}, true, 0, 0, {}});
+  for (const Fence& fence : image.fences) retired_.push_back({{fence.range}, true, fence.filters, 0, {}});
   // Drops the oldest: a program that is placed on one of them, which is rare, then fails there.
   constexpr std::size_t kMost = shim::kMostFences / 2;
   if (retired_.size() <= kMost) return;
@@ -85,8 +90,8 @@ void InheritedFilters::retire(const Image& image) {
 }
 
 void InheritedFilters::count_fences_again() {
-  std::vector<Range> fences;
-  for (const Image& image : images_) append(fences, image.table->fences());
+  std::vector<Fence> fences;
+  for (const Image& image : images_) append(fences, image.fences);
   join_touching(fences);
   fences_ = std::move(fences);
 }

@@ -6,10 +6,10 @@
 #include <span>
 #include <vector>
 
-#include "policy/rules/range.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
 #include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/ranges.h"
 
 namespace libmseal::supervisor {
 
@@ -18,24 +18,24 @@ class InheritedFilters {
   InheritedFilters(Proc& proc, const std::list<Image>& images) : proc_(proc), images_(images) {}
 
   // Where they may refuse changes in the process, sorted and disjoint.
-  [[nodiscard]] std::vector<policy::Range> of(const Caller& caller) const;
-  // Notes the fences of a table.
-  void add_fences(std::span<const policy::Range> fences);
+  [[nodiscard]] std::vector<Fence> of(const Caller& caller) const;
+  // Notes the fences of an image.
+  void add_fences(std::span<const Fence> fences);
   // The image is about to be forgotten, but its filters may still be in force.
   void retire(const Image& image);
   // No process has a filter of a forgotten image any more.
   void forget_retired() { retired_.clear(); }
-  // Recomputes fences_ from the remaining tables.
+  // Recomputes fences_ from the remaining images.
   void count_fences_again();
 
  private:
-  [[nodiscard]] std::optional<std::vector<policy::Range>> of_member(const Process& process) const;
-  [[nodiscard]] std::vector<policy::Range> of_stranger(const Caller& caller) const;
+  [[nodiscard]] std::optional<std::vector<Fence>> of_member(const Process& process) const;
+  [[nodiscard]] std::vector<Fence> of_stranger(const Caller& caller) const;
 
   Proc& proc_;
   const std::list<Image>& images_;
-  std::vector<policy::Range> fences_;  // of all tables, sorted and disjoint
-  std::vector<SealEntry> retired_;     // of forgotten images
+  std::vector<Fence> fences_;       // of all images, sorted and disjoint
+  std::vector<SealEntry> retired_;  // of forgotten images
 };
 
 }  // namespace libmseal::supervisor

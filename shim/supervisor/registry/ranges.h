@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "policy/rules/range.h"
@@ -20,6 +21,27 @@ inline void join_touching(std::vector<policy::Range>& ranges) {
     }
   }
   ranges = std::move(joined);
+}
+
+// Where a filter that was inherited through execve still refuses changes.
+struct Fence {
+  policy::Range range;
+  std::uint32_t filters = 0;  // a process that has it has so many filters at least; 0: not known
+};
+
+// The same of fences. A joined one may be had by each process that may have one of its parts.
+inline void join_touching(std::vector<Fence>& fences) {
+  std::ranges::sort(fences, {}, [](const Fence& fence) { return fence.range.start; });
+  std::vector<Fence> joined;
+  for (const Fence& fence : fences) {
+    if (!joined.empty() && fence.range.start <= joined.back().range.end) {
+      joined.back().range.end = std::max(joined.back().range.end, fence.range.end);
+      joined.back().filters = std::min(joined.back().filters, fence.filters);
+    } else if (!fence.range.empty()) {
+      joined.push_back(fence);
+    }
+  }
+  fences = std::move(joined);
 }
 
 }  // namespace libmseal::supervisor

@@ -77,9 +77,9 @@ void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
 }
 
 void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
-  const std::vector<Range> fences = inherited_filters_.of(caller);
-  for (const Range& fence : fences) {
-    if (!table->add_fence(fence)) throw std::runtime_error("too many fences");
+  std::vector<Fence> fences = inherited_filters_.of(caller);
+  for (const Fence& fence : fences) {
+    if (!table->add_fence(fence.range)) throw std::runtime_error("too many fences");
   }
   inherited_filters_.add_fences(fences);
   table->set_tree(arena_, rules_);
@@ -89,6 +89,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   image.creator = caller.process;
   image.memory = hold_memory(caller.process, caller);
   image.table = std::move(table);
+  image.fences = std::move(fences);
   images_.push_back(std::move(image));
   Member& member = newcomers_.join(images_.back(), caller.process, newcomers_.fresh_record());
   // It has called execve: its old record only applies to its earlier children.

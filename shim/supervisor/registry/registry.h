@@ -66,7 +66,7 @@ class Registry {
   void greet(const Caller& caller);
 
   // Where deny filters of earlier images may still refuse in the process, sorted and disjoint.
-  [[nodiscard]] std::vector<policy::Range> inherited_filters(const Caller& caller) const {
+  [[nodiscard]] std::vector<Fence> inherited_filters(const Caller& caller) const {
     return inherited_filters_.of(caller);
   }
 
