@@ -197,6 +197,12 @@ bool ControlChannel::postpone(const seccomp_notif& notification) {
   return true;
 }
 
+bool ControlChannel::has_postponed(pid_t task) const {
+  return std::ranges::any_of(postponed_, [&](const Postponed& one) {
+    return static_cast<pid_t>(one.notification.pid) == task && listener_.still_waits(one.notification.id);
+  });
+}
+
 std::vector<seccomp_notif> ControlChannel::postponed() const {
   std::vector<seccomp_notif> all;
   for (const Postponed& one : postponed_) all.push_back(one.notification);

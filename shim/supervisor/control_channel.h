@@ -47,6 +47,8 @@ class ControlChannel {
 
   // Has the call wait. False if it has waited long enough.
   [[nodiscard]] bool postpone(const seccomp_notif& notification);
+  // Whether the task's call waits here.
+  [[nodiscard]] bool has_postponed(pid_t task) const;
   // Calls that wait, for example until no other process shares the memory. Each is to be handled again; if it
   // is not answered then, it keeps waiting.
   [[nodiscard]] std::vector<seccomp_notif> postponed() const;

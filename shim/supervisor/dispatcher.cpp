@@ -40,7 +40,9 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       events_(proc, options),
       audit_(proc, events_, rules_),
       control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
-      judge_(proc, sizes.huge_page, older) {}
+      judge_(proc, sizes.huge_page, older) {
+  holder_.set_waits([this](pid_t task) { return control_.has_postponed(task); });
+}
 
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
@@ -143,9 +145,10 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
   }
   const Verdict verdict = judge_.decide(call, caller);
   if (verdict == policy::kAllow) return let_through(notification, call);
-  if (Rings::is_about(call) && rings_.is_harmless(caller, call) &&
-      (rules_.audits || rings_.begin(caller, call)))
-    return let_through(notification, call);
+  if (Rings::is_about(call) && rings_.is_harmless(caller, call)) {
+    if (rules_.audits || rings_.begin(caller, call)) return let_through(notification, call);
+    if (control_.postpone(notification)) return;  // a thread is just being created, say
+  }
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
       RangeText{call.ranges[0]}, ": refused");
   refuse(notification, caller, call, verdict);

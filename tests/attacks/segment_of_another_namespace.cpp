@@ -18,7 +18,7 @@ bool make_segment(int id, std::size_t size) {
   for (int filler = 0; filler < index; ++filler) {
     if (::shmget(IPC_PRIVATE, kPage, IPC_CREAT | 0600) < 0) return false;
   }
-  for (int attempt = 0; attempt < 1 << 16; ++attempt) {
+  for (int attempt = 0; attempt < 1 << 23; ++attempt) {
     const int made = ::shmget(IPC_PRIVATE, size, IPC_CREAT | 0600);
     if (made < 0 || made == id) return made == id;
     ::shmctl(made, IPC_RMID, nullptr);

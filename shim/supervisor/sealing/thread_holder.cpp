@@ -62,7 +62,7 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
   Result result = Result::held;
   for (const pid_t task : *threads) {
     const bool known = std::ranges::find(held.threads_, task, &TracedThread::id) != held.threads_.end();
-    if (task == except || known) continue;
+    if (task == except || known || (waits_ && waits_(task))) continue;
     const auto where = proc_.whereabouts(task);
     const bool asleep = where.is_seen() && *where == policy::Whereabouts::elsewhere;
     if (where.is_gone() || asleep) continue;

@@ -6,8 +6,10 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <list>
 #include <span>
+#include <utility>
 
 #include "shim/supervisor/processes/proc.h"
 
@@ -45,6 +47,10 @@ class ThreadHolder {
  public:
   explicit ThreadHolder(Proc& proc) : proc_(proc) {}
 
+  // `waits`: whether the task stands still anyway, because its call waits for the supervisor's answer. It
+  // can't be stopped then.
+  void set_waits(std::function<bool(pid_t task)> waits) { waits_ = std::move(waits); }
+
   enum class Result : std::uint8_t {
     held,       // none of them runs, or is in a call that changes memory or creates a sharer
     forbidden,  // one may not be stopped (Yama, a debugger, another user), or can't be inspected
@@ -76,6 +82,7 @@ class ThreadHolder {
   int interrupt(pid_t task, HeldThreads& held);
 
   Proc& proc_;
+  std::function<bool(pid_t)> waits_;
   std::list<TracedThread> released_;
   std::list<HeldThreads*> all_held_;
 };
