@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "policy/rules/lineage.h"
+#include "shim/common/killed_calls.h"
 #include "shim/supervisor/events/log.h"
 #include "shim/supervisor/required_library.h"
 
@@ -97,7 +98,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   const bool seals = call.effect == MmCall::Effect::seal;
   if (call.call == policy::Call::io_setup && !starts && !blocked) rings_.note_request(call);
   calls_.keep_few();
-  if (!starts && !blocked && rings_.must_wait(task, call)) {
+  if (!starts && !blocked && (rings_.must_wait(task, call) || gives_way(task, call))) {
     if (!control_.postpone(notification)) listener_.refuse(notification.id, EAGAIN);
     return;
   }
@@ -118,6 +119,17 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (starts) return handle_start(notification, caller);
   if (seals) return control_.handle(notification, caller, said);
   handle_call(notification, caller, call);
+}
+
+// Whether an mremap in the same memory waits for calls like this one: it goes first, or might wait for ever.
+bool Dispatcher::gives_way(pid_t task, const MmCall& call) const {
+  if (!Rings::is_about(call)) return false;
+  return std::ranges::any_of(control_.postponed(), [&](const seccomp_notif& other) {
+    const policy::Abi* const abi = policy::find_abi(machine_, other.data.arch);
+    const auto* const known = policy::find_call(*abi, static_cast<std::uint32_t>(other.data.nr));
+    return known != nullptr && known->call == policy::Call::mremap && listener_.still_waits(other.id) &&
+           shim::compare_memory(task, static_cast<pid_t>(other.pid)) <= 0;  // the same, or not known
+  });
 }
 
 // True if the call changes the parents in /proc (lineage.h); it is then answered.
@@ -146,7 +158,7 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
   const Verdict verdict = judge_.decide(call, caller);
   if (verdict == policy::kAllow) return let_through(notification, call);
   if (Rings::is_about(call) && rings_.is_harmless(caller, call)) {
-    if (rules_.audits || rings_.begin(caller, call)) return let_through(notification, call);
+    if (rules_.audits || rings_.begin(caller)) return let_through(notification, call);
     if (control_.postpone(notification)) return;  // a thread is just being created, say
   }
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
@@ -189,9 +201,12 @@ void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& c
 }
 
 void Dispatcher::catch_up() {
+  constexpr auto kAtMost = std::chrono::milliseconds(20);  // new notifications wait meanwhile
+  const auto until = Clock::now() + kAtMost;
   events_.flush();
   for (const seccomp_notif& notification : control_.postponed()) {
     if (listener_.still_waits(notification.id)) handle(notification);
+    if (Clock::now() >= until) break;
   }
   control_.forget_answered();
   control_.tidy();

@@ -61,6 +61,7 @@ class Dispatcher {
   void dispatch(const seccomp_notif& notification);
   [[nodiscard]] bool note_lineage(const seccomp_notif& notification, const policy::Abi& abi,
                                   const policy::Arguments& arguments);
+  [[nodiscard]] bool gives_way(pid_t task, const policy::MmCall& call) const;
   void handle_call(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call);
   void let_through(const seccomp_notif& notification, const policy::MmCall& call);
   void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,

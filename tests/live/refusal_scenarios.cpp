@@ -13,6 +13,7 @@
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
+#include "tests/live/sealed.h"
 
 namespace libmseal::tests {
 namespace {
@@ -315,6 +316,28 @@ void many_threads_have_rings(std::span<char*>) {
   waits.join();
 }
 
+long move_page(char* from, char* to) {
+  return shim::raw_syscall(__NR_mremap, from, page_size(), page_size(), MREMAP_MAYMOVE | MREMAP_FIXED, to);
+}
+
+// A thread that has created a ring, and others while one is destroyed, can move memory.
+void moves_memory_beside_rings(std::span<char*>) {
+  const Area area;
+  std::atomic<bool> done = false;
+  std::thread destroys([&] {
+    while (!done) EXPECT(shim::raw_syscall(__NR_io_destroy, new_ring(8)) == 0);
+  });
+  for (int round = 0; round < 20; ++round) {
+    char* const pages = map_pages(2);
+    EXPECT(move_page(pages, pages + page_size()) == reinterpret_cast<long>(pages + page_size()));
+    const unsigned long ring = new_ring(8);
+    EXPECT(move_page(pages + page_size(), pages) == reinterpret_cast<long>(pages));
+    if (round == 0) EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == 0);
+  }
+  done = true;
+  destroys.join();
+}
+
 // A ring that may reach up to a seal, for there was a larger one before.
 void keeps_a_ring_below_a_seal(std::span<char*>) {
   std::optional<Area> area;
@@ -334,6 +357,7 @@ void keeps_a_ring_below_a_seal(std::span<char*>) {
 constexpr Scenario kScenarios[] = {
     {"destroys_a_ring", destroys_a_ring},
     {"many_threads_have_rings", many_threads_have_rings},
+    {"moves_memory_beside_rings", moves_memory_beside_rings},
     {"keeps_a_ring_below_a_seal", keeps_a_ring_below_a_seal},
     {"refuses_changes", refuses_changes},
     {"leaves_neighbours_alone", leaves_neighbours_alone},

@@ -51,9 +51,13 @@ void Rings::end_calls_if(const Condition& condition) {
   (void)holder_.let_go();
 }
 
-bool Rings::begin(const Caller& caller, const policy::MmCall& call) {
+void Rings::end_calls_of(pid_t task) {
+  end_calls_if([task](const CallUnderWay& one) { return one.task == task; });
+}
+
+bool Rings::begin(const Caller& caller) {
   busy_ = true;
-  end_calls_if([&](const CallUnderWay& one) { return one.task == caller.task; });
+  end_calls_of(caller.task);
   HeldThreads others(holder_);
   const ThreadHolder::Result result = holder_.hold({&caller.process.id, 1}, caller.task, others);
   // While they are stopped, nobody else can come to have the memory. Whoever does so later has the filters.
@@ -61,29 +65,22 @@ bool Rings::begin(const Caller& caller, const policy::MmCall& call) {
       result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
   others.release();
   const auto threads = proc_.threads(caller.process.id);
-  if (alone && (!threads.is_seen() || threads->size() > 1))
-    calls_.emplace_back(holder_, caller, call.call == policy::Call::io_destroy ? call.argument : 0);
+  if (alone && (!threads.is_seen() || threads->size() > 1)) calls_.emplace_back(holder_, caller);
   return alone;
 }
 
-bool Rings::must_wait(pid_t task, const policy::MmCall& call) const {
+bool Rings::must_wait(pid_t task, const policy::MmCall& call) {
+  if (calls_.empty()) return false;
+  end_calls_of(task);
   return call.call == policy::Call::mremap && std::ranges::any_of(calls_, [task](const CallUnderWay& one) {
            return shim::compare_memory(task, one.task) <= 0;  // the same, or not known
          });
 }
 
-// Once its ring is unmapped, io_destroy only waits.
+// That io_destroy's ring is not mapped any more does not show it: another thread may have unmapped the first
+// page, and may move what is left.
 bool Rings::is_over(CallUnderWay& one) {
-  const auto spent = Clock::now() - one.since;
-  if (one.destroyed != 0) {
-    bool is_mapped = false;
-    const long read = visit_maps(proc_, one.process, [&](const policy::Vma& vma) {
-      is_mapped = vma.range.start <= one.destroyed && one.destroyed < vma.range.end;
-      return vma.range.end <= one.destroyed;
-    });
-    if (read == 0 && !is_mapped) return true;
-  }
-  if (spent < kToReturn) return holder_.is_asleep_elsewhere(one.task);
+  if (Clock::now() - one.since < kToReturn) return holder_.is_asleep_elsewhere(one.task);
   return holder_.has_left_call(one.task, one.own);
 }
 

@@ -36,9 +36,10 @@ class Rings {
   [[nodiscard]] bool is_harmless(const Caller& caller, const policy::MmCall& call) const;
   // Whether no other thread can move the ring: none is in an mremap, and nobody else has the memory. If so,
   // the call has to go on.
-  bool begin(const Caller& caller, const policy::MmCall& call);
-  // Whether the task's call has to wait, because such a call is under way in its memory.
-  [[nodiscard]] bool must_wait(pid_t task, const policy::MmCall& call) const;
+  bool begin(const Caller& caller);
+  // Whether the task's call has to wait, because such a call of another thread is under way in its memory. To
+  // be called for every call, because the task's earlier one is over then.
+  [[nodiscard]] bool must_wait(pid_t task, const policy::MmCall& call);
 
   // Resumes threads. To be called every few milliseconds while it returns true.
   bool tidy();
@@ -47,12 +48,9 @@ class Rings {
  private:
   using Clock = std::chrono::steady_clock;
   struct CallUnderWay {
-    CallUnderWay(ThreadHolder& holder, const Caller& caller, std::uint64_t ring)
-        : process(caller.process.id), task(caller.task), destroyed(ring), own(holder) {}
+    CallUnderWay(ThreadHolder& holder, const Caller& caller) : task(caller.task), own(holder) {}
 
-    pid_t process;
     pid_t task;
-    std::uint64_t destroyed;  // the ring; 0: it is io_setup
     Clock::time_point since = Clock::now();
     HeldThreads own;  // the task, or nothing
   };
@@ -60,6 +58,7 @@ class Rings {
   [[nodiscard]] bool is_over(CallUnderWay& one);
   template <class Condition>
   void end_calls_if(const Condition& condition);
+  void end_calls_of(pid_t task);
 
   Proc& proc_;
   Registry& registry_;

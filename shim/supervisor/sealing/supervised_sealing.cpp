@@ -19,10 +19,16 @@ using shim::Sharing;
 
 namespace {
 
-// Threads that seal at the same time, and what their requests hold in memory.
-constexpr std::size_t kMostJobs = 4096;
-constexpr std::ptrdiff_t kMostJobsOfProcess = 64;
-constexpr std::size_t kMostRangesOfAll = 64 * shim::kMostRanges;
+// Threads that seal at the same time, and the ranges that their requests hold in memory: of all processes,
+// and of one, so that it leaves room for the others.
+struct Load {
+  std::size_t jobs = 0;
+  std::size_t ranges = 0;
+  void add(const Load& other) { jobs += other.jobs, ranges += other.ranges; }
+  [[nodiscard]] bool reaches(const Load& most) const { return jobs >= most.jobs || ranges >= most.ranges; }
+};
+constexpr Load kMostOfAll{4096, 64 * shim::kMostRanges};
+constexpr Load kMostOfProcess{64, 4 * shim::kMostRanges};
 // A program installs the filters at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 
@@ -34,17 +40,19 @@ SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
   if (found != jobs_.end() && !(found->second.process == caller.process)) jobs_.erase(found);
   const auto is_full = [&] {
-    std::size_t ranges = 0;
-    for (const auto& [task, job] : jobs_) ranges += job.wanted.size() + job.pieces.size();
-    return (!jobs_.contains(caller.task) && jobs_.size() >= kMostJobs) || ranges >= kMostRangesOfAll;
+    Load all;
+    Load own;
+    for (const auto& [task, job] : jobs_) {
+      const Load one{task != caller.task ? 1U : 0U, job.wanted.size() + job.pieces.size()};
+      all.add(one);
+      if (job.process == caller.process) own.add(one);
+    }
+    return all.reaches(kMostOfAll) || own.reaches(kMostOfProcess);
   };
   if (is_full()) {
     forget_ended();
     if (is_full()) return nullptr;
   }
-  const auto is_of_process = [&](const auto& entry) { return entry.second.process == caller.process; };
-  if (!jobs_.contains(caller.task) && std::ranges::count_if(jobs_, is_of_process) >= kMostJobsOfProcess)
-    return nullptr;
   Job& job = jobs_.try_emplace(caller.task, holder_).first->second;
   job.process = caller.process;
   job.last_heard = std::chrono::steady_clock::now();
