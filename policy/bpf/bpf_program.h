@@ -53,6 +53,13 @@ class BpfProgram {
   template <class Action>
   Label prepend(std::span<const sock_filter> program, Action action);
 
+  // Returns `by` wherever it returns `action`.
+  void replace_action(std::uint32_t action, std::uint32_t by) {
+    for (sock_filter& one : std::span(code_).last(size_)) {
+      if (one.code == (BPF_RET | BPF_K) && one.k == action) one.k = by;
+    }
+  }
+
   // False if the program did not fit: it is unusable.
   [[nodiscard]] bool complete() const { return !overflow_; }
   [[nodiscard]] std::span<const sock_filter> instructions() const {

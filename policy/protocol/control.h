@@ -43,7 +43,7 @@ inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
 
 struct Control {
   enum class Kind : std::uint8_t {
-    hello = 1,  // a new image joins the tree. Answer: a descriptor of its seal table
+    hello = 1,  // a new image joins the tree. Answer: a descriptor of its seal table, or a TablePlace
 
     // Sealing where the supervisor reads the mappings, with the threads of the program stopped.
     range = 2,           // `seal.range` is to be sealed by the next `seal`. Answer: 0
@@ -129,6 +129,23 @@ constexpr std::int64_t decode_answer(std::int64_t answer) {
   return answer < 0 ? answer : answer - 1;
 }
 
+// Where a process can open its seal table: as this descriptor of this process.
+struct TablePlace {
+  std::int32_t process = 0;
+  std::int32_t descriptor = 0;
+};
+inline constexpr int kBitsOfDescriptor = 24;
+inline constexpr std::int64_t kIsTablePlace = std::int64_t{1} << 62;
+constexpr std::int64_t encode(const TablePlace& place) {
+  return kIsTablePlace | std::int64_t{place.process} << kBitsOfDescriptor | place.descriptor;
+}
+// Nothing if it is a descriptor or -errno.
+constexpr std::optional<TablePlace> decode_table_place(std::int64_t answer) {
+  if (answer < kIsTablePlace) return std::nullopt;
+  return TablePlace{static_cast<std::int32_t>((answer - kIsTablePlace) >> kBitsOfDescriptor),
+                    static_cast<std::int32_t>(answer & ((1 << kBitsOfDescriptor) - 1))};
+}
+
 Arguments encode(const Control& message);
 
 // Puts as many ranges as fit into the message, at least one, and returns how many.
@@ -168,8 +185,8 @@ struct Ready {
   std::uint32_t reserved = 0;
 };
 
-// Shim to supervisor, with the listener. `seals` structs Seal, `watched` structs Range and `options` bytes of
-// MSEAL_OPTIONS follow.
+// Shim to supervisor, with the listener unless the supervisor is to trace the program. `seals` structs Seal,
+// `watched` structs Range and `options` bytes of MSEAL_OPTIONS follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kLayoutVersion;
@@ -177,9 +194,10 @@ struct Start {
   std::uint32_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::uint32_t watched = 0;
   std::uint32_t options = 0;
-  std::uint16_t is_late = 0;    // 1: the program has run before, and may have called io_setup
-  std::uint16_t may_adopt = 0;  // 1: the program may be a subreaper
-  Range arena;                  // empty if there is none
+  std::uint16_t is_late = 0;   // 1: the program has run before, and may have called io_setup
+  std::uint8_t may_adopt = 0;  // 1: the program may be a subreaper
+  std::uint8_t by_ptrace = 0;  // 1: calls are notified by ptrace
+  Range arena;                 // empty if there is none
 };
 
 // Supervisor to shim: it serves from now on if `result` is 0; otherwise that is -errno.

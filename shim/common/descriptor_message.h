@@ -30,6 +30,12 @@ class DescriptorMessage {
     return &header_;
   }
 
+  const msghdr* without() {
+    header_.msg_control = nullptr;
+    header_.msg_controllen = 0;
+    return &header_;
+  }
+
   // For recvmsg.
   msghdr* to_receive() { return &header_; }
   // The received descriptor; -1 if there was none.

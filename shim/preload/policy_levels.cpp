@@ -58,7 +58,7 @@ struct Unread {
 
 // The table of this tree's supervisor, or of a new one. Null if there is none.
 const void* table_with_policy(State& state, Launch& launch, Unread& why) {
-  if (const long joined = tell_supervisor({policy::Control::Kind::hello, {}}); joined >= 0) {
+  if (const long joined = say_hello(); joined >= 0) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
   }

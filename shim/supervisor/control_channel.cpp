@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <system_error>
 
 #include "shim/common/machine.h"
 #include "shim/supervisor/events/log.h"
@@ -83,6 +84,21 @@ void ControlChannel::make_image(Caller& caller) {
   registry_.make_image(caller, std::move(table));
 }
 
+int ControlChannel::try_to_make_image(Caller& caller) {
+  for (bool again = true;; again = false) {
+    try {
+      make_image(caller);
+      return 0;
+    } catch (const std::system_error& error) {
+      if (again && registry_.collect_now()) continue;
+      log(Level::error, "pid ", caller.process.id, " can't join: ", error.what());
+      // EMFILE means that the process itself can have no more descriptors.
+      const int why = error.code().value();
+      return why == EMFILE ? ENFILE : why;
+    }
+  }
+}
+
 void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& caller,
                                 const policy::Arguments& arguments) {
   // If its memory is not readable now, the image could not be recognised later.
@@ -97,14 +113,14 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
 void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& caller) {
   // If its memory is not readable now, the image could not be recognised later.
   if (!caller.identity.readable()) return refuse(notification, EPERM);
-  if (caller.foreign()) {
-    make_image(caller);
-  } else {
+  if (!caller.foreign()) {
     registry_.greet(caller);
+  } else if (const int error = try_to_make_image(caller); error != 0) {
+    return refuse(notification, error);
   }
   supervised_.begin_anew(caller.process);
   const TableFile& table = *caller.image->table;
-  if (!listener_.answer_with_descriptor(notification.id, table.descriptor())) refuse(notification, EMFILE);
+  if (!listener_.answer_with_table(notification.id, table.descriptor())) refuse(notification, EMFILE);
   log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");
 }
 
@@ -191,7 +207,11 @@ bool ControlChannel::postpone(const seccomp_notif& notification) {
   constexpr std::size_t kMost = 4096;
   const auto known = std::ranges::find_if(
       postponed_, [&](const Postponed& one) { return one.notification.id == notification.id; });
-  if (known != postponed_.end()) return ++known->tries <= kFewest || Clock::now() < known->until;
+  if (known != postponed_.end()) {
+    std::rotate(known, known + 1, postponed_.end());
+    Postponed& one = postponed_.back();
+    return ++one.tries <= kFewest || Clock::now() < one.until;
+  }
   if (postponed_.size() == kMost) return false;
   postponed_.push_back({notification, Clock::now() + kAtMost});
   return true;

@@ -11,7 +11,7 @@
 #include "policy/configuration/tree_rules.h"
 #include "policy/protocol/control.h"
 #include "shim/supervisor/events/event_log.h"
-#include "shim/supervisor/listener.h"
+#include "shim/supervisor/listeners/listener.h"
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/registry/registry.h"
 #include "shim/supervisor/sealing/own_sealing.h"
@@ -49,8 +49,8 @@ class ControlChannel {
   [[nodiscard]] bool postpone(const seccomp_notif& notification);
   // Whether the task's call waits here.
   [[nodiscard]] bool has_postponed(pid_t task) const;
-  // Calls that wait, for example until no other process shares the memory. Each is to be handled again; if it
-  // is not answered then, it keeps waiting.
+  // Calls that wait, for example until no other process shares the memory. Each is to be handled again, in
+  // this order; if it is not answered then, it waits behind the others.
   [[nodiscard]] std::vector<seccomp_notif> postponed() const;
   void forget_answered();
   // Resumes threads.
@@ -80,6 +80,8 @@ class ControlChannel {
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
   void respond(const seccomp_notif& notification, std::int64_t answer);
   void make_image(Caller& caller);
+  // Forgets ended processes if there is no room. 0 or an errno.
+  int try_to_make_image(Caller& caller);
   // Postpones the seal if other notifications wait. A seal stops threads, and the call of a stopped thread is
   // notified again, after all others: if another thread seals in a loop, it would never be answered.
   bool gives_way(const seccomp_notif& notification);

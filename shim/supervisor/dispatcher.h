@@ -18,7 +18,7 @@
 #include "shim/supervisor/events/audit.h"
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/judge.h"
-#include "shim/supervisor/listener.h"
+#include "shim/supervisor/listeners/listener.h"
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/processes/kernel_sizes.h"
 #include "shim/supervisor/processes/proc.h"

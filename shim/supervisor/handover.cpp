@@ -70,7 +70,7 @@ std::optional<Handover> receive_handover(int table) {
                                std::size_t{start.watched} * sizeof(policy::Range) + start.options;
   const bool valid = start.magic == policy::kControlMagic && start.version == policy::kLayoutVersion &&
                      expected == static_cast<std::size_t>(got) && start.filtered <= start.seals &&
-                     message.descriptor() >= 0;
+                     (message.descriptor() >= 0) == (start.by_ptrace == 0);
   if (!valid) return std::nullopt;
 
   Handover handover;
@@ -84,6 +84,7 @@ std::optional<Handover> receive_handover(int table) {
   handover.arena = start.arena;
   handover.is_late = start.is_late != 0;
   handover.may_adopt = start.may_adopt != 0;
+  handover.by_ptrace = start.by_ptrace != 0;
   handover.options.assign(from, start.options);
   return handover;
 }

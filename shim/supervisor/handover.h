@@ -24,6 +24,7 @@ struct Handover {
   std::string options;
   bool is_late = false;    // the program may have called io_setup before
   bool may_adopt = false;  // the program may be a subreaper
+  bool by_ptrace = false;  // there is no listener: calls are to be notified by ptrace
 };
 
 // Where the shim puts the supervisor's end of the socket pair.

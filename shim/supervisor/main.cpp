@@ -21,7 +21,8 @@
 #include "shim/supervisor/dispatcher.h"
 #include "shim/supervisor/events/log.h"
 #include "shim/supervisor/handover.h"
-#include "shim/supervisor/listener.h"
+#include "shim/supervisor/listeners/ptrace_listener.h"
+#include "shim/supervisor/listeners/seccomp_listener.h"
 #include "shim/supervisor/policy_levels.h"
 #include "shim/supervisor/process_limits.h"
 #include "shim/supervisor/processes/proc.h"
@@ -73,6 +74,13 @@ std::unique_ptr<TableFile> make_first_table() {
   return nullptr;
 }
 
+// Null, with errno set, if the program may not be traced.
+std::unique_ptr<Listener> make_listener(Proc& proc, const Handover& handover) {
+  if (!handover.by_ptrace) return std::make_unique<SeccompListener>(handover.listener);
+  prctl(PR_SET_DUMPABLE, 1);  // an audit protects nothing, and the programs open their tables in /proc
+  return PtraceListener::attach(proc, handover.process);
+}
+
 // Finds calls for which an existing filter kills; they are not used.
 void look_for_killed_calls() {
   if (!shim::has_filters()) return;
@@ -95,7 +103,7 @@ int serve(std::span<const char* const> policy_paths) {
   if (!shim::g_killed_calls.setpriority) (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
   ask_to_be_spared();
   // Without these calls no notification is received, and each notified call would hang.
-  if (const int error = Listener::find_refused_call(); error != 0) {
+  if (const int error = SeccompListener::find_refused_call(); error != 0) {
     report_trouble(policy::Trouble::refused_call, error);
     return EXIT_FAILURE;
   }
@@ -135,9 +143,14 @@ int serve(std::span<const char* const> policy_paths) {
   log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
       " seals, ", handover->watched.size(), " watched ranges");
 
-  Listener listener(handover->listener);
-  Dispatcher dispatcher(listener, *proc, registry, policies, sizes, handover->is_late ? handover->process : 0,
-                        std::move(handover->watched), options);
+  const std::unique_ptr<Listener> listener = make_listener(*proc, *handover);
+  if (listener == nullptr) {
+    answer.result = -errno;
+    acknowledge(answer);
+    return EXIT_FAILURE;
+  }
+  Dispatcher dispatcher(*listener, *proc, registry, policies, sizes,
+                        handover->is_late ? handover->process : 0, std::move(handover->watched), options);
   answer.events = dispatcher.events_error();
   if (options.log != "stderr")
     leave_standard_error();  // only now, because a path may refer to standard error
@@ -146,8 +159,9 @@ int serve(std::span<const char* const> policy_paths) {
   ProcessorTime time;
   while (true) {
     // Not while it holds threads, because they are resumed when this process ends.
-    if (!dispatcher.holds_threads() && time.move_if_wanted()) listener.forget_timer();
-    switch (listener.next(notification, dispatcher.patience())) {
+    if (listener->survives_fork() && !dispatcher.holds_threads() && time.move_if_wanted())
+      listener->forget_timer();
+    switch (listener->next(notification, dispatcher.patience())) {
       case Listener::Event::notification:
         dispatcher.handle(notification);
         dispatcher.catch_up_if_due();

@@ -1,7 +1,12 @@
 // mode=audit, and the records of what is refused.
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
+#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/sealed.h"
 #include "tests/support/catch.h"
@@ -12,8 +17,13 @@ namespace {
 
 TEST_CASE("live: an audit refuses nothing and records everything, with the place that each call comes from") {
   const TemporaryPath events("audit.jsonl");
-  expect_success(run(preloaded("backend=seccomp,mode=audit,events=" + events.string(),
-                               {LIVE_PROGRAM, "audit_refuses_nothing"})));
+  Command command = preloaded("backend=seccomp,mode=audit,events=" + events.string(),
+                              {LIVE_PROGRAM, "audit_refuses_nothing"});
+  const bool by_ptrace = GENERATE(false, true);
+  if (by_ptrace) command.prepare = install_other_listener;
+  const Run result = run(command);
+  expect_success(result);
+  CHECK(by_ptrace == (result.err.find("traces the program by ptrace") != std::string::npos));
   const std::string text = events_in(events.string(), 6);
   INFO(text);
   CHECK(count_lines(text) == 6);  // the discard of writable memory is none
@@ -26,6 +36,48 @@ TEST_CASE("live: an audit refuses nothing and records everything, with the place
   CHECK(count_in(text, "\"object\":\"" + program + "\"") ==
         count_lines(text));  // the site, not libc's wrapper
   CHECK(text.find("libmseal.so") == std::string::npos);
+}
+
+TEST_CASE("live: an audit by ptrace records what programs of the tree do, and changes nothing of them") {
+  const Command plain{{"/usr/bin/python3", LIVE_SOURCES "/job_control.py"}, {}, {}, 60};
+  const TemporaryPath events("traced.jsonl");
+  Command traced =
+      preloaded("backend=seccomp,mode=audit,events=" + events.string(),
+                {"/bin/sh", "-c",
+                 std::string("/usr/bin/python3 " LIVE_SOURCES "/job_control.py; ") + LIVE_PROGRAM +
+                     " audit_refuses_nothing; " + LIVE_PROGRAM + " audit_refuses_nothing"});
+  traced.prepare = install_other_listener;
+  const Run result = run(traced);
+  expect_success(result);
+  CHECK(result.out == run(plain).out);
+  CHECK(count_in(events_in(events.string(), 12), "\"verdict\":\"would refuse\"") == 12);
+}
+
+TEST_CASE("live: an audit by ptrace of a program that is traced already is not started") {
+  Command command = preloaded("backend=seccomp,mode=audit,events=/dev/null", {"/bin/echo", "never"});
+  command.prepare = [] {
+    install_other_listener();
+    // The tracer is a fork of this process, which lets it go on until it ends.
+    int attached[2];
+    if (::pipe(attached) != 0) ::_exit(125);
+    const pid_t program = ::getpid();
+    if (::fork() == 0) {
+      if (::ptrace(PTRACE_SEIZE, program, nullptr, nullptr) != 0) ::_exit(1);
+      (void)!::write(attached[1], "x", 1);
+      int status = 0;
+      while (::waitpid(program, &status, __WALL) == program && WIFSTOPPED(status)) {
+        const int signal = status >> 16 == 0 ? WSTOPSIG(status) : 0;
+        (void)::ptrace(PTRACE_CONT, program, nullptr, signal);
+      }
+      ::_exit(0);
+    }
+    char byte = 0;
+    if (::read(attached[0], &byte, 1) != 1) ::_exit(125);
+  };
+  const Run result = run(command);
+  CHECK(result.status == 127);
+  CHECK(result.out == "");
+  CHECK_THAT(result.err, ContainsSubstring("the supervisor may not trace the program"));
 }
 
 TEST_CASE("live: refusals are recorded with the place that each call comes from") {

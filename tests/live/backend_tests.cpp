@@ -72,10 +72,7 @@ TEST_CASE("live: a supervisor that is no program, or not ours") {
 
 TEST_CASE("live: where another listener is in force, deny filters do the work, and one line says so") {
   Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
-  command.prepare = [] {
-    const int listener = answer_with(999, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
-    ::fcntl(listener, F_SETFD, 0);  // it lives on in the program
-  };
+  command.prepare = install_other_listener;
   const Run result = run(command);
   expect_success(result);
   CHECK(count_lines(result.err) == 1);

@@ -1,6 +1,7 @@
 // Filters that a stricter environment might have put on a program before it starts.
 #pragma once
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -23,6 +24,12 @@ inline int answer_with(int number, std::uint32_t action, unsigned flags = 0) {
   const long installed = ::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
   if (installed < 0) ::_exit(125);
   return static_cast<int>(installed);
+}
+
+// Another supervisor's listener, which lives on in the program.
+inline void install_other_listener() {
+  const int listener = answer_with(999, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  ::fcntl(listener, F_SETFD, 0);
 }
 
 }  // namespace libmseal::tests

@@ -117,6 +117,42 @@ void many_live_children(std::span<char*> arguments) {
   }
 }
 
+// Programs that live, more than the supervisor may open files. What is sealed here stays so, and calls that
+// touch nothing succeed.
+void many_live_images(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  char* const sealed = readable_page();
+  EXPECT(::mseal(sealed, page_size(), 0) == 0);
+  int started[2];
+  REQUIRE_OR_STOP(::pipe(started) == 0);
+  for (int count = std::stoi(arguments[0]); count > 0; --count) {
+    if (::fork() == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      const std::string tell = std::to_string(started[1]);
+      ::execl("/proc/self/exe", "live_program", "lives", tell.c_str(), nullptr);
+      ::_exit(1);
+    }
+    char one = 0;
+    EXPECT(::read(started[0], &one, 1) == 1 && one == 'y');
+  }
+  const Calls call{Via::raw};
+  EXPECT(call.unmap(sealed, page_size()) == -EPERM);
+  char* const free = map_pages(2);
+  EXPECT(call.remap(free, page_size(), page_size(), MREMAP_MAYMOVE | MREMAP_FIXED, free + page_size()) ==
+         reinterpret_cast<long>(free + page_size()));
+  char* const second = readable_page();
+  EXPECT(::mseal(second, page_size(), 0) == 0);
+  EXPECT(call.unmap(second, page_size()) == -EPERM);
+}
+
+void lives(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  char* const page = readable_page();
+  const bool seals = ::mseal(page, page_size(), 0) == 0 && Calls{Via::raw}.unmap(page, page_size()) == -EPERM;
+  (void)!::write(std::stoi(arguments[0]), seals ? "y" : "n", 1);
+  ::pause();
+}
+
 // Processes that begin to seal at the same moment.
 void seal_at_once(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 1);
@@ -238,6 +274,8 @@ constexpr Scenario kScenarios[] = {
     {"refusals_among_mappings", refusals_among_mappings},
     {"forks_among_refusals", forks_among_refusals},
     {"many_live_children", many_live_children},
+    {"many_live_images", many_live_images},
+    {"lives", lives},
     {"seal_at_once", seal_at_once},
     {"seals_again", seals_again},
     {"forges_a_table", forges_a_table},

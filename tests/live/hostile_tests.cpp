@@ -60,6 +60,18 @@ TEST_CASE("hostile: more processes than the supervisor may open files are told a
   }
 }
 
+TEST_CASE("hostile: more programs than the supervisor may open files are sealed by their own filters") {
+  Command command = preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "many_live_images", "100"});
+  command.prepare = [] {
+    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+    const rlimit few{128, 128};
+    if (setrlimit(RLIMIT_NOFILE, &few) != 0) _exit(125);
+  };
+  const Run result = run(command);
+  expect_success(result);
+  CHECK_THAT(result.err, ContainsSubstring("has no file descriptor left for another program"));
+}
+
 TEST_CASE("hostile: ranges that were too many, or another image's, are not sealed with the next one") {
   scenario("backend=seccomp", "wants_too_much");
 }

@@ -1,5 +1,5 @@
 // The notification descriptor, of a child that notifies.
-#include "shim/supervisor/listener.h"
+#include "shim/supervisor/listeners/seccomp_listener.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -21,7 +21,7 @@
 namespace libmseal::tests {
 namespace {
 
-using supervisor::Listener;
+using Listener = supervisor::SeccompListener;
 
 constexpr int kNotified = __NR_getpriority;
 constexpr int kWithDescriptor = 77;  // its argument: the answer is a descriptor
@@ -102,7 +102,7 @@ TEST_CASE("no timer runs while a descriptor is given, in a burst of notification
       listener.continue_call(notification.id);
       continue;
     }
-    given = listener.answer_with_descriptor(notification.id, file);
+    given = listener.answer_with_table(notification.id, file);
     CHECK_FALSE(timer_runs());
   }
   CHECK(ran);

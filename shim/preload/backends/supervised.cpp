@@ -3,6 +3,7 @@
 #include "shim/preload/backends/supervised.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -158,6 +159,12 @@ Outcome explain_no_answer(long answer) {
       return {"the supervisor of this process tree is gone, or there never was one", 0};
     case -EMFILE:
       return {"the supervisor's table can't be given to this process", answer};
+    case -ENFILE:
+      return {
+          "the supervisor of this process tree has no file descriptor left for another program: start the "
+          "tree "
+          "with a higher limit (ulimit -n)",
+          answer};
     default:
       return {"the supervisor of this process tree can't serve this process", answer};
   }
@@ -176,6 +183,38 @@ void tell_of_files(const State& state, const policy::Serving& answer) {
   };
   tell("events=", state.options.events, answer.events);
   tell("log=", state.options.log, answer.log);
+}
+
+// Installs the filter that is in job.draft, and hands over to the supervisor.
+Outcome hand_over(const State& state, const Beginning& beginning, Job& job, std::size_t filtered,
+                  const Watched& watched, const Range& arena) {
+  const auto give = [&](long listener) {
+    return beginning.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
+                                      watched.view(), arena, {state.option_text.data()},
+                                      beginning.objects.empty());
+  };
+  const long listener = install_filter(job.draft.program.instructions(), true);
+  if (listener >= 0) {
+    const policy::Serving answer = give(listener);
+    (void)raw_syscall(__NR_close, listener);
+    // The filter can't be removed and has no supervisor: notified calls fail with ENOSYS, which is safe.
+    if (answer.result != 0) return {"the supervisor did not take over", answer.result};
+    tell_of_files(state, answer);
+    return {};
+  }
+  if (!state.options.audit) return {"the filter could not be installed", listener};
+  // An audit refuses nothing, so notifications by ptrace will do. First the tracer: without one, traced calls
+  // fail.
+  const policy::Serving answer = give(-1);
+  if (answer.result != 0)
+    return {"no seccomp listener is possible, and the supervisor may not trace the program", answer.result};
+  tell_of_files(state, answer);
+  job.draft.program.replace_action(policy::kActionNotify, SECCOMP_RET_TRACE);
+  const long installed = install_filter(job.draft.program.instructions(), false);
+  if (installed != 0) return {"the filter could not be installed", installed};
+  Message() << "the audit traces the program by ptrace, because there can be no seccomp listener: "
+            << text_of_error(listener);
+  return {};
 }
 
 // Starts a supervisor for this process and its descendants.
@@ -203,19 +242,9 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   const BaseFilter filter{seals.first(filtered), beginning.refused_breaks, arena, true, watched.view()};
   if (!write_base_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
-  const long listener = install_filter(job.draft.program.instructions(), true);
-  if (listener < 0) return {"the filter could not be installed", listener};
-  const policy::Serving answer =
-      launch.hand_over(static_cast<int>(listener), seals, filtered, watched.view(), arena,
-                       {state.option_text.data()}, beginning.objects.empty());
-  (void)raw_syscall(__NR_close, listener);
-  if (answer.result != 0) {
-    // The filter can't be removed and has no supervisor: notified calls fail with ENOSYS, which is safe.
-    return {"the supervisor did not take over", answer.result};
-  }
-  note_sealed_by_filters(state, seals.first(filtered));
-  tell_of_files(state, answer);
-  return {};
+  const Outcome outcome = hand_over(state, beginning, job, filtered, watched, arena);
+  if (outcome.started()) note_sealed_by_filters(state, seals.first(filtered));
+  return outcome;
 }
 
 // Without a supervisor nothing writes the table.
@@ -229,12 +258,12 @@ void leave_tree(State& state) {
 // ---- the backend ----
 
 Outcome start(State& state, const Beginning& beginning, Job& job) {
-  const long table = tell_supervisor({Control::Kind::hello, {}});
+  const long table = say_hello();
   const long probed = table >= 0 ? 0 : probe_listener();
   const Outcome outcome = [&]() -> Outcome {
     if (table >= 0) return join(state, table, beginning, job);
     if (probed == -EBUSY) return explain_no_answer(table);
-    if (probed != 0) return {"no seccomp listener", probed};
+    if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, beginning, job);
   }();
   if (!outcome.started()) {
@@ -260,7 +289,7 @@ policy::Sealed query(const State& state, const Range& range) {
 const BackendFunctions kSupervisedBackend{start, seal, query, is_alone_supervised};
 
 bool join_idle(State& state, Job& job) {
-  const long table = tell_supervisor({Control::Kind::hello, {}});
+  const long table = say_hello();
   if (table < 0) return false;
   Launch none;
   const bool joined = join(state, table, {{}, {}, KernelMseal::missing, none}, job).started();

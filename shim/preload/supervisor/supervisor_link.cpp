@@ -12,6 +12,7 @@
 
 #include "shim/common/child.h"
 #include "shim/common/descriptor_message.h"
+#include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/other_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
@@ -201,7 +202,8 @@ policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> se
                                   std::string_view options, bool is_late) {
   policy::Start start;
   start.is_late = is_late ? 1 : 0;
-  start.may_adopt = is_subreaper() ? 1 : 0;
+  start.may_adopt = is_subreaper() ? std::uint8_t{1} : std::uint8_t{0};
+  start.by_ptrace = listener < 0 ? std::uint8_t{1} : std::uint8_t{0};
   start.seals = static_cast<std::uint32_t>(seals.size());
   start.filtered = static_cast<std::uint32_t>(filtered);
   start.watched = static_cast<std::uint32_t>(watched.size());
@@ -215,7 +217,8 @@ policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> se
   };
   policy::Serving answer;
   DescriptorMessage message(parts);
-  const long sent = raw_syscall(__NR_sendmsg, socket_, message.with(listener), MSG_NOSIGNAL);
+  const long sent = raw_syscall(__NR_sendmsg, socket_,
+                                listener >= 0 ? message.with(listener) : message.without(), MSG_NOSIGNAL);
   int none = -1;
   const long got = failed(sent) ? sent : receive(socket_, &answer, sizeof answer, none);
   if (got != static_cast<long>(sizeof answer))
@@ -240,6 +243,17 @@ long tell_supervisor(const policy::Control& message) {
   if (wrapped < -policy::kWrappedErrors) return wrapped + policy::kWrappedErrors;
   // The kernel or another filter has answered: there is no supervisor, or it can't be reached.
   return g_state.backend == policy::Backend::supervised ? -EPERM : answer;
+}
+
+long say_hello() {
+  const long answer = tell_supervisor({policy::Control::Kind::hello, {}});
+  const auto place = policy::decode_table_place(answer);
+  if (!place) return answer;
+  // Not by ProcRoot::open, which follows no such link.
+  const ProcRoot root;
+  if (failed(root.descriptor())) return root.descriptor();
+  const ProcPath path = ProcPath(place->process, "fd/").append(place->descriptor);
+  return raw_syscall(__NR_openat, root.descriptor(), path.text(), O_RDONLY | O_CLOEXEC);
 }
 
 long tell_supervisor_of(policy::Control message, std::span<const policy::Range> ranges) {

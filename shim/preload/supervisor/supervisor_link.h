@@ -32,10 +32,10 @@ class Launch {
   void stop();
   // Keeps the table mapped after this object's lifetime.
   const void* keep_table();
-  // Gives it the listener, the seals that are in force from now on (the first `filtered` of them by the first
-  // filter itself), the watched ranges, the arena and the options. Returns its answer; `result` is -errno if
-  // it does not serve. Between the installation of the filter and the end of this, no notified call may be
-  // made.
+  // Gives it the listener, or with -1 has it trace this process and what it starts. And the seals that are in
+  // force from now on (the first `filtered` of them by the first filter itself), the watched ranges, the
+  // arena and the options. Returns its answer; `result` is -errno if it does not serve. With a listener,
+  // between the installation of the filter and the end of this, no notified call may be made.
   policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                             std::span<const policy::Range> watched, const policy::Range& arena,
                             std::string_view options, bool is_late);
@@ -46,6 +46,10 @@ class Launch {
   const void* table_ = nullptr;
   std::string_view trouble_;
 };
+
+// Joins this process to the supervisor that serves it: a descriptor of the seal table, or -errno as for other
+// messages.
+long say_hello();
 
 // Sends a control message through the filter. Returns the answer, or -errno. ENOSYS or EINVAL: there is no
 // supervisor.

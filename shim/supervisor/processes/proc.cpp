@@ -17,6 +17,7 @@
 #include "shim/common/clock.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
+#include "shim/supervisor/processes/descriptor_reserve.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -75,18 +76,11 @@ class HeldMaps final : public HeldMemory, Descriptor {
   }
 };
 
-// Whether only so many descriptors are left as looking at a caller and mapping tables take.
-bool is_one_of_last(long file) {
-  constexpr rlim_t kFew = 32;
-  rlimit limit{};
-  return getrlimit(RLIMIT_NOFILE, &limit) != 0 || static_cast<rlim_t>(file) + kFew > limit.rlim_cur;
-}
-
 // Wraps the open file; null if there is none, or if it has to be closed again.
 template <class T>
 std::unique_ptr<T> held(long file) {
   if (shim::failed(file)) return nullptr;
-  if (is_one_of_last(file)) {
+  if (is_one_of_last(file, kKeptByHolding)) {
     close(static_cast<int>(file));
     return nullptr;
   }
@@ -195,7 +189,7 @@ class KernelProc final : public Proc {
     const int free = fcntl(static_cast<int>(root_.descriptor()), F_DUPFD_CLOEXEC, 0);
     if (free < 0) return true;
     close(free);
-    return is_one_of_last(free);
+    return is_one_of_last(free, kKeptByHolding);
   }
 
   Look<policy::Whereabouts> whereabouts(pid_t task) override {

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "shim/common/seal_table.h"
+#include "shim/supervisor/processes/descriptor_reserve.h"
 
 namespace libmseal::supervisor {
 
@@ -30,6 +31,10 @@ TableFile::TableFile() {
   };
   descriptor_ = memfd_create("libmseal-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) fail("can't create a memfd");
+  if (is_one_of_last(descriptor_, kKeptByTables)) {
+    errno = ENFILE;
+    fail("no descriptor is left for a table");
+  }
   memory_ = mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, 0);
   if (memory_ == MAP_FAILED) fail("no memory for a table");
   if (fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | kFutureWrite | F_SEAL_SEAL) != 0)

@@ -1,4 +1,4 @@
-#include "shim/supervisor/listener.h"
+#include "shim/supervisor/listeners/seccomp_listener.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -28,7 +28,7 @@ void set_timer(int tick) {
 
 }  // namespace
 
-Listener::Listener(int descriptor) : descriptor_(descriptor) {
+SeccompListener::SeccompListener(int descriptor) : descriptor_(descriptor) {
   // Linux 6.6 and later: the notifying thread wakes this process on its own processor, since it waits anyway.
   constexpr unsigned long kSetFlags = _IOW('!', 4, std::uint64_t);  // SECCOMP_IOCTL_NOTIF_SET_FLAGS
   constexpr std::uint64_t kSyncWakeUp = 1;                          // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
@@ -38,7 +38,7 @@ Listener::Listener(int descriptor) : descriptor_(descriptor) {
   (void)sigaction(SIGALRM, &action, nullptr);
 }
 
-int Listener::find_refused_call() {
+int SeccompListener::find_refused_call() {
   seccomp_notif nothing{};
   for (const unsigned long request :
        {SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_SEND, SECCOMP_IOCTL_NOTIF_ID_VALID}) {
@@ -47,7 +47,7 @@ int Listener::find_refused_call() {
   return poll(nullptr, 0, 0) < 0 ? errno : 0;
 }
 
-Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
+Listener::Event SeccompListener::next(seccomp_notif& notification, int timeout_ms) {
   const bool tick_will_do = timeout_ms < 0 || timeout_ms >= kTick;
   if (in_burst_ && tick_will_do && receive(notification)) return Event::notification;
   end_burst();
@@ -68,7 +68,7 @@ Listener::Event Listener::next(seccomp_notif& notification, int timeout_ms) {
 
 // A single failure is normal: the caller was killed or interrupted. Failures for a second without a pause are
 // permanent.
-Listener::Event Listener::failed() {
+Listener::Event SeccompListener::failed() {
   constexpr int kMostFailures = 1000;
   constexpr long kNap = 1'000'000;  // ns
   if (errno == ENOENT || errno == EINTR) return Event::nothing;
@@ -77,33 +77,33 @@ Listener::Event Listener::failed() {
   return Event::nothing;
 }
 
-void Listener::begin_burst() {
+void SeccompListener::begin_burst() {
   quick_ = 0;
   in_burst_ = true;
   set_timer(kTick);
 }
 
-void Listener::end_burst() {
+void SeccompListener::end_burst() {
   if (!in_burst_) return;
   in_burst_ = false;
   set_timer(0);
 }
 
-bool Listener::receive(seccomp_notif& notification) const {
+bool SeccompListener::receive(seccomp_notif& notification) const {
   notification = {};  // the kernel insists on zeros
   return ioctl(descriptor_, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0;
 }
 
-bool Listener::has_next() const {
+bool SeccompListener::has_next() const {
   pollfd wanted{descriptor_, POLLIN, 0};
   return poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLIN) != 0;
 }
 
-bool Listener::still_waits(std::uint64_t id) const {
+bool SeccompListener::still_waits(std::uint64_t id) const {
   return ioctl_whole(SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-bool Listener::answer_with_descriptor(std::uint64_t id, int file) {
+bool SeccompListener::answer_with_table(std::uint64_t id, int file) {
   // If a signal interrupts it, the process gets the answer 0 and no descriptor (kernel/seccomp.c,
   // seccomp_notify_addfd).
   end_burst();
@@ -121,13 +121,18 @@ bool Listener::answer_with_descriptor(std::uint64_t id, int file) {
   return number >= 0;
 }
 
-void Listener::respond(seccomp_notif_resp response) const {
+void SeccompListener::answer(std::uint64_t id, std::int64_t value) {
+  const bool fails = value < 0;
+  respond({id, fails ? 0 : value, fails ? static_cast<std::int32_t>(value) : 0, 0});
+}
+
+void SeccompListener::respond(seccomp_notif_resp response) const {
   // On failure the caller is gone, or the kernel has answered already: nothing is left to do.
   (void)ioctl_whole(SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 // A signal may interrupt it while it waits for the lock; then it has done nothing.
-int Listener::ioctl_whole(unsigned long request, void* argument) const {
+int SeccompListener::ioctl_whole(unsigned long request, void* argument) const {
   int result = 0;
   do {
     result = ioctl(descriptor_, request, argument);

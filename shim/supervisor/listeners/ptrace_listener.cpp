@@ -1,0 +1,181 @@
+#include "shim/supervisor/listeners/ptrace_listener.h"
+
+#include <elf.h>
+#include <linux/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <ctime>
+#include <set>
+
+#include "policy/protocol/control.h"
+#include "shim/common/raw_syscall.h"
+
+namespace libmseal::supervisor {
+namespace {
+
+long trace(long request, pid_t task, unsigned long address = 0, unsigned long data = 0) {
+  return shim::raw_syscall(__NR_ptrace, request, task, address, data);
+}
+
+int event_in(int status) {
+  return status >> 16;
+}
+
+// A stop of the whole process, by SIGSTOP for example, as opposed to the first stop of a new thread.
+bool is_group_stop(int signal) {
+  return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+// Has the stopped call return this value instead of being made (seccomp(2), SECCOMP_RET_TRACE).
+void skip_call(pid_t task, std::int64_t value) {
+#ifdef __x86_64__
+  (void)trace(PTRACE_POKEUSR, task, offsetof(user_regs_struct, orig_rax), ~0UL);
+  (void)trace(PTRACE_POKEUSR, task, offsetof(user_regs_struct, rax), static_cast<unsigned long>(value));
+#else
+  int none = -1;
+  iovec number{&none, sizeof none};
+  (void)trace(PTRACE_SETREGSET, task, NT_ARM_SYSTEM_CALL, reinterpret_cast<unsigned long>(&number));
+  user_regs_struct registers{};
+  iovec all{&registers, sizeof registers};
+  if (trace(PTRACE_GETREGSET, task, NT_PRSTATUS, reinterpret_cast<unsigned long>(&all)) != 0) return;
+  registers.regs[0] = static_cast<std::uint64_t>(value);
+  (void)trace(PTRACE_SETREGSET, task, NT_PRSTATUS, reinterpret_cast<unsigned long>(&all));
+#endif
+}
+
+}  // namespace
+
+// A change of state is announced by SIGCHLD, for which next() waits.
+PtraceListener::PtraceListener() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGCHLD);
+  (void)sigprocmask(SIG_BLOCK, &signals, nullptr);
+}
+
+std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process) {
+  constexpr unsigned long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                                     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+  std::unique_ptr<PtraceListener> listener(new PtraceListener);
+  std::set<pid_t> attached;
+  // A thread that is not attached yet may create another one. One that has ended is no matter.
+  for (bool found = true; found;) {
+    found = false;
+    const auto threads = proc.threads(process);
+    if (!threads.is_seen()) {
+      errno = ESRCH;
+      return nullptr;
+    }
+    for (const pid_t task : *threads) {
+      if (attached.contains(task)) continue;
+      const long result = trace(PTRACE_SEIZE, task, 0, kOptions);
+      if (result == 0) found = attached.insert(task).second;
+      // EPERM also for a thread that a traced one has created meanwhile.
+      const bool is_ours = result == -EPERM && trace(PTRACE_INTERRUPT, task) == 0;
+      if (is_ours) found = attached.insert(task).second;
+      if (result != 0 && result != -ESRCH && !is_ours) {
+        errno = static_cast<int>(-result);
+        return nullptr;  // the threads are released when this process ends
+      }
+    }
+  }
+  return listener;
+}
+
+Listener::Event PtraceListener::next(seccomp_notif& notification, int timeout_ms) {
+  while (true) {
+    int status = 0;
+    const int flags = timeout_ms < 0 ? __WALL : __WALL | WNOHANG;
+    const pid_t task = waitpid(-1, &status, flags);
+    if (task > 0 && note(task, status, notification)) return Event::notification;
+    if (task > 0) continue;
+    if (task < 0 && errno == ECHILD) return Event::hang_up;
+    if (task < 0) return Event::nothing;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    const timespec timeout{timeout_ms / 1000, timeout_ms % 1000 * 1'000'000L};
+    if (sigtimedwait(&signals, nullptr, &timeout) < 0) return Event::nothing;
+  }
+}
+
+bool PtraceListener::note(pid_t task, int status, seccomp_notif& notification) {
+  waiting_.erase(task);  // it has ended, or was the first thread when another one called execve
+  if (!WIFSTOPPED(status)) return false;
+  const int signal = WSTOPSIG(status);
+  switch (event_in(status)) {
+    case 0:
+      (void)trace(PTRACE_CONT, task, 0, static_cast<unsigned long>(signal));
+      return false;
+    case PTRACE_EVENT_SECCOMP:
+      if (describe(task, notification)) return true;
+      break;
+    case PTRACE_EVENT_STOP:
+      if (!is_group_stop(signal)) break;
+      (void)trace(PTRACE_LISTEN, task);
+      return false;
+    default:
+      break;
+  }
+  (void)trace(PTRACE_CONT, task);
+  return false;
+}
+
+bool PtraceListener::describe(pid_t task, seccomp_notif& notification) {
+  ptrace_syscall_info call{};
+  const long got = trace(PTRACE_GET_SYSCALL_INFO, task, sizeof call, reinterpret_cast<unsigned long>(&call));
+  if (got <= 0 || call.op != PTRACE_SYSCALL_INFO_SECCOMP) return false;
+  notification = {};
+  notification.id = ++last_id_;
+  notification.pid = static_cast<std::uint32_t>(task);
+  notification.data.nr = static_cast<int>(call.seccomp.nr);
+  notification.data.arch = call.arch;
+  notification.data.instruction_pointer = call.instruction_pointer;
+  std::ranges::copy(call.seccomp.args, notification.data.args);
+  waiting_[task] = notification.id;
+  return true;
+}
+
+bool PtraceListener::has_next() const {
+  siginfo_t one{};
+  return waitid(P_ALL, 0, &one, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 && one.si_pid != 0;
+}
+
+pid_t PtraceListener::task_of(std::uint64_t id) const {
+  const auto found = std::ranges::find_if(waiting_, [&](const auto& entry) { return entry.second == id; });
+  return found != waiting_.end() ? found->first : 0;
+}
+
+bool PtraceListener::still_waits(std::uint64_t id) const {
+  const pid_t task = task_of(id);
+  unsigned long message = 0;  // ESRCH if it was killed in its stop
+  return task != 0 && trace(PTRACE_GETEVENTMSG, task, 0, reinterpret_cast<unsigned long>(&message)) == 0;
+}
+
+void PtraceListener::continue_call(std::uint64_t id) {
+  const pid_t task = task_of(id);
+  if (task == 0) return;
+  waiting_.erase(task);
+  (void)trace(PTRACE_CONT, task);
+}
+
+void PtraceListener::answer(std::uint64_t id, std::int64_t value) {
+  const pid_t task = task_of(id);
+  if (task == 0) return;
+  skip_call(task, value);
+  continue_call(id);
+}
+
+bool PtraceListener::answer_with_table(std::uint64_t id, int file) {
+  answer(id, policy::encode(policy::TablePlace{getpid(), file}));
+  return true;
+}
+
+}  // namespace libmseal::supervisor
