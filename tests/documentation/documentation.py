@@ -7,7 +7,7 @@
     options   libmseal-policy.5 has every key of MSEAL_OPTIONS, each value, and every name of open= and harden=
     completions  those for bash, zsh and fish have the values of every option of mseal run
     symbols   libmseal.3 has every symbol that libmseal.so exports
-    attacks   libmseal.7 has every attack that the tests run
+    attacks   libmseal-attacks.7 has every attack that the tests run
     containers  libmseal-containers.7 has every call of seccomp-fragment.json
     services  libmseal-services.7 has the drop-ins of examples/systemd, and its policy files have no mistakes
     folders   those of policy/ and shim/ include each other in one direction, and libmseal.7 has each
@@ -31,8 +31,9 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-PAGES = ["shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7",
-         "shim/tool/libmseal-containers.7", "shim/tool/libmseal-services.7"]
+PAGES = {name.rpartition("/")[2]: name for name in (
+    "shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7",
+    "tests/attacks/libmseal-attacks.7", "shim/tool/libmseal-containers.7", "shim/tool/libmseal-services.7")}
 MOST_LINES = 150
 
 
@@ -42,6 +43,10 @@ class CannotRun(Exception):
 
 def text_of(name):
     return (SOURCE / name).read_text()
+
+
+def man_page(name):
+    return text_of(PAGES[name])
 
 
 def run(arguments, environment=None, **more):
@@ -69,7 +74,7 @@ def items_of(section):
 
 
 def check_tool(given):
-    page = text_of(PAGES[0])
+    page = man_page("mseal.1")
     everywhere = items_of(section_of(page, "Ss", "Options of all commands") or "")
     problems = []
 
@@ -114,7 +119,7 @@ def allowed(given, item):
 
 
 def check_options(given):
-    page = text_of(PAGES[2])
+    page = man_page("libmseal-policy.5")
     heads = {}
     for head in re.findall(r"^\.It (Cm \w+ Ns = Ns .*)$", section_of(page, "Sh", "OPTIONS"), re.M):
         heads[head.split()[1]] = words_in(head)
@@ -163,7 +168,7 @@ def check_completions(given):
 
 
 def check_symbols(given):
-    page = text_of(PAGES[1])
+    page = man_page("libmseal.3")
     exported = re.findall(r"^    (\w+);$", text_of("shim/preload/exports.map"), re.M)
     documented = set()
     for macro in re.findall(r"^\.(?:It )?Fn (.*)$", page, re.M):
@@ -175,15 +180,15 @@ def check_symbols(given):
 def check_attacks(given):
     attacks = re.findall(r"^ +(?:everywhere|ours)?[({]\"(\w+)\",", text_of("tests/attacks/attack_tests.cpp"), re.M)
     attacks += re.findall(r"^ +attack\(\"(\w+)\",", text_of("tests/attacks/attack_tests.cpp"), re.M)
-    documented = items_of(section_of(text_of(PAGES[3]), "Sh", "ATTACKS"))
-    problems = [f"libmseal.7 has no attack {name}" for name in sorted(set(attacks) - documented)]
-    problems += [f"libmseal.7 has the attack {name}, which is not run" for name in sorted(documented - set(attacks) - {"Cm"})]
+    documented = items_of(section_of(man_page("libmseal-attacks.7"), "Sh", "ATTACKS"))
+    problems = [f"libmseal-attacks.7 has no attack {name}" for name in sorted(set(attacks) - documented)]
+    problems += [f"libmseal-attacks.7 has the attack {name}, which is not run" for name in sorted(documented - set(attacks) - {"Cm"})]
     return problems if len(attacks) > 50 else ["found only a few attacks"]
 
 
 def check_containers(given):
     """Both ways, for what is needed: a list of its own; the others have entries."""
-    page = section_of(text_of("shim/tool/libmseal-containers.7"), "Sh", "SECCOMP PROFILES")
+    page = section_of(man_page("libmseal-containers.7"), "Sh", "SECCOMP PROFILES")
     needed, used = (set(entry["names"]) for entry in json.loads(text_of("examples/containers/seccomp-fragment.json")))
     head, _, rest = page.partition(".It Needed by the backend supervised\n")
     listed = {word for word in words_in(rest.partition(".Pp")[0].replace(".\n", "\n"))}
@@ -197,7 +202,7 @@ def check_lint(given):
     if shutil.which("mandoc") is None:
         raise CannotRun("mandoc is missing")
     problems = []
-    for page in PAGES:
+    for page in PAGES.values():
         result = run(["mandoc", "-T", "lint", "-W", "warning", str(SOURCE / page)])
         if result.returncode != 0 or result.stdout:
             problems.append(result.stdout + result.stderr)
@@ -222,14 +227,14 @@ def example_in_readme():
 
 
 def example_in_page():
-    section = section_of(text_of(PAGES[1]), "Sh", "EXAMPLES")
+    section = section_of(man_page("libmseal.3"), "Sh", "EXAMPLES")
     code, printed = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", section, re.M | re.S)
     return code.replace("\\e", "\\"), printed.splitlines()
 
 
 def check_folders(given):
     """The folders can be put into an order in which each includes only those before it."""
-    page = section_of(text_of("shim/libmseal.7"), "Sh", "SOURCES").replace("\n.Pa ", " ")
+    page = section_of(man_page("libmseal.7"), "Sh", "SOURCES").replace("\n.Pa ", " ")
     includes = {}
     for file in sorted([*SOURCE.glob("policy/**/*"), *SOURCE.glob("shim/**/*")]):
         if file.suffix not in (".h", ".cpp"):
@@ -257,7 +262,7 @@ def check_services(given):
     own = ("Environment=MSEAL_OPTIONS=require=supervised,events=/run/mseal-events", "[Unit]", "Wants=mseal-events.socket",
            "After=mseal-events.socket", "include <abstractions/libmseal>")
     lines = set("\n".join(file.read_text() for file in files).splitlines())
-    blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", text_of("shim/tool/libmseal-services.7"), re.M | re.S)
+    blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", man_page("libmseal-services.7"), re.M | re.S)
     problems = [] if len(files) == 2 and len(blocks) > 4 else [f"{len(files)} drop-ins, {len(blocks)} examples"]
     for block in blocks:
         if "[[program]]" in block:
@@ -272,7 +277,7 @@ def check_services(given):
 
 def check_examples(given):
     problems = []
-    policy = re.search(r"^\.Bd -literal\n(.*?)^\.Ed", section_of(text_of(PAGES[2]), "Sh", "EXAMPLES"), re.M | re.S).group(1)
+    policy = re.search(r"^\.Bd -literal\n(.*?)^\.Ed", section_of(man_page("libmseal-policy.5"), "Sh", "EXAMPLES"), re.M | re.S).group(1)
     checked = run([given.tool, "policy", "check", "/dev/stdin"], input=policy)
     if checked.returncode != 0:
         problems.append(f"the example of libmseal-policy.5: {checked.stdout}{checked.stderr}")
