@@ -6,7 +6,7 @@
 Each script of work/ is run by itself, then under mode=audit and mode=enforce, with auto=elf and auto=data, in an empty
 folder. What it prints and how it ends must be the same every time. Without names: all of them, each a test; exit status 1
 if one differs, 77 if a program is missing (1 with MSEAL_TESTS_MUST_RUN=1). --table measures instead, and writes the
-table of libmseal.7: the wall time is the median of paired runs with and without the library.
+table of libmseal-tests.7: the wall time is the median of paired runs with and without the library.
 """
 
 import argparse
