@@ -10,7 +10,7 @@
     attacks   libmseal-attacks.7 has every attack that the tests run
     containers  libmseal-containers.7 has every call of seccomp-fragment.json
     services  libmseal-services.7 has the drop-ins of examples/systemd, and its policy files have no mistakes
-    folders   those of policy/ and shim/ include each other in one direction, and libmseal.7 has each
+    folders   those of policy/ and shim/ include each other in one direction, and libmseal-internals.7 has each
     lint      mandoc finds nothing wrong with the pages
     readme    at most 150 lines, and every file that it names is there
     examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says; the policy file of
@@ -33,8 +33,8 @@ import tempfile
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = {name.rpartition("/")[2]: name for name in (
     "shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7",
-    "tests/attacks/libmseal-attacks.7", "tests/libmseal-tests.7", "shim/tool/libmseal-containers.7",
-    "shim/tool/libmseal-services.7")}
+    "shim/libmseal-internals.7", "tests/attacks/libmseal-attacks.7", "tests/libmseal-tests.7",
+    "shim/tool/libmseal-containers.7", "shim/tool/libmseal-services.7")}
 MOST_LINES = 150
 
 
@@ -235,7 +235,7 @@ def example_in_page():
 
 def check_folders(given):
     """The folders can be put into an order in which each includes only those before it."""
-    page = section_of(man_page("libmseal.7"), "Sh", "SOURCES").replace("\n.Pa ", " ")
+    page = section_of(man_page("libmseal-internals.7"), "Sh", "SOURCES").replace("\n.Pa ", " ")
     includes = {}
     for file in sorted([*SOURCE.glob("policy/**/*"), *SOURCE.glob("shim/**/*")]):
         if file.suffix not in (".h", ".cpp"):
@@ -245,7 +245,7 @@ def check_folders(given):
         for name in re.findall(r'^#include "((?:policy|shim)/[^"]+)"', file.read_text(), re.M):
             includes[folder].add(os.path.dirname(name))
         includes[folder].discard(folder)
-    problems = [f"libmseal.7 does not have {folder}" for folder in includes
+    problems = [f"libmseal-internals.7 does not have {folder}" for folder in includes
                 if not re.search(rf"\b{os.path.basename(folder)}\b", page)]
     problems += [f"{folder} includes {other}" for folder, others in includes.items() for other in others
                  if folder.startswith("policy") and not other.startswith("policy")]
