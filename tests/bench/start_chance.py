@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How often the start of a program meets the filter of an ancestor, and fails (libmseal(7), "Starts that meet a filter").
+"""How often the start of a program meets the filter of an ancestor, and fails (libmseal-limits(7)).
 
     start_chance.py [--build FOLDER] [--starts N] [PROGRAM...]
 

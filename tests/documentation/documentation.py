@@ -33,8 +33,8 @@ import tempfile
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = {name.rpartition("/")[2]: name for name in (
     "shim/tool/mseal.1", "include/mseal/libmseal.3", "policy/configuration/libmseal-policy.5", "shim/libmseal.7",
-    "shim/libmseal-internals.7", "tests/attacks/libmseal-attacks.7", "tests/libmseal-tests.7",
-    "shim/tool/libmseal-containers.7", "shim/tool/libmseal-services.7")}
+    "shim/libmseal-internals.7", "shim/libmseal-limits.7", "tests/attacks/libmseal-attacks.7",
+    "tests/libmseal-tests.7", "shim/tool/libmseal-containers.7", "shim/tool/libmseal-services.7")}
 MOST_LINES = 150
 
 

@@ -17,7 +17,8 @@ set(wanted
   share/fish/vendor_completions.d/mseal.fish
   share/man/man1/mseal.1 share/man/man3/libmseal.3 share/man/man5/libmseal-policy.5 share/man/man7/libmseal.7
   share/man/man7/libmseal-attacks.7 share/man/man7/libmseal-containers.7
-  share/man/man7/libmseal-internals.7 share/man/man7/libmseal-services.7 share/man/man7/libmseal-tests.7
+  share/man/man7/libmseal-internals.7 share/man/man7/libmseal-limits.7
+  share/man/man7/libmseal-services.7 share/man/man7/libmseal-tests.7
   share/zsh/site-functions/_mseal)
 foreach(example IN ITEMS containers/Dockerfile containers/Dockerfile.dockerignore containers/compose.yaml containers/pod.yaml
                          containers/seccomp-fragment.json frozen_settings.c go/demo/main.go go/go.mod go/mseal.go jit.c policy.toml

@@ -42,7 +42,7 @@ TEST_CASE("live: exec drops what the old image sealed") {
 
 TEST_CASE("live: fifty images one after the other, each with its seals") {
   std::vector<std::pair<const char*, const char*>> chains{{"backend=seccomp", "50"}};
-#ifdef __x86_64__  // elsewhere images meet their ancestors' filters too often (libmseal(7), LIMITS)
+#ifdef __x86_64__  // elsewhere images meet their ancestors' filters too often (libmseal-limits(7))
   chains.emplace_back("backend=filter", "10");
 #endif
   for (const auto& [backend, length] : chains)
@@ -102,7 +102,7 @@ TEST_CASE("live: exec'd images of every kind are not hurt by what their ancestor
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
     for (const bool randomised : {true, false}) {
       // Without a supervisor, an image at fixed addresses meets what an earlier one has sealed there
-      // (libmseal(7)).
+      // (libmseal-limits(7)).
       if (options == std::string("backend=filter") && !randomised) continue;
       std::vector<std::string> command{LIVE_PROGRAM, "becomes", "/bin/bash", "-c", all + "exit 0"};
       if (!randomised) command.insert(command.begin(), {"/usr/bin/setarch", "-R"});

@@ -53,7 +53,7 @@ PROGRAMS = {
 Outcome = collections.namedtuple("Outcome", "status out err seconds refusals sealed")
 
 
-# What the dynamic linker says where a start meets an ancestor's filter, by chance (libmseal(7), "Starts that meet a filter").
+# What the dynamic linker says where a start meets an ancestor's filter, by chance (libmseal-limits(7)).
 MET_FILTER = re.compile(r"error while loading shared libraries: .*(not permitted|cannot apply additional memory protection)"
                         r"|cannot be preloaded .*: ignored")
 
