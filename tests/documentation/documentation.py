@@ -11,6 +11,8 @@
     containers  libmseal-containers.7 has every call of seccomp-fragment.json
     services  libmseal-services.7 has the drop-ins of examples/systemd, and its policy files have no mistakes
     folders   those of policy/ and shim/ include each other in one direction, and libmseal-internals.7 has each
+    limits    LIMITS of libmseal.7 has an entry for each section of libmseal-limits.7, in the same order
+    references  pages and sections that pages, README and sources refer to are there; every page is in README
     lint      mandoc finds nothing wrong with the pages
     readme    at most 150 lines, and every file that it names is there
     examples  the C programs of README.md and libmseal.3 compile, run, and print what the text says; the policy file of
@@ -197,6 +199,45 @@ def check_containers(given):
     documented = items_of(rest) - {"Used", "where", "allowed"}
     return problems + [f"libmseal-containers.7 has an entry for {name} or the fragment has, but not both"
                        for name in sorted(documented ^ used)]
+
+
+def check_limits(given):
+    sections = [title.capitalize() for title in re.findall(r"^\.Sh (.*)$", man_page("libmseal-limits.7"), re.M)]
+    sections = [title for title in sections if title not in ("Name", "Description", "See also")]
+    summary = re.findall(r"^\.It (.*)$", section_of(man_page("libmseal.7"), "Sh", "LIMITS"), re.M)
+    return [] if sections and [entry.capitalize() for entry in summary] == sections else [
+        f"libmseal-limits.7 has the sections {sections}, and LIMITS of libmseal.7 has {summary}"]
+
+
+def check_references(given):
+    """`.Xr page 7 ,` and then `.Dq TITLE`: a section of that page, or an entry of a list in it. `.Sx TITLE`: of the same page."""
+    def heads(name):
+        return re.findall(r"^\.(?:S[hs]|It) (.*)$", man_page(name), re.M)
+
+    problems = [f"{file.name} is not among PAGES" for folder in ("include", "policy", "shim", "tests", "examples")
+                for file in SOURCE.glob(folder + "/**/*.[1-8]") if str(file.relative_to(SOURCE)) not in PAGES.values()]
+    problems += [f"README.md does not have {name}" for name, file in PAGES.items() if f"({file})" not in text_of("README.md")]
+    functions = words_in(section_of(man_page("libmseal.3"), "Sh", "NAME"))
+    count = 0
+    for name in PAGES:
+        text = man_page(name)
+        problems += [f"{name} has no section {title}" for title in re.findall(r"^\.Sx (.*?)(?: [.,)].*)?$", text, re.M)
+                     if title not in heads(name)]
+        for page, number in re.findall(r"\bXr (libmseal[\w-]*|mseal[\w]*) (\d)", text):
+            there = f"{page}.{number}" in PAGES or (page, number) == ("mseal", "2") or number == "3" and page in functions
+            problems += [] if there else [f"{name} refers to {page}({number}), which there is not"]
+        for page, title in re.findall(r"^\.Xr (libmseal[\w-]* \d) ,\n\.Dq (.*?)(?: [.,)].*)?$", text, re.M):
+            count += 1
+            page = page.replace(" ", ".")
+            if page in PAGES and title not in heads(page):
+                problems.append(f"{name} refers to {title} of {page}, which it does not have")
+    sources = [file for folder in ("include", "policy", "shim", "tests", "examples") for file in SOURCE.glob(folder + "/**/*")
+               if file.suffix in (".h", ".hpp", ".cpp", ".c", ".py", ".txt", ".cmake", ".md", ".in", ".json", ".conf", ".socket")]
+    for file in [*sources, *SOURCE.glob("*.md"), *SOURCE.glob(".github/*.md")]:
+        for page, number in re.findall(r"\b(libmseal[\w-]*)\((\d)\)", file.read_text()):
+            if f"{page}.{number}" not in PAGES:
+                problems.append(f"{file.relative_to(SOURCE)} refers to {page}({number}), which there is not")
+    return problems if count else ["no page refers to a section of another"]
 
 
 def check_lint(given):
