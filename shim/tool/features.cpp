@@ -97,7 +97,7 @@ bool has_own_supervisor() {
 
 Feature listener(int filter, int error) {
   const char* const name = "seccomp listener";
-  const std::string lost = "; no supervisor (backend filters)";
+  const std::string lost = "; no supervisor (backend filters); audits trace the program instead";
   if (filter != 0) return {name, false, "it needs seccomp filters"};
   switch (error) {
     case 0:
