@@ -69,6 +69,16 @@ TEST_CASE("live-long: forks, and mappings sealed from birth, by the thousand und
   }
 }
 
+TEST_CASE("live-long: seals, forks, dlopen and signals meet in the middle of each other") {
+  constexpr std::pair<const char*, const char*> kTimes[] = {
+      {"backend=seccomp,coverage=all", "10000"}, {"backend=seccomp", "500"}, {"backend=filter", "50"}};
+  for (const auto& [options, times] : kTimes) {
+    Command command = preloaded(options, {LIVE_PROGRAM, "everything_at_once", times, PLUGINS "/plain.so"});
+    command.timeout_s = 600;
+    expect_success(run(command));
+  }
+}
+
 #ifdef MSEAL_TOOL
 TEST_CASE("live-long: coverage=all serves thousands of seals to a static program") {
   const Run result = run(

@@ -398,7 +398,67 @@ void seals_without_first_thread(std::span<char*>) {
   ::pthread_exit(nullptr);
 }
 
+// A sealed page, which the handler tries to unmap.
+std::atomic<char*> g_tried_by_handler = nullptr;
+std::atomic<int> g_tried = 0;  // by several threads
+std::atomic<int> g_refused = 0;
+
+// Seals, forks, dlopen and signals at the same time, so often each: some meet in the middle of another.
+void everything_at_once(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  const int times = std::stoi(arguments[0]);
+  g_tried_by_handler = sealed_page();
+  struct sigaction action {};
+  action.sa_handler = [](int) {
+    char* const sealed = g_tried_by_handler;
+    const int kept = errno;
+    ++g_tried;
+    if (::munmap(sealed, page_size()) == -1 && errno == EPERM) ++g_refused;
+    errno = kept;
+  };
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGALRM, &action, nullptr);
+  const itimerval interval{{0, 1000}, {0, 1000}};
+  constexpr itimerval kNone{};
+  ::setitimer(ITIMER_REAL, &interval, nullptr);
+  std::thread seals([times] {
+    for (int time = 0; time < times; ++time) {
+      char* const page = sealed_page();
+      EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+      g_tried_by_handler = page;
+    }
+  });
+  std::thread loads([times, &arguments] {
+    for (int time = 0; time < times; ++time) {
+      void* const object = ::dlopen(arguments[1], RTLD_NOW);
+      EXPECT(object != nullptr && ::dlclose(object) == 0);
+    }
+  });
+  for (int time = 0; time < times; ++time) {
+    char* const page = readable_page();
+    const pid_t child = ::fork();
+    REQUIRE_OR_STOP(child >= 0);
+    if (child == 0) {
+      // Its parent's seals and its own.
+      EXPECT(Calls{Via::raw}.unmap(g_tried_by_handler, page_size()) == -EPERM);
+      EXPECT(::mseal(page, page_size(), 0) == 0);
+      EXPECT(Calls{Via::raw}.unmap(page, page_size()) == -EPERM);
+      ::_exit(g_failures == 0 ? 0 : 1);
+    }
+    EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    EXPECT(status == 0);
+  }
+  seals.join();
+  loads.join();
+  ::setitimer(ITIMER_REAL, &kNone, nullptr);
+  EXPECT(g_tried > 0 && g_refused == g_tried);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"everything_at_once", everything_at_once},
     {"child_of_threads_starts_programs", child_of_threads_starts_programs},
     {"seals_while_the_list_is_locked", seals_while_the_list_is_locked},
     {"seals_without_first_thread", seals_without_first_thread},
