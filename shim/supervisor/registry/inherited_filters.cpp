@@ -69,7 +69,10 @@ std::vector<Fence> InheritedFilters::of_stranger(const Caller& caller) const {
   };
   FilteredEntries filtered;
   for (const Image& image : images_) filtered.visit(image, take);
-  for (const SealEntry& entry : retired_) take(entry);
+  for (const Retired& one : retired_) {
+    if (one.fence.filters > birth.filters) break;
+    fences.push_back(one.fence);
+  }
   std::ranges::copy_if(fences_, std::back_inserter(fences),
                        [&](const Fence& fence) { return fence.filters <= birth.filters; });
   return fences;
@@ -81,12 +84,28 @@ void InheritedFilters::add_fences(std::span<const Fence> fences) {
 }
 
 void InheritedFilters::retire(const Image& image) {
-  FilteredEntries().visit(image, [&](const SealEntry& entry) { retired_.push_back(entry); });
-  for (const Fence& fence : image.fences) retired_.push_back({{fence.range}, true, fence.filters, 0, {}});
-  // Drops the oldest: a program that is placed on one of them, which is rare, then fails there.
+  ++forgotten_;
+  FilteredEntries().visit(image, [&](const SealEntry& entry) { retire(fence_of(entry)); });
+  for (const Fence& fence : image.fences) retire(fence);
+  // Drops those that were not seen for the longest time: a program that is placed on one of them, which is
+  // rare, then fails there.
   constexpr std::size_t kMost = shim::kMostFences / 2;
   if (retired_.size() <= kMost) return;
-  retired_.erase(retired_.begin(), retired_.end() - static_cast<std::ptrdiff_t>(kMost));
+  std::vector<std::uint64_t> times;
+  for (const Retired& one : retired_) times.push_back(one.seen);
+  const auto half = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::ranges::nth_element(times, half);
+  std::erase_if(retired_, [&](const Retired& one) { return one.seen <= *half; });
+}
+
+void InheritedFilters::retire(const Fence& fence) {
+  const Retired one{fence, forgotten_};
+  const auto at = std::ranges::lower_bound(retired_, one.key(), {}, &Retired::key);
+  if (at != retired_.end() && at->key() == one.key()) {
+    at->seen = forgotten_;
+  } else {
+    retired_.insert(at, one);
+  }
 }
 
 void InheritedFilters::count_fences_again() {

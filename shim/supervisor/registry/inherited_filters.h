@@ -1,9 +1,11 @@
 // Deny filters that a process has from images that it or its ancestors ran before execve.
 #pragma once
 
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "shim/supervisor/processes/proc.h"
@@ -32,10 +34,20 @@ class InheritedFilters {
   [[nodiscard]] std::optional<std::vector<Fence>> of_member(const Process& process) const;
   [[nodiscard]] std::vector<Fence> of_stranger(const Caller& caller) const;
 
+  // What a filter of a forgotten image refuses.
+  struct Retired {
+    Fence fence;
+    std::uint64_t seen = 0;  // when last, in images that had been forgotten by then
+    // By filters first, so that what a process can't have is not looked at.
+    [[nodiscard]] auto key() const { return std::tuple(fence.filters, fence.range.start, fence.range.end); }
+  };
+  void retire(const Fence& fence);
+
   Proc& proc_;
   const std::list<Image>& images_;
-  std::vector<Fence> fences_;       // of all images, sorted and disjoint
-  std::vector<SealEntry> retired_;  // of forgotten images
+  std::vector<Fence> fences_;     // of all images, sorted and disjoint
+  std::vector<Retired> retired_;  // sorted by key
+  std::uint64_t forgotten_ = 0;   // images
 };
 
 }  // namespace libmseal::supervisor
