@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "policy/rules/verdict.h"
-#include "shim/common/proc_root.h"
+#include "shim/preload/process/own_proc.h"
 
 namespace libmseal::shim {
 
@@ -20,8 +20,7 @@ long find_refused_breaks(const policy::Machine& machine, std::span<const policy:
   });
   if (above) return 0;
   char text[2048];
-  const ProcRoot proc;
-  const long got = proc.read(ProcPath("thread-self/stat"), text);
+  const long got = read_own("stat", text);
   if (got < 0) return got;
   const auto stat = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
   if (!stat || stat->start_brk == 0) return -EPROTO;

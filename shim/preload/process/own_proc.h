@@ -1,13 +1,26 @@
-// Opens the files of this thread in /proc, never something that is mounted over them.
+// Reads the files of this thread in /proc, never something that is mounted over them.
 #pragma once
 
 #include "shim/common/proc_root.h"
+#include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
 
+// "self" takes half the time of "thread-self", but shows no memory once the first thread has ended.
+inline ProcPath own_path(std::string_view file) {
+  const bool is_first_thread = raw_syscall(__NR_gettid) == raw_syscall(__NR_getpid);
+  return ProcPath(is_first_thread ? "self/" : "thread-self/").append(file);
+}
+
 // A descriptor, or -errno.
 inline long open_own(std::string_view file, std::uint64_t flags = O_RDONLY) {
-  return ProcRoot().open(ProcPath("thread-self/").append(file), flags);
+  return ProcRoot().open(own_path(file), flags);
+}
+
+// As ProcRoot::read.
+template <std::size_t Size>
+long read_own(std::string_view file, char (&buffer)[Size]) {
+  return ProcRoot().read(own_path(file), buffer);
 }
 
 }  // namespace libmseal::shim
