@@ -53,6 +53,13 @@ TEST_CASE("live: an audit by ptrace records what programs of the tree do, and ch
   CHECK(count_in(events_in(events.string(), 12), "\"verdict\":\"would refuse\"") == 12);
 }
 
+TEST_CASE("live: an audit that begins late changes nothing for threads that run or sleep") {
+  Command command =
+      preloaded("backend=seccomp,mode=audit,auto=off,events=/dev/null", {LIVE_PROGRAM, "audit_begins_late"});
+  if (GENERATE(false, true)) command.prepare = install_other_listener;
+  expect_success(run(command));
+}
+
 TEST_CASE("live: an audit by ptrace of a program that is traced already is not started") {
   Command command = preloaded("backend=seccomp,mode=audit,events=/dev/null", {"/bin/echo", "never"});
   command.prepare = [] {

@@ -26,15 +26,18 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+// Not even the supervisor of root may raise it.
+void limit_for_good(decltype(RLIMIT_CPU) which, rlim_t value) {
+  prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+  const rlimit limit{value, value};
+  if (setrlimit(which, &limit) != 0) _exit(125);
+}
+
 TEST_CASE("hostile: a limit on processor time does not end the supervisor before its tree") {
   const TemporaryPath log("cpu.log");
   Command command = preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
                               {LIVE_PROGRAM, "keeps_supervisor_busy", "8"});
-  command.prepare = [] {
-    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
-    const rlimit second{1, 1};
-    if (setrlimit(RLIMIT_CPU, &second) != 0) _exit(125);
-  };
+  command.prepare = [] { limit_for_good(RLIMIT_CPU, 1); };
   const Run result = run(command);
   expect_success(result);
   CHECK_THAT(text_in(log.string()), ContainsSubstring("whose processor time is limited"));
@@ -51,22 +54,14 @@ TEST_CASE("hostile: more processes than the supervisor may open files are told a
     Command command =
         preloaded(std::string("policy=none,backend=seccomp,require=seccomp,coverage=") + coverage,
                   {LIVE_PROGRAM, "many_live_children", "200"});
-    command.prepare = [] {
-      prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
-      const rlimit few{128, 128};
-      if (setrlimit(RLIMIT_NOFILE, &few) != 0) _exit(125);
-    };
+    command.prepare = [] { limit_for_good(RLIMIT_NOFILE, 128); };
     expect_success(run(command));
   }
 }
 
 TEST_CASE("hostile: more programs than the supervisor may open files are sealed by their own filters") {
   Command command = preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "many_live_images", "100"});
-  command.prepare = [] {
-    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
-    const rlimit few{128, 128};
-    if (setrlimit(RLIMIT_NOFILE, &few) != 0) _exit(125);
-  };
+  command.prepare = [] { limit_for_good(RLIMIT_NOFILE, 128); };
   const Run result = run(command);
   expect_success(result);
   CHECK_THAT(result.err, ContainsSubstring("has no file descriptor left for another program"));

@@ -398,6 +398,35 @@ void seals_without_first_thread(std::span<char*>) {
   ::pthread_exit(nullptr);
 }
 
+// An audit begins while threads run and sleep, and the first one has ended. It refuses nothing, and
+// interrupts no call.
+void audit_begins_late(std::span<char*>) {
+  static const pthread_t first = ::pthread_self();
+  std::thread([] {
+    (void)::pthread_join(first, nullptr);
+    std::atomic<bool> done = false;
+    std::atomic<int> waits = 0;
+    std::thread runs([&] {
+      while (!done) ++waits;
+    });
+    std::thread sleeps([&] {
+      const int poll = ::epoll_create1(0);
+      epoll_event event{};
+      EXPECT(::epoll_wait(poll, &event, 1, 500) == 0);
+    });
+    while (waits == 0) ::sched_yield();
+    for (int time = 0; time < 20; ++time) {
+      char* const page = sealed_page();
+      EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
+    }
+    done = true;
+    runs.join();
+    sleeps.join();
+    ::_exit(g_failures == 0 ? 0 : 1);
+  }).detach();
+  ::pthread_exit(nullptr);
+}
+
 // A sealed page, which the handler tries to unmap.
 std::atomic<char*> g_tried_by_handler = nullptr;
 std::atomic<int> g_tried = 0;  // by several threads
@@ -458,6 +487,7 @@ void everything_at_once(std::span<char*> arguments) {
 }
 
 constexpr Scenario kScenarios[] = {
+    {"audit_begins_late", audit_begins_late},
     {"everything_at_once", everything_at_once},
     {"child_of_threads_starts_programs", child_of_threads_starts_programs},
     {"seals_while_the_list_is_locked", seals_while_the_list_is_locked},

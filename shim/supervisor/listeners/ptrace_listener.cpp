@@ -64,8 +64,8 @@ std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process
   constexpr unsigned long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                                      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
   std::unique_ptr<PtraceListener> listener(new PtraceListener);
-  std::set<pid_t> attached;
-  // A thread that is not attached yet may create another one. One that has ended is no matter.
+  std::set<pid_t> done;
+  // A thread that is not attached yet may create another one.
   for (bool found = true; found;) {
     found = false;
     const auto threads = proc.threads(process);
@@ -74,16 +74,17 @@ std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process
       return nullptr;
     }
     for (const pid_t task : *threads) {
-      if (attached.contains(task)) continue;
+      if (!done.insert(task).second) continue;
+      found = true;
       const long result = trace(PTRACE_SEIZE, task, 0, kOptions);
-      if (result == 0) found = attached.insert(task).second;
-      // EPERM also for a thread that a traced one has created meanwhile.
-      const bool is_ours = result == -EPERM && trace(PTRACE_INTERRUPT, task) == 0;
-      if (is_ours) found = attached.insert(task).second;
-      if (result != 0 && result != -ESRCH && !is_ours) {
-        errno = static_cast<int>(-result);
-        return nullptr;  // the threads are released when this process ends
-      }
+      if (result == 0 || result == -ESRCH) continue;
+      // EPERM also means that a traced thread has created it meanwhile, or that it has ended: the first
+      // thread remains visible.
+      const bool is_traced_by_us = trace(PTRACE_INTERRUPT, task) == 0;
+      const auto stat = proc.stat(task);
+      if (is_traced_by_us || !stat.is_seen() || stat->state == 'Z') continue;
+      errno = static_cast<int>(-result);
+      return nullptr;  // the threads are released when this process ends
     }
   }
   return listener;

@@ -78,6 +78,8 @@ long Sealer::look(const Caller& caller, SealJob& job) const {
 
 ThreadHolder::Result Sealer::hold(const Caller& caller, SealJob& job) {
   using Result = ThreadHolder::Result;
+  // Nothing is enforced, and a stop may end a call with EINTR.
+  if (audits_) return Result::held;
   const std::vector<pid_t> processes = registry_.processes_with(*caller.record);
   const Result result = holder_.hold(processes, caller.task, job.held);
   if (result == Result::forbidden || result == Result::stuck) job.held.release();
@@ -85,6 +87,7 @@ ThreadHolder::Result Sealer::hold(const Caller& caller, SealJob& job) {
 }
 
 bool Sealer::wait_for_calls(const Caller& caller, const SealJob& job) {
+  if (audits_) return true;
   const auto shares = [&](pid_t other) {
     const Caller who = registry_.look_up(other);
     return !who.foreign() && (who.standing == Caller::Standing::unknown || who.record == caller.record);
