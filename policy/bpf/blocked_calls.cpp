@@ -25,11 +25,11 @@ void write(std::span<const sock_filter> compiled, BpfProgram& program, Choose ch
 
 }  // namespace
 
-void write_blocked_calls(const Machine& machine, const Options& options, const ToldOf& told,
+void write_blocked_calls(const Machine& machine, const Options& options, const NotifiedCalls& notified,
                          BpfProgram& program) {
   write(compiled_for(machine).blocked_calls, program, [&](const Placeholder& rule) -> std::uint32_t {
-    if (rule.bit == kProgramStart) return told.starts ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
-    if (rule.bit == kLineage) return told.lineage ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+    if (rule.bit == kProgramStart) return notified.starts ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+    if (rule.bit == kLineage) return notified.lineage ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
     if ((options.open_calls & rule.bit) != 0) return SECCOMP_RET_ALLOW;
     if (!options.audit) return rule.refusal();
     // An audit refuses nothing but records the calls. There would be too many clone3 calls.

@@ -16,12 +16,12 @@ namespace libmseal::policy {
 // Both functions prepend a program to `program` that allows every other call.
 
 // Blocks the calls that no filter can judge, except those that the options open. A second listener is always
-// refused: with one, a process could approve its own calls. `told`: what the supervisor is notified of.
-struct ToldOf {
+// refused: with one, a process could approve its own calls. `notified`: what the supervisor is notified of.
+struct NotifiedCalls {
   bool lineage = false;  // lineage.h
   bool starts = false;   // a fresh image is about to run
 };
-void write_blocked_calls(const Machine& machine, const Options& options, const ToldOf& told,
+void write_blocked_calls(const Machine& machine, const Options& options, const NotifiedCalls& notified,
                          BpfProgram& program);
 
 // `what`: Hardening bits.

@@ -25,7 +25,7 @@ class Compiler {
     write_returns();
     allow_ = returning(SECCOMP_RET_ALLOW);
     refuse_ = returning(kActionRefuse);
-    deferred_ = notifies() ? returning(kActionNotify) : other_;
+    delegated_ = notifies() ? returning(kActionNotify) : other_;
     write_searches();
     Label next = other_;
     for (std::size_t index = machine_.abis.size(); index > 0; --index) {
@@ -37,7 +37,7 @@ class Compiler {
 
  private:
   [[nodiscard]] bool notifies() const { return what_.notifies(); }
-  [[nodiscard]] bool decides() const { return what_.deferred == RangeProgram::Deferred::decided_here; }
+  [[nodiscard]] bool decides() const { return what_.delegated == RangeProgram::DelegatedCalls::decided_here; }
 
   // ---- returns ----
 
@@ -87,7 +87,7 @@ class Compiler {
   // Searches the range given by arguments 0 and 1.
   Label ranges() {
     Label& ranges = range_.has_short_arguments() ? short_ranges_ : ranges_;
-    if (ranges == 0) ranges = range_.set(ranges_search_, deferred_);
+    if (ranges == 0) ranges = range_.set(ranges_search_, delegated_);
     return ranges;
   }
 
@@ -150,7 +150,7 @@ class Compiler {
   [[nodiscard]] bool tells_of_huge_pages() const {
     return notifies() || what_.unsupervised.refuse_huge_pages;
   }
-  Label huge_pages() { return notifies() ? deferred_ : refuse_; }
+  Label huge_pages() { return notifies() ? delegated_ : refuse_; }
 
   // ---- the calls ----
 
@@ -175,7 +175,7 @@ class Compiler {
     Label fixed = ranges();
     if (decides() || notifies()) {
       // The file may be on hugetlbfs, where whole huge pages are replaced.
-      const Label file = decides() ? write_fixed_file() : if_partly_huge(0, 1, deferred_, ranges());
+      const Label file = decides() ? write_fixed_file() : if_partly_huge(0, 1, delegated_, ranges());
       out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
       fixed = out_.load(low_of(3));
     }
@@ -193,14 +193,14 @@ class Compiler {
   Label write_mprotect() {
     if (!what_.denied.protection && !notifies()) return other_;
     if (!notifies() && !what_.unsupervised.refuse_grows_down) return ranges();
-    const Label grows_down = out_.branch(BPF_JSET, kProtGrowsUp, ranges(), notifies() ? deferred_ : refuse_);
+    const Label grows_down = out_.branch(BPF_JSET, kProtGrowsUp, ranges(), notifies() ? delegated_ : refuse_);
     out_.branch(BPF_JSET, kProtGrowsDown, grows_down, ranges());
     return out_.load(low_of(2));
   }
 
   // The kernel would round an unaligned start down. No program needs that, so it is refused.
   Label write_remap_file_pages() {
-    if (!decides()) return deferred_;
+    if (!decides()) return delegated_;
     out_.branch(BPF_JSET, low(machine_.page_size - 1), refuse_, ranges());
     return out_.load(low_of(0));
   }
@@ -208,9 +208,9 @@ class Compiler {
   Label write_mremap() {
     if (decides()) return write_mremap_of_both();
     // A size of 0 has a zero lower word; sizes with an upper word are wide.
-    out_.branch(BPF_JEQ, 0, deferred_, ranges());
+    out_.branch(BPF_JEQ, 0, delegated_, ranges());
     const Label somewhere = out_.load(low_of(1));
-    out_.branch(BPF_JSET, kMremapFixed, deferred_, somewhere);
+    out_.branch(BPF_JSET, kMremapFixed, delegated_, somewhere);
     return out_.load(low_of(3));
   }
 
@@ -237,10 +237,10 @@ class Compiler {
   Label write_madvise() {
     if (what_.denied.contents.empty() && !notifies()) return other_;
     const Label discards =
-        contents_search_ == ranges_search_ ? ranges() : range_.set(contents_search_, deferred_);
+        contents_search_ == ranges_search_ ? ranges() : range_.set(contents_search_, delegated_);
     Label next = allow_;
     for (const std::uint32_t advice : kDiscardingAdvice) {
-      next = out_.branch(BPF_JEQ, advice, decides() || is_everyday(advice) ? discards : deferred_, next);
+      next = out_.branch(BPF_JEQ, advice, decides() || is_everyday(advice) ? discards : delegated_, next);
     }
     return out_.load(low_of(2));
   }
@@ -279,7 +279,7 @@ class Compiler {
   }
 
   Label write_shmdt(std::uint32_t address) {
-    if (!decides()) return deferred_;
+    if (!decides()) return delegated_;
     Label next = other_;
     for (const std::uint64_t attachment : what_.unsupervised.attachments) {
       out_.branch(BPF_JEQ, high(attachment), returning(kActionAnswerZero), next);
@@ -406,7 +406,7 @@ class Compiler {
   FixedVector<Return, 12> returns_{};
   Label allow_ = 0;
   Label refuse_ = 0;
-  Label deferred_ = 0;
+  Label delegated_ = 0;
 
   CallRange range_{machine_, !decides(), out_};
   Label ranges_search_ = 0;

@@ -54,48 +54,48 @@ struct UnjudgeableCalls {
 
 // The input of compile(): one of the four programs below.
 struct RangeProgram {
-  // Who decides deferred calls (MmCall::deferred).
-  enum class Deferred : std::uint8_t { decided_here, notified, left_to_first_filter };
+  // Who decides delegated calls (MmCall::delegated).
+  enum class DelegatedCalls : std::uint8_t { decided_here, notified, left_to_first_filter };
 
   DeniedRanges denied;
-  Deferred deferred = Deferred::decided_here;
+  DelegatedCalls delegated = DelegatedCalls::decided_here;
   std::span<const Range> watched{};         // the supervisor checks each hit, so false hits are harmless
   Unsupervised unsupervised{};              // if decided here
   std::optional<UnjudgeableCalls> first{};  // the first filter
 
   [[nodiscard]] bool is_first() const { return first.has_value(); }
-  [[nodiscard]] bool notifies() const { return deferred == Deferred::notified; }
+  [[nodiscard]] bool notifies() const { return delegated == DelegatedCalls::notified; }
 };
 
 // The first filter also answers mseal(2), and refuses x32 numbers with ENOSYS. With a supervisor it notifies
-// of calls that touch `watched` (sorted, disjoint), of deferred calls and of mseal(2).
+// of calls that touch `watched` (sorted, disjoint), of delegated calls and of mseal(2).
 constexpr RangeProgram first_filter(const DeniedRanges& denied, std::span<const Range> watched,
                                     const UnjudgeableCalls& unjudgeable) {
-  return {denied, RangeProgram::Deferred::notified, watched, {}, unjudgeable};
+  return {denied, RangeProgram::DelegatedCalls::notified, watched, {}, unjudgeable};
 }
 constexpr RangeProgram first_filter_without_supervisor(const DeniedRanges& denied,
                                                        const Unsupervised& unsupervised,
                                                        const UnjudgeableCalls& unjudgeable) {
-  return {denied, RangeProgram::Deferred::decided_here, {}, unsupervised, unjudgeable};
+  return {denied, RangeProgram::DelegatedCalls::decided_here, {}, unsupervised, unjudgeable};
 }
-// A later filter, for one seal or a batch. With a supervisor it allows deferred calls, because the first
+// A later filter, for one seal or a batch. With a supervisor it allows delegated calls, because the first
 // filter notifies of them.
 constexpr RangeProgram filter_of_seals(const DeniedRanges& denied) {
-  return {denied, RangeProgram::Deferred::left_to_first_filter};
+  return {denied, RangeProgram::DelegatedCalls::left_to_first_filter};
 }
 constexpr RangeProgram filter_of_seals_without_supervisor(const DeniedRanges& denied,
                                                           const Unsupervised& unsupervised) {
-  return {denied, RangeProgram::Deferred::decided_here, {}, unsupervised};
+  return {denied, RangeProgram::DelegatedCalls::decided_here, {}, unsupervised};
 }
 
 // Prepends the program to `program`. Calls that it does not refuse or notify go on to `other`, a label in
 // `program`. Returns false if it does not fit.
 //
 // A program without `watched` agrees with decide() on every call that it decides, with rare exceptions: if it
-// decides deferred calls, it refuses some that touch nothing (huge pages; mremap to a huge page boundary with
-// a size that is not a multiple of it, or with source and target at the same offset in a huge page and an end
-// inside one; PROT_GROWSDOWN as said above; remap_file_pages with an unaligned start). `watched` may also hit
-// for empty and unaligned ranges, but never misses a call.
+// decides delegated calls, it refuses some that touch nothing (huge pages; mremap to a huge page boundary
+// with a size that is not a multiple of it, or with source and target at the same offset in a huge page and
+// an end inside one; PROT_GROWSDOWN as said above; remap_file_pages with an unaligned start). `watched` may
+// also hit for empty and unaligned ranges, but never misses a call.
 //
 // The most common program, for one seal above 8 GiB with a supervisor, has a short form (single_seal.h),
 // which is used where possible.

@@ -16,14 +16,14 @@
 //
 //   library                              supervisor
 //   seal (range, types, break)     ->    stops the other threads and reads the mappings
-//                                  <-    Way::sealed: it refuses calls there itself, done; or
-//                                        Way::filter: the pieces are in the table, under a ticket
+//                                  <-    NextStep::sealed: it refuses calls there itself, done; or
+//                                        NextStep::filter: the pieces are in the table, under a ticket
 //   reads the pieces (take_found) and installs a deny filter for them
 //   filters_are_in                 ->    stops the threads again, finds calls in flight, reads again
-//                                  <-    Way::sealed; or Way::filter, if the mappings have changed
+//                                  <-    NextStep::sealed; or NextStep::filter, if the mappings have changed
 //
 // More than one range is announced by `range` before. If the supervisor may not read the mappings
-// (Way::yourself), the library reads them: prepare, is_alone, and add_filtered or add_supervised.
+// (NextStep::by_itself), the library reads them: prepare, is_alone, and add_filtered or add_supervised.
 #pragma once
 
 #include <array>
@@ -47,16 +47,16 @@ struct Control {
 
     // Sealing where the supervisor reads the mappings, with the threads of the program stopped.
     range = 2,           // `seal.range` is to be sealed by the next `seal`. Answer: 0
-    seal = 3,            // seal those ranges and this one, which may be empty. Answer: a Next
-    filters_are_in = 4,  // the filters that were asked for are installed. Answer: a Next
+    seal = 3,            // seal those ranges and this one, which may be empty. Answer: a SealAnswer
+    filters_are_in = 4,  // the filters that were asked for are installed. Answer: a SealAnswer
     give_up = 5,         // they could not be installed. Answer: 0
     is_writable = 6,     // is anything in `seal.range` writable? Answer: 1 or 0
 
     // Sealing where the supervisor may not read the mappings, so that the program does.
-    prepare = 7,         // may `seal.range` be sealed, and how? Answer: a Way
+    prepare = 7,         // may `seal.range` be sealed, and how? Answer: a NextStep
     is_alone = 8,        // does no other process share this memory? Answer: 0
     add_supervised = 9,  // the supervisor is to refuse from now on. Answer: 0
-    add_filtered = 10,   // a deny filter refuses; the supervisor is to decide deferred calls. Answer: 0
+    add_filtered = 10,   // a deny filter refuses; the supervisor is to decide delegated calls. Answer: 0
 
     query = 11,  // how is `seal.range` sealed? Answer: a Sealed
     // The call site of the next call, or of the call that was just refused. Answer: 0, or kTooMany
@@ -89,26 +89,27 @@ struct Control {
 inline constexpr std::int64_t kTooMany = 1;
 
 // How sealing continues.
-enum class Way : std::uint8_t {
+enum class NextStep : std::uint8_t {
   sealed = 0,      // every byte is sealed
   filter = 1,      // the program has to install a deny filter
   supervised = 2,  // the supervisor refuses, because it is notified of the calls there
-  yourself = 3,    // the supervisor may not read the mappings: the program has to
+  by_itself = 3,   // the supervisor may not read the mappings: the program has to
   again = 4,       // the threads are stopped now: send `seal` again, with the current break and no range
 };
 
 // The answer to `seal` and `filters_are_in`. The ticket identifies what the supervisor has put into the seal
-// table for the program: the pieces that need a filter or, with Way::sealed, ranges with protection keys. 0:
-// nothing.
-struct Next {
-  Way way = Way::sealed;
+// table for the program: the pieces that need a filter or, with NextStep::sealed, ranges with protection
+// keys. 0: nothing.
+struct SealAnswer {
+  NextStep step = NextStep::sealed;
   std::uint32_t ticket = 0;
 };
-constexpr std::int64_t encode(const Next& next) {
-  return static_cast<std::int64_t>(std::uint64_t{next.ticket} << 8 | static_cast<std::uint64_t>(next.way));
+constexpr std::int64_t encode(const SealAnswer& answer) {
+  return static_cast<std::int64_t>(std::uint64_t{answer.ticket} << 8 |
+                                   static_cast<std::uint64_t>(answer.step));
 }
-constexpr Next decode_next(std::int64_t answer) {
-  return {static_cast<Way>(answer & 0xFF),
+constexpr SealAnswer decode_seal_answer(std::int64_t answer) {
+  return {static_cast<NextStep>(answer & 0xFF),
           static_cast<std::uint32_t>(static_cast<std::uint64_t>(answer) >> 8)};
 }
 
@@ -194,10 +195,10 @@ struct Start {
   std::uint32_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::uint32_t watched = 0;
   std::uint32_t options = 0;
-  std::uint16_t is_late = 0;   // 1: the program has run before, and may have called io_setup
-  std::uint8_t may_adopt = 0;  // 1: the program may be a subreaper
-  std::uint8_t by_ptrace = 0;  // 1: calls are notified by ptrace
-  Range arena;                 // empty if there is none
+  std::uint16_t is_late = 0;          // 1: the program has run before, and may have called io_setup
+  std::uint8_t may_be_subreaper = 0;  // 1: the program may be a subreaper
+  std::uint8_t by_ptrace = 0;         // 1: calls are notified by ptrace
+  Range sealed_area;                  // empty if there is none
 };
 
 // Supervisor to shim: it serves from now on if `result` is 0; otherwise that is -errno.

@@ -15,7 +15,7 @@ inline constexpr std::uint32_t kSetChildSubreaper = 36;  // PR_SET_CHILD_SUBREAP
 inline bool makes_sibling(const Abi& abi, std::uint32_t number, const Arguments& arguments) {
   return number == abi.clones.clone && (arguments[0] & kCloneParent) != 0;
 }
-inline bool makes_adopter(const Abi& abi, std::uint32_t number, const Arguments& arguments) {
+inline bool makes_subreaper(const Abi& abi, std::uint32_t number, const Arguments& arguments) {
   return number == abi.blocked.prctl && static_cast<std::uint32_t>(arguments[0]) == kSetChildSubreaper;
 }
 

@@ -36,7 +36,7 @@ std::uint64_t huge_page_in(std::uint32_t flags) {
 void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& call) {
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
   const bool hugetlb = (flags & kMapHugetlb) != 0;
-  call.makes_huge_pages = call.deferred = hugetlb;
+  call.makes_huge_pages = call.delegated = hugetlb;
   if (hugetlb) call.effect = Effect::make_huge_pages;
   if (hugetlb) call.huge_page = huge_page_in(flags);
   if ((flags & kMapFixed) == 0 || (flags & kMapFixedNoreplace) != 0) return;
@@ -45,7 +45,7 @@ void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& cal
   const Range huge = rounded_to_huge_pages(range, machine.huge_page_at(range.start));
   const bool wide = is_wide(arguments[0], arguments[1]);
   const bool file = (flags & kMapAnonymous) == 0;
-  call.deferred = wide || hugetlb || (file && huge != range);
+  call.delegated = wide || hugetlb || (file && huge != range);
   call.ranges[0] = hugetlb ? huge : range;
   if (!file) return;
   call.argument = arguments[4];
@@ -64,7 +64,7 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
   // huge page is never sealed.
   call.ranges[0] = range_at(machine, arguments[0], old_size);
   const bool to_chosen_place = (static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0;
-  call.deferred = no_size || to_chosen_place || is_wide(arguments[0], arguments[1]);
+  call.delegated = no_size || to_chosen_place || is_wide(arguments[0], arguments[1]);
   if (!to_chosen_place) return;
   const Range target = range_at(machine, arguments[4], arguments[2]);
   call.ranges[1] = rounded_to_huge_pages(target, machine.huge_page_at(target.start));
@@ -77,7 +77,7 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
 
 void decode_remap_file_pages(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
-  call.deferred = true;
+  call.delegated = true;
   const std::uint64_t start = arguments[0] & machine.address_mask;
   const std::uint64_t rounded = round_down(start, machine.page_size);
   call.ranges[0] = {rounded, start + arguments[1]};
@@ -89,13 +89,13 @@ void decode_mprotect(const Machine& machine, const Arguments& arguments, MmCall&
   call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
   const auto grows = static_cast<std::uint32_t>(arguments[2]) & (kProtGrowsDown | kProtGrowsUp);
   call.grows_down = grows == kProtGrowsDown;
-  call.deferred = call.grows_down || is_wide(arguments[0], arguments[1]);
+  call.delegated = call.grows_down || is_wide(arguments[0], arguments[1]);
 }
 
 void decode_segment(std::uint64_t flags, MmCall& call) {
   if ((static_cast<std::uint32_t>(flags) & kShmHugetlb) == 0) return;
   call.effect = Effect::make_huge_pages;
-  call.makes_huge_pages = call.deferred = true;
+  call.makes_huge_pages = call.delegated = true;
   call.huge_page = huge_page_in(static_cast<std::uint32_t>(flags));
 }
 
@@ -105,7 +105,7 @@ void decode_attach(std::uint64_t flags, MmCall& call) {
 
 void decode_detach(const Machine& machine, std::uint64_t address, MmCall& call) {
   call.effect = Effect::detach;
-  call.deferred = true;
+  call.delegated = true;
   call.argument = address & machine.address_mask;
 }
 
@@ -115,7 +115,7 @@ void decode_known(const Machine& machine, const Arguments& arguments, MmCall& ca
       return decode_mmap(machine, arguments, call);
     case Call::munmap:
       call.effect = Effect::modify;
-      call.deferred = is_wide(arguments[0], arguments[1]);
+      call.delegated = is_wide(arguments[0], arguments[1]);
       call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
       return;
     case Call::remap_file_pages:
@@ -127,7 +127,7 @@ void decode_known(const Machine& machine, const Arguments& arguments, MmCall& ca
     case Call::madvise:
       if (!is_discarding(static_cast<std::uint32_t>(arguments[2]))) return;
       call.effect = Effect::discard;
-      call.deferred =
+      call.delegated =
           !is_everyday(static_cast<std::uint32_t>(arguments[2])) || is_wide(arguments[0], arguments[1]);
       call.ranges[0] = range_at(machine, arguments[0], arguments[1]);
       return;

@@ -25,8 +25,8 @@ struct MmCall {
   Effect effect = Effect::none;
   // Rare in healthy programs: a range that crosses a multiple of 4 GiB, mremap to a chosen address or with an
   // old size of 0, uncommon advice, PROT_GROWSDOWN, possible huge pages, remap_file_pages, and shmdt. The
-  // supervisor, if there is one, decides all of them, so the filter of a single seal can be short.
-  bool deferred = false;
+  // filter of a single seal delegates all of them to the supervisor, if there is one, and so can be short.
+  bool delegated = false;
   // mprotect with PROT_GROWSDOWN, which starts at the beginning of the stack that contains the range. Not
   // set together with PROT_GROWSUP, which the kernel refuses.
   bool grows_down = false;

@@ -129,8 +129,8 @@ inline bool is_of_ranges(long wrong) {
   return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
 }
 
-// Whether the seals from the first look (`pieces`, `breaks`) cover what a second look has found, with all of
-// its attributes.
+// Whether the seals from the first reading (`pieces`, `breaks`) cover what a second one has found, with all
+// of its attributes.
 inline bool is_enough(std::span<const policy::Seal> pieces, const policy::Range& breaks,
                       std::span<const policy::Seal> now, const policy::Range& breaks_now) {
   if (!breaks_now.empty() && !breaks.contains(breaks_now)) return false;

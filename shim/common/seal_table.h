@@ -13,7 +13,7 @@
 #include <boost/interprocess/sync/null_mutex.hpp>
 #include <cstdint>
 
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/protocol/layout.h"
 #include "policy/rules/protection_key.h"
 #include "policy/rules/range.h"
@@ -47,7 +47,7 @@ struct SealTable {
   TableVector<policy::KeyedRange> keyed;
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of them
 
-  policy::TreeRules rules;  // of the tree
+  policy::TreeOptions tree_options;  // of the tree
   // The options that the policy files give this image, in the form of MSEAL_OPTIONS; set once. Ends with a
   // zero. Unused pages are never written, so they take no memory.
   std::array<char, kPolicyTextBytes> policy;
@@ -64,7 +64,7 @@ struct TableRoot {
   std::uint32_t version = 0;
   std::uint32_t size = 0;  // of SealTable, which depends on the Boost version
   boost::interprocess::offset_ptr<SealTable> table;
-  policy::Range arena;  // of the tree: readers map the table there
+  policy::Range sealed_area;  // of the tree: readers map the table there
 };
 
 // Whether this build can read the table.

@@ -8,7 +8,7 @@
 
 #include <cerrno>
 
-#include "shim/common/births.h"
+#include "shim/common/fork_sample.h"
 #include "shim/common/proc_root.h"
 
 namespace libmseal::shim {
@@ -25,23 +25,24 @@ class SharerSearch {
   SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
 
   // Calls found(process) for each sharer; it returns false to stop. `since`: a moment without sharers. `now`:
-  // the births so far; births() returns them anew. `most`: the births after which IDs wrap around.
+  // the forks so far; sample_forks() returns them anew. `most`: the forks after which IDs wrap around.
   //
-  // A process gets its ID some time before it becomes visible. So a result of births() may serve as `since`
-  // of a later search only if every thread was seen outside of clone after it and before this search.
+  // A process gets its ID some time before it becomes visible. So a result of sample_forks() may serve as
+  // `since` of a later search only if every thread was seen outside of clone after it and before this search.
   //
   // A sharer may create another one and end before it is checked. So tasks that are created during the search
   // are checked as well, until there are none. IDs are checked in ascending order: a sharer's children have
   // higher IDs, so their turn comes later.
-  template <class BirthsNow, class Found>
-  Sharing run(const Births& since, const Births& now, std::uint64_t most, BirthsNow births, Found found) {
+  template <class SampleForks, class Found>
+  Sharing run(const ForkSample& since, const ForkSample& now, std::uint64_t most, SampleForks sample_forks,
+              Found found) {
     if (now.none_since(since)) return Sharing::alone;
     Sharing sharing = Sharing::alone;
     bool stopped = false;
-    Births seen = now;
+    ForkSample seen = now;
     bool sure = now.last != 0;
     const auto note = [&] {  // often enough that IDs can't wrap around in between
-      const Births later = births();
+      const ForkSample later = sample_forks();
       sure = sure && later.soon_after(seen, most) && later.last >= seen.last;
       seen = later;
     };
@@ -59,7 +60,7 @@ class SharerSearch {
     } else if (look_at_all(look) < 0) {
       return unless_found(Sharing::unknown);
     }
-    if (now.last == 0 && hides_births()) return sharing;
+    if (now.last == 0 && hides_forks()) return sharing;
     for (int round = 0; !stopped; ++round) {
       note();
       if (!sure || round == kMostRounds) return unless_found(Sharing::unknown);
@@ -73,11 +74,11 @@ class SharerSearch {
 
  private:
   static constexpr int kLooks = 3;                        // at values that may change
-  static constexpr int kMostRounds = 100;                 // with new births
+  static constexpr int kMostRounds = 100;                 // with new forks
   static constexpr std::uint64_t kNoteAfter = 2'000'000;  // ns
 
   // A procfs mounted with subset=pid, as by ProcSubset= of systemd, does not show them.
-  bool hides_births() const {
+  bool hides_forks() const {
     char byte[1];
     return proc_.read(ProcPath("loadavg"), byte) == -ENOENT;
   }
@@ -110,9 +111,9 @@ class SharerSearch {
     return peaks_differ(task) || images_differ(task) ? Sharing::alone : Sharing::unknown;
   }
 
-  // The peak size of a memory only grows, and everybody can read it (memory_mark.h). If the memory is shared,
-  // the other task's peak lies between two readings of one's own. While a mapping is moved it may appear
-  // larger (mm/mremap.c), so a single reading can be wrong, but not several in the same direction.
+  // The peak size of a memory only grows, and everybody can read it (vm_peak_mark.h). If the memory is
+  // shared, the other task's peak lies between two readings of one's own. While a mapping is moved it may
+  // appear larger (mm/mremap.c), so a single reading can be wrong, but not several in the same direction.
   bool peaks_differ(long task) {
     bool below = true;
     bool above = true;

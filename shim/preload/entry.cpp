@@ -16,9 +16,9 @@
 #include "shim/preload/objects/own_object.h"
 #include "shim/preload/policy_levels.h"
 #include "shim/preload/process/ancestors.h"
+#include "shim/preload/process/exec_layout.h"
 #include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/pid_namespace.h"
-#include "shim/preload/process/starts.h"
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/state/lock.h"
 #include "shim/preload/state/state.h"
@@ -54,7 +54,7 @@ bool system_preloads(std::string_view name) {
 }
 
 // Seals the loaded objects before the program starts.
-void start_sealed(State& state, Launch& launch, Job& job) {
+void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
   const ObjectsTurn turn;  // free, because there is no other thread yet
   state.objects_seen = count_objects();
   ObjectPieces& objects = turn.work().pieces;
@@ -91,10 +91,10 @@ constinit std::atomic<Progress> g_progress = Progress::not_begun;
 void start(State& state) {
   state.machine = this_machine();
   WorkingMemory& memory = map_working_memory();
-  state.ledger = &memory.ledger;
+  state.local_seals = &memory.local_seals;
   state.keyed_seals = &memory.keyed_seals;
   prepare_lock(memory);
-  find_starting_functions();
+  find_exec_functions();
   find_dlsym();
   state.precedes_libc = find_next_function("munmap") != nullptr;
   state.own_path = own_path();
@@ -109,13 +109,13 @@ void start(State& state) {
         "openat2(2); make it allow them";
   }
   state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
-  Launch launch;
+  SupervisorLaunch launch;
   read_options(state, launch);
   const ExclusiveSection section;
   // scope=process does not apply to a program that gains privileges.
   const bool idle = state.options.one_process && getauxval(AT_SECURE) == 0 && parent_is_under_library(state);
   if (idle) {
-    start_idle(state, section.job());
+    start_without_sealing(state, section.job());
   } else if (state.options.auto_seal != policy::AutoSeal::off) {
     start_sealed(state, launch, section.job());
   }

@@ -2,7 +2,7 @@
 //
 // With filters the kernel refuses calls, so these functions only make the system call; a refused madvise may
 // still be allowed by protection keys. Only under the backend `libc`, which has no filter, they check the
-// ledger first. Must be async-signal-safe.
+// local seals first. Must be async-signal-safe.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,7 +13,7 @@
 #include "mseal/mseal.h"
 #include "policy/rules/verdict.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/memory/image_places.h"
+#include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/protection_keys.h"
 #include "shim/preload/sealing/sealed_mapping.h"
 #include "shim/preload/sealing/sealing.h"
@@ -28,7 +28,7 @@ long looked_at_first(const State& state, long number, const policy::Arguments& a
   if (state.backend == policy::Backend::libc) {
     const policy::MmCall call =
         policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), a);
-    const policy::Verdict verdict = state.ledger->consult(
+    const policy::Verdict verdict = state.local_seals->consult(
         [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}); });
     if (verdict.kind == policy::Verdict::Kind::answer) return verdict.value;
     // The libc backend does not find out where huge pages are.
@@ -41,7 +41,7 @@ long looked_at_first(const State& state, long number, const policy::Arguments& a
 
 long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
   const State& state = g_state;
-  const bool looks_first = state.backend == policy::Backend::libc || state.rules.audits;
+  const bool looks_first = state.backend == policy::Backend::libc || state.tree_options.audits;
   const auto arguments = [&] {
     policy::Arguments all;
     for (std::size_t index = 0; index < all.size(); ++index)
@@ -51,7 +51,7 @@ long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
   if (looks_first) [[unlikely]]
     return looked_at_first(state, number, arguments(), site);
   const long result = raw_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  if (result == -EPERM && state.rules.wants_sites) [[unlikely]]
+  if (result == -EPERM && state.tree_options.wants_sites) [[unlikely]]
     report_refusal(state, number, arguments(), site);
   return result;
 }
@@ -90,7 +90,7 @@ long checked_mmap(Site site, long addr, long length, long prot, long flags, long
     if ((prot & PROT_SEAL) != 0) return map_sealed(started(), arguments);
     if (const long mapped = map_sealable(started(), arguments); mapped != 0) return mapped;
   }
-  if (g_state.backend == policy::Backend::supervised && !g_state.rules.covers_all) {
+  if (g_state.backend == policy::Backend::supervised && !g_state.tree_options.covers_all) {
     addr = static_cast<long>(moved_hint(static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(flags)));
   }
   return uninterrupted(site, __NR_mmap, {addr, length, prot, flags, fd, offset});

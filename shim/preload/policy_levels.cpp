@@ -57,7 +57,7 @@ struct Unread {
 };
 
 // The table of this tree's supervisor, or of a new one. Null if there is none.
-const void* table_with_policy(State& state, Launch& launch, Unread& why) {
+const void* table_with_policy(State& state, SupervisorLaunch& launch, Unread& why) {
   if (const long joined = say_hello(); joined >= 0) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
@@ -109,7 +109,7 @@ std::string_view binding_rule(const char* path) {
   return read == 0 || nobody_can ? found : "rules that could not be looked at";
 }
 
-void tell_unread(const State& state, const Unread& why) {
+void report_unread(const State& state, const Unread& why) {
   const auto tell = [&](std::string_view path, std::string_view rule) {
     Message message;
     message << "the policy files are not read: " << why.what << " (" << state.supervisor_path.data() << "), "
@@ -144,11 +144,11 @@ void print_complaints(const State& state, std::string_view complaints) {
 }
 
 // True if all of them could be read.
-bool read_levels(State& state, Launch& launch) {
+bool read_levels(State& state, SupervisorLaunch& launch) {
   Unread why;
   const void* const table = table_with_policy(state, launch, why);
   if (table == nullptr) {
-    tell_unread(state, why);
+    report_unread(state, why);
     return false;
   }
   const std::string_view complaints = table_complaints(table);
@@ -161,7 +161,7 @@ bool read_levels(State& state, Launch& launch) {
 
 }  // namespace
 
-void read_options(State& state, Launch& launch) {
+void read_options(State& state, SupervisorLaunch& launch) {
   const policy::Options defaults = state.options;
   const std::string_view text = variable("MSEAL_OPTIONS");
   bool good = true;

@@ -11,6 +11,6 @@ namespace libmseal::shim {
 // override earlier ones. The supervisor reads the files: if a new one was started for that, `launch` holds
 // it. Mistakes are reported and ignored; under strict=1 they end the program. If the supervisor can't read
 // the files and one sets require, harden, strict or mode=audit, the program ends as well.
-void read_options(State& state, Launch& launch);
+void read_options(State& state, SupervisorLaunch& launch);
 
 }  // namespace libmseal::shim

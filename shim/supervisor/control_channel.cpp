@@ -28,27 +28,27 @@ std::int64_t is_writable(Proc& proc, const Caller& caller, const policy::Range& 
 
 }  // namespace
 
-ControlChannel::Said ControlChannel::read(const seccomp_notif& notification,
-                                          const policy::Arguments& arguments, bool native) {
+ControlChannel::ReceivedCall ControlChannel::read(const seccomp_notif& notification,
+                                                  const policy::Arguments& arguments, bool native) {
   bool malformed = false;
-  Said said{false, std::nullopt, arguments};
-  if (native) said.message = policy::decode_control(shim::this_machine(), arguments, malformed);
+  ReceivedCall received{false, std::nullopt, arguments};
+  if (native) received.message = policy::decode_control(shim::this_machine(), arguments, malformed);
   // mseal by a raw system call does not exist on this kernel, unless the supervisor serves it.
-  said.answered = malformed || (!said.message && !covers_all_);
+  received.answered = malformed || (!received.message && !covers_all_);
   if (malformed)
     log(Level::warning, "pid ", notification.pid, ": malformed control message, flags ", Hex{arguments[2]});
-  if (said.answered) {
+  if (received.answered) {
     refuse(notification, malformed ? EINVAL : ENOSYS);
-  } else if (said.message) {
-    const auto answer = answer_without_look(notification, *said.message);
+  } else if (received.message) {
+    const auto answer = answer_without_caller(notification, *received.message);
     if (answer) listener_.answer(notification.id, policy::encode_answer(*answer));
-    said.answered = answer.has_value();
+    received.answered = answer.has_value();
   }
-  return said;
+  return received;
 }
 
-std::optional<std::int64_t> ControlChannel::answer_without_look(const seccomp_notif& notification,
-                                                                const Control& message) {
+std::optional<std::int64_t> ControlChannel::answer_without_caller(const seccomp_notif& notification,
+                                                                  const Control& message) {
   static_assert(policy::encode(policy::Sealed{}) == 0);
   const auto seals = registry_.all_seals();
   switch (message.kind) {
@@ -66,11 +66,11 @@ std::optional<std::int64_t> ControlChannel::answer_without_look(const seccomp_no
   }
 }
 
-void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, const Said& said) {
-  const bool begins_to_seal = !said.message || said.message->kind == Kind::seal;
+void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received) {
+  const bool begins_to_seal = !received.message || received.message->kind == Kind::seal;
   if (begins_to_seal && !holds_threads() && gives_way(notification)) return;
-  if (said.message) return handle_message(notification, caller, *said.message);
-  handle_raw(notification, caller, said.arguments);
+  if (received.message) return handle_message(notification, caller, *received.message);
+  handle_raw(notification, caller, received.arguments);
 }
 
 void ControlChannel::refuse(const seccomp_notif& notification, int error) {
@@ -129,7 +129,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   if (message.kind == Kind::hello) return handle_hello(notification, caller);
   if (message.kind == Kind::call_site) {
     try {
-      events_.told(caller, message);
+      events_.record_site(caller, message);
     } catch (...) {
       events_.note_failure();
     }

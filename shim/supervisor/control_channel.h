@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "policy/configuration/options.h"
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/protocol/control.h"
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/listeners/listener.h"
@@ -32,18 +32,18 @@ class ControlChannel {
         supervised_(proc, registry, holder, sealer),
         own_(registry, sealer),
         events_(events),
-        covers_all_(policy::tree_rules(options).covers_all),
+        covers_all_(policy::tree_options(options).covers_all),
         discard_(options.discard) {}
 
-  struct Said {
+  struct ReceivedCall {
     bool answered = false;
     std::optional<policy::Control> message;  // nothing: it is mseal itself
     policy::Arguments arguments{};
   };
   // Decodes the call, and answers it if the answer does not depend on the caller. `native`: made by the
   // machine's own ABI.
-  Said read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
-  void handle(const seccomp_notif& notification, Caller& caller, const Said& said);
+  ReceivedCall read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
+  void handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received);
 
   // Has the call wait. False if it has waited long enough.
   [[nodiscard]] bool postpone(const seccomp_notif& notification);
@@ -69,8 +69,8 @@ class ControlChannel {
 
   // The answer if it is the same for every caller: the message is about memory that no process has sealed, or
   // refusals are only counted.
-  [[nodiscard]] std::optional<std::int64_t> answer_without_look(const seccomp_notif& notification,
-                                                                const policy::Control& message);
+  [[nodiscard]] std::optional<std::int64_t> answer_without_caller(const seccomp_notif& notification,
+                                                                  const policy::Control& message);
   // mseal by a raw system call, which the supervisor serves under coverage=all.
   void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
   void handle_hello(const seccomp_notif& notification, Caller& caller);

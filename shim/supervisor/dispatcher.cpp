@@ -33,13 +33,13 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
     : listener_(listener),
       proc_(proc),
       registry_(registry),
-      rules_(policy::tree_rules(options)),
+      tree_options_(policy::tree_options(options)),
       holder_(proc),
       calls_(proc, holder_),
-      sealer_(proc, registry, holder_, calls_, std::move(watched), rules_.audits),
-      rings_(proc, registry, holder_, older, sizes.processors),
+      sealer_(proc, registry, holder_, calls_, std::move(watched), tree_options_.audits),
+      aio_rings_(proc, registry, holder_, older, sizes.processors),
       events_(proc, options),
-      audit_(proc, events_, rules_),
+      audit_(proc, events_, tree_options_),
       control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
       judge_(proc, sizes.huge_page, older) {
   holder_.set_waits([this](pid_t task) { return control_.has_postponed(task); });
@@ -48,7 +48,7 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
-    if (rings_.busy()) rings_.tidy();
+    if (aio_rings_.busy()) aio_rings_.tidy();
     if (registry_.wants_to_collect()) listener_.end_burst();
     if (registry_.collect()) calls_.collect();  // now, because no call waits
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
@@ -96,9 +96,9 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
   const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);
   const bool seals = call.effect == MmCall::Effect::seal;
-  if (call.call == policy::Call::io_setup && !starts && !blocked) rings_.note_request(call);
+  if (call.call == policy::Call::io_setup && !starts && !blocked) aio_rings_.note_request(call);
   calls_.keep_few();
-  if (!starts && !blocked && (rings_.must_wait(task, call) || gives_way(task, call))) {
+  if (!starts && !blocked && (aio_rings_.must_wait(task, call) || gives_way(task, call))) {
     if (!control_.postpone(notification)) listener_.refuse(notification.id, EAGAIN);
     return;
   }
@@ -106,8 +106,9 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
     return let_through(notification, call);
   }
-  const auto said = seals ? control_.read(notification, arguments, native) : ControlChannel::Said{};
-  if (said.answered) return;
+  const auto received =
+      seals ? control_.read(notification, arguments, native) : ControlChannel::ReceivedCall{};
+  if (received.answered) return;
   listener_.end_burst();  // the timer must not interrupt the following reads
   calls_.ended(task);
   if (blocked) {
@@ -117,13 +118,13 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   Caller caller = registry_.look_up(task);
   if (!caller.certain && !listener_.still_waits(notification.id)) return;
   if (starts) return handle_start(notification, caller);
-  if (seals) return control_.handle(notification, caller, said);
+  if (seals) return control_.handle(notification, caller, received);
   handle_call(notification, caller, call);
 }
 
 // Whether an mremap in the same memory waits for calls like this one: it goes first, or might wait for ever.
 bool Dispatcher::gives_way(pid_t task, const MmCall& call) const {
-  if (!Rings::is_about(call)) return false;
+  if (!AioRings::is_about(call)) return false;
   return std::ranges::any_of(control_.postponed(), [&](const seccomp_notif& other) {
     const policy::Abi* const abi = policy::find_abi(machine_, other.data.arch);
     const auto* const known = policy::find_call(*abi, static_cast<std::uint32_t>(other.data.nr));
@@ -137,10 +138,10 @@ bool Dispatcher::note_lineage(const seccomp_notif& notification, const policy::A
                               const policy::Arguments& arguments) {
   const auto number = static_cast<std::uint32_t>(notification.data.nr);
   const bool clones = policy::makes_sibling(abi, number, arguments);
-  if (!clones && !policy::makes_adopter(abi, number, arguments)) return false;
+  if (!clones && !policy::makes_subreaper(abi, number, arguments)) return false;
   // With garbage in the upper halves of registers, /proc would not show it as a clone. So it is refused, as
   // the first filter does without CLONE_PARENT.
-  if (clones && !policy::fit(abi, arguments) && !rules_.audits) {
+  if (clones && !policy::fit(abi, arguments) && !tree_options_.audits) {
     listener_.refuse(notification.id, EPERM);
     return true;
   }
@@ -157,8 +158,8 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
   }
   const Verdict verdict = judge_.decide(call, caller);
   if (verdict == policy::kAllow) return let_through(notification, call);
-  if (Rings::is_about(call) && rings_.is_harmless(caller, call)) {
-    if (rules_.audits || rings_.begin(caller)) return let_through(notification, call);
+  if (AioRings::is_about(call) && aio_rings_.is_harmless(caller, call)) {
+    if (tree_options_.audits || aio_rings_.begin(caller)) return let_through(notification, call);
     if (control_.postpone(notification)) return;  // a thread is just being created, say
   }
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
@@ -169,20 +170,20 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
 void Dispatcher::let_through(const seccomp_notif& notification, const MmCall& call) {
   log(Level::debug, "pid ", notification.pid, ": system call ", notification.data.nr, " on ",
       RangeText{call.ranges[0]}, ": allowed");
-  if (rules_.covers_all) calls_.begun(static_cast<pid_t>(notification.pid), call);
+  if (tree_options_.covers_all) calls_.begun(static_cast<pid_t>(notification.pid), call);
   listener_.continue_call(notification.id);
 }
 
 void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller, const MmCall& call,
                         const Verdict& verdict) {
-  if (rules_.wants_sites) audit_.record(notification, caller, call);
-  if (rules_.audits) {
+  if (tree_options_.wants_sites) audit_.record(notification, caller, call);
+  if (tree_options_.audits) {
     drop_seals(caller, call);
     calls_.begun(caller.task, call);
     return listener_.continue_call(notification.id);
   }
   if (verdict.kind == Verdict::Kind::answer) return listener_.answer(notification.id, verdict.value);
-  if (Rings::is_about(call)) {
+  if (AioRings::is_about(call)) {
     log(Level::warning, "pid ", caller.process.id, ": ", policy::name_of(call.call),
         " is refused, because it might unmap sealed memory; open=io_destroy allows it");
   }
@@ -210,7 +211,7 @@ void Dispatcher::catch_up() {
   }
   control_.forget_answered();
   control_.tidy();
-  (void)rings_.tidy();
+  (void)aio_rings_.tidy();
 }
 
 void Dispatcher::idle() noexcept {
@@ -239,7 +240,7 @@ void Dispatcher::catch_up_if_due() noexcept {
 
 int Dispatcher::patience_while_busy() const {
   constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
-  if (control_.busy() || rings_.busy()) return 1;
+  if (control_.busy() || aio_rings_.busy()) return 1;
   return events_.waiting() ? kMoment : -1;
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "policy/configuration/options.h"
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/rules/abi.h"
 #include "policy/rules/mm_call.h"
 #include "shim/common/machine.h"
@@ -23,8 +23,8 @@
 #include "shim/supervisor/processes/kernel_sizes.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
+#include "shim/supervisor/sealing/aio_rings.h"
 #include "shim/supervisor/sealing/continued_calls.h"
-#include "shim/supervisor/sealing/rings.h"
 #include "shim/supervisor/sealing/sealer.h"
 #include "shim/supervisor/sealing/thread_holder.h"
 
@@ -32,7 +32,7 @@ namespace libmseal::supervisor {
 
 class Dispatcher {
  public:
-  // `older`: see rings.h; `watched`: the ranges in which the first filter notifies of every call.
+  // `older`: see aio_rings.h; `watched`: the ranges in which the first filter notifies of every call.
   Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
              const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
              const policy::Options& options);
@@ -47,7 +47,7 @@ class Dispatcher {
   [[nodiscard]] int patience() const;
   // Whether this process has stopped threads. They are resumed when it ends.
   [[nodiscard]] bool holds_threads() const {
-    return control_.holds_threads() || rings_.busy() || holder_.has_some_to_let_go();
+    return control_.holds_threads() || aio_rings_.busy() || holder_.has_some_to_let_go();
   }
   [[nodiscard]] int events_error() const { return events_.error(); }
 
@@ -73,11 +73,11 @@ class Dispatcher {
   Proc& proc_;
   Registry& registry_;
   policy::Machine machine_ = shim::this_machine();
-  policy::TreeRules rules_;
+  policy::TreeOptions tree_options_;
   ThreadHolder holder_;
   ContinuedCalls calls_;
   Sealer sealer_;
-  Rings rings_;
+  AioRings aio_rings_;
   EventLog events_;
   Audit audit_;
   ControlChannel control_;

@@ -81,9 +81,9 @@ std::optional<Handover> receive_handover(int table) {
   handover.seals = take<policy::Seal>(from, start.seals);
   handover.filtered = start.filtered;
   handover.watched = take<policy::Range>(from, start.watched);
-  handover.arena = start.arena;
+  handover.sealed_area = start.sealed_area;
   handover.is_late = start.is_late != 0;
-  handover.may_adopt = start.may_adopt != 0;
+  handover.may_be_subreaper = start.may_be_subreaper != 0;
   handover.by_ptrace = start.by_ptrace != 0;
   handover.options.assign(from, start.options);
   return handover;

@@ -20,11 +20,11 @@ struct Handover {
   std::vector<policy::Seal> seals;
   std::size_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::vector<policy::Range> watched;
-  policy::Range arena;
+  policy::Range sealed_area;
   std::string options;
-  bool is_late = false;    // the program may have called io_setup before
-  bool may_adopt = false;  // the program may be a subreaper
-  bool by_ptrace = false;  // there is no listener: calls are to be notified by ptrace
+  bool is_late = false;           // the program may have called io_setup before
+  bool may_be_subreaper = false;  // the program may be a subreaper
+  bool by_ptrace = false;         // there is no listener: calls are to be notified by ptrace
 };
 
 // Where the shim puts the supervisor's end of the socket pair.

@@ -15,7 +15,7 @@
 #include <system_error>
 
 #include "policy/configuration/options.h"
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/protocol/control.h"
 #include "shim/common/standard_descriptors.h"
 #include "shim/supervisor/dispatcher.h"
@@ -44,7 +44,7 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   Caller caller = registry.look_up(task_with_memory(proc, handover.process));
   if (!caller.foreign()) return -EACCES;  // it was readable a moment ago
   registry.make_image(caller, std::move(table));
-  if (handover.may_adopt) registry.note_adopter(caller.process);
+  if (handover.may_be_subreaper) registry.note_subreaper(caller.process);
   if (handover.is_late) registry.note_late_start(caller.process);
   const std::span<const policy::Seal> seals = handover.seals;
   long error = registry.add(caller, seals.first(handover.filtered), true, Registry::Source::from_start);
@@ -136,7 +136,7 @@ int serve(std::span<const char* const> policy_paths) {
   policy::Serving answer;
   answer.log = open_log(options);
 
-  Registry registry(*proc, handover->arena, policy::tree_rules(options));
+  Registry registry(*proc, handover->sealed_area, policy::tree_options(options));
   // An audit allows clone3, too, whose flags are in memory.
   if (options.audit || (options.open_calls & policy::kBlockedClone3) != 0) registry.note_unknown_lineage();
   answer.result = adopt_first_image(*proc, registry, *handover, std::move(table));

@@ -66,12 +66,12 @@ class TableCopy {
     if (count != 0 && seals.front().range == shim::kEverything)
       throw std::runtime_error("process " + std::to_string(process_) +
                                " has more seals than its table holds, so they are unknown");
-    // All mappings in the arena are sealed, but they are not in the table.
-    const policy::Range arena = root().arena;
-    const std::uint64_t middle = arena.start + arena.size() / 2;
-    if (!arena.empty()) {
-      (void)policy::add_seal(seals, {{arena.start, middle}, true}, ~std::size_t{0});
-      (void)policy::add_seal(seals, {{middle, arena.end}}, ~std::size_t{0});
+    // All mappings in the sealed area are sealed, but they are not in the table.
+    const policy::Range sealed_area = root().sealed_area;
+    const std::uint64_t middle = sealed_area.start + sealed_area.size() / 2;
+    if (!sealed_area.empty()) {
+      (void)policy::add_seal(seals, {{sealed_area.start, middle}, true}, ~std::size_t{0});
+      (void)policy::add_seal(seals, {{middle, sealed_area.end}}, ~std::size_t{0});
     }
     return seals;
   }
@@ -160,7 +160,7 @@ SealedProcess look_at_process(int process, std::vector<MapsLine> lines) {
   if (table) all.insert(all.end(), table->begin(), table->end());
   std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // so that add_seal appends
   for (const Seal& seal : all) (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
-  // For the arena, count only what is mapped there. Both lists are sorted.
+  // For the sealed area, count only what is mapped there. Both lists are sorted.
   auto seal = sealed.seals.begin();
   for (const MapsLine& line : sealed.lines) {
     while (seal != sealed.seals.end() && seal->range.end <= line.range.start) ++seal;

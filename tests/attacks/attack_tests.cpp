@@ -102,7 +102,7 @@ constexpr Attack ours(const char* name, const Expected& expected, const Expected
 constexpr Expected kNoRings = not_here("io_setup is refused where there is no supervisor");
 constexpr Expected kNoHugePages = not_here("without a supervisor there are no huge pages");
 constexpr Expected kOldBreak = held();  // brk answers where the break is
-constexpr Expected kNoArena = not_here("mseal(2) has no addresses where all is sealed");
+constexpr Expected kNoSealedArea = not_here("mseal(2) has no addresses where all is sealed");
 constexpr Expected kNoTypes = not_here("mseal(2) has no types");
 constexpr Expected kNotServed = not_here("programs without the library are served under coverage=all alone");
 
@@ -132,8 +132,8 @@ constexpr Attack kAttacks[] = {
     everywhere("segment_decoy", held(0)),
     everywhere("segment_among_many", held(0)),
 
-    ours("arena_wrapped", held(-EPERM), kNoArena),
-    ours("arena_hinted", held(-EPERM), kNoArena),
+    ours("sealed_area_wrapped", held(-EPERM), kNoSealedArea),
+    ours("sealed_area_hinted", held(-EPERM), kNoSealedArea),
 
     everywhere("file_pages_remapped", held(-EPERM)),
     everywhere("file_pages_rounded", held(-EPERM)),
@@ -432,7 +432,7 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name.starts_with("static_")) return "its seals are the kernel's or nobody's: no preload reaches it";
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
-  if (name.starts_with("arena_") || name == "born_beside_sharer") return "it needs PROT_SEAL";
+  if (name.starts_with("sealed_area_") || name == "born_beside_sharer") return "it needs PROT_SEAL";
   if (name == "table_shadowed") return "there is no table of seals without a supervisor";
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";

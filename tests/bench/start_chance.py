@@ -53,7 +53,7 @@ def maps_of(process):
 
 
 def sealed_by(tool, program):
-    """What filters refuse of it: its sealed mappings, but those in the arena, where no program starts."""
+    """What filters refuse of it: its sealed mappings, but those in the sealed area, where no program starts."""
     process = subprocess.Popen([tool, "run", *OPTIONS, "--", *program], stdin=subprocess.PIPE,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -221,7 +221,7 @@ void starts_amid_seals(std::span<char*> arguments) {
 }
 
 // As V8 does, which chooses among the first 64 TiB.
-void hints_stay_out_of_watched_places(std::span<char*>) {
+void hints_stay_out_of_watched_ranges(std::span<char*>) {
 #ifdef __x86_64__
   constexpr std::uintptr_t kWatched = 0x2AAA'AAAA'B000;
   constexpr std::uintptr_t kHint = 0x3000'0000'0000;
@@ -255,7 +255,7 @@ constexpr Scenario kScenarios[] = {
     {"becomes", becomes},
     {"starts_behind_many_fences", starts_behind_many_fences},
     {"starts_amid_seals", starts_amid_seals},
-    {"hints_stay_out_of_watched_places", hints_stay_out_of_watched_places},
+    {"hints_stay_out_of_watched_ranges", hints_stay_out_of_watched_ranges},
     {"fork_chain", fork_chain},
     {"failed_start_keeps_the_layout", failed_start_keeps_the_layout},
 };

@@ -35,7 +35,7 @@ TEST_CASE("live: a program that would start where an ancestor sealed gets anothe
 TEST_CASE("live: exec drops what the old image sealed") {
   scenario("backend=seccomp", "exec_drops");
   scenario("backend=seccomp", "exec_fences");
-  scenario("backend=seccomp", "hints_stay_out_of_watched_places");
+  scenario("backend=seccomp", "hints_stay_out_of_watched_ranges");
   expect_success(
       run(preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_behind_many_fences", "6000"})));
 }

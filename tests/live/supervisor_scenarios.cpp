@@ -53,10 +53,10 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
   const pid_t supervisor = supervisor_of(arguments[0]);
   REQUIRE_OR_STOP(::kill(supervisor, SIGKILL) == 0);
   // gone once a call that it decides about is not answered
-  const auto deferred = [&] {
+  const auto delegated = [&] {
     return shim::raw_syscall(__NR_mprotect, page + page_size(), page_size(), PROT_READ | PROT_GROWSDOWN);
   };
-  EXPECT(eventually([&] { return deferred() == -ENOSYS; }));
+  EXPECT(eventually([&] { return delegated() == -ENOSYS; }));
   for (const Via via : kBothWays) {
     const Calls call{via};
     // a filter needs nobody, and the program's own text is in the first
@@ -66,7 +66,7 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
     EXPECT(call.advise(own_text(), page_size(), MADV_DONTNEED) == kText);
     EXPECT(call.unmap(page, page_size()) == -EPERM);
     EXPECT(call.protect(page + page_size(), page_size(), PROT_READ | PROT_WRITE) == 0);
-    EXPECT(deferred() == -ENOSYS);
+    EXPECT(delegated() == -ENOSYS);
   }
   EXPECT(maps_of(own_text(), page_size()) == before);
   // what healthy programs do goes on
@@ -106,7 +106,7 @@ void raw_mseal_is_unknown(std::span<char*>) {
   EXPECT(say(Kind::is_writable, own_data(), page) == 1);
   EXPECT(say(Kind::seal, base, page) == -ENOMEM);
   // Who asks and goes no further has sealed nothing, and holds nobody.
-  EXPECT((say(Kind::seal, base + page, page) & 0xFF) == static_cast<long>(policy::Way::filter));
+  EXPECT((say(Kind::seal, base + page, page) & 0xFF) == static_cast<long>(policy::NextStep::filter));
   EXPECT(Calls{Via::raw}.protect(base + page, page, PROT_NONE) == 0);
   EXPECT(say(Kind::give_up, nullptr, 0) == 0);
   EXPECT(Calls{Via::raw}.unmap(base + page, page) == 0);

@@ -135,7 +135,7 @@ TEST_CASE("tool: status shows what of a process is sealed") {
     const std::string name = line["name"];
     if (name.ends_with("/cat") && line["state"] == "sealed") ++text_segments;
     if (name == "[stack]") CHECK(line["state"] == "-");
-    // It lies in the arena: so it is in no list of seals.
+    // It lies in the sealed area: so it is in no list of seals.
     if (name.starts_with("/memfd:libmseal-table")) CHECK(line["state"] == "sealed");
     if (line["state"] == "sealed") bytes += size_of(line["range"]);
   }

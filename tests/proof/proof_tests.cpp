@@ -44,9 +44,9 @@ struct Shape {
 };
 
 enum class Kind {
-  alone,      // decides about everything, for there is no supervisor
-  deferring,  // the filter of a seal, which leaves what is deferred to the first one
-  base,       // the first filter
+  alone,       // decides about everything, for there is no supervisor
+  delegating,  // the filter of a seal, which leaves what is delegated to the first one
+  first,       // the first filter
 };
 
 // The rule itself, written down a second time, for the solver.
@@ -85,7 +85,7 @@ class Rule {
   }
 
   // Is it one of the calls that are left to the supervisor?
-  z3::expr deferred(Call call) {
+  z3::expr delegated(Call call) {
     switch (call) {
       case Call::remap_file_pages:
       case Call::shmdt:
@@ -311,8 +311,8 @@ Finding examine(std::span<const sock_filter> program, const policy::Machine& mac
   Rule rule(context, input, machine, abi);
   const Call call = entry.call;
   const z3::expr touches = rule.refuses(call, shape.ranges, shape.contents, shape.protection);
-  const z3::expr deferred = rule.deferred(call);
-  const bool first = kind == Kind::base;
+  const z3::expr delegated = rule.delegated(call);
+  const bool first = kind == Kind::first;
   z3::expr refuse = rule.no();
   z3::expr may_refuse = rule.no();
   z3::expr notify = rule.no();
@@ -322,13 +322,13 @@ Finding examine(std::span<const sock_filter> program, const policy::Machine& mac
       refuse = touches || rule.extra(call, shape.protection);
       zero = zero || rule.detaches(call, shape.attachments);
       break;
-    case Kind::deferring:
-      refuse = touches && !deferred;
-      may_refuse = touches || (deferred && rule.wraps());
+    case Kind::delegating:
+      refuse = touches && !delegated;
+      may_refuse = touches || (delegated && rule.wraps());
       break;
-    case Kind::base:
-      refuse = (touches && !deferred) || rule.closed(call);
-      notify = deferred || (rule.refuses(call, shape.watched, shape.watched, true) && !refuse);
+    case Kind::first:
+      refuse = (touches && !delegated) || rule.closed(call);
+      notify = delegated || (rule.refuses(call, shape.watched, shape.watched, true) && !refuse);
       if (call == Call::mseal) notify = rule.yes();
       break;
   }
@@ -355,9 +355,9 @@ policy::RangeProgram program_for(const Shape& shape, Kind kind) {
   switch (kind) {
     case Kind::alone:
       return first_filter_without_supervisor(denied, {true, shape.attachments, true}, {});
-    case Kind::deferring:
+    case Kind::delegating:
       return filter_of_seals(denied);
-    case Kind::base:
+    case Kind::first:
       break;
   }
   return first_filter(denied, shape.watched, {kRefuse, kRefuse, kRefuse, kRefuse, std::nullopt});
@@ -365,7 +365,7 @@ policy::RangeProgram program_for(const Shape& shape, Kind kind) {
 
 void compile_into(BpfProgram& program, const policy::Machine& machine, const Shape& shape, Kind kind) {
   program.clear();
-  if (kind == Kind::base) {
+  if (kind == Kind::first) {
     write_blocked_calls(machine, {}, {}, program);
   } else {
     program.ret(SECCOMP_RET_ALLOW);
@@ -408,25 +408,25 @@ TEST_CASE(
   CHECK(proofs > 150);
 }
 
-TEST_CASE("proof: the filters of seals refuse what touches a range and is not deferred, nothing else") {
+TEST_CASE("proof: the filters of seals refuse what touches a range and is not delegated, nothing else") {
   std::mt19937_64 random(65);
   int proofs = 0;
   for (const std::size_t count : {1, 1, 1, 1, 3, 20, 40}) {
     Shape shape = random_shape(random, count);
     if (count == 3) shape.refused_breaks = {0x5555'8000'0000, 0x5555'8000'5001};
-    proofs += prove(shape, Kind::deferring);
+    proofs += prove(shape, Kind::delegating);
   }
-  proofs += prove(many_under_one_word(), Kind::deferring);
+  proofs += prove(many_under_one_word(), Kind::delegating);
   for (const std::size_t count : {1, 3}) {  // seals without MSEAL_TYPE_PROT_PKEY
     Shape shape = random_shape(random, count);
     shape.protection = false;
-    proofs += prove(shape, Kind::deferring);
+    proofs += prove(shape, Kind::delegating);
   }
   CHECK(proofs > 250);
 }
 
 TEST_CASE(
-    "proof: the first filter refuses what is denied, notifies what is watched or deferred, and lets the "
+    "proof: the first filter refuses what is denied, notifies what is watched or delegated, and lets the "
     "rest") {
   std::mt19937_64 random(66);
   int proofs = 0;
@@ -434,14 +434,14 @@ TEST_CASE(
     Shape shape = random_shape(random, count);
     shape.watched = random_shape(random, 3).ranges;
     shape.refused_breaks = {0x5555'8000'0000, 0x5555'8000'5001};
-    proofs += prove(shape, Kind::base);
+    proofs += prove(shape, Kind::first);
   }
   // What is watched lies under the same word, and elsewhere.
   Shape many = many_under_one_word();
   for (const Range& watched :
        {Range{0x7FFF'F000'2000, 0x7FFF'F000'9000}, Range{0x5555'0000'0000, 0x5555'4000'0000}}) {
     many.watched = {watched};
-    proofs += prove(many, Kind::base);
+    proofs += prove(many, Kind::first);
   }
   CHECK(proofs > 150);
 }
@@ -525,13 +525,13 @@ bool forget_growsdown(sock_filter& one) {
   return true;
 }
 // A mremap to a chosen place is decided about like any other.
-bool forget_to_defer_a_target(sock_filter& one) {
+bool forget_to_delegate_a_target(sock_filter& one) {
   if (one.code != (BPF_JMP | BPF_JSET | BPF_K) || one.k != policy::kMremapFixed) return false;
   one.k = 0;
   return true;
 }
 // A range that crosses a multiple of 4 GiB is decided about here.
-bool forget_to_defer_wide_ranges(sock_filter& one) {
+bool forget_to_delegate_wide_ranges(sock_filter& one) {
   if (one.code != (BPF_JMP | BPF_JGE | BPF_X)) return false;
   one.jf = one.jt;
   return true;
@@ -554,8 +554,8 @@ constexpr Mutant kMutants[] = {
     {"take NOREPLACE for FIXED", replace_without_replacing},
     {"read an upper half", read_upper_half},
     {"forget PROT_GROWSDOWN", forget_growsdown},
-    {"forget to defer a target", forget_to_defer_a_target},
-    {"forget to defer wide ranges", forget_to_defer_wide_ranges},
+    {"forget to delegate a target", forget_to_delegate_a_target},
+    {"forget to delegate wide ranges", forget_to_delegate_wide_ranges},
 };
 
 // The mutants that are found out. Not every one can be made of every program, nor is it wrong in every one.
@@ -592,13 +592,13 @@ TEST_CASE("proof: every broken program is found out") {
   without_carry.erase("drop the carry");
   const Range small{0x10000, 0x20000};
   CHECK(find_mutants({{small, low, across}, {small, low}, {{0x7FFE'0000'0000, 0x7FFE'0001'0000}}},
-                     Kind::base) == without_carry);
+                     Kind::first) == without_carry);
   // The short program of one seal, where an address taken for one before the range still ends behind its
   // start.
-  CHECK(find_mutants({{low}, {low}}, Kind::deferring) ==
+  CHECK(find_mutants({{low}, {low}}, Kind::delegating) ==
         Names{">= for >", "an end off by a page", "forget the alignment", "keep the tag bits",
               "forget an advice", "take NOREPLACE for FIXED"});
-  CHECK(find_mutants(many_under_one_word(), Kind::deferring) ==
+  CHECK(find_mutants(many_under_one_word(), Kind::delegating) ==
         Names{"> for >=", ">= for >", "a boundary off by a page", "forget the alignment", "keep the tag bits",
               "forget an advice", "take NOREPLACE for FIXED"});
 }

@@ -197,8 +197,7 @@ TEST_CASE("a caller that can't be looked at has the seals of everybody, and is n
        }},
       {"no process can be held", [](FakeProc& proc) { proc.nothing_held = true; }},
       {"held files can't be read", [](FakeProc& proc) { proc.held_unreadable = true; }},
-      {"births and processes unknown",
-       [](FakeProc& proc) { proc.births_unknown = proc.list_unknown = true; }},
+      {"forks and processes unknown", [](FakeProc& proc) { proc.forks_unknown = proc.list_unknown = true; }},
   };
   for (const Row& row : rows) {
     for (const bool met : {false, true}) {

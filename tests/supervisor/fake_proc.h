@@ -18,7 +18,7 @@ namespace libmseal::tests {
 
 using supervisor::HeldMemory;
 using supervisor::HeldTask;
-using supervisor::Look;
+using supervisor::ReadResult;
 
 // How a look fails.
 enum class Fault : std::uint8_t {
@@ -94,9 +94,9 @@ class FakeProc final : public supervisor::Proc {
     const Task ended = found->second;
     tasks.erase(found);
     if (ended.leader != id) return;
-    adopters.erase(id);
+    subreapers.erase(id);
     pid_t adopter = ended.parent;
-    while (adopter != 1 && tasks.contains(adopter) && !adopters.contains(adopter))
+    while (adopter != 1 && tasks.contains(adopter) && !subreapers.contains(adopter))
       adopter = tasks.at(adopter).parent;
     for (auto& [child, task] : tasks) {
       if (task.parent == id) task.parent = adopter;
@@ -124,43 +124,44 @@ class FakeProc final : public supervisor::Proc {
   bool hold_throws = false;
   bool no_memory_held = false;
   bool list_unknown = false;
-  bool births_unknown = false;
-  bool births_moving = false;
-  bool births_counted = false;
+  bool forks_unknown = false;
+  bool forks_moving = false;
+  bool forks_counted = false;
   bool sharers_unknown = false;
   bool held_unreadable = false;  // EMFILE is no matter for what is open, but EINTR or ENOMEM may be
   std::function<void()> after_list;
-  std::function<void()> after_threads;  // were listed, of any process
-  std::function<void()> after_births;   // were asked for
+  std::function<void()> after_threads;      // were listed, of any process
+  std::function<void()> after_fork_sample;  // were asked for
 
   void heal() {
     stat_faults.clear();
     status_faults.clear();
     thread_faults.clear();
     not_held.clear();
-    nothing_held = hold_throws = no_memory_held = list_unknown = births_unknown = births_moving =
+    nothing_held = hold_throws = no_memory_held = list_unknown = forks_unknown = forks_moving =
         sharers_unknown = held_unreadable = false;
-    after_list = after_threads = after_births = nullptr;
+    after_list = after_threads = after_fork_sample = nullptr;
   }
 
   std::map<pid_t, Task> tasks;
-  std::set<pid_t> adopters;  // PR_SET_CHILD_SUBREAPER
-  std::uint64_t clock = 0;   // ns
+  std::set<pid_t> subreapers;  // PR_SET_CHILD_SUBREAPER
+  std::uint64_t clock = 0;     // ns
   long last_born = 0;
-  Look<policy::Whereabouts> where = Look<policy::Whereabouts>::seen(policy::Whereabouts::elsewhere);
-  int looks = 0;               // by number
-  mutable int held_looks = 0;  // at what is held
-  int lists = 0;               // of all processes
-  shim::Births sharers_since;  // that were last asked for
+  ReadResult<policy::Whereabouts> where =
+      ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::elsewhere);
+  int looks = 0;                   // by number
+  mutable int held_looks = 0;      // at what is held
+  int lists = 0;                   // of all processes
+  shim::ForkSample sharers_since;  // that were last asked for
 
   // ---- supervisor::Proc ----
 
   long open(const shim::ProcPath& /*path*/, std::uint64_t /*flags*/) override { return -ENOENT; }
-  Look<policy::StatLine> stat(pid_t task) override {
+  ReadResult<policy::StatLine> stat(pid_t task) override {
     ++looks;
     return look<policy::StatLine>(stat_faults, task, [&](const Task& one) { return line_of(one); });
   }
-  Look<shim::TaskStatus> status(pid_t task) override {
+  ReadResult<shim::TaskStatus> status(pid_t task) override {
     ++looks;
     return look<shim::TaskStatus>(status_faults, task, [](const Task& one) {
       shim::TaskStatus status;
@@ -183,17 +184,17 @@ class FakeProc final : public supervisor::Proc {
     if (no_memory_held || nothing_held || found == tasks.end()) return nullptr;
     return std::make_unique<HeldMaps>(found->second.memory);
   }
-  Look<std::vector<pid_t>> processes() override {
+  ReadResult<std::vector<pid_t>> processes() override {
     ++lists;
-    if (list_unknown) return Look<std::vector<pid_t>>::unknown();
+    if (list_unknown) return ReadResult<std::vector<pid_t>>::unknown();
     std::vector<pid_t> found;
     for (const auto& [id, task] : tasks) {
       if (id == task.leader) found.push_back(id);
     }
     if (after_list) after_list();
-    return Look<std::vector<pid_t>>::seen(std::move(found));
+    return ReadResult<std::vector<pid_t>>::seen(std::move(found));
   }
-  Look<std::vector<pid_t>> threads(pid_t process) override {
+  ReadResult<std::vector<pid_t>> threads(pid_t process) override {
     const auto found = look<std::vector<pid_t>>(thread_faults, process, [&](const Task&) {
       std::vector<pid_t> listed;
       for (const auto& [id, task] : tasks) {
@@ -204,18 +205,18 @@ class FakeProc final : public supervisor::Proc {
     if (after_threads) after_threads();
     return found;
   }
-  std::uint64_t most_numbers() override { return shim::Births::kFewestNumbers; }
-  shim::Births births() override {
-    if (births_moving) ++last_born;
-    shim::Births births;
-    births.last = births_unknown ? 0 : last_born;
-    births.time = clock;
-    births.count = births_counted && !births_unknown ? static_cast<std::uint64_t>(last_born) : 0;
-    if (after_births) after_births();
-    return births;
+  std::uint64_t pid_max() override { return shim::ForkSample::kDefaultPidMax; }
+  shim::ForkSample sample_forks() override {
+    if (forks_moving) ++last_born;
+    shim::ForkSample forks;
+    forks.last = forks_unknown ? 0 : last_born;
+    forks.time = clock;
+    forks.count = forks_counted && !forks_unknown ? static_cast<std::uint64_t>(last_born) : 0;
+    if (after_fork_sample) after_fork_sample();
+    return forks;
   }
-  shim::Births births_since(const shim::Births& /*before*/) override { return births(); }
-  shim::Sharing sharers(pid_t process, pid_t, const shim::Births& since, const shim::Births&,
+  shim::ForkSample sample_forks_since(const shim::ForkSample& /*before*/) override { return sample_forks(); }
+  shim::Sharing sharers(pid_t process, pid_t, const shim::ForkSample& since, const shim::ForkSample&,
                         std::vector<pid_t>& found) override {
     sharers_since = since;
     if (sharers_unknown) return shim::Sharing::unknown;
@@ -232,7 +233,7 @@ class FakeProc final : public supervisor::Proc {
     if (first == tasks.end() || second == tasks.end()) return false;
     return first->second.memory != nullptr && first->second.memory == second->second.memory;
   }
-  Look<policy::Whereabouts> whereabouts(pid_t /*task*/) override { return where; }
+  ReadResult<policy::Whereabouts> whereabouts(pid_t /*task*/) override { return where; }
   std::uint64_t now() override { return clock; }
 
  private:
@@ -240,13 +241,13 @@ class FakeProc final : public supervisor::Proc {
    public:
     Held(const FakeProc& proc, pid_t task, std::uint64_t serial)
         : proc_(proc), task_(task), serial_(serial) {}
-    [[nodiscard]] Look<policy::StatLine> stat() const override {
+    [[nodiscard]] ReadResult<policy::StatLine> stat() const override {
       ++proc_.held_looks;
       const auto found = proc_.tasks.find(task_);
       if (found == proc_.tasks.end() || found->second.serial != serial_)
-        return Look<policy::StatLine>::gone();
-      if (proc_.held_unreadable) return Look<policy::StatLine>::unknown();
-      return Look<policy::StatLine>::seen(proc_.line_of(found->second));
+        return ReadResult<policy::StatLine>::gone();
+      if (proc_.held_unreadable) return ReadResult<policy::StatLine>::unknown();
+      return ReadResult<policy::StatLine>::seen(proc_.line_of(found->second));
     }
 
    private:
@@ -300,12 +301,12 @@ class FakeProc final : public supervisor::Proc {
   }
 
   template <class T, class Make>
-  Look<T> look(const std::map<pid_t, Fault>& faults, pid_t task, Make make) {
+  ReadResult<T> look(const std::map<pid_t, Fault>& faults, pid_t task, Make make) {
     const auto fault = faults.find(task);
-    if (fault != faults.end() && fault->second == Fault::unknown) return Look<T>::unknown();
-    if (fault != faults.end() && fault->second == Fault::gone) return Look<T>::gone();
+    if (fault != faults.end() && fault->second == Fault::unknown) return ReadResult<T>::unknown();
+    if (fault != faults.end() && fault->second == Fault::gone) return ReadResult<T>::gone();
     const auto found = tasks.find(task);
-    return found == tasks.end() ? Look<T>::gone() : Look<T>::seen(make(found->second));
+    return found == tasks.end() ? ReadResult<T>::gone() : ReadResult<T>::seen(make(found->second));
   }
 
   std::uint64_t serials_ = 0;

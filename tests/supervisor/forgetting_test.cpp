@@ -12,8 +12,8 @@ TEST_CASE("nothing is forgotten without a proof") {
   };
   const Row rows[] = {
       {"hidepid, or no directory", [](FakeProc& proc) { proc.list_unknown = true; }},
-      {"births unknown", [](FakeProc& proc) { proc.births_unknown = true; }},
-      {"births meanwhile", [](FakeProc& proc) { proc.births_moving = true; }},
+      {"forks unknown", [](FakeProc& proc) { proc.forks_unknown = true; }},
+      {"forks meanwhile", [](FakeProc& proc) { proc.forks_moving = true; }},
       {"a process born behind the list, with a number that has come around",
        [](FakeProc& proc) {
          proc.after_list = [&proc] {
@@ -186,7 +186,7 @@ TEST_CASE("what children had sealed that ended soon after each other is not thei
 }
 
 TEST_CASE("looks at everybody take a small part of the time") {
-  supervisor::LookBudget budget;
+  supervisor::InspectionBudget budget;
   std::uint64_t now = 1'000'000'000'000;
   const auto looks_within = [&](std::uint64_t time) {
     int looks = 0;
@@ -204,7 +204,7 @@ TEST_CASE("looks at everybody take a small part of the time") {
 }
 
 TEST_CASE("without a clock, looks are not held back") {
-  supervisor::LookBudget budget;
+  supervisor::InspectionBudget budget;
   for (int look = 0; look < 1000; ++look) {
     CHECK(budget.allows(0));
     budget.spend(0);
@@ -217,13 +217,13 @@ TEST_CASE("a child that is born at the last moment of its parent has what that h
     SealedTree tree;
     tree.add_child();
     int asked = 0;
-    tree.proc.after_births = [&] {
+    tree.proc.after_fork_sample = [&] {
       if (++asked != moment) return;
       tree.proc.fork(200, 201, 11);
       tree.proc.exit(200);
     };
     REQUIRE(tree.seal(100, 4) == 0);
-    tree.proc.after_births = nullptr;
+    tree.proc.after_fork_sample = nullptr;
     if (asked < moment) continue;
     CHECK(holds(tree.sealed(201), {1, 2, 3}));
     tree.proc.exit(201);

@@ -22,7 +22,7 @@
 
 #include "shim/common/printable.h"
 #include "shim/common/seal_table.h"
-#include "shim/preload/state/ledger.h"
+#include "shim/preload/state/local_seals.h"
 #include "shim/preload/supervisor/table_reader.h"
 #include "shim/supervisor/events/line_file.h"
 #include "shim/supervisor/events/system_log.h"
@@ -171,18 +171,19 @@ TEST_CASE("output: a table that its writer left half-written keeps no reader wai
   ::munmap(root, shim::kTableBytes);
 }
 
-TEST_CASE("output: a process forked while another thread writes the ledger has a whole one") {
-  using Ledger = shim::Ledger<policy::Seal, 8192>;
-  const auto ledger = std::make_unique<Ledger>();
+TEST_CASE("output: a process forked while another thread writes the local seals has them whole") {
+  using LocalSeals = shim::LatchedList<policy::Seal, 8192>;
+  const auto local_seals = std::make_unique<LocalSeals>();
   constexpr std::uint64_t kFirst = 2000;
   const auto seal = [](std::uint64_t number) {
     return policy::Seal{{number * 0x2000, number * 0x2000 + 0x1000}};
   };
-  for (std::uint64_t number = kFirst; number < 2 * kFirst; ++number) REQUIRE(ledger->add(seal(number)));
+  for (std::uint64_t number = kFirst; number < 2 * kFirst; ++number) REQUIRE(local_seals->add(seal(number)));
   std::atomic<bool> over = false;
   std::thread writer([&] {
     // Each goes before all others.
-    for (std::uint64_t number = kFirst - 1; number > 0 && !over; --number) (void)ledger->add(seal(number));
+    for (std::uint64_t number = kFirst - 1; number > 0 && !over; --number)
+      (void)local_seals->add(seal(number));
   });
   int good = 0;
   constexpr int kForks = 50;
@@ -191,7 +192,7 @@ TEST_CASE("output: a process forked while another thread writes the ledger has a
     if (child == 0) {
       ::alarm(5);
       const auto is_whole = [&] {
-        return ledger->consult([&](std::span<const policy::Seal> seals) {
+        return local_seals->consult([&](std::span<const policy::Seal> seals) {
           const std::span last = seals.last(kFirst);
           for (std::uint64_t index = 0; index < kFirst; ++index) {
             if (!(last[index] == seal(kFirst + index))) return false;
@@ -199,7 +200,7 @@ TEST_CASE("output: a process forked while another thread writes the ledger has a
           return true;
         });
       };
-      const bool fine = is_whole() && ledger->add(seal(0)) && is_whole();
+      const bool fine = is_whole() && local_seals->add(seal(0)) && is_whole();
       ::_exit(fine ? 0 : 1);
     }
     int status = -1;

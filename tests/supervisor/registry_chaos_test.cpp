@@ -79,16 +79,16 @@ class Chaos {
       proc.fork(parent, child, tick_);
     } else {
       note("which is a sibling", child);
-      tell_of_lineage(parent, true);
+      report_lineage(parent, true);
       proc.fork_sibling(parent, child, tick_);
     }
     if (below(8) != 0) return;
     note("and the first of a namespace", child);
     proc.tasks.at(child).first_of_namespace = true;
-    proc.adopters.insert(child);
+    proc.subreapers.insert(child);
   }
   // As the first filter does, before the call is made.
-  void tell_of_lineage(pid_t id, bool makes_sibling) {
+  void report_lineage(pid_t id, bool makes_sibling) {
     if (below(4) == 0) fail_some_looks();
     show_who_is_there();
     tree_.registry.note_lineage(id, makes_sibling);
@@ -137,8 +137,8 @@ class Chaos {
         break;
       case 7:
         note("adopts", id);
-        tell_of_lineage(id, false);
-        proc.adopters.insert(proc.tasks.at(id).leader);
+        report_lineage(id, false);
+        proc.subreapers.insert(proc.tasks.at(id).leader);
         break;
       default:
         seal(id, below(2) == 0);
@@ -178,8 +178,8 @@ class Chaos {
     proc.no_memory_held = below(4) == 0;
     proc.held_unreadable = below(6) == 0;
     proc.list_unknown = below(6) == 0;
-    proc.births_unknown = below(6) == 0;
-    proc.births_moving = below(6) == 0;
+    proc.forks_unknown = below(6) == 0;
+    proc.forks_moving = below(6) == 0;
     proc.sharers_unknown = below(6) == 0;
   }
 

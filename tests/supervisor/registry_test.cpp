@@ -47,7 +47,7 @@ TEST_CASE("a child that is there when the supervisor takes a seal is met first")
 TEST_CASE("who could not be met before a seal of the same tick has it") {
   SealedTree tree;
   tree.proc.fork(100, 200, 10);
-  tree.proc.births_unknown = tree.proc.list_unknown = true;
+  tree.proc.forks_unknown = tree.proc.list_unknown = true;
   REQUIRE(tree.seal(100, 3) == 0);
   tree.proc.heal();
   CHECK(tree.sealed(200) == Seals{1, 2, 3});
@@ -128,14 +128,14 @@ TEST_CASE("whose child a process is may not show: then it has what it may have")
   }
   SECTION("for its parent adopts") {
     tree.registry.note_lineage(100, false);
-    tree.proc.adopters.insert(100);
+    tree.proc.subreapers.insert(100);
     tree.proc.fork(200, 300, 30);
     tree.proc.exit(200);
     CHECK(tree.sealed(300) == Seals{1, 2, 3});
   }
   SECTION("for its parent is the first of a namespace") {
     tree.proc.tasks.at(100).first_of_namespace = true;
-    tree.proc.adopters.insert(100);
+    tree.proc.subreapers.insert(100);
     tree.proc.fork(200, 300, 30);
     tree.proc.exit(200);
     CHECK(tree.sealed(300) == Seals{1, 2, 3});
@@ -285,7 +285,7 @@ TEST_CASE("a program that starts on a machine with many others looks at nobody b
   CHECK(tree.proc.lists == 0);
   CHECK(tree.proc.looks < 10);
   CHECK(tree.proc.sharers_since.last == 100);
-  CHECK(tree.proc.births().soon_after(tree.proc.sharers_since));
+  CHECK(tree.proc.sample_forks().soon_after(tree.proc.sharers_since));
   SECTION("but one that has not called execve does: who shares its memory may be older") {
     tree.proc.first(200, 8, 10).forked = true;
     REQUIRE(tree.join(200).standing == Standing::member);
@@ -299,14 +299,14 @@ TEST_CASE("a program that starts on a machine with many others looks at nobody b
       if (may_be_cloning) tree.proc.thread(200, 201);
     }
     SECTION("the caller") {
-      if (may_be_cloning) tree.proc.where = Look<policy::Whereabouts>::unknown();
+      if (may_be_cloning) tree.proc.where = ReadResult<policy::Whereabouts>::unknown();
     }
     tree.at_tick(20);
     REQUIRE(tree.join(200).standing == Standing::member);
     REQUIRE(tree.seal(200, 1) == 0);
-    CHECK_FALSE(tree.proc.births().soon_after(tree.proc.sharers_since));
+    CHECK_FALSE(tree.proc.sample_forks().soon_after(tree.proc.sharers_since));
     REQUIRE(tree.seal(200, 2) == 0);
-    CHECK(tree.proc.births().soon_after(tree.proc.sharers_since) == !may_be_cloning);
+    CHECK(tree.proc.sample_forks().soon_after(tree.proc.sharers_since) == !may_be_cloning);
   }
 }
 
@@ -315,7 +315,7 @@ TEST_CASE("a seal long after another looks at nobody, if the kernel has counted 
   for (pid_t other = 2; other < 90; ++other) tree.proc.first(other, 1000, 1).filtered = false;
   tree.at_tick(10);
   tree.proc.first(100, 7, 10);
-  tree.proc.births_counted = GENERATE(false, true);
+  tree.proc.forks_counted = GENERATE(false, true);
   tree.at_tick(1000);
   REQUIRE(tree.join(100).standing == Standing::member);
   REQUIRE(tree.seal(100, 1) == 0);
@@ -324,9 +324,9 @@ TEST_CASE("a seal long after another looks at nobody, if the kernel has counted 
   const int looks = tree.proc.looks;
   tree.proc.sharers_since = {};
   REQUIRE(tree.seal(100, 2) == 0);
-  CHECK((tree.proc.lists == lists) == tree.proc.births_counted);
-  CHECK((tree.proc.looks < looks + 10) == tree.proc.births_counted);
-  CHECK((tree.proc.sharers_since.time == 0) == tree.proc.births_counted);  // sharers are not asked for
+  CHECK((tree.proc.lists == lists) == tree.proc.forks_counted);
+  CHECK((tree.proc.looks < looks + 10) == tree.proc.forks_counted);
+  CHECK((tree.proc.sharers_since.time == 0) == tree.proc.forks_counted);  // sharers are not asked for
   tree.proc.fork(100, 200, 2000);
   tree.at_tick(3000);
   REQUIRE(tree.seal(100, 3) == 0);
@@ -374,10 +374,10 @@ TEST_CASE("all seals are none that could be asked once they are too many, until 
 // ---- records ----
 
 TEST_CASE("seals of one moment are told apart by all that they say") {
-  supervisor::Record parent;
+  supervisor::SealRecord parent;
   REQUIRE(parent.add({{place(1)}, false, 0, 5}));
   REQUIRE(parent.add({{place(1), true, true, policy::kWholeSeal, 0x9000}, true, 0, 5}));
-  supervisor::Record child;
+  supervisor::SealRecord child;
   child.merge(parent);
   REQUIRE(child.seals().size() == 1);
   CHECK(child.seals()[0] == Seal{place(1), true, true, policy::kWholeSeal, 0x9000});

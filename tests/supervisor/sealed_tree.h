@@ -22,7 +22,7 @@ using supervisor::TableFile;
 using Standing = Caller::Standing;
 using Seals = std::set<int>;
 
-inline constexpr Range kArena{0x6000'0000'0000, 0x6000'1000'0000};
+inline constexpr Range kSealedArea{0x6000'0000'0000, 0x6000'1000'0000};
 inline constexpr std::uint64_t kTick = 10'000'000;  // ns
 inline constexpr int kMostSeals = 4000;
 
@@ -51,7 +51,7 @@ inline Sharing begin_sealing(Registry& registry, const Caller& caller) {
 // A process tree, and what its supervisor does for it (control_channel.cpp).
 struct Tree {
   FakeProc proc;
-  Registry registry{proc, kArena, {}};
+  Registry registry{proc, kSealedArea, {}};
 
   void at_tick(std::uint64_t tick) { proc.clock = tick * kTick; }
 

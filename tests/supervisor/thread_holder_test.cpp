@@ -41,7 +41,7 @@ TEST_CASE("threads that are held when something throws are let go of") {
   const pid_t child = start_child([] { ::usleep(200'000); });
   FakeProc proc;
   proc.first(child, 1);
-  proc.where = Look<policy::Whereabouts>::seen(policy::Whereabouts::in_call);
+  proc.where = ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::in_call);
   ThreadHolder holder(proc);
   try {
     HeldThreads held(holder);
@@ -64,7 +64,7 @@ TEST_CASE("a thread that does not stop in time is let go of later") {
   });
   ::usleep(100'000);
   FakeProc proc;
-  proc.where = Look<policy::Whereabouts>::seen(policy::Whereabouts::cloning);
+  proc.where = ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::cloning);
   ThreadHolder holder(proc);
   CHECK_FALSE(holder.take_out_of_call(child));
   CHECK(holder.has_some_to_let_go());

@@ -30,9 +30,9 @@ const Tested kMachines[] = {{kX86Machine, kSeccompX86}, {arm64_machine(4096), kS
 constexpr unsigned kAllCalls = 2 * kBlockedShadowStack - 1;
 constexpr unsigned kAllHardening = kHardenPtrace | kHardenProcessVmWritev | kHardenUserfaultfd;
 
-Program blocked_calls(const Machine& machine, const Options& options, const ToldOf& told = {}) {
+Program blocked_calls(const Machine& machine, const Options& options, const NotifiedCalls& notified = {}) {
   const auto program = std::make_unique<BpfProgram>();
-  write_blocked_calls(machine, options, told, *program);
+  write_blocked_calls(machine, options, notified, *program);
   REQUIRE(program->complete());
   return {program->instructions().begin(), program->instructions().end()};
 }
@@ -45,11 +45,12 @@ Program hardening(const Machine& machine, unsigned what) {
 }
 
 // The same by libseccomp.
-Program blocked_calls_by_libseccomp(const SeccompAbis& abis, const Options& options, const ToldOf& told) {
+Program blocked_calls_by_libseccomp(const SeccompAbis& abis, const Options& options,
+                                    const NotifiedCalls& notified) {
   return compile_rules(abis, blocked_call_rules(abis), [&](const SeccompRule& rule) -> std::uint32_t {
     if (rule.bit == 0) return SCMP_ACT_ERRNO(rule.error);
-    if (rule.bit == kProgramStart) return told.starts ? SCMP_ACT_TRACE(0) : SCMP_ACT_ALLOW;
-    if (rule.bit == kLineage) return told.lineage ? SCMP_ACT_TRACE(0) : SCMP_ACT_ALLOW;
+    if (rule.bit == kProgramStart) return notified.starts ? SCMP_ACT_TRACE(0) : SCMP_ACT_ALLOW;
+    if (rule.bit == kLineage) return notified.lineage ? SCMP_ACT_TRACE(0) : SCMP_ACT_ALLOW;
     if ((rule.bit & options.open_calls) != 0) return SCMP_ACT_ALLOW;
     if (options.audit) return rule.bit == kBlockedClone3 ? SCMP_ACT_ALLOW : SCMP_ACT_TRACE(0);
     return SCMP_ACT_ERRNO(rule.error);
@@ -130,12 +131,12 @@ TEST_CASE("the blocked calls, whichever are open, are those that libseccomp comp
         Options options;
         options.open_calls = static_cast<std::uint16_t>(open);
         options.audit = audit;
-        const ToldOf told{open % 2 == 0, open % 3 == 0};
+        const NotifiedCalls notified{open % 2 == 0, open % 3 == 0};
         INFO("arch " << std::hex << tested.abis[0] << ", open " << open << ", audit " << audit
-                     << ", tells of lineage " << told.lineage << ", of starts " << told.starts);
-        const Program program = blocked_calls(tested.machine, options, told);
+                     << ", tells of lineage " << notified.lineage << ", of starts " << notified.starts);
+        const Program program = blocked_calls(tested.machine, options, notified);
         CHECK(program.size() <= all_closed);
-        compare(tested, program, blocked_calls_by_libseccomp(tested.abis, options, told),
+        compare(tested, program, blocked_calls_by_libseccomp(tested.abis, options, notified),
                 blocked_call_rules(tested.abis));
       }
     }

@@ -181,12 +181,13 @@ TEST_CASE("a message of several ranges has two at least, none behind a gap, and 
 }
 
 TEST_CASE("how sealing goes on survives the return value") {
-  for (const Way way : {Way::sealed, Way::filter, Way::supervised, Way::yourself}) {
+  for (const NextStep step :
+       {NextStep::sealed, NextStep::filter, NextStep::supervised, NextStep::by_itself}) {
     for (const std::uint32_t ticket : {0U, 1U, 0x80000000U, ~0U}) {
-      const std::int64_t answer = encode(Next{way, ticket});
+      const std::int64_t answer = encode(SealAnswer{step, ticket});
       CHECK(answer >= 0);
-      CHECK(decode_next(answer).way == way);
-      CHECK(decode_next(answer).ticket == ticket);
+      CHECK(decode_seal_answer(answer).step == step);
+      CHECK(decode_seal_answer(answer).ticket == ticket);
     }
   }
 }

@@ -9,7 +9,7 @@
 #include <type_traits>
 
 #include "policy/configuration/options.h"
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/protocol/control.h"
 #include "shim/common/seal_table.h"
 #include "tests/support/catch.h"
@@ -69,9 +69,9 @@ std::string describe_everything() {
     all += describe("Seal", one, a, b, c, d, e);
   }
   {
-    const policy::TreeRules one;
+    const policy::TreeOptions one;
     const auto& [a, b, c] = one;
-    all += describe("TreeRules", one, a, b, c);
+    all += describe("TreeRules", one, a, b, c);  // an older name; another one would change the fingerprint
   }
   {
     const policy::Options one;
@@ -88,13 +88,14 @@ std::string describe_everything() {
     alignas(std::max_align_t) char memory[4096];
     auto* const manager = new (memory) shim::TableMemory(sizeof memory);
     const shim::SealTable one(manager);
-    const auto& [generation, seals, fences, ticket, pieces, keyed, breaks, rules, options, complaints] = one;
+    const auto& [generation, seals, fences, ticket, pieces, keyed, breaks, tree_options, options,
+                 complaints] = one;
     const typename std::decay_t<decltype(seals)>::value_type seal{};
     const typename std::decay_t<decltype(fences)>::value_type fence{};
     const typename std::decay_t<decltype(pieces)>::value_type piece{};
     const typename std::decay_t<decltype(keyed)>::value_type key{};
-    all +=
-        sizes("SealTable", generation, seal, fence, ticket, piece, key, breaks, rules, options, complaints);
+    all += sizes("SealTable", generation, seal, fence, ticket, piece, key, breaks, tree_options, options,
+                 complaints);
   }
   {
     const policy::Control one;
@@ -121,8 +122,9 @@ std::string describe_everything() {
   numbers << "numbers: " << policy::kControlMagic << " " << shim::kTableMagic << " " << shim::kTableHeader
           << " " << shim::kTableBytes << " " << shim::kPolicyTextBytes << " " << shim::kMostSeals << " "
           << shim::kMostFences << " " << shim::kMostPieces << " " << shim::kMostKeyed << " "
-          << static_cast<int>(policy::Way::sealed) << " " << static_cast<int>(policy::Trouble::refused_call)
-          << " " << policy::encode(policy::TablePlace{1, 2}) << "\n";
+          << static_cast<int>(policy::NextStep::sealed) << " "
+          << static_cast<int>(policy::Trouble::refused_call) << " "
+          << policy::encode(policy::TablePlace{1, 2}) << "\n";
   return all + numbers.str();
 }
 

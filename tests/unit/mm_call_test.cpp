@@ -54,7 +54,7 @@ TEST_CASE("mmap replaces only where it must") {
   const MmCall fixed = native(9, {kAt + 0x1000, 0x1000, 0, MAP_FIXED | MAP_ANONYMOUS | (1ULL << 40), ~0ULL});
   CHECK(fixed.effect == MmCall::Effect::modify);
   CHECK(fixed.ranges[0] == Range{kAt + 0x1000, kAt + 0x2000});
-  CHECK_FALSE(fixed.deferred);
+  CHECK_FALSE(fixed.delegated);
 }
 
 TEST_CASE("huge pages are mapped as whole ones") {
@@ -67,12 +67,12 @@ TEST_CASE("huge pages are mapped as whole ones") {
   const MmCall file = native(9, {kOdd, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3});
   CHECK(file.ranges[0] == Range{kOdd, kOdd + 0x1000});
   CHECK(file.if_huge == Range{kOdd + 0x1000, kOdd + kHuge});
-  CHECK(file.deferred);
+  CHECK(file.delegated);
   CHECK(file.argument == 3);
   CHECK(native(9, {kAt, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).if_huge ==
         Range{kAt + 0x1000, kAt + (1 << 30)});
-  CHECK_FALSE(native(9, {kOdd + 0x1000, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).deferred);
-  CHECK_FALSE(native(9, {kOdd, kHuge, 0, MAP_FIXED | MAP_PRIVATE, 3}).deferred);
+  CHECK_FALSE(native(9, {kOdd + 0x1000, 0x1000, 0, MAP_FIXED | MAP_PRIVATE, 3}).delegated);
+  CHECK_FALSE(native(9, {kOdd, kHuge, 0, MAP_FIXED | MAP_PRIVATE, 3}).delegated);
   CHECK(native(29, {0, 0x1000, kShmHugetlb}).makes_huge_pages);
   CHECK_FALSE(native(29, {0, 0x1000, 0}).makes_huge_pages);
   CHECK(compat(117, {kIpcShmget, 0, 0x1000, kShmHugetlb}).makes_huge_pages);
@@ -101,7 +101,7 @@ TEST_CASE("mremap has a source, and a target if it is told one") {
   const MmCall moves = native(25, {kAt, 0, 0x2000, MREMAP_MAYMOVE | MREMAP_FIXED, 0x1234000});
   CHECK(moves.ranges[0] == Range{kAt, kAt + 1});
   CHECK(moves.ranges[1] == Range{0x1234000, 0x1236000});
-  CHECK(moves.deferred);
+  CHECK(moves.delegated);
   CHECK(moves.if_huge.empty());
   // The source may be of huge pages: then the target is rounded up, and since 6.17 any of several mappings.
   constexpr std::uint64_t kHuge = 2 << 20;
@@ -121,14 +121,14 @@ TEST_CASE("only discarding advice discards, and only its low word counts") {
 TEST_CASE("calls that are left to the supervisor, and such as nobody can judge") {
   const MmCall grows = native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSDOWN});
   CHECK(grows.grows_down);
-  CHECK(grows.deferred);
+  CHECK(grows.delegated);
   CHECK_FALSE(
-      native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSUP}).deferred);  // there is nothing that grows up
+      native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSUP}).delegated);  // there is nothing that grows up
   // The kernel refuses both at once.
-  CHECK_FALSE(native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSDOWN | PROT_GROWSUP}).deferred);
+  CHECK_FALSE(native(10, {kAt, 0x1000, PROT_READ | PROT_GROWSDOWN | PROT_GROWSUP}).delegated);
   for (const int everyday : {MADV_DONTNEED, MADV_FREE, MADV_WIPEONFORK, 102 /* MADV_GUARD_INSTALL */})
-    CHECK_FALSE(native(28, {kAt, 0x1000, static_cast<std::uint64_t>(everyday)}).deferred);
-  CHECK(native(28, {kAt, 0x1000, MADV_REMOVE}).deferred);
+    CHECK_FALSE(native(28, {kAt, 0x1000, static_cast<std::uint64_t>(everyday)}).delegated);
+  CHECK(native(28, {kAt, 0x1000, MADV_REMOVE}).delegated);
   CHECK(native(30, {1, kAt, 040000}).effect == MmCall::Effect::unjudgeable);
   CHECK(native(30, {1, kAt, 0}).effect == MmCall::Effect::none);
   CHECK(native(67, {kAt}).effect == MmCall::Effect::detach);

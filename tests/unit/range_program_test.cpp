@@ -376,10 +376,11 @@ using Outcomes = std::map<std::uint32_t, std::size_t>;
 
 // ---- the filters of seals ----
 
-TEST_CASE("the filter of a seal leaves what is deferred to others and decides the rest as the verdict does") {
+TEST_CASE(
+    "the filter of a seal leaves what is delegated to others and decides the rest as the verdict does") {
   Random random(20240610);
   Outcomes outcomes;
-  std::size_t deferred = 0;
+  std::size_t delegated = 0;
   for (int round = 0; round < kRounds; ++round) {
     const Machine& machine = kMachines[round % std::size(kMachines)];
     Case one =
@@ -393,15 +394,15 @@ TEST_CASE("the filter of a seal leaves what is deferred to others and decides th
                                         ? kAllow  // the first filter has an action for it
                                         : action_for(one, sample);
       ++outcomes[action];
-      deferred += sample.call.deferred ? 1 : 0;
-      const bool may_be_left = sample.call.deferred && action == kAllow;
-      const bool fails_anyway = sample.call.deferred && wraps(machine, sample);
+      delegated += sample.call.delegated ? 1 : 0;
+      const bool may_be_left = sample.call.delegated && action == kAllow;
+      const bool fails_anyway = sample.call.delegated && wraps(machine, sample);
       if (action != verdict && !may_be_left && !fails_anyway) FAIL(describe(sample, action));
     }
   }
   CHECK(outcomes[kRefuse] >= 30'000);
   CHECK(outcomes[kAnswerZero] >= 1'000);
-  CHECK(deferred >= 100'000);
+  CHECK(delegated >= 100'000);
   CHECK(outcomes.size() == 3);
 }
 
@@ -541,7 +542,7 @@ std::uint32_t expected_of_base(const Case& denied, const Case& watched, const Sa
   if (call.effect == MmCall::Effect::unjudgeable) {
     return action_of_unjudgeable(call.call);
   }
-  if (call.deferred) return kNotify;
+  if (call.delegated) return kNotify;
   const std::uint32_t alone = action_for(denied, sample);
   if (alone != kAllow) return alone;
   return decide(call, {watched.seals}) == policy::kAllow ? kAllow : kNotify;
@@ -601,7 +602,7 @@ TEST_CASE("the first filter of coverage=all notifies every call that could chang
       const Sample sample = random_sample(random, machine, one);
       const std::uint32_t action = program.run(sample);
       const MmCall& call = sample.call;
-      const bool must = call.effect == MmCall::Effect::detach || call.deferred || !call.ranges[0].empty() ||
+      const bool must = call.effect == MmCall::Effect::detach || call.delegated || !call.ranges[0].empty() ||
                         !call.ranges[1].empty();
       if (must && action != kNotify) FAIL(describe(sample, action));
       if (call.call == Call::brk && action != kAllow) FAIL(describe(sample, action));
@@ -660,7 +661,7 @@ TEST_CASE("guards and PROT_GROWSDOWN with PROT_GROWSUP are notified where seals 
 }
 
 // A file may be of the machine's largest pages.
-TEST_CASE("a mapping that a file of huge pages would make larger is deferred, whatever their size") {
+TEST_CASE("a mapping that a file of huge pages would make larger is delegated, whatever their size") {
   for (const Machine& machine : kMachines) {
     const Compiled program(machine, base_program({}, {}));
     for (const std::uint64_t size : machine.huge_pages) {

@@ -28,19 +28,20 @@ const BackendFunctions& functions_of(Backend backend) {
   return kLibcBackend;
 }
 
-policy::Sealed query_ledger(const State& state, const policy::Range& range) {
-  return state.ledger->consult(
+policy::Sealed query_local_seals(const State& state, const policy::Range& range) {
+  return state.local_seals->consult(
       [&](std::span<const policy::Seal> seals) { return policy::how_sealed(seals, range); });
 }
 
-bool ledger_has_sealed(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types) {
-  return std::all_of(ranges.begin(), ranges.end(),
-                     [&](const policy::Range& range) { return query_ledger(state, range).types.has(types); });
+bool local_seals_cover(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types) {
+  return std::all_of(ranges.begin(), ranges.end(), [&](const policy::Range& range) {
+    return query_local_seals(state, range).types.has(types);
+  });
 }
 
-bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges,
-                          policy::SealTypes types) {
-  return state.ledger->consult([&](std::span<const policy::Seal> seals) {
+bool local_seals_refuse_types(const State& state, std::span<const policy::Range> ranges,
+                              policy::SealTypes types) {
+  return state.local_seals->consult([&](std::span<const policy::Seal> seals) {
     return std::any_of(ranges.begin(), ranges.end(), [&](const policy::Range& range) {
       return policy::refuses_types(seals, range, types);
     });

@@ -27,16 +27,16 @@ struct Outcome {
 Message& operator<<(Message& message, const Outcome& outcome);
 
 // The arguments of a backend's start.
-struct Beginning {
+struct StartArguments {
   std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, disjoint; may be empty
   policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
   KernelMseal kernel = KernelMseal::missing;
-  Launch& launch;  // may hold a supervisor that is ready
+  SupervisorLaunch& launch;  // may hold a supervisor that is ready
 };
 
 // The caller holds the lock, except for `query`.
 struct BackendFunctions {
-  Outcome (*start)(State& state, const Beginning& beginning, Job& job);
+  Outcome (*start)(State& state, const StartArguments& arguments, Job& job);
   // Seals the ranges (sorted, disjoint) with job.types; all of them or none: 0 or -errno.
   long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
   policy::Sealed (*query)(const State& state, const policy::Range& range);
@@ -53,17 +53,18 @@ extern const BackendFunctions kLibcBackend;        // the interposed functions a
 // The functions of that backend; those of `libc` before one has been chosen.
 const BackendFunctions& functions_of(policy::Backend backend);
 
-inline long is_no_matter(const State& /*state*/) {
+inline long sharers_do_not_matter(const State& /*state*/) {
   return 0;
 }
 
-// `query` by the ledger.
-policy::Sealed query_ledger(const State& state, const policy::Range& range);
+// `query` by the local seals.
+policy::Sealed query_local_seals(const State& state, const policy::Range& range);
 
-// Whether the ledger covers all of the ranges with these types.
-bool ledger_has_sealed(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
+// Whether the local seals cover all of the ranges with these types.
+bool local_seals_cover(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
 
 // Whether a seal in the ranges accepts no more types and lacks some of these.
-bool ledger_refuses_types(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types);
+bool local_seals_refuse_types(const State& state, std::span<const policy::Range> ranges,
+                              policy::SealTypes types);
 
 }  // namespace libmseal::shim

@@ -7,9 +7,9 @@
 #include "shim/common/sharers.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_sealing.h"
-#include "shim/preload/filters/base_filter.h"
+#include "shim/preload/filters/first_filter.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/memory/arena.h"
+#include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/pid_namespace.h"
@@ -17,23 +17,23 @@
 namespace libmseal::shim {
 namespace {
 
+using policy::NextStep;
 using policy::Range;
 using policy::Seal;
-using policy::Way;
 
-Outcome start(State& state, const Beginning& beginning, Job& job) {
+Outcome start(State& state, const StartArguments& arguments, Job& job) {
   // Not tried yet if this process started in a tree.
   g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
   look_for_marks();
-  const Range arena = choose_arena();
-  if (!write_base_filter(state, {beginning.objects, beginning.refused_breaks, arena}, job.draft))
+  const Range sealed_area = choose_sealed_area();
+  if (!write_first_filter(state, {arguments.objects, arguments.refused_breaks, sealed_area}, job.draft))
     return {"too many ranges for one filter", -ENOMEM};
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"can't install a seccomp filter", error};
-  (void)state.ledger->add(beginning.objects);
-  set_arena(state, arena, false);
-  (void)state.ledger->add({protected_window(arena), true});
-  (void)state.ledger->add({other_window(arena)});
+  (void)state.local_seals->add(arguments.objects);
+  set_windows(state, sealed_area, false);
+  (void)state.local_seals->add({protected_window(sealed_area), true});
+  (void)state.local_seals->add({other_window(sealed_area)});
   return {};
 }
 
@@ -43,42 +43,43 @@ long look_for_sharers(const State& state) {
   if (!shows_own_namespace(proc)) return -EAGAIN;
   const long process = raw_syscall(__NR_getpid);
   SharerSearch search(proc, process, raw_syscall(__NR_gettid));
-  const Births since = process == state.alone ? state.alone_since : Births{};
-  const auto births = [&] { return births_so_far(proc); };
+  const ForkSample since = process == state.alone ? state.alone_since : ForkSample{};
+  const auto sample = [&] { return sample_forks(proc); };
   const auto at_first = [](long) { return false; };
-  const Sharing sharing = search.run(since, births(), most_numbers(proc), births, at_first);
+  const Sharing sharing = search.run(since, sample(), pid_max(proc), sample, at_first);
   return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
-// Whether the existing seals are strict enough for these pieces. They may not be in the arena, where the
-// first filter refuses changes of any mapping, or in a fork with other mappings than its parent
+// Whether the existing seals are strict enough for these pieces. They may not be in the sealed area, where
+// the first filter refuses changes of any mapping, or in a fork with other mappings than its parent
 // (MADV_DONTFORK).
 bool is_enough_for(const State& state, std::span<const Seal> pieces) {
-  return state.ledger->consult([&](std::span<const Seal> seals) { return is_enough(seals, {}, pieces, {}); });
+  return state.local_seals->consult(
+      [&](std::span<const Seal> seals) { return is_enough(seals, {}, pieces, {}); });
 }
 
-long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types,
-                std::span<const Seal> pieces) {
-  if (ledger_refuses_types(state, ranges, types)) return -EACCES;
-  if (ledger_has_sealed(state, ranges, types) && is_enough_for(state, pieces))
-    return static_cast<long>(Way::sealed);
+long choose_step(const State& state, std::span<const Range> ranges, policy::SealTypes types,
+                 std::span<const Seal> pieces) {
+  if (local_seals_refuse_types(state, ranges, types)) return -EACCES;
+  if (local_seals_cover(state, ranges, types) && is_enough_for(state, pieces))
+    return static_cast<long>(NextStep::sealed);
   if (const long error = check_pid_namespace(); error != 0) return error;
   if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);
-  return static_cast<long>(Way::filter);
+  return static_cast<long>(NextStep::filter);
 }
 
 long keep(State& state, std::span<const Seal> pieces) {
-  (void)state.ledger->add(pieces);
+  (void)state.local_seals->add(pieces);
   return 0;
 }
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
-  return seal_by_own_look(state, ranges,
-                          {.choose_way = choose_way, .is_alone = look_for_sharers, .keep = keep}, job);
+  return seal_by_itself(state, ranges,
+                        {.choose_step = choose_step, .is_alone = look_for_sharers, .keep = keep}, job);
 }
 
 }  // namespace
 
-const BackendFunctions kFilterBackend{start, seal, query_ledger, look_for_sharers};
+const BackendFunctions kFilterBackend{start, seal, query_local_seals, look_for_sharers};
 
 }  // namespace libmseal::shim

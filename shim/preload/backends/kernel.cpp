@@ -4,22 +4,22 @@
 
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
-#include "shim/preload/backends/own_look.h"
+#include "shim/preload/backends/own_mappings.h"
 
 namespace libmseal::shim {
 namespace {
 
 using policy::Range;
 
-Outcome start(State& state, const Beginning& beginning, Job& job) {
+Outcome start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
-  if (beginning.kernel == KernelMseal::refused) return {"a seccomp profile refuses mseal(2) (EPERM)", 0};
-  if (beginning.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
+  if (arguments.kernel == KernelMseal::refused) return {"a seccomp profile refuses mseal(2) (EPERM)", 0};
+  if (arguments.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
   if (state.options.asks_for_strict_discard()) return {"mseal(2) does not keep discard=strict", 0};
-  for (const policy::Seal& object : beginning.objects) {
+  for (const policy::Seal& object : arguments.objects) {
     const long sealed = raw_syscall(policy::kMsealNumber, object.range.start, object.range.size(), 0);
     if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};
-    (void)state.ledger->add(object);
+    (void)state.local_seals->add(object);
   }
   return {};
 }
@@ -48,13 +48,13 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
     const std::uint64_t mask = state.machine.address_mask;
     policy::Seal sealed{Range::of(range.start & mask, range.size()), true};
     sealed.types = job.types;
-    (void)state.ledger->add(sealed);
+    (void)state.local_seals->add(sealed);
   }
   return 0;
 }
 
 }  // namespace
 
-const BackendFunctions kKernelBackend{start, seal, query_ledger, is_no_matter};
+const BackendFunctions kKernelBackend{start, seal, query_local_seals, sharers_do_not_matter};
 
 }  // namespace libmseal::shim

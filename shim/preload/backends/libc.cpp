@@ -1,17 +1,17 @@
-// The backend `libc`: the interposed functions check the ledger, and nothing stops other system calls.
+// The backend `libc`: the interposed functions check the local seals, and nothing stops other system calls.
 #include <cerrno>
 
 #include "shim/preload/backends/backend.h"
-#include "shim/preload/backends/own_look.h"
+#include "shim/preload/backends/own_mappings.h"
 #include "shim/preload/messages/why_unsealed.h"
 
 namespace libmseal::shim {
 namespace {
 
-Outcome start(State& state, const Beginning& beginning, Job& job) {
+Outcome start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
-  for (const policy::Seal& object : beginning.objects) {
-    if (!state.ledger->add(object)) return {"no room for the loaded objects", -ENOMEM};
+  for (const policy::Seal& object : arguments.objects) {
+    if (!state.local_seals->add(object)) return {"no room for the loaded objects", -ENOMEM};
   }
   return {};
 }
@@ -19,9 +19,9 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
   if (!state.precedes_libc) return explain(Why::late_library);
   if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
-  if (ledger_refuses_types(state, ranges, job.types)) return -EACCES;
+  if (local_seals_refuse_types(state, ranges, job.types)) return -EACCES;
   for (const policy::Seal& piece : job.found.pieces) {
-    if (!state.ledger->add(piece)) return explain(Why::ledger_full);
+    if (!state.local_seals->add(piece)) return explain(Why::local_seals_full);
   }
   for (const policy::KeyedRange& piece : job.found.keyed) (void)state.keyed_seals->add(piece);
   return 0;
@@ -29,6 +29,6 @@ long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
 
 }  // namespace
 
-const BackendFunctions kLibcBackend{start, seal, query_ledger, is_no_matter};
+const BackendFunctions kLibcBackend{start, seal, query_local_seals, sharers_do_not_matter};
 
 }  // namespace libmseal::shim

@@ -3,41 +3,41 @@
 #include <algorithm>
 
 #include "policy/protocol/control.h"
-#include "shim/common/births.h"
+#include "shim/common/fork_sample.h"
 #include "shim/common/pieces.h"
-#include "shim/preload/backends/own_look.h"
-#include "shim/preload/filters/base_filter.h"
+#include "shim/preload/backends/own_mappings.h"
 #include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/filters/first_filter.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/in_flight_calls.h"
 
 namespace libmseal::shim {
 namespace {
 
+using policy::NextStep;
 using policy::Range;
-using policy::Way;
 
 // How often to try if a range changes its attributes while it is being sealed.
 constexpr int kAttempts = 3;
 
 // Lets the supervisor refuse changes of the pieces. False if it does not.
-bool cover_by_supervisor(const State& state, const Keeper& keeper, const Found& found) {
+bool cover_by_supervisor(const State& state, const SealOperations& operations, const FoundMappings& found) {
   // The supervisor is not notified of brk: only a filter can refuse it, and in an audit nothing does.
-  if (!found.refused_breaks.empty() && !state.rules.audits) return false;
-  return std::all_of(found.pieces.begin(), found.pieces.end(), keeper.cover);
+  if (!found.refused_breaks.empty() && !state.tree_options.audits) return false;
+  return std::all_of(found.pieces.begin(), found.pieces.end(), operations.cover);
 }
 
 // Waits until no thread is in a call that began before the pieces were covered, and no process shares the
 // memory without their filter: 0 or -errno.
-long wait_for_others(State& state, const Keeper& keeper) {
+long wait_for_others(State& state, const SealOperations& operations) {
   // First for a vfork child, because its parent is stuck in vfork; then for a process that was not visible
   // before.
-  if (const long alone = wait_until_alone(state, keeper.is_alone); alone != 0) return alone;
+  if (const long alone = wait_until_alone(state, operations.is_alone); alone != 0) return alone;
   const ProcRoot proc;
-  const Births births = births_so_far(proc);
+  const ForkSample forks = sample_forks(proc);
   if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) != 0) return explain(Why::thread);
-  if (const long alone = wait_until_alone(state, keeper.is_alone); alone != 0) return alone;
-  state.alone_since = births;
+  if (const long alone = wait_until_alone(state, operations.is_alone); alone != 0) return alone;
+  state.alone_since = forks;
   state.alone = raw_syscall(__NR_getpid);
   return 0;
 }
@@ -50,30 +50,30 @@ long wait_until_alone(const State& state, long (*is_alone)(const State&)) {
   return explain(answer == -EPERM ? Why::unknown : Why::shared);
 }
 
-long seal_by_own_look(State& state, std::span<const Range> ranges, const Keeper& keeper, Job& job) {
-  if (!has_base_filter(state)) return explain(Why::not_ours);
-  Found& found = job.found;
+long seal_by_itself(State& state, std::span<const Range> ranges, const SealOperations& operations, Job& job) {
+  if (!has_first_filter(state)) return explain(Why::not_ours);
+  FoundMappings& found = job.found;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const long read = find_own_pieces(state, ranges, job.types, found);
     if (read != 0 && read != -EINVAL) return read;
-    const long way = keeper.choose_way(state, ranges, job.types, found.pieces.view());
-    if (way < 0) return way;
-    if (attempt == 0 && way == static_cast<long>(Way::sealed)) return 0;
+    const long step = operations.choose_step(state, ranges, job.types, found.pieces.view());
+    if (step < 0) return step;
+    if (attempt == 0 && step == static_cast<long>(NextStep::sealed)) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
     job.covered = found.pieces;
     const Range breaks = found.refused_breaks;
     const bool by_supervisor =
-        way == static_cast<long>(Way::supervised) && cover_by_supervisor(state, keeper, found);
+        step == static_cast<long>(NextStep::supervised) && cover_by_supervisor(state, operations, found);
     if (!by_supervisor) {
-      const DenyFilter filter{job.covered.view(), breaks, keeper.cover != nullptr};
+      const DenyFilter filter{job.covered.view(), breaks, operations.cover != nullptr};
       if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
         return explain_filter_failure(error);
     }
-    if (const long error = wait_for_others(state, keeper); error != 0) return error;
+    if (const long error = wait_for_others(state, operations); error != 0) return error;
     if (const long again = find_own_pieces_again(state, ranges, job.types, found); again != 0) return again;
     if (!is_enough(job.covered.view(), breaks, found.pieces.view(), found.refused_breaks)) continue;
     if (!by_supervisor) {
-      if (const long error = keeper.keep(state, job.covered.view()); error != 0) return error;
+      if (const long error = operations.keep(state, job.covered.view()); error != 0) return error;
     }
     for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals->add(piece);
     return 0;

@@ -14,11 +14,11 @@
 namespace libmseal::shim {
 
 // The operations that depend on the backend.
-struct Keeper {
-  // How to seal the ranges (sorted, disjoint) with these pieces in them: a policy::Way, or -errno. EACCES: a
-  // piece accepts no more types.
-  long (*choose_way)(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
-                     std::span<const policy::Seal> pieces);
+struct SealOperations {
+  // How to seal the ranges (sorted, disjoint) with these pieces in them: a policy::NextStep, or -errno.
+  // EACCES: a piece accepts no more types.
+  long (*choose_step)(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
+                      std::span<const policy::Seal> pieces);
   // Whether another process shares this memory: 0, or -EAGAIN.
   long (*is_alone)(const State& state);
   // Notes that filters refuse changes of these pieces from now on: 0 or -errno.
@@ -28,7 +28,8 @@ struct Keeper {
 };
 
 // Seals the ranges (sorted, disjoint) with job.types: 0 or -errno.
-long seal_by_own_look(State& state, std::span<const policy::Range> ranges, const Keeper& keeper, Job& job);
+long seal_by_itself(State& state, std::span<const policy::Range> ranges, const SealOperations& operations,
+                    Job& job);
 
 // Calls ask() until nobody shares the memory, for at most a second: a vfork child is usually gone in a
 // moment, but another sharer may stay. Returns the last answer.

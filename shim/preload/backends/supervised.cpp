@@ -13,13 +13,13 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/supervised_sealing.h"
-#include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/filters/first_filter.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/memory/arena.h"
-#include "shim/preload/memory/image_places.h"
+#include "shim/preload/memory/load_ranges.h"
+#include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/messages/message.h"
-#include "shim/preload/process/starts.h"
+#include "shim/preload/process/exec_layout.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -29,27 +29,27 @@ using policy::Control;
 using policy::Range;
 using policy::Seal;
 
-bool may_be_place_of_images(const Range& range) {
-  const auto places = image_places();
-  return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.touches(range); });
+bool may_be_load_range(const Range& range) {
+  const auto ranges = load_ranges_without_aslr();
+  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& one) { return one.touches(range); });
 }
 
 bool is_watched(const State& state, const Range& range) {
-  if (state.rules.covers_all) return true;
-  const auto places = watched_places();
-  return std::any_of(places.begin(), places.end(), [&](const Range& place) { return place.contains(range); });
+  if (state.tree_options.covers_all) return true;
+  const auto ranges = watched_ranges();
+  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& one) { return one.contains(range); });
 }
 
 // The ranges in which the supervisor of a new tree is notified of every change, sorted.
 using Watched = policy::FixedVector<Range, 16>;
-Watched choose_watched(const State& state, const Range& arena) {
+Watched choose_watched(const State& state, const Range& sealed_area) {
   Watched watched;
-  if (state.rules.covers_all) {
+  if (state.tree_options.covers_all) {
     (void)watched.push_back({0, ~0ULL});
     return watched;
   }
-  for (const Range& place : watched_places()) (void)watched.push_back(place);
-  const Range window = watched_window(arena);
+  for (const Range& one : watched_ranges()) (void)watched.push_back(one);
+  const Range window = watched_window(sealed_area);
   const auto after = [&](const Range& one) { return one.start > window.start; };
   if (!window.empty()) watched.insert(std::find_if(watched.begin(), watched.end(), after), window);
   return watched;
@@ -59,18 +59,18 @@ Range table_range(const State& state) {
   return Range::of(reinterpret_cast<std::uint64_t>(state.table), kTableBytes);
 }
 
-// Maps the table of this image, and closes its descriptor. In the arena, where it needs no filter and
-// MADV_DONTFORK is refused; anywhere if the tree has no arena.
+// Maps the table of this image, and closes its descriptor. In the sealed area, where it needs no filter and
+// MADV_DONTFORK is refused; anywhere if the tree has no sealed area.
 long map_own_table(State& state, long descriptor) {
-  Range arena;
-  if (const long error = read_arena(descriptor, arena); error != 0) {
+  Range sealed_area;
+  if (const long error = read_sealed_area(descriptor, sealed_area); error != 0) {
     (void)raw_syscall(__NR_close, descriptor);
     return error;
   }
-  set_arena(state, arena, true);
+  set_windows(state, sealed_area, true);
   if (!has_window(state, Window::kept)) return map_table(descriptor, state.table);
   const auto file = static_cast<std::uint64_t>(descriptor);
-  const long mapped = map_in_arena(state, Window::kept, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
+  const long mapped = map_in_window(state, Window::kept, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
   // The program may have mapped all of it before the library started, as sanitizers do.
   if (mapped == -ENOMEM) return map_table(descriptor, state.table);
   (void)raw_syscall(__NR_close, descriptor);
@@ -79,21 +79,22 @@ long map_own_table(State& state, long descriptor) {
   return 0;
 }
 
-// Moves the table of a new tree's first image, which was mapped before the arena existed.
+// Moves the table of a new tree's first image, which was mapped before the sealed area existed.
 void move_table(State& state) {
   if (!has_window(state, Window::kept)) return;
-  const long moved = move_to_arena(state, Window::kept, table_range(state));
+  const long moved = move_to_window(state, Window::kept, table_range(state));
   if (!failed(moved)) state.table = reinterpret_cast<const void*>(moved);
 }
 
-// Puts the objects into `pieces`, and the table if it is not in the arena. Its contents are protected, so
-// that it can be joined with adjacent objects.
+// Puts the objects into `pieces`, and the table if it is not in the sealed area. Its contents are protected,
+// so that it can be joined with adjacent objects.
 bool add_table(const State& state, std::span<const Seal> objects, Pieces& pieces) {
   pieces.clear();
   bool fits = true;
   for (const Seal& object : objects) fits = fits && pieces.push_back(object);
   const Seal table{table_range(state), true};
-  return fits && (is_in_arena(state, table.range) || policy::add_seal(pieces, table, Pieces::capacity()));
+  return fits &&
+         (is_in_sealed_area(state, table.range) || policy::add_seal(pieces, table, Pieces::capacity()));
 }
 
 // Puts the pieces for filters before those for the supervisor. Returns the number of the former.
@@ -120,31 +121,31 @@ void put_up_fences(State& state) {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     note_filtered(state, fence);
   }
-  prepare_starts(state);
+  set_exec_layout(state);
 }
 
 // Joins the tree.
-Outcome join(State& state, long table_descriptor, const Beginning& beginning, Job& job) {
+Outcome join(State& state, long table_descriptor, const StartArguments& arguments, Job& job) {
   state.joined = true;
   const long mapped = map_own_table(state, table_descriptor);
   if (mapped == -EPROTO) return {"the supervisor of this process tree is of another version", 0};
   if (mapped != 0) return {"the supervisor's table could not be mapped", mapped};
-  state.rules = table_rules(state.table);
+  state.tree_options = table_tree_options(state.table);
   put_up_fences(state);
-  if (beginning.objects.empty()) return {};
+  if (arguments.objects.empty()) return {};
 
-  if (!add_table(state, beginning.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
-  const bool by_supervisor = state.rules.audits || beginning.refused_breaks.empty();
+  if (!add_table(state, arguments.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
+  const bool by_supervisor = state.tree_options.audits || arguments.refused_breaks.empty();
   const auto is_left = [&](const Seal& piece) { return by_supervisor && is_watched(state, piece.range); };
   const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
   const std::span<const Seal> seals = job.covered.view();
   if (filtered != 0) {
-    const DenyFilter filter{seals.first(filtered), beginning.refused_breaks, true};
+    const DenyFilter filter{seals.first(filtered), arguments.refused_breaks, true};
     if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
       return {"the filter of this program could not be installed", error};
   }
-  long error = tell_supervisor_of(Control::Kind::add_filtered, seals.first(filtered));
-  if (error == 0) error = tell_supervisor_of(Control::Kind::add_supervised, seals.subspan(filtered));
+  long error = send_messages(Control::Kind::add_filtered, seals.first(filtered));
+  if (error == 0) error = send_messages(Control::Kind::add_supervised, seals.subspan(filtered));
   if (error != 0) return {"the supervisor does not accept the seals of this program", error};
   note_sealed_by_filters(state, seals.first(filtered));
   return {};
@@ -173,7 +174,7 @@ Outcome explain_no_answer(long answer) {
 // ---- at the root of a tree ----
 
 // Reports log and events files that could not be opened.
-void tell_of_files(const State& state, const policy::Serving& answer) {
+void report_files(const State& state, const policy::Serving& answer) {
   const auto tell = [&state](std::string_view key, std::string_view path, long error) {
     if (error == 0) return;
     Message() << key << path << " can't be written: " << text_of_error(error)
@@ -186,12 +187,12 @@ void tell_of_files(const State& state, const policy::Serving& answer) {
 }
 
 // Installs the filter that is in job.draft, and hands over to the supervisor.
-Outcome hand_over(const State& state, const Beginning& beginning, Job& job, std::size_t filtered,
-                  const Watched& watched, const Range& arena) {
+Outcome hand_over(const State& state, const StartArguments& arguments, Job& job, std::size_t filtered,
+                  const Watched& watched, const Range& sealed_area) {
   const auto give = [&](long listener) {
-    return beginning.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
-                                      watched.view(), arena, {state.option_text.data()},
-                                      beginning.objects.empty());
+    return arguments.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
+                                      watched.view(), sealed_area, {state.option_text.data()},
+                                      arguments.objects.empty());
   };
   const long listener = install_filter(job.draft.program.instructions(), true);
   if (listener >= 0) {
@@ -199,7 +200,7 @@ Outcome hand_over(const State& state, const Beginning& beginning, Job& job, std:
     (void)raw_syscall(__NR_close, listener);
     // The filter can't be removed and has no supervisor: notified calls fail with ENOSYS, which is safe.
     if (answer.result != 0) return {"the supervisor did not take over", answer.result};
-    tell_of_files(state, answer);
+    report_files(state, answer);
     return {};
   }
   if (!state.options.audit) return {"the filter could not be installed", listener};
@@ -208,7 +209,7 @@ Outcome hand_over(const State& state, const Beginning& beginning, Job& job, std:
   const policy::Serving answer = give(-1);
   if (answer.result != 0)
     return {"no seccomp listener is possible, and the supervisor may not trace the program", answer.result};
-  tell_of_files(state, answer);
+  report_files(state, answer);
   job.draft.program.replace_action(policy::kActionNotify, SECCOMP_RET_TRACE);
   const long installed = install_filter(job.draft.program.instructions(), false);
   if (installed != 0) return {"the filter could not be installed", installed};
@@ -218,8 +219,8 @@ Outcome hand_over(const State& state, const Beginning& beginning, Job& job, std:
 }
 
 // Starts a supervisor for this process and its descendants.
-Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
-  Launch& launch = beginning.launch;
+Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& job) {
+  SupervisorLaunch& launch = arguments.launch;
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
   if (const long error = launch.start(state); error != 0)
@@ -227,48 +228,49 @@ Outcome launch_supervisor(State& state, const Beginning& beginning, Job& job) {
   if (const long error = launch.wait_ready(); error != 0)
     return {launch.trouble(), error, {state.supervisor_path.data()}};
   state.table = launch.keep_table();
-  state.rules = policy::tree_rules(state.options);
-  const Range arena = choose_arena();
-  set_arena(state, arena, true);
+  state.tree_options = policy::tree_options(state.options);
+  const Range sealed_area = choose_sealed_area();
+  set_windows(state, sealed_area, true);
   move_table(state);
 
-  if (!add_table(state, beginning.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
+  if (!add_table(state, arguments.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
   const auto is_left = [&](const Seal& piece) {
-    return state.rules.audits || may_be_place_of_images(piece.range);
+    return state.tree_options.audits || may_be_load_range(piece.range);
   };
   const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
   const std::span<const Seal> seals = job.covered.view();
-  const Watched watched = choose_watched(state, arena);
-  const BaseFilter filter{seals.first(filtered), beginning.refused_breaks, arena, true, watched.view()};
-  if (!write_base_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
+  const Watched watched = choose_watched(state, sealed_area);
+  const FirstFilter filter{seals.first(filtered), arguments.refused_breaks, sealed_area, true,
+                           watched.view()};
+  if (!write_first_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
-  const Outcome outcome = hand_over(state, beginning, job, filtered, watched, arena);
+  const Outcome outcome = hand_over(state, arguments, job, filtered, watched, sealed_area);
   if (outcome.started()) note_sealed_by_filters(state, seals.first(filtered));
   return outcome;
 }
 
 // Without a supervisor nothing writes the table.
 void leave_tree(State& state) {
-  set_arena(state, {}, false);
+  set_windows(state, {}, false);
   state.table = nullptr;
   state.joined = false;
-  state.rules = {};
+  state.tree_options = {};
 }
 
 // ---- the backend ----
 
-Outcome start(State& state, const Beginning& beginning, Job& job) {
+Outcome start(State& state, const StartArguments& arguments, Job& job) {
   const long table = say_hello();
   const long probed = table >= 0 ? 0 : probe_listener();
   const Outcome outcome = [&]() -> Outcome {
-    if (table >= 0) return join(state, table, beginning, job);
+    if (table >= 0) return join(state, table, arguments, job);
     if (probed == -EBUSY) return explain_no_answer(table);
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
-    return launch_supervisor(state, beginning, job);
+    return launch_supervisor(state, arguments, job);
   }();
   if (!outcome.started()) {
     leave_tree(state);
-    beginning.launch.stop();  // descriptors may be few
+    arguments.launch.stop();  // descriptors may be few
   }
   return outcome;
 }
@@ -276,22 +278,22 @@ Outcome start(State& state, const Beginning& beginning, Job& job) {
 long seal(State& state, std::span<const Range> ranges, Job& job) {
   if (is_sealed_by_filters(state, ranges, job.types)) return 0;
   const Asked asked = seal_as_supervisor_says(state, ranges, job);
-  return asked.must_look ? seal_by_own_look_supervised(state, ranges, job) : asked.result;
+  return asked.must_read_mappings ? seal_by_itself_supervised(state, ranges, job) : asked.result;
 }
 
 policy::Sealed query(const State& state, const Range& range) {
-  const long answer = tell_supervisor({Control::Kind::query, {range}});
-  return failed(answer) ? query_ledger(state, range) : policy::decode_sealed(answer);
+  const long answer = send_message({Control::Kind::query, {range}});
+  return failed(answer) ? query_local_seals(state, range) : policy::decode_sealed(answer);
 }
 
 }  // namespace
 
 const BackendFunctions kSupervisedBackend{start, seal, query, is_alone_supervised};
 
-bool join_idle(State& state, Job& job) {
+bool join_without_sealing(State& state, Job& job) {
   const long table = say_hello();
   if (table < 0) return false;
-  Launch none;
+  SupervisorLaunch none;
   const bool joined = join(state, table, {{}, {}, KernelMseal::missing, none}, job).started();
   if (!joined) leave_tree(state);
   return joined;

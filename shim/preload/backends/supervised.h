@@ -7,6 +7,6 @@
 namespace libmseal::shim {
 
 // Joins the tree of an existing supervisor without sealing anything. False if there is none.
-bool join_idle(State& state, Job& job);
+bool join_without_sealing(State& state, Job& job);
 
 }  // namespace libmseal::shim

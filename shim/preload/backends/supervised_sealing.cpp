@@ -5,8 +5,8 @@
 #include "policy/protocol/control.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_sealing.h"
-#include "shim/preload/filters/base_filter.h"
 #include "shim/preload/filters/deny_filter.h"
+#include "shim/preload/filters/first_filter.h"
 #include "shim/preload/memory/heap.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/state/lock.h"
@@ -16,9 +16,9 @@
 namespace libmseal::shim {
 
 using policy::Control;
+using policy::NextStep;
 using policy::Range;
 using policy::Seal;
-using policy::Way;
 
 namespace {
 
@@ -63,12 +63,12 @@ long explain_answer(long error) {
 Asked not_taken(const State& state, long answer) {
   if (answer == -ENOSYS) return {true, 0};
   // Without the filter, the kernel's own mseal(2) answers.
-  if (answer == -EINVAL && !has_base_filter(state)) return {false, explain(Why::not_ours)};
+  if (answer == -EINVAL && !has_first_filter(state)) return {false, explain(Why::not_ours)};
   return {false, explain_answer(answer)};
 }
 
 // Notes the sealed memory with protection keys.
-long take_keys(State& state, std::uint32_t ticket, Found& found) {
+long take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
   if (ticket == 0) return 0;
   // If its keys are not known, the memory is sealed, but no thread may discard it.
   if (!take_found(state.table, ticket, found)) return 0;
@@ -78,23 +78,23 @@ long take_keys(State& state, std::uint32_t ticket, Found& found) {
 
 // Lets the supervisor seal the ranges that it was sent before and `last`, and installs the filters that it
 // asks for.
-Asked have_it_look(State& state, const Range& last, Job& job) {
-  const auto ask = [&] { return tell_supervisor(with_break(state, Control::Kind::seal, last, job.types)); };
+Asked let_supervisor_seal(State& state, const Range& last, Job& job) {
+  const auto ask = [&] { return send_message(with_break(state, Control::Kind::seal, last, job.types)); };
   long answer = ask();
   if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
   int overtakings = 0;
   job.covered.clear();
   for (int filters = 0; filters < kMostFilters;) {
     if (answer < 0) return not_taken(state, answer);
-    const policy::Next next = policy::decode_next(answer);
-    if (next.way == Way::sealed) {
+    const policy::SealAnswer next = policy::decode_seal_answer(answer);
+    if (next.step == NextStep::sealed) {
       note_sealed_by_filters(state, job.covered.view());
       return {false, take_keys(state, next.ticket, job.found)};
     }
-    if (next.way == Way::yourself) return {true, 0};
-    if (next.way == Way::again) {
+    if (next.step == NextStep::by_itself) return {true, 0};
+    if (next.step == NextStep::again) {
       ++filters;  // counts as one, to limit the attempts
-      answer = tell_supervisor(with_break(state, Control::Kind::seal, {}, job.types));
+      answer = send_message(with_break(state, Control::Kind::seal, {}, job.types));
       continue;
     }
     if (!take_found(state.table, next.ticket, job.found)) {  // another process of this image has replaced it
@@ -106,62 +106,62 @@ Asked have_it_look(State& state, const Range& last, Job& job) {
     job.covered = job.found.pieces;
     const DenyFilter filter{job.covered.view(), job.found.refused_breaks, true};
     if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0) {
-      (void)tell_supervisor({Control::Kind::give_up, {}});
+      (void)send_message({Control::Kind::give_up, {}});
       return {false, explain_filter_failure(installed)};
     }
-    answer = tell_supervisor(with_break(state, Control::Kind::filters_are_in));
+    answer = send_message(with_break(state, Control::Kind::filters_are_in));
   }
-  (void)tell_supervisor({Control::Kind::give_up, {}});
+  (void)send_message({Control::Kind::give_up, {}});
   return {false, explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread)};
 }
 
 // ---- if the supervisor may not read the mappings ----
 
-long choose_way(const State& state, std::span<const Range> ranges, policy::SealTypes types,
-                std::span<const Seal>) {
-  const auto as_answer = [](Way way) { return static_cast<long>(way); };
+long choose_step(const State& state, std::span<const Range> ranges, policy::SealTypes types,
+                 std::span<const Seal>) {
+  const auto as_answer = [](NextStep step) { return static_cast<long>(step); };
   for (const Range& range : ranges) {
     Control message{Control::Kind::prepare, {range}};
     message.seal.types = types;
-    const long answer = ask_until_alone([&] { return tell_supervisor(message); });
+    const long answer = ask_until_alone([&] { return send_message(message); });
     if (answer == -EACCES) return answer;
     if (answer == -EAGAIN) return explain(Why::shared);
     if (answer == -EPERM) return explain(Why::unknown);
-    if (answer == as_answer(Way::sealed)) continue;
-    const bool one_way = ranges.size() == 1 || state.rules.covers_all;
-    return answer >= 0 && one_way ? answer : as_answer(Way::filter);
+    if (answer == as_answer(NextStep::sealed)) continue;
+    const bool same_for_all = ranges.size() == 1 || state.tree_options.covers_all;
+    return answer >= 0 && same_for_all ? answer : as_answer(NextStep::filter);
   }
-  return as_answer(Way::sealed);
+  return as_answer(NextStep::sealed);
 }
 
-// The supervisor decides deferred calls, so it has to know the seals that filters enforce. If it is gone,
+// The supervisor decides delegated calls, so it has to know the seals that filters enforce. If it is gone,
 // those calls fail anyway.
 long register_filtered(State& state, std::span<const Seal> pieces) {
-  const long told = tell_supervisor_of(Control::Kind::add_filtered, pieces);
-  if (told == 0 || told == -ENOSYS) {
+  const long sent = send_messages(Control::Kind::add_filtered, pieces);
+  if (sent == 0 || sent == -ENOSYS) {
     note_sealed_by_filters(state, pieces);
     return 0;
   }
-  return told == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
+  return sent == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
 }
 
 }  // namespace
 
 void note_sealed_by_filters(State& state, std::span<const Seal> pieces) {
   if (pieces.empty()) return;
-  if (ledger_is_of_parent()) state.ledger->clear();
-  note_ledger_is_own();
-  (void)state.ledger->add(pieces);
+  if (local_seals_are_of_parent()) state.local_seals->clear();
+  note_local_seals_are_own();
+  (void)state.local_seals->add(pieces);
 }
 
 bool is_sealed_by_filters(const State& state, std::span<const Range> ranges, policy::SealTypes types) {
-  return !ledger_is_of_parent() && ledger_has_sealed(state, ranges, types);
+  return !local_seals_are_of_parent() && local_seals_cover(state, ranges, types);
 }
 
 Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
-  if (ranges.size() == 1) return have_it_look(state, ranges[0], job);
-  const long told = tell_supervisor_of(Control{Control::Kind::range, {}}, ranges);
-  return told == 0 ? have_it_look(state, {}, job) : not_taken(state, told);
+  if (ranges.size() == 1) return let_supervisor_seal(state, ranges[0], job);
+  const long sent = send_messages(Control{Control::Kind::range, {}}, ranges);
+  return sent == 0 ? let_supervisor_seal(state, {}, job) : not_taken(state, sent);
 }
 
 Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job) {
@@ -169,23 +169,23 @@ Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPar
     Control message{Control::Kind::range, {part.range}};
     message.constant = true;
     message.with_data = part.with_data;
-    if (const long told = tell_supervisor(message); told != 0) return not_taken(state, told);
+    if (const long sent = send_message(message); sent != 0) return not_taken(state, sent);
   }
-  return have_it_look(state, {}, job);
+  return let_supervisor_seal(state, {}, job);
 }
 
-long seal_by_own_look_supervised(State& state, std::span<const Range> ranges, Job& job) {
-  return seal_by_own_look(state, ranges,
-                          {choose_way, is_alone_supervised, register_filtered, seal_by_supervisor}, job);
+long seal_by_itself_supervised(State& state, std::span<const Range> ranges, Job& job) {
+  return seal_by_itself(state, ranges,
+                        {choose_step, is_alone_supervised, register_filtered, seal_by_supervisor}, job);
 }
 
 long is_alone_supervised(const State& /*state*/) {
-  const long answer = tell_supervisor({Control::Kind::is_alone, {}});
+  const long answer = send_message({Control::Kind::is_alone, {}});
   return answer == -ENOSYS ? 0 : answer;
 }
 
 bool seal_by_supervisor(const Seal& piece) {
-  return tell_supervisor({Control::Kind::add_supervised, piece}) == 0;
+  return send_message({Control::Kind::add_supervised, piece}) == 0;
 }
 
 }  // namespace libmseal::shim

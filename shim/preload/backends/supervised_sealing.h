@@ -13,8 +13,8 @@
 namespace libmseal::shim {
 
 struct Asked {
-  bool must_look = false;  // the supervisor may not read the mappings: see own_sealing.h
-  long result = 0;         // otherwise 0 or -errno
+  bool must_read_mappings = false;  // the supervisor may not read the mappings: see own_sealing.h
+  long result = 0;                  // otherwise 0 or -errno
 };
 
 // Seals all of the ranges or none, with job.types.
@@ -23,7 +23,7 @@ Asked seal_as_supervisor_says(State& state, std::span<const policy::Range> range
 Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job);
 
 // Sealing where the program reads its own mappings (own_sealing.h), under a supervisor.
-long seal_by_own_look_supervised(State& state, std::span<const policy::Range> ranges, Job& job);
+long seal_by_itself_supervised(State& state, std::span<const policy::Range> ranges, Job& job);
 
 // Notes what the filters of this process refuse, which the supervisor can't see.
 void note_sealed_by_filters(State& state, std::span<const policy::Seal> pieces);

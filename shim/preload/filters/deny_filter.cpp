@@ -7,7 +7,7 @@
 
 #include "shim/common/child.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/process/starts.h"
+#include "shim/preload/process/exec_layout.h"
 
 namespace libmseal::shim {
 

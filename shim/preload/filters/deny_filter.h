@@ -14,7 +14,7 @@ namespace libmseal::shim {
 struct DenyFilter {
   std::span<const policy::Seal> pieces;  // sorted, disjoint; of the same types
   policy::Range refused_breaks;          // the arguments of brk that would unmap one of them
-  bool supervised = false;               // the first filter notifies a supervisor of deferred calls
+  bool supervised = false;               // the first filter notifies a supervisor of delegated calls
 };
 
 // Installs filters that refuse every call that touches the pieces; a single one if possible. 0, or -errno

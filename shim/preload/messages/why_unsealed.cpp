@@ -41,7 +41,7 @@ constinit Cause g_causes[] = {
      "the thread that held it was stopped, or a process that shares this memory was killed in mseal"},
     {Why::overtaken, EAGAIN, "too many threads or processes seal at this moment", "try again"},
     {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},
-    {Why::ledger_full, ENOMEM, "no room for more seals", kFewer},
+    {Why::local_seals_full, ENOMEM, "no room for more seals", kFewer},
     {Why::many_pieces, ENOMEM, "the range has too many mappings of different kinds", "seal it in parts"},
     {Why::unreadable, EAGAIN, "", "/proc/thread-self can't be read"},
     {Why::io_uring, EAGAIN,

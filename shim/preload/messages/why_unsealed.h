@@ -17,7 +17,7 @@ enum class Why : std::uint8_t {
   locked,         // the lock was not released
   overtaken,      // other processes of the image seal constantly
   table_full,
-  ledger_full,
+  local_seals_full,
   many_pieces,
   unreadable,  // /proc/thread-self, with an error
   io_uring,

@@ -14,7 +14,7 @@
 namespace libmseal::shim {
 namespace {
 
-void tell_of_failure(long result) {
+void report_failure(long result) {
   static bool said = false;
   if (result == 0 || said) return;
   said = true;
@@ -22,7 +22,7 @@ void tell_of_failure(long result) {
 }
 
 Answer ask_for_writable(const policy::Range& range) {
-  const long answer = tell_supervisor({policy::Control::Kind::is_writable, {range}});
+  const long answer = send_message({policy::Control::Kind::is_writable, {range}});
   return failed(answer) ? Answer::unknown : answer == 0 ? Answer::no : Answer::yes;
 }
 
@@ -76,7 +76,7 @@ void seal_late_objects(State& state) {
   if (!turn.mine()) return;
   bool all_ready = false;
   const Selection late{true, state.options.auto_seal, state.options.late_seal, true};
-  tell_of_failure(seal_objects(state, late, turn.work(), all_ready));
+  report_failure(seal_objects(state, late, turn.work(), all_ready));
   if (all_ready) state.objects_seen = now;
 }
 

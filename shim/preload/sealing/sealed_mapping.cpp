@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/memory/arena.h"
+#include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/sealing/sealing.h"
 
 namespace libmseal::shim {
@@ -62,13 +62,13 @@ long map_sealed(State& state, const policy::Arguments& arguments) {
   const Window window = kept ? Window::kept : Window::other;
   if (unclear || !may_go_anywhere(flags) || !has_window(state, window))
     return map_then_seal(state, arguments);
-  return map_in_arena(state, window, arguments);
+  return map_in_window(state, window, arguments);
 }
 
 long map_sealable(State& state, const policy::Arguments& arguments) {
   if (!may_go_anywhere(static_cast<std::uint32_t>(arguments[3]))) return 0;
   if (start_backend_if_needed(state) != 0 || !has_window(state, Window::watched)) return 0;
-  const long mapped = map_in_arena(state, Window::watched, arguments);
+  const long mapped = map_in_window(state, Window::watched, arguments);
   return mapped == -ENOMEM ? 0 : mapped;  // the window may be used up
 }
 

@@ -7,8 +7,8 @@
 namespace libmseal::shim {
 
 // mmap(2) of a sealed mapping; `arguments` do not have PROT_SEAL. Returns the address, or -errno. Starts the
-// backend if necessary. Where the arena can't be used (the backends `kernel` and `libc`; a fixed address;
-// huge pages), the mapping is made and then sealed; if that fails, it is unmapped again.
+// backend if necessary. Where the sealed area can't be used (the backends `kernel` and `libc`; a fixed
+// address; huge pages), the mapping is made and then sealed; if that fails, it is unmapped again.
 long map_sealed(State& state, const policy::Arguments& arguments);
 
 // mmap(2) in the window for MAP_SEALABLE; `arguments` do not have that flag. Returns the address, or -errno.

@@ -7,8 +7,8 @@
 #include "policy/rules/seal_request.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_sealing.h"
-#include "shim/preload/filters/base_filter.h"
-#include "shim/preload/memory/arena.h"
+#include "shim/preload/filters/first_filter.h"
+#include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/state/lock.h"
@@ -120,7 +120,7 @@ bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long
   section.job().types = policy::kWholeSeal;
   const Asked asked = seal_constant_as_supervisor_says(state, parts, section.job());
   result = asked.result;
-  return !asked.must_look;
+  return !asked.must_read_mappings;
 }
 
 policy::Sealed query(const State& state, const Range& range) {
@@ -138,7 +138,7 @@ long start_backend_if_needed(State& state) {
 long start_backend_for_sealed_mappings(State& state) {
   if (const long error = start_backend_if_needed(state); error != 0) return error;
   if (state.backend != Backend::supervised && state.backend != Backend::filters) return 0;
-  if (!has_base_filter(state)) return explain(Why::not_ours);
+  if (!has_first_filter(state)) return explain(Why::not_ours);
   if (!g_may_be_shared) return 0;
   const ExclusiveSection section;
   if (!section.holds()) return explain(Why::locked);

@@ -9,7 +9,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/supervised.h"
-#include "shim/preload/memory/memory_mark.h"
+#include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/ancestors.h"
@@ -36,11 +36,11 @@ KernelMseal look_for_mseal(const State& state) {
   return state.is_barred() || g_is_in_tree ? KernelMseal::missing : ask_kernel(state.machine);
 }
 
-Outcome try_backend(State& state, Backend backend, const Beginning& beginning, Job& job) {
+Outcome try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {
   if (state.is_barred() && backend != Backend::libc) return {state.barred, 0};
   if (state.options.audit && backend != Backend::supervised)
     return {"mode=audit needs the backend supervised", -EINVAL};
-  return functions_of(backend).start(state, beginning, job);
+  return functions_of(backend).start(state, arguments, job);
 }
 
 constexpr std::string_view consequence(Backend backend) {
@@ -86,7 +86,7 @@ std::string_view circumstances(const State& state, KernelMseal kernel) {
 }
 
 // Only a supervisor writes events.
-void tell_of_unwritten_events(const State& state) {
+void report_unwritten_events(const State& state) {
   if (state.backend == Backend::supervised || state.options.events.empty()) return;
   if (!first_in_tree(state, Notice::unwritten_events, 0, 0)) return;
   Message() << "events=" << state.options.events << " is not written: backend " << name_of(state.backend)
@@ -114,13 +114,13 @@ void report(const State& state, KernelMseal kernel, Backend asked, const Outcome
 // Filters need not mask addresses that can't have tags. Not in an audit, which does not block that call and
 // would record the test as an attempt.
 void drop_tags(State& state) {
-  if (!state.rules.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
+  if (!state.tree_options.audits && has_no_tags(state.backend)) state.machine.address_mask = ~0ULL;
 }
 
 }  // namespace
 
-void start_idle(State& state, Job& job) {
-  if (state.is_barred() || !join_idle(state, job)) return;
+void start_without_sealing(State& state, Job& job) {
+  if (state.is_barred() || !join_without_sealing(state, job)) return;
   state.backend = Backend::supervised;
   drop_tags(state);
 }
@@ -134,7 +134,7 @@ long start_backend_late(State& state, Job& job) {
   // In a tree, its supervisor existed before this image and sees everything.
   const bool on_its_own = by_filter && !g_is_in_tree;
   if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
-  Launch launch;
+  SupervisorLaunch launch;
   start_backend(state, {}, {}, launch, job);
   const bool filters = state.backend == Backend::supervised || state.backend == Backend::filters;
   g_unsettled = filters && !options.audit;
@@ -155,15 +155,15 @@ long settle_late_start(const State& state) {
 }
 
 void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
-                   Launch& launch, Job& job) {
+                   SupervisorLaunch& launch, Job& job) {
   const policy::Options& options = state.options;
   const Backend asked = options.backend;
   constexpr Backend kByStrength[] = {Backend::kernel, Backend::supervised, Backend::filters, Backend::libc};
-  const Beginning beginning{objects, refused_breaks, look_for_mseal(state), launch};
+  const StartArguments arguments{objects, refused_breaks, look_for_mseal(state), launch};
   Outcome reason;
   for (const Backend backend : kByStrength) {
     if (asked != Backend::automatic && backend > asked) continue;
-    const Outcome outcome = try_backend(state, backend, beginning, job);
+    const Outcome outcome = try_backend(state, backend, arguments, job);
     if (!outcome.started()) {
       // Keep the reason of the first backend that failed. A kernel without mseal(2) is not worth reporting.
       if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised))
@@ -171,15 +171,15 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
       continue;
     }
     state.backend = backend;
-    if (backend == Backend::supervised || backend == Backend::filters) mark_memory();
+    if (backend == Backend::supervised || backend == Backend::filters) mark_vm_peak();
     drop_tags(state);
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)
         reason = {"a weaker backend is asked for", 0, name_of(asked)};
       refuse_to_start("require=", name_of(options.require), reason);
     }
-    report(state, beginning.kernel, asked, reason);
-    tell_of_unwritten_events(state);
+    report(state, arguments.kernel, asked, reason);
+    report_unwritten_events(state);
     leave_marks(state);
     return;
   }

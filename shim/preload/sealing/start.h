@@ -16,7 +16,7 @@ namespace libmseal::shim {
 // of brk that would unmap one. If the backend is weaker than requested, one line says so; if it is weaker
 // than `require`, the program ends. `launch` may hold a supervisor that is ready.
 void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
-                   Launch& launch, Job& job);
+                   SupervisorLaunch& launch, Job& job);
 
 // The same for a program that makes its first seal while it runs (a "late start"): 0, or -EAGAIN if it has an
 // io_uring, which may already hold requests that change memory (IORING_OP_MADVISE).
@@ -29,6 +29,6 @@ bool late_start_is_settled();
 
 // For an image that is not sealed until it asks for it (scope=process): if there is a supervisor, only keeps
 // mappings away from addresses that filters of earlier images refuse.
-void start_idle(State& state, Job& job);
+void start_without_sealing(State& state, Job& job);
 
 }  // namespace libmseal::shim

@@ -17,7 +17,7 @@ using Pieces = policy::FixedVector<policy::Seal, kMostPieces>;
 using Ranges = policy::FixedVector<policy::Range, kMostPieces>;
 
 // The mappings in the requested ranges.
-struct Found {
+struct FoundMappings {
   Pieces pieces;                                              // sorted, disjoint
   policy::FixedVector<policy::KeyedRange, kMostKeyed> keyed;  // of these: the writable ones with a key
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of these pieces
@@ -34,8 +34,8 @@ struct Draft {
 struct Job {
   policy::FixedVector<policy::Range, kMostRanges> wanted;  // what is to be sealed
   policy::SealTypes types{};
-  Found found;     // what is mapped there
-  Pieces covered;  // what is refused already
+  FoundMappings found;  // what is mapped there
+  Pieces covered;       // what is refused already
   Draft draft;
 };
 

@@ -31,9 +31,9 @@ struct Words {
   std::atomic<std::uint32_t> lock = kFree;
   std::atomic<std::uint32_t> releases = 0;
   std::atomic<bool> objects = false;
-  std::atomic<bool> noted_here = false;    // the ledger has seals of this process
+  std::atomic<bool> noted_here = false;    // the local seals include some of this process
   std::atomic<bool> list_is_free = false;  // the dynamic linker's list of objects is not locked
-  UntoldRefusals untold_refusals;
+  UnreportedRefusals unreported_refusals;
 };
 
 Words g_fallback;  // if there is no memory for the page
@@ -106,16 +106,16 @@ Job& ExclusiveSection::job() const {  // NOLINT(readability-convert-member-funct
   return g_memory->job;
 }
 
-bool ledger_is_of_parent() {
+bool local_seals_are_of_parent() {
   return g_words == &g_fallback || !g_words->noted_here;
 }
 
-void note_ledger_is_own() {
+void note_local_seals_are_own() {
   g_words->noted_here = true;
 }
 
-UntoldRefusals& untold_refusals() {
-  return g_words->untold_refusals;
+UnreportedRefusals& unreported_refusals() {
+  return g_words->unreported_refusals;
 }
 
 ObjectsTurn::ObjectsTurn() : mine_(!g_words->objects.exchange(true, std::memory_order_acquire)) {}

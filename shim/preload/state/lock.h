@@ -21,18 +21,18 @@ void prepare_lock(WorkingMemory& memory);
 // reads the list, glibc leaves it locked for ever. So it can't in a child of a program that had threads.
 bool may_ask_dynamic_linker();
 
-// Whether the ledger has only seals from before this process was forked. Some of those mappings may be
-// missing here (MADV_DONTFORK).
-bool ledger_is_of_parent();
-void note_ledger_is_own();
+// Whether all local seals are from before this process was forked. Some of those mappings may be missing
+// here (MADV_DONTFORK).
+bool local_seals_are_of_parent();
+void note_local_seals_are_own();
 
 // The refused calls of this process that the supervisor does not know of yet, and until when more are only
 // counted.
-struct UntoldRefusals {
+struct UnreportedRefusals {
   std::atomic<std::uint64_t> count = 0;
   std::atomic<std::uint64_t> quiet_until = 0;  // ns, of CLOCK_MONOTONIC
 };
-UntoldRefusals& untold_refusals();
+UnreportedRefusals& unreported_refusals();
 
 // Holds the lock, which protects the job, and blocks signals, so that no handler of this thread can want the
 // lock, too. In a forked child the lock is always free, because its page is wiped on fork. If a process that

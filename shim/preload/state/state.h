@@ -7,20 +7,20 @@
 #include <string_view>
 
 #include "policy/configuration/options.h"
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/rules/abi.h"
 #include "policy/rules/protection_key.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
-#include "shim/common/births.h"
+#include "shim/common/fork_sample.h"
 #include "shim/common/table_size.h"
-#include "shim/preload/state/ledger.h"
+#include "shim/preload/state/local_seals.h"
 
 namespace libmseal::shim {
 
-// The windows of arena.h; empty if they do not exist.
-struct Arena {
-  std::array<policy::Range, 3> windows{};
+// The windows of sealed_area.h; empty if they do not exist.
+struct Windows {
+  std::array<policy::Range, 3> ranges{};
   std::array<std::atomic<std::uint64_t>, 3> next{};
 };
 
@@ -44,14 +44,14 @@ struct State {
   bool started_late = false;                             // by a call of the program, not at its start
   const void* table = nullptr;                           // the seal table, if there is a supervisor
   bool joined = false;                                   // the supervisor existed before this image
-  policy::TreeRules rules;                               // of the tree
-  Arena arena;
-  std::atomic<std::uint64_t> filtered_ranges = 0;  // see starts.h
+  policy::TreeOptions tree_options;                      // of the tree
+  Windows windows;
+  std::atomic<std::uint64_t> filtered_ranges = 0;  // see exec_layout.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
-  Births alone_since;                // when no process but `alone` had this memory
-  long alone = 0;                    // the process that found that out; 0: none
-  SealLedger* ledger = nullptr;      // see ledger.h
-  KeyLedger* keyed_seals = nullptr;  // sealed memory with a protection key
+  ForkSample alone_since;             // when no process but `alone` had this memory
+  long alone = 0;                     // the process that found that out; 0: none
+  LocalSeals* local_seals = nullptr;  // see local_seals.h
+  LocalKeys* keyed_seals = nullptr;   // sealed memory with a protection key
 };
 
 extern State g_state;

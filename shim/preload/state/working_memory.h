@@ -6,7 +6,7 @@
 #pragma once
 
 #include "shim/preload/state/job.h"
-#include "shim/preload/state/ledger.h"
+#include "shim/preload/state/local_seals.h"
 #include "shim/preload/state/objects_work.h"
 
 namespace libmseal::shim {
@@ -14,8 +14,8 @@ namespace libmseal::shim {
 struct WorkingMemory {
   Job job;              // protected by ExclusiveSection (lock.h)
   ObjectsWork objects;  // protected by ObjectsTurn
-  SealLedger ledger;
-  KeyLedger keyed_seals;
+  LocalSeals local_seals;
+  LocalKeys keyed_seals;
 };
 
 // Returns zeroed memory, the initial state of all members. Ends the program if there is none.

@@ -97,11 +97,11 @@ long move_up(int& descriptor) {
 
 }  // namespace
 
-Launch::~Launch() {
+SupervisorLaunch::~SupervisorLaunch() {
   stop();
 }
 
-void Launch::stop() {
+void SupervisorLaunch::stop() {
   if (socket_ >= 0) (void)raw_syscall(__NR_close, socket_);  // a supervisor that still waits then exits
   if (table_ != nullptr) unmap_table(table_);
   socket_ = -1;
@@ -109,7 +109,7 @@ void Launch::stop() {
   table_ = nullptr;
 }
 
-long Launch::start(const State& state) {
+long SupervisorLaunch::start(const State& state) {
   if (socket_ >= 0) return 0;
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
@@ -140,11 +140,11 @@ long Launch::start(const State& state) {
   return 0;
 }
 
-const void* Launch::keep_table() {
+const void* SupervisorLaunch::keep_table() {
   return std::exchange(table_, nullptr);
 }
 
-long Launch::wait_ready() {
+long SupervisorLaunch::wait_ready() {
   if (failure_ != 0) return failure_;
   if (table_ != nullptr) return 0;
   policy::Ready ready;
@@ -197,17 +197,18 @@ bool is_subreaper() {
 
 }  // namespace
 
-policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
-                                  std::span<const policy::Range> watched, const policy::Range& arena,
-                                  std::string_view options, bool is_late) {
+policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy::Seal> seals,
+                                            std::size_t filtered, std::span<const policy::Range> watched,
+                                            const policy::Range& sealed_area, std::string_view options,
+                                            bool is_late) {
   policy::Start start;
   start.is_late = is_late ? 1 : 0;
-  start.may_adopt = is_subreaper() ? std::uint8_t{1} : std::uint8_t{0};
+  start.may_be_subreaper = is_subreaper() ? std::uint8_t{1} : std::uint8_t{0};
   start.by_ptrace = listener < 0 ? std::uint8_t{1} : std::uint8_t{0};
   start.seals = static_cast<std::uint32_t>(seals.size());
   start.filtered = static_cast<std::uint32_t>(filtered);
   start.watched = static_cast<std::uint32_t>(watched.size());
-  start.arena = arena;
+  start.sealed_area = sealed_area;
   start.options = static_cast<std::uint32_t>(options.size());
   std::array<iovec, 4> parts{
       iovec{&start, sizeof start},
@@ -226,13 +227,13 @@ policy::Serving Launch::hand_over(int listener, std::span<const policy::Seal> se
   return answer;
 }
 
-long tell_supervisor(const policy::Control& message) {
+long send_message(const policy::Control& message) {
   const policy::Arguments said = encode(message);
   const auto call = [&](long number, const policy::Arguments& a) -> long {
     const long answer = uninterrupted_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    policy::Range arena;
-    const bool is_descriptor =
-        message.kind == policy::Control::Kind::hello && (answer != 0 || !failed(read_arena(answer, arena)));
+    policy::Range sealed_area;
+    const bool is_descriptor = message.kind == policy::Control::Kind::hello &&
+                               (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
   const long answer = call(policy::kMsealNumber, said);
@@ -246,7 +247,7 @@ long tell_supervisor(const policy::Control& message) {
 }
 
 long say_hello() {
-  const long answer = tell_supervisor({policy::Control::Kind::hello, {}});
+  const long answer = send_message({policy::Control::Kind::hello, {}});
   const auto place = policy::decode_table_place(answer);
   if (!place) return answer;
   // Not by ProcRoot::open, which follows no such link.
@@ -256,29 +257,29 @@ long say_hello() {
   return raw_syscall(__NR_openat, root.descriptor(), path.text(), O_RDONLY | O_CLOEXEC);
 }
 
-long tell_supervisor_of(policy::Control message, std::span<const policy::Range> ranges) {
+long send_messages(policy::Control message, std::span<const policy::Range> ranges) {
   bool several = true;
   while (!ranges.empty()) {
-    const std::size_t told = policy::put_ranges(message, several ? ranges : ranges.first(1));
-    const long answer = tell_supervisor(message);
-    if (told > 1 && (answer == -ENOSYS || answer == -EPERM)) {
+    const std::size_t sent = policy::put_ranges(message, several ? ranges : ranges.first(1));
+    const long answer = send_message(message);
+    if (sent > 1 && (answer == -ENOSYS || answer == -EPERM)) {
       several = false;  // another filter may have answered; a message by mmap carries only one range
     } else if (answer != 0) {
       return answer;
     } else {
-      ranges = ranges.subspan(told);
+      ranges = ranges.subspan(sent);
     }
   }
   return 0;
 }
 
-long tell_supervisor_of(policy::Control::Kind kind, std::span<const policy::Seal> seals) {
+long send_messages(policy::Control::Kind kind, std::span<const policy::Seal> seals) {
   while (!seals.empty()) {
     policy::FixedVector<policy::Range, 4> alike;  // as many as one message takes
     for (const policy::Seal& seal : seals) {
       if (!seal.same_attributes(seals[0]) || !alike.push_back(seal.range)) break;
     }
-    if (const long answer = tell_supervisor_of({kind, seals[0]}, alike.view()); answer != 0) return answer;
+    if (const long answer = send_messages({kind, seals[0]}, alike.view()); answer != 0) return answer;
     seals = seals.subspan(alike.size());
   }
   return 0;

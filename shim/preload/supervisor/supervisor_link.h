@@ -12,12 +12,12 @@
 namespace libmseal::shim {
 
 // A supervisor that has been started but not yet given a listener.
-class Launch {
+class SupervisorLaunch {
  public:
-  Launch() = default;
-  ~Launch();
-  Launch(const Launch&) = delete;
-  Launch& operator=(const Launch&) = delete;
+  SupervisorLaunch() = default;
+  ~SupervisorLaunch();
+  SupervisorLaunch(const SupervisorLaunch&) = delete;
+  SupervisorLaunch& operator=(const SupervisorLaunch&) = delete;
 
   // Starts the program at state.supervisor_path in its own session, without our descriptors, and so that no
   // wait() of the program returns it. It also gets the paths of the policy files. Does nothing if it was
@@ -34,10 +34,10 @@ class Launch {
   const void* keep_table();
   // Gives it the listener, or with -1 has it trace this process and what it starts. And the seals that are in
   // force from now on (the first `filtered` of them by the first filter itself), the watched ranges, the
-  // arena and the options. Returns its answer; `result` is -errno if it does not serve. With a listener,
-  // between the installation of the filter and the end of this, no notified call may be made.
+  // sealed area and the options. Returns its answer; `result` is -errno if it does not serve. With a
+  // listener, between the installation of the filter and the end of this, no notified call may be made.
   policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
-                            std::span<const policy::Range> watched, const policy::Range& arena,
+                            std::span<const policy::Range> watched, const policy::Range& sealed_area,
                             std::string_view options, bool is_late);
 
  private:
@@ -53,11 +53,11 @@ long say_hello();
 
 // Sends a control message through the filter. Returns the answer, or -errno. ENOSYS or EINVAL: there is no
 // supervisor.
-long tell_supervisor(const policy::Control& message);
+long send_message(const policy::Control& message);
 
 // The same for every range, several per message if possible: 0, or the first other answer.
-long tell_supervisor_of(policy::Control message, std::span<const policy::Range> ranges);
+long send_messages(policy::Control message, std::span<const policy::Range> ranges);
 // The same for seals, with their attributes.
-long tell_supervisor_of(policy::Control::Kind kind, std::span<const policy::Seal> seals);
+long send_messages(policy::Control::Kind kind, std::span<const policy::Seal> seals);
 
 }  // namespace libmseal::shim

@@ -33,12 +33,12 @@ Result consistently(const SealTable& table, Read read, Result unknown) {
 
 }  // namespace
 
-long read_arena(long descriptor, policy::Range& arena) {
+long read_sealed_area(long descriptor, policy::Range& sealed_area) {
   TableRoot root;
   const long got = raw_syscall(__NR_pread64, descriptor, &root, sizeof root, 0);
   if (failed(got)) return got;
   if (got != static_cast<long>(sizeof root) || !is_readable(root)) return -EPROTO;
-  arena = root.arena;
+  sealed_area = root.sealed_area;
   return 0;
 }
 
@@ -69,7 +69,7 @@ policy::Coverage table_coverage(const void* memory, const policy::Range& range) 
   return consistently(table, look, policy::Coverage::partly);
 }
 
-bool take_found(const void* memory, std::uint32_t ticket, Found& found) {
+bool take_found(const void* memory, std::uint32_t ticket, FoundMappings& found) {
   const SealTable& table = table_in(memory);
   const auto take = [&] {
     if (table.ticket != ticket) return false;
@@ -90,8 +90,8 @@ std::span<const policy::Range> table_fences(const void* memory) {
   return {table.fences.data(), table.fences.size()};
 }
 
-policy::TreeRules table_rules(const void* memory) {
-  return table_in(memory).rules;
+policy::TreeOptions table_tree_options(const void* memory) {
+  return table_in(memory).tree_options;
 }
 
 std::string_view table_policy(const void* memory) {

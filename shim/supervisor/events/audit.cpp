@@ -70,9 +70,9 @@ Event event_of(Proc& proc, const seccomp_notif& notification, pid_t process) {
 void Audit::record(const seccomp_notif& notification, const Caller& caller, const MmCall& call) noexcept {
   if (!events_.admits(caller.task, static_cast<std::uint64_t>(notification.data.nr))) return;
   try {
-    const RefusalLimit::Looking looking(events_.limit());
+    const RefusalLimit::Inspection inspection(events_.limit());
     Event event = event_of(proc_, notification, caller.process.id);
-    event.refused = !rules_.audits;
+    event.refused = !tree_options_.audits;
     event.call = policy::name_of(call.call);
     event.range = call.ranges[0];
     std::vector<Place> places =

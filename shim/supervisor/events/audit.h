@@ -3,7 +3,7 @@
 
 #include <linux/seccomp.h>
 
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/rules/mm_call.h"
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/registry/registry.h"
@@ -13,8 +13,8 @@ namespace libmseal::supervisor {
 // If a call can't be recorded, it is counted; the verdict does not change.
 class Audit {
  public:
-  Audit(Proc& proc, EventLog& events, const policy::TreeRules& rules)
-      : proc_(proc), events_(events), rules_(rules) {}
+  Audit(Proc& proc, EventLog& events, const policy::TreeOptions& tree_options)
+      : proc_(proc), events_(events), tree_options_(tree_options) {}
 
   // A call that is, or would be, refused because of a seal.
   void record(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call) noexcept;
@@ -24,7 +24,7 @@ class Audit {
  private:
   Proc& proc_;
   EventLog& events_;
-  policy::TreeRules rules_;
+  policy::TreeOptions tree_options_;
 };
 
 // In an audit the call does change the memory, which then counts as no longer sealed: otherwise all later

@@ -48,7 +48,7 @@ EventLog::EventLog(Proc& proc, const policy::Options& options)
 EventLog::~EventLog() {
   try {
     flush_pending();
-    tell_of_all_missing();
+    report_all_missing();
     if (const auto lost = lines_.take_lost(); lost != 0)
       log(Level::error, "events=", path_, ": ", lost, " events were lost");
   } catch (...) {  // NOLINT(bugprone-empty-catch): no memory left to report it
@@ -99,7 +99,7 @@ bool EventLog::is_pending(const Call& call) const {
   return pending_ && Call{pending_->thread, pending_->number} == call;
 }
 
-void EventLog::told(const Caller& caller, const policy::Control& message) {
+void EventLog::record_site(const Caller& caller, const policy::Control& message) {
   const pid_t thread = caller.task;
   if (!message.refused) {
     flush_pending();
@@ -107,7 +107,7 @@ void EventLog::told(const Caller& caller, const policy::Control& message) {
     announced_[thread] = {message.number, message.site};
     return;
   }
-  const RefusalLimit::Looking looking(limit_);
+  const RefusalLimit::Inspection inspection(limit_);
   Event event;
   if (is_pending({thread, message.number})) {
     event = *std::exchange(pending_, std::nullopt);
@@ -142,20 +142,20 @@ void EventLog::flush_pending() {
 
 void EventLog::flush() {
   flush_pending();
-  if (Clock::now() - told_ >= std::chrono::seconds(1)) tell_of_all_missing();
+  if (Clock::now() - reported_ >= std::chrono::seconds(1)) report_all_missing();
 }
 
-void EventLog::tell_of_missing(unsigned long& count, const char* why) {
+void EventLog::report_missing(unsigned long& count, const char* why) {
   if (count == 0) return;
   write_refusal_to_log(text(count, " more refusals are not recorded: ", why));
   if (lines_.is_open()) write_line(lost_events_to_json(count, why));
   count = 0;
 }
 
-void EventLog::tell_of_all_missing() {
-  told_ = Clock::now();
-  tell_of_missing(suppressed_, "too many a second");
-  tell_of_missing(failed_, "no memory or no descriptor left");
+void EventLog::report_all_missing() {
+  reported_ = Clock::now();
+  report_missing(suppressed_, "too many a second");
+  report_missing(failed_, "no memory or no descriptor left");
 }
 
 void EventLog::write_line(const std::string& line) {
@@ -171,7 +171,7 @@ void EventLog::write_line(const std::string& line) {
 }
 
 void EventLog::write(const Event& event) {
-  if (suppressed_ + failed_ != 0 && Clock::now() - told_ >= std::chrono::seconds(1)) tell_of_all_missing();
+  if (suppressed_ + failed_ != 0 && Clock::now() - reported_ >= std::chrono::seconds(1)) report_all_missing();
   write_refusal_to_log(to_text(event));
   if (!lines_.is_open()) return;
   write_line(to_json(event));

@@ -44,9 +44,9 @@ class EventLog {
   // or as soon as it sees the refusal.
   void record(Event event);
   // A call site: of the thread's next call, of its latest refusal, or of a call that a filter has refused.
-  // True if told() is to be called; otherwise it is only counted.
+  // True if record_site() is to be called; otherwise it is only counted.
   [[nodiscard]] bool wants(pid_t thread, const policy::Control& message) noexcept;
-  void told(const Caller& caller, const policy::Control& message);
+  void record_site(const Caller& caller, const policy::Control& message);
   // Adds the image of the caller and, for its first event, its mappings.
   void add_image(Event& event, const Caller& caller);
 
@@ -59,8 +59,8 @@ class EventLog {
   void write(const Event& event);
   void flush_pending();
   void write_line(const std::string& line);
-  void tell_of_missing(unsigned long& count, const char* why);
-  void tell_of_all_missing();
+  void report_missing(unsigned long& count, const char* why);
+  void report_all_missing();
 
   struct Site {
     std::uint64_t number = 0;
@@ -88,7 +88,7 @@ class EventLog {
 
   RefusalLimit limit_;
   std::optional<Call> not_admitted_;  // the latest one; its thread may still send the call site
-  Clock::time_point told_{};          // when the number of missing refusals was last written
+  Clock::time_point reported_{};      // when the number of missing refusals was last written
   unsigned long suppressed_ = 0;
   unsigned long failed_ = 0;
 };

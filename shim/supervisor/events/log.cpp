@@ -33,14 +33,14 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   // Writes one line; `message` has its level. 0, or errno.
   virtual int put(const Message& message, std::string_view line) = 0;
   // Report elsewhere that lines are being lost, and how many were.
-  virtual void tell_of_loss(int why) = 0;
-  virtual void tell_of_lost(std::uint64_t lost) = 0;
+  virtual void report_loss(int why) = 0;
+  virtual void report_lost(std::uint64_t lost) = 0;
 
   // To be called by the destructor of the derived class.
   void end() {
-    told_ = {};
-    tell_of_left_out();
-    if (lost_ != 0) tell_of_lost(std::exchange(lost_, 0));
+    reported_ = {};
+    report_left_out();
+    if (lost_ != 0) report_lost(std::exchange(lost_, 0));
   }
 
  private:
@@ -50,7 +50,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
       ++left_out_;
       return;
     }
-    tell_of_left_out();
+    report_left_out();
     write(message);
   }
 
@@ -61,10 +61,10 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     spdlog::memory_buf_t line;
     formatter_->format(shown, line);
     const int failed = put(shown, {line.data(), line.size()});
-    if (failed != 0 && lost_++ == 0) tell_of_loss(failed);
+    if (failed != 0 && lost_++ == 0) report_loss(failed);
     if (failed != 0 || lost_ == 0) return;
     const std::uint64_t lost = std::exchange(lost_, 0);
-    tell_of_lost(lost);
+    report_lost(lost);
     write_own(std::to_string(lost) + " lines were lost before this one");
   }
 
@@ -75,10 +75,10 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     if (put(message, {line.data(), line.size()}) != 0) ++lost_;
   }
 
-  void tell_of_left_out() {
+  void report_left_out() {
     const auto now = std::chrono::steady_clock::now();
-    if (left_out_ == 0 || now - told_ < std::chrono::seconds(1)) return;
-    told_ = now;
+    if (left_out_ == 0 || now - reported_ < std::chrono::seconds(1)) return;
+    reported_ = now;
     write_own(std::to_string(std::exchange(left_out_, 0)) + " lines are left out: too many a second");
   }
 
@@ -101,7 +101,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   std::uint64_t left_out_ = 0;
   double credit_ = 0;
   std::chrono::steady_clock::time_point counted_{};
-  std::chrono::steady_clock::time_point told_{};  // when the number of omitted lines was last written
+  std::chrono::steady_clock::time_point reported_{};  // when the number of omitted lines was last written
 };
 
 int severity_of(spdlog::level::level_enum level) {
@@ -128,8 +128,8 @@ class SystemSink final : public LineSink {
   int put(const Message& message, std::string_view line) override {
     return log_.write(severity_of(message.level), line.substr(0, line.find('\n')));
   }
-  void tell_of_loss(int) override {}
-  void tell_of_lost(std::uint64_t) override {}
+  void report_loss(int) override {}
+  void report_lost(std::uint64_t) override {}
 
   SystemLog log_;
 };
@@ -147,8 +147,8 @@ class FileSink final : public LineSink {
 
  private:
   int put(const Message&, std::string_view line) override { return file_.write(line); }
-  void tell_of_loss(int why) override { tell(std::string(std::strerror(why)) + "; lines are being lost"); }
-  void tell_of_lost(std::uint64_t lost) override { tell(std::to_string(lost) + " lines were lost"); }
+  void report_loss(int why) override { tell(std::string(std::strerror(why)) + "; lines are being lost"); }
+  void report_lost(std::uint64_t lost) override { tell(std::to_string(lost) + " lines were lost"); }
 
   void tell(const std::string& what) {
     SystemLog log;

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "shim/common/clock.h"
-#include "shim/supervisor/registry/look_budget.h"
+#include "shim/supervisor/registry/inspection_budget.h"
 
 namespace libmseal::supervisor {
 
@@ -20,18 +20,18 @@ class RefusalLimit {
       second_ = now;
       in_second_ = 0;
     }
-    if (!looks_.allows(now) || in_second_ >= kMostPerSecond) return false;
+    if (!budget_.allows(now) || in_second_ >= kMostPerSecond) return false;
     ++in_second_;
     return true;
   }
 
   // Measures the time spent on inspecting a process for a refusal.
-  class Looking {
+  class Inspection {
    public:
-    explicit Looking(RefusalLimit& limit) : limit_(limit) {}
-    ~Looking() { limit_.looks_.spend(shim::monotonic_ns() - start_); }
-    Looking(const Looking&) = delete;
-    Looking& operator=(const Looking&) = delete;
+    explicit Inspection(RefusalLimit& limit) : limit_(limit) {}
+    ~Inspection() { limit_.budget_.spend(shim::monotonic_ns() - start_); }
+    Inspection(const Inspection&) = delete;
+    Inspection& operator=(const Inspection&) = delete;
 
    private:
     RefusalLimit& limit_;
@@ -41,7 +41,7 @@ class RefusalLimit {
  private:
   std::uint64_t second_ = 0;
   unsigned in_second_ = 0;
-  LookBudget looks_;
+  InspectionBudget budget_;
 };
 
 }  // namespace libmseal::supervisor

@@ -30,9 +30,9 @@ bool means_gone(long error) {
 }
 
 template <class T>
-Look<T> look_of(long result, T value) {
-  if (result == 0) return Look<T>::seen(std::move(value));
-  return means_gone(result) ? Look<T>::gone() : Look<T>::unknown();
+ReadResult<T> read_result(long result, T value) {
+  if (result == 0) return ReadResult<T>::seen(std::move(value));
+  return means_gone(result) ? ReadResult<T>::gone() : ReadResult<T>::unknown();
 }
 
 class Descriptor {
@@ -54,12 +54,13 @@ class HeldStat final : public HeldTask, Descriptor {
  public:
   using Descriptor::Descriptor;
 
-  [[nodiscard]] Look<policy::StatLine> stat() const override {
+  [[nodiscard]] ReadResult<policy::StatLine> stat() const override {
     std::array<char, 2048> buffer{};
     const ssize_t got = pread(number(), buffer.data(), buffer.size(), 0);
-    if (got < 0) return errno == ESRCH ? Look<policy::StatLine>::gone() : Look<policy::StatLine>::unknown();
+    if (got < 0)
+      return errno == ESRCH ? ReadResult<policy::StatLine>::gone() : ReadResult<policy::StatLine>::unknown();
     const auto line = policy::parse_stat_line({buffer.data(), static_cast<std::size_t>(got)});
-    return line ? Look<policy::StatLine>::seen(*line) : Look<policy::StatLine>::unknown();
+    return line ? ReadResult<policy::StatLine>::seen(*line) : ReadResult<policy::StatLine>::unknown();
   }
 };
 
@@ -89,8 +90,8 @@ std::unique_ptr<T> held(long file) {
   return one;
 }
 
-// Keeps two files open, because births are read several times per seal.
-class BirthCount {
+// Keeps two files open, because forks are counted several times per seal.
+class ForkSampler {
   class File : Descriptor {
    public:
     using Descriptor::Descriptor;
@@ -104,19 +105,19 @@ class BirthCount {
   };
 
  public:
-  explicit BirthCount(const ProcRoot& root)
+  explicit ForkSampler(const ProcRoot& root)
       : numbers_(root.open(ProcPath("loadavg"))), count_(root.open(ProcPath("stat"))) {}
 
-  shim::Births so_far() { return since(before_); }
+  shim::ForkSample so_far() { return since(before_); }
 
   // Reading the count takes longer, and is not needed if no ID was given since.
-  shim::Births since(const shim::Births& before) {
-    shim::Births now;
+  shim::ForkSample since(const shim::ForkSample& before) {
+    shim::ForkSample now;
     now.time = shim::nanoseconds_of(CLOCK_MONOTONIC);
-    now.last = shim::parse_last_number(numbers_.text());
+    now.last = shim::parse_last_pid(numbers_.text());
     now.until = shim::nanoseconds_of(CLOCK_MONOTONIC);
     const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
-    now.count = same ? before.count : shim::parse_count_of_births(count_.text());
+    now.count = same ? before.count : shim::parse_fork_count(count_.text());
     before_ = now;
     return now;
   }
@@ -124,7 +125,7 @@ class BirthCount {
  private:
   File numbers_;
   File count_;
-  shim::Births before_;
+  shim::ForkSample before_;
 };
 
 class KernelProc final : public Proc {
@@ -133,16 +134,16 @@ class KernelProc final : public Proc {
 
   long open(const ProcPath& path, std::uint64_t flags) override { return root_.open(path, flags); }
 
-  Look<policy::StatLine> stat(pid_t task) override {
+  ReadResult<policy::StatLine> stat(pid_t task) override {
     policy::StatLine line;
     const long result = shim::read_stat(root_, task, line);
-    return look_of(result, line);
+    return read_result(result, line);
   }
 
-  Look<shim::TaskStatus> status(pid_t task) override {
+  ReadResult<shim::TaskStatus> status(pid_t task) override {
     shim::TaskStatus status;
     const long result = shim::read_status(root_, task, status);
-    return look_of(result, status);
+    return read_result(result, status);
   }
 
   std::unique_ptr<HeldTask> hold(pid_t task) override {
@@ -153,29 +154,33 @@ class KernelProc final : public Proc {
     return held<HeldMaps>(root_.open(ProcPath(task, "maps")));
   }
 
-  Look<std::vector<pid_t>> processes() override {
+  ReadResult<std::vector<pid_t>> processes() override {
     // The first thread is always listed.
     policy::StatLine first;
-    if (shim::read_stat(root_, 1, first) != 0 || may_hide_some()) return Look<std::vector<pid_t>>::unknown();
+    if (shim::read_stat(root_, 1, first) != 0 || may_hide_some())
+      return ReadResult<std::vector<pid_t>>::unknown();
     const auto listed = numbers_in(ProcPath("."));
-    return listed.is_seen() ? listed : Look<std::vector<pid_t>>::unknown();
+    return listed.is_seen() ? listed : ReadResult<std::vector<pid_t>>::unknown();
   }
 
-  Look<std::vector<pid_t>> threads(pid_t process) override { return numbers_in(ProcPath(process, "task")); }
+  ReadResult<std::vector<pid_t>> threads(pid_t process) override {
+    return numbers_in(ProcPath(process, "task"));
+  }
 
-  shim::Births births() override { return births_.so_far(); }
-  shim::Births births_since(const shim::Births& before) override { return births_.since(before); }
+  shim::ForkSample sample_forks() override { return fork_sampler_.so_far(); }
+  shim::ForkSample sample_forks_since(const shim::ForkSample& before) override {
+    return fork_sampler_.since(before);
+  }
 
-  std::uint64_t most_numbers() override { return shim::most_numbers(root_); }
+  std::uint64_t pid_max() override { return shim::pid_max(root_); }
 
-  shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
+  shim::Sharing sharers(pid_t process, pid_t task, const shim::ForkSample& since, const shim::ForkSample& now,
                         std::vector<pid_t>& found) override {
-    const auto births_now = [&] { return births(); };
-    return shim::SharerSearch(root_, process, task)
-        .run(since, now, most_numbers(), births_now, [&](long sharer) {
-          found.push_back(static_cast<pid_t>(sharer));
-          return true;
-        });
+    const auto sample = [&] { return sample_forks(); };
+    return shim::SharerSearch(root_, process, task).run(since, now, pid_max(), sample, [&](long sharer) {
+      found.push_back(static_cast<pid_t>(sharer));
+      return true;
+    });
   }
 
   // kcmp reports that two tasks without memory share it (kernel/kcmp.c).
@@ -192,14 +197,15 @@ class KernelProc final : public Proc {
     return is_one_of_last(free, kKeptByHolding);
   }
 
-  Look<policy::Whereabouts> whereabouts(pid_t task) override {
+  ReadResult<policy::Whereabouts> whereabouts(pid_t task) override {
     char text[256];
     const long got = root_.read(ProcPath(task, "syscall"), text);
     if (got < 0)
-      return means_gone(got) ? Look<policy::Whereabouts>::gone() : Look<policy::Whereabouts>::unknown();
+      return means_gone(got) ? ReadResult<policy::Whereabouts>::gone()
+                             : ReadResult<policy::Whereabouts>::unknown();
     const auto where =
         policy::parse_syscall_line(shim::this_machine(), {text, static_cast<std::size_t>(got)});
-    return where ? Look<policy::Whereabouts>::seen(*where) : Look<policy::Whereabouts>::unknown();
+    return where ? ReadResult<policy::Whereabouts>::seen(*where) : ReadResult<policy::Whereabouts>::unknown();
   }
 
   std::uint64_t now() override { return shim::nanoseconds_of(CLOCK_BOOTTIME); }
@@ -226,17 +232,17 @@ class KernelProc final : public Proc {
     return (capabilities >> CAP_SYS_PTRACE & 1) != 0;
   }
 
-  Look<std::vector<pid_t>> numbers_in(const ProcPath& path) {
+  ReadResult<std::vector<pid_t>> numbers_in(const ProcPath& path) {
     std::vector<pid_t> numbers;
     const long result = root_.list(path, [&](const char* name) -> long {
       if (name[0] >= '1' && name[0] <= '9') numbers.push_back(static_cast<pid_t>(shim::leading_number(name)));
       return 0;
     });
-    return look_of(result, std::move(numbers));
+    return read_result(result, std::move(numbers));
   }
 
   ProcRoot root_;
-  BirthCount births_{root_};
+  ForkSampler fork_sampler_{root_};
 };
 
 }  // namespace

@@ -14,7 +14,7 @@
 #include "policy/parsers/stat_line.h"
 #include "policy/parsers/syscall_line.h"
 #include "policy/protocol/control.h"
-#include "shim/common/births.h"
+#include "shim/common/fork_sample.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/sharers.h"
@@ -23,11 +23,11 @@ namespace libmseal::supervisor {
 
 // The result of a read.
 template <class T>
-class Look {
+class ReadResult {
  public:
-  static Look seen(T value) { return Look(std::move(value), false); }
-  static Look gone() { return Look(std::nullopt, true); }      // the task has ended
-  static Look unknown() { return Look(std::nullopt, false); }  // the read failed
+  static ReadResult seen(T value) { return ReadResult(std::move(value), false); }
+  static ReadResult gone() { return ReadResult(std::nullopt, true); }      // the task has ended
+  static ReadResult unknown() { return ReadResult(std::nullopt, false); }  // the read failed
 
   [[nodiscard]] bool is_seen() const { return value_.has_value(); }
   [[nodiscard]] bool is_gone() const { return gone_; }
@@ -35,7 +35,7 @@ class Look {
   const T* operator->() const { return &*value_; }
 
  private:
-  Look(std::optional<T> value, bool gone) : value_(std::move(value)), gone_(gone) {}
+  ReadResult(std::optional<T> value, bool gone) : value_(std::move(value)), gone_(gone) {}
 
   std::optional<T> value_;
   bool gone_;
@@ -49,7 +49,7 @@ class HeldTask {
   HeldTask(const HeldTask&) = delete;
   HeldTask& operator=(const HeldTask&) = delete;
 
-  [[nodiscard]] virtual Look<policy::StatLine> stat() const = 0;
+  [[nodiscard]] virtual ReadResult<policy::StatLine> stat() const = 0;
 };
 
 // A reference to the memory that a task has now.
@@ -74,29 +74,29 @@ class Proc {
 
   // A descriptor of the file, or -errno.
   virtual long open(const shim::ProcPath& path, std::uint64_t flags) = 0;
-  virtual Look<policy::StatLine> stat(pid_t task) = 0;
-  virtual Look<shim::TaskStatus> status(pid_t task) = 0;
+  virtual ReadResult<policy::StatLine> stat(pid_t task) = 0;
+  virtual ReadResult<shim::TaskStatus> status(pid_t task) = 0;
   // Null if it can't be held.
   virtual std::unique_ptr<HeldTask> hold(pid_t task) = 0;
   virtual std::unique_ptr<HeldMemory> hold_memory(pid_t task) = 0;
-  virtual Look<std::vector<pid_t>> processes() = 0;
-  virtual Look<std::vector<pid_t>> threads(pid_t process) = 0;
-  // The births so far. A task that is not visible yet may be missing in the count.
-  virtual shim::Births births() = 0;
-  // The same, but the count is read only if the IDs do not show that there were no births.
-  virtual shim::Births births_since(const shim::Births& before) = 0;
-  // The number of births after which IDs wrap around.
-  virtual std::uint64_t most_numbers() = 0;
+  virtual ReadResult<std::vector<pid_t>> processes() = 0;
+  virtual ReadResult<std::vector<pid_t>> threads(pid_t process) = 0;
+  // The forks so far. A task that is not visible yet may be missing in the count.
+  virtual shim::ForkSample sample_forks() = 0;
+  // The same, but the count is read only if the IDs do not show that there were no forks.
+  virtual shim::ForkSample sample_forks_since(const shim::ForkSample& before) = 0;
+  // The number of forks after which IDs wrap around.
+  virtual std::uint64_t pid_max() = 0;
   // The processes that share the memory of the process, of which `task` is a thread. There were none at
-  // `since`; `now` are the births so far.
-  virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::Births& since, const shim::Births& now,
-                                std::vector<pid_t>& found) = 0;
+  // `since`; `now` are the forks so far.
+  virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::ForkSample& since,
+                                const shim::ForkSample& now, std::vector<pid_t>& found) = 0;
   // Whether the two tasks share memory. False if one has none any more, or if not known.
   virtual bool share_mm(pid_t one, pid_t other) = 0;
   // Whether few descriptors are left, which a collection needs.
   virtual bool is_short_of_files() { return false; }
   // Which kind of call the thread is in.
-  virtual Look<policy::Whereabouts> whereabouts(pid_t task) = 0;
+  virtual ReadResult<policy::Whereabouts> whereabouts(pid_t task) = 0;
   // The time since boot in ns, comparable to start times.
   virtual std::uint64_t now() = 0;
 };

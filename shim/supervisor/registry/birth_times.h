@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "shim/common/births.h"
+#include "shim/common/fork_sample.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/seal_entry.h"
 
@@ -29,8 +29,9 @@ inline Birth birth_of(Proc& proc, const Process& process, std::uint32_t filters)
           filters != ~0U ? filters : filters_of(proc, process.id)};
 }
 
-// The births when the process was created. Since it has called execve later, its sharers are younger.
-inline shim::Births births_at_birth_of(Proc& proc, const Process& process, const shim::Births& now) {
+// A sample as of when the process was created. Since it has called execve later, its sharers are younger.
+inline shim::ForkSample fork_sample_at_birth_of(Proc& proc, const Process& process,
+                                                const shim::ForkSample& now) {
   const std::uint64_t age = proc.now() - nanoseconds_of_ticks(process.start_time);
   return {process.id, now.time - age};
 }

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "policy/parsers/stat_line.h"
-#include "shim/supervisor/registry/record.h"
+#include "shim/supervisor/registry/seal_record.h"
 
 namespace libmseal::supervisor {
 
@@ -47,8 +47,8 @@ struct Caller {
   // This is certainly the task that made the notification. Otherwise it was looked up by its ID, which is
   // reliable only while the call waits.
   bool certain = false;
-  Image* image = nullptr;          // of a member
-  std::shared_ptr<Record> record;  // null only for a foreign one
+  Image* image = nullptr;              // of a member
+  std::shared_ptr<SealRecord> record;  // null only for a foreign one
   // Its memory can't be inspected, so it may turn out to be foreign. Until then it has the seals that it may
   // have inherited, and may not seal anything.
   bool hidden = false;

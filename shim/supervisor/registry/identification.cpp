@@ -7,8 +7,8 @@
 
 namespace libmseal::supervisor {
 
-Look<Identified> Identification::identify(pid_t task) const {
-  using Result = Look<Identified>;
+ReadResult<Identified> Identification::identify(pid_t task) const {
+  using Result = ReadResult<Identified>;
   const auto failed = [](bool gone) { return gone ? Result::gone() : Result::unknown(); };
   const auto described = [](pid_t leader, const policy::StatLine& process, const policy::StatLine& memory) {
     Identified who;
@@ -48,8 +48,8 @@ Look<Identified> Identification::identify(pid_t task) const {
 
 // Uses another thread if the first one of a process does not show its memory, because it may not be
 // inspected, has ended, or is a kernel thread. Nothing if the process belongs to no sealed tree or has ended.
-Look<std::optional<Identified>> Identification::known_by_thread(pid_t process) const {
-  using Result = Look<std::optional<Identified>>;
+ReadResult<std::optional<Identified>> Identification::known_by_thread(pid_t process) const {
+  using Result = ReadResult<std::optional<Identified>>;
   const auto threads = proc_.threads(process);
   if (threads.is_gone()) return Result::seen(std::nullopt);
   if (!threads.is_seen()) return Result::unknown();
@@ -73,8 +73,8 @@ Look<std::optional<Identified>> Identification::known_by_thread(pid_t process) c
 
 // For a process of which all listed threads had ended before they were read. Each may have created another
 // one. The first thread stays until all have ended, and the kernel's thread count is consistent.
-Look<std::optional<Identified>> Identification::not_seen_by_thread(pid_t process) const {
-  using Result = Look<std::optional<Identified>>;
+ReadResult<std::optional<Identified>> Identification::not_seen_by_thread(pid_t process) const {
+  using Result = ReadResult<std::optional<Identified>>;
   const auto stat = proc_.stat(process);
   if (stat.is_gone()) return Result::seen(std::nullopt);
   if (!stat.is_seen()) return Result::unknown();
@@ -107,8 +107,8 @@ bool Identification::add_identified(pid_t process, std::vector<Identified>& aliv
 // The tasks that are created while others are inspected.
 class Identification::Newborns {
  public:
-  Newborns(Proc& proc, const shim::Births& since)
-      : proc_(proc), most_(proc.most_numbers()), before_(since), sure_(since.last != 0) {}
+  Newborns(Proc& proc, const shim::ForkSample& since)
+      : proc_(proc), most_(proc.pid_max()), before_(since), sure_(since.last != 0) {}
 
   // To be called so often that IDs can't wrap around in between.
   void note_often() {
@@ -116,7 +116,7 @@ class Identification::Newborns {
     if (++looks_ % kOften == 0) note();
   }
   void note() {
-    const shim::Births now = proc_.births();
+    const shim::ForkSample now = proc_.sample_forks();
     sure_ = sure_ && now.soon_after(before_, most_) && now.last >= before_.last;
     for (long task = before_.last + 1; sure_ && task <= now.last; ++task)
       tasks_.push_back(static_cast<pid_t>(task));
@@ -128,7 +128,7 @@ class Identification::Newborns {
  private:
   Proc& proc_;
   std::uint64_t most_;
-  shim::Births before_;
+  shim::ForkSample before_;
   bool sure_;
   std::size_t looks_ = 0;
   std::vector<pid_t> tasks_;
@@ -176,16 +176,16 @@ bool Identification::add_newborns(Newborns& newborns, std::vector<Identified>& a
   return born.empty() && newborns.sure();
 }
 
-Look<std::vector<Identified>> Identification::everybody() const {
-  using Result = Look<std::vector<Identified>>;
-  Newborns newborns(proc_, proc_.births());
+ReadResult<std::vector<Identified>> Identification::everybody() const {
+  using Result = ReadResult<std::vector<Identified>>;
+  Newborns newborns(proc_, proc_.sample_forks());
   std::vector<Identified> alive;
   if (!add_listed(newborns, alive) || !add_newborns(newborns, alive)) return Result::unknown();
   return Result::seen(std::move(alive));
 }
 
-Look<std::vector<Identified>> Identification::born_since(const shim::Births& since) const {
-  using Result = Look<std::vector<Identified>>;
+ReadResult<std::vector<Identified>> Identification::born_since(const shim::ForkSample& since) const {
+  using Result = ReadResult<std::vector<Identified>>;
   Newborns newborns(proc_, since);
   std::vector<Identified> alive;
   return add_newborns(newborns, alive) ? Result::seen(std::move(alive)) : Result::unknown();

@@ -46,19 +46,19 @@ class Identification {
  public:
   Identification(Proc& proc, const std::list<Image>& images) : proc_(proc), images_(images) {}
 
-  [[nodiscard]] Look<Identified> identify(pid_t task) const;
+  [[nodiscard]] ReadResult<Identified> identify(pid_t task) const;
   // All processes that may belong to a sealed tree, if the list is complete.
-  [[nodiscard]] Look<std::vector<Identified>> everybody() const;
+  [[nodiscard]] ReadResult<std::vector<Identified>> everybody() const;
   // The same for processes created after `since` and until the end of this call.
-  [[nodiscard]] Look<std::vector<Identified>> born_since(const shim::Births& since) const;
+  [[nodiscard]] ReadResult<std::vector<Identified>> born_since(const shim::ForkSample& since) const;
 
  private:
   class Newborns;
   [[nodiscard]] bool add_listed(Newborns& newborns, std::vector<Identified>& alive) const;
   [[nodiscard]] bool add_newborns(Newborns& newborns, std::vector<Identified>& alive) const;
   [[nodiscard]] bool look(pid_t process, Newborns& newborns, std::vector<Identified>& alive) const;
-  [[nodiscard]] Look<std::optional<Identified>> known_by_thread(pid_t process) const;
-  [[nodiscard]] Look<std::optional<Identified>> not_seen_by_thread(pid_t process) const;
+  [[nodiscard]] ReadResult<std::optional<Identified>> known_by_thread(pid_t process) const;
+  [[nodiscard]] ReadResult<std::optional<Identified>> not_seen_by_thread(pid_t process) const;
   [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive) const;
 
   Proc& proc_;

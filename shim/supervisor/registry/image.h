@@ -8,19 +8,19 @@
 #include <memory>
 #include <vector>
 
-#include "shim/common/births.h"
+#include "shim/common/fork_sample.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
-#include "shim/supervisor/registry/look_budget.h"
+#include "shim/supervisor/registry/inspection_budget.h"
 #include "shim/supervisor/registry/ranges.h"
-#include "shim/supervisor/registry/record.h"
+#include "shim/supervisor/registry/seal_record.h"
 #include "shim/supervisor/registry/table_file.h"
 
 namespace libmseal::supervisor {
 
 struct Member {
-  std::unique_ptr<HeldTask> task;  // null if it could not be held
-  std::shared_ptr<Record> record;  // the same object for all that share one memory
+  std::unique_ptr<HeldTask> task;      // null if it could not be held
+  std::shared_ptr<SealRecord> record;  // the same object for all that share one memory
   // Its memory could not be read when it was first seen.
   bool met_hidden = false;
   // It called execve to create the image, but a child with the same memory was the first to seal.
@@ -34,12 +34,12 @@ struct Image {
   Process creator;                     // the process that called execve, or the first one that was seen
   std::unique_ptr<HeldMemory> memory;  // the creator's; null if it could not be held
   std::unique_ptr<TableFile> table;
-  std::vector<Fence> fences;                   // as in the table, which has only the ranges
-  std::map<Process, Member> members;           // the processes that have been seen
-  std::vector<std::shared_ptr<Record>> ended;  // of former members, for children that have not been seen yet
-  shim::Births met;                            // all processes that were visible before that are members
-  LookBudget looks;                            // for searching members that have ended
-  std::uint32_t number = 0;                    // in the events file; 0: it has no event yet
+  std::vector<Fence> fences;                       // as in the table, which has only the ranges
+  std::map<Process, Member> members;               // the processes that have been seen
+  std::vector<std::shared_ptr<SealRecord>> ended;  // of former members, for children not seen yet
+  shim::ForkSample met;                            // all processes that were visible before that are members
+  InspectionBudget inspections;                    // for searching members that have ended
+  std::uint32_t number = 0;                        // in the events file; 0: it has no event yet
 };
 
 }  // namespace libmseal::supervisor

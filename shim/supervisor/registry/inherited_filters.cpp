@@ -13,7 +13,7 @@ namespace {
 class FilteredEntries {
  public:
   template <class Visit>
-  void visit(const Record& record, Visit visit) {
+  void visit(const SealRecord& record, Visit visit) {
     record.entries().for_each_unseen(seen_, [&](const SealEntry& entry) {
       if (entry.filtered) visit(entry);
     });

@@ -22,12 +22,12 @@ class OneMore {
 }  // namespace
 
 Newcomers::Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
-                     CollectionTimes& times, const policy::Range& arena)
+                     CollectionTimes& times, const policy::Range& sealed_area)
     : proc_(proc), images_(images), identification_(identification), times_(times) {
-  // The first filter refuses changes of the arena in every process.
-  const std::uint64_t middle = arena.start + arena.size() / 2;
-  (void)at_birth_.add({{{arena.start, middle}, true}, false, 0, 0, {}});
-  (void)at_birth_.add({{{middle, arena.end}}, false, 0, 0, {}});
+  // The first filter refuses changes of the sealed area in every process.
+  const std::uint64_t middle = sealed_area.start + sealed_area.size() / 2;
+  (void)at_birth_.add({{{sealed_area.start, middle}, true}, false, 0, 0, {}});
+  (void)at_birth_.add({{{middle, sealed_area.end}}, false, 0, 0, {}});
 }
 
 // Several if addresses are not randomized, or if the memory of the process was already hidden when it was
@@ -54,15 +54,15 @@ const Member* Newcomers::held_member(const Image& image, const Identified& who) 
   return held == who.seen_by || held->stat().is_seen() ? &found->second : nullptr;
 }
 
-std::shared_ptr<Record> Newcomers::fresh_record() {
-  auto record = std::make_shared<Record>();
+std::shared_ptr<SealRecord> Newcomers::fresh_record() {
+  auto record = std::make_shared<SealRecord>();
   record->merge(at_birth_);
   return record;
 }
 
-std::shared_ptr<Record> Newcomers::seals_of_everybody() {
+std::shared_ptr<SealRecord> Newcomers::seals_of_everybody() {
   auto record = fresh_record();
-  std::vector<Record*> all;
+  std::vector<SealRecord*> all;
   for (const Image& image : images_) {
     for (const auto& [process, member] : image.members) all.push_back(member.record.get());
     for (const auto& ended : image.ended) all.push_back(ended.get());
@@ -71,10 +71,10 @@ std::shared_ptr<Record> Newcomers::seals_of_everybody() {
   return record;
 }
 
-std::shared_ptr<Record> Newcomers::seals_of_newcomer(const std::vector<Image*>& candidates,
-                                                     const Identified& who) {
+std::shared_ptr<SealRecord> Newcomers::seals_of_newcomer(const std::vector<Image*>& candidates,
+                                                         const Identified& who) {
   auto record = fresh_record();
-  std::vector<Record*> own;  // records of members that may be this process, because they could not be held
+  std::vector<SealRecord*> own;  // of members that may be this process, because they could not be held
   for (const Image* const image : candidates) {
     const auto known = image->members.find(who.process);
     if (known != image->members.end()) own.push_back(known->second.record.get());
@@ -85,13 +85,13 @@ std::shared_ptr<Record> Newcomers::seals_of_newcomer(const std::vector<Image*>& 
 }
 
 // The records of all processes that may have forked it.
-std::vector<Record*> Newcomers::records_of_makers(const std::vector<Image*>& candidates,
-                                                  const Identified& who) const {
+std::vector<SealRecord*> Newcomers::records_of_makers(const std::vector<Image*>& candidates,
+                                                      const Identified& who) const {
   if (candidates.size() == 1 && who.memory.readable()) {
-    Record* const only = record_of_parent(*candidates.front(), who.process);
+    SealRecord* const only = record_of_parent(*candidates.front(), who.process);
     if (only != nullptr) return {only};
   }
-  std::vector<Record*> makers;
+  std::vector<SealRecord*> makers;
   for (const Image* const image : candidates) {
     for (const auto& [other, member] : image->members) {
       if (!(other == who.process)) makers.push_back(member.record.get());
@@ -116,7 +116,7 @@ void Newcomers::meet_parent(Image& image, const Process& process) {
 }
 
 // Null if it is not certain that a member of the image has forked the process.
-Record* Newcomers::record_of_parent(const Image& image, const Process& process) const {
+SealRecord* Newcomers::record_of_parent(const Image& image, const Process& process) const {
   const auto child = proc_.stat(process.id);
   if (!child.is_seen() || child->start_time != process.start_time) return nullptr;
   const auto parent = image.members.lower_bound({static_cast<pid_t>(child->parent), 0});
@@ -127,7 +127,7 @@ Record* Newcomers::record_of_parent(const Image& image, const Process& process) 
   return lineage_.has_only_own_children(parent->first) ? member.record.get() : nullptr;
 }
 
-Member& Newcomers::join(Image& image, const Process& process, std::shared_ptr<Record> record) {
+Member& Newcomers::join(Image& image, const Process& process, std::shared_ptr<SealRecord> record) {
   auto task = proc_.hold(process.id);
   // If it was held too late, it may be another process.
   if (task != nullptr) {
@@ -143,8 +143,8 @@ Member& Newcomers::join(Image& image, const Process& process, std::shared_ptr<Re
 }
 
 // The record of other processes that share the task's memory; null if there are none.
-std::shared_ptr<Record> Newcomers::record_of_memory(const std::vector<Image*>& candidates, const Process& own,
-                                                    pid_t task) {
+std::shared_ptr<SealRecord> Newcomers::record_of_memory(const std::vector<Image*>& candidates,
+                                                        const Process& own, pid_t task) {
   for (const Image* const image : candidates) {
     for (const auto& [process, member] : image->members) {
       if (member.task == nullptr || process == own || !proc_.share_mm(task, process.id)) continue;
@@ -239,18 +239,18 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
   const std::vector<Process> gone =
       members_gone(image);  // first, because their children are visible after that
   const std::uint64_t start = proc_.now();
-  const bool forgets = (!gone.empty() || !image.ended.empty()) && image.looks.allows(start);
-  const shim::Births now = proc_.births();
+  const bool forgets = (!gone.empty() || !image.ended.empty()) && image.inspections.allows(start);
+  const shim::ForkSample now = proc_.sample_forks();
   if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
-    image.met = births_at_birth_of(proc_, caller.process, now);
+    image.met = fork_sample_at_birth_of(proc_, caller.process, now);
   if (!forgets && now.none_since(image.met)) return;
-  const bool few = now.few_since(image.met, proc_.most_numbers());
-  auto born = Look<std::vector<Identified>>::unknown();
+  const bool few = now.few_since(image.met, proc_.pid_max());
+  auto born = ReadResult<std::vector<Identified>>::unknown();
   if (forgets || !few) born = identification_.everybody();
   const bool all = born.is_seen();
   if (!all && few) born = identification_.born_since(image.met);
   image.met = now;
-  if (forgets) image.looks.spend(proc_.now() - start);
+  if (forgets) image.inspections.spend(proc_.now() - start);
   if (!born.is_seen()) return;  // a process that is met later gets too many seals, not too few
   for (const Identified& who : *born) meet(image, who);
   if (!all) return;

@@ -15,14 +15,14 @@
 #include "shim/supervisor/registry/identification.h"
 #include "shim/supervisor/registry/image.h"
 #include "shim/supervisor/registry/lineage.h"
-#include "shim/supervisor/registry/record.h"
+#include "shim/supervisor/registry/seal_record.h"
 
 namespace libmseal::supervisor {
 
 class Newcomers {
  public:
   Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
-            CollectionTimes& times, const policy::Range& arena);
+            CollectionTimes& times, const policy::Range& sealed_area);
 
   [[nodiscard]] Lineage& lineage() { return lineage_; }
 
@@ -32,10 +32,10 @@ class Newcomers {
   [[nodiscard]] static const Member* held_member(const Image& image, const Identified& who);
 
   // A record of what every process of the tree inherits.
-  [[nodiscard]] std::shared_ptr<Record> fresh_record();
-  [[nodiscard]] std::shared_ptr<Record> seals_of_everybody();
+  [[nodiscard]] std::shared_ptr<SealRecord> fresh_record();
+  [[nodiscard]] std::shared_ptr<SealRecord> seals_of_everybody();
 
-  Member& join(Image& image, const Process& process, std::shared_ptr<Record> record);
+  Member& join(Image& image, const Process& process, std::shared_ptr<SealRecord> record);
   Member& join_newcomer(Image& image, const Identified& who, pid_t task,
                         const std::vector<Image*>& candidates);
   // The memory of a member that was met hidden can be read now.
@@ -46,14 +46,14 @@ class Newcomers {
   void register_children(Image& image, const Caller& caller);
 
  private:
-  [[nodiscard]] std::shared_ptr<Record> seals_of_newcomer(const std::vector<Image*>& candidates,
-                                                          const Identified& who);
-  [[nodiscard]] std::vector<Record*> records_of_makers(const std::vector<Image*>& candidates,
-                                                       const Identified& who) const;
+  [[nodiscard]] std::shared_ptr<SealRecord> seals_of_newcomer(const std::vector<Image*>& candidates,
+                                                              const Identified& who);
+  [[nodiscard]] std::vector<SealRecord*> records_of_makers(const std::vector<Image*>& candidates,
+                                                           const Identified& who) const;
   void meet_parent(Image& image, const Process& process);
-  [[nodiscard]] Record* record_of_parent(const Image& image, const Process& process) const;
-  [[nodiscard]] std::shared_ptr<Record> record_of_memory(const std::vector<Image*>& candidates,
-                                                         const Process& own, pid_t task);
+  [[nodiscard]] SealRecord* record_of_parent(const Image& image, const Process& process) const;
+  [[nodiscard]] std::shared_ptr<SealRecord> record_of_memory(const std::vector<Image*>& candidates,
+                                                             const Process& own, pid_t task);
   // Whether the member, and which members, have certainly ended.
   [[nodiscard]] static bool is_gone(const Member& member);
   [[nodiscard]] static std::vector<Process> members_gone(const Image& image);
@@ -65,7 +65,7 @@ class Newcomers {
   CollectionTimes& times_;
   Lineage lineage_{proc_};
   int generations_ = 0;  // of parents that are being met, each for its child
-  Record at_birth_;      // see fresh_record()
+  SealRecord at_birth_;  // see fresh_record()
 };
 
 }  // namespace libmseal::supervisor

@@ -12,8 +12,8 @@ namespace libmseal::supervisor {
 using policy::Range;
 using policy::Seal;
 
-Registry::Registry(Proc& proc, const Range& arena, const policy::TreeRules& rules)
-    : proc_(proc), arena_(arena), rules_(rules), first_filter_(proc) {
+Registry::Registry(Proc& proc, const Range& sealed_area, const policy::TreeOptions& tree_options)
+    : proc_(proc), sealed_area_(sealed_area), tree_options_(tree_options), filtered_processes_(proc) {
   all_seals_.set(newcomers_.seals_of_everybody()->seals());
 }
 
@@ -72,7 +72,7 @@ void Registry::note_lineage(pid_t task, bool makes_sibling) {
 
 // ---- images ----
 
-void Registry::retire(Image& image, const std::shared_ptr<Record>& record) {
+void Registry::retire(Image& image, const std::shared_ptr<SealRecord>& record) {
   if (std::ranges::find(image.ended, record) == image.ended.end()) image.ended.push_back(record);
 }
 
@@ -82,7 +82,7 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
     if (!table->add_fence(fence.range)) throw std::runtime_error("too many fences");
   }
   inherited_filters_.add_fences(fences);
-  table->set_tree(arena_, rules_);
+  table->set_tree(sealed_area_, tree_options_);
 
   Image image;
   image.identity = caller.identity;
@@ -109,22 +109,22 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
 
 void Registry::note_asked(const Caller& caller) {
   const std::uint32_t filters = caller.filters != ~0U ? caller.filters : filters_of(proc_, caller.task);
-  caller.record->asked_with = {caller.process, filters};
+  caller.record->filters_at_request = {caller.process, filters};
 }
 
 // Whether a process with this many filters may have installed one since it asked. Its claim alone is not
 // enough: children of other processes would get a seal that does not exist.
 bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
-  const FilterCount& before = caller.record->asked_with;
+  const FilterCount& before = caller.record->filters_at_request;
   if (!(before.process == caller.process)) return false;
   return filters == ~0U || before.filters == ~0U || filters > before.filters;
 }
 
 void Registry::begin_sealing(const Caller& caller) {
-  Record& record = *caller.record;
-  if (record.told_with.process == caller.process) {
-    record.asked_with = record.told_with;
-  } else if (!(record.asked_with.process == caller.process)) {
+  SealRecord& record = *caller.record;
+  if (record.filters_at_report.process == caller.process) {
+    record.filters_at_request = record.filters_at_report;
+  } else if (!(record.filters_at_request.process == caller.process)) {
     note_asked(caller);
   }
   record.prepared = proc_.now();
@@ -135,18 +135,19 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
   Alone& alone = caller.record->alone;
   if (!(alone.process == caller.process)) alone = {caller.process, {}, false};
-  shim::Births since = alone.since;
-  const shim::Births now = proc_.births_since(since);
+  shim::ForkSample since = alone.since;
+  const shim::ForkSample now = proc_.sample_forks_since(since);
   // A shortcut: no process was created.
   if (now.count != 0 && now.count == since.count) {
     alone.still = true;
     return shim::Sharing::alone;
   }
-  if (since.last == 0 && !caller.forked) since = births_at_birth_of(proc_, caller.process, now);
+  if (since.last == 0 && !caller.forked) since = fork_sample_at_birth_of(proc_, caller.process, now);
   // If the caller is the only thread, it was seen outside of clone (sharers.h).
   const auto threads = proc_.threads(caller.process.id);
   const bool is_only_thread = threads.is_seen() && *threads == std::vector{caller.task};
-  const auto where = is_only_thread ? proc_.whereabouts(caller.task) : Look<policy::Whereabouts>::unknown();
+  const auto where =
+      is_only_thread ? proc_.whereabouts(caller.task) : ReadResult<policy::Whereabouts>::unknown();
   const bool makes_none = where.is_seen() && *where == policy::Whereabouts::elsewhere;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;
@@ -158,7 +159,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       sharing = shim::Sharing::unknown;
       continue;
     }
-    if (!first_filter_.is_had_by(who->process, sharer)) sharing = shim::Sharing::unknown;
+    if (!filtered_processes_.contains(who->process, sharer)) sharing = shim::Sharing::unknown;
     bool held = false;
     for (Image& image :
          images_) {  // it may have been met as a member of another image with the same addresses
@@ -180,11 +181,11 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   return sharing;
 }
 
-void Registry::note_alone(const Caller& caller, const shim::Births& since) {
+void Registry::note_alone(const Caller& caller, const shim::ForkSample& since) {
   caller.record->alone = {caller.process, since, true};
 }
 
-std::vector<pid_t> Registry::processes_with(const Record& record) const {
+std::vector<pid_t> Registry::processes_with(const SealRecord& record) const {
   std::vector<pid_t> found;
   for (const Image& image : images_) {
     for (const auto& [process, member] : image.members) {
@@ -230,7 +231,7 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const 
 }
 
 long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Source source) {
-  Record& record = *caller.record;
+  SealRecord& record = *caller.record;
   // Until its first request after hello, an image has the same memory and the same filters.
   const bool starts = record.prepared == 0;
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
@@ -239,14 +240,14 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
     if (source != Source::from_start && !may_have_filtered(caller, filters)) return -EPERM;
     // If not known, 0: every later child then gets the seal.
     record.filters = filters != ~0U ? filters : 0;
-    record.told_with = {caller.process, filters};
+    record.filters_at_report = {caller.process, filters};
   }
   SealEntry entry{{},
                   filtered,
                   filtered ? record.filters : 0,
                   starts ? proc_.now() : record.prepared,
                   caller.process,
-                  source == Source::told};
+                  source == Source::reported};
   if (source == Source::from_start) entry.by = {};
   for (const Seal& seal : seals) {
     entry.seal = seal;

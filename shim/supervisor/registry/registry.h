@@ -22,28 +22,28 @@
 #include <span>
 #include <vector>
 
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/all_seals.h"
 #include "shim/supervisor/registry/caller.h"
 #include "shim/supervisor/registry/collection_times.h"
-#include "shim/supervisor/registry/first_filter.h"
+#include "shim/supervisor/registry/filtered_processes.h"
 #include "shim/supervisor/registry/identification.h"
 #include "shim/supervisor/registry/image.h"
 #include "shim/supervisor/registry/inherited_filters.h"
 #include "shim/supervisor/registry/newcomers.h"
-#include "shim/supervisor/registry/record.h"
+#include "shim/supervisor/registry/seal_record.h"
 
 namespace libmseal::supervisor {
 
 class Registry {
  public:
-  Registry(Proc& proc, const policy::Range& arena, const policy::TreeRules& rules);
+  Registry(Proc& proc, const policy::Range& sealed_area, const policy::TreeOptions& tree_options);
 
-  // See preload/arena.h.
-  [[nodiscard]] const policy::Range& arena() const { return arena_; }
+  // See preload/sealed_area.h.
+  [[nodiscard]] const policy::Range& sealed_area() const { return sealed_area_; }
 
   [[nodiscard]] Caller look_up(pid_t task);
 
@@ -53,12 +53,12 @@ class Registry {
   // The task is about to create a child of its parent, or to become a subreaper.
   void note_lineage(pid_t task, bool makes_sibling);
   // The tree's first process is a subreaper.
-  void note_adopter(const Process& process) { newcomers_.lineage().note_adopter(process); }
+  void note_subreaper(const Process& process) { newcomers_.lineage().note_adopter(process); }
   // Calls of clone are not reported, so it is never known who forked a process.
   void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
   // The tree's first process ran before it had the first filter.
   void note_late_start(const Process& process) {
-    first_filter_.note_late_start(process);
+    filtered_processes_.note_late_start(process);
     note_unknown_lineage();  // those that it had made may adopt, too
   }
 
@@ -81,22 +81,22 @@ class Registry {
     return alone.still && alone.process == caller.process;
   }
   // No other process shared the caller's memory at `since` (sharers.h).
-  static void note_alone(const Caller& caller, const shim::Births& since);
+  static void note_alone(const Caller& caller, const shim::ForkSample& since);
   // Only those that have been met.
-  [[nodiscard]] std::vector<pid_t> processes_with(const Record& record) const;
+  [[nodiscard]] std::vector<pid_t> processes_with(const SealRecord& record) const;
 
   // The seals of all processes, sorted and disjoint; empty if there are too many.
   [[nodiscard]] std::span<const policy::Seal> all_seals() const { return all_seals_.seals(); }
 
   // Where the information about a seal comes from.
   enum class Source : std::uint8_t {
-    looked,      // the supervisor has read the mappings
-    told,        // reported by the process itself
+    verified,    // the supervisor has read the mappings
+    reported,    // by the process itself
     from_start,  // a seal of the tree's first filter, which every process has
   };
   // Adds seals, dated to when the caller asked for them: 0 or -errno.
   long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered,
-           Source source = Source::looked);
+           Source source = Source::verified);
   long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
     return add(caller, {&seal, 1}, filtered);
   }
@@ -114,16 +114,16 @@ class Registry {
   void note_executed(Image& image, const Process& process, const Caller& caller);
   void note_asked(const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
-  static void retire(Image& image, const std::shared_ptr<Record>& record);
+  static void retire(Image& image, const std::shared_ptr<SealRecord>& record);
 
   Proc& proc_;
-  policy::Range arena_;
-  policy::TreeRules rules_;
-  FirstFilter first_filter_;
+  policy::Range sealed_area_;
+  policy::TreeOptions tree_options_;
+  FilteredProcesses filtered_processes_;
   std::list<Image> images_;
   CollectionTimes times_;
   Identification identification_{proc_, images_};
-  Newcomers newcomers_{proc_, images_, identification_, times_, arena_};
+  Newcomers newcomers_{proc_, images_, identification_, times_, sealed_area_};
   InheritedFilters inherited_filters_{proc_, images_};
   AllSeals all_seals_;
 };

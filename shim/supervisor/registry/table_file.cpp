@@ -102,10 +102,10 @@ std::uint32_t TableFile::put(std::span<const Seal> pieces, std::span<const polic
   return table_->ticket;
 }
 
-void TableFile::set_tree(const Range& arena, const policy::TreeRules& rules) {
+void TableFile::set_tree(const Range& sealed_area, const policy::TreeOptions& tree_options) {
   change([&] {
-    root_->arena = arena;
-    table_->rules = rules;
+    root_->sealed_area = sealed_area;
+    table_->tree_options = tree_options;
   });
 }
 

@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include "policy/configuration/tree_rules.h"
+#include "policy/configuration/tree_options.h"
 #include "policy/rules/protection_key.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
@@ -34,7 +34,7 @@ class TableFile {
   // Replaces the findings for a process. Returns the ticket, or 0 if they do not fit.
   std::uint32_t put(std::span<const policy::Seal> pieces, std::span<const policy::KeyedRange> keyed,
                     const policy::Range& refused_breaks);
-  void set_tree(const policy::Range& arena, const policy::TreeRules& rules);
+  void set_tree(const policy::Range& sealed_area, const policy::TreeOptions& tree_options);
   void set_policy(std::string_view options, std::string_view complaints);
 
  private:

@@ -6,26 +6,27 @@
 namespace libmseal::supervisor {
 
 using policy::Control;
+using policy::NextStep;
 using policy::Range;
 using policy::Seal;
-using policy::Way;
 using shim::Sharing;
 
 std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
-  const auto way = [](Way one) { return static_cast<std::int64_t>(one); };
+  const auto step = [](NextStep one) { return static_cast<std::int64_t>(one); };
   const Range& range = wanted.range;
   if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
   const Range heap = heap_of(caller, 0);
   const auto counts = [&](const SealEntry& entry) {
-    // Seals in the arena and seals reported by the process do not count: the mappings may need stricter ones.
-    return !entry.told && !entry.seal.range.touches(registry_.arena()) &&
+    // Seals in the sealed area and seals reported by the process do not count: the mappings may need stricter
+    // ones.
+    return !entry.unverified && !entry.seal.range.touches(registry_.sealed_area()) &&
            sealer_.is_in_force(caller, entry, heap);
   };
-  if (caller.record->covers(range, wanted.types, counts)) return way(Way::sealed);
+  if (caller.record->covers(range, wanted.types, counts)) return step(NextStep::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
   if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
-  return way(sealer_.is_watched({&range, 1}) ? Way::supervised : Way::filter);
+  return step(sealer_.is_watched({&range, 1}) ? NextStep::supervised : NextStep::filter);
 }
 
 std::int64_t OwnSealing::is_alone(const Caller& caller) {
@@ -51,7 +52,7 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
       if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
     }
   }
-  return registry_.add(caller, seals, filtered, Registry::Source::told);
+  return registry_.add(caller, seals, filtered, Registry::Source::reported);
 }
 
 }  // namespace libmseal::supervisor

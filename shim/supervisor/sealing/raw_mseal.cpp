@@ -32,7 +32,7 @@ long as_of_mseal(long result) {
 long seal(Sealer& sealer, const Caller& caller, SealJob& job) {
   const ThreadHolder::Result result = sealer.hold(caller, job);
   const bool held = result == ThreadHolder::Result::held || result == ThreadHolder::Result::cloning;
-  if (const long wrong = sealer.look(caller, job); wrong != 0) return wrong;
+  if (const long wrong = sealer.read_mappings(caller, job); wrong != 0) return wrong;
   if (!job.refused_breaks.empty() && !sealer.audits()) {
     const Range& range = job.ranges.front();
     log(Level::warning, "pid ", caller.task, ": mseal(", Hex{range.start}, ", ", Hex{range.size()},
@@ -61,7 +61,8 @@ long raw_mseal(Sealer& sealer, Registry& registry, const Caller& caller, const p
   job.discard = discard;
   job.ranges = {range};
   // Report errors of the range before searching for sharers: the library makes such calls at every start.
-  if (const long wrong = sealer.look(caller, job); wrong == -ENOMEM || wrong == -EINVAL) return wrong;
+  if (const long wrong = sealer.read_mappings(caller, job); wrong == -ENOMEM || wrong == -EINVAL)
+    return wrong;
   if (refuses_types(caller, job.ranges, job.types)) return -EACCES;
   registry.begin_sealing(caller);
   // Sharers get the seals of the memory.

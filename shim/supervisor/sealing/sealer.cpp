@@ -42,22 +42,22 @@ bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Ran
 bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {
   const Range heap = heap_of(caller, job.present_break);
   const auto counts = [&](const SealEntry& entry) { return is_in_force(caller, entry, heap); };
-  const auto is_known = [&](const SealEntry& entry) { return !entry.told && counts(entry); };
+  const auto is_known = [&](const SealEntry& entry) { return !entry.unverified && counts(entry); };
   const auto covered = [&](auto what) {
     return std::ranges::all_of(
         job.ranges, [&](const Range& range) { return caller.record->covers(range, job.types, what); });
   };
-  const auto in_arena = [&](const Range& range) { return range.touches(registry_.arena()); };
-  if (covered(is_known) && std::ranges::none_of(job.ranges, in_arena)) return true;
-  // A seal that the process reported may be weaker than the mapping needs. In the arena, where the first
-  // filter refuses every change, nothing may be mapped, or a mapping that the program has placed there and
-  // that needs a stricter seal.
-  if (!covered(counts) || look(caller, job) != 0) return false;
+  const auto in_sealed_area = [&](const Range& range) { return range.touches(registry_.sealed_area()); };
+  if (covered(is_known) && std::ranges::none_of(job.ranges, in_sealed_area)) return true;
+  // A seal that the process reported may be weaker than the mapping needs. In the sealed area, where the
+  // first filter refuses every change, nothing may be mapped, or a mapping that the program has placed there
+  // and that needs a stricter seal.
+  if (!covered(counts) || read_mappings(caller, job) != 0) return false;
   const Range all{job.ranges.front().start, job.ranges.back().end};
   return shim::is_enough(caller.record->counted(all, counts), {}, job.pieces, {});
 }
 
-long Sealer::look(const Caller& caller, SealJob& job) const {
+long Sealer::read_mappings(const Caller& caller, SealJob& job) const {
   const policy::Machine machine = shim::this_machine();
   const auto open = [&](std::string_view file) {
     return proc_.open(shim::ProcPath(caller.task, file), O_RDONLY);
@@ -70,9 +70,9 @@ long Sealer::look(const Caller& caller, SealJob& job) const {
   const auto breaks = [&](std::uint64_t end) {
     return policy::refused_breaks(job.pieces, heap.start, end, machine.page_size);
   };
-  const Range as_told = breaks(heap.end);
-  job.refused_breaks = job.break_is_certain ? as_told : breaks(search.heap_end(heap.end));
-  job.heap_is_unclear = job.refused_breaks != as_told;
+  const Range as_reported = breaks(heap.end);
+  job.refused_breaks = job.break_is_certain ? as_reported : breaks(search.heap_end(heap.end));
+  job.heap_is_unclear = job.refused_breaks != as_reported;
   return wrong;
 }
 
@@ -104,9 +104,9 @@ long Sealer::cover(const Caller& caller, SealJob& job) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (const long error = put_in_force(caller, job, false); error != 0) return error;
     const std::vector<Seal> covered = job.pieces;
-    long wrong = look(caller, job);
+    long wrong = read_mappings(caller, job);
     if (!shim::is_of_ranges(wrong))
-      wrong = look(caller, job);  // it failed, for example for lack of a descriptor
+      wrong = read_mappings(caller, job);  // it failed, for example for lack of a descriptor
     if (wrong != 0) return wrong;
     if (!job.refused_breaks.empty() && !audits_) return -EAGAIN;  // the range has become part of the heap
     if (shim::is_enough(covered, {}, job.pieces, {})) return 0;

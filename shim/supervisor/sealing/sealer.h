@@ -1,8 +1,8 @@
 // The steps of sealing.
 //
 // The mappings must not change between the moment when they are read and the moment when the seal is in
-// force. So the threads of the process are stopped, the mappings are read ("a look"), the supervisor or
-// filters of the process begin to enforce the seal, and the mappings are read again.
+// force. So the threads of the process are stopped, the mappings are read, the supervisor or filters
+// of the process begin to enforce the seal, and the mappings are read again.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace libmseal::supervisor {
 
-// What is to be sealed, and what the last look has found there.
+// What is to be sealed, and what the last reading has found there.
 struct SealJob {
   explicit SealJob(ThreadHolder& holder) : held(holder) {}
 
@@ -38,7 +38,7 @@ struct SealJob {
 
 class Sealer {
  public:
-  // `watched`: the ranges in which the first filter notifies of every call. `audits`: see tree_rules.h.
+  // `watched`: the ranges in which the first filter notifies of every call. `audits`: see tree_options.h.
   Sealer(Proc& proc, Registry& registry, ThreadHolder& holder, ContinuedCalls& calls,
          std::vector<policy::Range> watched, bool audits)
       : proc_(proc),
@@ -59,14 +59,14 @@ class Sealer {
   [[nodiscard]] bool is_sealed(const Caller& caller, SealJob& job) const;
 
   // Reads the mappings in job.ranges: 0 or -errno as from shim::PieceSearch.
-  long look(const Caller& caller, SealJob& job) const;
+  long read_mappings(const Caller& caller, SealJob& job) const;
   // Stops the threads of all processes with the caller's record, except the caller.
   ThreadHolder::Result hold(const Caller& caller, SealJob& job);
   // Waits until no call is in flight that was allowed before the seal.
   bool wait_for_calls(const Caller& caller, const SealJob& job);
-  // Adds seals for what the last look has found: 0 or -errno.
+  // Adds seals for what the last reading has found: 0 or -errno.
   long put_in_force(const Caller& caller, const SealJob& job, bool filtered);
-  // The same for seals that the supervisor enforces, repeated until another look finds nothing new.
+  // The same for seals that the supervisor enforces, repeated until another reading finds nothing new.
   long cover(const Caller& caller, SealJob& job);
 
  private:

@@ -11,10 +11,10 @@
 namespace libmseal::supervisor {
 
 using policy::Control;
-using policy::Next;
+using policy::NextStep;
 using policy::Range;
 using policy::Seal;
-using policy::Way;
+using policy::SealAnswer;
 using shim::Sharing;
 
 namespace {
@@ -147,8 +147,8 @@ std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& jo
     job.held.release();
     return answer;
   }
-  const Way way = answer < 0 ? Way::sealed : policy::decode_next(answer).way;
-  if (way != Way::filter && way != Way::again) forget(caller);
+  const NextStep step = answer < 0 ? NextStep::sealed : policy::decode_seal_answer(answer).step;
+  if (step != NextStep::filter && step != NextStep::again) forget(caller);
   return answer;
 }
 
@@ -162,45 +162,45 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   // It can't be sealed now, but errors of the ranges take precedence.
   const auto not_now = [&](long error) -> std::int64_t {
     long wrong = choose_ranges(caller, job);
-    if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.look(caller, job);
+    if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.read_mappings(caller, job);
     return wrong == -ENOMEM || wrong == -EINVAL ? wrong : error;
   };
   if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
-  const shim::Births births = proc_.births();
+  const shim::ForkSample forks = proc_.sample_forks();
   const ThreadHolder::Result held = sealer_.hold(caller, job);
-  if (held == ThreadHolder::Result::forbidden) return policy::encode(Next{Way::yourself});
+  if (held == ThreadHolder::Result::forbidden) return policy::encode(SealAnswer{NextStep::by_itself});
   if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
   // If filters are to be installed, no thread may be creating a process, which would not have them. If the
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
   if (registry_.sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
-  if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, births);
+  if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, forks);
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
   if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
-  if (wrong == 0 && sealer_.is_sealed(caller, job)) return policy::encode(Next{Way::sealed});
-  if (wrong == 0) wrong = sealer_.look(caller, job);
-  if (unreadable(wrong)) return policy::encode(Next{Way::yourself});
+  if (wrong == 0 && sealer_.is_sealed(caller, job)) return policy::encode(SealAnswer{NextStep::sealed});
+  if (wrong == 0) wrong = sealer_.read_mappings(caller, job);
+  if (unreadable(wrong)) return policy::encode(SealAnswer{NextStep::by_itself});
   if (wrong != 0) return wrong;
   if (job.heap_is_unclear) {
     job.asked_for_break = true;
-    return policy::encode(Next{Way::again});
+    return policy::encode(SealAnswer{NextStep::again});
   }
   if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
   if (sealer_.audits() || (sealer_.is_watched(job.ranges) && job.refused_breaks.empty())) {
     wrong = sealer_.cover(caller, job);
-    return wrong != 0 ? wrong : hand_out(caller, job, Way::sealed);
+    return wrong != 0 ? wrong : hand_out(caller, job, NextStep::sealed);
   }
-  return sharing == Sharing::alone && !cloning ? hand_out(caller, job, Way::filter) : -EAGAIN;
+  return sharing == Sharing::alone && !cloning ? hand_out(caller, job, NextStep::filter) : -EAGAIN;
 }
 
 // Puts what the process needs to know into the table.
-std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, Way way) {
-  const bool sealed = way == Way::sealed;
-  if (sealed && job.keyed.empty()) return policy::encode(Next{way});
+std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, NextStep step) {
+  const bool sealed = step == NextStep::sealed;
+  if (sealed && job.keyed.empty()) return policy::encode(SealAnswer{step});
   const auto pieces = sealed ? std::span<const Seal>() : std::span<const Seal>(job.pieces);
   const std::uint32_t ticket = caller.image->table->put(pieces, job.keyed, job.refused_breaks);
-  return ticket == 0 ? -E2BIG : policy::encode(Next{way, ticket});
+  return ticket == 0 ? -E2BIG : policy::encode(SealAnswer{step, ticket});
 }
 
 std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Control& message) {
@@ -210,11 +210,11 @@ std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Contr
   Job& job = found->second;
   job.last_heard = std::chrono::steady_clock::now();
   job.present_break = message.present_break;
-  return keep_if_unfinished(caller, job, look_again(caller, job));
+  return keep_if_unfinished(caller, job, read_mappings_again(caller, job));
 }
 
-std::int64_t SupervisedSealing::look_again(const Caller& caller, Job& job) {
-  const shim::Births births = proc_.births();
+std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& job) {
+  const shim::ForkSample forks = proc_.sample_forks();
   // A thread that was asleep and has woken up since may have begun a call before the filter was installed.
   ThreadHolder::Result held = sealer_.hold(caller, job);
   if (held == ThreadHolder::Result::forbidden)
@@ -223,20 +223,20 @@ std::int64_t SupervisedSealing::look_again(const Caller& caller, Job& job) {
   if (held != ThreadHolder::Result::held) return -EBUSY;
   // A process that began to share the memory before the filter was installed does not have the filter.
   if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
-  Registry::note_alone(caller, births);
+  Registry::note_alone(caller, forks);
   const std::vector<Seal> covered = job.pieces;
   const Range breaks = job.refused_breaks;
-  if (const long wrong = sealer_.look(caller, job); wrong != 0) {
+  if (const long wrong = sealer_.read_mappings(caller, job); wrong != 0) {
     if (shim::is_of_ranges(wrong)) return wrong;
-    // The filter can't be removed, so retry if the look failed, for example for lack of a descriptor.
+    // The filter can't be removed, so retry if the reading failed, for example for lack of a descriptor.
     job.pieces = covered;
     job.refused_breaks = breaks;
     return -EAGAIN;
   }
   if (!shim::is_enough(covered, breaks, job.pieces, job.refused_breaks))
-    return ++job.attempts < Sealer::kAttempts ? hand_out(caller, job, Way::filter) : -EBUSY;
+    return ++job.attempts < Sealer::kAttempts ? hand_out(caller, job, NextStep::filter) : -EBUSY;
   const long error = sealer_.put_in_force(caller, job, true);
-  return error != 0 ? error : hand_out(caller, job, Way::sealed);
+  return error != 0 ? error : hand_out(caller, job, NextStep::sealed);
 }
 
 }  // namespace libmseal::supervisor

@@ -61,10 +61,10 @@ class SupervisedSealing {
   void forget_ended();
   long choose_ranges(const Caller& caller, Job& job) const;
   std::int64_t start(const Caller& caller, Job& job);
-  std::int64_t look_again(const Caller& caller, Job& job);
+  std::int64_t read_mappings_again(const Caller& caller, Job& job);
   // Returns the answer. Keeps the job if the thread is to ask again or to install filters.
   std::int64_t keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer);
-  static std::int64_t hand_out(const Caller& caller, const Job& job, policy::Way way);
+  static std::int64_t hand_out(const Caller& caller, const Job& job, policy::NextStep step);
 
   Proc& proc_;
   Registry& registry_;

@@ -15,7 +15,7 @@ constexpr std::uint64_t kMostForStops = 1000;  // ms; no ordinary memory call ta
 constexpr long kNap = 20'000;                  // ns
 
 // While threads are stopped, others may start new ones. What those that remain after this many rounds change
-// is found by the second look.
+// is found by the second reading.
 constexpr int kRounds = 4;
 
 enum class Seen : std::uint8_t { running, stopped, gone };

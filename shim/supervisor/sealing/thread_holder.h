@@ -1,7 +1,7 @@
 // Stops threads, so that they can't change their memory while it is read and sealed.
 //
 // A thread that sleeps in a call that changes no memory may be left asleep, because a stop would end some
-// calls with EINTR. If it wakes up meanwhile, the second look (sealer.h) shows what it has changed.
+// calls with EINTR. If it wakes up meanwhile, the second reading (sealer.h) shows what it has changed.
 #pragma once
 
 #include <sys/types.h>

@@ -7,7 +7,7 @@
 
 namespace libmseal::supervisor {
 
-class LookBudget {
+class InspectionBudget {
  public:
   // Times are in ns. 0: not known.
   [[nodiscard]] bool allows(std::uint64_t now) noexcept {
@@ -19,7 +19,7 @@ class LookBudget {
   void spend(std::uint64_t time) noexcept { left_ -= static_cast<std::int64_t>(time); }
 
  private:
-  // A look at a process with 65,000 mappings takes 30 ms.
+  // To inspect a process with 65,000 mappings takes 30 ms.
   static constexpr std::int64_t kMost = 500'000'000;
   static constexpr std::uint64_t kShare = 10;
 

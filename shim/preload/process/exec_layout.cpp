@@ -1,4 +1,4 @@
-#include "shim/preload/process/starts.h"
+#include "shim/preload/process/exec_layout.h"
 
 #include <spawn.h>
 #include <sys/personality.h>
@@ -55,7 +55,7 @@ long change_layout(const State&) {
 
 #endif
 
-void prepare_starts(const State& state) {
+void set_exec_layout(const State& state) {
   (void)change_layout(state);
 }
 
@@ -89,7 +89,7 @@ int spawn(Spawn* function, Arguments... arguments) {
 
 }  // namespace
 
-void find_starting_functions() {
+void find_exec_functions() {
   (void)g_execvpe.get();
   (void)g_posix_spawn.get();
   (void)g_posix_spawnp.get();

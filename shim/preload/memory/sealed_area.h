@@ -1,4 +1,4 @@
-// The address ranges ("arena") for mmap with PROT_SEAL and with MAP_SEALABLE.
+// The address ranges for mmap with PROT_SEAL (the "sealed area") and with MAP_SEALABLE.
 //
 // The first filter refuses every change in two windows, at random addresses where the kernel places nothing
 // by itself: one for mappings whose contents are protected (private, not writable), one for the others. So a
@@ -17,16 +17,16 @@
 namespace libmseal::shim {
 
 // Addresses for the first two windows; the third is also free. Empty if there is no room.
-policy::Range choose_arena();
+policy::Range choose_sealed_area();
 
 // The first two windows.
-policy::Range protected_window(const policy::Range& arena);
-policy::Range other_window(const policy::Range& arena);
-// The third window. Empty if there is no arena.
-policy::Range watched_window(const policy::Range& arena);
+policy::Range protected_window(const policy::Range& sealed_area);
+policy::Range other_window(const policy::Range& sealed_area);
+// The third window. Empty if there is no sealed area.
+policy::Range watched_window(const policy::Range& sealed_area);
 
 // Stores where the windows of the tree are; the third one needs a supervisor.
-void set_arena(State& state, const policy::Range& arena, bool supervised);
+void set_windows(State& state, const policy::Range& sealed_area, bool supervised);
 
 enum class Window : std::uint8_t { kept, other, watched };  // kept: with protected contents; in address order
 
@@ -36,12 +36,12 @@ bool has_window(const State& state, Window window);
 bool is_placed_sealable(const State& state, const policy::Range& range);
 
 // Whether the range touches the first two windows.
-bool is_in_arena(const State& state, const policy::Range& range);
+bool is_in_sealed_area(const State& state, const policy::Range& range);
 
 // mmap(2) at the next free place of the window, which must exist: the address, or -errno.
-long map_in_arena(State& state, Window window, const policy::Arguments& arguments);
+long map_in_window(State& state, Window window, const policy::Arguments& arguments);
 
 // Moves the mappings in `range` into the window, which is not in use yet: the new address, or -errno.
-long move_to_arena(State& state, Window window, const policy::Range& range);
+long move_to_window(State& state, Window window, const policy::Range& range);
 
 }  // namespace libmseal::shim

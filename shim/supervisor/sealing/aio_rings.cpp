@@ -1,4 +1,4 @@
-#include "shim/supervisor/sealing/rings.h"
+#include "shim/supervisor/sealing/aio_rings.h"
 
 #include <sys/types.h>
 
@@ -26,17 +26,18 @@ std::uint64_t ring_bytes(std::uint64_t events, std::uint64_t processors) {
 
 }  // namespace
 
-Rings::Rings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors)
+AioRings::AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older,
+                   std::uint64_t processors)
     : proc_(proc), registry_(registry), holder_(holder), has_older_(older != 0), processors_(processors) {
   if (!has_older_) return;
   if (const auto stat = proc_.stat(older); stat.is_seen()) older_ = MmIdentity::of(*stat);
 }
 
-void Rings::note_request(const policy::MmCall& io_setup) {
+void AioRings::note_request(const policy::MmCall& io_setup) {
   largest_ = std::max(largest_, ring_bytes(io_setup.argument, processors_));
 }
 
-bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const {
+bool AioRings::is_harmless(const Caller& caller, const policy::MmCall& call) const {
   if (!caller.may_seal()) return false;
   if (call.call == policy::Call::io_setup) return true;
   const policy::Range reach{call.argument, call.argument + largest_};
@@ -46,16 +47,16 @@ bool Rings::is_harmless(const Caller& caller, const policy::MmCall& call) const 
 }
 
 template <class Condition>
-void Rings::end_calls_if(const Condition& condition) {
+void AioRings::end_calls_if(const Condition& condition) {
   std::erase_if(calls_, condition);
   (void)holder_.let_go();
 }
 
-void Rings::end_calls_of(pid_t task) {
+void AioRings::end_calls_of(pid_t task) {
   end_calls_if([task](const CallUnderWay& one) { return one.task == task; });
 }
 
-bool Rings::begin(const Caller& caller) {
+bool AioRings::begin(const Caller& caller) {
   busy_ = true;
   end_calls_of(caller.task);
   HeldThreads others(holder_);
@@ -69,7 +70,7 @@ bool Rings::begin(const Caller& caller) {
   return alone;
 }
 
-bool Rings::must_wait(pid_t task, const policy::MmCall& call) {
+bool AioRings::must_wait(pid_t task, const policy::MmCall& call) {
   if (calls_.empty()) return false;
   end_calls_of(task);
   return call.call == policy::Call::mremap && std::ranges::any_of(calls_, [task](const CallUnderWay& one) {
@@ -79,12 +80,12 @@ bool Rings::must_wait(pid_t task, const policy::MmCall& call) {
 
 // That io_destroy's ring is not mapped any more does not show it: another thread may have unmapped the first
 // page, and may move what is left.
-bool Rings::is_over(CallUnderWay& one) {
+bool AioRings::is_over(CallUnderWay& one) {
   if (Clock::now() - one.since < kToReturn) return holder_.is_asleep_elsewhere(one.task);
   return holder_.has_left_call(one.task, one.own);
 }
 
-bool Rings::tidy() {
+bool AioRings::tidy() {
   end_calls_if([this](CallUnderWay& one) { return is_over(one); });
   busy_ = holder_.has_some_to_let_go() || !calls_.empty();
   return busy_;

@@ -15,9 +15,9 @@ namespace libmseal::shim {
 void note_filtered(State& state, const policy::Range& range);
 
 // Sets the layout for programs that the calling thread and its children start, if filters refuse enough.
-void prepare_starts(const State& state);
+void set_exec_layout(const State& state);
 
 // Finds libc's functions that start programs. Called once, at start.
-void find_starting_functions();
+void find_exec_functions();
 
 }  // namespace libmseal::shim

@@ -1,5 +1,5 @@
 // What records share: a change of one is not seen in another, and nothing gets lost or comes twice.
-#include "shim/supervisor/registry/record.h"
+#include "shim/supervisor/registry/seal_record.h"
 
 #include <map>
 #include <random>
@@ -15,8 +15,8 @@ using policy::Range;
 using policy::Seal;
 using supervisor::Birth;
 using supervisor::Process;
-using supervisor::Record;
 using supervisor::SealEntry;
+using supervisor::SealRecord;
 using Times = std::multiset<std::uint64_t>;
 
 Range page(std::uint64_t number) {
@@ -32,35 +32,35 @@ SealEntry filtered(std::uint64_t number, std::uint32_t filters) {
 }
 
 // The entries are told apart by when they were made.
-Times times(const Record& record) {
+Times times(const SealRecord& record) {
   Times found;
   record.entries().for_each([&](const SealEntry& one) { found.insert(one.made); });
   return found;
 }
 
-bool seals(const Record& record, std::uint64_t number) {
+bool seals(const SealRecord& record, std::uint64_t number) {
   return policy::coverage(record.seals(), page(number)) == policy::Coverage::fully;
 }
 
-Record with(std::initializer_list<std::uint64_t> numbers) {
-  Record record;
+SealRecord with(std::initializer_list<std::uint64_t> numbers) {
+  SealRecord record;
   for (const std::uint64_t number : numbers) REQUIRE(record.add(entry(number)));
   return record;
 }
 
-void inherit(Record& record, std::initializer_list<Record*> others, const Birth& birth = {}) {
-  record.inherit(std::vector<Record*>(others), birth);
+void inherit(SealRecord& record, std::initializer_list<SealRecord*> others, const Birth& birth = {}) {
+  record.inherit(std::vector<SealRecord*>(others), birth);
 }
 
-bool share_seals(const Record& one, const Record& other) {
+bool share_seals(const SealRecord& one, const SealRecord& other) {
   return one.seals().data() == other.seals().data();
 }
 
 TEST_CASE("a child and its parent have one list of seals until one of them seals") {
-  Record parent = with({1, 2});
-  Record child;
+  SealRecord parent = with({1, 2});
+  SealRecord child;
   inherit(child, {&parent});
-  Record second;
+  SealRecord second;
   inherit(second, {&child, &parent});
   CHECK(share_seals(child, parent));
   CHECK(share_seals(second, parent));
@@ -76,8 +76,8 @@ TEST_CASE("a child and its parent have one list of seals until one of them seals
 }
 
 TEST_CASE("what is dropped by one, or sealed up, or another's, stays as it is with those that share it") {
-  Record parent = with({1, 2});
-  Record child;
+  SealRecord parent = with({1, 2});
+  SealRecord child;
   inherit(child, {&parent});
   const auto of_first = [](const SealEntry& one) { return one.by == Process{100, 1}; };
   SECTION("dropped") {
@@ -94,7 +94,7 @@ TEST_CASE("what is dropped by one, or sealed up, or another's, stays as it is wi
     REQUIRE(child.make_room(1000));
   }
   SECTION("gone with the parent") {
-    Record other = with({5});
+    SealRecord other = with({5});
     parent = other;
     CHECK(times(child) == Times{1, 2});
     CHECK(seals(child, 1));
@@ -106,10 +106,10 @@ TEST_CASE("what is dropped by one, or sealed up, or another's, stays as it is wi
 }
 
 TEST_CASE("what does not fit is sealed in one, and in that record alone") {
-  Record parent;
+  SealRecord parent;
   for (std::uint64_t number = 0; parent.make_room(1); ++number) REQUIRE(parent.add(entry(number)));
-  Record other = with({200'000, 300'000, 400'000, 500'000});
-  Record child;
+  SealRecord other = with({200'000, 300'000, 400'000, 500'000});
+  SealRecord child;
   inherit(child, {&parent, &other});
   CHECK(child.entries().size() < 10);
   for (const std::uint64_t number : {1, 60'000, 200'000, 500'000}) CHECK(seals(child, number));
@@ -119,16 +119,16 @@ TEST_CASE("what does not fit is sealed in one, and in that record alone") {
 }
 
 TEST_CASE("a union has each seal once, however it is shared") {
-  Record first = with({1, 2});
-  Record second;
+  SealRecord first = with({1, 2});
+  SealRecord second;
   inherit(second, {&first});
-  Record third;
+  SealRecord third;
   inherit(third, {&first});
   REQUIRE(first.add(entry(3)));
   REQUIRE(second.add(entry(4)));
   REQUIRE(third.add(entry(5)));
   for (int generation = 0; generation < 3; ++generation) {
-    Record child;
+    SealRecord child;
     inherit(child, {&second, &first, &third});
     CHECK(times(child) == Times{1, 2, 3, 4, 5});
     second = child;
@@ -141,15 +141,15 @@ TEST_CASE("a union has each seal once, however it is shared") {
 }
 
 TEST_CASE("of what is shared a child has what its birth allows") {
-  Record parent = with({1, 2});
-  Record older;
+  SealRecord parent = with({1, 2});
+  SealRecord older;
   inherit(older, {&parent});  // so there is a layer of it
   REQUIRE(parent.add(filtered(3, 7)));
-  Record middle;
+  SealRecord middle;
   inherit(middle, {&parent});
   REQUIRE(parent.add(entry(4)));
   const auto child_of = [&](const Birth& birth) {
-    Record child;
+    SealRecord child;
     inherit(child, {&parent, &middle}, birth);
     for (std::uint64_t number = 1; number < 5; ++number)
       CHECK(seals(child, number) == times(child).contains(number));
@@ -164,12 +164,12 @@ TEST_CASE("of what is shared a child has what its birth allows") {
 }
 
 TEST_CASE("a parent that has forked after each of its seals goes as it came") {
-  Record heir;
+  SealRecord heir;
   {
-    Record parent;
+    SealRecord parent;
     for (std::uint64_t number = 0; number < 60'000; ++number) {
       REQUIRE(parent.add(entry(number)));
-      Record child;
+      SealRecord child;
       inherit(child, {&parent});
       CHECK(share_seals(child, parent));
     }
@@ -181,7 +181,7 @@ TEST_CASE("a parent that has forked after each of its seals goes as it came") {
 // Against records that share nothing.
 TEST_CASE("records that share are as those that do not") {
   struct Both {
-    Record record;
+    SealRecord record;
     std::map<std::uint64_t, SealEntry> plain{};  // by when they were made
   };
   std::mt19937 random(1);
@@ -196,7 +196,7 @@ TEST_CASE("records that share are as those that do not") {
       case 1: {  // it is another, with the seals of some
         Both born;
         const Birth birth{below(4) == 0 ? now - below(20) : ~0ULL, filters + 2};
-        std::vector<Record*> others;
+        std::vector<SealRecord*> others;
         for (Both& other : all) {
           if (below(2) == 0) continue;
           others.push_back(&other.record);

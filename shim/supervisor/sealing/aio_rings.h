@@ -21,11 +21,11 @@
 
 namespace libmseal::supervisor {
 
-class Rings {
+class AioRings {
  public:
   // `older`: a process that may have created rings of unknown size before its calls were notified, so none
   // may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
-  Rings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors);
+  AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors);
 
   static bool is_about(const policy::MmCall& call) {
     return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;

@@ -5,13 +5,13 @@
 
 namespace libmseal::policy {
 
-struct TreeRules {
+struct TreeOptions {
   bool covers_all = false;   // the supervisor is notified of every memory call
   bool audits = false;       // refuse nothing, record what enforce would refuse
   bool wants_sites = false;  // record refusals with their call sites
 };
 
-inline TreeRules tree_rules(const Options& options) {
+inline TreeOptions tree_options(const Options& options) {
   return {options.covers_all || options.audit, options.audit,
           options.audit || !options.events.empty() || !options.log.empty()};
 }

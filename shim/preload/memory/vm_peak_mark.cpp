@@ -1,4 +1,4 @@
-#include "shim/preload/memory/memory_mark.h"
+#include "shim/preload/memory/vm_peak_mark.h"
 
 #include <sys/mman.h>
 
@@ -8,7 +8,7 @@
 
 namespace libmseal::shim {
 
-void mark_memory() {
+void mark_vm_peak() {
   constexpr std::uint64_t kLeast = 4ULL << 30;
   constexpr std::uint64_t kRandom = (64ULL << 30) - 1;
   std::uint64_t chance = 0;

@@ -1,4 +1,4 @@
-#include "shim/preload/memory/arena.h"
+#include "shim/preload/memory/sealed_area.h"
 
 #include <sys/mman.h>
 
@@ -7,7 +7,7 @@
 
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/memory/image_places.h"
+#include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/process/own_proc.h"
 
 namespace libmseal::shim {
@@ -54,7 +54,7 @@ bool is_empty(const Range& range) {
 
 }  // namespace
 
-Range choose_arena() {
+Range choose_sealed_area() {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::uint64_t chance = 0;
     if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
@@ -65,42 +65,42 @@ Range choose_arena() {
   return {};
 }
 
-Range protected_window(const Range& arena) {
-  return {arena.start, arena.start + arena.size() / 2};
+Range protected_window(const Range& sealed_area) {
+  return {sealed_area.start, sealed_area.start + sealed_area.size() / 2};
 }
 
-Range other_window(const Range& arena) {
-  return {arena.start + arena.size() / 2, arena.end};
+Range other_window(const Range& sealed_area) {
+  return {sealed_area.start + sealed_area.size() / 2, sealed_area.end};
 }
 
-Range watched_window(const Range& arena) {
-  return arena.empty() ? Range{} : Range::of(arena.end, kTiB);
+Range watched_window(const Range& sealed_area) {
+  return sealed_area.empty() ? Range{} : Range::of(sealed_area.end, kTiB);
 }
 
-void set_arena(State& state, const Range& arena, bool supervised) {
-  state.arena.windows = {protected_window(arena), other_window(arena),
-                         supervised ? watched_window(arena) : Range{}};
-  for (std::size_t which = 0; which < state.arena.windows.size(); ++which)
-    state.arena.next[which] = state.arena.windows[which].start;
+void set_windows(State& state, const Range& sealed_area, bool supervised) {
+  state.windows.ranges = {protected_window(sealed_area), other_window(sealed_area),
+                          supervised ? watched_window(sealed_area) : Range{}};
+  for (std::size_t which = 0; which < state.windows.ranges.size(); ++which)
+    state.windows.next[which] = state.windows.ranges[which].start;
 }
 
 bool has_window(const State& state, Window window) {
-  return !state.arena.windows[index_of(window)].empty();
+  return !state.windows.ranges[index_of(window)].empty();
 }
 
 bool is_placed_sealable(const State& state, const policy::Range& range) {
-  return state.arena.windows[index_of(Window::watched)].contains(range);
+  return state.windows.ranges[index_of(Window::watched)].contains(range);
 }
 
-bool is_in_arena(const State& state, const policy::Range& range) {
-  return state.arena.windows[index_of(Window::kept)].touches(range) ||
-         state.arena.windows[index_of(Window::other)].touches(range);
+bool is_in_sealed_area(const State& state, const policy::Range& range) {
+  return state.windows.ranges[index_of(Window::kept)].touches(range) ||
+         state.windows.ranges[index_of(Window::other)].touches(range);
 }
 
-long map_in_arena(State& state, Window where, const policy::Arguments& arguments) {
+long map_in_window(State& state, Window where, const policy::Arguments& arguments) {
   const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
-  const Range& window = state.arena.windows[index_of(where)];
-  std::atomic<std::uint64_t>& next = state.arena.next[index_of(where)];
+  const Range& window = state.windows.ranges[index_of(where)];
+  std::atomic<std::uint64_t>& next = state.windows.next[index_of(where)];
   if (arguments[1] == 0) return -EINVAL;
   if (size == 0 || size > window.size()) return -ENOMEM;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -115,9 +115,10 @@ long map_in_arena(State& state, Window where, const policy::Arguments& arguments
   return -ENOMEM;
 }
 
-long move_to_arena(State& state, Window where, const policy::Range& range) {
+long move_to_window(State& state, Window where, const policy::Range& range) {
   const std::size_t index = index_of(where);
-  const std::uint64_t place = take_place(state.arena.next[index], state.arena.windows[index], range.size());
+  const std::uint64_t place =
+      take_place(state.windows.next[index], state.windows.ranges[index], range.size());
   if (place == 0) return -ENOMEM;
   return raw_syscall(__NR_mremap, range.start, range.size(), range.size(), MREMAP_MAYMOVE | MREMAP_FIXED,
                      place);

@@ -10,7 +10,7 @@
 
 #include "policy/rules/seal.h"
 #include "policy/rules/verdict.h"
-#include "shim/common/births.h"
+#include "shim/common/fork_sample.h"
 #include "shim/common/table_size.h"
 #include "shim/supervisor/registry/history.h"
 #include "shim/supervisor/registry/seal_entry.h"
@@ -26,11 +26,11 @@ struct FilterCount {
 // When a process did not share its memory.
 struct Alone {
   Process process;
-  shim::Births since;  // the last moment when that was certain
-  bool still = false;  // the result of the last search for sharers
+  shim::ForkSample since;  // the last moment when that was certain
+  bool still = false;      // the result of the last search for sharers
 };
 
-class Record {
+class SealRecord {
  public:
   [[nodiscard]] std::span<const policy::Seal> seals() const { return *seals_; }
   [[nodiscard]] const History& entries() const { return entries_; }
@@ -58,7 +58,8 @@ class Record {
   // Whether entries of the same process that are at least as strict, and equally reliable, cover it already.
   [[nodiscard]] bool has(const SealEntry& wanted) const {
     return covers(wanted.seal.range, wanted.seal.types, [&](const SealEntry& entry) {
-      return entry.by == wanted.by && entry.filtered == wanted.filtered && entry.told <= wanted.told &&
+      return entry.by == wanted.by && entry.filtered == wanted.filtered &&
+             entry.unverified <= wanted.unverified &&
              entry.seal.joined_with(wanted.seal, entry.seal.range) == entry.seal;
     });
   }
@@ -83,14 +84,14 @@ class Record {
 
   // Adds what a process with this birth may have inherited from the others. If there is no room for a seal,
   // the whole range from the first seal to the last counts as sealed: too much rather than too little.
-  void inherit(std::span<Record* const> others, const Birth& birth) {
+  void inherit(std::span<SealRecord* const> others, const Birth& birth) {
     start_from(others, birth);
-    const auto is_known = [&](const Record* other) { return entries_.is_same_as(other->entries_); };
+    const auto is_known = [&](const SealRecord* other) { return entries_.is_same_as(other->entries_); };
     if (std::ranges::all_of(others, is_known)) return;
     History::Seen seen;
     entries_.for_each_unseen(seen, [](const SealEntry&) {});
     std::set<const SealEntry*, ByContent> missing;
-    for (const Record* const other : others) {
+    for (const SealRecord* const other : others) {
       other->entries_.for_each_unseen(seen, [&](const SealEntry& entry) {
         if (birth.may_have(entry)) missing.insert(&entry);
       });
@@ -103,8 +104,8 @@ class Record {
   }
 
   // Adds all entries of `other` that are missing.
-  void merge(Record& other) {
-    Record* const one = &other;
+  void merge(SealRecord& other) {
+    SealRecord* const one = &other;
     inherit({&one, 1}, {});
   }
 
@@ -134,11 +135,11 @@ class Record {
       entries_.rewrite([&](std::vector<SealEntry>& entries) { std::erase_if(entries, dropped); });
   }
 
-  Alone alone;                 // for one of the processes that share the memory; not valid for the others
-  std::uint64_t prepared = 0;  // when it last asked to seal something, in ns since boot
-  std::uint32_t filters = 0;   // how many the process had when it last reported a new one; 0: not known
-  FilterCount asked_with;      // when it last said hello or asked to seal something
-  FilterCount told_with;       // when it last reported a new filter
+  Alone alone;                     // for one of the processes that share the memory; not valid for the others
+  std::uint64_t prepared = 0;      // when it last asked to seal something, in ns since boot
+  std::uint32_t filters = 0;       // how many the process had when it last reported a new one; 0: not known
+  FilterCount filters_at_request;  // when it last said hello or asked to seal something
+  FilterCount filters_at_report;   // when it last reported a new filter
 
  private:
   static constexpr Process kNobody{-1, 0};
@@ -151,10 +152,10 @@ class Record {
 
   // If this record is a beginning of other records, replaces it by the longest beginning that the birth
   // allows, and shares the seals of that record if it is the whole record.
-  void start_from(std::span<Record* const> others, const Birth& birth) {
-    const Record* parent = nullptr;
+  void start_from(std::span<SealRecord* const> others, const Birth& birth) {
+    const SealRecord* parent = nullptr;
     History beginning = entries_;
-    for (Record* const other : others) {
+    for (SealRecord* const other : others) {
       History theirs = other->entries_.beginning(birth);
       if (theirs.size() <= beginning.size() || !entries_.begins(theirs)) continue;
       parent = other;

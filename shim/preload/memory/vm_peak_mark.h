@@ -8,6 +8,6 @@
 namespace libmseal::shim {
 
 // Maps a random number of gigabytes for a moment. Does nothing if there is no room for them.
-void mark_memory();
+void mark_vm_peak();
 
 }  // namespace libmseal::shim

@@ -12,14 +12,14 @@
 namespace libmseal::shim {
 
 // Sorted, disjoint.
-std::span<const policy::Range> image_places();
+std::span<const policy::Range> load_ranges_without_aslr();
 
 // The end of user addresses, or a little less: the stack lies below.
 std::uint64_t end_of_addresses();
 
-// image_places(), and the ranges where randomization places programs and, under ADDR_COMPAT_LAYOUT,
-// libraries. Little else is mapped there.
-std::span<const policy::Range> watched_places();
+// load_ranges_without_aslr(), and the ranges where randomization places programs and, under
+// ADDR_COMPAT_LAYOUT, libraries. Little else is mapped there.
+std::span<const policy::Range> watched_ranges();
 
 // Replaces an address hint of mmap that lies in a watched place, where calls are slow, for programs that
 // choose random addresses (V8). Not in images with the legacy layout, which lie there as a whole.

@@ -15,10 +15,10 @@
 namespace libmseal::shim {
 
 // One writer at a time (the caller holds the lock, with signals blocked). Readers may run at any time, even
-// in signal handlers. Of two copies one is always complete. So a child that is forked while another thread
-// writes does not wait for that thread, which it does not have.
+// in signal handlers. Of two copies one is always complete (as in the kernel's seqcount_latch_t). So a child
+// that is forked while another thread writes does not wait for that thread, which it does not have.
 template <class Entry, std::size_t kMost>
-class Ledger {
+class LatchedList {
  public:
   // False if it is full; nothing is added then.
   bool add(const Entry& entry) { return add({&entry, 1}); }
@@ -66,7 +66,7 @@ class Ledger {
   std::array<Entries, 2> copies_;
 };
 
-using SealLedger = Ledger<policy::Seal, 8192>;
-using KeyLedger = Ledger<policy::KeyedRange, kMostKeyed>;
+using LocalSeals = LatchedList<policy::Seal, 8192>;
+using LocalKeys = LatchedList<policy::KeyedRange, kMostKeyed>;
 
 }  // namespace libmseal::shim

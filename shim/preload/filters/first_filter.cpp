@@ -1,4 +1,4 @@
-#include "shim/preload/filters/base_filter.h"
+#include "shim/preload/filters/first_filter.h"
 
 #include <linux/seccomp.h>
 
@@ -11,7 +11,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/install.h"
-#include "shim/preload/memory/arena.h"
+#include "shim/preload/memory/sealed_area.h"
 
 namespace libmseal::shim {
 namespace {
@@ -29,20 +29,20 @@ bool insert(Ranges& ranges, const Range& range) {
 
 }  // namespace
 
-bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draft) {
+bool write_first_filter(const State& state, const FirstFilter& filter, Draft& draft) {
   const policy::Options& options = state.options;
   draft.program.clear();
   const bool lineage_shows = !options.audit && (options.open_calls & policy::kBlockedClone3) == 0;
-  const policy::ToldOf told{filter.supervised && lineage_shows,
-                            filter.supervised && options.require != policy::Backend::automatic};
-  policy::write_blocked_calls(state.machine, options, told, draft.program);
+  const policy::NotifiedCalls notified{filter.supervised && lineage_shows,
+                                       filter.supervised && options.require != policy::Backend::automatic};
+  policy::write_blocked_calls(state.machine, options, notified, draft.program);
   const auto after_blocked_calls = draft.program.front();
-  const bool audits = filter.supervised && state.rules.audits;
+  const bool audits = filter.supervised && state.tree_options.audits;
   list_ranges(filter.denied, draft);
   if (!audits) {
-    const bool fits = insert(draft.ranges, protected_window(filter.arena)) &&
-                      insert(draft.contents, protected_window(filter.arena)) &&
-                      insert(draft.ranges, other_window(filter.arena));
+    const bool fits = insert(draft.ranges, protected_window(filter.sealed_area)) &&
+                      insert(draft.contents, protected_window(filter.sealed_area)) &&
+                      insert(draft.ranges, other_window(filter.sealed_area));
     if (!fits) return false;
   }
   policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view()};
@@ -51,7 +51,7 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
     if ((options.open_calls & call) != 0) return std::nullopt;
     return audits ? policy::kActionNotify : otherwise;
   };
-  // A supervisor can allow some of these calls (rings.h).
+  // A supervisor can allow some of these calls (aio_rings.h).
   const auto about_rings = [&](std::uint32_t error) {
     return filter.supervised ? policy::kActionNotify : SECCOMP_RET_ERRNO | error;
   };
@@ -72,12 +72,12 @@ bool write_base_filter(const State& state, const BaseFilter& filter, Draft& draf
   return policy::compile(state.machine, what, after_blocked_calls, draft.program);
 }
 
-bool has_base_filter(const State& state) {
+bool has_first_filter(const State& state) {
   // At program start no other process shares the memory; an audit refuses nothing, so it can't be tested.
-  if (!state.started_late || state.rules.audits) return true;
+  if (!state.started_late || state.tree_options.audits) return true;
   if (!has_window(state, Window::kept)) return probe_listener() == -EBUSY;
   // The last page of the window is not in use yet; the first filter refuses to unmap it.
-  const std::uint64_t last = state.arena.windows.front().end - state.machine.page_size;
+  const std::uint64_t last = state.windows.ranges.front().end - state.machine.page_size;
   return raw_syscall(__NR_munmap, last, state.machine.page_size) == -EPERM;
 }
 

@@ -1,4 +1,4 @@
-#include "shim/preload/backends/own_look.h"
+#include "shim/preload/backends/own_mappings.h"
 
 #include <cerrno>
 
@@ -12,7 +12,8 @@ namespace libmseal::shim {
 namespace {
 
 // 0 or -errno: ENOMEM, EINVAL and E2BIG are about the ranges, all others about reading.
-long look(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types, Found& found) {
+long read_mappings(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
+                   FoundMappings& found) {
   PieceSearch search(state.machine, state.options.discard, types,
                      [](std::string_view file) { return open_own(file); });
   if (const long wrong = search.find(ranges, found.pieces, Pieces::capacity()); wrong != 0) return wrong;
@@ -23,7 +24,7 @@ long look(const State& state, std::span<const policy::Range> ranges, policy::Sea
   return search.find_keyed(ranges, found.pieces, Pieces::capacity(), found.keyed, kMostKeyed);
 }
 
-long explain_look(long wrong) {
+long explain_reading(long wrong) {
   if (wrong == -E2BIG) return explain(Why::many_pieces);
   return is_of_ranges(wrong) ? wrong : explain(Why::unreadable, wrong);
 }
@@ -31,20 +32,20 @@ long explain_look(long wrong) {
 }  // namespace
 
 long find_own_pieces(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
-                     Found& found) {
-  return explain_look(look(state, ranges, types, found));
+                     FoundMappings& found) {
+  return explain_reading(read_mappings(state, ranges, types, found));
 }
 
 long find_own_pieces_again(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
-                           Found& found) {
+                           FoundMappings& found) {
   constexpr int kMostNaps = 100;
   constexpr long kNap = 1'000'000;  // ns
-  long wrong = look(state, ranges, types, found);
+  long wrong = read_mappings(state, ranges, types, found);
   for (int naps = 0; !is_of_ranges(wrong) && naps < kMostNaps; ++naps) {
     nap(kNap);
-    wrong = look(state, ranges, types, found);
+    wrong = read_mappings(state, ranges, types, found);
   }
-  return explain_look(wrong);
+  return explain_reading(wrong);
 }
 
 }  // namespace libmseal::shim

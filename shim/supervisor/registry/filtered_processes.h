@@ -8,9 +8,9 @@
 
 namespace libmseal::supervisor {
 
-class FirstFilter {
+class FilteredProcesses {
  public:
-  explicit FirstFilter(Proc& proc) : proc_(proc) {}
+  explicit FilteredProcesses(Proc& proc) : proc_(proc) {}
 
   // `process` has installed the filter long after its start.
   void note_late_start(const Process& process) {
@@ -18,7 +18,7 @@ class FirstFilter {
     first_ = process;
   }
   // False if not sure. For a task of a process that shares memory with a process of the tree.
-  [[nodiscard]] bool is_had_by(const Process& process, pid_t task) const {
+  [[nodiscard]] bool contains(const Process& process, pid_t task) const {
     const auto status = proc_.status(task);
     return status.is_seen() && status->filtered && (!late_ || process == first_);
   }

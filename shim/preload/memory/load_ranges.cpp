@@ -1,4 +1,4 @@
-#include "shim/preload/memory/image_places.h"
+#include "shim/preload/memory/load_ranges.h"
 
 #include <sys/auxv.h>
 
@@ -23,8 +23,8 @@ std::uint64_t end_of_addresses() {
 #ifdef __x86_64__
 
 // arch/x86/mm/mmap.c: mmap_base and mmap_legacy_base; ELF_ET_DYN_BASE in arch/x86/include/asm/elf.h.
-std::span<const Range> image_places() {
-  static constexpr std::array kPlaces{
+std::span<const Range> load_ranges_without_aslr() {
+  static constexpr std::array kRanges{
       Range{0, kGiB},                                    // programs linked to a fixed address
       Range{0x7C00'0000, 0x8000'0000},                   // wine's loader
       Range{0x1555'5555'5000 - kGiB, 0x1555'5555'5000},  // libraries, with an unlimited stack
@@ -32,7 +32,7 @@ std::span<const Range> image_places() {
       Range{0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
       Range{0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},  // libraries, below the gap for the stack
   };
-  return kPlaces;
+  return kRanges;
 }
 
 namespace {
@@ -47,8 +47,8 @@ bool has_old_layout() {
 
 }  // namespace
 
-std::span<const Range> watched_places() {
-  static constexpr std::array kPlaces{
+std::span<const Range> watched_ranges() {
+  static constexpr std::array kRanges{
       Range{0, kGiB},
       Range{0x7C00'0000, 0x8000'0000},
       Range{0x1555'5555'5000 - kGiB, 0x1555'5555'5000},
@@ -56,7 +56,7 @@ std::span<const Range> watched_places() {
       kRandomPrograms,
       Range{0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},
   };
-  return kPlaces;
+  return kRanges;
 }
 
 std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags) {
@@ -69,22 +69,22 @@ std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags) {
 
 // arm64 randomizes by less than 1 GiB unless vm.mmap_rnd_bits was raised. The size of the address space
 // depends on the kernel's page size; the stack is at its end.
-std::span<const Range> image_places() {
-  static std::array<Range, 4> places;
-  if (!places[0].empty()) return places;
+std::span<const Range> load_ranges_without_aslr() {
+  static std::array<Range, 4> ranges;
+  if (!ranges[0].empty()) return ranges;
   const std::uint64_t top = end_of_addresses();
   constexpr std::uint64_t kStackGap = 128U << 20;
   constexpr std::uint64_t kStackMoved = kGiB;        // room for the random offset of the stack
   constexpr std::uint64_t kMoved = kGiB + kGiB / 4;  // and for images
   const std::uint64_t programs = policy::round_down(top / 3 * 2, std::uint64_t{1} << 16);
   const std::uint64_t old = top / 4;  // libraries, with an unlimited stack or in the legacy layout
-  places = {Range{0, kGiB}, Range::of(old, kMoved), Range::of(programs, kMoved),
+  ranges = {Range{0, kGiB}, Range::of(old, kMoved), Range::of(programs, kMoved),
             Range{top - kStackGap - kStackMoved - kMoved, top - kStackGap}};
-  return places;
+  return ranges;
 }
 
-std::span<const Range> watched_places() {
-  return image_places();
+std::span<const Range> watched_ranges() {
+  return load_ranges_without_aslr();
 }
 
 std::uint64_t moved_hint(std::uint64_t address, std::uint64_t) {
