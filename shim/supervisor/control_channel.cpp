@@ -201,8 +201,7 @@ bool ControlChannel::gives_way(const seccomp_notif& notification) {
   return std::ranges::none_of(postponed_, is_this) && listener_.has_next() && postpone(notification);
 }
 
-bool ControlChannel::postpone(const seccomp_notif& notification) {
-  constexpr auto kAtMost = std::chrono::seconds(1);
+bool ControlChannel::postpone(const seccomp_notif& notification, std::chrono::seconds at_most) {
   constexpr int kFewest = 20;  // tries, however slow the machine is
   constexpr std::size_t kMost = 4096;
   const auto known = std::ranges::find_if(
@@ -213,7 +212,7 @@ bool ControlChannel::postpone(const seccomp_notif& notification) {
     return ++one.tries <= kFewest || Clock::now() < one.until;
   }
   if (postponed_.size() == kMost) return false;
-  postponed_.push_back({notification, Clock::now() + kAtMost});
+  postponed_.push_back({notification, Clock::now() + at_most});
   return true;
 }
 

@@ -45,8 +45,9 @@ class ControlChannel {
   ReceivedCall read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
   void handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received);
 
-  // Has the call wait. False if it has waited long enough.
-  [[nodiscard]] bool postpone(const seccomp_notif& notification);
+  // Has the call wait. False if it has waited for that long.
+  [[nodiscard]] bool postpone(const seccomp_notif& notification,
+                              std::chrono::seconds at_most = std::chrono::seconds(1));
   // Whether the task's call waits here.
   [[nodiscard]] bool has_postponed(pid_t task) const;
   // Calls that wait, for example until no other process shares the memory. Each is to be handled again, in

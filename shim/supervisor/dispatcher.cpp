@@ -99,7 +99,9 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (call.call == policy::Call::io_setup && !starts && !blocked) aio_rings_.note_request(call);
   calls_.keep_few();
   if (!starts && !blocked && (aio_rings_.must_wait(task, call) || gives_way(task, call))) {
-    if (!control_.postpone(notification)) listener_.refuse(notification.id, EAGAIN);
+    // On an overloaded machine the kernel takes seconds for one.
+    constexpr auto kAtMost = std::chrono::seconds(20);
+    if (!control_.postpone(notification, kAtMost)) listener_.refuse(notification.id, EAGAIN);
     return;
   }
   // Most calls touch nothing that any process has sealed. The caller need not be identified then.

@@ -105,6 +105,15 @@ TEST_CASE("live: a program whose first thread has ended has a supervisor") {
   }
 }
 
+TEST_CASE("live: a thread calls execve while the supervisor stops the others of its process") {
+  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all");
+  const std::string who = GENERATE("first", "other");
+  Command command =
+      preloaded("policy=none," + options, {LIVE_PROGRAM, "execs_while_others_seal", "100", who});
+  command.timeout_s = 120;
+  expect_success(run(command));
+}
+
 TEST_CASE("live: a thread seals while another goes through the loaded objects") {
   for (const char* options : {"backend=seccomp", "backend=filter", "backend=libc"})
     scenario(std::string(options) + ",require=libc", "seals_while_the_list_is_locked");

@@ -13,9 +13,11 @@
 #include <cstddef>
 #include <ctime>
 #include <set>
+#include <vector>
 
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/supervisor/processes/seize.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -65,6 +67,7 @@ std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process
                                      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
   std::unique_ptr<PtraceListener> listener(new PtraceListener);
   std::set<pid_t> done;
+  std::vector<pid_t> attached;
   // A thread that is not attached yet may create another one.
   for (bool found = true; found;) {
     found = false;
@@ -76,14 +79,15 @@ std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process
     for (const pid_t task : *threads) {
       if (!done.insert(task).second) continue;
       found = true;
-      const long result = trace(PTRACE_SEIZE, task, 0, kOptions);
-      if (result == 0 || result == -ESRCH) continue;
+      const int error = seize(task, kOptions, attached);
+      if (error == 0) attached.push_back(task);
+      if (error == 0 || error == ESRCH) continue;
       // EPERM also means that a traced thread has created it meanwhile, or that it has ended: the first
       // thread remains visible.
       const bool is_traced_by_us = trace(PTRACE_INTERRUPT, task) == 0;
       const auto stat = proc.stat(task);
       if (is_traced_by_us || !stat.is_seen() || stat->state == 'Z') continue;
-      errno = static_cast<int>(-result);
+      errno = error;
       return nullptr;  // the threads are released when this process ends
     }
   }

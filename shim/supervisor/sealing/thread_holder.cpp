@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "shim/common/clock.h"
+#include "shim/supervisor/processes/seize.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -18,23 +19,42 @@ constexpr long kNap = 20'000;                  // ns
 // is found by the second reading.
 constexpr int kRounds = 4;
 
-enum class Seen : std::uint8_t { running, stopped, gone };
-
-Seen look_for_stop(TracedThread& thread) {
-  int status = 0;
-  const pid_t waited = waitpid(thread.id, &status, __WALL | WNOHANG);
-  if (waited == 0) return Seen::running;
-  if (waited < 0 || !WIFSTOPPED(status)) return Seen::gone;
-  const bool by_us = status >> 16 == PTRACE_EVENT_STOP;
-  thread.signal = by_us ? 0 : WSTOPSIG(status);
-  return Seen::stopped;
-}
-
 bool detach(const TracedThread& thread) {
   return ptrace(PTRACE_DETACH, thread.id, nullptr, thread.signal) == 0;
 }
 
 }  // namespace
+
+std::vector<pid_t> ThreadHolder::attached() const {
+  std::vector<pid_t> all;
+  const auto take = [&](const TracedThread& thread) { all.push_back(thread.id); };
+  std::ranges::for_each(released_, take);
+  for (const HeldThreads* const held : all_held_) std::ranges::for_each(held->threads_, take);
+  return all;
+}
+
+ThreadHolder::Seen ThreadHolder::look_for_stop(TracedThread& thread) {
+  int status = 0;
+  const auto wait = [&] { return waitpid(thread.id, &status, __WALL | WNOHANG); };
+  pid_t waited = wait();
+  // It was reaped, or execve has given it the ID of the process (fs/exec.c, de_thread). In the second case
+  // the first thread is gone, and what was known of that is now about this one.
+  const auto is_process = [&](const TracedThread& one) { return one.id == thread.process; };
+  const auto has_it = [&](const HeldThreads* held) {
+    return std::ranges::any_of(held->threads_, is_process);
+  };
+  if (waited < 0 && thread.id != thread.process && std::ranges::none_of(released_, is_process) &&
+      std::ranges::none_of(all_held_, has_it)) {
+    thread.id = thread.process;
+    (void)ptrace(PTRACE_INTERRUPT, thread.id, nullptr, nullptr);
+    waited = wait();
+  }
+  if (waited == 0) return Seen::running;
+  if (waited < 0 || !WIFSTOPPED(status)) return Seen::gone;
+  const bool by_signal = status >> 16 == 0;  // otherwise it is a stop for the tracer alone
+  thread.signal = by_signal ? WSTOPSIG(status) : 0;
+  return Seen::stopped;
+}
 
 ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held) {
   Result result = Result::held;
@@ -43,7 +63,7 @@ ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t 
     result = Result::held;
     for (const pid_t process : processes) {
       const Result one = stop_threads(process, except, held);
-      if (one == Result::forbidden) return one;
+      if (one == Result::forbidden || one == Result::stuck) return one;
       if (one == Result::cloning) result = one;
     }
     if (held.threads_.size() == before) break;
@@ -71,13 +91,15 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
       result = Result::cloning;
       continue;
     }
-    if (const int error = interrupt(task, held); error != 0 && error != ESRCH) return Result::forbidden;
+    const int error = interrupt(task, process, held);
+    if (error == EBUSY) return Result::stuck;
+    if (error != 0 && error != ESRCH) return Result::forbidden;
   }
   return result;
 }
 
 // Adds the thread, which is about to stop, to the held ones. 0 or an errno: it may not be stopped.
-int ThreadHolder::interrupt(pid_t task, HeldThreads& held) {
+int ThreadHolder::interrupt(pid_t task, pid_t process, HeldThreads& held) {
   if (shim::g_killed_calls.ptrace) return EPERM;
   // It may be attached already: held for another call, or released and not stopped since.
   const auto take_from = [&](std::list<TracedThread>& others) {
@@ -90,14 +112,23 @@ int ThreadHolder::interrupt(pid_t task, HeldThreads& held) {
   for (HeldThreads* const other : all_held_) {
     if (other != &held && take_from(other->threads_)) return 0;
   }
-  held.threads_.push_back({task});  // first, so that no exception leaves a stopped thread that nobody resumes
-  if (ptrace(PTRACE_SEIZE, task, nullptr, nullptr) != 0) {
-    const int error = errno;
+  const std::vector<pid_t> before = attached();
+  // First, so that no exception leaves a stopped thread that nobody resumes.
+  held.threads_.push_back({task, process});
+  // A thread that calls execve stops then, under the ID that it gets (see look_for_stop).
+  const int error = seize(task, PTRACE_O_TRACEEXEC, before);
+  if (error != 0) {
     held.threads_.pop_back();
-    return error;
+  } else {
+    (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
   }
-  (void)ptrace(PTRACE_INTERRUPT, task, nullptr, nullptr);
-  return 0;
+  return error;
+}
+
+// Its own ID if that is not known.
+pid_t ThreadHolder::process_of(pid_t task) {
+  const auto status = proc_.status(task);
+  return status.is_seen() ? static_cast<pid_t>(status->thread_group) : task;
 }
 
 bool ThreadHolder::is_at(pid_t task, policy::Whereabouts where) {
@@ -109,7 +140,9 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
   constexpr int kNapsToLook = 50;
   const shim::Deadline deadline(kMostForStops);
   for (int naps = 1; !deadline.passed(); ++naps) {
-    std::erase_if(held.threads_, [](TracedThread& thread) {
+    // Of any list, because one of these may be in execve and wait for that.
+    if (naps % kNapsToLook == 0) reap_ended(attached());
+    std::erase_if(held.threads_, [this](TracedThread& thread) {
       if (thread.stopped) return false;
       const Seen seen = look_for_stop(thread);
       thread.stopped = seen == Seen::stopped;
@@ -134,7 +167,7 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
 bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
   if (held.empty()) {
     if (is_asleep_elsewhere(task)) return true;
-    if (const int error = interrupt(task, held); error != 0) return error == ESRCH;
+    if (const int error = interrupt(task, process_of(task), held); error != 0) return error == ESRCH;
   }
   TracedThread& thread = held.threads_.front();
   const Seen seen = look_for_stop(thread);
@@ -144,7 +177,7 @@ bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
 
 bool ThreadHolder::take_out_of_call(pid_t task) {
   HeldThreads held(*this);
-  if (const int error = interrupt(task, held); error != 0) return error == ESRCH;
+  if (const int error = interrupt(task, process_of(task), held); error != 0) return error == ESRCH;
   const shim::Deadline deadline(kMostForStops);
   bool out = false;
   while (!(out = has_left_call(task, held)) && !deadline.passed()) shim::nap(kNap);
@@ -153,9 +186,13 @@ bool ThreadHolder::take_out_of_call(pid_t task) {
 }
 
 bool ThreadHolder::let_go() noexcept {
-  std::erase_if(released_, [](TracedThread& thread) {
+  std::erase_if(released_, [this](TracedThread& thread) {
     if (thread.stopped && detach(thread)) return true;
-    const Seen seen = look_for_stop(thread);  // it was killed, and has to be reaped, or did not stop in time
+    if (thread.stopped) {  // it was killed, or a thread that has called execve has its ID now and runs
+      thread.stopped = false;
+      (void)ptrace(PTRACE_INTERRUPT, thread.id, nullptr, nullptr);
+    }
+    const Seen seen = look_for_stop(thread);  // to reap it, or because it did not stop in time
     return seen == Seen::gone || (seen == Seen::stopped && detach(thread));
   });
   return !released_.empty();

@@ -10,6 +10,7 @@
 #include <list>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "shim/supervisor/processes/proc.h"
 
@@ -18,6 +19,7 @@ namespace libmseal::supervisor {
 // A thread that is attached, and stopped or about to stop.
 struct TracedThread {
   pid_t id = 0;
+  pid_t process = 0;
   bool stopped = false;
   int signal = 0;  // that it was about to receive and that is redelivered
 };
@@ -79,7 +81,11 @@ class ThreadHolder {
   Result stop_threads(pid_t process, pid_t except, HeldThreads& held);
   Result wait_for_stops(HeldThreads& held);
   [[nodiscard]] bool is_at(pid_t task, policy::Whereabouts where);
-  int interrupt(pid_t task, HeldThreads& held);
+  int interrupt(pid_t task, pid_t process, HeldThreads& held);
+  [[nodiscard]] pid_t process_of(pid_t task);
+  enum class Seen : std::uint8_t { running, stopped, gone };
+  Seen look_for_stop(TracedThread& thread);
+  [[nodiscard]] std::vector<pid_t> attached() const;
 
   Proc& proc_;
   std::function<bool(pid_t)> waits_;
