@@ -74,7 +74,8 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
   if (find_refused_breaks(state.machine, objects.view(), present_break(state.machine), refused_breaks) != 0)
     refused_breaks = {1, ~0ULL};  // the position of the heap is not known
   start_backend(state, objects.view(), refused_breaks, launch, job);
-  if (!objects.empty()) note_sealed_objects(state, all_objects(state), turn.work());
+  const bool is_not_audited = state.options.audit && state.backend == policy::Backend::libc;
+  if (!objects.empty() && !is_not_audited) note_sealed_objects(state, all_objects(state), turn.work());
 }
 
 // Now or later. Not if a supervisor starts with the image, because it sees all later processes.

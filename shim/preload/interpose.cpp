@@ -15,6 +15,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/protection_keys.h"
+#include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/sealing/sealed_mapping.h"
 #include "shim/preload/sealing/sealing.h"
 #include "shim/preload/state/state.h"
@@ -90,6 +91,9 @@ long checked_mmap(Site site, long addr, long length, long prot, long flags, long
     if ((prot & PROT_SEAL) != 0) return map_sealed(started(), arguments);
     if (const long mapped = map_sealable(started(), arguments); mapped != 0) return mapped;
   }
+  addr = static_cast<long>(hint_outside_windows(g_state, static_cast<std::uint64_t>(addr),
+                                                static_cast<std::uint64_t>(length),
+                                                static_cast<std::uint64_t>(flags)));
   if (g_state.backend == policy::Backend::supervised && !g_state.tree_options.covers_all) {
     addr = static_cast<long>(moved_hint(static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(flags)));
   }

@@ -5,11 +5,13 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/sealed.h"
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
@@ -58,6 +60,23 @@ TEST_CASE("live: an audit that begins late changes nothing for threads that run 
       preloaded("backend=seccomp,mode=audit,auto=off,events=/dev/null", {LIVE_PROGRAM, "audit_begins_late"});
   if (GENERATE(false, true)) command.prepare = install_other_listener;
   expect_success(run(command));
+}
+
+TEST_CASE("live: an audit by ptrace leaves programs alone that can't reach its supervisor") {
+  if (!needs(::geteuid() == 0, "root, for another user")) return;
+  const std::vector<std::string> starts[] = {{"/usr/bin/setpriv", "--reuid=65534", "--clear-groups"},
+                                             {"/usr/bin/unshare", "-pf", "--mount-proc"}};
+  for (const std::vector<std::string>& start : starts) {
+    std::vector<std::string> words = start;
+    words.insert(words.end(), {"/bin/sh", "-c", "/bin/echo works"});
+    Command command = preloaded("backend=seccomp,mode=audit,events=/dev/null", words);
+    command.prepare = install_other_listener;
+    const Run result = run(command);
+    expect_success(result);
+    CHECK(result.out == "works\n");
+    CHECK_THAT(result.err,
+               ContainsSubstring("this program is not audited: it is traced, and has another user"));
+  }
 }
 
 TEST_CASE("live: an audit by ptrace of a program that is traced already is not started") {

@@ -317,7 +317,21 @@ void region_freezes(std::span<char*>) {
   EXPECT(before > 0);
 }
 
+// As programs do that look for room: at random places where the kernel maps nothing by itself. Whatever they
+// get can be unmapped again.
+void hints_give_ordinary_memory(std::span<char*>) {
+  constexpr std::uint64_t kFrom = 64ULL << 40;
+  constexpr std::uint64_t kStep = 1ULL << 30;
+  for (std::uint64_t at = kFrom; at < 2 * kFrom - (1ULL << 40); at += kStep) {
+    const long mapped = Calls{Via::libc}.map(reinterpret_cast<void*>(at), page_size(), PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS);
+    EXPECT(mapped > 0);
+    EXPECT((Calls{Via::libc}.unmap(reinterpret_cast<void*>(mapped), page_size())) == 0);
+  }
+}
+
 constexpr Scenario kScenarios[] = {
+    {"hints_give_ordinary_memory", hints_give_ordinary_memory},
     {"region_freezes", region_freezes},
     {"sealed_from_birth", sealed_from_birth},
     {"contents_kept_from_birth", contents_kept_from_birth},

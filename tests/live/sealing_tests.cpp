@@ -101,6 +101,12 @@ TEST_CASE("live: what seals from birth is out of the way of memory that programs
     scenario(backend, "random_places_are_free");
 }
 
+TEST_CASE("live: memory that is mapped at a hint can be unmapped, wherever that is") {
+  const char* const options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter",
+                                       "backend=seccomp,mode=audit,events=/dev/null");
+  expect_success(run(preloaded(options, {LIVE_PROGRAM, "hints_give_ordinary_memory"})));
+}
+
 TEST_CASE("live: mmap(PROT_SEAL) seals from birth") {
   for (const char* options : {"backend=seccomp", "backend=seccomp,auto=off", "backend=filter"}) {
     scenario(options, "sealed_from_birth");

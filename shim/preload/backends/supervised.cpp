@@ -158,6 +158,8 @@ Outcome explain_no_answer(long answer) {
     case -ENOSYS:
     case -EINVAL:
       return {"the supervisor of this process tree is gone, or there never was one", 0};
+    case -EXDEV:
+      return {"it is traced, and has another user or namespaces than the supervisor", answer};
     case -EMFILE:
       return {"the supervisor's table can't be given to this process", answer};
     case -ENFILE:
@@ -264,7 +266,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
   const long probed = table >= 0 ? 0 : probe_listener();
   const Outcome outcome = [&]() -> Outcome {
     if (table >= 0) return join(state, table, arguments, job);
-    if (probed == -EBUSY) return explain_no_answer(table);
+    if (probed == -EBUSY || table == -EXDEV) return explain_no_answer(table);
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, arguments, job);
   }();

@@ -97,6 +97,15 @@ bool is_in_sealed_area(const State& state, const policy::Range& range) {
          state.windows.ranges[index_of(Window::other)].touches(range);
 }
 
+std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, std::uint64_t length,
+                                   std::uint64_t flags) {
+  const bool fixed = (flags & (policy::kMapFixed | policy::kMapFixedNoreplace)) != 0;
+  if (address == 0 || fixed) return address;
+  const Range wanted = Range::of(address, length);
+  const auto touches = [&](const Range& window) { return window.touches(wanted); };
+  return std::any_of(state.windows.ranges.begin(), state.windows.ranges.end(), touches) ? 0 : address;
+}
+
 long map_in_window(State& state, Window where, const policy::Arguments& arguments) {
   const std::uint64_t size = policy::round_up(arguments[1], state.machine.page_size);
   const Range& window = state.windows.ranges[index_of(where)];

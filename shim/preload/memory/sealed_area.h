@@ -38,6 +38,11 @@ bool is_placed_sealable(const State& state, const policy::Range& range);
 // Whether the range touches the first two windows.
 bool is_in_sealed_area(const State& state, const policy::Range& range);
 
+// The address hint of an mmap, or 0 if the mapping would lie in one of the windows: what is mapped there
+// can't be changed again. The kernel then chooses an address. With MAP_FIXED, the address itself.
+std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, std::uint64_t length,
+                                   std::uint64_t flags);
+
 // mmap(2) at the next free place of the window, which must exist: the address, or -errno.
 long map_in_window(State& state, Window window, const policy::Arguments& arguments);
 

@@ -183,6 +183,11 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
     leave_marks(state);
     return;
   }
+  if (options.audit && reason.error == -EXDEV) {
+    Message() << "this program is not audited: " << reason.what;
+    state.backend = Backend::libc;
+    return;
+  }
   if (options.audit) refuse_to_start("mode=", "audit", reason);
   Message() << "nothing can be sealed: " << reason;
   give_up();

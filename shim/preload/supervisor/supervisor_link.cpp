@@ -252,9 +252,9 @@ long say_hello() {
   if (!place) return answer;
   // Not by ProcRoot::open, which follows no such link.
   const ProcRoot root;
-  if (failed(root.descriptor())) return root.descriptor();
   const ProcPath path = ProcPath(place->process, "fd/").append(place->descriptor);
-  return raw_syscall(__NR_openat, root.descriptor(), path.text(), O_RDONLY | O_CLOEXEC);
+  const long table = raw_syscall(__NR_openat, root.descriptor(), path.text(), O_RDONLY | O_CLOEXEC);
+  return failed(table) && table != -EMFILE ? -EXDEV : table;
 }
 
 long send_messages(policy::Control message, std::span<const policy::Range> ranges) {

@@ -48,7 +48,8 @@ class SupervisorLaunch {
 };
 
 // Joins this process to the supervisor that serves it: a descriptor of the seal table, or -errno as for other
-// messages.
+// messages. EXDEV: the supervisor traces this process, which can't open the table (another user or
+// namespace).
 long say_hello();
 
 // Sends a control message through the filter. Returns the answer, or -errno. ENOSYS or EINVAL: there is no

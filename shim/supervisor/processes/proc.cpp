@@ -208,9 +208,24 @@ class KernelProc final : public Proc {
     return where ? ReadResult<policy::Whereabouts>::seen(*where) : ReadResult<policy::Whereabouts>::unknown();
   }
 
+  bool may_be_in_tree(const shim::TaskStatus& status) override {
+    return only_user_ < 0 || status.user < 0 || status.user == only_user_;
+  }
+
   std::uint64_t now() override { return shim::nanoseconds_of(CLOCK_BOOTTIME); }
 
  private:
+  // The user that all processes of the tree have; -1: they may change. This process has the user and the
+  // capabilities of the tree's first program. Without CAP_SYS_ADMIN that had to set no_new_privs, so that no
+  // program gains any.
+  [[nodiscard]] long only_user() const {
+    uid_t real = 0;
+    uid_t effective = 0;
+    uid_t saved = 0;
+    if (getresuid(&real, &effective, &saved) != 0 || real != effective || real != saved) return -1;
+    constexpr std::uint64_t kMayChange = std::uint64_t{1} << CAP_SETUID | std::uint64_t{1} << CAP_SYS_ADMIN;
+    return (capabilities("CapPrm:\t") & kMayChange) == 0 ? static_cast<long>(real) : -1;
+  }
   // With hidepid= a process of another user, or one that is not dumpable, seems not to exist.
   [[nodiscard]] bool may_hide_some() const {
     bool shown = false;
@@ -223,13 +238,18 @@ class KernelProc final : public Proc {
     return read != 0 || !shown || (hides && !may_trace_all());
   }
   [[nodiscard]] bool may_trace_all() const {
-    std::uint64_t capabilities = 0;
+    const std::uint64_t effective = capabilities("CapEff:\t");
+    return effective != ~0ULL && (effective >> CAP_SYS_PTRACE & 1) != 0;
+  }
+  // This process's set of them; all if that is not known.
+  [[nodiscard]] std::uint64_t capabilities(std::string_view key) const {
+    std::uint64_t set = ~0ULL;
     (void)shim::visit_status(root_, ProcPath("self/status"), [&](std::string_view line) {
-      const std::string_view digits = shim::after_key(line, "CapEff:\t");
-      std::from_chars(digits.data(), digits.data() + digits.size(), capabilities, 16);
+      const std::string_view digits = shim::after_key(line, key);
+      std::from_chars(digits.data(), digits.data() + digits.size(), set, 16);
       return digits.empty();
     });
-    return (capabilities >> CAP_SYS_PTRACE & 1) != 0;
+    return set;
   }
 
   ReadResult<std::vector<pid_t>> numbers_in(const ProcPath& path) {
@@ -243,6 +263,7 @@ class KernelProc final : public Proc {
 
   ProcRoot root_;
   ForkSampler fork_sampler_{root_};
+  long only_user_ = only_user();
 };
 
 }  // namespace

@@ -95,6 +95,8 @@ class Proc {
   virtual bool share_mm(pid_t one, pid_t other) = 0;
   // Whether few descriptors are left, which a collection needs.
   virtual bool is_short_of_files() { return false; }
+  // Whether a process with this status may belong to a sealed tree, as far as its user shows.
+  virtual bool may_be_in_tree(const shim::TaskStatus& /*status*/) { return true; }
   // Which kind of call the thread is in.
   virtual ReadResult<policy::Whereabouts> whereabouts(pid_t task) = 0;
   // The time since boot in ns, comparable to start times.

@@ -41,7 +41,7 @@ ReadResult<Identified> Identification::identify(pid_t task) const {
   const auto of_process = leader == task ? stat : proc_.stat(leader);
   if (!of_process.is_seen()) return Result::unknown();
   Identified who = described(leader, *of_process, *stat);
-  who.filtered = status->filtered;
+  who.filtered = status->filtered && proc_.may_be_in_tree(*status);
   who.filters = status->filters;
   return Result::seen(who);
 }
@@ -58,7 +58,7 @@ ReadResult<std::optional<Identified>> Identification::known_by_thread(pid_t proc
     const auto status = proc_.status(thread);
     if (status.is_gone()) continue;
     if (!status.is_seen()) return Result::unknown();
-    if (!status->filtered) {
+    if (!status->filtered || !proc_.may_be_in_tree(*status)) {
       if (status->peak >= 0) return Result::seen(std::nullopt);  // all live threads have the same filters
       continue;  // a first thread that ended before there were filters has none
     }
