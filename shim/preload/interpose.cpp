@@ -26,6 +26,8 @@ namespace {
 
 // Makes the call under the backend `libc` and in audits, which have to check it first.
 long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
+  const bool is_not_audited = state.backend == policy::Backend::libc && state.options.audit;
+  if (is_not_audited) return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   if (state.backend == policy::Backend::libc) {
     const policy::MmCall call =
         policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), a);

@@ -209,10 +209,10 @@ bool ControlChannel::postpone(const seccomp_notif& notification, std::chrono::se
   if (known != postponed_.end()) {
     std::rotate(known, known + 1, postponed_.end());
     Postponed& one = postponed_.back();
-    return ++one.tries <= kFewest || Clock::now() < one.until;
+    return ++one.tries <= kFewest || Clock::now() < one.since + at_most;
   }
   if (postponed_.size() == kMost) return false;
-  postponed_.push_back({notification, Clock::now() + at_most});
+  postponed_.push_back({notification});
   return true;
 }
 

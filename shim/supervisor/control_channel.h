@@ -64,7 +64,7 @@ class ControlChannel {
   using Clock = std::chrono::steady_clock;
   struct Postponed {
     seccomp_notif notification;
-    Clock::time_point until;
+    Clock::time_point since = Clock::now();
     int tries = 1;
   };
 

@@ -20,6 +20,9 @@ using policy::Verdict;
 
 namespace {
 
+// How long a call waits for rings: on an overloaded machine the kernel takes seconds to destroy one.
+constexpr auto kForRings = std::chrono::seconds(20);
+
 // Whether a new image is about to run.
 bool is_start(const seccomp_notif& notification, const policy::Abi& abi) {
   return static_cast<std::uint32_t>(notification.data.nr) == abi.set_tid_address;
@@ -48,7 +51,6 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
-    if (aio_rings_.busy()) aio_rings_.tidy();
     if (registry_.wants_to_collect()) listener_.end_burst();
     if (registry_.collect()) calls_.collect();  // now, because no call waits
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
@@ -99,9 +101,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (call.call == policy::Call::io_setup && !starts && !blocked) aio_rings_.note_request(call);
   calls_.keep_few();
   if (!starts && !blocked && (aio_rings_.must_wait(task, call) || gives_way(task, call))) {
-    // On an overloaded machine the kernel takes seconds for one.
-    constexpr auto kAtMost = std::chrono::seconds(20);
-    if (!control_.postpone(notification, kAtMost)) listener_.refuse(notification.id, EAGAIN);
+    if (!control_.postpone(notification, kForRings)) listener_.refuse(notification.id, EAGAIN);
     return;
   }
   // Most calls touch nothing that any process has sealed. The caller need not be identified then.
@@ -162,7 +162,7 @@ void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& ca
   if (verdict == policy::kAllow) return let_through(notification, call);
   if (AioRings::is_about(call) && aio_rings_.is_harmless(caller, call)) {
     if (tree_options_.audits || aio_rings_.begin(caller)) return let_through(notification, call);
-    if (control_.postpone(notification)) return;  // a thread is just being created, say
+    if (control_.postpone(notification, kForRings)) return;  // a thread is just being created, say
   }
   log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
       RangeText{call.ranges[0]}, ": refused");

@@ -54,6 +54,22 @@ TEST_CASE("threads that are held when something throws are let go of") {
   check_goes_on(holder, child);
 }
 
+TEST_CASE("a thread that another holds already has left its call") {
+  const pid_t child = start_child([] { ::usleep(200'000); });
+  FakeProc proc;
+  proc.first(child, 1);
+  proc.where = ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::in_call);
+  ThreadHolder holder(proc);
+  {
+    HeldThreads held(holder);
+    CHECK(holder.hold({&child, 1}, 0, held) == ThreadHolder::Result::held);
+    HeldThreads own(holder);
+    CHECK(holder.has_left_call(child, own));
+    CHECK(held.empty());
+  }
+  check_goes_on(holder, child);
+}
+
 // Nothing stops who waits for its vfork child.
 TEST_CASE("a thread that does not stop in time is let go of later") {
   const pid_t child = start_child([] {
@@ -64,6 +80,7 @@ TEST_CASE("a thread that does not stop in time is let go of later") {
   });
   ::usleep(100'000);
   FakeProc proc;
+  proc.first(child, 1);
   proc.where = ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::cloning);
   ThreadHolder holder(proc);
   CHECK_FALSE(holder.take_out_of_call(child));

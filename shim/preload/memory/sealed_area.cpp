@@ -101,7 +101,9 @@ std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, st
                                    std::uint64_t flags) {
   const bool fixed = (flags & (policy::kMapFixed | policy::kMapFixedNoreplace)) != 0;
   if (address == 0 || fixed) return address;
-  const Range wanted = Range::of(address, length);
+  // The kernel rounds both up, to huge pages at most.
+  constexpr std::uint64_t kLargest = 1ULL << 30;
+  const Range wanted = Range::of(address, length > ~0ULL - 2 * kLargest ? length : length + 2 * kLargest);
   const auto touches = [&](const Range& window) { return window.touches(wanted); };
   return std::any_of(state.windows.ranges.begin(), state.windows.ranges.end(), touches) ? 0 : address;
 }

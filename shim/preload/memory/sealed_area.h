@@ -38,8 +38,8 @@ bool is_placed_sealable(const State& state, const policy::Range& range);
 // Whether the range touches the first two windows.
 bool is_in_sealed_area(const State& state, const policy::Range& range);
 
-// The address hint of an mmap, or 0 if the mapping would lie in one of the windows: what is mapped there
-// can't be changed again. The kernel then chooses an address. With MAP_FIXED, the address itself.
+// The address hint of an mmap, or 0 if the mapping would lie in one of the windows, where most can never be
+// changed. The kernel then chooses an address. With MAP_FIXED, the address itself.
 std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, std::uint64_t length,
                                    std::uint64_t flags);
 

@@ -186,7 +186,7 @@ bool drop_unready(ObjectsWork& work) {
     }
     return true;
   });
-  work.unreadable = read != 0;
+  work.unreadable = read == -EPERM || read == -EACCES || read == -ENOSYS;  // by a sandbox
   if (read != 0) all_ready = false;
   std::size_t kept = 0;
   for (const LateObject& object : work.late) {

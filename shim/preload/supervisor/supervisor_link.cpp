@@ -253,8 +253,14 @@ long say_hello() {
   // Not by ProcRoot::open, which follows no such link.
   const ProcRoot root;
   const ProcPath path = ProcPath(place->process, "fd/").append(place->descriptor);
-  const long table = raw_syscall(__NR_openat, root.descriptor(), path.text(), O_RDONLY | O_CLOEXEC);
-  return failed(table) && table != -EMFILE ? -EXDEV : table;
+  const long table =
+      raw_syscall(__NR_openat, root.descriptor(), path.text(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (table == -EMFILE) return table;
+  // In another pid namespace that is another process.
+  policy::Range sealed_area;
+  const bool is_table = !failed(table) && read_sealed_area(table, sealed_area) == 0;
+  if (!failed(table) && !is_table) (void)raw_syscall(__NR_close, table);
+  return is_table ? table : -EXDEV;
 }
 
 long send_messages(policy::Control message, std::span<const policy::Range> ranges) {

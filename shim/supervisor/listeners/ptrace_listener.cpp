@@ -67,6 +67,7 @@ std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process
                                      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
   std::unique_ptr<PtraceListener> listener(new PtraceListener);
   std::set<pid_t> done;
+  int tries_left = 10;  // while one is in execve
   std::vector<pid_t> attached;
   // A thread that is not attached yet may create another one.
   for (bool found = true; found;) {
@@ -82,32 +83,49 @@ std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process
       const int error = seize(task, kOptions, attached);
       if (error == 0) attached.push_back(task);
       if (error == 0 || error == ESRCH) continue;
+      if (error == EBUSY && --tries_left > 0) {
+        done.erase(task);
+        continue;
+      }
       // EPERM also means that a traced thread has created it meanwhile, or that it has ended: the first
       // thread remains visible.
       const bool is_traced_by_us = trace(PTRACE_INTERRUPT, task) == 0;
       const auto stat = proc.stat(task);
+      if (is_traced_by_us) attached.push_back(task);
       if (is_traced_by_us || !stat.is_seen() || stat->state == 'Z') continue;
-      errno = error;
+      errno = error == EBUSY ? ETIMEDOUT : error;
       return nullptr;  // the threads are released when this process ends
     }
   }
   return listener;
 }
 
+// All that has been reported is taken first: the kernel reports the newest thread first (kernel/ptrace.c,
+// __ptrace_link), so that older ones might wait for ever.
+bool PtraceListener::take_reports() {
+  int status = 0;
+  pid_t task = 0;
+  while ((task = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
+    seccomp_notif notification{};
+    if (note(task, status, notification)) reported_.push_back(notification);
+  }
+  return task == 0;
+}
+
 Listener::Event PtraceListener::next(seccomp_notif& notification, int timeout_ms) {
   while (true) {
-    int status = 0;
-    const int flags = timeout_ms < 0 ? __WALL : __WALL | WNOHANG;
-    const pid_t task = waitpid(-1, &status, flags);
-    if (task > 0 && note(task, status, notification)) return Event::notification;
-    if (task > 0) continue;
-    if (task < 0 && errno == ECHILD) return Event::hang_up;
-    if (task < 0) return Event::nothing;
+    const bool is_left = take_reports();
+    if (!reported_.empty()) {
+      notification = reported_.front();
+      reported_.pop_front();
+      return Event::notification;
+    }
+    if (!is_left) return Event::hang_up;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     const timespec timeout{timeout_ms / 1000, timeout_ms % 1000 * 1'000'000L};
-    if (sigtimedwait(&signals, nullptr, &timeout) < 0) return Event::nothing;
+    if (sigtimedwait(&signals, nullptr, timeout_ms < 0 ? nullptr : &timeout) < 0) return Event::nothing;
   }
 }
 
@@ -149,6 +167,7 @@ bool PtraceListener::describe(pid_t task, seccomp_notif& notification) {
 }
 
 bool PtraceListener::has_next() const {
+  if (!reported_.empty()) return true;
   siginfo_t one{};
   return waitid(P_ALL, 0, &one, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 && one.si_pid != 0;
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 
@@ -32,12 +33,15 @@ class PtraceListener final : public Listener {
  private:
   PtraceListener();
 
+  // False if no task is left.
+  bool take_reports();
   // Handles a change of state. True if the task now waits for an answer.
   bool note(pid_t task, int status, seccomp_notif& notification);
   bool describe(pid_t task, seccomp_notif& notification);
   [[nodiscard]] pid_t task_of(std::uint64_t id) const;
 
   std::map<pid_t, std::uint64_t> waiting_;  // the notification of each task that waits for an answer
+  std::deque<seccomp_notif> reported_;      // of these: not passed on yet
   std::uint64_t last_id_ = 0;
 };
 

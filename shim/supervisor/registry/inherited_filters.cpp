@@ -95,7 +95,8 @@ void InheritedFilters::retire(const Image& image) {
   for (const Retired& one : retired_) times.push_back(one.seen);
   const auto half = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
   std::ranges::nth_element(times, half);
-  std::erase_if(retired_, [&](const Retired& one) { return one.seen <= *half; });
+  std::erase_if(retired_, [&](const Retired& one) { return one.seen < *half; });
+  if (retired_.size() > kMost) retired_.resize(kMost);  // many were seen at the same time
 }
 
 void InheritedFilters::retire(const Fence& fence) {

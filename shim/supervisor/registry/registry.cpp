@@ -23,11 +23,14 @@ Caller Registry::look_up(pid_t task) {
   Caller caller;
   caller.task = task;
   caller.record = nullptr;
-  const auto who = identification_.identify(task);
-  if (!who.is_seen()) {
+  const auto identified = identification_.identify(task);
+  if (!identified.is_seen()) {
     caller.record = newcomers_.seals_of_everybody();
     return caller;
   }
+  Identified known = *identified;
+  known.filtered = true;  // or it would not be notified
+  const Identified* const who = &known;
   caller.process = who->process;
   caller.identity = who->memory;
   caller.forked = who->forked;

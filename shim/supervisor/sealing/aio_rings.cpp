@@ -81,7 +81,11 @@ bool AioRings::must_wait(pid_t task, const policy::MmCall& call) {
 // That io_destroy's ring is not mapped any more does not show it: another thread may have unmapped the first
 // page, and may move what is left.
 bool AioRings::is_over(CallUnderWay& one) {
-  if (Clock::now() - one.since < kToReturn) return holder_.is_asleep_elsewhere(one.task);
+  // The longer it takes, the less often, because attaching to its thread may take long, too (seize.h).
+  const auto now = Clock::now();
+  if (now < one.next_look) return false;
+  one.next_look = now + (now - one.since) / 4;
+  if (now - one.since < kToReturn) return holder_.is_asleep_elsewhere(one.task);
   return holder_.has_left_call(one.task, one.own);
 }
 

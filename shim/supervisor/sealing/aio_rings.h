@@ -52,6 +52,7 @@ class AioRings {
 
     pid_t task;
     Clock::time_point since = Clock::now();
+    Clock::time_point next_look = since;
     HeldThreads own;  // the task, or nothing
   };
 

@@ -82,7 +82,7 @@ ThreadHolder::Result Sealer::hold(const Caller& caller, SealJob& job) {
   if (audits_) return Result::held;
   const std::vector<pid_t> processes = registry_.processes_with(*caller.record);
   const Result result = holder_.hold(processes, caller.task, job.held);
-  if (result == Result::forbidden || result == Result::stuck) job.held.release();
+  if (result != Result::held && result != Result::cloning) job.held.release();
   return result;
 }
 

@@ -169,6 +169,7 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   const shim::ForkSample forks = proc_.sample_forks();
   const ThreadHolder::Result held = sealer_.hold(caller, job);
   if (held == ThreadHolder::Result::forbidden) return policy::encode(SealAnswer{NextStep::by_itself});
+  if (held == ThreadHolder::Result::busy) return not_now(-EAGAIN);
   if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
   // If filters are to be installed, no thread may be creating a process, which would not have them. If the
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
@@ -219,7 +220,7 @@ std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& j
   ThreadHolder::Result held = sealer_.hold(caller, job);
   if (held == ThreadHolder::Result::forbidden)
     held = sealer_.hold(caller, job);  // it failed, for example for lack of a descriptor
-  if (held == ThreadHolder::Result::cloning) return -EAGAIN;
+  if (held == ThreadHolder::Result::cloning || held == ThreadHolder::Result::busy) return -EAGAIN;
   if (held != ThreadHolder::Result::held) return -EBUSY;
   // A process that began to share the memory before the filter was installed does not have the filter.
   if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;

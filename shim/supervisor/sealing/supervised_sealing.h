@@ -21,7 +21,7 @@ class SupervisedSealing {
   // The answers to the messages of control.h, or -errno:
   //   ENOMEM  a page is not mapped        EINVAL  a range begins or ends inside a huge page
   //   E2BIG   too many mappings           ENOSPC  no room for more seals
-  //   EAGAIN  another process shares this memory, or may share it
+  //   EAGAIN  another process shares this memory, or may share it; or a thread is in execve
   //   EBUSY   a thread does not leave a call that changes memory, or the range changes constantly
   //   ESTALE  the reported filters were not asked for
   //   EUSERS  too many threads seal at this moment

@@ -57,13 +57,14 @@ ThreadHolder::Seen ThreadHolder::look_for_stop(TracedThread& thread) {
 }
 
 ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held) {
+  (void)let_go();  // or those that have another ID since an execve would not be known
   Result result = Result::held;
   for (int round = 0; round < kRounds; ++round) {
     const std::size_t before = held.threads_.size();
     result = Result::held;
     for (const pid_t process : processes) {
       const Result one = stop_threads(process, except, held);
-      if (one == Result::forbidden || one == Result::stuck) return one;
+      if (one == Result::forbidden || one == Result::busy) return one;
       if (one == Result::cloning) result = one;
     }
     if (held.threads_.size() == before) break;
@@ -92,7 +93,7 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
       continue;
     }
     const int error = interrupt(task, process, held);
-    if (error == EBUSY) return Result::stuck;
+    if (error == EBUSY) return Result::busy;
     if (error != 0 && error != ESRCH) return Result::forbidden;
   }
   return result;
@@ -125,10 +126,10 @@ int ThreadHolder::interrupt(pid_t task, pid_t process, HeldThreads& held) {
   return error;
 }
 
-// Its own ID if that is not known.
+// 0 if that is not known.
 pid_t ThreadHolder::process_of(pid_t task) {
   const auto status = proc_.status(task);
-  return status.is_seen() ? static_cast<pid_t>(status->thread_group) : task;
+  return status.is_seen() ? static_cast<pid_t>(status->thread_group) : 0;
 }
 
 bool ThreadHolder::is_at(pid_t task, policy::Whereabouts where) {
@@ -167,9 +168,12 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
 bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
   if (held.empty()) {
     if (is_asleep_elsewhere(task)) return true;
-    if (const int error = interrupt(task, process_of(task), held); error != 0) return error == ESRCH;
+    const pid_t process = process_of(task);
+    if (process == 0) return false;
+    if (const int error = interrupt(task, process, held); error != 0) return error == ESRCH;
   }
   TracedThread& thread = held.threads_.front();
+  if (thread.stopped) return true;  // it was held for something else, where it stopped
   const Seen seen = look_for_stop(thread);
   thread.stopped = seen == Seen::stopped;
   return seen != Seen::running;
@@ -177,7 +181,9 @@ bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
 
 bool ThreadHolder::take_out_of_call(pid_t task) {
   HeldThreads held(*this);
-  if (const int error = interrupt(task, process_of(task), held); error != 0) return error == ESRCH;
+  const pid_t process = process_of(task);
+  if (process == 0) return false;
+  if (const int error = interrupt(task, process, held); error != 0) return error == ESRCH;
   const shim::Deadline deadline(kMostForStops);
   bool out = false;
   while (!(out = has_left_call(task, held)) && !deadline.passed()) shim::nap(kNap);
