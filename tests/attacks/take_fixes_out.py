@@ -7,6 +7,7 @@ the other. One that is HELD all the same has another defence as well, or this fi
 answer than expected has changed nothing. It takes half an hour and is not part of CI.
 
     tests/attacks/take_fixes_out.py                 all of them
+    tests/attacks/take_fixes_out.py --find          none: only sees whether every fix is where this file says
     tests/attacks/take_fixes_out.py brk io_destroy  those whose name has one of these words in it
     tests/attacks/take_fixes_out.py --by "tests/stock-kernel/boot.py --kernel 6.1 --" i386
                                                     on another kernel, which this one does not have the calls for
@@ -284,8 +285,8 @@ HOLES = [
          {SUPERVISED: ["not_dumpable"]}),
     Hole("identity: an unreadable image is taken",
          "shim/supervisor/control_channel.cpp",
-         "  if (!caller.identity.readable()) return refuse(notification, EPERM);\n  if (caller.foreign()) {",
-         "  if (caller.foreign()) {",
+         "  if (!caller.identity.readable()) return refuse(notification, EPERM);\n  if (!caller.foreign()) {",
+         "  if (!caller.foreign()) {",
          {SUPERVISED: ["execute_only_joins"]},
          # What hides seals nothing.
          also=(("shim/supervisor/registry/registry.cpp",
@@ -306,9 +307,9 @@ HOLES = [
          {SUPERVISED: ["proc_of_children"], ALL: ["proc_of_children"]}),
     Hole("identity: the library looks at itself across mounts",
          "shim/preload/process/own_proc.h",
-         'return ProcRoot().open(ProcPath("thread-self/").append(file), flags);',
-         'ProcPath path("/proc/thread-self/");\n'
-         "  return raw_syscall(__NR_openat, AT_FDCWD, path.append(file).text(), flags | O_CLOEXEC);",
+         'return ProcRoot().open(own_path(file), flags);',
+         'ProcPath path("/proc/");\n'
+         "  return raw_syscall(__NR_openat, AT_FDCWD, path.append(own_path(file).text()).text(), flags | O_CLOEXEC);",
          {FILTERS: ["proc_maps_covered"]}),
     Hole("identity: a new process with the number of an old one is that",
          "shim/supervisor/registry/newcomers.cpp",
@@ -493,6 +494,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="of the build")
     parser.add_argument("--work", help="a folder for the copy and its build, to be kept for the next time")
     parser.add_argument("--by", default="", help="a command that runs the attacks, such as one that boots another kernel")
+    parser.add_argument("--find", action="store_true", help="only see whether every fix is where this file says")
     arguments = parser.parse_args()
     holes = [hole for hole in HOLES if not arguments.words or any(word in hole.name for word in arguments.words)]
     for hole in holes:
@@ -500,6 +502,8 @@ def main():
             if (SOURCE / file).read_text().count(fix) != 1:
                 print(f"take_fixes_out: {file} does not have this once:\n{fix}", file=sys.stderr)
                 sys.exit(2)
+    if arguments.find:
+        sys.exit(0)
     with contextlib.ExitStack() as stack:
         folder = arguments.work or stack.enter_context(tempfile.TemporaryDirectory(prefix="libmseal-fixes-"))
         copy = Copy(pathlib.Path(folder), arguments.jobs, arguments.by.split())
