@@ -35,6 +35,8 @@ struct FakeMemory {
 
 class FakeProc final : public supervisor::Proc {
  public:
+  static constexpr long kStranger = 65534;  // whom no process of the tree can be
+
   struct Task {
     pid_t id = 0;
     pid_t leader = 0;
@@ -45,6 +47,7 @@ class FakeProc final : public supervisor::Proc {
     bool readable = true;  // dumpable, and its file may be read
     bool forked = true;
     bool first_of_namespace = false;
+    long user = 0;
     char state = 'S';
     std::shared_ptr<FakeMemory> memory;
     std::uint64_t serial = 0;  // no other task has it, whatever its number
@@ -166,6 +169,7 @@ class FakeProc final : public supervisor::Proc {
     return look<shim::TaskStatus>(status_faults, task, [](const Task& one) {
       shim::TaskStatus status;
       status.thread_group = one.leader;
+      status.user = one.user;
       status.filtered = one.filtered;
       status.filters = one.filters;
       status.peak = one.memory == nullptr ? -1 : 1;
@@ -173,6 +177,7 @@ class FakeProc final : public supervisor::Proc {
       return status;
     });
   }
+  bool may_be_in_tree(const shim::TaskStatus& status) override { return status.user != kStranger; }
   std::unique_ptr<HeldTask> hold(pid_t task) override {
     if (hold_throws) throw std::bad_alloc();
     const auto found = tasks.find(task);

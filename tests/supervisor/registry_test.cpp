@@ -384,5 +384,26 @@ TEST_CASE("seals of one moment are told apart by all that they say") {
   CHECK(child.entries().any([](const supervisor::SealEntry& entry) { return entry.filtered; }));
 }
 
+// It runs under filters, and its memory can't be read: so it may be a fork of every image, unless its user
+// tells.
+TEST_CASE("a hidden process of another user brings no seals of other images to a newcomer") {
+  const bool is_stranger = GENERATE(true, false);
+  SealedTree tree;
+  tree.proc.first(300, 9, 2);
+  REQUIRE(tree.join(300).standing == Standing::member);
+  REQUIRE(tree.seal(300, 5) == 0);
+  FakeProc::Task& hidden = tree.proc.first(900, 50, 11);
+  hidden.forked = true;
+  hidden.readable = false;
+  hidden.user = is_stranger ? FakeProc::kStranger : 0;
+  tree.at_tick(12);
+  REQUIRE(tree.seal(100, 4) == 0);
+  tree.at_tick(13);
+  tree.proc.fork(100, 101, 13).parent = 1;  // its parent has ended, say
+  const Seals seals = tree.sealed(101);
+  CHECK(holds(seals, {1, 2, 4}));
+  CHECK(seals.contains(5) == !is_stranger);
+}
+
 }  // namespace
 }  // namespace libmseal::tests
