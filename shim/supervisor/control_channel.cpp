@@ -5,6 +5,7 @@
 #include <memory>
 #include <system_error>
 
+#include "shim/common/clock.h"
 #include "shim/common/machine.h"
 #include "shim/supervisor/events/log.h"
 #include "shim/supervisor/sealing/raw_mseal.h"
@@ -160,6 +161,9 @@ void ControlChannel::respond(const seccomp_notif& notification, std::int64_t ans
   } else {
     listener_.answer(notification.id, answer);
   }
+  // Or the resumed threads get the processors first, and the caller waits for as many time slices.
+  constexpr long kUntilCallerRuns = 20'000;  // ns
+  if (supervised_.has_some_to_let_go()) shim::nap(kUntilCallerRuns);
   tidy();
 }
 

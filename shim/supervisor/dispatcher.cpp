@@ -243,7 +243,7 @@ void Dispatcher::catch_up_if_due() noexcept {
 int Dispatcher::patience_while_busy() const {
   constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
   if (control_.busy() || aio_rings_.busy()) return 1;
-  return events_.waiting() ? kMoment : -1;
+  return events_.waiting() || holder_.has_some_to_let_go() ? kMoment : -1;
 }
 
 int Dispatcher::patience() const {

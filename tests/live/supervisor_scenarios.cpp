@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "mseal/mseal.h"
 #include "policy/protocol/control.h"
@@ -245,6 +246,67 @@ void makes_many_calls(std::span<char*> /*arguments*/) {
   ::_exit(0);
 }
 
+// In a forked process: seals while the first thread computes and ends. Then writes a byte, and waits.
+[[noreturn]] void end_first_while_sealing(int computes, int told) {
+  std::latch begun(1);
+  std::thread([&begun, told] {
+    constexpr std::size_t kSeals = 30;
+    char* const base = map_far_away(2 * kSeals * page_size(), PROT_READ);
+    begun.count_down();
+    bool sealed = true;
+    for (std::size_t index = 0; index < kSeals; ++index)
+      sealed = sealed && ::mseal(base + 2 * index * page_size(), page_size(), 0) == 0;
+    const char result = sealed ? 'y' : 'n';
+    (void)::write(told, &result, 1);
+    while (true) ::pause();
+  }).detach();
+  begun.wait();
+  for (int step = 0; step < computes; ++step) asm volatile("");
+  ::syscall(SYS_exit, 0);
+  ::_exit(1);
+}
+
+long sleeps_of(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  const std::string key = "voluntary_ctxt_switches:";
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(key)) return std::stol(line.substr(key.size()));
+  }
+  return -1;
+}
+
+// A first thread that ends before the others is reaped after them. The supervisor, attached to it, must not
+// look all the time whether it can be.
+void supervisor_rests_beside_ended_first_threads(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  const pid_t supervisor = supervisor_of(arguments[0]);
+  constexpr int kProcesses = 60;  // without the rule, about ten of them keep it busy
+  int told[2];
+  REQUIRE_OR_STOP(::pipe(told) == 0);
+  std::vector<pid_t> children;
+  for (int index = 0; index < kProcesses; ++index) {
+    const pid_t child = ::fork();
+    REQUIRE_OR_STOP(child >= 0);
+    if (child == 0) end_first_while_sealing(100'000 * index, told[1]);
+    children.push_back(child);
+    char sealed = 0;
+    EXPECT(::read(told[0], &sealed, 1) == 1 && sealed == 'y');
+  }
+  constexpr long kMost = 60;  // in half a second; one that looks each millisecond sleeps 400 times
+  bool rests = false;
+  for (int look = 0; look < 10 && !rests; ++look) {
+    const long before = sleeps_of(supervisor);
+    ::usleep(500'000);
+    rests = before >= 0 && sleeps_of(supervisor) - before < kMost;
+  }
+  EXPECT(rests);
+  for (const pid_t child : children) {
+    int status = 0;
+    EXPECT(::kill(child, SIGKILL) == 0);
+    EXPECT(::waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+  }
+}
+
 // A filter lies there: what is asked of the kernel with a null pointer would install it.
 void has_page_zero(std::span<char*> /*arguments*/) {
   void* const zero =
@@ -264,6 +326,7 @@ void has_page_zero(std::span<char*> /*arguments*/) {
 constexpr Scenario kScenarios[] = {
     {"has_page_zero", has_page_zero},
     {"makes_many_calls", makes_many_calls},
+    {"supervisor_rests_beside_ended_first_threads", supervisor_rests_beside_ended_first_threads},
     {"workers_of_another_user", workers_of_another_user},
     {"stopped_supervisor_lets_nothing_through", stopped_supervisor_lets_nothing_through},
     {"hidden_process_seals_on", hidden_process_seals_on},

@@ -35,6 +35,12 @@ TEST_CASE("live: control messages are no way out") {
   expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
 }
 
+TEST_CASE("live: the supervisor rests beside first threads that have ended before the others") {
+  const TemporaryPath log("supervisor.log");
+  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+                               {LIVE_PROGRAM, "supervisor_rests_beside_ended_first_threads", log.string()})));
+}
+
 // Before Linux 6.11 the kernel does not wake a supervisor that waits for the next call when there is nobody
 // left to make one.
 TEST_CASE("live: the supervisor ends with its tree, however many calls came last") {

@@ -91,7 +91,7 @@ bool AioRings::is_over(CallUnderWay& one) {
 
 bool AioRings::tidy() {
   end_calls_if([this](CallUnderWay& one) { return is_over(one); });
-  busy_ = holder_.has_some_to_let_go() || !calls_.empty();
+  busy_ = holder_.let_go() || !calls_.empty();
   return busy_;
 }
 

@@ -176,7 +176,7 @@ bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
   if (thread.stopped) return true;  // it was held for something else, where it stopped
   const Seen seen = look_for_stop(thread);
   thread.stopped = seen == Seen::stopped;
-  return seen != Seen::running;
+  return seen != Seen::running || has_ended_first(thread);
 }
 
 bool ThreadHolder::take_out_of_call(pid_t task) {
@@ -191,17 +191,27 @@ bool ThreadHolder::take_out_of_call(pid_t task) {
   return out;
 }
 
+// Whether it is the first thread of a process, and has ended before the others. It is reaped after them.
+bool ThreadHolder::has_ended_first(const TracedThread& thread) noexcept {
+  if (thread.id != thread.process) return false;
+  const auto stat = proc_.stat(thread.id);
+  return stat.is_seen() && stat->state == 'Z';
+}
+
 bool ThreadHolder::let_go() noexcept {
-  std::erase_if(released_, [this](TracedThread& thread) {
+  bool some_run = false;
+  std::erase_if(released_, [&](TracedThread& thread) {
     if (thread.stopped && detach(thread)) return true;
     if (thread.stopped) {  // it was killed, or a thread that has called execve has its ID now and runs
       thread.stopped = false;
       (void)ptrace(PTRACE_INTERRUPT, thread.id, nullptr, nullptr);
     }
     const Seen seen = look_for_stop(thread);  // to reap it, or because it did not stop in time
-    return seen == Seen::gone || (seen == Seen::stopped && detach(thread));
+    if (seen == Seen::gone || (seen == Seen::stopped && detach(thread))) return true;
+    some_run = some_run || !has_ended_first(thread);
+    return false;
   });
-  return !released_.empty();
+  return some_run;
 }
 
 }  // namespace libmseal::supervisor

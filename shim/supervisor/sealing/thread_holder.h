@@ -74,6 +74,7 @@ class ThreadHolder {
 
   // Resumes threads that are not held any more. True while some are left that have not stopped yet.
   bool let_go() noexcept;
+  // Whether threads that are not held any more are still attached: those, and such as have ended first.
   [[nodiscard]] bool has_some_to_let_go() const { return !released_.empty(); }
 
  private:
@@ -86,6 +87,7 @@ class ThreadHolder {
   [[nodiscard]] pid_t process_of(pid_t task);
   enum class Seen : std::uint8_t { running, stopped, gone };
   Seen look_for_stop(TracedThread& thread);
+  bool has_ended_first(const TracedThread& thread) noexcept;
   [[nodiscard]] std::vector<pid_t> attached() const;
 
   Proc& proc_;
