@@ -51,12 +51,13 @@ extern "C" {
  * Sealing a sealed range again succeeds. The rules are those of mseal(2) in the kernel's
  * Documentation/userspace-api/mseal.rst; libmseal(7) lists the differences.
  *
- * EINVAL  flags is not 0, addr is not a multiple of the page size, addr + len overflows, or the range begins
- * or ends inside a huge page that is not sealed yet ENOMEM  a page of the range is not mapped, or there is no
- * room for more seals EACCES  the option sealable=required is set, and the range was not mapped with
- * MAP_SEALABLE EAGAIN  the seal could not be enforced in every process that has this memory: another one
- * shares it (vfork, clone) or may share it, a thread has filters of its own, the program made an io_uring
- * before its first seal, or the supervisor does not know the process
+ * - EINVAL  flags is not 0, addr is not a multiple of the page size, addr + len overflows, or the range
+ *           begins or ends inside a huge page that is not sealed yet
+ * - ENOMEM  a page of the range is not mapped, or there is no room for more seals
+ * - EACCES  the option sealable=required is set, and the range was not mapped with MAP_SEALABLE
+ * - EAGAIN  the seal could not be enforced in every process that has this memory: another one shares it
+ *           (vfork, clone) or may share it, a thread has filters of its own, the program made an io_uring
+ *           before its first seal, or the supervisor does not know the process
  */
 int mseal(void* addr, size_t len, unsigned long flags) MSEAL_NOTHROW;
 
@@ -66,15 +67,15 @@ struct mseal_range {
 };
 
 /* Seals all ranges, or none. One call for many ranges takes far less time and room for filters than single
- * calls: about 6,000 scattered ranges fit instead of 900.
+ * calls: about 6,000 scattered ranges fit instead of 750.
  *
  * ranges  in any order; they may overlap
  * count   0 seals nothing and succeeds
  * flags   must be 0
  *
  * Errors are those of mseal, and
- * EINVAL  ranges is a null pointer and count is not 0
- * ENOMEM  also if there are more than 16384 ranges after neighbours are joined */
+ * - EINVAL  ranges is a null pointer and count is not 0
+ * - ENOMEM  also if there are more than 16384 ranges after neighbours are joined */
 int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long flags);
 
 /* Seals the text, the read-only data and RELRO of every loaded object: the program, its libraries, and what
@@ -85,8 +86,8 @@ int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long f
  * flags   must be 0
  *
  * Errors are those of mseal, and
- * EAGAIN  also if another thread is loading or sealing objects at this moment; the objects that were ready
- * are sealed, and the call may be repeated */
+ * - EAGAIN  also if another thread is loading or sealing objects at this moment; the objects that were ready
+ *           are sealed, and the call may be repeated */
 int mseal_loaded(unsigned long flags);
 
 /* What a seal refuses, as in version 3 of the kernel's mseal patch series. Every seal has the base type. */
@@ -102,9 +103,9 @@ int mseal_loaded(unsigned long flags);
  * may change. If the range already has both types, it changes nothing.
  *
  * Errors are those of mseal, and
- * EINVAL      types is 0, or has other bits
- * EACCES      a page of the range has MSEAL_TYPE_SEAL and lacks one of the types
- * EOPNOTSUPP  the backend is `kernel`, because mseal(2) has no types, and types lacks one of these three */
+ * - EINVAL      types is 0, or has other bits
+ * - EACCES      a page of the range has MSEAL_TYPE_SEAL and lacks one of the types
+ * - EOPNOTSUPP  the backend is `kernel`, because mseal(2) has no types, and types lacks one of these three */
 int mseal_types(void* addr, size_t len, unsigned long types);
 
 /* OpenBSD's name for mseal(addr, len, 0); addr is rounded down to a page. */
@@ -119,13 +120,13 @@ enum mseal_state {
 /* How much of [addr, addr + len) has been sealed through this library, at start or by a call, including
  * inherited seals. The range is extended to whole pages. Returns an mseal_state.
  *
- * EINVAL  len is 0, or the range overflows */
+ * - EINVAL  len is 0, or the range overflows */
 int mseal_query(const void* addr, size_t len);
 
 /* Stores into *types the types that all pages of [addr, addr + len) have, joined by |; 0 if a page is not
  * sealed. Otherwise as mseal_query.
  *
- * EINVAL  len is 0, the range overflows, or types is a null pointer */
+ * - EINVAL  len is 0, the range overflows, or types is a null pointer */
 int mseal_query_types(const void* addr, size_t len, unsigned long* types);
 
 #ifdef __cplusplus

@@ -143,9 +143,12 @@ int serve(std::span<const char* const> policy_paths) {
   log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
       " seals, ", handover->watched.size(), " watched ranges");
 
-  const std::unique_ptr<Listener> listener = make_listener(*proc, *handover);
+  std::unique_ptr<Listener> listener;
+  if (answer.result == 0) {
+    listener = make_listener(*proc, *handover);
+    if (listener == nullptr) answer.result = -errno;
+  }
   if (listener == nullptr) {
-    answer.result = -errno;
     acknowledge(answer);
     return EXIT_FAILURE;
   }

@@ -15,6 +15,7 @@
 
 #include "shim/tool/command.h"
 #include "shim/tool/features.h"
+#include "shim/tool/json_text.h"
 #include "shim/tool/places.h"
 
 namespace libmseal::tool {
@@ -87,7 +88,7 @@ int check(Form form) {
     all["backend"] = attempt.backend;
     all["reason"] = attempt.reason;
     all["said"] = attempt.lines;
-    std::printf("%s\n", all.dump(2).c_str());
+    std::printf("%s\n", json_text(all).c_str());
     return status;
   }
   std::printf("Linux %s, %s\n%s\n\n", system.release, system.machine, library.c_str());

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "policy/rules/blocked_call.h"
 #include "shim/tool/report.h"
 #include "shim/tool/report_picture.h"
 #include "shim/tool/symbols.h"
@@ -23,12 +24,7 @@ constexpr std::size_t kLongestLine = std::size_t{1} << 17;  // a path may have 4
 // The item of MSEAL_OPTIONS that would allow the call.
 std::string exemption_of(const Finding& finding, bool of_static_data) {
   if (finding.object == "[blocked call]") {
-    const std::string name = finding.call.substr(0, finding.call.find('('));
-    if (name.starts_with("io_uring_")) return "open=io_uring";
-    if (name == "memfd_create") return "open=hugetlb_files";
-    if (name == "prctl") return "open=prctl_mm";
-    if (name == "arch_prctl") return "open=tagged_addresses";
-    return "open=" + name;
+    return std::string(policy::item_that_opens(finding.call));
   }
   if (!finding.object.starts_with('/')) return "";
   return (of_static_data ? "mutable=" : "skip=") +

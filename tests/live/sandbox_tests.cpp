@@ -1,6 +1,9 @@
 // Sealing in programs whose own filters allow next to nothing.
+#include <asm/unistd.h>
+
 #include <string>
 
+#include "policy/rules/abi.h"
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
 #include "tests/support/run.h"
@@ -26,7 +29,7 @@ TEST_CASE("live: a filter that answers EINTR for ever does not hang the library"
 
 TEST_CASE("live: a filter that pretends that calls succeed makes no seal that is none") {
   const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter");
-  const std::string number = GENERATE("462", "317");  // mseal(2), seccomp(2)
+  const std::string number = GENERATE(std::to_string(policy::kMsealNumber), std::to_string(__NR_seccomp));
   INFO(options << " " << number);
   expect_success(run(preloaded(options, {LIVE_PROGRAM, "seals_nothing_by_pretence", number})));
 }

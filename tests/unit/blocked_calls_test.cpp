@@ -12,6 +12,7 @@
 
 #include "policy/bpf/libseccomp_rules.h"
 #include "policy/parsers/syscall_line.h"
+#include "policy/rules/blocked_call.h"
 #include "tests/support/bpf_check.h"
 #include "tests/support/bpf_evaluator.h"
 #include "tests/support/catch.h"
@@ -138,6 +139,37 @@ TEST_CASE("the blocked calls, whichever are open, are those that libseccomp comp
         CHECK(program.size() <= all_closed);
         compare(tested, program, blocked_calls_by_libseccomp(tested.abis, options, notified),
                 blocked_call_rules(tested.abis));
+      }
+    }
+  }
+}
+
+// The arguments of which the rule is about.
+Arguments arguments_of(const SeccompRule& rule) {
+  Arguments arguments{};
+  for (const scmp_arg_cmp& one : rule.arguments) arguments[one.arg] = one.datum_b;
+  return arguments;
+}
+
+TEST_CASE("what an audit reports of a blocked call names it, and the option that allows it") {
+  for (const Tested& tested : kMachines) {
+    for (const SeccompRule& rule : blocked_call_rules(tested.abis)) {
+      if ((rule.bit & kAllCalls) == 0 || rule.bit == kBlockedClone3) continue;
+      const std::unique_ptr<char, void (*)(void*)> name(
+          seccomp_syscall_resolve_num_arch(seccomp_arch_native(), rule.number), std::free);
+      REQUIRE(name != nullptr);
+      for (const Abi& abi : tested.machine.abis) {
+        const bool is_i386 = abi.audit_arch == kAuditI386;
+        const std::uint32_t arch = is_i386 ? SCMP_ARCH_X86 : tested.abis[0];
+        const int number = seccomp_syscall_resolve_name_arch(arch, name.get());
+        INFO(name.get() << " of " << std::hex << arch);
+        REQUIRE(number >= 0);
+        const auto reported =
+            name_of_blocked_call(abi, static_cast<std::uint32_t>(number), arguments_of(rule));
+        CHECK(reported.substr(0, reported.find('(')) == name.get());
+        Options options;
+        parse_options(item_that_opens(reported), options, [](const OptionError&) { CHECK(false); });
+        CHECK(options.open_calls == rule.bit);
       }
     }
   }

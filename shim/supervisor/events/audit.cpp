@@ -1,12 +1,12 @@
 #include "shim/supervisor/events/audit.h"
 
-#include <asm/unistd.h>
-
 #include <algorithm>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "policy/rules/blocked_call.h"
+#include "shim/common/machine.h"
 #include "shim/supervisor/events/event.h"
 #include "shim/supervisor/processes/proc.h"
 
@@ -17,31 +17,6 @@ using policy::Range;
 using policy::Seal;
 
 namespace {
-
-std::string blocked_call_name(int number) {
-  switch (number) {
-    case __NR_io_uring_setup:
-      return "io_uring_setup";
-    case __NR_io_uring_enter:
-      return "io_uring_enter";
-    case __NR_io_uring_register:
-      return "io_uring_register";
-    case __NR_memfd_create:
-      return "memfd_create(MFD_HUGETLB)";
-    case __NR_process_madvise:
-      return "process_madvise";
-    case __NR_prctl:
-      return "prctl(PR_SET_MM)";
-#ifdef __x86_64__
-    case __NR_arch_prctl:
-      return "arch_prctl(ARCH_ENABLE_TAGGED_ADDR)";
-    case __NR_uselib:
-      return "uselib";
-#endif
-    default:
-      return std::to_string(number);
-  }
-}
 
 // The address of the first seal in the ranges of a call; the argument of shmdt if there is none.
 std::uint64_t first_seal_in(std::span<const Seal> seals, const MmCall& call) {
@@ -91,8 +66,11 @@ void Audit::record_blocked_call(const seccomp_notif& notification, Registry& reg
   try {
     const auto task = static_cast<pid_t>(notification.pid);
     const Caller caller = registry.look_up(task);
+    const auto number = static_cast<std::uint32_t>(notification.data.nr);
     Event event = event_of(proc_, notification, caller.process.id);
-    event.call = blocked_call_name(notification.data.nr);
+    const policy::Abi* const abi = policy::find_abi(shim::this_machine(), notification.data.arch);
+    if (abi != nullptr) event.call = policy::name_of_blocked_call(*abi, number, event.arguments);
+    if (event.call.empty()) event.call = std::to_string(number);
     event.sealed.object = "[blocked call]";
     event.site = place_in(proc_, task, notification.data.instruction_pointer);
     events_.add_image(event, caller);
