@@ -18,6 +18,7 @@
 #include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/sealing/sealed_mapping.h"
 #include "shim/preload/sealing/sealing.h"
+#include "shim/preload/state/own_filters.h"
 #include "shim/preload/state/state.h"
 #include "shim/preload/supervisor/call_sites.h"
 
@@ -42,20 +43,20 @@ long looked_at_first(const State& state, long number, const policy::Arguments& a
   return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+policy::Arguments registers_of(const std::array<long, 6>& a) {
+  policy::Arguments all;
+  for (std::size_t index = 0; index < all.size(); ++index) all[index] = static_cast<std::uint64_t>(a[index]);
+  return all;
+}
+
 long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
   const State& state = g_state;
   const bool looks_first = state.backend == policy::Backend::libc || state.tree_options.audits;
-  const auto arguments = [&] {
-    policy::Arguments all;
-    for (std::size_t index = 0; index < all.size(); ++index)
-      all[index] = static_cast<std::uint64_t>(a[index]);
-    return all;
-  };
   if (looks_first) [[unlikely]]
-    return looked_at_first(state, number, arguments(), site);
+    return looked_at_first(state, number, registers_of(a), site);
   const long result = raw_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   if (result == -EPERM && state.tree_options.wants_sites) [[unlikely]]
-    report_refusal(state, number, arguments(), site);
+    report_refusal(state, number, registers_of(a), site);
   return result;
 }
 
@@ -169,10 +170,22 @@ long syscall(long number, ...) {
     return libc_result(
         seal_for_program(started(), static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1])));
   }
+  if (number == __NR_prctl || number == __NR_seccomp)
+    return libc_result(call_that_may_filter(number, registers_of(a)));
   const Site site = __builtin_return_address(0);
   if (number == __NR_mmap) return libc_result(checked_mmap(site, a[0], a[1], a[2], a[3], a[4], a[5]));
   if (number == __NR_madvise) return libc_result(checked_madvise(site, a[0], a[1], a[2]));
   return libc_result(checked_syscall(site, number, a));
+}
+
+int prctl(int option, ...) {
+  va_list rest;
+  va_start(rest, option);
+  std::array<long, 6> a{option};
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the same
+  for (std::size_t index = 1; index < 5; ++index) a[index] = va_arg(rest, long);
+  va_end(rest);
+  return static_cast<int>(libc_result(call_that_may_filter(__NR_prctl, registers_of(a))));
 }
 
 }  // extern "C"

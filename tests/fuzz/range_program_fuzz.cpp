@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
+#include "policy/bpf/evaluator.h"
 #include "policy/rules/verdict.h"
 #include "tests/fuzz/input.h"
-#include "tests/support/bpf_evaluator.h"
 
 using namespace libmseal;
 
@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       call.args[index] = arguments[index];
     }
     const policy::MmCall decoded = decode(policy::kX86Machine, abi, number, arguments);
-    const bool refused = tests::evaluate(program->instructions(), call) == kRefuse;
+    const bool refused = policy::evaluate(program->instructions(), call) == kRefuse;
     const bool must_be = decide(decoded, {seals}) == policy::kRefuse;
     // What is delegated may be left to others; a range that wraps around fails anyway.
     const bool wraps = arguments[0] + arguments[1] < arguments[1];

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <latch>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -26,13 +28,14 @@
 namespace libmseal::tests {
 namespace {
 
-// From now on every system call ends as `otherwise` says, but those that sealing makes and those with which
-// the scenarios look at what came of it.
-void shut_in(std::uint32_t otherwise) {
-  const std::vector<unsigned> allowed{462, __NR_seccomp, __NR_brk, __NR_rt_sigprocmask, __NR_futex,
-                                      // and of the scenarios
-                                      __NR_munmap, __NR_mprotect, __NR_write, __NR_exit, __NR_exit_group,
-                                      __NR_rt_sigreturn, __NR_madvise};
+const std::vector<unsigned> kCallsOfSealing{462, __NR_seccomp, __NR_brk, __NR_rt_sigprocmask, __NR_futex};
+
+// From now on every system call ends as `otherwise` says, but `allowed` and those with which the scenarios
+// look at what came of it.
+void shut_in(std::uint32_t otherwise, std::vector<unsigned> allowed = kCallsOfSealing) {
+  for (const unsigned number :
+       {__NR_munmap, __NR_mprotect, __NR_write, __NR_exit, __NR_exit_group, __NR_rt_sigreturn, __NR_madvise})
+    allowed.push_back(number);
   std::vector<sock_filter> code{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
   for (std::size_t index = 0; index < allowed.size(); ++index) {
     const auto left = static_cast<std::uint8_t>(allowed.size() - index);
@@ -145,6 +148,71 @@ void late_object_in_a_sandbox(std::span<char*> arguments) {
   ::_exit(g_failures);
 }
 
+// A filter of the program that kills for mseal(2). Messages to the supervisor are sent by mmap then.
+void own_filter_kills_for_mseal(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  void* const object = ::dlopen(arguments[0], RTLD_NOW);
+  REQUIRE_OR_STOP(object != nullptr);
+  char* const pages = map_far_away(8 * page_size(), PROT_READ);
+  const std::string_view installed_by = arguments[1];
+  sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 462, 0, 1),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program{4, code};
+  REQUIRE_OR_STOP(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  REQUIRE_OR_STOP(installed_by == "prctl"
+                      ? ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0
+                      : ::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+  seal_page(pages);
+  EXPECT(::munmap(pages, page_size()) == -1 && errno == EPERM);  // with events=, this is reported
+  const mseal_range batch[] = {{pages + 2 * page_size(), page_size()},
+                               {pages + 4 * page_size(), page_size()}};
+  EXPECT(::mseal_ranges(batch, 2, 0) == 0);
+  EXPECT(::mseal_query(pages, 2 * page_size()) == MSEAL_STATE_PARTLY);
+  EXPECT(::dlsym(object, "answer") != nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    seal_page(pages + 6 * page_size());
+    ::_exit(g_failures);
+  }
+  int status = 0;
+  EXPECT(::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+// One that kills for all calls that sealing makes: nothing can be sealed any more, and nothing is tried.
+void own_filter_kills_for_all(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  void* const object = ::dlopen(arguments[0], RTLD_NOW);
+  REQUIRE_OR_STOP(object != nullptr);
+  char* const page = readable_page();
+  char* const other = readable_page();
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  shut_in(SECCOMP_RET_KILL_PROCESS, {});
+  EXPECT(::mseal(other, page_size(), 0) == -1 && errno == EAGAIN);
+  EXPECT(::mseal_loaded(0) == -1 && errno == EAGAIN);
+  const mseal_range batch[] = {{other, page_size()}};
+  EXPECT(::mseal_ranges(batch, 1, 0) == -1 && errno == EAGAIN);
+  EXPECT(::dlsym(object, "answer") != nullptr);
+  EXPECT(::munmap(page, page_size()) == -1 && errno == EPERM);
+  EXPECT(::munmap(other, page_size()) == 0);
+  ::_exit(g_failures);
+}
+
+// What a child in the same memory installs is not the program's.
+void filter_of_vfork_child(std::span<char*>) {
+  char* const page = readable_page();
+  const pid_t child = ::vfork();
+  if (child == 0) {
+    (void)answer_with(462, SECCOMP_RET_KILL_PROCESS);
+    (void)answer_with(__NR_seccomp, SECCOMP_RET_KILL_PROCESS);
+    ::_exit(0);
+  }
+  int status = 0;
+  EXPECT(::waitpid(child, &status, 0) == child && WIFEXITED(status));
+  seal_page(page);
+}
+
 // No descriptor is left to the program.
 void seals_without_descriptors(std::span<char*>) {
   char* const page = readable_page();
@@ -158,6 +226,9 @@ constexpr Scenario kScenarios[] = {
     {"seals_under_a_broker", seals_under_a_broker},
     {"seals_in_a_sandbox_with_threads", seals_in_a_sandbox_with_threads},
     {"late_object_in_a_sandbox", late_object_in_a_sandbox},
+    {"own_filter_kills_for_mseal", own_filter_kills_for_mseal},
+    {"own_filter_kills_for_all", own_filter_kills_for_all},
+    {"filter_of_vfork_child", filter_of_vfork_child},
     {"seals_without_descriptors", seals_without_descriptors},
     {"answered_eintr", answered_eintr},
     {"seals_nothing_by_pretence", seals_nothing_by_pretence},

@@ -22,6 +22,33 @@ TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills
   }
 }
 
+TEST_CASE("live: a program whose own filter kills for mseal(2) goes on sealing") {
+  const TemporaryPath events("events.jsonl");
+  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,late=all",
+                                       "backend=seccomp,coverage=all", "backend=seccomp,events=EVENTS",
+                                       "backend=seccomp,coverage=all,events=EVENTS", "backend=filter");
+  const std::string way = GENERATE("prctl", "syscall");
+  INFO(options << ", by " << way);
+  std::string given = "policy=none," + options;
+  if (const auto at = given.find("EVENTS"); at != std::string::npos) given.replace(at, 6, events.string());
+  expect_success(
+      run(preloaded(given, {LIVE_PROGRAM, "own_filter_kills_for_mseal", PLUGINS "/nodelete.so", way})));
+}
+
+TEST_CASE("live: a program whose own filter kills for all that sealing does runs on, and seals no more") {
+  const TemporaryPath events("events.jsonl");
+  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter",
+                                       "backend=seccomp,late=all,events=EVENTS", "backend=libc", "auto=off");
+  INFO(options);
+  std::string given = "policy=none," + options;
+  if (const auto at = given.find("EVENTS"); at != std::string::npos) given.replace(at, 6, events.string());
+  expect_success(run(preloaded(given, {LIVE_PROGRAM, "own_filter_kills_for_all", PLUGINS "/nodelete.so"})));
+}
+
+TEST_CASE("live: filters of a vfork child do not count as the program's") {
+  expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "filter_of_vfork_child"})));
+}
+
 TEST_CASE("live: a filter that answers EINTR for ever does not hang the library") {
   for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"})
     expect_success(run(preloaded(options, {LIVE_PROGRAM, "answered_eintr"})));

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "policy/bpf/evaluator.h"
 #include "policy/bpf/libseccomp_rules.h"
 #include "policy/parsers/syscall_line.h"
 #include "policy/rules/blocked_call.h"
 #include "tests/support/bpf_check.h"
-#include "tests/support/bpf_evaluator.h"
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {
@@ -67,7 +67,7 @@ Program hardening_by_libseccomp(const SeccompAbis& abis, unsigned what) {
 // libseccomp compiles notifications only where the kernel has them: the oracle has an action of tracers
 // there.
 std::uint32_t oracle(const Program& program, const seccomp_data& data) {
-  const std::uint32_t action = tests::evaluate(program, data);
+  const std::uint32_t action = evaluate(program, data);
   return action == SECCOMP_RET_TRACE ? SECCOMP_RET_USER_NOTIF : action;
 }
 
@@ -105,7 +105,7 @@ void compare(const Tested& tested, const Program& program, const Program& right,
         // Rules look at few arguments: all the same, or each another one.
         for (auto& one : data.args)
           one = random() % 4 != 0 ? argument : arguments[random() % arguments.size()];
-        same = same && tests::evaluate(program, data) == oracle(right, data);
+        same = same && evaluate(program, data) == oracle(right, data);
       }
     }
   }

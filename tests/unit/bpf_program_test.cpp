@@ -1,10 +1,11 @@
 #include "policy/bpf/bpf_program.h"
 
+#include "policy/bpf/evaluator.h"
+
 #include <cstddef>
 #include <memory>
 #include <vector>
 
-#include "tests/support/bpf_evaluator.h"
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {
@@ -14,7 +15,7 @@ std::uint32_t run(const BpfProgram& program, int number, std::uint32_t arch = 0)
   seccomp_data data{};
   data.nr = number;
   data.arch = arch;
-  return tests::evaluate(program.instructions(), data);
+  return evaluate(program.instructions(), data);
 }
 
 TEST_CASE("branches reach targets at every distance") {

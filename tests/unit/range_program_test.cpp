@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "policy/bpf/evaluator.h"
 #include "policy/rules/verdict.h"
 #include "tests/support/bpf_check.h"
-#include "tests/support/bpf_evaluator.h"
 #include "tests/support/catch.h"
 
 namespace libmseal {
@@ -24,13 +24,13 @@ using policy::Abi;
 using policy::Arguments;
 using policy::BpfProgram;
 using policy::Call;
+using policy::evaluate;
 using policy::Machine;
 using policy::MmCall;
 using policy::Range;
 using policy::RangeProgram;
 using policy::Seal;
 using policy::Verdict;
-using tests::evaluate;
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW;

@@ -19,7 +19,9 @@
 #include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/messages/message.h"
+#include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/exec_layout.h"
+#include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -280,7 +282,9 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
 long seal(State& state, std::span<const Range> ranges, Job& job) {
   if (is_sealed_by_filters(state, ranges, job.types)) return 0;
   const Asked asked = seal_as_supervisor_says(state, ranges, job);
-  return asked.must_read_mappings ? seal_by_itself_supervised(state, ranges, job) : asked.result;
+  if (!asked.must_read_mappings) return asked.result;
+  if (g_own_filters.reading) return explain(Why::own_filter_kills);
+  return seal_by_itself_supervised(state, ranges, job);
 }
 
 policy::Sealed query(const State& state, const Range& range) {

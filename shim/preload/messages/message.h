@@ -22,6 +22,10 @@ class Message {
   policy::FixedVector<char, 512> line_;
 };
 
+// For a program whose own filter kills for write(2), or for the system calls with which text_of_error() finds
+// out about limits and profiles.
+void restrict_messages(bool silent, bool asks_nothing);
+
 // An error in words, with the limit or profile that may have caused it.
 std::string_view text_of_error(long error);
 

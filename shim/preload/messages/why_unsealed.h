@@ -23,6 +23,7 @@ enum class Why : std::uint8_t {
   io_uring,
   not_sealable,
   late_library,
+  own_filter_kills,  // of the program, for a call that sealing makes
 };
 
 // Prints the message, once for each cause, and returns the -errno for the program. `error`: for causes that

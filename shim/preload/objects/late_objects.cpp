@@ -6,9 +6,11 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/libc/next_function.h"
 #include "shim/preload/messages/message.h"
+#include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/objects/loaded_objects.h"
 #include "shim/preload/sealing/sealing.h"
 #include "shim/preload/state/lock.h"
+#include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 
 namespace libmseal::shim {
@@ -18,7 +20,9 @@ void report_failure(long result) {
   static bool said = false;
   if (result == 0 || said) return;
   said = true;
-  Message() << "an object that dlopen has loaded is not sealed: " << text_of_error(result);
+  Message message;
+  message << "an object that dlopen has loaded is not sealed";
+  if (result != -EAGAIN) message << ": " << text_of_error(result);  // otherwise explain() has said why
 }
 
 Answer ask_for_writable(const policy::Range& range) {
@@ -48,6 +52,10 @@ long seal_objects(State& state, const Selection& selection, ObjectsWork& work, b
   long result = 0;
   const auto seal_them = [&] {
     if (!seal_as_supervisor_sees(state, selection, work, result, all_ready)) {
+      if (g_own_filters.reading) {
+        result = explain(Why::own_filter_kills);
+        return;
+      }
       all_ready = find_ready_segments(state, selection, work);
       result = seal_new_segments(state, work);
     }
@@ -74,6 +82,11 @@ void seal_late_objects(State& state) {
   if (now == state.objects_seen) return;
   const ObjectsTurn turn;
   if (!turn.mine()) return;
+  if (own_filters_bar_sealing(state)) {
+    (void)explain(Why::own_filter_kills);
+    state.objects_seen = now;
+    return;
+  }
   bool all_ready = false;
   const Selection late{true, state.options.auto_seal, state.options.late_seal, true};
   turn.work().unreadable = false;

@@ -12,6 +12,7 @@
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/state/lock.h"
+#include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -80,6 +81,7 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, policy::Sea
   if (const long error = policy::check_request(state.machine, address, length, range); error != 0)
     return error;
   if (range.empty()) return 0;
+  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
   const ExclusiveSection section;
   if (!section.holds()) return explain(Why::locked);
   if (const long error = start_if_needed(state, section.job()); error != 0) return error;
@@ -93,6 +95,7 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, policy::Sea
 }
 
 long seal_all(State& state, std::span<const mseal_range> ranges) {
+  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
   const ExclusiveSection section;
   if (!section.holds()) return explain(Why::locked);
   Job& job = section.job();
@@ -111,6 +114,10 @@ long seal_all(State& state, std::span<const mseal_range> ranges) {
 }
 
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result) {
+  if (own_filters_bar_sealing(state)) {
+    result = explain(Why::own_filter_kills);
+    return true;
+  }
   const ExclusiveSection section;
   if (!section.holds()) {
     result = explain(Why::locked);
@@ -129,6 +136,7 @@ policy::Sealed query(const State& state, const Range& range) {
 
 long start_backend_if_needed(State& state) {
   if (state.backend != Backend::automatic && late_start_is_settled()) return 0;
+  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
   const ExclusiveSection section;
   if (!section.holds()) return explain(Why::locked);
   const long error = start_if_needed(state, section.job());

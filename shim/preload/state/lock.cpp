@@ -33,6 +33,7 @@ struct Words {
   std::atomic<bool> objects = false;
   std::atomic<bool> noted_here = false;    // the local seals include some of this process
   std::atomic<bool> list_is_free = false;  // the dynamic linker's list of objects is not locked
+  std::atomic<long> process = 0;           // 0: not known yet
   UnreportedRefusals unreported_refusals;
 };
 
@@ -66,6 +67,7 @@ void prepare_lock(WorkingMemory& memory) {
     g_words = reinterpret_cast<Words*>(page);
   }
   g_words->list_is_free = true;
+  g_words->process = raw_syscall(__NR_getpid);
   g_one_thread = static_cast<const char*>(find_variable("__libc_single_threaded"));
   if (__register_atfork != nullptr) (void)__register_atfork(nullptr, nullptr, note_fork, &__dso_handle);
 }
@@ -112,6 +114,11 @@ bool local_seals_are_of_parent() {
 
 void note_local_seals_are_own() {
   g_words->noted_here = true;
+}
+
+bool is_process_of_memory(long process) {
+  long known = 0;
+  return g_words->process.compare_exchange_strong(known, process) || known == process;
 }
 
 UnreportedRefusals& unreported_refusals() {

@@ -26,6 +26,10 @@ bool may_ask_dynamic_linker();
 bool local_seals_are_of_parent();
 void note_local_seals_are_own();
 
+// Whether this process, with the given ID, is the one that has this memory, and not a child that shares it
+// (vfork).
+bool is_process_of_memory(long process);
+
 // The refused calls of this process that the supervisor does not know of yet, and until when more are only
 // counted.
 struct UnreportedRefusals {

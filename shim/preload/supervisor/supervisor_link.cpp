@@ -15,6 +15,7 @@
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/other_filters.h"
+#include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -236,8 +237,9 @@ long send_message(const policy::Control& message) {
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
-  const long answer = call(policy::kMsealNumber, said);
-  if ((answer != -ENOSYS && answer != -EPERM) || g_wrapping_kills || !message.more.empty()) return answer;
+  const long answer = g_own_filters.message ? -EPERM : call(policy::kMsealNumber, said);
+  const bool may_wrap = message.more.empty() && !g_wrapping_kills && !g_own_filters.wrapped_message;
+  if ((answer != -ENOSYS && answer != -EPERM) || !may_wrap) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
   if (wrapped >= 0 || wrapped == -ENOSYS) return wrapped;  // ENOSYS: the supervisor is gone

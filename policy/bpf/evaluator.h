@@ -1,5 +1,8 @@
 // A user-space interpreter of the classic BPF that seccomp accepts (seccomp_check_filter() in
 // kernel/seccomp.c): runs a filter over one call and returns its action.
+//
+// The kernel refuses any other program. Here it kills, because the memory of a filter that the kernel has
+// accepted may have changed since.
 #pragma once
 
 #include <linux/filter.h>
@@ -8,13 +11,12 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <stdexcept>
 
-namespace libmseal::tests {
+namespace libmseal::policy {
 
 // `steps`: counts the instructions that are run.
 inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccomp_data& data,
-                              std::size_t* steps = nullptr) {
+                              std::size_t* steps = nullptr) noexcept {
   std::uint32_t a = 0;
   std::uint32_t x = 0;
   std::uint32_t scratch[BPF_MEMWORDS] = {};
@@ -38,14 +40,14 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
     }();
     switch (one.code) {
       case BPF_LD | BPF_W | BPF_ABS:
-        if (one.k % 4 != 0 || one.k + 4 > sizeof data) throw std::logic_error("load outside seccomp_data");
+        if (one.k % 4 != 0 || one.k > sizeof data - 4) return SECCOMP_RET_KILL_PROCESS;
         std::memcpy(&a, reinterpret_cast<const char*>(&data) + one.k, 4);
         break;
       case BPF_LD | BPF_MEM:
-        a = scratch[one.k];
+        a = scratch[one.k % BPF_MEMWORDS];
         break;
       case BPF_LDX | BPF_MEM:
-        x = scratch[one.k];
+        x = scratch[one.k % BPF_MEMWORDS];
         break;
       case BPF_LD | BPF_IMM:
         a = one.k;
@@ -54,10 +56,10 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
         x = one.k;
         break;
       case BPF_ST:
-        scratch[one.k] = a;
+        scratch[one.k % BPF_MEMWORDS] = a;
         break;
       case BPF_STX:
-        scratch[one.k] = x;
+        scratch[one.k % BPF_MEMWORDS] = x;
         break;
       case BPF_MISC | BPF_TAX:
         x = a;
@@ -65,6 +67,7 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
       case BPF_MISC | BPF_TXA:
         a = x;
         break;
+      // NOLINTNEXTLINE(misc-redundant-expression): two of the three are 0
       case BPF_ALU | BPF_ADD | BPF_K:
         a += one.k;
         break;
@@ -98,10 +101,10 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
       case BPF_RET | BPF_A:
         return a;
       default:
-        throw std::logic_error("instruction that seccomp does not know");
+        return SECCOMP_RET_KILL_PROCESS;
     }
   }
-  throw std::logic_error("ran off the end of the program");
+  return SECCOMP_RET_KILL_PROCESS;
 }
 
-}  // namespace libmseal::tests
+}  // namespace libmseal::policy
