@@ -21,6 +21,7 @@
 #include "shim/preload/process/pid_namespace.h"
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/state/lock.h"
+#include "shim/preload/state/own_filters.h"
 #include "shim/preload/state/state.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 
@@ -86,11 +87,26 @@ bool looks_for_sharers_itself(const State& state) {
          state.options.backend != Backend::kernel;
 }
 
+// The library makes no more system calls in a program where they would be killed.
+void report_unsealed_start(State& state) {
+  const char* const options = getenv("MSEAL_OPTIONS");
+  if (options != nullptr) policy::parse_options(options, state.options, [](const policy::OptionError&) {});
+  if (state.options.auto_seal == policy::AutoSeal::off) return;
+  constexpr std::string_view kWhy =
+      "a seccomp filter of the program that has started this one kills for system calls of the library; let "
+      "it "
+      "answer with an error";
+  if (state.options.require != policy::Backend::automatic)
+    refuse_to_start("require=", name_of(state.options.require), kWhy);
+  Message() << "nothing is sealed: " << kWhy;
+}
+
 enum class Progress : std::uint8_t { not_begun, under_way, done };
 constinit std::atomic<Progress> g_progress = Progress::not_begun;
 
 void start(State& state) {
   state.machine = this_machine();
+  look_for_own_filters();
   WorkingMemory& memory = map_working_memory();
   state.local_seals = &memory.local_seals;
   state.keyed_seals = &memory.keyed_seals;
@@ -102,6 +118,8 @@ void start(State& state) {
   const std::string_view name = file_name(state.own_path);
   // Merely linked, the library seals nothing unless the program asks.
   state.preloaded = preloads(name) || (!name.empty() && system_preloads(name));
+  state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
+  if (own_filters_bar_start()) return report_unsealed_start(state);
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
   } else if (other_filters_kill()) {
@@ -109,7 +127,6 @@ void start(State& state) {
         "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
         "openat2(2); make it allow them";
   }
-  state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   SupervisorLaunch launch;
   read_options(state, launch);
   const ExclusiveSection section;

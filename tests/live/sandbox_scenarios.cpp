@@ -199,6 +199,63 @@ void own_filter_kills_for_all(std::span<char*> arguments) {
   ::_exit(g_failures);
 }
 
+// The next program knows what filters of this one kill for.
+void executes_under_own_filter(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  const std::string_view kind = arguments[0];
+  if (kind == "mseal") (void)answer_with(462, SECCOMP_RET_KILL_PROCESS);
+  if (kind == "ptrace") (void)answer_with(__NR_ptrace, SECCOMP_RET_KILL_PROCESS);
+  if (kind == "seccomp") (void)answer_with(__NR_seccomp, SECCOMP_RET_KILL_PROCESS);
+  if (kind == "all else") {  // than what every program needs
+    shut_in(SECCOMP_RET_KILL_PROCESS, {
+                                          __NR_execve,
+                                          __NR_openat,
+                                          __NR_read,
+                                          __NR_pread64,
+                                          __NR_newfstatat,
+                                          __NR_close,
+                                          __NR_mmap,
+                                          __NR_brk,
+                                          __NR_set_tid_address,
+                                          __NR_set_robust_list,
+                                          __NR_rseq,
+                                          __NR_prlimit64,
+                                          __NR_getrandom,
+                                          __NR_futex,
+                                          __NR_fstat,
+#ifdef __x86_64__
+                                          __NR_access,
+                                          __NR_arch_prctl,
+#else
+                                          __NR_faccessat,
+#endif
+                                      });
+  }
+  char self[] = "/proc/self/exe";
+  char scenario[] = "runs_under_filter_of_ancestor";
+  char* const command[] = {self, scenario, arguments[1], nullptr};
+  ::execv(self, command);
+  EXPECT(false);
+}
+
+void runs_under_filter_of_ancestor(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  char* const page = readable_page();
+  const std::string_view outcome = arguments[0];
+  if (outcome == "sealed" || outcome == "at start")
+    EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_EXEC) == -EPERM);
+  if (outcome == "sealed") {
+    seal_page(page);
+  } else if (outcome == "by libc") {
+    EXPECT(::mseal(page, page_size(), 0) == 0);
+    EXPECT(::munmap(page, page_size()) == -1 && errno == EPERM);
+  } else {
+    EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
+    EXPECT(::munmap(page, page_size()) == 0);
+  }
+  ::_exit(g_failures);
+}
+
 // What a child in the same memory installs is not the program's.
 void filter_of_vfork_child(std::span<char*>) {
   char* const page = readable_page();
@@ -228,6 +285,8 @@ constexpr Scenario kScenarios[] = {
     {"late_object_in_a_sandbox", late_object_in_a_sandbox},
     {"own_filter_kills_for_mseal", own_filter_kills_for_mseal},
     {"own_filter_kills_for_all", own_filter_kills_for_all},
+    {"executes_under_own_filter", executes_under_own_filter},
+    {"runs_under_filter_of_ancestor", runs_under_filter_of_ancestor},
     {"filter_of_vfork_child", filter_of_vfork_child},
     {"seals_without_descriptors", seals_without_descriptors},
     {"answered_eintr", answered_eintr},

@@ -45,6 +45,26 @@ TEST_CASE("live: a program whose own filter kills for all that sealing does runs
   expect_success(run(preloaded(given, {LIVE_PROGRAM, "own_filter_kills_for_all", PLUGINS "/nodelete.so"})));
 }
 
+TEST_CASE(
+    "live: a program that is executed under a filter that kills for calls of the library is not killed") {
+  const auto [options, kind, outcome] = GENERATE(table<std::string, std::string, std::string>(
+      {{"backend=seccomp", "mseal", "sealed"},
+       {"backend=seccomp", "ptrace", "sealed"},
+       {"backend=seccomp", "seccomp", "by libc"},
+       {"backend=seccomp", "all else", "unsealed"},
+       {"backend=seccomp,coverage=all", "mseal", "sealed"},
+       {"backend=seccomp,coverage=all", "all else", "unsealed"},
+       {"backend=filter", "mseal", "sealed"},
+       {"backend=filter", "ptrace", "at start"},  // later, other threads have to be stopped
+       {"backend=filter", "all else", "unsealed"}}));
+  INFO(options << ", " << kind);
+  const Run result =
+      run(preloaded("policy=none," + options, {LIVE_PROGRAM, "executes_under_own_filter", kind, outcome}));
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK((result.err.find("seccomp filter") != std::string::npos) == (outcome != "sealed"));
+}
+
 TEST_CASE("live: filters of a vfork child do not count as the program's") {
   expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "filter_of_vfork_child"})));
 }

@@ -283,7 +283,7 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
   if (is_sealed_by_filters(state, ranges, job.types)) return 0;
   const Asked asked = seal_as_supervisor_says(state, ranges, job);
   if (!asked.must_read_mappings) return asked.result;
-  if (g_own_filters.reading) return explain(Why::own_filter_kills);
+  if (own_filters_bar_looking()) return explain(Why::own_filter_kills);
   return seal_by_itself_supervised(state, ranges, job);
 }
 

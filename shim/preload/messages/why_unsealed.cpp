@@ -53,8 +53,9 @@ constinit Cause g_causes[] = {
      "the backend is libc, and libmseal.so was loaded after libc, so it can't intercept the program's calls",
      "preload the library, or link the program to it"},
     {Why::own_filter_kills, EAGAIN,
-     "a seccomp filter that this program has installed kills for a system call that this needs",
-     "seal before that, or let the filter answer with an error"},
+     "a seccomp filter of this program, or of one that has executed it, kills for a system call that this "
+     "needs",
+     "seal before it is installed, or let it answer with an error"},
 };
 
 }  // namespace

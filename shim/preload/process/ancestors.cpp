@@ -12,6 +12,7 @@
 #include "policy/rules/fixed_vector.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -30,7 +31,8 @@ std::uint32_t flags_of(Notice notice, std::uint32_t detail) {
 }
 
 bool answers(std::uint32_t flags) {
-  return raw_syscall(policy::kMsealNumber, 0, 0, flags, kMarkMagic, 0, 0) == kMarked;
+  return !own_filters_kill(Work::message) &&
+         raw_syscall(policy::kMsealNumber, 0, 0, flags, kMarkMagic, 0, 0) == kMarked;
 }
 
 bool has_said(std::uint32_t flags) {
@@ -49,6 +51,7 @@ bool said(std::uint32_t flags) {
 
 // Before the backend has started, other filters may kill for seccomp(2).
 bool may_install(const State& state) {
+  if (own_filters_kill(Work::filtering)) return false;
   if (state.backend == policy::Backend::filters || state.backend == policy::Backend::supervised) return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }

@@ -8,6 +8,7 @@
 #include "policy/rules/abi.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -60,7 +61,9 @@ bool tagging_is_refused() {
 bool other_filters_kill() {
   // In this order, because an audit would record the second call as an attempt.
   if (!has_filters()) return false;
-  g_is_in_tree = ask_for_tree();
+  g_is_in_tree = !own_filters_kill(Work::wrapped_message) && ask_for_tree();
+  if (own_filters_bar_messages() || own_filters_kill(Work::filtering)) return true;
+  if (!g_is_in_tree && own_filters_kill(Work::launching)) return true;
   if (g_is_in_tree || tagging_is_refused()) return false;
   if (!kills(do_all)) return false;
   g_killed_calls.openat2 = kills(try_openat2);

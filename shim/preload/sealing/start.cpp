@@ -17,6 +17,7 @@
 #include "shim/preload/process/io_uring.h"
 #include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/pid_namespace.h"
+#include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -33,7 +34,8 @@ long refuse_io_uring(const policy::Options& options) {
 }
 
 KernelMseal look_for_mseal(const State& state) {
-  return state.is_barred() || g_is_in_tree ? KernelMseal::missing : ask_kernel(state.machine);
+  const bool unasked = state.is_barred() || g_is_in_tree || own_filters_kill(Work::message);
+  return unasked ? KernelMseal::missing : ask_kernel(state.machine);
 }
 
 Outcome try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {

@@ -1,36 +1,54 @@
-// Seccomp filters that the program installs itself: whether one kills for a system call of the library. Such
-// a call is not made then.
+// Seccomp filters that programs of the tree install themselves: for which system calls of the library they
+// kill. These are not made then.
 //
-// Seen are filters that are installed with libc's prctl() or syscall().
+// Seen are filters that are installed with libc's prctl() or syscall(). A program that is executed later
+// learns of them by a mark, a filter that answers a senseless mmap.
 #pragma once
+
+#include <cstdint>
 
 #include "policy/rules/mm_call.h"
 #include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 
-// What a filter of the program kills for.
-struct OwnFilters {
-  bool message = false;          // a message to the supervisor by mseal(2), or that call itself
-  bool wrapped_message = false;  // one by mmap
-  bool locking = false;          // what every sealing does
-  bool filtering = false;        // the installation of filters
-  bool reading = false;          // reading the mappings and looking for sharers, without the supervisor
-  bool starting = false;         // the start of a backend
-  bool reporting = false;        // reports of refused calls
-  bool writing = false;          // messages on standard error
-  bool exec_layout = false;      // exec_layout.h
+// What the system calls are for.
+enum class Work : std::uint16_t {
+  message = 1 << 0,          // a message to the supervisor by mseal(2), or that call itself
+  wrapped_message = 1 << 1,  // one by mmap
+  locking = 1 << 2,          // what every sealing does
+  filtering = 1 << 3,        // installing filters
+  reading = 1 << 4,          // reading /proc
+  searching = 1 << 5,        // looking for threads and sharers without the supervisor
+  joining = 1 << 6,          // a start in a tree, and part of every start
+  launching = 1 << 7,        // starting a supervisor
+  reporting = 1 << 8,        // reporting refused calls
+  writing = 1 << 9,          // messages on standard error
+  exec_layout = 1 << 10,     // exec_layout.h
 };
-extern OwnFilters g_own_filters;
+
+// Whether a filter kills for it.
+[[nodiscard]] bool own_filters_kill(Work work);
 
 [[nodiscard]] inline bool own_filters_bar_messages() {
-  return g_own_filters.message && g_own_filters.wrapped_message;
+  return own_filters_kill(Work::message) && own_filters_kill(Work::wrapped_message);
 }
-
+// Whether every start of the library would be killed.
+[[nodiscard]] inline bool own_filters_bar_start() {
+  return own_filters_kill(Work::locking) || own_filters_kill(Work::reading) ||
+         own_filters_kill(Work::joining);
+}
+// Whether sealing without the supervisor would be killed.
+[[nodiscard]] inline bool own_filters_bar_looking() {
+  return own_filters_kill(Work::reading) || own_filters_kill(Work::searching);
+}
 // Whether sealing under the present backend would be killed.
 [[nodiscard]] bool own_filters_bar_sealing(const State& state);
 
-// The system call prctl or seccomp of the program, which may install a filter.
+// Finds the mark of the programs that have executed this one. To be called before any other system call.
+void look_for_own_filters();
+
+// Makes the system call prctl or seccomp of the program, which may install a filter.
 long call_that_may_filter(long number, const policy::Arguments& arguments);
 
 }  // namespace libmseal::shim

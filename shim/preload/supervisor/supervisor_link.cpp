@@ -237,8 +237,8 @@ long send_message(const policy::Control& message) {
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
-  const long answer = g_own_filters.message ? -EPERM : call(policy::kMsealNumber, said);
-  const bool may_wrap = message.more.empty() && !g_wrapping_kills && !g_own_filters.wrapped_message;
+  const long answer = own_filters_kill(Work::message) ? -EPERM : call(policy::kMsealNumber, said);
+  const bool may_wrap = message.more.empty() && !g_wrapping_kills && !own_filters_kill(Work::wrapped_message);
   if ((answer != -ENOSYS && answer != -EPERM) || !may_wrap) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
