@@ -204,6 +204,7 @@ void executes_under_own_filter(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 2);
   const std::string_view kind = arguments[0];
   if (kind == "mseal") (void)answer_with(462, SECCOMP_RET_KILL_PROCESS);
+  if (kind == "mseal, by a trap") (void)answer_with(462, SECCOMP_RET_TRAP);
   if (kind == "ptrace") (void)answer_with(__NR_ptrace, SECCOMP_RET_KILL_PROCESS);
   if (kind == "seccomp") (void)answer_with(__NR_seccomp, SECCOMP_RET_KILL_PROCESS);
   if (kind == "all else") {  // than what every program needs

@@ -49,6 +49,7 @@ TEST_CASE(
     "live: a program that is executed under a filter that kills for calls of the library is not killed") {
   const auto [options, kind, outcome] = GENERATE(table<std::string, std::string, std::string>(
       {{"backend=seccomp", "mseal", "sealed"},
+       {"backend=seccomp", "mseal, by a trap", "sealed"},
        {"backend=seccomp", "ptrace", "sealed"},
        {"backend=seccomp", "seccomp", "by libc"},
        {"backend=seccomp", "all else", "unsealed"},

@@ -28,6 +28,7 @@ namespace {
 using policy::Arguments;
 
 constinit std::atomic<std::uint16_t> g_killed = 0;  // Work bits
+constinit std::atomic<std::uint16_t> g_marked = 0;  // the same for programs that are executed
 
 struct UsedCall {
   Work work;
@@ -96,18 +97,23 @@ constexpr std::uint32_t kMarkProtection = 0x6D61'726B;
 constexpr std::uint16_t kMarked = 0x800;
 constexpr std::uint16_t kAllWork = 0x7FF;
 
-bool kills(std::span<const sock_filter> program, std::uint32_t number, const Arguments& arguments) {
+// A trap ends a program that has no handler for it: execve resets handlers.
+enum class Traps : std::uint8_t { handled, kill };
+
+bool kills(std::span<const sock_filter> program, Traps traps, std::uint32_t number,
+           const Arguments& arguments) {
   const std::uint32_t arch = this_machine().abis[0].audit_arch;
   seccomp_data data{static_cast<int>(number), arch, 0, {}};
   for (std::size_t index = 0; index < arguments.size(); ++index) data.args[index] = arguments[index];
   const std::uint32_t action = policy::evaluate(program, data) & SECCOMP_RET_ACTION_FULL;
+  if (action == SECCOMP_RET_TRAP) return traps == Traps::kill;
   return action == SECCOMP_RET_KILL_PROCESS || action == SECCOMP_RET_KILL_THREAD;
 }
 
-std::uint16_t work_killed_by(std::span<const sock_filter> program) {
+std::uint16_t work_killed_by(std::span<const sock_filter> program, Traps traps) {
   std::uint16_t killed = 0;
   const auto look = [&](Work work, std::uint32_t number, const Arguments& arguments) {
-    if (kills(program, number, arguments)) killed |= static_cast<std::uint16_t>(work);
+    if (kills(program, traps, number, arguments)) killed |= static_cast<std::uint16_t>(work);
   };
   for (const UsedCall& one : kUsedCalls) look(one.work, one.number, one.arguments);
   const Arguments message = policy::encode({policy::Control::Kind::query, {{0, 1U << 16}}});
@@ -203,7 +209,8 @@ bool own_filters_bar_sealing(const State& state) {
 }
 
 void look_for_own_filters() {
-  if (const std::uint16_t killed = read_mark(); killed != 0) set_killed(killed);
+  g_marked = read_mark();
+  if (g_marked != 0) set_killed(g_marked);
 }
 
 long call_that_may_filter(long number, const Arguments& a) {
@@ -214,14 +221,15 @@ long call_that_may_filter(long number, const Arguments& a) {
                        is_readable(filter, sizeof *filter) &&
                        is_readable(filter->filter, filter->len * sizeof(sock_filter));
   if (!is_seen) return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  const std::span<const sock_filter> program(filter->filter, filter->len);
   const std::uint16_t before = g_killed;
-  const std::uint16_t killed = before | work_killed_by({filter->filter, filter->len});
+  const auto killed = static_cast<std::uint16_t>(before | work_killed_by(program, Traps::handled));
+  const auto marked = static_cast<std::uint16_t>(g_marked | work_killed_by(program, Traps::kill));
   // Before, because the filter may kill for seccomp(2). Other threads of the library have to know by then,
   // too.
-  if (killed != before) {
-    if (!own_filters_kill(Work::filtering)) install_mark(killed);
-    set_killed(killed);
-  }
+  if (marked != g_marked && !own_filters_kill(Work::filtering)) install_mark(marked);
+  g_marked = marked;
+  set_killed(killed);
   const long result = raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   // A positive result is the ID of a thread that prevents the installation, unless a listener was asked for.
   const bool wants_listener = number == __NR_seccomp && (a[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
