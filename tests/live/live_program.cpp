@@ -10,8 +10,8 @@ int main(int count, char** arguments) {
   if (count < 2) return 2;
   const std::string_view wanted = arguments[1];
   for (const auto scenarios :
-       {refusal_scenarios(), process_scenarios(), thread_scenarios(), image_scenarios(), api_scenarios(),
-        batch_scenarios(), mapping_scenarios(), supervisor_scenarios(), sandbox_scenarios(),
+       {refusal_scenarios(), process_scenarios(), thread_scenarios(), exec_scenarios(), image_scenarios(),
+        api_scenarios(), batch_scenarios(), mapping_scenarios(), supervisor_scenarios(), sandbox_scenarios(),
         hostile_scenarios(), type_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       if (scenario.name != wanted) continue;

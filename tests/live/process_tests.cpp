@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
 #include "tests/live/runs.h"
@@ -112,6 +113,14 @@ TEST_CASE("live: a thread calls execve while the supervisor stops the others of 
       preloaded("policy=none," + options, {LIVE_PROGRAM, "execs_while_others_seal", "100", who});
   command.timeout_s = 120;
   expect_success(run(command));
+}
+
+TEST_CASE("live: a seal beside an execve that waits for a file succeeds, and nobody else waits") {
+  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all");
+  const TemporaryPath folder("slow-exec");
+  std::filesystem::create_directory(folder.string());
+  expect_success(
+      run(preloaded("policy=none," + options, {LIVE_PROGRAM, "seals_beside_slow_exec", folder.string()})));
 }
 
 TEST_CASE("live: a thread seals while another goes through the loaded objects") {

@@ -16,6 +16,7 @@ struct Scenario {
 std::span<const Scenario> refusal_scenarios();
 std::span<const Scenario> process_scenarios();
 std::span<const Scenario> thread_scenarios();
+std::span<const Scenario> exec_scenarios();
 std::span<const Scenario> image_scenarios();
 std::span<const Scenario> api_scenarios();
 std::span<const Scenario> batch_scenarios();

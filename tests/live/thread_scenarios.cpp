@@ -398,40 +398,6 @@ void seals_without_first_thread(std::span<char*>) {
   ::pthread_exit(nullptr);
 }
 
-// A thread of a child calls execve while others run and one of them seals, so that it meets the supervisor,
-// which stops them. Each waits for the other in the kernel then, unless the supervisor takes care.
-void execs_while_others_seal(std::span<char*> arguments) {
-  REQUIRE_OR_STOP(arguments.size() == 2);
-  const bool first_thread_execs = std::string_view(arguments[1]) == "first";
-  for (int count = std::stoi(arguments[0]); count > 0; --count) {
-    const pid_t child = ::fork();
-    REQUIRE_OR_STOP(child >= 0);
-    if (child == 0) {
-      const auto runs = [] {
-        for (volatile bool goes_on = true; goes_on;) {
-        }
-      };
-      const auto seals = [] {
-        while (true) (void)::mseal(readable_page(), page_size(), 0);
-      };
-      const auto execs = [count] {
-        ::usleep(static_cast<useconds_t>(500 + count * 37 % 3000));
-        ::execl("/bin/true", "true", nullptr);
-        ::_exit(1);
-      };
-      std::thread(runs).detach();
-      std::thread(runs).detach();
-      std::thread(seals).detach();
-      if (first_thread_execs) execs();
-      std::thread(execs).detach();
-      while (true) ::pause();
-    }
-    const bool ended = eventually([child] { return ::waitpid(child, nullptr, WNOHANG) == child; });
-    if (!ended) ::kill(child, SIGKILL);
-    REQUIRE_OR_STOP(ended);
-  }
-}
-
 // An audit begins while threads run and sleep, and the first one has ended. It refuses nothing, and
 // interrupts no call.
 void audit_begins_late(std::span<char*>) {
@@ -522,7 +488,6 @@ void everything_at_once(std::span<char*> arguments) {
 
 constexpr Scenario kScenarios[] = {
     {"audit_begins_late", audit_begins_late},
-    {"execs_while_others_seal", execs_while_others_seal},
     {"everything_at_once", everything_at_once},
     {"child_of_threads_starts_programs", child_of_threads_starts_programs},
     {"seals_while_the_list_is_locked", seals_while_the_list_is_locked},
