@@ -37,8 +37,9 @@ TEST_CASE("live: a program whose own filter kills for mseal(2) goes on sealing")
 
 TEST_CASE("live: a program whose own filter kills for all that sealing does runs on, and seals no more") {
   const TemporaryPath events("events.jsonl");
-  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter",
-                                       "backend=seccomp,late=all,events=EVENTS", "backend=libc", "auto=off");
+  const std::string options =
+      GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter",
+               "backend=seccomp,late=all,events=EVENTS", "backend=libc", "backend=seccomp,auto=off");
   INFO(options);
   std::string given = "policy=none," + options;
   if (const auto at = given.find("EVENTS"); at != std::string::npos) given.replace(at, 6, events.string());

@@ -98,6 +98,9 @@ void seal_late_objects(State& state) {
 long seal_loaded_objects(State& state) {
   using policy::AutoSeal;
   if (const long error = start_backend_if_needed(state); error != 0) return error;
+  // The path of the program is in /proc.
+  if (own_filters_bar_sealing(state) || own_filters_kill(Work::reading))
+    return explain(Why::own_filter_kills);
   const ObjectsTurn turn;
   if (!turn.mine()) return -EAGAIN;
   bool all_ready = false;
