@@ -104,5 +104,26 @@ TEST_CASE("a program that is too long to prepend is remembered") {
   CHECK_FALSE(program.complete());
 }
 
+TEST_CASE("what is no program of seccomp kills, wherever it is wrong") {
+  const sock_filter kWrong[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, sizeof(seccomp_data)),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0xFFFF'FFFC),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 2),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+      BPF_STMT(BPF_ST, 0xFFFF'FFFF),  // outside the scratch memory, and the end is missing
+      BPF_JUMP(BPF_JMP | BPF_JA, 0xFFFF'FFFF, 0, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 255, 255),
+      {0xFFFF, 0, 0, 0},
+  };
+  const seccomp_data data{};
+  for (const sock_filter& one : kWrong) {
+    INFO(one.code << " " << one.k);
+    CHECK(evaluate({&one, 1}, data) == SECCOMP_RET_KILL_PROCESS);
+  }
+  CHECK(evaluate({}, data) == SECCOMP_RET_KILL_PROCESS);
+  const sock_filter right[] = {BPF_STMT(BPF_ST, 0xFFFF'FFFF), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  CHECK(evaluate(right, data) == SECCOMP_RET_ALLOW);
+}
+
 }  // namespace
 }  // namespace libmseal::policy
