@@ -106,6 +106,18 @@ TEST_CASE("live: a program whose first thread has ended has a supervisor") {
   }
 }
 
+// /proc shows an ordinary user less of that thread than root.
+TEST_CASE("live: an ordinary user's program seals after its first thread has ended") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all",
+                                       "backend=seccomp,auto=off", "backend=filter");
+  const TemporaryPath copies("nobody");
+  const Run result = run(
+      as_nobody(copies.string(), options, {copies.string() + "/live_program", "seals_without_first_thread"}));
+  expect_success(result);
+  CHECK(result.err == "");
+}
+
 TEST_CASE("live: a thread calls execve while the supervisor stops the others of its process") {
   const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all");
   const std::string who = GENERATE("first", "other");

@@ -37,9 +37,9 @@ std::optional<policy::StatLine> stat_of(const Thread& thread) {
   return policy::parse_stat_line({text, static_cast<std::size_t>(got)});
 }
 
-bool is_held_by_tracer(const Thread& thread) {
+bool is_in_state(const Thread& thread, char state) {
   const auto stat = stat_of(thread);
-  return stat && stat->state == 't';
+  return stat && stat->state == state;
 }
 
 // Asleep outside of every call that changes memory, or ended.
@@ -47,12 +47,14 @@ bool is_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thr
   char text[256] = {};
   const long got = thread.read("syscall", text);
   if (got == 0) return true;  // it has ended
-  if (got < 0) return false;  // not known
+  // The files of a first thread that has ended before the others belong to root (fs/proc/base.c,
+  // task_dump_owner). Otherwise it is not known.
+  if (got < 0) return is_in_state(thread, 'Z');
   const auto where = policy::parse_syscall_line(machine, {text, static_cast<std::size_t>(got)}, begun);
   if (begun == Begun::under_filters) return where == Whereabouts::elsewhere;
   // A call that creates a process changes no memory, and every seal searches for processes that share it.
   const bool is_harmless = where == Whereabouts::elsewhere || where == Whereabouts::cloning;
-  return is_harmless && !is_held_by_tracer(thread);
+  return is_harmless && !is_in_state(thread, 't');
 }
 
 // The same, with a few attempts.

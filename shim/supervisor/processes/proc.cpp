@@ -200,6 +200,13 @@ class KernelProc final : public Proc {
   ReadResult<policy::Whereabouts> whereabouts(pid_t task) override {
     char text[256];
     const long got = root_.read(ProcPath(task, "syscall"), text);
+    // The files of a first thread that has ended before the others belong to root (fs/proc/base.c,
+    // task_dump_owner).
+    if (got < 0) {
+      const auto line = stat(task);
+      if (line.is_seen() && line->state == 'Z')
+        return ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::elsewhere);
+    }
     if (got < 0)
       return means_gone(got) ? ReadResult<policy::Whereabouts>::gone()
                              : ReadResult<policy::Whereabouts>::unknown();
