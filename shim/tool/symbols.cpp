@@ -23,7 +23,7 @@ constexpr std::uint64_t kPage = 4096;
 
 }  // namespace
 
-class Symbols::File {
+class Symbols::File : shim::NoCopy {
  public:
   explicit File(const std::string& path)
       : file_(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
@@ -41,8 +41,6 @@ class Symbols::File {
     if (elf_ != nullptr) elf_end(elf_);
     if (file_ >= 0) close(file_);
   }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
   std::string function_at(std::uint64_t offset) {
     std::uint64_t address = 0;

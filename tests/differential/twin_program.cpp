@@ -21,6 +21,7 @@
 #include "policy/parsers/maps_line.h"
 #include "policy/rules/mm_call.h"
 #include "policy/rules/range.h"
+#include "shim/common/no_copy.h"
 #include "tests/differential/operation.h"
 
 // In C, and shared with the programs that show a difference.
@@ -85,7 +86,7 @@ class Maps {
   std::array<char, 8192> buffer_{};
 };
 
-class Twin {
+class Twin : shim::NoCopy {
  public:
   explicit Twin(std::vector<operation> operations) : operations_(std::move(operations)) {
     const char* const options = std::getenv("MSEAL_OPTIONS");
@@ -96,8 +97,6 @@ class Twin {
     now_ = look();
     text_reference_ = text_;
   }
-  Twin(const Twin&) = delete;
-  Twin& operator=(const Twin&) = delete;
 
   static Twin* the_one;
 

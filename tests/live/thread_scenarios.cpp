@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "mseal/mseal.h"
+#include "shim/common/no_copy.h"
 #include "tests/live/calls.h"
 #include "tests/live/eventually.h"
 #include "tests/live/expect.h"
@@ -243,7 +244,7 @@ void signals_do_not_help(std::span<char*>) {
 }
 
 // Signals to a handler that does not ask for restarts, and a supervisor that does not come at once.
-class Interruptions {
+class Interruptions : shim::NoCopy {
  public:
   explicit Interruptions(long microseconds) {
     struct sigaction action {};
@@ -265,8 +266,6 @@ class Interruptions {
       ::waitpid(spinner, nullptr, 0);
     }
   }
-  Interruptions(const Interruptions&) = delete;
-  Interruptions& operator=(const Interruptions&) = delete;
 
  private:
   std::array<pid_t, 2> spinners_{};

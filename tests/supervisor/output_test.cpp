@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "shim/common/no_copy.h"
 #include "shim/common/printable.h"
 #include "shim/common/seal_table.h"
 #include "shim/preload/state/local_seals.h"
@@ -39,7 +40,7 @@ using supervisor::SystemLog;
 using supervisor::TableFile;
 
 // A folder of our own, gone with the test.
-class Folder {
+class Folder : shim::NoCopy {
  public:
   explicit Folder(mode_t mode) {
     std::string name = (fs::temp_directory_path() / "libmseal-XXXXXX").string();
@@ -48,8 +49,6 @@ class Folder {
     ::chmod(name.c_str(), mode);
   }
   ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
   [[nodiscard]] std::string file(const char* name) const { return path_ + "/" + name; }
 
  private:

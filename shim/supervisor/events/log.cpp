@@ -121,8 +121,6 @@ class SystemSink final : public LineSink {
  public:
   explicit SystemSink(bool limited) : LineSink(limited) {}
   ~SystemSink() override { end(); }
-  SystemSink(const SystemSink&) = delete;
-  SystemSink& operator=(const SystemSink&) = delete;
 
  private:
   int put(const Message& message, std::string_view line) override {
@@ -141,8 +139,6 @@ class FileSink final : public LineSink {
     error_ = path_.empty() ? file_.adopt(STDERR_FILENO) : file_.open(path_);
   }
   ~FileSink() override { end(); }
-  FileSink(const FileSink&) = delete;
-  FileSink& operator=(const FileSink&) = delete;
   [[nodiscard]] int error() const { return error_; }
 
  private:

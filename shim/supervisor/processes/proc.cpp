@@ -35,12 +35,10 @@ ReadResult<T> read_result(long result, T value) {
   return means_gone(result) ? ReadResult<T>::gone() : ReadResult<T>::unknown();
 }
 
-class Descriptor {
+class Descriptor : shim::NoCopy {
  public:
   explicit Descriptor(long number) : number_(static_cast<int>(number)) {}
   ~Descriptor() { close(number_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
 
  protected:
   [[nodiscard]] int number() const { return number_; }

@@ -2,18 +2,17 @@
 
 #include <algorithm>
 
+#include "shim/common/no_copy.h"
 #include "shim/supervisor/registry/birth_times.h"
 
 namespace libmseal::supervisor {
 namespace {
 
 // Counts one more as long as it lives.
-class OneMore {
+class OneMore : shim::NoCopy {
  public:
   explicit OneMore(int& count) : count_(count) { ++count_; }
   ~OneMore() { --count_; }
-  OneMore(const OneMore&) = delete;
-  OneMore& operator=(const OneMore&) = delete;
 
  private:
   int& count_;
