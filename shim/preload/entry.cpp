@@ -100,8 +100,7 @@ void start(State& state) {
   state.precedes_libc = find_next_function("munmap") != nullptr;
   state.own_path = own_path();
   const std::string_view name = file_name(state.own_path);
-  // Merely linked, the library seals nothing unless the program asks.
-  state.preloaded = preloads(name) || (!name.empty() && system_preloads(name));
+  const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
   } else if (other_filters_kill()) {
@@ -109,7 +108,8 @@ void start(State& state) {
         "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
         "openat2(2); make it allow them";
   }
-  state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
+  // Merely linked, the library seals nothing unless the program asks.
+  state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   SupervisorLaunch launch;
   read_options(state, launch);
   const ExclusiveSection section;
