@@ -166,20 +166,10 @@ void use(const std::shared_ptr<spdlog::sinks::sink>& sink, spdlog::level::level_
 }
 
 spdlog::level::level_enum level_of(Level level) {
-  switch (level) {
-    case Level::debug:
-      return spdlog::level::debug;
-    case Level::info:
-      return spdlog::level::info;
-    case Level::warning:
-      return spdlog::level::warn;
-    case Level::error:
-      return spdlog::level::err;
-    case Level::critical:
-      break;
-  }
-  return spdlog::level::critical;
+  return static_cast<spdlog::level::level_enum>(level);
 }
+static_assert(static_cast<int>(Level::debug) == spdlog::level::debug &&
+              static_cast<int>(Level::critical) == spdlog::level::critical);
 
 // Marks a line that LineSink does not limit in number.
 constexpr spdlog::source_loc kRefusal{"refusal", 1, "refusal"};

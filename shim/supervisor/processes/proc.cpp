@@ -55,8 +55,7 @@ class HeldStat final : public HeldTask, Descriptor {
   [[nodiscard]] ReadResult<policy::StatLine> stat() const override {
     std::array<char, 2048> buffer{};
     const ssize_t got = pread(number(), buffer.data(), buffer.size(), 0);
-    if (got < 0)
-      return errno == ESRCH ? ReadResult<policy::StatLine>::gone() : ReadResult<policy::StatLine>::unknown();
+    if (got < 0) return read_result(-errno, policy::StatLine());
     const auto line = policy::parse_stat_line({buffer.data(), static_cast<std::size_t>(got)});
     return line ? ReadResult<policy::StatLine>::seen(*line) : ReadResult<policy::StatLine>::unknown();
   }
@@ -198,9 +197,7 @@ class KernelProc final : public Proc {
   ReadResult<policy::Whereabouts> whereabouts(pid_t task) override {
     char text[256];
     const long got = root_.read(ProcPath(task, "syscall"), text);
-    if (got < 0)
-      return means_gone(got) ? ReadResult<policy::Whereabouts>::gone()
-                             : ReadResult<policy::Whereabouts>::unknown();
+    if (got < 0) return read_result(got, policy::Whereabouts::elsewhere);
     const auto where =
         policy::parse_syscall_line(shim::this_machine(), {text, static_cast<std::size_t>(got)});
     return where ? ReadResult<policy::Whereabouts>::seen(*where) : ReadResult<policy::Whereabouts>::unknown();
@@ -310,14 +307,8 @@ std::string program_of(Proc& proc, pid_t process) {
 }
 
 pid_t parent_of(Proc& proc, pid_t process) {
-  constexpr std::string_view kKey = "PPid:";
-  pid_t parent = 0;
-  (void)shim::read_lines(proc.open(ProcPath(process, "status"), O_RDONLY), [&](std::string_view line) {
-    if (!line.starts_with(kKey)) return true;
-    parent = static_cast<pid_t>(shim::leading_number(line.substr(kKey.size())));
-    return false;
-  });
-  return parent;
+  const auto stat = proc.stat(process);
+  return stat.is_seen() ? static_cast<pid_t>(stat->parent) : 0;
 }
 
 }  // namespace libmseal::supervisor
