@@ -26,6 +26,10 @@
 
 // In C, and shared with the programs that show a difference.
 #include "tests/differential/actions.h"
+#include "tests/differential/calls.h"
+#include "tests/differential/set_up.h"
+#include "tests/differential/twin_process.h"
+#include "tests/differential/world.h"
 
 namespace libmseal::tests {
 namespace {
