@@ -113,9 +113,7 @@ TEST_CASE("siblings do not inherit from each other") {
 
 TEST_CASE("whose child a process is may not show: then it has what it may have") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   SECTION("for a child has made children of its parent") {
     tree.registry.note_lineage(200, true);
@@ -174,9 +172,7 @@ TEST_CASE("whose child a process is may not show: then it has what it may have")
 
 TEST_CASE("a parent that has touched no seal is met before its child") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   tree.proc.fork(100, 300, 30);
   SECTION("also if it shares its memory with the child") {
@@ -201,9 +197,7 @@ TEST_CASE("a parent that has touched no seal is met before its child") {
 
 TEST_CASE("adopters that have ended are forgotten") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   for (pid_t number = 1000; number < 1000 + 3000; ++number) {
     tree.proc.fork(200, number, 30);
@@ -216,27 +210,17 @@ TEST_CASE("adopters that have ended are forgotten") {
 
 TEST_CASE("a child of a process that has ended has its seals") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   tree.proc.fork(200, 300, 30);
   tree.proc.exit(200);
-  tree.proc.exit(100);
-  CHECK(holds(tree.sealed(300), {1, 2, 3}));
-  CHECK(tree.registry.collect_now());
-  CHECK(holds(tree.sealed(300), {1, 2, 3}));
-}
-
-TEST_CASE("a child that is met by nobody before its parent is forgotten is met then") {
-  SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
-  tree.at_tick(30);
-  tree.proc.fork(200, 300, 30);
-  tree.proc.exit(200);
-  CHECK(tree.registry.collect_now());
+  SECTION("and is met by others before its parent is forgotten") {
+    tree.proc.exit(100);
+    CHECK(holds(tree.sealed(300), {1, 2, 3}));
+  }
+  SECTION("and is met by nobody before that") {
+    CHECK(tree.registry.collect_now());
+  }
   CHECK(tree.registry.collect_now());
   CHECK(holds(tree.sealed(300), {1, 2, 3}));
 }
