@@ -62,7 +62,7 @@ TEST_CASE("a child that seals all that it may takes no room from its parent") {
   long error = 0;
   for (std::uint64_t page = 0; error == 0; ++page) {
     REQUIRE(page <= shim::kMostSeals);
-    error = tree.registry.add(child, {Range::of(0x2000'0000'0000 + page * 0x2000, 0x1000)}, false);
+    error = add(tree.registry, child, {Range::of(0x2000'0000'0000 + page * 0x2000, 0x1000)}, false);
   }
   CHECK(error == -ENOMEM);
   CHECK(child.record->seals().size() > 65'000);
@@ -70,7 +70,7 @@ TEST_CASE("a child that seals all that it may takes no room from its parent") {
   // what does not fit is nowhere
   const std::size_t seals = child.record->seals().size();
   const std::size_t entries = child.record->entries().size();
-  CHECK(tree.registry.add(child, {Range::of(0x3000'0000'0000, 0x1000)}, false) == -ENOMEM);
+  CHECK(add(tree.registry, child, {Range::of(0x3000'0000'0000, 0x1000)}, false) == -ENOMEM);
   CHECK(child.record->seals().size() == seals);
   CHECK(child.record->entries().size() == entries);
   CHECK(tree.seal(100, 3) == 0);
@@ -339,7 +339,7 @@ TEST_CASE("all seals are none that could be asked once they are too many, until 
     const Caller caller = tree.registry.look_up(process);
     REQUIRE(begin_sealing(tree.registry, caller) == Sharing::alone);
     for (std::uint64_t page = 0; page < shim::kMostSeals / 2; ++page)
-      REQUIRE(tree.registry.add(caller, {Range::of(from + page * 0x2000, 0x1000)}, false) == 0);
+      REQUIRE(add(tree.registry, caller, {Range::of(from + page * 0x2000, 0x1000)}, false) == 0);
   };
   for (const pid_t process : {200, 300}) {
     tree.proc.first(process, static_cast<std::uint64_t>(process), 10);

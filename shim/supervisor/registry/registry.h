@@ -98,9 +98,6 @@ class Registry {
   // Adds seals, dated to when the caller asked for them: 0 or -errno.
   long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered,
            Source source = Source::verified);
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
-    return add(caller, {&seal, 1}, filtered);
-  }
 
   // To be called regularly: forgets processes that have ended and images without processes. True if it did.
   // It inspects every process, so it is best done when no call waits.
