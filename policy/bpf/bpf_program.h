@@ -19,8 +19,6 @@
 #include <cstdint>
 #include <span>
 
-#include "policy/rules/fixed_vector.h"
-
 namespace libmseal::policy {
 
 class BpfProgram {

@@ -1,7 +1,9 @@
 #include "policy/configuration/options.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
+#include <type_traits>
 
 namespace libmseal::policy {
 namespace {
@@ -67,15 +69,6 @@ constexpr std::string_view kKeys =
     "keys are backend, mode, require, auto, late, vdso, skip, mutable, coverage, scope, discard, sealable, "
     "open, harden, policy, strict, verbose, log, events, supervisor";
 
-bool find(std::span<const Word> words, std::string_view text, int& value) {
-  for (const Word& word : words) {
-    if (word.text != text) continue;
-    value = word.value;
-    return true;
-  }
-  return false;
-}
-
 // "word+word" to the bits of the words.
 bool parse_bits(std::span<const Word> words, std::string_view text, std::uint16_t& bits) {
   int all = 0;
@@ -83,9 +76,9 @@ bool parse_bits(std::span<const Word> words, std::string_view text, std::uint16_
     const std::size_t plus = text.find('+');
     std::string_view name = text;
     if (plus != std::string_view::npos) name.remove_suffix(name.size() - plus);
-    int bit = 0;
-    if (!find(words, name, bit)) return false;
-    all |= bit;
+    const auto word = std::ranges::find(words, name, &Word::text);
+    if (word == words.end()) return false;
+    all |= word->value;
     if (plus == std::string_view::npos) break;
     text.remove_prefix(plus + 1);
   }
@@ -95,15 +88,9 @@ bool parse_bits(std::span<const Word> words, std::string_view text, std::uint16_
 
 }  // namespace
 
-std::string_view option_keys() {
-  return kKeys;
-}
-
 std::string_view name_of(Backend backend) {
-  for (const Word& word : kBackends) {
-    if (word.value == static_cast<int>(backend)) return word.text;
-  }
-  return "?";
+  const auto* const word = std::ranges::find(kBackends, static_cast<int>(backend), &Word::value);
+  return word != kBackends.end() ? word->text : "?";
 }
 
 bool parse_option(std::string_view item, Options& options, OptionError& error) {
@@ -114,82 +101,63 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
     value = item;
     value.remove_prefix(equals + 1);
   }
-  int word = 0;
   const auto wrong = [&](std::string_view allowed) {
     error = {key, value, allowed, allowed.data() == kKeys.data()};
     return false;
   };
-  if (key == "backend") {
-    if (!find(kBackends, value, word)) return wrong("auto, kernel, supervised, filters, libc");
-    options.backend = static_cast<Backend>(word);
-  } else if (key == "require") {
-    if (!find(kRequired, value, word)) return wrong("kernel, supervised, filters, libc");
-    options.require = static_cast<Backend>(word);
-  } else if (key == "auto") {
-    if (!find(kAuto, value, word)) return wrong("off, marked, elf, data");
-    options.auto_seal = static_cast<AutoSeal>(word);
-  } else if (key == "late") {
-    if (!find(kLate, value, word)) return wrong("off, nodelete, all");
-    options.late_seal = static_cast<LateSeal>(word);
-  } else if (key == "coverage") {
-    if (!find(kCoverages, value, word)) return wrong("fast, all");
-    options.covers_all = word != 0;
-  } else if (key == "mode") {
-    if (!find(kModes, value, word)) return wrong("enforce, audit");
-    options.audit = word != 0;
-  } else if (key == "scope") {
-    if (!find(kScopes, value, word)) return wrong("tree, process");
-    options.one_process = word != 0;
-  } else if (key == "discard") {
-    if (!find(kDiscard, value, word)) return wrong("strict, kernel");
-    options.discard = static_cast<DiscardRule>(word);
+  const auto choose = [&](std::span<const Word> words, std::string_view allowed, auto& field) {
+    const auto word = std::ranges::find(words, value, &Word::text);
+    if (word == words.end()) return wrong(allowed);
+    field = static_cast<std::remove_reference_t<decltype(field)>>(word->value);
+    return true;
+  };
+  const auto choose_bits = [&](std::span<const Word> words, std::string_view allowed, std::uint16_t& bits) {
+    return parse_bits(words, value, bits) || wrong(allowed);
+  };
+  const auto take = [&](bool good, std::string_view allowed, std::string_view& field) {
+    if (!good) return wrong(allowed);
+    field = value;
+    return true;
+  };
+  const bool is_path = value.starts_with('/');
+  constexpr std::string_view kPatterns = "patterns of file names (* ? [a-z]), joined by :";
+
+  if (key == "backend") return choose(kBackends, "auto, kernel, supervised, filters, libc", options.backend);
+  if (key == "require") return choose(kRequired, "kernel, supervised, filters, libc", options.require);
+  if (key == "auto") return choose(kAuto, "off, marked, elf, data", options.auto_seal);
+  if (key == "late") return choose(kLate, "off, nodelete, all", options.late_seal);
+  if (key == "coverage") return choose(kCoverages, "fast, all", options.covers_all);
+  if (key == "mode") return choose(kModes, "enforce, audit", options.audit);
+  if (key == "scope") return choose(kScopes, "tree, process", options.one_process);
+  if (key == "discard") {
+    if (!choose(kDiscard, "strict, kernel", options.discard)) return false;
     options.discard_given = true;
-  } else if (key == "sealable") {
-    if (!find(kSealable, value, word)) return wrong("optional, required");
-    options.sealable_required = word != 0;
-  } else if (key == "open") {
-    if (!parse_bits(kBlockedCalls, value, options.open_calls)) {
-      return wrong(
-          "io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, hugetlb_files, shm_remap, "
-          "old_mmap, "
-          "uselib, io_destroy, shadow_stack, joined by +");
-    }
-  } else if (key == "harden") {
-    if (!parse_bits(kHardenings, value, options.harden)) {
-      return wrong("ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +");
-    }
-  } else if (key == "strict") {
-    if (!find(kSwitch, value, word)) return wrong("0, 1");
-    options.strict = word != 0;
-  } else if (key == "verbose") {
-    if (!find(kSwitch, value, word)) return wrong("0, 1");
-    options.verbose = word != 0;
-  } else if (key == "log") {
-    if (!value.starts_with('/') && value != "stderr" && value != "syslog")
-      return wrong("an absolute path, stderr, syslog");
-    options.log = value;
-  } else if (key == "events") {
-    if (!value.starts_with('/')) return wrong("an absolute path");
-    options.events = value;
-  } else if (key == "vdso") {
-    if (!find(kSwitch, value, word)) return wrong("0, 1");
-    options.vdso = word != 0;
-  } else if (key == "skip") {
-    if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by :");
-    options.skip = value;
-  } else if (key == "mutable") {
-    if (value.empty()) return wrong("patterns of file names (* ? [a-z]), joined by :");
-    options.mutable_data = value;
-  } else if (key == "policy") {
-    if (!value.starts_with('/') && value != "none") return wrong("an absolute path, none");
-    options.policy = value;
-  } else if (key == "supervisor" || key == "helper") {
-    if (!value.starts_with('/')) return wrong("an absolute path");
-    options.supervisor = value;
-  } else {
-    return wrong(kKeys);
+    return true;
   }
-  return true;
+  if (key == "sealable") return choose(kSealable, "optional, required", options.sealable_required);
+  if (key == "open") {
+    return choose_bits(kBlockedCalls,
+                       "io_uring, process_madvise, prctl_mm, tagged_addresses, clone3, hugetlb_files, "
+                       "shm_remap, old_mmap, uselib, io_destroy, shadow_stack, joined by +",
+                       options.open_calls);
+  }
+  if (key == "harden") {
+    return choose_bits(kHardenings, "ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +",
+                       options.harden);
+  }
+  if (key == "strict") return choose(kSwitch, "0, 1", options.strict);
+  if (key == "verbose") return choose(kSwitch, "0, 1", options.verbose);
+  if (key == "vdso") return choose(kSwitch, "0, 1", options.vdso);
+  if (key == "log") {
+    return take(is_path || value == "stderr" || value == "syslog", "an absolute path, stderr, syslog",
+                options.log);
+  }
+  if (key == "events") return take(is_path, "an absolute path", options.events);
+  if (key == "skip") return take(!value.empty(), kPatterns, options.skip);
+  if (key == "mutable") return take(!value.empty(), kPatterns, options.mutable_data);
+  if (key == "policy") return take(is_path || value == "none", "an absolute path, none", options.policy);
+  if (key == "supervisor" || key == "helper") return take(is_path, "an absolute path", options.supervisor);
+  return wrong(kKeys);
 }
 
 }  // namespace libmseal::policy

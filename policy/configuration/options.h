@@ -1,6 +1,7 @@
 // The options in MSEAL_OPTIONS.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -17,9 +18,6 @@ enum class Backend : std::uint8_t {
 };
 
 std::string_view name_of(Backend backend);
-
-// Every key that parse_option() knows, for messages.
-std::string_view option_keys();
 
 // Calls that are blocked in a sealed process because no filter can judge them. open= allows each again.
 enum BlockedCall : std::uint16_t {
@@ -96,25 +94,16 @@ struct OptionError {
   bool is_unknown_key = false;
 };
 
-// Reads "key=value,key=value". Mistakes are reported and keep their defaults; the rest applies. The views in
-// `options` point into `text`.
-template <class Report>
-void parse_options(std::string_view text, Options& options, Report report);
-
 // One "key=value". False, with a reason in `error` and nothing changed, if it is wrong.
 bool parse_option(std::string_view item, Options& options, OptionError& error);
 
+// Reads "key=value,key=value". Mistakes are reported and keep their defaults; the rest applies. The views in
+// `options` point into `text`.
 template <class Report>
 void parse_options(std::string_view text, Options& options, Report report) {
   while (!text.empty()) {
-    const std::size_t comma = text.find(',');
-    std::string_view item = text;
-    if (comma == std::string_view::npos) {
-      text = {};
-    } else {
-      item.remove_suffix(item.size() - comma);
-      text.remove_prefix(comma + 1);
-    }
+    const std::string_view item(text.data(), std::min(text.find(','), text.size()));
+    text.remove_prefix(std::min(item.size() + 1, text.size()));
     OptionError error;
     if (!item.empty() && !parse_option(item, options, error)) report(error);
   }

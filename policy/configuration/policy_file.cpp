@@ -125,7 +125,7 @@ class Reader {
       if (key.str() == "name") {
         rule.name = pattern_in(value);
       } else if (key.str() == "why") {
-        rule.why = string_in(value, "why");
+        (void)string_in(value, "why");
       } else {
         read_setting(key, value, rule);
       }
@@ -145,7 +145,7 @@ class Reader {
       } else if (key.str() == "mutable") {
         rule.mutable_data = flag_in(key, value);
       } else if (key.str() == "why") {
-        rule.why = string_in(value, "why");
+        (void)string_in(value, "why");
       } else {
         complain(key.source(), "'" + std::string(key.str()) +
                                    "' is not understood; an object has name, seal, mutable and why");

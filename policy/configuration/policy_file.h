@@ -40,7 +40,6 @@ struct ObjectRule {
   std::string name;                  // a pattern
   std::optional<bool> seal;          // whether it is sealed at all
   std::optional<bool> mutable_data;  // `mutable`: whether its static data is left out
-  std::string why;
 };
 
 // A table [[program]], or, without a name, everything outside of these tables.
@@ -48,7 +47,6 @@ struct ProgramRule {
   std::string name;     // a pattern
   std::string options;  // "key=value,key=value", each understood by parse_option()
   std::vector<ObjectRule> objects;
-  std::string why;
 };
 
 struct PolicyFile {

@@ -1,27 +1,15 @@
 #include "policy/parsers/maps_line.h"
 
+#include <charconv>
+
 namespace libmseal::policy {
 namespace {
 
 // Takes a number from the front of `text`; false if there is none or it does not fit into 64 bits.
-bool take_number(std::string_view& text, unsigned base, std::uint64_t& value) {
-  const auto digit_of = [base](char character) -> unsigned {
-    if (character >= '0' && character <= '9') return static_cast<unsigned>(character - '0');
-    if (base == 16 && character >= 'a' && character <= 'f')
-      return static_cast<unsigned>(character - 'a') + 10;
-    return base;
-  };
-  std::uint64_t result = 0;
-  std::size_t used = 0;
-  for (; used < text.size(); ++used) {
-    const unsigned digit = digit_of(text[used]);
-    if (digit >= base) break;
-    if (result > (~0ULL - digit) / base) return false;
-    result = result * base + digit;
-  }
-  if (used == 0) return false;
-  text.remove_prefix(used);
-  value = result;
+bool take_number(std::string_view& text, int base, std::uint64_t& value) {
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (wrong != std::errc{}) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return true;
 }
 

@@ -1,5 +1,9 @@
 #include "policy/parsers/syscall_line.h"
 
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -19,19 +23,14 @@ bool take(std::string_view& line, std::string_view prefix, int base, std::uint64
 }
 
 bool is_cloning(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
-  constexpr std::uint64_t kCloneVm = 0x100;
-  constexpr std::uint64_t kCloneThread = 0x10000;
   if (number == abi.clones.vfork || number == abi.clones.clone3) return true;
-  return number == abi.clones.clone && (arguments[0] & (kCloneVm | kCloneThread)) == kCloneVm;
+  return number == abi.clones.clone && (arguments[0] & (CLONE_VM | CLONE_THREAD)) == CLONE_VM;
 }
 
 // Whether it is a call that is blocked in sealed processes and would still take effect if it began before the
 // first seal. Calls on an existing io_uring need no check: mseal looks for the ring itself.
 bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
-  constexpr std::uint32_t kSetMm = 35;  // PR_SET_MM
   constexpr std::uint32_t kArchSettings[] = {kArchTaggedAddresses, kArchShadowStackOn, kArchShadowStackOff};
-  constexpr std::uint32_t kSetFilter = 1;  // SECCOMP_SET_MODE_FILTER
-  constexpr std::uint64_t kNewListener = 8;
   const auto first = static_cast<std::uint32_t>(arguments[0]);
   const BlockedNumbers& blocked = abi.blocked;
   if (number == kIoUringSetupNumber || number == blocked.uselib) return true;
@@ -39,10 +38,11 @@ bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments
   // (arch/x86/kernel/shstk.c).
   if (number == kMapShadowStackNumber) return true;
   if (number == kProcessMadviseNumber) return is_discarding(static_cast<std::uint32_t>(arguments[3]));
-  if (number == blocked.prctl) return first == kSetMm;
+  if (number == blocked.prctl) return first == PR_SET_MM;
   if (number == blocked.arch_prctl) return std::ranges::find(kArchSettings, first) != std::end(kArchSettings);
   if (number == blocked.memfd_create) return (arguments[1] & kMemfdHugetlb) != 0;
-  return number == blocked.seccomp && first == kSetFilter && (arguments[1] & kNewListener) != 0;
+  return number == blocked.seccomp && first == SECCOMP_SET_MODE_FILTER &&
+         (arguments[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
 }
 
 Whereabouts whereabouts_in(const Abi& abi, std::uint64_t number, const Arguments& arguments) {

@@ -45,17 +45,15 @@ class FixedVector {
   }
 
   // As in std::vector; the caller has checked that there is room.
-  T* insert(T* position, const T& item) {
+  void insert(T* position, const T& item) {
     const T copy = item;
     for (T* to = end(); to != position; --to) *to = *(to - 1);
     *position = copy;
     ++size_;
-    return position;
   }
-  T* erase(T* position) {
+  void erase(T* position) {
     for (T* to = position; to + 1 != end(); ++to) *to = *(to + 1);
     --size_;
-    return position;
   }
 
   void clear() { size_ = 0; }

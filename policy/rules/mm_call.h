@@ -63,17 +63,11 @@ inline constexpr auto kDiscardingAdvice = std::to_array<std::uint32_t>({4, 8, 9,
 inline constexpr auto kEverydayAdvice = std::to_array<std::uint32_t>({4, 8, 18, 102});
 
 constexpr bool is_everyday(std::uint32_t advice) {
-  for (const std::uint32_t everyday : kEverydayAdvice) {
-    if (advice == everyday) return true;
-  }
-  return false;
+  return std::ranges::find(kEverydayAdvice, advice) != kEverydayAdvice.end();
 }
 
 constexpr bool is_discarding(std::uint32_t advice) {
-  for (const std::uint32_t discarding : kDiscardingAdvice) {
-    if (advice == discarding) return true;
-  }
-  return false;
+  return std::ranges::find(kDiscardingAdvice, advice) != kDiscardingAdvice.end();
 }
 
 using Arguments = std::array<std::uint64_t, 6>;

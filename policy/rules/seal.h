@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -50,6 +51,13 @@ struct Seal {
   [[nodiscard]] bool has(SealTypes wanted) const { return types.has(wanted); }
 };
 
+// What the first filter refuses in the sealed area (preload/memory/sealed_area.h): its first half is for
+// mappings with protected contents.
+inline std::array<Seal, 2> seals_of_sealed_area(const Range& area) {
+  const std::uint64_t middle = area.start + area.size() / 2;
+  return {Seal{{area.start, middle}, true}, Seal{{middle, area.end}}};
+}
+
 // Every function below takes seals that are sorted by start and do not overlap.
 
 inline const Seal* first_ending_after(std::span<const Seal> seals, std::uint64_t address) {
@@ -65,6 +73,19 @@ void for_each_sealed_part(std::span<const Seal> seals, const Range& range, Visit
     if (seal->range.start >= range.end) return;
     if (!visit(intersection(seal->range, range), *seal)) return;
   }
+}
+
+// The same for each part of `range`, sealed or not: visit(part, is_sealed).
+template <class Visit>
+void for_each_part(std::span<const Seal> seals, const Range& range, Visit visit) {
+  std::uint64_t next = range.start;
+  bool goes_on = true;
+  for_each_sealed_part(seals, range, [&](const Range& part, const Seal&) {
+    goes_on = (part.start == next || visit(Range{next, part.start}, false)) && visit(part, true);
+    next = part.end;
+    return goes_on;
+  });
+  if (goes_on && next < range.end) visit(Range{next, range.end}, false);
 }
 
 // Whether any of `range` is sealed, counting only the seals for which counts(seal) holds.

@@ -14,19 +14,12 @@ long check_request(const Machine& machine, std::uint64_t address, std::uint64_t 
   return range.end < range.start ? -EINVAL : 0;
 }
 
-bool discard_protected(const Vma& vma, DiscardRule rule) {
-  if (vma.writable || vma.shared) return false;
-  return rule == DiscardRule::strict || vma.anonymous();
-}
-
 Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes types) {
   Seal seal{part};
   seal.types = types;
-  if (seal.has(kContentsType)) {
-    Vma as_protected = vma;
-    as_protected.writable = vma.writable && seal.has(kProtectionType);
-    seal.discard_protected = discard_protected(as_protected, rule);
-  }
+  const bool stays_writable = vma.writable && seal.has(kProtectionType);
+  seal.discard_protected = seal.has(kContentsType) && !stays_writable && !vma.shared &&
+                           (rule == DiscardRule::strict || vma.anonymous());
   // MAP_GROWSDOWN is only possible for private anonymous memory (mm/mmap.c, do_mmap); maps does not show it.
   seal.may_grow_down = !vma.shared && vma.anonymous();
   // Every System V segment has this name (ipc/shm.c, newseg). shmdt() finds its mappings by this difference.

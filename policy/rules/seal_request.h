@@ -14,9 +14,6 @@ namespace libmseal::policy {
 // unaligned start (whatever the length), or a length or range that wraps.
 long check_request(const Machine& machine, std::uint64_t address, std::uint64_t length, Range& range);
 
-// Whether a discarding madvise is refused once the mapping is sealed.
-bool discard_protected(const Vma& vma, DiscardRule rule);
-
 // The seal of `part` of the mapping. Without kProtectionType the protection may change later, so
 // kContentsType then protects the contents whatever the protection is.
 Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes types = kWholeSeal);

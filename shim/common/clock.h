@@ -9,16 +9,13 @@
 
 namespace libmseal::shim {
 
-inline std::uint64_t nanoseconds_in(const timespec& time) {
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-}
-
 // The current time in ns; 0 if it is not known. By system call, because the program may define its own
 // clock_gettime. If a filter refuses that call, by libc, which uses the vDSO.
 inline std::uint64_t nanoseconds_of(clockid_t clock) {
   timespec now{};
   const bool told = raw_syscall(__NR_clock_gettime, clock, &now) == 0 || clock_gettime(clock, &now) == 0;
-  return told ? nanoseconds_in(now) : 0;
+  if (!told) return 0;
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 inline std::uint64_t monotonic_ns() {

@@ -7,9 +7,11 @@
 #include <cstring>
 #include <span>
 
+#include "shim/common/no_copy.h"
+
 namespace libmseal::shim {
 
-class DescriptorMessage {
+class DescriptorMessage : NoCopy {
  public:
   explicit DescriptorMessage(std::span<iovec> parts) {
     header_.msg_iov = parts.data();
@@ -17,8 +19,6 @@ class DescriptorMessage {
     header_.msg_control = control_.data();
     header_.msg_controllen = control_.size();
   }
-  DescriptorMessage(const DescriptorMessage&) = delete;
-  DescriptorMessage& operator=(const DescriptorMessage&) = delete;
 
   // For sendmsg.
   const msghdr* with(int descriptor) {

@@ -1,8 +1,6 @@
 // Reads a directory without allocating.
 #pragma once
 
-#include <fcntl.h>
-
 #include <cstdint>
 #include <string_view>
 
@@ -34,16 +32,6 @@ long for_each_entry(long directory, Visit visit) {
       at += entry->length;
     }
   }
-  return result;
-}
-
-// The same for the directory at `path`: calls visit(descriptor, name).
-template <class Visit>
-long for_each_entry_at(const char* path, Visit visit) {
-  const long directory = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (failed(directory)) return directory;
-  const long result = for_each_entry(directory, [&](const char* name) { return visit(directory, name); });
-  (void)raw_syscall(__NR_close, directory);
   return result;
 }
 

@@ -20,6 +20,7 @@
 #include "shim/common/directory.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/line_reader.h"
+#include "shim/common/no_copy.h"
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
@@ -57,7 +58,7 @@ inline long leading_number(std::string_view text) {
   return number;
 }
 
-class ProcRoot {
+class ProcRoot : NoCopy {
  public:
   // Opens the procfs at /proc, or another file system of type `kind`. On failure descriptor() is -errno:
   // ENOENT if something else is mounted there.
@@ -72,8 +73,6 @@ class ProcRoot {
   ~ProcRoot() {
     if (!failed(directory_)) (void)raw_syscall(__NR_close, directory_);
   }
-  ProcRoot(const ProcRoot&) = delete;
-  ProcRoot& operator=(const ProcRoot&) = delete;
 
   [[nodiscard]] long descriptor() const { return directory_; }
 

@@ -116,9 +116,9 @@ void start(State& state) {
   state.precedes_libc = find_next_function("munmap") != nullptr;
   state.own_path = own_path();
   const std::string_view name = file_name(state.own_path);
+  const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   // Merely linked, the library seals nothing unless the program asks.
-  state.preloaded = preloads(name) || (!name.empty() && system_preloads(name));
-  state.options.auto_seal = state.preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
+  state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   if (own_filters_bar_start()) return report_unsealed_start(state);
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";

@@ -4,28 +4,61 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <string_view>
 
 #include "shim/common/line_reader.h"
 #include "shim/common/policy_file.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/messages/message.h"
-#include "shim/preload/messages/text.h"
 #include "shim/preload/process/ancestors.h"
-#include "shim/preload/supervisor/supervisor_program.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
 namespace {
 
 constexpr std::string_view kSystemPolicy = "/etc/libmseal/policy.toml";
-constexpr std::string_view kName = "/libmseal/policy.toml";
+constexpr std::string_view kUserPolicy = "/libmseal/policy.toml";
 
 // The environment is ignored in programs that gain privileges.
 std::string_view variable(const char* name) {
   const char* const value = secure_getenv(name);
   return value != nullptr ? value : "";
+}
+
+// Concatenates the texts. False, with an empty result, if they do not fit.
+template <std::size_t Size>
+bool copy_text(std::array<char, Size>& to, std::initializer_list<std::string_view> texts) {
+  std::size_t used = 0;
+  for (const std::string_view text : texts) {
+    if (text.size() >= Size - used) {
+      to[0] = '\0';
+      return false;
+    }
+    std::memcpy(to.data() + used, text.data(), text.size());
+    used += text.size();
+  }
+  to[used] = '\0';
+  return true;
+}
+
+// Sets state.supervisor_path: the option `supervisor`, else a file next to this object, else the installed
+// one.
+void find_supervisor(State& state) {
+  constexpr std::string_view kName = "mseal-supervisor";
+  auto& path = state.supervisor_path;
+  if (!state.options.supervisor.empty()) {
+    (void)copy_text(path, {state.options.supervisor});
+    return;
+  }
+  const std::string_view directory(state.own_path.data(), state.own_path.rfind('/') + 1);  // npos + 1 is 0
+  if (copy_text(path, {directory, kName}) && raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), X_OK) == 0)
+    return;
+  (void)copy_text(path, {directory, LIBMSEAL_SUPERVISOR_DIRECTORY, kName});
 }
 
 void add_level(State& state, std::initializer_list<std::string_view> parts, bool must_be_there) {
@@ -43,9 +76,9 @@ void find_levels(State& state) {
   if (state.options.policy == "none") return;
   add_level(state, {kSystemPolicy}, false);
   if (const std::string_view folder = variable("XDG_CONFIG_HOME"); folder.starts_with('/')) {
-    add_level(state, {folder, kName}, false);
+    add_level(state, {folder, kUserPolicy}, false);
   } else if (const std::string_view home = variable("HOME"); home.starts_with('/')) {
-    add_level(state, {home, "/.config", kName}, false);
+    add_level(state, {home, "/.config", kUserPolicy}, false);
   }
   if (!state.options.policy.empty()) add_level(state, {state.options.policy}, true);
 }
@@ -81,15 +114,10 @@ bool sets_key(std::string_view line, std::string_view key, std::string_view unle
   if (first == std::string_view::npos || line[first] == '#') return false;
   for (std::size_t at = line.find(key); at != std::string_view::npos; at = line.find(key, at + 1)) {
     if (at != 0 && is_part_of_name(line[at - 1])) continue;
-    std::size_t next = at + key.size();
-    while (next < line.size() && std::string_view("\"' \t").find(line[next]) != std::string_view::npos)
-      ++next;
-    if (next == line.size() || line[next] != '=') continue;
-    while (next < line.size() && std::string_view("\"'= \t").find(line[next]) != std::string_view::npos)
-      ++next;
-    std::string_view value = line;
-    value.remove_prefix(next);
-    if (!value.starts_with(unless)) return true;
+    const std::size_t equals = line.find_first_not_of("\"' \t", at + key.size());
+    if (equals == std::string_view::npos || line[equals] != '=') continue;
+    const std::size_t value = line.find_first_not_of("\"'= \t", equals);
+    if (value == std::string_view::npos || !line.substr(value).starts_with(unless)) return true;
   }
   return false;
 }
@@ -129,17 +157,14 @@ void report_unread(const State& state, const Unread& why) {
   if (first_in_tree(state, Notice::unread_policies, 0, why.error)) tell({}, {});
 }
 
-void complain(const State& state, std::string_view text, std::string_view more) {
-  if (first_in_tree(state, Notice::complaint, detail_of(text), 0)) Message() << text << more;
-}
-
 void print_complaints(const State& state, std::string_view complaints) {
   while (!complaints.empty()) {
     std::string_view line = complaints;
     const std::size_t size = std::min(complaints.find('\n'), complaints.size());
     line.remove_suffix(complaints.size() - size);
     complaints.remove_prefix(std::min(size + 1, complaints.size()));
-    complain(state, line, "; it does not apply");
+    if (first_in_tree(state, Notice::complaint, detail_of(line), 0))
+      Message() << line << "; it does not apply";
   }
 }
 

@@ -1,6 +1,5 @@
 // Takes one notification after the other, identifies the caller, and passes both on: to the verdict
-// (judge.h), to the handling of messages (control_channel.h) and program starts (required_library.h), and to
-// the record of refusals (audit.h).
+// (judge.h), to the handling of messages (control_channel.h), and to the record of refusals (audit.h).
 #pragma once
 
 #include <linux/seccomp.h>

@@ -41,18 +41,15 @@ pid_t peer() {
   return getsockopt(kHandoverSocket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
 }
 
-void report_trouble(policy::Trouble trouble, int error) {
-  policy::Ready answer;
-  answer.trouble = trouble;
-  answer.error = error;
-  (void)!write(kHandoverSocket, &answer, sizeof answer);  // SIGPIPE is ignored
-}
-
 void report_trouble(policy::Trouble trouble, int error, int table) {
   policy::Ready answer;
   answer.trouble = trouble;
   answer.error = error;
-  (void)send_with_descriptor(&answer, sizeof answer, table);
+  if (table < 0) {
+    (void)!write(kHandoverSocket, &answer, sizeof answer);  // SIGPIPE is ignored
+  } else {
+    (void)send_with_descriptor(&answer, sizeof answer, table);
+  }
 }
 
 std::optional<Handover> receive_handover(int table) {

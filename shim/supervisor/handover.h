@@ -36,10 +36,8 @@ bool started_by_shim();
 // The shim's process; 0 if not known.
 pid_t peer();
 
-// Tells the shim why there is no table.
-void report_trouble(policy::Trouble trouble, int error);
-// The same, with a table that has only the policy.
-void report_trouble(policy::Trouble trouble, int error, int table);
+// Tells the shim what is wrong. `table`: one that has only the policy; -1: there is none.
+void report_trouble(policy::Trouble trouble, int error, int table = -1);
 
 // Sends the table, and waits. Nothing if the shim does not need a supervisor or has another version.
 std::optional<Handover> receive_handover(int table);

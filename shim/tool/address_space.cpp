@@ -18,12 +18,6 @@ constexpr std::size_t kMostPieces = 48;
 constexpr std::uint64_t kFarthestSegment = std::uint64_t{64} << 20;
 constexpr std::uint64_t kFarthestPart = std::uint64_t{1} << 20;
 
-std::string hex(std::uint64_t number) {
-  std::array<char, 24> text{};
-  std::snprintf(text.data(), text.size(), "%lx", static_cast<unsigned long>(number));
-  return text.data();
-}
-
 bool is_bss(const Object& object, const Piece& piece) {
   return piece.object.empty() && std::ranges::any_of(object.sections, [&](const Section& section) {
            return section.range.touches(piece.range);
@@ -39,6 +33,12 @@ bool goes_on(const Object& object, const Piece& piece) {
 }
 
 }  // namespace
+
+std::string hex(std::uint64_t number) {
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "%lx", static_cast<unsigned long>(number));
+  return text.data();
+}
 
 bool is_this_host(const std::string& host) {
   std::array<char, HOST_NAME_MAX + 1> name{};

@@ -40,6 +40,9 @@ struct Image {
   std::uint64_t events = 0;
 };
 
+// Without 0x.
+std::string hex(std::uint64_t number);
+
 // Whether the events come from this machine, so that its files can be used for names.
 bool is_this_host(const std::string& host);
 

@@ -1,7 +1,5 @@
 // mseal check: prints the kernel features, the backend that programs get, and why.
-#include <fcntl.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shim/tool/child_output.h"
 #include "shim/tool/command.h"
 #include "shim/tool/features.h"
 #include "shim/tool/json_text.h"
@@ -30,29 +29,18 @@ struct Attempt {
 
 // Uses the MSEAL_OPTIONS of the user, except those that would suppress the output.
 Attempt try_backend(const std::string& library, const std::string& options) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return {};
   const std::string program = own_program();
-  const pid_t child = fork();
-  if (child == 0) {
+  const auto print_help = [&](int out) {
     setenv("LD_PRELOAD", library.c_str(), 1);
     setenv("MSEAL_OPTIONS",
            (options + (options.empty() ? "" : ",") + "auto=elf,scope=tree,verbose=1").c_str(), 1);
-    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);  // the help text
-    if (null >= 0) dup2(null, 1);
-    dup2(ends[1], 2);
+    silence(1);
+    dup2(out, 2);
     execl(program.c_str(), "mseal", "--help", nullptr);
     _exit(127);
-  }
-  close(ends[1]);
-  std::string said;
-  char buffer[512];
-  for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
-    said.append(buffer, static_cast<std::size_t>(got));
-  close(ends[0]);
-  waitpid(child, nullptr, 0);
+  };
   Attempt attempt;
-  std::istringstream lines(said);
+  std::istringstream lines(output_of_child(print_help).said);
   for (std::string line; std::getline(lines, line);) {
     constexpr std::string_view kLibrary = "libmseal: ";
     constexpr std::string_view kBackend = "backend ";

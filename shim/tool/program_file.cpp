@@ -4,7 +4,6 @@
 #include <gelf.h>
 #include <libelf.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -14,6 +13,8 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+
+#include "shim/tool/child_output.h"
 
 namespace libmseal::tool {
 namespace {
@@ -117,28 +118,16 @@ std::string why_not_preloaded(const ProgramFile& program) {
 }
 
 std::string complaints_of_linker(const ProgramFile& program, const std::string& library) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return "";
-  const pid_t child = fork();
-  if (child == 0) {
+  const auto list = [&](int out) {
     setenv("LD_PRELOAD", library.c_str(), 1);
-    dup2(open("/dev/null", O_WRONLY), 1);
-    dup2(ends[1], 2);
+    silence(1);
+    dup2(out, 2);
     execl(program.interpreter.c_str(), program.interpreter.c_str(), "--list", program.path.c_str(), nullptr);
     _exit(0);
-  }
-  close(ends[1]);
-  std::string said;
-  std::array<char, 1024> buffer{};
-  for (ssize_t got = 0; (got = read(ends[0], buffer.data(), buffer.size())) > 0;) {
-    said.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  close(ends[0]);
-  if (child > 0) waitpid(child, nullptr, 0);
+  };
+  const std::string said = output_of_child(list).said;
   // Ignore complaints about the program's own libraries: they will be printed when it runs.
-  if (said.find("LD_PRELOAD") == std::string::npos) return "";
-  while (!said.empty() && said.back() == '\n') said.pop_back();
-  return said;
+  return said.find("LD_PRELOAD") == std::string::npos ? "" : said;
 }
 
 }  // namespace libmseal::tool

@@ -1,6 +1,5 @@
 // The report as a self-contained HTML page.
 #include <algorithm>
-#include <cstdio>
 #include <functional>
 #include <numeric>
 #include <string>
@@ -123,11 +122,6 @@ ordered_json data_of(const Report& report, const std::vector<std::size_t>& drawn
                                {"count", one.count},
                                {"hosts", hosts}});
   }
-  const auto hex = [](std::uint64_t number) {
-    char text[24];
-    std::snprintf(text, sizeof text, "%lx", static_cast<unsigned long>(number));
-    return std::string(text);
-  };
   for (const Hit& hit : report.hits) {
     if (places[hit.image] == drawn.size()) continue;
     all["hits"].push_back({places[hit.image], hit.finding, printable(hit.time), hex(hit.range.start),

@@ -40,6 +40,9 @@ std::string reason_of(const std::exception& error) {
   return "an address in it is no number";
 }
 
+// Events with equal ones belong together.
+using Key = std::tuple<std::string, std::string, std::string, std::string, std::string>;
+
 class Reader {
  public:
   explicit Reader(bool with_picture) : with_picture_(with_picture) {}
@@ -120,7 +123,6 @@ class Reader {
   // Joins groups of other hosts with the equal group of this host, where names are known: the same call on
   // the same part of the object, from the same offset. Returns the new number of each group.
   std::vector<std::size_t> join_hosts() {
-    using Key = std::tuple<std::string, std::string, std::string, std::string, std::string>;
     const auto key_of = [](const Finding& one) {
       return Key{one.program, one.call, one.object, one.protection, one.offset};
     };
@@ -154,7 +156,7 @@ class Reader {
   }
 
   bool with_picture_;
-  std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, Finding> groups_;
+  std::map<Key, Finding> groups_;
   ReportPicture picture_;
   Symbols symbols_;
   Report report_;

@@ -67,12 +67,8 @@ class TableCopy {
       throw std::runtime_error("process " + std::to_string(process_) +
                                " has more seals than its table holds, so they are unknown");
     // All mappings in the sealed area are sealed, but they are not in the table.
-    const policy::Range sealed_area = root().sealed_area;
-    const std::uint64_t middle = sealed_area.start + sealed_area.size() / 2;
-    if (!sealed_area.empty()) {
-      (void)policy::add_seal(seals, {{sealed_area.start, middle}, true}, ~std::size_t{0});
-      (void)policy::add_seal(seals, {{middle, sealed_area.end}}, ~std::size_t{0});
-    }
+    for (const Seal& half : policy::seals_of_sealed_area(root().sealed_area))
+      (void)policy::add_seal(seals, half, ~std::size_t{0});
     return seals;
   }
 
@@ -160,15 +156,12 @@ SealedProcess look_at_process(int process, std::vector<MapsLine> lines) {
   if (table) all.insert(all.end(), table->begin(), table->end());
   std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // so that add_seal appends
   for (const Seal& seal : all) (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
-  // For the sealed area, count only what is mapped there. Both lists are sorted.
-  auto seal = sealed.seals.begin();
+  // For the sealed area, count only what is mapped there.
   for (const MapsLine& line : sealed.lines) {
-    while (seal != sealed.seals.end() && seal->range.end <= line.range.start) ++seal;
-    for (auto one = seal; one != sealed.seals.end() && one->range.start < line.range.end; ++one) {
-      const policy::Range part{std::max(one->range.start, line.range.start),
-                               std::min(one->range.end, line.range.end)};
+    policy::for_each_sealed_part(sealed.seals, line.range, [&](const policy::Range& part, const Seal&) {
       sealed.bytes += part.size();
-    }
+      return true;
+    });
   }
   return sealed;
 }

@@ -116,19 +116,11 @@ int show(int process, bool json) {
 std::vector<Piece> pieces_of(const SealedProcess& sealed) {
   std::vector<Piece> pieces;
   for (const MapsLine& line : sealed.lines) {
-    std::uint64_t next = line.range.start;
-    const auto add = [&](const policy::Range& part, bool is_sealed) {
-      if (part.empty()) return;
+    policy::for_each_part(sealed.seals, line.range, [&](const policy::Range& part, bool is_sealed) {
       pieces.push_back(
           {part, line.protection(), line.offset + (part.start - line.range.start), line.name, is_sealed});
-      next = part.end;
-    };
-    policy::for_each_sealed_part(sealed.seals, line.range, [&](const policy::Range& part, const Seal&) {
-      add({next, part.start}, false);
-      add(part, true);
       return true;
     });
-    add({next, line.range.end}, false);
   }
   return pieces;
 }

@@ -23,7 +23,7 @@ constexpr std::uint64_t kPage = 4096;
 
 }  // namespace
 
-class Symbols::File {
+class Symbols::File : shim::NoCopy {
  public:
   explicit File(const std::string& path)
       : file_(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
@@ -41,8 +41,6 @@ class Symbols::File {
     if (elf_ != nullptr) elf_end(elf_);
     if (file_ >= 0) close(file_);
   }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
   std::string function_at(std::uint64_t offset) {
     std::uint64_t address = 0;
@@ -62,41 +60,29 @@ class Symbols::File {
     return (readable ? readable.get() : name) + std::string(text);
   }
 
-  std::string section_at(std::uint64_t offset) {
-    std::size_t names = 0;
-    if (elf_ == nullptr || elf_getshdrstrndx(elf_, &names) != 0) return "";
-    std::string found;
-    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section)) != nullptr;) {
-      GElf_Shdr header{};
-      if (gelf_getshdr(section, &header) == nullptr || header.sh_type == SHT_NOBITS) continue;
-      if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0) continue;
-      // Seals consist of whole pages: a section that begins on the page counts, too.
+  std::string section_at(std::uint64_t offset) const {
+    std::string holding;
+    std::string on_page;
+    for_each_section([&](const GElf_Shdr& header, const char* name) {
+      if (header.sh_type == SHT_NOBITS) return;
       const bool holds = offset >= header.sh_offset && offset < header.sh_offset + header.sh_size;
-      const bool on_page = header.sh_offset >= offset && header.sh_offset < offset + kPage;
-      const char* const name = elf_strptr(elf_, names, header.sh_name);
-      if (name == nullptr) continue;
-      if (holds) return name;
-      if (on_page && found.empty()) found = name;
-    }
-    return found;
+      if (holds && holding.empty()) holding = name;
+      // Seals consist of whole pages: a section that begins on the page counts, too.
+      const bool begins = header.sh_offset >= offset && header.sh_offset < offset + kPage;
+      if (begins && on_page.empty()) on_page = name;
+    });
+    return holding.empty() ? on_page : holding;
   }
 
   std::vector<Section> sections_of(std::uint64_t offset, std::uint64_t address) const {
     std::vector<Section> sections;
-    std::size_t names = 0;
     std::uint64_t linked = 0;
-    if (elf_ == nullptr || elf_getshdrstrndx(elf_, &names) != 0 || !address_of_page(offset, linked))
-      return {};
-    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section)) != nullptr;) {
-      GElf_Shdr header{};
-      if (gelf_getshdr(section, &header) == nullptr) continue;
-      const bool is_template = header.sh_type == SHT_NOBITS && (header.sh_flags & SHF_TLS) != 0;
-      if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0 || is_template) continue;
+    if (!address_of(offset, linked, kPage)) return {};
+    for_each_section([&](const GElf_Shdr& header, const char* name) {
+      if (header.sh_type == SHT_NOBITS && (header.sh_flags & SHF_TLS) != 0) return;  // a template
       const std::uint64_t start = header.sh_addr - linked + address;
-      const char* const name = elf_strptr(elf_, names, header.sh_name);
-      if (name != nullptr && start + header.sh_size > start)
-        sections.push_back({name, {start, start + header.sh_size}});
-    }
+      if (start + header.sh_size > start) sections.push_back({name, {start, start + header.sh_size}});
+    });
     std::ranges::sort(sections, {}, [](const Section& section) { return section.range.start; });
     return sections;
   }
@@ -108,38 +94,38 @@ class Symbols::File {
   }
 
  private:
-  // The segment of that type that contains the offset.
-  bool find_segment(std::uint32_t type, std::uint64_t offset, GElf_Phdr& segment) const {
+  // Calls visit(header, name) for each section that takes memory.
+  template <class Visit>
+  void for_each_section(Visit visit) const {
+    std::size_t names = 0;
+    if (elf_ == nullptr || elf_getshdrstrndx(elf_, &names) != 0) return;
+    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section)) != nullptr;) {
+      GElf_Shdr header{};
+      if (gelf_getshdr(section, &header) == nullptr) continue;
+      if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0) continue;
+      const char* const name = elf_strptr(elf_, names, header.sh_name);
+      if (name != nullptr) visit(header, name);
+    }
+  }
+
+  // The segment of that type that contains the offset, if it begins at a multiple of `alignment`.
+  bool find_segment(std::uint32_t type, std::uint64_t offset, GElf_Phdr& segment,
+                    std::uint64_t alignment = 1) const {
     std::size_t count = 0;
     if (elf_ == nullptr || elf_getphdrnum(elf_, &count) != 0) return false;
     for (std::size_t index = 0; index < count; ++index) {
       if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != type)
         continue;
-      if (offset >= segment.p_offset && offset < segment.p_offset + segment.p_filesz) return true;
+      const std::uint64_t first = segment.p_offset - segment.p_offset % alignment;
+      if (offset >= first && offset < segment.p_offset + segment.p_filesz) return true;
     }
     return false;
   }
 
-  // The same for the page-aligned offset of a mapping.
-  bool address_of_page(std::uint64_t offset, std::uint64_t& address) const {
-    std::size_t count = 0;
-    if (elf_getphdrnum(elf_, &count) != 0) return false;
-    for (std::size_t index = 0; index < count; ++index) {
-      GElf_Phdr segment{};
-      if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != PT_LOAD)
-        continue;
-      const std::uint64_t first = segment.p_offset - segment.p_offset % kPage;
-      if (offset < first || offset >= segment.p_offset + segment.p_filesz) continue;
-      address = segment.p_vaddr - segment.p_offset + offset;
-      return true;
-    }
-    return false;
-  }
-
-  bool address_of(std::uint64_t offset, std::uint64_t& address) const {
+  bool address_of(std::uint64_t offset, std::uint64_t& address, std::uint64_t alignment = 1) const {
     GElf_Phdr segment{};
-    if (!find_segment(PT_LOAD, offset, segment)) return false;
-    address = segment.p_vaddr + (offset - segment.p_offset);
+    if (!find_segment(PT_LOAD, offset, segment, alignment)) return false;
+    address = segment.p_vaddr - segment.p_offset + offset;
     return true;
   }
 

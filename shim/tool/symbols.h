@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/rules/range.h"
+#include "shim/common/no_copy.h"
 
 namespace libmseal::tool {
 
@@ -16,12 +17,10 @@ struct Section {
   policy::Range range;  // of addresses
 };
 
-class Symbols {
+class Symbols : shim::NoCopy {
  public:
   Symbols();
   ~Symbols();
-  Symbols(const Symbols&) = delete;
-  Symbols& operator=(const Symbols&) = delete;
 
   // "function+0x12" for the return address at `offset` in the file; empty if there is no symbol.
   std::string function_at(const std::string& file, std::uint64_t offset);

@@ -1,23 +1,19 @@
 #include "shim/tool/system_probe.h"
 
-#include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cctype>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <filesystem>
 #include <vector>
 
+#include "shim/tool/child_output.h"
 #include "shim/tool/places.h"
 #include "shim/tool/program_file.h"
 
@@ -36,15 +32,9 @@ constexpr int kHasNoNewPrivileges = 3;
 constexpr const char* kNoNewPrivileges =
     "while read -r key value; do case $key$value in NoNewPrivs:1) exit 3;; esac; done </proc/self/status";
 
-struct Probe {
-  int status = -1;  // exit status; 128 + signal
-  std::string said;
-};
-
 [[noreturn]] void become(const std::vector<const char*>& command, const std::string& library, uid_t user,
                          int out) {
-  const int null = open("/dev/null", O_RDONLY);
-  if (null >= 0) dup2(null, 0);
+  silence(0);
   dup2(out, 1);
   dup2(out, 2);
   clearenv();
@@ -61,34 +51,9 @@ struct Probe {
   _exit(127);
 }
 
-Probe try_program(const std::vector<const char*>& command, const std::string& library, uid_t user) {
+ChildOutput try_program(const std::vector<const char*>& command, const std::string& library, uid_t user) {
   constexpr int kPatience = 30'000;  // ms
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return {-1, std::strerror(errno)};
-  const pid_t child = fork();
-  if (child == 0) become(command, library, user, ends[1]);
-  close(ends[1]);
-  Probe probe;
-  std::array<char, 1024> buffer{};
-  pollfd wanted{ends[0], POLLIN, 0};
-  while (true) {
-    const int ready = poll(&wanted, 1, kPatience);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) {
-      probe.said += "does not end";
-      kill(child, SIGKILL);
-      break;
-    }
-    const ssize_t got = ready < 0 ? 0 : read(ends[0], buffer.data(), buffer.size());
-    if (got <= 0) break;
-    probe.said.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  close(ends[0]);
-  int status = 0;
-  if (child > 0 && waitpid(child, &status, 0) == child)
-    probe.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  while (!probe.said.empty() && probe.said.back() == '\n') probe.said.pop_back();
-  return probe;
+  return output_of_child([&](int out) { become(command, library, user, out); }, kPatience);
 }
 
 bool only_root_writes(const fs::path& path) {
@@ -166,7 +131,7 @@ std::string complaints_of_programs(const std::string& library) {
   const std::vector<std::vector<const char*>> commands{{"true"}, {"/bin/sh", "-c", kIsLoaded}};
   for (const uid_t user : {uid_t{0}, kNobody}) {
     for (const std::vector<const char*>& command : commands) {
-      const Probe probe = try_program(command, library, user);
+      const ChildOutput probe = try_program(command, library, user);
       if (user != 0 && probe.status == kCannotBeNobody && probe.said.empty()) continue;
       if (probe.status == 0 && probe.said.empty()) continue;
       std::string what = command[0] + std::string(user == 0 ? " as root" : " as nobody");

@@ -14,9 +14,11 @@
 #include <string_view>
 #include <system_error>
 
+#include "shim/common/no_copy.h"
+
 namespace libmseal::tool {
 
-class TextFile {
+class TextFile : shim::NoCopy {
  public:
   // `-` is standard input. This and all functions below throw std::runtime_error if it can't be read.
   explicit TextFile(const std::string& path)
@@ -40,8 +42,6 @@ class TextFile {
     }
   }
   ~TextFile() { close(file_); }
-  TextFile(const TextFile&) = delete;
-  TextFile& operator=(const TextFile&) = delete;
 
   // For messages.
   [[nodiscard]] const std::string& name() const { return path_; }

@@ -1,5 +1,4 @@
 // Runs every attack under our seals and, where there is one, under the kernel's own.
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/folder.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -295,28 +295,7 @@ bool can_start(Start start) {
   return needs(run({arguments, {}, {}, 60}).status == 0, "root, to start a program by " + arguments.front());
 }
 
-// A folder for one run: its log, and the program where that must be a copy.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "libmseal-attack-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder");
-    path_ = name;
-    std::filesystem::permissions(path_, std::filesystem::perms::all);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  [[nodiscard]] std::string file(const char* name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
+// `folder`: for its log, and the program where that must be a copy.
 Command command_for(const char* name, Start start, const Folder& folder,
                     const std::map<std::string, std::string>& environment) {
   std::string program = std::string(ATTACKS) + "/" + name;
@@ -418,15 +397,6 @@ TEST_CASE("attack: under the kernel's own seals") {
   for (const Attack& one : kAttacks) attack(one.name, one.start, "backend=kernel", one.kernel);
 }
 
-bool older_than(int major, int minor) {
-  utsname system{};
-  int here = 0;
-  int below = 0;
-  REQUIRE(::uname(&system) == 0);
-  REQUIRE(std::sscanf(system.release, "%d.%d", &here, &below) == 2);
-  return here < major || (here == major && below < minor);
-}
-
 // Why an attack does not show its force on a page that nobody sealed.
 std::string_view reason_unsealed(std::string_view name) {
   if (name.starts_with("static_")) return "its seals are the kernel's or nobody's: no preload reaches it";
@@ -437,12 +407,11 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";
-  if (name.starts_with("huge_page_") && name.ends_with("moved") && older_than(5, 16))
+  const bool moves_huge_page = name.starts_with("huge_page_") && name.ends_with("moved");
+  if ((moves_huge_page || name == "huge_page_part_sealed") && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
   if (name == "huge_page_with_another" && older_than(6, 17))
     return "several mappings are not moved at once before Linux 6.17";
-  if (name == "huge_page_part_sealed" && older_than(5, 16))
-    return "huge pages can't be moved before Linux 5.16";
   if (name.starts_with("huge_pages_") && older_than(6, 17))
     return "several mappings can't be moved at once before Linux 6.17";
   if (name.starts_with("process_madvise_") && older_than(6, 13))

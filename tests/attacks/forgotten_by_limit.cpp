@@ -2,7 +2,7 @@
 #include <sys/resource.h>
 
 #include "tests/attacks/programs.h"
-#include "tests/attacks/supervisor.h"
+#include "tests/support/supervisor.h"
 
 using namespace libmseal::tests;
 

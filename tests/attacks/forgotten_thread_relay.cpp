@@ -1,9 +1,7 @@
 // A process whose first thread has ended, and of whose other threads each makes the next and ends: none of
 // those that the supervisor finds in /proc is still there when it looks closer.
-#include <sched.h>
-
-#include "shim/common/clock.h"
 #include "tests/attacks/programs.h"
+#include "tests/attacks/sharer.h"
 
 using namespace libmseal::tests;
 
@@ -18,9 +16,6 @@ struct Shared {
 Shared* g_shared = nullptr;
 const Victim* g_victim = nullptr;
 int g_tried = 0;
-int g_generation = 0;
-
-void make_next();
 
 int relay(void*) {
   // While births never end, nothing is forgotten.
@@ -31,16 +26,8 @@ int relay(void*) {
         raw_syscall(__NR_mprotect, g_victim->at(), g_victim->size(), PROT_READ | PROT_WRITE | PROT_EXEC);
     if (answer == 0 || g_tried == kRounds) leave(conclude(*g_victim, "mprotect by the relay", answer));
   }
-  make_next();
+  make_next(relay, kNextThread);
   while (true) raw_syscall(__NR_exit, 0);
-}
-
-void make_next() {
-  constexpr int kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-  constexpr int kStacks = 8;
-  alignas(16) static char stacks[kStacks][kLargestPage];
-  char* const top = stacks[g_generation++ % kStacks] + kLargestPage;
-  if (::clone(relay, top, kThread, nullptr) < 0) leave(kCannotTry);
 }
 
 // Forked before the seal, so that nothing here brings it back.
@@ -64,6 +51,6 @@ int main() {
   const Victim victim = Victim::supervised_page();
   g_victim = &victim;
   g_shared->sealed = true;
-  make_next();
+  make_next(relay, kNextThread);
   while (true) raw_syscall(__NR_exit, 0);
 }

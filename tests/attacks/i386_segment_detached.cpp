@@ -4,15 +4,6 @@
 
 using namespace libmseal::tests;
 
-namespace {
-
-// A sealed page in the middle of an attached segment.
-Victim attached_at(std::uint64_t where) {
-  return {attach_new_segment(where) + kPage, kPage};
-}
-
-}  // namespace
-
 int main() {
   need_int80();
   constexpr std::uint32_t kShmdt = 398;

@@ -8,11 +8,6 @@ namespace {
 
 constexpr std::uint32_t kIpc = 117, kIpcShmat = 21, kIpcShmdt = 22, kShmat = 397;
 
-// A sealed page in the middle of an attached segment.
-Victim attached_at(std::uint64_t where) {
-  return {attach_new_segment(where) + kPage, kPage};
-}
-
 }  // namespace
 
 int main() {

@@ -24,4 +24,9 @@ inline char* attach_new_segment(std::uint64_t where = 0) {
   return at;
 }
 
+// A sealed page in the middle of a new segment.
+inline Victim attached_at(std::uint64_t where) {
+  return {attach_new_segment(where) + kPage, kPage};
+}
+
 }  // namespace libmseal::tests

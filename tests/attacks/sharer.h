@@ -38,6 +38,18 @@ char* stack_top() {
   return stack + sizeof stack;
 }
 
+inline constexpr int kNextThread =
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+inline int g_generation = 0;
+
+// In a relay each makes the next, as a process or a thread of this memory, and ends.
+inline void make_next(int (*relay)(void*), int kind) {
+  constexpr int kStacks = 8;
+  alignas(16) static char stacks[kStacks][kLargestPage];
+  char* const top = stacks[g_generation++ % kStacks] + kLargestPage;
+  if (::clone(relay, top, kind, nullptr) < 0) leave(kCannotTry);
+}
+
 // Seals a page while the sharer is there, lets it try, and says what came of it.
 inline int seal_beside_sharer() {
   for (int moments = 0; !g_sharer.runs; ++moments) {

@@ -7,26 +7,15 @@ using namespace libmseal::tests;
 namespace {
 
 constexpr int kProcess = CLONE_VM | CLONE_PARENT | SIGCHLD;
-constexpr int kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 int g_kind = kProcess;
-int g_generation = 0;
 constexpr int kFirst = 100;  // so that births have been many
-
-int relay(void*);
-
-void make_next(int kind) {
-  constexpr int kStacks = 8;
-  alignas(16) static char stacks[kStacks][kLargestPage];
-  char* const top = stacks[g_generation++ % kStacks] + kLargestPage;
-  if (::clone(relay, top, kind, nullptr) < 0) leave(kCannotTry);
-}
 
 int relay(void*) {
   libmseal::shim::nap(50'000);
   if (g_generation > kFirst) g_sharer.runs = true;
   if (g_sharer.sealed) share();
-  make_next(g_kind);
+  make_next(relay, g_kind);
   while (true) raw_syscall(__NR_exit, 0);
 }
 
@@ -35,13 +24,13 @@ int relay(void*) {
 int main() {
   ::signal(SIGCHLD, SIG_IGN);
   int worst = kHeld;
-  for (const int kind : {kProcess, kThread}) {
+  for (const int kind : {kProcess, kNextThread}) {
     g_sharer.runs = false;
     g_sharer.sealed = false;
     g_sharer.done = false;
     g_kind = kind;
     g_generation = 0;
-    make_next(CLONE_VM | SIGCHLD);
+    make_next(relay, CLONE_VM | SIGCHLD);
     worst = worse_of(worst, seal_beside_sharer());
     while (!g_sharer.done) nap();  // else two relays run on the same stacks
   }

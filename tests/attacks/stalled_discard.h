@@ -13,7 +13,7 @@ namespace libmseal::tests {
 // `discard(pages, size)` makes the call. It may answer -ENOSYS where the kernel does not have it.
 template <class Discard>
 int discard_stalled(Discard discard) {
-  constexpr std::size_t kSize = 4 * kPage;
+  const std::size_t kSize = 4 * kPage;
   char* const pages = map_at(0x5000'0000, kSize);
   std::memset(pages, 'v', kSize);
   char* const page = pages + 2 * kPage;

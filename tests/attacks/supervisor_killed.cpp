@@ -2,7 +2,7 @@
 #include <csignal>
 
 #include "tests/attacks/attack.h"
-#include "tests/attacks/supervisor.h"
+#include "tests/support/supervisor.h"
 
 using namespace libmseal::tests;
 

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "tests/differential/allowed_differences.h"
+#include "tests/differential/generator.h"
 #include "tests/differential/operation.h"
 #include "tests/support/catch.h"
 #include "tests/support/needs.h"

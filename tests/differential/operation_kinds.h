@@ -1,5 +1,6 @@
-/* One operation of a sequence. This file and actions.h are C and C++: the twins include them, and they are
- * pasted whole into the program that shows a difference, so that it does the very same. */
+/* One operation of a sequence. This file and those that do the operations (world.h to twin_process.h) are C
+ * and C++: the twins include them, and they are pasted into the program that shows a difference, so that it
+ * does the very same. */
 #ifndef LIBMSEAL_OPERATION_KINDS
 #define LIBMSEAL_OPERATION_KINDS
 

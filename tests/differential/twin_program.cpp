@@ -21,10 +21,15 @@
 #include "policy/parsers/maps_line.h"
 #include "policy/rules/mm_call.h"
 #include "policy/rules/range.h"
+#include "shim/common/no_copy.h"
 #include "tests/differential/operation.h"
 
 // In C, and shared with the programs that show a difference.
 #include "tests/differential/actions.h"
+#include "tests/differential/calls.h"
+#include "tests/differential/set_up.h"
+#include "tests/differential/twin_process.h"
+#include "tests/differential/world.h"
 
 namespace libmseal::tests {
 namespace {
@@ -85,7 +90,7 @@ class Maps {
   std::array<char, 8192> buffer_{};
 };
 
-class Twin {
+class Twin : shim::NoCopy {
  public:
   explicit Twin(std::vector<operation> operations) : operations_(std::move(operations)) {
     const char* const options = std::getenv("MSEAL_OPTIONS");
@@ -96,8 +101,6 @@ class Twin {
     now_ = look();
     text_reference_ = text_;
   }
-  Twin(const Twin&) = delete;
-  Twin& operator=(const Twin&) = delete;
 
   static Twin* the_one;
 

@@ -128,8 +128,7 @@ void audit_refuses_nothing(std::span<char*>) {
 
 // auto=elf: this program's own text, and the supervisor's table.
 void own_text_is_sealed(std::span<char*>) {
-  const auto address = reinterpret_cast<std::uintptr_t>(&own_text_is_sealed) & -page_size();
-  auto* const text = reinterpret_cast<char*>(address);
+  char* const text = own_text();
   EXPECT(::mseal_query(text, 1) == MSEAL_STATE_FULLY);
   for (const Via via : kBothWays) {
     const Calls call{via};
@@ -141,8 +140,7 @@ void own_text_is_sealed(std::span<char*>) {
 
 // auto=off: nothing but what the program asks for.
 void own_text_is_not_sealed(std::span<char*>) {
-  const auto address = reinterpret_cast<std::uintptr_t>(&own_text_is_sealed) & -page_size();
-  auto* const text = reinterpret_cast<char*>(address);
+  char* const text = own_text();
   char* const base = map_pages(2);
   EXPECT(::mseal_query(text, 1) == MSEAL_STATE_NONE);
   EXPECT(Calls{Via::raw}.protect(text, page_size(), PROT_READ | PROT_EXEC) == 0);

@@ -69,9 +69,8 @@ TEST_CASE("live: an audit by ptrace leaves programs alone that can't reach its s
   for (const std::vector<std::string>& start : starts) {
     std::vector<std::string> words = start;
     words.insert(words.end(), {"/bin/sh", "-c", "/bin/echo works"});
-    Command command = preloaded("backend=seccomp,mode=audit,events=/dev/null", words);
-    command.prepare = install_other_listener;
-    const Run result = run(command);
+    const Run result =
+        run(preloaded("backend=seccomp,mode=audit,events=/dev/null", words, install_other_listener));
     expect_success(result);
     CHECK(result.out == "works\n");
     CHECK_THAT(result.err,

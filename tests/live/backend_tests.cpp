@@ -71,9 +71,8 @@ TEST_CASE("live: a supervisor that is no program, or not ours") {
 }
 
 TEST_CASE("live: where another listener is in force, deny filters do the work, and one line says so") {
-  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
-  command.prepare = install_other_listener;
-  const Run result = run(command);
+  const Run result =
+      run(preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}, install_other_listener));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
@@ -113,17 +112,15 @@ TEST_CASE(
   const int number = GENERATE(462, __NR_seccomp, 437);  // the last: openat2
   const std::string options = GENERATE("", "backend=seccomp", "backend=filter", "scope=process", "late=all");
   INFO(number << " " << options);
-  Command command = preloaded(options, {"/bin/sh", "-c", "/bin/true; /bin/true; echo done"});
-  command.prepare = [number] { answer_with(number, SECCOMP_RET_KILL_PROCESS); };
-  const Run result = run(command);
+  const auto kill_for_it = [number] { answer_with(number, SECCOMP_RET_KILL_PROCESS); };
+  const Run result =
+      run(preloaded(options, {"/bin/sh", "-c", "/bin/true; /bin/true; echo done"}, kill_for_it));
   CHECK(result.status == 0);
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err, ContainsSubstring("backend libc instead of") &&
                              ContainsSubstring("kills programs that call mseal(2), seccomp(2)"));
-  command = preloaded("backend=seccomp,harden=ptrace", {"/bin/true"});
-  command.prepare = [number] { answer_with(number, SECCOMP_RET_KILL_PROCESS); };
-  const Run hardened = run(command);
+  const Run hardened = run(preloaded("backend=seccomp,harden=ptrace", {"/bin/true"}, kill_for_it));
   CHECK(hardened.status == 127);
   CHECK_THAT(hardened.err, ContainsSubstring("harden= cannot be met: a seccomp filter"));
 }
@@ -136,9 +133,7 @@ TEST_CASE("live: what a filter kills for, or refuses, the supervisor does withou
       // Busy threads that can't be stopped take their time.
       if (number == __NR_ptrace && std::string_view(name) == "threads_are_covered") continue;
       INFO(number << " " << std::hex << action << " " << options << " " << name);
-      Command command = preloaded(options, {LIVE_PROGRAM, name});
-      command.prepare = [&] { answer_with(number, action); };
-      const Run result = run(command);
+      const Run result = run(preloaded(options, {LIVE_PROGRAM, name}, [&] { answer_with(number, action); }));
       expect_success(result);
       CHECK(result.err == "");
     }
@@ -151,9 +146,8 @@ TEST_CASE("live: without ioctl or poll there is no supervisor, and one line says
 #else  // libc's poll calls ppoll there, which the library needs as well
   const int number = __NR_ioctl;
 #endif
-  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
-  command.prepare = [&] { answer_with(number, SECCOMP_RET_ERRNO | ENOSYS); };
-  const Run result = run(command);
+  const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"},
+                                   [&] { answer_with(number, SECCOMP_RET_ERRNO | ENOSYS); }));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
@@ -161,24 +155,14 @@ TEST_CASE("live: without ioctl or poll there is no supervisor, and one line says
 }
 
 TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {
-  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "libc_backend_sees_libc_only"});
-  command.prepare = [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); };
-  const Run result = run(command);
+  const auto hide_seccomp = [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); };
+  const Run result =
+      run(preloaded("backend=seccomp", {LIVE_PROGRAM, "libc_backend_sees_libc_only"}, hide_seccomp));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err, ContainsSubstring("backend libc instead of supervised") &&
                              ContainsSubstring("raw system calls pass"));
-  Command required = preloaded("backend=seccomp,require=filter", {"/bin/true"});
-  required.prepare = command.prepare;
-  CHECK(run(required).status == 127);
-}
-
-TEST_CASE("live: without /proc the loaded objects stay unsealed, and one line says so") {
-  const auto result =
-      without_proc("env LD_PRELOAD=" LIBMSEAL_SO " MSEAL_OPTIONS=backend=seccomp /bin/echo works");
-  if (!result) return;
-  CHECK(result->out == "works\n");
-  CHECK_THAT(result->err, ContainsSubstring("the loaded objects are not sealed: /proc/thread-self/maps"));
+  CHECK(run(preloaded("backend=seccomp,require=filter", {"/bin/true"}, hide_seccomp)).status == 127);
 }
 
 TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {

@@ -49,14 +49,20 @@ void seals_one_by_one(std::span<char*> arguments) {
   }
 }
 
+std::vector<mseal_range> every_other_page(char* base, std::size_t count) {
+  std::vector<mseal_range> ranges;
+  for (std::size_t index = 0; index < count; ++index)
+    ranges.push_back({base + 2 * index * page_size(), page_size()});
+  return ranges;
+}
+
 // Every other page of some thousand.
 void seals_in_batches(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
   const std::size_t count = std::stoul(arguments[0]);
   const std::size_t page = page_size();
   char* const base = map_pages(2 * count);
-  std::vector<mseal_range> ranges;
-  for (std::size_t index = 0; index < count; ++index) ranges.push_back({base + 2 * index * page, page});
+  std::vector<mseal_range> ranges = every_other_page(base, count);
   std::reverse(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(count / 2));  // in no order
   EXPECT(::mseal_ranges(ranges.data(), count, 0) == 0);
   const Calls raw{Via::raw};
@@ -101,8 +107,7 @@ void batch_past_the_budget(std::span<char*>) {
   constexpr std::size_t kCount = 8000;
   const std::size_t page = page_size();
   char* const base = map_far_away(2 * kCount * page, PROT_READ | PROT_WRITE);
-  std::vector<mseal_range> ranges;
-  for (std::size_t index = 0; index < kCount; ++index) ranges.push_back({base + 2 * index * page, page});
+  std::vector<mseal_range> ranges = every_other_page(base, kCount);
   EXPECT(libc_value(::mseal_ranges(ranges.data(), kCount, 0)) == -ENOMEM);
   EXPECT(Calls{Via::raw}.protect(base, 2 * kCount * page, PROT_READ) == 0);
   EXPECT(::mseal_ranges(ranges.data(), 10, 0) == 0);  // there is room for some
@@ -115,8 +120,7 @@ void large_batch(std::span<char*>) {
   constexpr std::size_t kCount = 16384;
   const std::size_t page = page_size();
   char* const base = map_far_away(2 * kCount * page, PROT_READ | PROT_WRITE);
-  std::vector<mseal_range> ranges;
-  for (std::size_t index = 0; index < kCount; ++index) ranges.push_back({base + 2 * index * page, page});
+  std::vector<mseal_range> ranges = every_other_page(base, kCount);
   EXPECT(Calls{Via::raw}.unmap(ranges.back().addr, page) == 0);
   EXPECT(libc_value(::mseal_ranges(ranges.data(), kCount, 0)) == -ENOMEM);
   EXPECT(Calls{Via::raw}.protect(base, page, PROT_READ) == 0);  // nothing is sealed

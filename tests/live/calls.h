@@ -66,6 +66,13 @@ inline char* map_far_away(std::size_t size, int prot) {
   return at == MAP_FAILED ? nullptr : static_cast<char*>(at);
 }
 
+// Memory below a GiB, where the supervisor decides on every machine.
+inline char* map_watched(std::size_t size, int prot, std::uintptr_t where = 0x3000'0000) {
+  void* const at = ::mmap(reinterpret_cast<void*>(where), size, prot,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  return reinterpret_cast<std::uintptr_t>(at) == where ? static_cast<char*>(at) : nullptr;
+}
+
 // The lines of /proc/self/maps that touch [at, at + size), cut to it: protection, offset and file are what a
 // refused call must leave as they were.
 std::string maps_of(const void* at, std::size_t size);

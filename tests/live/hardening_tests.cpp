@@ -34,17 +34,16 @@ TEST_CASE("live: a hardened program does its ordinary work, and so do its childr
 }
 
 TEST_CASE("live: hardening that can't be had ends the program, and one line says why") {
-  Command command = preloaded("harden=proc_mem,backend=seccomp", {"/bin/echo", "never"});
-  command.prepare = [] { answer_with(444, SECCOMP_RET_ERRNO | ENOSYS); };  // landlock_create_ruleset
-  const Run no_landlock = run(command);
+  const Run no_landlock = run(preloaded("harden=proc_mem,backend=seccomp", {"/bin/echo", "never"}, [] {
+    answer_with(444, SECCOMP_RET_ERRNO | ENOSYS);
+  }));  // landlock_create_ruleset
   CHECK(no_landlock.status == 127);
   CHECK(no_landlock.out == "");
   CHECK(count_lines(no_landlock.err) == 1);
   CHECK_THAT(no_landlock.err, ContainsSubstring("harden=proc_mem cannot be met: it takes Landlock"));
 
-  command = preloaded("harden=ptrace,backend=libc", {"/bin/echo", "never"});
-  command.prepare = [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); };
-  const Run no_seccomp = run(command);
+  const Run no_seccomp = run(preloaded("harden=ptrace,backend=libc", {"/bin/echo", "never"},
+                                       [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); }));
   CHECK(no_seccomp.status == 127);
   CHECK_THAT(no_seccomp.err, ContainsSubstring("harden= by seccomp cannot be met"));
 }

@@ -229,18 +229,15 @@ void forges_a_table(std::span<char*> arguments) {
 }
 
 void floods_the_log(std::span<char*>) {
-  constexpr unsigned long kMagic = 0x6C69626D7365616CUL;
   for (int index = 0; index < 20'000; ++index)
-    EXPECT(shim::raw_syscall(462, 0, page_size(), 77, kMagic, 0, 0) == -EINVAL);
+    EXPECT(shim::raw_syscall(462, 0, page_size(), 77, policy::kControlMagic, 0, 0) == -EINVAL);
 }
 
 // Where a message of this program says that a page shall be sealed with the next one.
 char* map_announced() {
-  auto* const where = reinterpret_cast<char*>(0x3000'0000);
-  void* const page = ::mmap(where, page_size(), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-  REQUIRE_OR_STOP(page == where);
-  return where;
+  char* const page = map_watched(page_size(), PROT_READ | PROT_WRITE);
+  REQUIRE_OR_STOP(page != nullptr);
+  return page;
 }
 
 long announce(const char* page) {

@@ -35,10 +35,9 @@ void limit_for_good(decltype(RLIMIT_CPU) which, rlim_t value) {
 
 TEST_CASE("hostile: a limit on processor time does not end the supervisor before its tree") {
   const TemporaryPath log("cpu.log");
-  Command command = preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
-                              {LIVE_PROGRAM, "keeps_supervisor_busy", "8"});
-  command.prepare = [] { limit_for_good(RLIMIT_CPU, 1); };
-  const Run result = run(command);
+  const Run result =
+      run(preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
+                    {LIVE_PROGRAM, "keeps_supervisor_busy", "8"}, [] { limit_for_good(RLIMIT_CPU, 1); }));
   expect_success(result);
   CHECK_THAT(text_in(log.string()), ContainsSubstring("whose processor time is limited"));
 }
@@ -51,18 +50,15 @@ TEST_CASE("hostile: more than a hundred processes can seal at the same time") {
 
 TEST_CASE("hostile: more processes than the supervisor may open files are told apart") {
   for (const char* const coverage : {"fast", "all"}) {
-    Command command =
+    expect_success(run(
         preloaded(std::string("policy=none,backend=seccomp,require=seccomp,coverage=") + coverage,
-                  {LIVE_PROGRAM, "many_live_children", "200"});
-    command.prepare = [] { limit_for_good(RLIMIT_NOFILE, 128); };
-    expect_success(run(command));
+                  {LIVE_PROGRAM, "many_live_children", "200"}, [] { limit_for_good(RLIMIT_NOFILE, 128); })));
   }
 }
 
 TEST_CASE("hostile: more programs than the supervisor may open files are sealed by their own filters") {
-  Command command = preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "many_live_images", "100"});
-  command.prepare = [] { limit_for_good(RLIMIT_NOFILE, 128); };
-  const Run result = run(command);
+  const Run result = run(preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "many_live_images", "100"},
+                                   [] { limit_for_good(RLIMIT_NOFILE, 128); }));
   expect_success(result);
   CHECK_THAT(result.err, ContainsSubstring("has no file descriptor left for another program"));
 }
@@ -70,8 +66,6 @@ TEST_CASE("hostile: more programs than the supervisor may open files are sealed 
 TEST_CASE("hostile: ranges that were too many, or another image's, are not sealed with the next one") {
   scenario("backend=seccomp", "wants_too_much");
 }
-
-namespace {
 
 // Refusals in a file of events: those that are there, and those that are only counted.
 std::uint64_t refusals_in(const std::string& path) {
@@ -84,8 +78,6 @@ std::uint64_t refusals_in(const std::string& path) {
   }
   return told;
 }
-
-}  // namespace
 
 TEST_CASE("hostile: refusals by the ten thousand are recorded or counted, however much is mapped") {
   const TemporaryPath events("cost.jsonl");

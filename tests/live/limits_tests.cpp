@@ -91,9 +91,8 @@ TEST_CASE("live: a supervisor with the right to more takes it") {
     return may;
   };
   if (!may_raise()) return;  // a container's root: what the other cases are about
-  Command command = preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"});
-  command.prepare = [none] { setrlimit(RLIMIT_FSIZE, &none); };
-  const Run result = run(command);
+  const Run result = run(preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"},
+                                   [none] { setrlimit(RLIMIT_FSIZE, &none); }));
   expect_success(result);
   CHECK(result.err == "");
 }

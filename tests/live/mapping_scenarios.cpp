@@ -103,16 +103,11 @@ void sealed_from_birth(std::span<char*>) {
   EXPECT(reinterpret_cast<std::uintptr_t>(low) < 1ULL << 32 && Calls{Via::raw}.unmap(low, page) == -EPERM);
 #endif
   // in a child, and by a child
-  const pid_t child = ::fork();
-  if (child == 0) {
-    g_failures = 0;
+  in_child([&] {
     EXPECT(Calls{Via::raw}.unmap(own, page) == -EPERM);
     void* const later = map_sealed(page, PROT_READ);
     EXPECT(later != MAP_FAILED && Calls{Via::raw}.unmap(later, page) == -EPERM);
-    ::_exit(g_failures == 0 ? 0 : 1);
-  }
-  int status = 0;
-  EXPECT(::waitpid(child, &status, 0) == child && status == 0);
+  });
 }
 
 // Runtimes place memory at random addresses of their own choice, as V8 does in the first 64 TiB: nothing is

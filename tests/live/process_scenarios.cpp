@@ -70,8 +70,7 @@ void other_mapping_in_fork(std::span<char*>) {
 
 // What a child seals is the child's.
 void fork_does_not_seal_the_parent(std::span<char*>) {
-  char* const page =
-      static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const page = readable_page();
   in_child([&] {
     EXPECT(::mseal(page, page_size(), 0) == 0);
     expect_sealed(page);
@@ -86,11 +85,8 @@ void fork_does_not_seal_the_parent(std::span<char*>) {
 
 // The seal of one child is refused to no later one, although the first lives.
 void later_siblings_are_free(std::span<char*>) {
-  constexpr std::uintptr_t kWatched = 0x3000'0000;
-  void* const watched = ::mmap(reinterpret_cast<void*>(kWatched), page_size(), PROT_READ,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-  REQUIRE_OR_STOP(watched != MAP_FAILED);
-  char* const pages[] = {readable_page(), static_cast<char*>(watched)};
+  char* const pages[] = {readable_page(), map_watched(page_size(), PROT_READ)};
+  REQUIRE_OR_STOP(pages[1] != nullptr);
   int told[2];
   REQUIRE_OR_STOP(::pipe(told) == 0);
   const pid_t first = ::fork();
@@ -122,11 +118,9 @@ void later_siblings_are_free(std::span<char*>) {
 // What a parent seals after the fork is the parent's: in a watched range, where the supervisor refuses, and
 // elsewhere.
 void seals_after_the_fork_are_not_inherited(std::span<char*>) {
-  void* const below_a_gib = reinterpret_cast<void*>(0x2000'0000);  // watched on every machine
-  char* const watched = static_cast<char*>(
-      ::mmap(below_a_gib, 2 * 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+  char* const watched = map_watched(2 * 65536, PROT_READ);
   char* const far_away = map_far_away(2 * 65536, PROT_READ);
-  REQUIRE_OR_STOP(watched == below_a_gib && far_away != nullptr);
+  REQUIRE_OR_STOP(watched != nullptr && far_away != nullptr);
   for (char* const memory : {watched, far_away}) EXPECT(::mseal(memory, 65536, 0) == 0);
   std::array<int, 2> pipe{};
   REQUIRE_OR_STOP(::pipe(pipe.data()) == 0);
@@ -154,11 +148,9 @@ void seals_after_the_fork_are_not_inherited(std::span<char*>) {
 // The memory that a child seals is its own, whatever an earlier child has sealed at the same addresses: here
 // the contents are protected, and there they were not. In a watched range, and elsewhere.
 void seal_has_the_attributes_of_its_own_mapping(std::span<char*>) {
-  void* const below_a_gib = reinterpret_cast<void*>(0x2000'0000);  // watched on every machine
-  char* const watched = static_cast<char*>(::mmap(below_a_gib, page_size(), PROT_READ | PROT_WRITE,
-                                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+  char* const watched = map_watched(page_size(), PROT_READ | PROT_WRITE);
   char* const far_away = map_far_away(page_size(), PROT_READ | PROT_WRITE);
-  REQUIRE_OR_STOP(watched == below_a_gib && far_away != nullptr);
+  REQUIRE_OR_STOP(watched != nullptr && far_away != nullptr);
   for (char* const memory : {watched, far_away}) {
     in_child([&] { EXPECT(::mseal(memory, page_size(), 0) == 0); });
     EXPECT(Calls{Via::raw}.protect(memory, page_size(), PROT_READ) == 0);
@@ -254,9 +246,8 @@ void vfork_child_prevents_sealing(std::span<char*>) {
 // A seal that waits until a vfork child is gone, in a tree that leaves its supervisor no moment without a
 // call.
 void seal_waits_among_busy_children(std::span<char*>) {
-  void* const watched = ::mmap(reinterpret_cast<void*>(0x3000'0000), page_size(), PROT_READ,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-  REQUIRE_OR_STOP(watched != MAP_FAILED);
+  char* const watched = map_watched(page_size(), PROT_READ);
+  REQUIRE_OR_STOP(watched != nullptr);
   std::array<pid_t, 2> busy{};
   for (pid_t& child : busy) {
     child = ::fork();

@@ -156,9 +156,7 @@ void discards_what_is_writable(std::span<char*>) {
 
 void seals_mixed_protections(std::span<char*>) {
   const std::size_t page = page_size();
-  char* const base = static_cast<char*>(
-      ::mmap(nullptr, 6 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  REQUIRE_OR_STOP(base != MAP_FAILED);
+  char* const base = map_pages(6);
   std::memset(base, 'a', 6 * page);
   EXPECT(::mprotect(base + 2 * page, page, PROT_READ) == 0);
   EXPECT(::mprotect(base + 4 * page, page, PROT_NONE) == 0);
@@ -205,8 +203,7 @@ void keeps_sealed_heap(std::span<char*>) {
 
 // Writable memory with a protection key, sealed: a thread may discard it if it may write it.
 char* keyed_page(int& key) {
-  char* const page = static_cast<char*>(
-      ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const page = map_pages(1);
   key = ::pkey_alloc(0, 0);
   REQUIRE_OR_STOP(key > 0 && ::pkey_mprotect(page, page_size(), PROT_READ | PROT_WRITE, key) == 0);
   std::memset(page, 'k', page_size());
@@ -259,6 +256,15 @@ unsigned long new_ring(long events) {
   return ring;
 }
 
+void wait_until_destroyed(unsigned long ring) {
+  char events[32 * 8];
+  long result = 0;
+  do {
+    result = shim::raw_syscall(__NR_io_getevents, ring, 1, 8, events, nullptr);
+  } while (result == -EINTR);
+  EXPECT(result == -EINVAL);
+}
+
 // With threads that run, sleep, and wait for the ring: all of them go on afterwards.
 void destroys_a_ring(std::span<char*>) {
   const unsigned long ring = new_ring(8);
@@ -273,14 +279,7 @@ void destroys_a_ring(std::span<char*>) {
     char byte = 0;
     EXPECT(::read(pipe[0], &byte, 1) == 1);
   });
-  std::thread waits([&] {
-    char events[32 * 8];
-    long result = 0;
-    do {
-      result = shim::raw_syscall(__NR_io_getevents, ring, 1, 8, events, nullptr);
-    } while (result == -EINTR);
-    EXPECT(result == -EINVAL);
-  });
+  std::thread waits(wait_until_destroyed, ring);
   ::usleep(50'000);
   EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == 0);
   EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == -EINVAL);
@@ -297,14 +296,7 @@ void destroys_a_ring(std::span<char*>) {
 void many_threads_have_rings(std::span<char*>) {
   const Area area;
   const unsigned long waited_for = new_ring(8);
-  std::thread waits([&] {
-    char events[32 * 8];
-    long result = 0;
-    do {
-      result = shim::raw_syscall(__NR_io_getevents, waited_for, 1, 8, events, nullptr);
-    } while (result == -EINTR);
-    EXPECT(result == -EINVAL);
-  });
+  std::thread waits(wait_until_destroyed, waited_for);
   std::vector<std::thread> threads;
   for (int count = 0; count < 8; ++count) {
     threads.emplace_back([] {

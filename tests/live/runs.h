@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "shim/common/no_copy.h"
 #include "tests/live/eventually.h"
 #include "tests/support/catch.h"
 #include "tests/support/needs.h"
@@ -42,7 +43,7 @@ inline long count_lines(const std::string& text) {
 }
 
 // A path of our own, gone with the test.
-class TemporaryPath {
+class TemporaryPath : shim::NoCopy {
  public:
   explicit TemporaryPath(const std::string& name)
       : path_(std::filesystem::temp_directory_path() /
@@ -53,8 +54,6 @@ class TemporaryPath {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  TemporaryPath(const TemporaryPath&) = delete;
-  TemporaryPath& operator=(const TemporaryPath&) = delete;
   [[nodiscard]] std::string string() const { return path_.string(); }
 
  private:

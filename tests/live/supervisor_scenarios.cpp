@@ -13,7 +13,6 @@
 #include <csignal>
 #include <fstream>
 #include <latch>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +24,7 @@
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/supervisor.h"
 
 namespace libmseal::tests {
 namespace {
@@ -35,15 +35,11 @@ char* own_data() {
   return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&g_data) & -page_size());
 }
 
-// The supervisor's pid, from its log, whose path the test gives.
-pid_t supervisor_of(const char* log) {
-  std::ifstream file(log);
-  std::stringstream text;
-  text << file.rdbuf();
-  const std::string key = "supervisor] [info] supervisor ";
-  const std::size_t at = text.str().find(key);
-  REQUIRE_OR_STOP(at != std::string::npos);
-  return static_cast<pid_t>(std::stol(text.str().substr(at + key.size())));
+// By its log, whose path the test gives.
+pid_t logged_supervisor(const char* log) {
+  const pid_t supervisor = supervisor_of(log);
+  REQUIRE_OR_STOP(supervisor != 0);
+  return supervisor;
 }
 
 void dead_supervisor_fails_closed(std::span<char*> arguments) {
@@ -51,7 +47,7 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
   char* const page = map_far_away(2 * page_size(), PROT_READ);
   REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
   const std::string before = maps_of(own_text(), page_size());
-  const pid_t supervisor = supervisor_of(arguments[0]);
+  const pid_t supervisor = logged_supervisor(arguments[0]);
   REQUIRE_OR_STOP(::kill(supervisor, SIGKILL) == 0);
   // gone once a call that it decides about is not answered
   const auto delegated = [&] {
@@ -125,7 +121,7 @@ void raw_mseal_is_unknown(std::span<char*>) {
 // A stopped supervisor: what it decides about waits, and whoever waits can be killed; nothing gets through.
 void stopped_supervisor_lets_nothing_through(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  const pid_t supervisor = supervisor_of(arguments[0]);
+  const pid_t supervisor = logged_supervisor(arguments[0]);
   REQUIRE_OR_STOP(::kill(supervisor, SIGSTOP) == 0);
   const std::string before = maps_of(own_text(), page_size());
   const pid_t child = ::fork();
@@ -147,7 +143,7 @@ void stopped_supervisor_lets_nothing_through(std::span<char*> arguments) {
 // Another process of the same user gets at neither the supervisor's memory nor its listener.
 void supervisor_is_private(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty() && ::geteuid() != 0);
-  const pid_t supervisor = supervisor_of(arguments[0]);
+  const pid_t supervisor = logged_supervisor(arguments[0]);
   const std::string directory = "/proc/" + std::to_string(supervisor);
   EXPECT(::open((directory + "/mem").c_str(), O_RDWR) == -1 && errno == EACCES);
   EXPECT(::open((directory + "/maps").c_str(), O_RDONLY) == -1);
@@ -279,7 +275,7 @@ long sleeps_of(pid_t process) {
 // look all the time whether it can be.
 void supervisor_rests_beside_ended_first_threads(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  const pid_t supervisor = supervisor_of(arguments[0]);
+  const pid_t supervisor = logged_supervisor(arguments[0]);
   constexpr int kProcesses = 60;  // without the rule, about ten of them keep it busy
   int told[2];
   REQUIRE_OR_STOP(::pipe(told) == 0);

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "mseal/mseal.h"
+#include "shim/common/no_copy.h"
 #include "tests/live/calls.h"
 #include "tests/live/eventually.h"
 #include "tests/live/expect.h"
@@ -70,9 +71,8 @@ __attribute__((noinline)) bool readable(const char* at) {
 void seal_beats_in_flight_calls(std::span<char*>) {
   // In small pages, so that changing their protection takes a while.
   const std::size_t busy_size = 16U << 20;
-  char* const busy = static_cast<char*>(
-      ::mmap(nullptr, busy_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  REQUIRE_OR_STOP(busy != MAP_FAILED && ::madvise(busy, busy_size, MADV_NOHUGEPAGE) == 0);
+  char* const busy = map_pages(busy_size / page_size());
+  REQUIRE_OR_STOP(::madvise(busy, busy_size, MADV_NOHUGEPAGE) == 0);
   std::memset(busy, 1, busy_size);
   struct sigaction action {};
   action.sa_handler = [](int) { siglongjmp(g_fault, 1); };
@@ -87,8 +87,7 @@ void seal_beats_in_flight_calls(std::span<char*>) {
   });
   int sealed = 0;
   for (int round = 0; round < 60; ++round) {
-    char* const page =
-        static_cast<char*>(::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    char* const page = readable_page();
     std::atomic<int> tries = 0;
     std::atomic<bool> enough = false;
     std::thread racer([&] {
@@ -243,7 +242,7 @@ void signals_do_not_help(std::span<char*>) {
 }
 
 // Signals to a handler that does not ask for restarts, and a supervisor that does not come at once.
-class Interruptions {
+class Interruptions : shim::NoCopy {
  public:
   explicit Interruptions(long microseconds) {
     struct sigaction action {};
@@ -265,8 +264,6 @@ class Interruptions {
       ::waitpid(spinner, nullptr, 0);
     }
   }
-  Interruptions(const Interruptions&) = delete;
-  Interruptions& operator=(const Interruptions&) = delete;
 
  private:
   std::array<pid_t, 2> spinners_{};

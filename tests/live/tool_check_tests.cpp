@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "shim/common/no_copy.h"
 #include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/tool.h"
@@ -84,7 +85,7 @@ TEST_CASE("tool: check goes by MSEAL_OPTIONS, and says so") {
 }
 
 // A program under the library that runs, and waits.
-class Waiting {
+class Waiting : shim::NoCopy {
  public:
   explicit Waiting(const std::string& options) {
     std::array<int, 2> ends{};
@@ -106,8 +107,6 @@ class Waiting {
     ::close(end_);
     ::waitpid(process_, nullptr, 0);
   }
-  Waiting(const Waiting&) = delete;
-  Waiting& operator=(const Waiting&) = delete;
   [[nodiscard]] std::string id() const { return std::to_string(process_); }
 
  private:

@@ -8,20 +8,11 @@
 #include <string>
 
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
 namespace {
-
-// "5.10" and the like.
-bool older_than(int major, int minor) {
-  utsname system{};
-  REQUIRE(::uname(&system) == 0);
-  int has_major = 0;
-  int has_minor = 0;
-  REQUIRE(std::sscanf(system.release, "%d.%d", &has_major, &has_minor) == 2);
-  return has_major < major || (has_major == major && has_minor < minor);
-}
 
 TEST_CASE("stock-kernel: seccomp is picked, and the line says why") {
   REQUIRE(::syscall(462, 0, 0, 0) == -1);

@@ -28,6 +28,7 @@
 #include "shim/supervisor/events/system_log.h"
 #include "shim/supervisor/registry/table_file.h"
 #include "tests/support/catch.h"
+#include "tests/support/folder.h"
 #include "tests/support/needs.h"
 
 namespace libmseal::tests {
@@ -37,24 +38,6 @@ namespace fs = std::filesystem;
 using supervisor::LineFile;
 using supervisor::SystemLog;
 using supervisor::TableFile;
-
-// A folder of our own, gone with the test.
-class Folder {
- public:
-  explicit Folder(mode_t mode) {
-    std::string name = (fs::temp_directory_path() / "libmseal-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-    ::chmod(name.c_str(), mode);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] std::string file(const char* name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 TEST_CASE("output: in a folder that others write to, no link and no file of others is followed") {
   for (const mode_t mode : {0777, 01777, 0700}) {

@@ -62,7 +62,7 @@ TEST_CASE("a child that seals all that it may takes no room from its parent") {
   long error = 0;
   for (std::uint64_t page = 0; error == 0; ++page) {
     REQUIRE(page <= shim::kMostSeals);
-    error = tree.registry.add(child, {Range::of(0x2000'0000'0000 + page * 0x2000, 0x1000)}, false);
+    error = add(tree.registry, child, {Range::of(0x2000'0000'0000 + page * 0x2000, 0x1000)}, false);
   }
   CHECK(error == -ENOMEM);
   CHECK(child.record->seals().size() > 65'000);
@@ -70,7 +70,7 @@ TEST_CASE("a child that seals all that it may takes no room from its parent") {
   // what does not fit is nowhere
   const std::size_t seals = child.record->seals().size();
   const std::size_t entries = child.record->entries().size();
-  CHECK(tree.registry.add(child, {Range::of(0x3000'0000'0000, 0x1000)}, false) == -ENOMEM);
+  CHECK(add(tree.registry, child, {Range::of(0x3000'0000'0000, 0x1000)}, false) == -ENOMEM);
   CHECK(child.record->seals().size() == seals);
   CHECK(child.record->entries().size() == entries);
   CHECK(tree.seal(100, 3) == 0);
@@ -113,9 +113,7 @@ TEST_CASE("siblings do not inherit from each other") {
 
 TEST_CASE("whose child a process is may not show: then it has what it may have") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   SECTION("for a child has made children of its parent") {
     tree.registry.note_lineage(200, true);
@@ -174,9 +172,7 @@ TEST_CASE("whose child a process is may not show: then it has what it may have")
 
 TEST_CASE("a parent that has touched no seal is met before its child") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   tree.proc.fork(100, 300, 30);
   SECTION("also if it shares its memory with the child") {
@@ -201,9 +197,7 @@ TEST_CASE("a parent that has touched no seal is met before its child") {
 
 TEST_CASE("adopters that have ended are forgotten") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   for (pid_t number = 1000; number < 1000 + 3000; ++number) {
     tree.proc.fork(200, number, 30);
@@ -216,27 +210,17 @@ TEST_CASE("adopters that have ended are forgotten") {
 
 TEST_CASE("a child of a process that has ended has its seals") {
   SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
+  tree.add_child();
   tree.at_tick(30);
   tree.proc.fork(200, 300, 30);
   tree.proc.exit(200);
-  tree.proc.exit(100);
-  CHECK(holds(tree.sealed(300), {1, 2, 3}));
-  CHECK(tree.registry.collect_now());
-  CHECK(holds(tree.sealed(300), {1, 2, 3}));
-}
-
-TEST_CASE("a child that is met by nobody before its parent is forgotten is met then") {
-  SealedTree tree;
-  tree.proc.fork(100, 200, 10);
-  tree.at_tick(20);
-  REQUIRE(tree.seal(200, 3) == 0);
-  tree.at_tick(30);
-  tree.proc.fork(200, 300, 30);
-  tree.proc.exit(200);
-  CHECK(tree.registry.collect_now());
+  SECTION("and is met by others before its parent is forgotten") {
+    tree.proc.exit(100);
+    CHECK(holds(tree.sealed(300), {1, 2, 3}));
+  }
+  SECTION("and is met by nobody before that") {
+    CHECK(tree.registry.collect_now());
+  }
   CHECK(tree.registry.collect_now());
   CHECK(holds(tree.sealed(300), {1, 2, 3}));
 }
@@ -355,7 +339,7 @@ TEST_CASE("all seals are none that could be asked once they are too many, until 
     const Caller caller = tree.registry.look_up(process);
     REQUIRE(begin_sealing(tree.registry, caller) == Sharing::alone);
     for (std::uint64_t page = 0; page < shim::kMostSeals / 2; ++page)
-      REQUIRE(tree.registry.add(caller, {Range::of(from + page * 0x2000, 0x1000)}, false) == 0);
+      REQUIRE(add(tree.registry, caller, {Range::of(from + page * 0x2000, 0x1000)}, false) == 0);
   };
   for (const pid_t process : {200, 300}) {
     tree.proc.first(process, static_cast<std::uint64_t>(process), 10);

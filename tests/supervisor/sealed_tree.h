@@ -48,6 +48,10 @@ inline Sharing begin_sealing(Registry& registry, const Caller& caller) {
   return registry.sharers(caller);
 }
 
+inline long add(Registry& registry, const Caller& caller, const Seal& seal, bool filtered) {
+  return registry.add(caller, {&seal, 1}, filtered);
+}
+
 // A process tree, and what its supervisor does for it (control_channel.cpp).
 struct Tree {
   FakeProc proc;
@@ -68,7 +72,7 @@ struct Tree {
     const Caller caller = registry.look_up(process);
     if (!caller.may_seal()) return -EPERM;
     if (begin_sealing(registry, caller) == Sharing::unknown) return -EAGAIN;
-    return registry.add(caller, {place(number)}, false);
+    return add(registry, caller, {place(number)}, false);
   }
   // A filter does, in every thread.
   long seal_by_filter(pid_t process, int number) {
@@ -81,7 +85,7 @@ struct Tree {
     }
     const Caller again = registry.look_up(process);
     if (!again.may_seal()) return -EPERM;
-    return registry.add(again, {place(number)}, true);
+    return add(registry, again, {place(number)}, true);
   }
   Seals sealed(pid_t task) {
     const Caller caller = registry.look_up(task);

@@ -67,7 +67,7 @@ TEST_CASE("a sharer whose first thread was met without memory has the seals of t
   tree.at_tick(20);
   const Caller sealer = tree.registry.look_up(100);
   tree.registry.begin_sealing(sealer);
-  REQUIRE(tree.registry.add(sealer, {place(3)}, false) == 0);  // nobody has looked for sharers
+  REQUIRE(add(tree.registry, sealer, {place(3)}, false) == 0);  // nobody has looked for sharers
   CHECK(tree.sealed(201) == Seals{1, 2, 3});
   CHECK(tree.registry.look_up(201).record == tree.registry.look_up(100).record);
 }

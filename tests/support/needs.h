@@ -3,8 +3,10 @@
 #pragma once
 
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -34,6 +36,16 @@ inline bool needs_mseal() {
 inline bool needs_landlock() {
   return needs(::syscall(444, nullptr, 0, 1) >= 2, "Landlock of Linux 5.19 or later, enabled at boot",
                "landlock");
+}
+
+// Whether this kernel is.
+inline bool older_than(int major, int minor) {
+  utsname system{};
+  int has_major = 0;
+  int has_minor = 0;
+  REQUIRE(::uname(&system) == 0);
+  REQUIRE(std::sscanf(system.release, "%d.%d", &has_major, &has_minor) == 2);
+  return has_major < major || (has_major == major && has_minor < minor);
 }
 
 }  // namespace libmseal::tests

@@ -91,8 +91,12 @@ Run run(const Command& command) {
   return result;
 }
 
-Command preloaded(const std::string& options, std::vector<std::string> arguments) {
-  return {std::move(arguments), {{"LD_PRELOAD", LIBMSEAL_SO}, {"MSEAL_OPTIONS", options}}, {}, 60};
+Command preloaded(const std::string& options, std::vector<std::string> arguments,
+                  std::function<void()> prepare) {
+  return {std::move(arguments),
+          {{"LD_PRELOAD", LIBMSEAL_SO}, {"MSEAL_OPTIONS", options}},
+          std::move(prepare),
+          60};
 }
 
 }  // namespace libmseal::tests

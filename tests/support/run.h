@@ -27,6 +27,7 @@ struct Command {
 Run run(const Command& command);
 
 // What the command says is wanted under our preload, with these options.
-Command preloaded(const std::string& options, std::vector<std::string> arguments);
+Command preloaded(const std::string& options, std::vector<std::string> arguments,
+                  std::function<void()> prepare = {});
 
 }  // namespace libmseal::tests

@@ -1,6 +1,7 @@
 // The port of the kernel's check of BPF programs, beside the kernel's own: an ordinary socket takes a filter
 // by the same rules.
 #include "tests/support/bpf_check.h"
+#include "shim/common/no_copy.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,12 +14,10 @@
 namespace libmseal::tests {
 namespace {
 
-class Socket {
+class Socket : shim::NoCopy {
  public:
   Socket() { REQUIRE(descriptor_ >= 0); }
   ~Socket() { close(descriptor_); }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
 
   [[nodiscard]] bool takes(std::vector<sock_filter>& program) const {
     const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};

@@ -77,7 +77,10 @@ std::string describe_everything() {
     const policy::Options one;
     const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u] = one;
     all += describe("Options", one, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u);
-    all += "keys: " + std::string(policy::option_keys()) + "\n";
+    policy::Options unchanged;
+    policy::OptionError error;
+    (void)policy::parse_option("?", unchanged, error);
+    all += "keys: " + std::string(error.allowed) + "\n";
   }
   {
     const shim::TableRoot one;

@@ -57,8 +57,6 @@ TEST_CASE("policy files come to options, of the programs that they name") {
         "mutable=libnode.so*");
   CHECK(options_for(levels, "/opt/bin/node").find("auto=data") == std::string::npos);
   CHECK(options_for(levels, "").find("node") == std::string::npos);
-  CHECK(levels[0].programs[1].why == "tried in May");
-  CHECK(levels[0].programs[0].objects[0].why == "patches its own text");
 }
 
 TEST_CASE("of several policy files the later are stronger") {

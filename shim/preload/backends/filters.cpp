@@ -32,8 +32,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
     return {"can't install a seccomp filter", error};
   (void)state.local_seals->add(arguments.objects);
   set_windows(state, sealed_area, false);
-  (void)state.local_seals->add({protected_window(sealed_area), true});
-  (void)state.local_seals->add({other_window(sealed_area)});
+  (void)state.local_seals->add(policy::seals_of_sealed_area(sealed_area));
   return {};
 }
 

@@ -68,12 +68,10 @@ Asked not_taken(const State& state, long answer) {
 }
 
 // Notes the sealed memory with protection keys.
-long take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
-  if (ticket == 0) return 0;
+void take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
   // If its keys are not known, the memory is sealed, but no thread may discard it.
-  if (!take_found(state.table, ticket, found)) return 0;
+  if (ticket == 0 || !take_found(state.table, ticket, found)) return;
   for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals->add(piece);
-  return 0;
 }
 
 // Lets the supervisor seal the ranges that it was sent before and `last`, and installs the filters that it
@@ -89,7 +87,8 @@ Asked let_supervisor_seal(State& state, const Range& last, Job& job) {
     const policy::SealAnswer next = policy::decode_seal_answer(answer);
     if (next.step == NextStep::sealed) {
       note_sealed_by_filters(state, job.covered.view());
-      return {false, take_keys(state, next.ticket, job.found)};
+      take_keys(state, next.ticket, job.found);
+      return {false, 0};
     }
     if (next.step == NextStep::by_itself) return {true, 0};
     if (next.step == NextStep::again) {

@@ -36,6 +36,16 @@ long allow_below(long rules, long root, const char* name) {
   return result == -EBADFD ? 0 : result;  // has no path on a file system, such as a symbolic link
 }
 
+long allow_all_but_proc(long rules) {
+  const long root = raw_syscall(__NR_openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (failed(root)) return root;
+  const long result = for_each_entry(root, [&](const char* name) -> long {
+    return std::string_view(name) == "proc" ? 0 : allow_below(rules, root, name);
+  });
+  (void)raw_syscall(__NR_close, root);
+  return result;
+}
+
 bool has_other_threads() {
   const long self = raw_syscall(__NR_gettid);
   return for_each_thread([self](const Thread& thread) -> long { return thread.id() == self ? 0 : 1; }) != 0;
@@ -76,9 +86,7 @@ std::string_view forbid_writing_proc() {
   handled.handled_access_fs = kWrite | kRefer;
   const long rules = raw_syscall(__NR_landlock_create_ruleset, &handled, sizeof handled.handled_access_fs, 0);
   if (failed(rules)) return "Landlock does not accept a ruleset";
-  long result = for_each_entry_at("/", [&](long root, const char* name) -> long {
-    return std::string_view(name) == "proc" ? 0 : allow_below(rules, root, name);
-  });
+  long result = allow_all_but_proc(rules);
   if (result == 0) result = restrict_self(rules);
   (void)raw_syscall(__NR_close, rules);
   if (result == -E2BIG) return "16 Landlock rulesets are in force already";

@@ -66,11 +66,11 @@ Range choose_sealed_area() {
 }
 
 Range protected_window(const Range& sealed_area) {
-  return {sealed_area.start, sealed_area.start + sealed_area.size() / 2};
+  return policy::seals_of_sealed_area(sealed_area)[0].range;
 }
 
 Range other_window(const Range& sealed_area) {
-  return {sealed_area.start + sealed_area.size() / 2, sealed_area.end};
+  return policy::seals_of_sealed_area(sealed_area)[1].range;
 }
 
 Range watched_window(const Range& sealed_area) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 
 #include "shim/common/child.h"
 
@@ -33,15 +34,8 @@ Message& Message::operator<<(std::string_view text) {
 
 Message& Message::operator<<(long number) {
   char digits[24];
-  std::size_t used = sizeof digits;
-  const bool negative = number < 0;
-  auto rest = negative ? 0UL - static_cast<unsigned long>(number) : static_cast<unsigned long>(number);
-  do {
-    digits[--used] = static_cast<char>('0' + rest % 10);
-    rest /= 10;
-  } while (rest != 0);
-  if (negative) digits[--used] = '-';
-  return *this << std::string_view(digits + used, sizeof digits - used);
+  const auto written = std::to_chars(digits, digits + sizeof digits, number);
+  return *this << std::string_view(digits, static_cast<std::size_t>(written.ptr - digits));
 }
 
 Message::~Message() {

@@ -4,16 +4,15 @@
 #include <string_view>
 
 #include "policy/rules/fixed_vector.h"
+#include "shim/common/no_copy.h"
 
 namespace libmseal::shim {
 
 // Message() << "backend filters: " << reason << ...; the destructor writes the line.
-class Message {
+class Message : NoCopy {
  public:
   Message() { *this << "libmseal: "; }
   ~Message();
-  Message(const Message&) = delete;
-  Message& operator=(const Message&) = delete;
 
   Message& operator<<(std::string_view text);
   Message& operator<<(long number);

@@ -1,5 +1,6 @@
 #include "shim/preload/messages/why_unsealed.h"
 
+#include <atomic>
 #include <cerrno>
 #include <string_view>
 
@@ -13,7 +14,7 @@ struct Cause {
   int error;              // that the program gets
   std::string_view text;  // empty: the text of the error that occurred
   std::string_view advice;
-  bool said = false;
+  std::atomic<bool> said = false;
 };
 
 constexpr std::string_view kFewer = "seal fewer or larger ranges; what is sealed stays sealed";
@@ -63,8 +64,7 @@ constinit Cause g_causes[] = {
 long explain(Why why, long error) {
   for (Cause& cause : g_causes) {
     if (cause.why != why) continue;
-    if (!cause.said) {
-      cause.said = true;
+    if (!cause.said.exchange(true)) {
       Message() << "mseal: " << (cause.text.empty() ? text_of_error(error) : cause.text) << ": "
                 << cause.advice;
     }

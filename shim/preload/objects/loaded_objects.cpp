@@ -13,6 +13,7 @@
 #include "policy/rules/seal_request.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/objects/own_object.h"
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/sealing/sealing.h"
 
@@ -54,8 +55,7 @@ const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
 
 template <class Visit>
 void for_each_note_of(const dl_phdr_info& info, Visit visit) {
-  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
-    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+  for (const auto& header : headers_of(info)) {
     if (header.p_type != PT_NOTE) continue;
     const auto* const bytes = reinterpret_cast<const std::byte*>(info.dlpi_addr + header.p_vaddr);
     policy::for_each_note({bytes, header.p_memsz}, header.p_align, visit);
@@ -63,8 +63,7 @@ void for_each_note_of(const dl_phdr_info& info, Visit visit) {
 }
 
 Range first_segment_of(const State& state, const dl_phdr_info& info) {
-  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
-    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+  for (const auto& header : headers_of(info)) {
     if (header.p_type == PT_LOAD) return pages_of(state, info.dlpi_addr + header.p_vaddr, header.p_memsz);
   }
   return {};
@@ -73,8 +72,7 @@ Range first_segment_of(const State& state, const dl_phdr_info& info) {
 // Whether the dynamic section permits sealing the object while the program runs.
 bool may_be_sealed_late(const dl_phdr_info& info, policy::LateSeal wanted) {
   bool stays = wanted == policy::LateSeal::all;
-  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
-    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+  for (const auto& header : headers_of(info)) {
     if (header.p_type != PT_DYNAMIC) continue;
     const auto* entry = reinterpret_cast<const ElfW(Dyn)*>(info.dlpi_addr + header.p_vaddr);
     for (; entry->d_tag != DT_NULL; ++entry) {
@@ -89,8 +87,7 @@ bool may_be_sealed_late(const dl_phdr_info& info, policy::LateSeal wanted) {
 
 // The pages that the dynamic linker protects once it has relocated the object; empty if there are none.
 Range relro_of(const dl_phdr_info& info, std::uint64_t page) {
-  for (std::size_t index = 0; index < info.dlpi_phnum; ++index) {
-    const ElfW(Phdr)& header = info.dlpi_phdr[index];
+  for (const auto& header : headers_of(info)) {
     if (header.p_type != PT_GNU_RELRO) continue;
     const std::uint64_t start = info.dlpi_addr + header.p_vaddr;
     return {policy::round_down(start, page), policy::round_down(start + header.p_memsz, page)};
@@ -125,8 +122,7 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
   });
   if (selection.level == policy::AutoSeal::marked && !marked) return 0;
   const std::size_t first = work.loaded.size();
-  for (std::size_t index = 0; index < info->dlpi_phnum; ++index) {
-    const ElfW(Phdr)& header = info->dlpi_phdr[index];
+  for (const auto& header : headers_of(*info)) {
     if (header.p_type != PT_LOAD) continue;
     const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
     append(work.loaded, pages);

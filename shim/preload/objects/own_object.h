@@ -4,13 +4,17 @@
 #include <link.h>
 
 #include <cstdint>
+#include <span>
 
 namespace libmseal::shim {
 
+inline std::span<const ElfW(Phdr)> headers_of(const dl_phdr_info& object) {
+  return {object.dlpi_phdr, object.dlpi_phnum};
+}
+
 inline bool is_own_object(const dl_phdr_info& object) {
   const auto own = reinterpret_cast<std::uint64_t>(&is_own_object);
-  for (std::size_t index = 0; index < object.dlpi_phnum; ++index) {
-    const ElfW(Phdr)& header = object.dlpi_phdr[index];
+  for (const auto& header : headers_of(object)) {
     const std::uint64_t start = object.dlpi_addr + header.p_vaddr;
     if (header.p_type == PT_LOAD && start <= own && own < start + header.p_memsz) return true;
   }

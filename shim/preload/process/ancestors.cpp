@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include "policy/rules/abi.h"
 #include "policy/rules/fixed_vector.h"
 #include "shim/common/maps_reader.h"
+#include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/state/own_filters.h"
 
@@ -36,10 +38,7 @@ bool answers(std::uint32_t flags) {
 }
 
 bool has_said(std::uint32_t flags) {
-  for (const std::uint32_t one : g_said) {
-    if (one == flags) return true;
-  }
-  return false;
+  return std::ranges::find(g_said, flags) != g_said.end();
 }
 
 bool said(std::uint32_t flags) {
@@ -130,21 +129,10 @@ std::uint32_t detail_of(std::string_view text) {
 
 bool parent_is_under_library(const State& state) {
   if (state.own_path.empty()) return false;
-  policy::FixedVector<char, 32> path;
-  const auto append = [&path](std::string_view text) {
-    for (const char character : text) (void)path.push_back(character);
-  };
-  char digits[16];
-  std::size_t used = sizeof digits;
-  for (long parent = raw_syscall(__NR_getppid); parent != 0; parent /= 10) {
-    digits[--used] = static_cast<char>('0' + parent % 10);
-  }
-  append("/proc/");
-  append({digits + used, sizeof digits - used});
-  append(std::string_view("/maps\0", 6));
   const std::string_view name = plain_name(state.own_path);
   bool under = false;
-  (void)read_maps(path.begin(), [&](const policy::Vma& vma) {
+  const ProcPath maps(raw_syscall(__NR_getppid), "maps");
+  (void)read_maps(ProcRoot().open(maps), [&](const policy::Vma& vma) {
     under = vma.inode != 0 && plain_name(vma.name) == name;
     return !under;
   });

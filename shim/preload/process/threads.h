@@ -38,7 +38,8 @@ class Thread {
     return held;
   }
 
-  // As for_each_entry_at, for a directory of the thread; 0 if the thread has ended.
+  // Calls visit(descriptor, name) for each entry of a directory of the thread, as for_each_entry(); 0 if the
+  // thread has ended.
   template <class Visit>
   long for_each_entry(std::string_view folder, Visit visit) const {
     const long opened = open(folder, O_RDONLY | O_DIRECTORY);

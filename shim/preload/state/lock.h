@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "shim/common/no_copy.h"
 #include "shim/preload/state/job.h"
 #include "shim/preload/state/objects_work.h"
 #include "shim/preload/state/working_memory.h"
@@ -42,12 +43,10 @@ UnreportedRefusals& unreported_refusals();
 // lock, too. In a forked child the lock is always free, because its page is wiped on fork. If a process that
 // shares its memory is killed while it holds the lock, the lock stays locked; the others give up after twenty
 // seconds without a release.
-class ExclusiveSection {
+class ExclusiveSection : NoCopy {
  public:
   ExclusiveSection();
   ~ExclusiveSection();
-  ExclusiveSection(const ExclusiveSection&) = delete;
-  ExclusiveSection& operator=(const ExclusiveSection&) = delete;
 
   [[nodiscard]] bool holds() const { return holds_; }
   // Still has the data of the last holder.
@@ -62,12 +61,10 @@ class ExclusiveSection {
 
 // Lets one thread at a time examine the loaded objects, with the working memory for that. A second thread
 // does not wait but leaves it to the first, because the dynamic linker's locks are involved.
-class ObjectsTurn {
+class ObjectsTurn : NoCopy {
  public:
   ObjectsTurn();
   ~ObjectsTurn();
-  ObjectsTurn(const ObjectsTurn&) = delete;
-  ObjectsTurn& operator=(const ObjectsTurn&) = delete;
   [[nodiscard]] bool mine() const { return mine_; }
   // Only for the holder of the turn. Still has the data of the last one.
   [[nodiscard]] ObjectsWork& work() const;

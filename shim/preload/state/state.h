@@ -35,7 +35,6 @@ struct State {
   std::array<char, 4096> supervisor_path{};
   std::string_view own_path;   // of this object; empty if not known
   bool precedes_libc = false;  // false if it was loaded after libc, for example by dlopen
-  bool preloaded = false;      // by LD_PRELOAD or /etc/ld.so.preload, not merely linked
   std::string_view barred;     // why mseal(2) and seccomp(2) must not be called; empty: they may be
   [[nodiscard]] bool is_barred() const { return !barred.empty(); }
 

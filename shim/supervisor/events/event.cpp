@@ -107,8 +107,7 @@ std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<
   };
   (void)visit_maps(proc, event.thread, [&](const policy::Vma& vma) {
     const std::string protection = protection_of(vma);
-    const auto add = [&](const policy::Range& part, bool sealed) {
-      if (part.empty() || cut) return !cut;
+    policy::for_each_part(seals, vma.range, [&](const policy::Range& part, bool sealed) {
       cut = rows_left == 0;
       if (cut) return false;
       --rows_left;
@@ -118,14 +117,8 @@ std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<
       rows.push_back({text(Hex{part.start}), text(Hex{part.end}), protection,
                       text(Hex{vma.offset + (part.start - vma.range.start)}), vma.name, sealed});
       return true;
-    };
-    std::uint64_t next = vma.range.start;
-    policy::for_each_sealed_part(seals, vma.range, [&](const policy::Range& part, const policy::Seal&) {
-      const bool goes_on = add({next, part.start}, false) && add(part, true);
-      next = part.end;
-      return goes_on;
     });
-    return add({next, vma.range.end}, false) && !cut;
+    return !cut;
   });
   if (!rows.empty() || cut) end_line();
   return lines;

@@ -10,6 +10,7 @@
 
 #include "policy/configuration/options.h"
 #include "policy/protocol/control.h"
+#include "shim/common/no_copy.h"
 #include "shim/supervisor/events/event.h"
 #include "shim/supervisor/events/line_file.h"
 #include "shim/supervisor/events/refusal_limit.h"
@@ -17,15 +18,13 @@
 
 namespace libmseal::supervisor {
 
-class EventLog {
+class EventLog : shim::NoCopy {
  public:
   using Clock = std::chrono::steady_clock;
 
   EventLog(Proc& proc, const policy::Options& options);
   // Says how many events were not written.
   ~EventLog();
-  EventLog(const EventLog&) = delete;
-  EventLog& operator=(const EventLog&) = delete;
 
   // errno of opening the file of events; 0: it is open, or there is none.
   [[nodiscard]] int error() const { return error_; }

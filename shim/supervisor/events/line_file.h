@@ -6,14 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include "shim/common/no_copy.h"
+
 namespace libmseal::supervisor {
 
-class LineFile {
+class LineFile : shim::NoCopy {
  public:
-  LineFile() = default;
   ~LineFile();
-  LineFile(const LineFile&) = delete;
-  LineFile& operator=(const LineFile&) = delete;
 
   // 0, or errno. ENXIO: a pipe without a reader. In a directory where others may create files, fails for a
   // symbolic link (ELOOP) and a file of another user (EACCES), which would let them redirect what is written.

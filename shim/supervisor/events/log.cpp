@@ -121,8 +121,6 @@ class SystemSink final : public LineSink {
  public:
   explicit SystemSink(bool limited) : LineSink(limited) {}
   ~SystemSink() override { end(); }
-  SystemSink(const SystemSink&) = delete;
-  SystemSink& operator=(const SystemSink&) = delete;
 
  private:
   int put(const Message& message, std::string_view line) override {
@@ -141,8 +139,6 @@ class FileSink final : public LineSink {
     error_ = path_.empty() ? file_.adopt(STDERR_FILENO) : file_.open(path_);
   }
   ~FileSink() override { end(); }
-  FileSink(const FileSink&) = delete;
-  FileSink& operator=(const FileSink&) = delete;
   [[nodiscard]] int error() const { return error_; }
 
  private:
@@ -170,20 +166,10 @@ void use(const std::shared_ptr<spdlog::sinks::sink>& sink, spdlog::level::level_
 }
 
 spdlog::level::level_enum level_of(Level level) {
-  switch (level) {
-    case Level::debug:
-      return spdlog::level::debug;
-    case Level::info:
-      return spdlog::level::info;
-    case Level::warning:
-      return spdlog::level::warn;
-    case Level::error:
-      return spdlog::level::err;
-    case Level::critical:
-      break;
-  }
-  return spdlog::level::critical;
+  return static_cast<spdlog::level::level_enum>(level);
 }
+static_assert(static_cast<int>(Level::debug) == spdlog::level::debug &&
+              static_cast<int>(Level::critical) == spdlog::level::critical);
 
 // Marks a line that LineSink does not limit in number.
 constexpr spdlog::source_loc kRefusal{"refusal", 1, "refusal"};

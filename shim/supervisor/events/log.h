@@ -12,7 +12,7 @@ namespace libmseal::supervisor {
 // supervisor even if the log can't be written.
 int open_log(const policy::Options& options);
 
-enum class Level { debug, info, warning, error, critical };
+enum class Level { debug = 1, info, warning, error, critical };  // as in spdlog
 
 // Whether lines of this level are written.
 [[nodiscard]] bool logs(Level level);

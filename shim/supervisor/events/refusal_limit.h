@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "shim/common/clock.h"
+#include "shim/common/no_copy.h"
 #include "shim/supervisor/registry/inspection_budget.h"
 
 namespace libmseal::supervisor {
@@ -26,12 +27,10 @@ class RefusalLimit {
   }
 
   // Measures the time spent on inspecting a process for a refusal.
-  class Inspection {
+  class Inspection : shim::NoCopy {
    public:
     explicit Inspection(RefusalLimit& limit) : limit_(limit) {}
     ~Inspection() { limit_.budget_.spend(shim::monotonic_ns() - start_); }
-    Inspection(const Inspection&) = delete;
-    Inspection& operator=(const Inspection&) = delete;
 
    private:
     RefusalLimit& limit_;

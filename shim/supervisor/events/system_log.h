@@ -3,14 +3,14 @@
 
 #include <string_view>
 
+#include "shim/common/no_copy.h"
+
 namespace libmseal::supervisor {
 
-class SystemLog {
+class SystemLog : shim::NoCopy {
  public:
   explicit SystemLog(const char* path = "/dev/log") : path_(path) {}
   ~SystemLog();
-  SystemLog(const SystemLog&) = delete;
-  SystemLog& operator=(const SystemLog&) = delete;
 
   // Writes one line with a severity such as LOG_WARNING. 0, or errno: then it is lost.
   int write(int severity, std::string_view line);

@@ -6,14 +6,13 @@
 
 #include <cstdint>
 
+#include "shim/common/no_copy.h"
+
 namespace libmseal::supervisor {
 
-class Listener {
+class Listener : shim::NoCopy {
  public:
-  Listener() = default;
   virtual ~Listener() = default;
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
 
   enum class Event : std::uint8_t { notification, nothing, hang_up, broken };
 

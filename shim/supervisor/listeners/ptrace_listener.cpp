@@ -54,18 +54,10 @@ void skip_call(pid_t task, std::int64_t value) {
 
 }  // namespace
 
-// A change of state is announced by SIGCHLD, for which next() waits.
-PtraceListener::PtraceListener() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGCHLD);
-  (void)sigprocmask(SIG_BLOCK, &signals, nullptr);
-}
-
 std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process) {
   constexpr unsigned long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                                      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
-  std::unique_ptr<PtraceListener> listener(new PtraceListener);
+  auto listener = std::make_unique<PtraceListener>();
   std::set<pid_t> done;
   int tries_left = 10;  // while one is in execve
   std::vector<pid_t> attached;
@@ -121,9 +113,8 @@ Listener::Event PtraceListener::next(seccomp_notif& notification, int timeout_ms
       return Event::notification;
     }
     if (!is_left) return Event::hang_up;
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGCHLD);
+    // A change of state is announced by that signal, which seize() has blocked.
+    const sigset_t signals = child_signal();
     const timespec timeout{timeout_ms / 1000, timeout_ms % 1000 * 1'000'000L};
     if (sigtimedwait(&signals, nullptr, timeout_ms < 0 ? nullptr : &timeout) < 0) return Event::nothing;
   }

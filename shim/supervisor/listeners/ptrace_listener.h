@@ -31,8 +31,6 @@ class PtraceListener final : public Listener {
   [[nodiscard]] bool survives_fork() const override { return false; }
 
  private:
-  PtraceListener();
-
   // False if no task is left.
   bool take_reports();
   // Handles a change of state. True if the task now waits for an answer.

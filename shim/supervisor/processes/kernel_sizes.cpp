@@ -8,10 +8,9 @@ namespace libmseal::supervisor {
 namespace {
 
 std::uint64_t usual_huge_page(Proc& proc, std::uint64_t otherwise) {
-  constexpr std::string_view kKey = "Hugepagesize:";
   long size = 0;  // KiB
   (void)shim::read_lines(proc.open(shim::ProcPath("meminfo"), O_RDONLY), [&](std::string_view line) {
-    if (line.starts_with(kKey)) size = shim::leading_number(line.substr(kKey.size()));
+    size = shim::leading_number(shim::after_key(line, "Hugepagesize:"));
     return size == 0;
   });
   return size > 0 ? static_cast<std::uint64_t>(size) * 1024 : otherwise;

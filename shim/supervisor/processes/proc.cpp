@@ -35,12 +35,10 @@ ReadResult<T> read_result(long result, T value) {
   return means_gone(result) ? ReadResult<T>::gone() : ReadResult<T>::unknown();
 }
 
-class Descriptor {
+class Descriptor : shim::NoCopy {
  public:
   explicit Descriptor(long number) : number_(static_cast<int>(number)) {}
   ~Descriptor() { close(number_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
 
  protected:
   [[nodiscard]] int number() const { return number_; }
@@ -57,8 +55,7 @@ class HeldStat final : public HeldTask, Descriptor {
   [[nodiscard]] ReadResult<policy::StatLine> stat() const override {
     std::array<char, 2048> buffer{};
     const ssize_t got = pread(number(), buffer.data(), buffer.size(), 0);
-    if (got < 0)
-      return errno == ESRCH ? ReadResult<policy::StatLine>::gone() : ReadResult<policy::StatLine>::unknown();
+    if (got < 0) return read_result(-errno, policy::StatLine());
     const auto line = policy::parse_stat_line({buffer.data(), static_cast<std::size_t>(got)});
     return line ? ReadResult<policy::StatLine>::seen(*line) : ReadResult<policy::StatLine>::unknown();
   }
@@ -200,16 +197,13 @@ class KernelProc final : public Proc {
   ReadResult<policy::Whereabouts> whereabouts(pid_t task) override {
     char text[256];
     const long got = root_.read(ProcPath(task, "syscall"), text);
-    // The files of a first thread that has ended before the others belong to root (fs/proc/base.c,
-    // task_dump_owner).
     if (got < 0) {
+      // The files of a first thread that has ended before the others belong to root (fs/proc/base.c,
+      // task_dump_owner).
       const auto line = stat(task);
-      if (line.is_seen() && line->state == 'Z')
-        return ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::elsewhere);
+      const bool has_ended = line.is_seen() && line->state == 'Z';
+      return read_result(has_ended ? 0 : got, policy::Whereabouts::elsewhere);
     }
-    if (got < 0)
-      return means_gone(got) ? ReadResult<policy::Whereabouts>::gone()
-                             : ReadResult<policy::Whereabouts>::unknown();
     const auto where =
         policy::parse_syscall_line(shim::this_machine(), {text, static_cast<std::size_t>(got)});
     return where ? ReadResult<policy::Whereabouts>::seen(*where) : ReadResult<policy::Whereabouts>::unknown();
@@ -319,14 +313,8 @@ std::string program_of(Proc& proc, pid_t process) {
 }
 
 pid_t parent_of(Proc& proc, pid_t process) {
-  constexpr std::string_view kKey = "PPid:";
-  pid_t parent = 0;
-  (void)shim::read_lines(proc.open(ProcPath(process, "status"), O_RDONLY), [&](std::string_view line) {
-    if (!line.starts_with(kKey)) return true;
-    parent = static_cast<pid_t>(shim::leading_number(line.substr(kKey.size())));
-    return false;
-  });
-  return parent;
+  const auto stat = proc.stat(process);
+  return stat.is_seen() ? static_cast<pid_t>(stat->parent) : 0;
 }
 
 }  // namespace libmseal::supervisor

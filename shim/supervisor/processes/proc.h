@@ -16,6 +16,7 @@
 #include "policy/protocol/control.h"
 #include "shim/common/fork_sample.h"
 #include "shim/common/maps_reader.h"
+#include "shim/common/no_copy.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/sharers.h"
 
@@ -42,35 +43,26 @@ class ReadResult {
 };
 
 // A reference to a task that never refers to another task with the same ID.
-class HeldTask {
+class HeldTask : shim::NoCopy {
  public:
-  HeldTask() = default;
   virtual ~HeldTask() = default;
-  HeldTask(const HeldTask&) = delete;
-  HeldTask& operator=(const HeldTask&) = delete;
 
   [[nodiscard]] virtual ReadResult<policy::StatLine> stat() const = 0;
 };
 
 // A reference to the memory that a task has now.
-class HeldMemory {
+class HeldMemory : shim::NoCopy {
  public:
-  HeldMemory() = default;
   virtual ~HeldMemory() = default;
-  HeldMemory(const HeldMemory&) = delete;
-  HeldMemory& operator=(const HeldMemory&) = delete;
 
   [[nodiscard]] virtual bool gone() const = 0;  // false if not known
 };
 
 // /proc, through a directory that is open from the start, so that later mounts over it have no effect. Tests
 // have their own implementation.
-class Proc {
+class Proc : shim::NoCopy {
  public:
-  Proc() = default;
   virtual ~Proc() = default;
-  Proc(const Proc&) = delete;
-  Proc& operator=(const Proc&) = delete;
 
   // A descriptor of the file, or -errno.
   virtual long open(const shim::ProcPath& path, std::uint64_t flags) = 0;

@@ -31,13 +31,6 @@ void reap(int /*signal*/) {
   errno = kept;
 }
 
-sigset_t child_signal() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGCHLD);
-  return signals;
-}
-
 // SIGCHLD is blocked but for a moment, because it would interrupt other calls.
 bool set_handlers() {
   const sigset_t signals = child_signal();
@@ -51,6 +44,13 @@ bool set_handlers() {
 }
 
 }  // namespace
+
+sigset_t child_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGCHLD);
+  return signals;
+}
 
 int seize(pid_t task, unsigned long options, std::span<const pid_t> attached) {
   [[maybe_unused]] static const bool set = set_handlers();

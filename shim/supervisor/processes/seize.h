@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <span>
 
 namespace libmseal::supervisor {
@@ -16,6 +17,9 @@ namespace libmseal::supervisor {
 // reaped them (fs/exec.c, de_thread). If that is this process, each would wait for the other: so this reaps
 // threads meanwhile.
 int seize(pid_t task, unsigned long options, std::span<const pid_t> attached);
+
+// SIGCHLD, which seize() blocks.
+sigset_t child_signal();
 
 // Reaps those of the traced threads that have ended; waitpid then fails with ECHILD for them.
 void reap_ended(std::span<const pid_t> attached);

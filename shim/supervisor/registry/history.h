@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "shim/common/no_copy.h"
 #include "shim/supervisor/registry/seal_entry.h"
 
 namespace libmseal::supervisor {
@@ -89,7 +90,7 @@ class History {
   }
 
  private:
-  struct Layer {
+  struct Layer : shim::NoCopy {
     Layer(const std::shared_ptr<Layer>& under, std::vector<SealEntry>&& entries)
         : below(under), added(std::move(entries)), root(this), size(added.size()) {
       if (below != nullptr) {
@@ -107,8 +108,6 @@ class History {
     ~Layer() {
       while (below != nullptr && below.use_count() == 1) below = std::exchange(below->below, nullptr);
     }
-    Layer(const Layer&) = delete;
-    Layer& operator=(const Layer&) = delete;
 
     [[nodiscard]] bool all_may_be_had(const Birth& birth) const {
       return latest <= birth.latest && filters <= birth.filters;

@@ -2,18 +2,17 @@
 
 #include <algorithm>
 
+#include "shim/common/no_copy.h"
 #include "shim/supervisor/registry/birth_times.h"
 
 namespace libmseal::supervisor {
 namespace {
 
 // Counts one more as long as it lives.
-class OneMore {
+class OneMore : shim::NoCopy {
  public:
   explicit OneMore(int& count) : count_(count) { ++count_; }
   ~OneMore() { --count_; }
-  OneMore(const OneMore&) = delete;
-  OneMore& operator=(const OneMore&) = delete;
 
  private:
   int& count_;
@@ -25,9 +24,8 @@ Newcomers::Newcomers(Proc& proc, std::list<Image>& images, const Identification&
                      CollectionTimes& times, const policy::Range& sealed_area)
     : proc_(proc), images_(images), identification_(identification), times_(times) {
   // The first filter refuses changes of the sealed area in every process.
-  const std::uint64_t middle = sealed_area.start + sealed_area.size() / 2;
-  (void)at_birth_.add({{{sealed_area.start, middle}, true}, false, 0, 0, {}});
-  (void)at_birth_.add({{{middle, sealed_area.end}}, false, 0, 0, {}});
+  for (const policy::Seal& half : policy::seals_of_sealed_area(sealed_area))
+    (void)at_birth_.add({half, false, 0, 0, {}});
 }
 
 // Several if addresses are not randomized, or if the memory of the process was already hidden when it was
@@ -94,7 +92,7 @@ std::vector<SealRecord*> Newcomers::records_of_makers(const std::vector<Image*>&
   std::vector<SealRecord*> makers;
   for (const Image* const image : candidates) {
     for (const auto& [other, member] : image->members) {
-      if (!(other == who.process)) makers.push_back(member.record.get());
+      if (other != who.process) makers.push_back(member.record.get());
     }
     for (const auto& ended : image->ended) makers.push_back(ended.get());
   }

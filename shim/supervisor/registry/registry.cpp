@@ -13,7 +13,7 @@ using policy::Range;
 using policy::Seal;
 
 Registry::Registry(Proc& proc, const Range& sealed_area, const policy::TreeOptions& tree_options)
-    : proc_(proc), sealed_area_(sealed_area), tree_options_(tree_options), filtered_processes_(proc) {
+    : proc_(proc), sealed_area_(sealed_area), tree_options_(tree_options) {
   all_seals_.set(newcomers_.seals_of_everybody()->seals());
 }
 
@@ -22,7 +22,6 @@ Registry::Registry(Proc& proc, const Range& sealed_area, const policy::TreeOptio
 Caller Registry::look_up(pid_t task) {
   Caller caller;
   caller.task = task;
-  caller.record = nullptr;
   const auto identified = identification_.identify(task);
   if (!identified.is_seen()) {
     caller.record = newcomers_.seals_of_everybody();
@@ -119,7 +118,7 @@ void Registry::note_asked(const Caller& caller) {
 // enough: children of other processes would get a seal that does not exist.
 bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
   const FilterCount& before = caller.record->filters_at_request;
-  if (!(before.process == caller.process)) return false;
+  if (before.process != caller.process) return false;
   return filters == ~0U || before.filters == ~0U || filters > before.filters;
 }
 
@@ -127,17 +126,24 @@ void Registry::begin_sealing(const Caller& caller) {
   SealRecord& record = *caller.record;
   if (record.filters_at_report.process == caller.process) {
     record.filters_at_request = record.filters_at_report;
-  } else if (!(record.filters_at_request.process == caller.process)) {
+  } else if (record.filters_at_request.process != caller.process) {
     note_asked(caller);
   }
   record.prepared = proc_.now();
   newcomers_.register_children(*caller.image, caller);
 }
 
+// Whether the process, which shares memory with one of the tree, has the tree's first filter: the process
+// that installs it has, and its later descendants. False if not sure.
+bool Registry::has_first_filter(const Process& process, pid_t task) const {
+  const auto status = proc_.status(task);
+  return status.is_seen() && status->filtered && (!late_starter_ || process == *late_starter_);
+}
+
 shim::Sharing Registry::sharers(const Caller& caller) {
   std::vector<pid_t> found;
   Alone& alone = caller.record->alone;
-  if (!(alone.process == caller.process)) alone = {caller.process, {}, false};
+  if (alone.process != caller.process) alone = {caller.process, {}, false};
   shim::ForkSample since = alone.since;
   const shim::ForkSample now = proc_.sample_forks_since(since);
   // A shortcut: no process was created.
@@ -162,7 +168,7 @@ shim::Sharing Registry::sharers(const Caller& caller) {
       sharing = shim::Sharing::unknown;
       continue;
     }
-    if (!filtered_processes_.contains(who->process, sharer)) sharing = shim::Sharing::unknown;
+    if (!has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
     bool held = false;
     for (Image& image :
          images_) {  // it may have been met as a member of another image with the same addresses

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,7 +30,6 @@
 #include "shim/supervisor/registry/all_seals.h"
 #include "shim/supervisor/registry/caller.h"
 #include "shim/supervisor/registry/collection_times.h"
-#include "shim/supervisor/registry/filtered_processes.h"
 #include "shim/supervisor/registry/identification.h"
 #include "shim/supervisor/registry/image.h"
 #include "shim/supervisor/registry/inherited_filters.h"
@@ -56,9 +56,10 @@ class Registry {
   void note_subreaper(const Process& process) { newcomers_.lineage().note_adopter(process); }
   // Calls of clone are not reported, so it is never known who forked a process.
   void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
-  // The tree's first process ran before it had the first filter.
+  // The tree's first process ran before it had the first filter. What it had created by then has no filter
+  // and is not notified.
   void note_late_start(const Process& process) {
-    filtered_processes_.note_late_start(process);
+    late_starter_ = process;
     note_unknown_lineage();  // those that it had made may adopt, too
   }
 
@@ -97,9 +98,6 @@ class Registry {
   // Adds seals, dated to when the caller asked for them: 0 or -errno.
   long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered,
            Source source = Source::verified);
-  long add(const Caller& caller, const policy::Seal& seal, bool filtered) {
-    return add(caller, {&seal, 1}, filtered);
-  }
 
   // To be called regularly: forgets processes that have ended and images without processes. True if it did.
   // It inspects every process, so it is best done when no call waits.
@@ -109,6 +107,7 @@ class Registry {
   bool collect_now();
 
  private:
+  [[nodiscard]] bool has_first_filter(const Process& process, pid_t task) const;
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void note_executed(Image& image, const Process& process, const Caller& caller);
@@ -119,7 +118,7 @@ class Registry {
   Proc& proc_;
   policy::Range sealed_area_;
   policy::TreeOptions tree_options_;
-  FilteredProcesses filtered_processes_;
+  std::optional<Process> late_starter_;  // see note_late_start()
   std::list<Image> images_;
   CollectionTimes times_;
   Identification identification_{proc_, images_};

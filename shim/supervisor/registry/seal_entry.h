@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <compare>
 #include <cstdint>
 #include <tuple>
 
@@ -15,10 +16,7 @@ struct Process {
   pid_t id = 0;
   std::uint64_t start_time = 0;  // in ticks since boot
 
-  bool operator==(const Process&) const = default;
-  bool operator<(const Process& other) const {
-    return id != other.id ? id < other.id : start_time < other.start_time;
-  }
+  auto operator<=>(const Process&) const = default;
 };
 
 struct SealEntry {

@@ -35,7 +35,7 @@ bool Sealer::is_watched(std::span<const Range> ranges) const {
 // it, but it does not count here: it has the attributes of the other process's mapping.
 bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Range& heap) const {
   if (entry.by == Process{}) return true;
-  if (!(entry.by == caller.process)) return false;
+  if (entry.by != caller.process) return false;
   return audits_ || (is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap));
 }
 

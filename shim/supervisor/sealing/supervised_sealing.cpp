@@ -38,7 +38,7 @@ constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 // job may get lost meanwhile: the answer would be that everything is sealed.
 SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
-  if (found != jobs_.end() && !(found->second.process == caller.process)) jobs_.erase(found);
+  if (found != jobs_.end() && found->second.process != caller.process) jobs_.erase(found);
   const auto is_full = [&] {
     Load all;
     Load own;
@@ -206,7 +206,7 @@ std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, N
 
 std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Control& message) {
   const auto found = jobs_.find(caller.task);
-  if (found == jobs_.end() || !(found->second.process == caller.process) || found->second.pieces.empty())
+  if (found == jobs_.end() || found->second.process != caller.process || found->second.pieces.empty())
     return -ESTALE;
   Job& job = found->second;
   job.last_heard = std::chrono::steady_clock::now();

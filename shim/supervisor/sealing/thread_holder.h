@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "shim/common/no_copy.h"
 #include "shim/supervisor/processes/proc.h"
 
 namespace libmseal::supervisor {
@@ -27,12 +28,10 @@ struct TracedThread {
 class ThreadHolder;
 
 // Stopped threads. The destructor passes them to the holder, which resumes them at the next let_go().
-class HeldThreads {
+class HeldThreads : shim::NoCopy {
  public:
   explicit HeldThreads(ThreadHolder& holder);
   ~HeldThreads();
-  HeldThreads(const HeldThreads&) = delete;
-  HeldThreads& operator=(const HeldThreads&) = delete;
 
   [[nodiscard]] bool empty() const { return threads_.empty(); }
   // Resumes them now.

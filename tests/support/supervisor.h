@@ -1,4 +1,4 @@
-// Finding our supervisor, for the attacks that are aimed at it.
+// Finding our supervisor, for what is aimed at it.
 #pragma once
 
 #include <sys/types.h>
