@@ -11,6 +11,6 @@
 
 namespace libmseal::policy {
 
-inline constexpr std::uint32_t kLayoutVersion = 18;
+inline constexpr std::uint32_t kLayoutVersion = 19;
 
 }  // namespace libmseal::policy

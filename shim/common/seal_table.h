@@ -50,9 +50,9 @@ struct SealTable {
   policy::TreeOptions tree_options;  // of the tree
   // The options that the policy files give this image, in the form of MSEAL_OPTIONS; set once. Ends with a
   // zero. Unused pages are never written, so they take no memory.
-  std::array<char, kPolicyTextBytes> policy;
+  std::array<char, kOptionTextBytes> policy;
   // Mistakes in the policy files, one line each; only in the table of the first image.
-  std::array<char, kPolicyTextBytes> complaints;
+  std::array<char, kOptionTextBytes> complaints;
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;

@@ -2,18 +2,23 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "policy/rules/range.h"
 
 namespace libmseal::shim {
 
-inline constexpr std::size_t kPolicyTextBytes = 4096;
+// Of the options that policy files give a program, and of MSEAL_OPTIONS; both end with a zero.
+inline constexpr std::size_t kOptionTextBytes = 65536;
 inline constexpr std::size_t kMostSeals = 65536;
 inline constexpr std::size_t kMostFences = 16384;
 inline constexpr std::size_t kMostRanges = 16384;  // of one call of mseal, and mappings in them
 inline constexpr std::size_t kMostPieces = 8192;   // of one call: more than filters can refuse
 inline constexpr std::size_t kMostKeyed = 1024;    // of these: the writable ones with a protection key
 inline constexpr std::size_t kTableBytes = std::size_t{4} << 20;  // sparse: what is not used takes no memory
+
+// The complaint about options that are longer. The program must not start, because they may refuse that.
+inline constexpr std::string_view kTooManyRules = "the policy files have too many rules for this program";
 
 // The only seal of a table that overflowed: it does not show what is sealed.
 inline constexpr policy::Range kEverything{0, ~0ULL};

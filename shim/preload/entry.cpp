@@ -110,6 +110,7 @@ void start(State& state) {
   WorkingMemory& memory = map_working_memory();
   state.local_seals = &memory.local_seals;
   state.keyed_seals = &memory.keyed_seals;
+  state.texts = &memory.texts;
   prepare_lock(memory);
   find_exec_functions();
   find_dlsym();

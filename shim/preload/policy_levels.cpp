@@ -157,6 +157,38 @@ void report_unread(const State& state, const Unread& why) {
   if (first_in_tree(state, Notice::unread_policies, 0, why.error)) tell({}, {});
 }
 
+// Whether one of the complaints is about a line of the file.
+bool has_mistakes(std::string_view path, std::string_view complaints) {
+  const auto begins = [&](std::size_t at) {
+    std::string_view rest = complaints.substr(at);
+    if ((at != 0 && complaints[at - 1] != '\n') || !rest.starts_with(path)) return false;
+    rest.remove_prefix(path.size());
+    return rest.size() > 1 && rest[0] == ':' && rest[1] != ' ';
+  };
+  for (std::size_t at = complaints.find(path); at != std::string_view::npos;
+       at = complaints.find(path, at + 1)) {
+    if (begins(at)) return true;
+  }
+  return false;
+}
+
+// Ends the program if the complaints are about options that may say that it must not start.
+void give_up_if_bound(const State& state, std::string_view complaints) {
+  if (complaints == kTooManyRules) {
+    Message() << kTooManyRules << ": at most " << static_cast<long>(kOptionTextBytes - 1)
+              << " bytes of options; the program is not started";
+    give_up();
+  }
+  for (std::size_t level = 0; level < state.policy_count; ++level) {
+    const char* const path = state.policies[level].data();
+    const std::string_view rule = has_mistakes(path, complaints) ? binding_rule(path) : "";
+    if (rule.empty()) continue;
+    Message() << path << " does not apply, but it has " << rule
+              << ", so the program is not started (policy=none starts it without the files)";
+    give_up();
+  }
+}
+
 void print_complaints(const State& state, std::string_view complaints) {
   while (!complaints.empty()) {
     std::string_view line = complaints;
@@ -177,9 +209,10 @@ bool read_levels(State& state, SupervisorLaunch& launch) {
     return false;
   }
   const std::string_view complaints = table_complaints(table);
-  (void)copy_text(state.policy_text, {table_policy(table)});
+  (void)copy_text(state.texts->policy, {table_policy(table)});
   const bool good = complaints.empty();
   print_complaints(state, complaints);
+  give_up_if_bound(state, complaints);
   if (table != launch.table()) unmap_table(table);
   return good;
 }
@@ -190,27 +223,30 @@ void read_options(State& state, SupervisorLaunch& launch) {
   const policy::Options defaults = state.options;
   const std::string_view text = variable("MSEAL_OPTIONS");
   bool good = true;
-  if (!copy_text(state.option_text, {text})) {
-    Message() << "MSEAL_OPTIONS is too long: at most " << static_cast<long>(state.option_text.size() - 1)
-              << " bytes; none of it applies";
-    good = false;
+  if (!copy_text(state.texts->environment, {text})) {
+    Message() << "MSEAL_OPTIONS is too long: at most "
+              << static_cast<long>(state.texts->environment.size() - 1)
+              << " bytes; the program is not started";
+    give_up();
   }
-  policy::parse_options(state.option_text.data(), state.options, [&](const policy::OptionError& error) {
-    good = false;
-    if (!first_in_tree(state, Notice::complaint, detail_of(error.key) ^ detail_of(error.value), 0)) return;
-    Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value
-              << " is not understood; allowed: " << error.allowed;
-  });
+  policy::parse_options(
+      state.texts->environment.data(), state.options, [&](const policy::OptionError& error) {
+        good = false;
+        if (!first_in_tree(state, Notice::complaint, detail_of(error.key) ^ detail_of(error.value), 0))
+          return;
+        Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value
+                  << " is not understood; allowed: " << error.allowed;
+      });
   find_supervisor(state);
   find_levels(state);
   if (state.policy_count != 0) {
     good = read_levels(state, launch) && good;
     const auto ignore = [](const policy::OptionError&) {};  // reported above, or by the supervisor
     state.options = defaults;
-    policy::parse_options(state.policy_text.data(), state.options, ignore);
+    policy::parse_options(state.texts->policy.data(), state.options, ignore);
     state.policy_options = state.options;
     state.options.skip = state.options.mutable_data = {};
-    policy::parse_options(state.option_text.data(), state.options, ignore);
+    policy::parse_options(state.texts->environment.data(), state.options, ignore);
   }
   const bool strict = state.options.strict || text.find("strict=1") != std::string_view::npos;
   if (good || !strict) return;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shim/common/printable.h"
 #include "shim/tool/child_output.h"
 #include "shim/tool/command.h"
 #include "shim/tool/features.h"
@@ -85,7 +86,7 @@ int check(Form form) {
                 feature.present ? "" : feature.without.c_str());
   }
   std::printf("\n");
-  if (!options.empty()) std::printf("with MSEAL_OPTIONS=%s:\n", options.c_str());
+  if (!options.empty()) std::printf("with MSEAL_OPTIONS=%s:\n", shim::printable(options).c_str());
   for (const std::string& line : attempt.lines) std::printf("%s\n", line.c_str());
   if (attempt.lines.empty()) std::printf("no backend: the library could not be loaded\n");
   return status;

@@ -1,12 +1,16 @@
 // mseal: runs programs under the library, and tells what it does. Its command line; what the commands do is
 // in a file for each.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <string>
 #include <vector>
 
 #include "policy/protocol/layout.h"
+#include "shim/common/printable.h"
 #include "shim/common/standard_descriptors.h"
 #include "shim/tool/command.h"
 
@@ -178,11 +182,16 @@ int parse(int count, char** arguments) {
 }  // namespace libmseal::tool
 
 int main(int count, char** arguments) {
-  libmseal::shim::occupy_standard_descriptors();
+  using namespace libmseal;
+  shim::occupy_standard_descriptors();
+  int status = tool::kUsage;
   try {
-    return libmseal::tool::parse(count, arguments);
+    status = tool::parse(count, arguments);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "mseal: %s\n", error.what());
-    return libmseal::tool::kUsage;
+    std::fprintf(stderr, "mseal: %s\n", shim::printable(error.what()).c_str());
   }
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  std::fprintf(stderr, "mseal: standard output: %s\n", std::strerror(errno));
+  return tool::kUsage;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "shim/common/policy_file.h"
+#include "shim/common/table_size.h"
 #include "shim/tool/program_file.h"
 #include "shim/tool/text_file.h"
 
@@ -29,6 +30,18 @@ std::vector<std::string> present_files() {
   return files;
 }
 
+// The library does not start a program for which there are too many rules.
+void look_for_too_many_rules(PolicyLevel& level) {
+  for (const policy::ProgramRule& rule : level.policy.programs) {
+    const std::size_t bytes = policy::options_for({&level.policy, 1}, rule.name).size();
+    if (bytes < shim::kOptionTextBytes) continue;
+    level.errors.push_back(level.path + ": too many rules for " +
+                           (rule.name.empty() ? "every program" : "the program " + rule.name) + ": " +
+                           std::to_string(bytes) + " bytes of options, and at most " +
+                           std::to_string(shim::kOptionTextBytes - 1) + " are possible");
+  }
+}
+
 }  // namespace
 
 PolicyLevel read_policy_file(const std::string& path) {
@@ -36,11 +49,12 @@ PolicyLevel read_policy_file(const std::string& path) {
   std::vector<policy::PolicyError> errors;
   level.path = path;
   level.policy = policy::read_policy(TextFile(path).whole(shim::kMostPolicyBytes), errors);
-  level.applies = errors.empty();
   for (const policy::PolicyError& error : errors) {
     level.errors.push_back(path + ":" + std::to_string(error.line) + ":" + std::to_string(error.column) +
                            ": " + error.what);
   }
+  if (errors.empty()) look_for_too_many_rules(level);
+  level.applies = level.errors.empty();
   return level;
 }
 

@@ -104,10 +104,12 @@ ProgramFile look_at_elf(const std::string& path) {
 std::string why_not_preloaded(const ProgramFile& program) {
   if (!program.is_elf) return "is no ELF program";
   if (program.other_machine) {
-    return "is built for another architecture than libmseal.so: it runs unsealed; build libmseal for it too";
+    return "is built for another architecture than libmseal.so, so nothing in it is sealed; build libmseal "
+           "for it too";
   }
   if (program.interpreter.empty()) {
-    return "is static, so it ignores LD_PRELOAD and runs unsealed; with --coverage=all it can call mseal(2) "
+    return "is static and ignores LD_PRELOAD, so nothing in it is sealed; with --coverage=all it can call "
+           "mseal(2) "
            "itself";
   }
   if (program.set_id && geteuid() != 0) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "policy/configuration/options.h"
+#include "shim/common/printable.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"
@@ -110,13 +111,14 @@ bool covers_all(const RunChoice& options) {
   arguments.push_back(nullptr);
   execvp(arguments[0], arguments.data());
   const int why = errno;
-  std::fprintf(stderr, "mseal: %s: %s\n", arguments[0], std::strerror(why));
+  std::fprintf(stderr, "mseal: %s: %s\n", shim::printable(command[0]).c_str(), std::strerror(why));
   std::exit(why == ENOENT ? kCannotStart : 126);
 }
 
-void warn_if_not_reached(const RunChoice& options, const std::string& library) {
+// Why the library will not be in the program; empty if it will be.
+std::string why_not_reached(const RunChoice& options, const std::string& library) {
   const ProgramFile program = look_at_program(options.command.front());
-  if (program.path.empty()) return;  // execvp will say so
+  if (program.path.empty()) return {};  // execvp will say so
   std::string why = why_not_preloaded(program);
   const bool served = covers_all(options) && program.is_elf && !program.set_id;
   if (!why.empty() && served) why.clear();
@@ -124,7 +126,14 @@ void warn_if_not_reached(const RunChoice& options, const std::string& library) {
     const std::string said = complaints_of_linker(program, library);
     if (!said.empty()) why = "does not load the library: " + said;
   }
-  if (!why.empty()) std::fprintf(stderr, "mseal: %s %s\n", program.path.c_str(), why.c_str());
+  return why.empty() ? why : shim::printable(program.path) + " " + why;
+}
+
+// The option because of which the program must not start without the library; empty if there is none.
+std::string_view binding_option(const policy::Options& options) {
+  if (options.require != policy::Backend::automatic) return "require";
+  if (options.harden != 0) return "harden";
+  return options.strict ? "strict" : "";
 }
 
 }  // namespace
@@ -135,14 +144,26 @@ void run(const RunChoice& options) {
     become(options.command);
   }
   const std::string library = find_library();
+  if (library.find_first_of(" :") != std::string::npos) {
+    throw std::runtime_error(library +
+                             " can't be preloaded: the dynamic linker ends a name in LD_PRELOAD at a "
+                             "blank or a colon; install it elsewhere");
+  }
   const std::string text = option_text(options);
   const char* const inherited = std::getenv("MSEAL_OPTIONS");
   const std::string all = inherited == nullptr || *inherited == '\0' ? text
                           : text.empty()                             ? inherited
                                                                      : inherited + ("," + text);
   check(parsed(all));
-  check(parsed(with_policies(all, options.command.front())));
-  if (!options.quiet) warn_if_not_reached(options, library);
+  const std::string with_files = with_policies(all, options.command.front());
+  const policy::Options effective = parsed(with_files);
+  check(effective);
+  if (const std::string why = why_not_reached(options, library); !why.empty()) {
+    const std::string_view option = binding_option(effective);
+    if (!option.empty())
+      throw std::runtime_error(why + "; it is not started, because " + std::string(option) + " is set");
+    if (!options.quiet) std::fprintf(stderr, "mseal: %s\n", why.c_str());
+  }
   setenv("MSEAL_OPTIONS", all.c_str(), 1);
   const char* const preload = std::getenv("LD_PRELOAD");
   const std::string preloads =

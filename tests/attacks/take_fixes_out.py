@@ -262,7 +262,7 @@ HOLES = [
          {SUPERVISED: ["i386_wide_stalled"], ALL: ["i386_wide_stalled"], FILTERS: ["i386_wide_stalled"]}),
     Hole("late start: who is held by a tracer counts as asleep",
          "shim/preload/process/in_flight_calls.cpp",
-         "return is_harmless && !is_held_by_tracer(thread);", "return is_harmless;",
+         "return is_harmless && !is_in_state(thread, 't');", "return is_harmless;",
          {SUPERVISED: ["parked_by_tracer"], FILTERS: ["parked_by_tracer"]}),
     Hole("seals: what a process has reported is not checked",
          *CHECKS_WHAT_IS_REPORTED,

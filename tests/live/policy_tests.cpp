@@ -92,6 +92,57 @@ TEST_CASE("live: what is wrong in a policy file is said once, and that file does
   CHECK_THAT(bound.err, ContainsSubstring("has harden, so the program is not started"));
 }
 
+TEST_CASE("live: a wrong policy file that has a rule without which the program must not start stops it") {
+  const TemporaryPath home("home");
+  const TemporaryPath named("wrong.toml");
+  const std::string rule =
+      GENERATE("harden = [\"ptrace\"]", "require = \"supervised\"", "strict = true", "mode = \"audit\"");
+  INFO(rule);
+  write(named.string(), rule + "\ncolour = \"red\"\n");
+  const Run result = under("backend=seccomp,policy=" + named.string(), home.string());
+  CHECK(result.status == 127);
+  CHECK(result.out == "");
+  CHECK_THAT(result.err, ContainsSubstring("does not apply, but it has " + rule.substr(0, rule.find(' '))));
+}
+
+// What does not fit might say that the program must not start.
+TEST_CASE("live: a program with more rules or options than the library takes is not started") {
+  const TemporaryPath home("home");
+  const TemporaryPath many("many.toml");
+  const auto write_rules = [&](const std::string& head, const std::string& table, int count) {
+    std::string text = head;
+    for (int index = 0; index < count; ++index)
+      text +=
+          "[[" + table + "]]\nname = \"/opt/vendor/plugin-" + std::to_string(index) + ".so\"\nseal = false\n";
+    write(many.string(), text);
+  };
+  const std::string options = "backend=seccomp,policy=" + many.string();
+  const std::vector<std::string> shell{"/bin/bash", "-c", std::string(OWN_DATA_PROGRAM) + "; echo $?"};
+  SECTION("rules for every program") {
+    write_rules("auto = \"off\"\n", "object", 200);
+    CHECK(under(options, home.string()).out == kUnsealed);
+    write_rules("auto = \"off\"\n", "object", 4000);
+    const Run result = under(options, home.string());
+    CHECK(result.status == 127);
+    CHECK_THAT(result.err, ContainsSubstring("too many rules for this program: at most 65535 bytes"));
+  }
+  SECTION("rules for a program that another one starts") {
+    const std::string head = "[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n";
+    write_rules(head, "program.object", 200);
+    CHECK(under(options, home.string(), shell).out == kUnsealed + "0\n");
+    write_rules(head, "program.object", 4000);
+    const Run result = under(options, home.string(), shell);
+    CHECK(result.out == "127\n");
+    CHECK_THAT(result.err, ContainsSubstring("too many rules for this program: at most 65535 bytes"));
+  }
+  SECTION("MSEAL_OPTIONS") {
+    CHECK(under("backend=seccomp,skip=" + std::string(60'000, 'a'), home.string()).out == kSealed);
+    const Run result = under("backend=seccomp,skip=" + std::string(70'000, 'a'), home.string());
+    CHECK(result.status == 127);
+    CHECK_THAT(result.err, ContainsSubstring("MSEAL_OPTIONS is too long: at most 65535 bytes"));
+  }
+}
+
 TEST_CASE("live: a policy file that is a pipe or has no end does not apply, and nobody waits for it") {
   const TemporaryPath home("home");
   const TemporaryPath large("large.toml");

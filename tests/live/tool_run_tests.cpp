@@ -62,14 +62,47 @@ TEST_CASE("tool: run starts a program under the library, with its options and it
   CHECK(tool({}).status == 2);
 }
 
+TEST_CASE("tool: run refuses a library that LD_PRELOAD can't name") {
+  for (const std::string folder : {"with blank", "with:colon"}) {
+    const TemporaryPath copies(folder);
+    std::filesystem::create_directory(copies.string());
+    for (const char* const file : {"libmseal.so", "mseal", "mseal-supervisor"})
+      std::filesystem::copy_file(std::filesystem::path(MSEAL_TOOL).parent_path() / file,
+                                 std::filesystem::path(copies.string()) / file);
+    const Run result = run({{copies.string() + "/mseal", "run", "/bin/true"}, {}, {}, 60});
+    CHECK(result.status == 2);
+    CHECK_THAT(result.err, ContainsSubstring("can't be preloaded"));
+  }
+}
+
+TEST_CASE("tool: what can't be written to standard output is an error") {
+  for (const std::string what : {"check", "check --json", "--help", "policy show true"}) {
+    INFO(what);
+    const Run result =
+        run({{"/bin/sh", "-c", std::string(MSEAL_TOOL) + " " + what + " >/dev/full"}, {}, {}, 60});
+    CHECK(result.status == 2);
+    CHECK_THAT(result.err, ContainsSubstring("mseal: standard output: No space left on device"));
+  }
+}
+
+TEST_CASE("tool: names and options are printed without control characters") {
+  const Run missing = tool({"run", "\033[31mnone"});
+  CHECK(missing.status == 127);
+  CHECK_THAT(missing.err, ContainsSubstring("mseal: \\x1b[31mnone: "));
+  CHECK_THAT(tool({"run", "--backend=\033[31m", "true"}).err, !ContainsSubstring("\033"));
+  CHECK_THAT(tool({"check"}, "log=\033[31m").out, !ContainsSubstring("\033"));
+}
+
 TEST_CASE("tool: run says which programs it does not reach, and what to do") {
   const Run served = tool({"run", "--backend=seccomp", "--coverage=all", STATIC_PROGRAM, "few"});
   CHECK(served.err == "");
   const Run unreached = tool({"run", "--backend=seccomp", STATIC_PROGRAM, "few"});
   CHECK_THAT(unreached.err,
-             ContainsSubstring("is static, so it ignores LD_PRELOAD") && ContainsSubstring("--coverage=all"));
+             ContainsSubstring("is static and ignores LD_PRELOAD") && ContainsSubstring("--coverage=all"));
   CHECK(tool({"run", "-q", "--backend=seccomp", STATIC_PROGRAM, "few"}).err.find("is static") ==
         std::string::npos);
+  for (const std::string binding : {"--require=supervised", "--harden=ptrace", "--strict"})
+    refuses({"run", "-q", "--backend=seccomp", binding, "--", STATIC_PROGRAM, "few"}, "it is not started");
   const TemporaryPath script("script");
   std::ofstream(script.string()) << "#!" << STATIC_PROGRAM << "\n";
   std::filesystem::permissions(script.string(), std::filesystem::perms(0755));

@@ -195,7 +195,7 @@ Outcome hand_over(const State& state, const StartArguments& arguments, Job& job,
                   const Watched& watched, const Range& sealed_area) {
   const auto give = [&](long listener) {
     return arguments.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
-                                      watched.view(), sealed_area, {state.option_text.data()},
+                                      watched.view(), sealed_area, {state.texts->environment.data()},
                                       arguments.objects.empty());
   };
   const long listener = install_filter(job.draft.program.instructions(), true);

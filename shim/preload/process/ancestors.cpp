@@ -14,6 +14,7 @@
 #include "shim/common/maps_reader.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/process/other_filters.h"
 #include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
@@ -51,7 +52,9 @@ bool said(std::uint32_t flags) {
 // Before the backend has started, other filters may kill for seccomp(2).
 bool may_install(const State& state) {
   if (own_filters_kill(Work::filtering)) return false;
-  if (state.backend == policy::Backend::filters || state.backend == policy::Backend::supervised) return true;
+  if (state.backend == policy::Backend::filters || state.backend == policy::Backend::supervised ||
+      g_is_in_tree)
+    return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 

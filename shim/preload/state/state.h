@@ -24,12 +24,16 @@ struct Windows {
   std::array<std::atomic<std::uint64_t>, 3> next{};
 };
 
+struct OptionTexts {
+  std::array<char, kOptionTextBytes> environment{};  // a copy, because that belongs to the program
+  std::array<char, kOptionTextBytes> policy{};       // what the policy files say
+};
+
 struct State {
   policy::Machine machine{};
-  std::array<char, 2048> option_text{};  // a copy: the environment belongs to the program
   policy::Options options;
-  std::array<char, kPolicyTextBytes> policy_text{};  // the options from policy files
-  policy::Options policy_options;                    // the same, parsed; `options` overrides its objects
+  policy::Options policy_options;  // those of the policy files; `options` overrides their objects
+  OptionTexts* texts = nullptr;    // what both refer to
   std::array<std::array<char, 4096>, 3> policies{};  // paths of the policy files, the weakest first
   std::size_t policy_count = 0;
   std::array<char, 4096> supervisor_path{};

@@ -8,6 +8,7 @@
 #include "shim/preload/state/job.h"
 #include "shim/preload/state/local_seals.h"
 #include "shim/preload/state/objects_work.h"
+#include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 
@@ -16,6 +17,7 @@ struct WorkingMemory {
   ObjectsWork objects;  // protected by ObjectsTurn
   LocalSeals local_seals;
   LocalKeys keyed_seals;
+  OptionTexts texts;
 };
 
 // Returns zeroed memory, the initial state of all members. Ends the program if there is none.

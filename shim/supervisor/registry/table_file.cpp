@@ -112,7 +112,7 @@ void TableFile::set_tree(const Range& sealed_area, const policy::TreeOptions& tr
 void TableFile::set_policy(std::string_view options, std::string_view complaints) {
   if (options.size() >= table_->policy.size()) {  // a truncated rule could mean something else
     options = {};
-    complaints = "the policy files have too many rules for this program";
+    complaints = shim::kTooManyRules;
   }
   change([&] {
     (void)options.copy(table_->policy.data(), table_->policy.size() - 1);
