@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "shim/common/clock.h"
 #include "shim/common/machine.h"
@@ -80,9 +81,18 @@ void ControlChannel::refuse(const seccomp_notif& notification, int error) {
 }
 
 void ControlChannel::make_image(Caller& caller) {
-  auto table = std::make_unique<TableFile>();
+  auto table = spare_table_ != nullptr ? std::move(spare_table_) : std::make_unique<TableFile>();
+  has_joined_ = true;
   table->set_policy(policies_.options_for(&proc_, caller.process.id), {});
   registry_.make_image(caller, std::move(table));
+}
+
+void ControlChannel::make_spare_table() noexcept {
+  if (!std::exchange(has_joined_, false) || spare_table_ != nullptr) return;
+  try {
+    spare_table_ = std::make_unique<TableFile>();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the next program gets one of its own
+  }
 }
 
 int ControlChannel::try_to_make_image(Caller& caller) {

@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -57,6 +58,8 @@ class ControlChannel {
   // Resumes threads.
   void tidy() noexcept { tidying_ = supervised_.tidy(); }
   [[nodiscard]] bool holds_threads() const { return supervised_.holds_threads(); }
+  // Creates a table for the next program, if one has joined since. To be called when no call waits for it.
+  void make_spare_table() noexcept;
   // Whether threads are still to be resumed, or calls wait.
   [[nodiscard]] bool busy() const { return !postponed_.empty() || tidying_; }
 
@@ -98,7 +101,9 @@ class ControlChannel {
   bool covers_all_;
   policy::DiscardRule discard_;
   std::vector<Postponed> postponed_;
-  bool tidying_ = false;  // threads are to be resumed
+  std::unique_ptr<TableFile> spare_table_;
+  bool has_joined_ = false;  // a program, since the last spare table was created
+  bool tidying_ = false;     // threads are to be resumed
 };
 
 }  // namespace libmseal::supervisor

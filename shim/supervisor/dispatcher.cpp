@@ -68,6 +68,7 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
+    control_.make_spare_table();
     if (registry_.wants_to_collect()) listener_.end_burst();
     if (registry_.collect()) calls_.collect();  // now, because no call waits
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
