@@ -10,9 +10,53 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 
 namespace libmseal::policy {
+
+inline constexpr std::uint16_t kNegate = BPF_ALU | BPF_NEG;
+
+// The arithmetic instructions with two operands; nothing for another one. Shifts take five bits, as in the
+// kernel's 32-bit instructions.
+inline std::optional<std::uint32_t> calculate(std::uint16_t operation, std::uint32_t a,
+                                              std::uint32_t operand) noexcept {
+  switch (BPF_OP(operation)) {
+    case BPF_ADD:
+      return a + operand;
+    case BPF_SUB:
+      return a - operand;
+    case BPF_MUL:
+      return a * operand;
+    case BPF_DIV:
+      return a / operand;
+    case BPF_AND:
+      return a & operand;
+    case BPF_OR:
+      return a | operand;
+    case BPF_XOR:
+      return a ^ operand;
+    case BPF_LSH:
+      return a << (operand & 31);
+    case BPF_RSH:
+      return a >> (operand & 31);
+    default:
+      return std::nullopt;
+  }
+}
+
+// Whether the kernel takes it as a filter, as far as its length, its jumps and its end show.
+inline bool is_program(std::span<const sock_filter> program) noexcept {
+  if (program.empty() || program.size() > BPF_MAXINSNS) return false;
+  for (std::size_t pc = 0; pc < program.size(); ++pc) {
+    const sock_filter& one = program[pc];
+    const std::size_t left = program.size() - pc - 1;
+    if (BPF_CLASS(one.code) != BPF_JMP) continue;
+    const bool always = BPF_OP(one.code) == BPF_JA;
+    if (always ? one.k >= left : one.jt >= left || one.jf >= left) return false;
+  }
+  return BPF_CLASS(program.back().code) == BPF_RET;
+}
 
 // `steps`: counts the instructions that are run.
 inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccomp_data& data,
@@ -38,6 +82,16 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
           return false;
       }
     }();
+    if (const std::uint16_t operation = one.code & ~BPF_X;
+        BPF_CLASS(one.code) == BPF_ALU && operation != kNegate) {
+      const std::uint32_t operand = BPF_SRC(one.code) == BPF_X ? x : one.k;
+      if (operation == (BPF_ALU | BPF_DIV) && operand == 0)
+        return SECCOMP_RET_KILL_THREAD;  // 0, as in the kernel
+      const auto result = calculate(operation, a, operand);
+      if (!result) return SECCOMP_RET_KILL_PROCESS;
+      a = *result;
+      continue;
+    }
     switch (one.code) {
       case BPF_LD | BPF_W | BPF_ABS:
         if (one.k % 4 != 0 || one.k > sizeof data - 4) return SECCOMP_RET_KILL_PROCESS;
@@ -67,21 +121,14 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
       case BPF_MISC | BPF_TXA:
         a = x;
         break;
-      // NOLINTNEXTLINE(misc-redundant-expression): two of the three are 0
-      case BPF_ALU | BPF_ADD | BPF_K:
-        a += one.k;
+      case BPF_LD | BPF_W | BPF_LEN:
+        a = sizeof data;
         break;
-      case BPF_ALU | BPF_ADD | BPF_X:
-        a += x;
+      case BPF_LDX | BPF_W | BPF_LEN:
+        x = sizeof data;
         break;
-      case BPF_ALU | BPF_SUB | BPF_K:
-        a -= one.k;
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= one.k;
-        break;
-      case BPF_ALU | BPF_OR | BPF_K:
-        a |= one.k;
+      case kNegate:
+        a = 0 - a;
         break;
       case BPF_JMP | BPF_JA:
         pc += one.k;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
@@ -87,18 +88,24 @@ bool looks_for_sharers_itself(const State& state) {
          state.options.backend != Backend::kernel;
 }
 
-// The library makes no more system calls in a program where they would be killed.
+// A program in which the system calls of the library would be killed. No policy file is read.
 void report_unsealed_start(State& state) {
-  const char* const options = getenv("MSEAL_OPTIONS");
-  if (options != nullptr) policy::parse_options(options, state.options, [](const policy::OptionError&) {});
-  if (state.options.auto_seal == policy::AutoSeal::off) return;
+  const char* const text = secure_getenv("MSEAL_OPTIONS");
+  if (text != nullptr && std::strlen(text) < kOptionTextBytes) {
+    std::strcpy(state.texts->environment.data(), text);
+    policy::parse_options(state.texts->environment.data(), state.options, [](const policy::OptionError&) {});
+  }
   constexpr std::string_view kWhy =
-      "a seccomp filter of the program that has started this one kills for system calls of the library; let "
-      "it "
-      "answer with an error";
-  if (state.options.require != policy::Backend::automatic)
-    refuse_to_start("require=", name_of(state.options.require), kWhy);
-  Message() << "nothing is sealed: " << kWhy;
+      "a seccomp filter of the program that has started this one kills for system calls of the library";
+  const policy::Options& options = state.options;
+  if (options.require != policy::Backend::automatic)
+    refuse_to_start("require=", name_of(options.require), kWhy);
+  if (options.harden != 0) refuse_to_start("harden=", "", kWhy);
+  if (options.strict) refuse_to_start("strict=", "1", kWhy);
+  if (options.audit) refuse_to_start("mode=", "audit", kWhy);
+  const bool wanted =
+      options.auto_seal != policy::AutoSeal::off && options.auto_seal != policy::AutoSeal::marked;
+  if (wanted) Message() << "nothing is sealed: " << kWhy << "; let it answer with an error";
 }
 
 enum class Progress : std::uint8_t { not_begun, under_way, done };

@@ -4,6 +4,7 @@
 // still be allowed by protection keys. Only under the backend `libc`, which has no filter, they check the
 // local seals first. Must be async-signal-safe.
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -178,6 +179,10 @@ long syscall(long number, ...) {
   return libc_result(checked_syscall(site, number, a));
 }
 
+// Some options change the keys with which the processor checks return addresses.
+#ifdef __aarch64__
+__attribute__((target("branch-protection=none")))
+#endif
 int prctl(int option, ...) {
   va_list rest;
   va_start(rest, option);
@@ -185,6 +190,8 @@ int prctl(int option, ...) {
   // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the same
   for (std::size_t index = 1; index < 5; ++index) a[index] = va_arg(rest, long);
   va_end(rest);
+  if (option != PR_SET_SECCOMP)
+    return static_cast<int>(libc_result(raw_syscall6(__NR_prctl, a[0], a[1], a[2], a[3], a[4], a[5])));
   return static_cast<int>(libc_result(call_that_may_filter(__NR_prctl, registers_of(a))));
 }
 

@@ -172,13 +172,14 @@ bool has_mistakes(std::string_view path, std::string_view complaints) {
   return false;
 }
 
-// Ends the program if the complaints are about options that may say that it must not start.
+[[noreturn]] void give_up_for_too_many_rules() {
+  Message() << kTooManyRules << ": at most " << static_cast<long>(kOptionTextBytes - 1)
+            << " bytes of options; the program is not started";
+  give_up();
+}
+
+// Ends the program if a file with mistakes has a rule without which the program must not start.
 void give_up_if_bound(const State& state, std::string_view complaints) {
-  if (complaints == kTooManyRules) {
-    Message() << kTooManyRules << ": at most " << static_cast<long>(kOptionTextBytes - 1)
-              << " bytes of options; the program is not started";
-    give_up();
-  }
   for (std::size_t level = 0; level < state.policy_count; ++level) {
     const char* const path = state.policies[level].data();
     const std::string_view rule = has_mistakes(path, complaints) ? binding_rule(path) : "";
@@ -211,6 +212,7 @@ bool read_levels(State& state, SupervisorLaunch& launch) {
   const std::string_view complaints = table_complaints(table);
   (void)copy_text(state.texts->policy, {table_policy(table)});
   const bool good = complaints.empty();
+  if (complaints == kTooManyRules) give_up_for_too_many_rules();
   print_complaints(state, complaints);
   give_up_if_bound(state, complaints);
   if (table != launch.table()) unmap_table(table);

@@ -140,9 +140,6 @@ int serve(std::span<const char* const> policy_paths) {
   // An audit allows clone3, too, whose flags are in memory.
   if (options.audit || (options.open_calls & policy::kBlockedClone3) != 0) registry.note_unknown_lineage();
   answer.result = adopt_first_image(*proc, registry, *handover, std::move(table));
-  log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
-      " seals, ", handover->watched.size(), " watched ranges");
-
   std::unique_ptr<Listener> listener;
   if (answer.result == 0) {
     listener = make_listener(*proc, *handover);
@@ -152,6 +149,8 @@ int serve(std::span<const char* const> policy_paths) {
     acknowledge(answer);
     return EXIT_FAILURE;
   }
+  log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
+      " seals, ", handover->watched.size(), " watched ranges");
   Dispatcher dispatcher(*listener, *proc, registry, policies, sizes,
                         handover->is_late ? handover->process : 0, std::move(handover->watched), options);
   answer.events = dispatcher.events_error();

@@ -190,8 +190,10 @@ int main(int count, char** arguments) {
   } catch (const std::exception& error) {
     std::fprintf(stderr, "mseal: %s\n", shim::printable(error.what()).c_str());
   }
+  errno = 0;
   std::cout.flush();
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-  std::fprintf(stderr, "mseal: standard output: %s\n", std::strerror(errno));
+  std::fprintf(stderr, "mseal: standard output: %s\n",
+               errno != 0 ? std::strerror(errno) : "it can't be written");
   return tool::kUsage;
 }

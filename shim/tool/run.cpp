@@ -133,7 +133,8 @@ std::string why_not_reached(const RunChoice& options, const std::string& library
 std::string_view binding_option(const policy::Options& options) {
   if (options.require != policy::Backend::automatic) return "require";
   if (options.harden != 0) return "harden";
-  return options.strict ? "strict" : "";
+  if (options.strict) return "strict";
+  return options.audit ? "mode=audit" : "";
 }
 
 }  // namespace
@@ -158,11 +159,12 @@ void run(const RunChoice& options) {
   const std::string with_files = with_policies(all, options.command.front());
   const policy::Options effective = parsed(with_files);
   check(effective);
-  if (const std::string why = why_not_reached(options, library); !why.empty()) {
-    const std::string_view option = binding_option(effective);
+  const std::string_view option = binding_option(effective);
+  const std::string why = options.quiet && option.empty() ? "" : why_not_reached(options, library);
+  if (!why.empty()) {
     if (!option.empty())
       throw std::runtime_error(why + "; it is not started, because " + std::string(option) + " is set");
-    if (!options.quiet) std::fprintf(stderr, "mseal: %s\n", why.c_str());
+    std::fprintf(stderr, "mseal: %s\n", why.c_str());
   }
   setenv("MSEAL_OPTIONS", all.c_str(), 1);
   const char* const preload = std::getenv("LD_PRELOAD");

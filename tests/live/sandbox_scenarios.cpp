@@ -205,6 +205,7 @@ void executes_under_own_filter(std::span<char*> arguments) {
   const std::string_view kind = arguments[0];
   if (kind == "mseal") (void)answer_with(462, SECCOMP_RET_KILL_PROCESS);
   if (kind == "mseal, by a trap") (void)answer_with(462, SECCOMP_RET_TRAP);
+  if (kind == "socketpair") (void)answer_with(__NR_socketpair, SECCOMP_RET_KILL_PROCESS);
   if (kind == "ptrace") (void)answer_with(__NR_ptrace, SECCOMP_RET_KILL_PROCESS);
   if (kind == "seccomp") (void)answer_with(__NR_seccomp, SECCOMP_RET_KILL_PROCESS);
   if (kind == "all else") {  // than what every program needs
@@ -257,6 +258,67 @@ void runs_under_filter_of_ancestor(std::span<char*> arguments) {
   ::_exit(g_failures);
 }
 
+// Several filters, each of which kills for something else. The library looks at each.
+void sandbox_in_stages(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  void* const object = ::dlopen(arguments[0], RTLD_NOW);
+  REQUIRE_OR_STOP(object != nullptr);
+  char* const page = readable_page();
+  for (const int number : {__NR_process_vm_readv, __NR_openat, __NR_ptrace, 462, __NR_rt_sigprocmask})
+    (void)answer_with(number, SECCOMP_RET_KILL_PROCESS);
+  EXPECT(::mseal(page, page_size(), 0) == -1 && errno == EAGAIN);
+  EXPECT(::dlsym(object, "answer") != nullptr);
+  ::_exit(g_failures);
+}
+
+// Without a handler, a trap ends the program.
+void own_filter_traps(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(!arguments.empty());
+  void* const object = ::dlopen(arguments[0], RTLD_NOW);
+  REQUIRE_OR_STOP(object != nullptr);
+  char* const page = readable_page();
+  (void)answer_with(462, SECCOMP_RET_TRAP);
+  seal_page(page);  // messages are sent by mmap then
+  EXPECT(::dlsym(object, "answer") != nullptr);
+}
+
+// A filter of one thread, and no_new_privs, stay with that thread.
+void own_filter_of_one_thread(std::span<char*>) {
+  std::thread([] {
+    (void)answer_with(__NR_getppid, SECCOMP_RET_ERRNO | ENOTSUP);
+    (void)answer_with(__NR_ptrace, SECCOMP_RET_KILL_PROCESS);
+    EXPECT(::syscall(__NR_getppid) == -1 && errno == ENOTSUP);
+  }).join();
+  EXPECT(::getppid() > 0);
+}
+
+// What is no filter changes nothing, and neither does one that may not be installed.
+void filters_that_are_refused(std::span<char*>) {
+  char* const page = map_far_away(page_size(), PROT_READ);
+  char* const other = map_far_away(page_size(), PROT_READ);
+  sock_filter kill[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)};
+  sock_filter open_end[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0)};
+  const sock_fprog none{0, nullptr};
+  const sock_fprog nowhere{4, reinterpret_cast<sock_filter*>(0x1000)};
+  const sock_fprog endless{1, open_end};
+  const sock_fprog all{1, kill};
+  for (const void* const program : {static_cast<const void*>(nullptr), static_cast<const void*>(&none),
+                                    static_cast<const void*>(&nowhere), static_cast<const void*>(&endless),
+                                    reinterpret_cast<const void*>(-1L)}) {
+    EXPECT(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) == -1);
+    EXPECT(::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == -1);
+  }
+  EXPECT(::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 1U << 31, &all) == -1 && errno == EINVAL);
+  EXPECT(::mseal(page, page_size(), 0) == 0);
+  EXPECT(::mseal(other, page_size(), 0) == 0);
+  char self[] = "/proc/self/exe";
+  char scenario[] = "runs_under_filter_of_ancestor";
+  char outcome[] = "sealed";
+  char* const command[] = {self, scenario, outcome, nullptr};
+  ::execv(self, command);
+  EXPECT(false);
+}
+
 // What a child in the same memory installs is not the program's.
 void filter_of_vfork_child(std::span<char*>) {
   char* const page = readable_page();
@@ -288,6 +350,10 @@ constexpr Scenario kScenarios[] = {
     {"own_filter_kills_for_all", own_filter_kills_for_all},
     {"executes_under_own_filter", executes_under_own_filter},
     {"runs_under_filter_of_ancestor", runs_under_filter_of_ancestor},
+    {"sandbox_in_stages", sandbox_in_stages},
+    {"own_filter_traps", own_filter_traps},
+    {"own_filter_of_one_thread", own_filter_of_one_thread},
+    {"filters_that_are_refused", filters_that_are_refused},
     {"filter_of_vfork_child", filter_of_vfork_child},
     {"seals_without_descriptors", seals_without_descriptors},
     {"answered_eintr", answered_eintr},

@@ -1,6 +1,7 @@
 // Sealing in programs whose own filters allow next to nothing.
 #include <asm/unistd.h>
 
+#include <fstream>
 #include <string>
 
 #include "policy/rules/abi.h"
@@ -65,6 +66,34 @@ TEST_CASE(
   INFO(result.err);
   CHECK(result.status == 0);
   CHECK((result.err.find("seccomp filter") != std::string::npos) == (outcome != "sealed"));
+}
+
+TEST_CASE("live: a program that is executed under such a filter reads policy files, or says why not") {
+  const TemporaryPath policy("policy.toml");
+  std::ofstream(policy.string()) << "auto = \"elf\"\n";
+  const auto [options, kind, outcome] = GENERATE(table<std::string, std::string, std::string>(
+      {{"backend=seccomp", "socketpair", "sealed"}, {"backend=filter", "socketpair", "sealed"}}));
+  INFO(options << ", " << kind);
+  const Run result = run(preloaded("policy=" + policy.string() + "," + options,
+                                   {LIVE_PROGRAM, "executes_under_own_filter", kind, outcome}));
+  INFO(result.err);
+  CHECK(result.status == 0);
+}
+
+TEST_CASE("live: harden= under such a filter is met, or the program is not started") {
+  const Run result = run(preloaded("policy=none,backend=seccomp,harden=ptrace",
+                                   {LIVE_PROGRAM, "executes_under_own_filter", "ptrace", "sealed"}));
+  CHECK(result.status == 127);
+  CHECK_THAT(result.err, ContainsSubstring("harden= cannot be met"));
+}
+
+TEST_CASE(
+    "live: what the program's own filters kill for is found out, filter by filter and thread by thread") {
+  const std::string scenario = GENERATE("sandbox_in_stages", "own_filter_traps", "own_filter_of_one_thread",
+                                        "filters_that_are_refused");
+  INFO(scenario);
+  expect_success(
+      run(preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, scenario, PLUGINS "/nodelete.so"})));
 }
 
 TEST_CASE("live: filters of a vfork child do not count as the program's") {

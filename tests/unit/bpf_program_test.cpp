@@ -104,6 +104,39 @@ TEST_CASE("a program that is too long to prepend is remembered") {
   CHECK_FALSE(program.complete());
 }
 
+TEST_CASE("arithmetic is that of 32 bits, and a division by zero ends the program") {
+  const auto result_of = [](std::uint16_t operation, std::uint32_t a, std::uint32_t operand,
+                            bool by_register) {
+    const sock_filter program[] = {
+        BPF_STMT(BPF_LDX | BPF_IMM, operand), BPF_STMT(BPF_LD | BPF_IMM, a),
+        BPF_STMT(static_cast<std::uint16_t>(BPF_ALU | operation | (by_register ? BPF_X : BPF_K)), operand),
+        BPF_STMT(BPF_RET | BPF_A, 0)};
+    CHECK(is_program(program));
+    return evaluate(program, seccomp_data{});
+  };
+  for (const bool by_register : {false, true}) {
+    const auto is = [&](std::uint16_t operation, std::uint32_t a, std::uint32_t operand,
+                        std::uint32_t right) {
+      CHECK(result_of(operation, a, operand, by_register) == right);
+    };
+    is(BPF_ADD, ~0U, 2, 1);
+    is(BPF_SUB, 1, 2, ~0U);
+    is(BPF_MUL, 0x10001, 0x10001, 0x20001);
+    is(BPF_DIV, 7, 2, 3);
+    is(BPF_DIV, 7, 0, 0);
+    is(BPF_AND, 6, 3, 2);
+    is(BPF_OR, 6, 3, 7);
+    is(BPF_XOR, 6, 3, 5);
+    is(BPF_LSH, 3, 31, 1U << 31);
+    is(BPF_RSH, 1U << 31, 31, 1);
+  }
+  const sock_filter negates[] = {BPF_STMT(BPF_LD | BPF_IMM, 1), BPF_STMT(BPF_ALU | BPF_NEG, 0),
+                                 BPF_STMT(BPF_RET | BPF_A, 0)};
+  CHECK(evaluate(negates, seccomp_data{}) == ~0U);
+  const sock_filter length[] = {BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_STMT(BPF_RET | BPF_A, 0)};
+  CHECK(evaluate(length, seccomp_data{}) == sizeof(seccomp_data));
+}
+
 TEST_CASE("what is no program of seccomp kills, wherever it is wrong") {
   const sock_filter kWrong[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, sizeof(seccomp_data)),
@@ -119,6 +152,7 @@ TEST_CASE("what is no program of seccomp kills, wherever it is wrong") {
   for (const sock_filter& one : kWrong) {
     INFO(one.code << " " << one.k);
     CHECK(evaluate({&one, 1}, data) == SECCOMP_RET_KILL_PROCESS);
+    CHECK(!is_program({&one, 1}));
   }
   CHECK(evaluate({}, data) == SECCOMP_RET_KILL_PROCESS);
   const sock_filter right[] = {BPF_STMT(BPF_ST, 0xFFFF'FFFF), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};

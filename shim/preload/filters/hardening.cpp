@@ -13,6 +13,7 @@
 #include "shim/preload/filters/install.h"
 #include "shim/preload/filters/landlock.h"
 #include "shim/preload/messages/message.h"
+#include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -39,6 +40,11 @@ bool refused(policy::Hardening what) {
 
 void harden(const State& state, Draft& draft) {
   if (state.options.harden != 0 && state.is_barred()) refuse_to_start("harden=", "", state.barred);
+  if (state.options.harden != 0 && own_filters_kill(Work::hardening)) {
+    refuse_to_start(
+        "harden=", "",
+        "a seccomp filter of the program that has started this one kills for calls that this needs");
+  }
   unsigned missing = 0;
   for (const policy::Hardening one : {policy::kHardenPtrace, policy::kHardenProcessVmWritev,
                                       policy::kHardenUserfaultfd, policy::kHardenProcMem}) {

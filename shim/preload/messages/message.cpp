@@ -131,6 +131,8 @@ std::string_view text_of_error(long error) {
       return "the name is too long (ENAMETOOLONG)";
     case ENOEXEC:
       return "not a program (ENOEXEC)";
+    case ECANCELED:
+      return "a seccomp filter of the program that has started this one kills for it (ECANCELED)";
     case EPIPE:
       return memory_is_limited() ? "it ended early (EPIPE): ulimit -v may leave it too little memory"
                                  : "it ended early (EPIPE)";

@@ -33,7 +33,7 @@ bool is_much(const State& state) {
 
 // The previous personality of the thread, or an error if it was not changed.
 long change_layout(const State& state) {
-  if (!is_much(state) || own_filters_kill(Work::exec_layout)) [[likely]]
+  if (!is_much(state) || own_filters_kill(Work::extras)) [[likely]]
     return -1;
   const long present = raw_syscall(__NR_personality, kAsk);
   if (failed(present) || (present & ADDR_COMPAT_LAYOUT) != 0) return -1;

@@ -62,9 +62,7 @@ bool other_filters_kill() {
   // In this order, because an audit would record the second call as an attempt.
   if (!has_filters()) return false;
   g_is_in_tree = !own_filters_kill(Work::wrapped_message) && ask_for_tree();
-  if (own_filters_bar_messages() || own_filters_kill(Work::filtering)) return true;
-  if (!g_is_in_tree && own_filters_kill(Work::launching)) return true;
-  if (g_is_in_tree || tagging_is_refused()) return false;
+  if (g_is_in_tree || tagging_is_refused() || own_filters_kill(Work::searching)) return false;
   if (!kills(do_all)) return false;
   g_killed_calls.openat2 = kills(try_openat2);
   g_killed_calls.kcmp = kills(try_kcmp);

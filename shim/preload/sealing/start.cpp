@@ -149,6 +149,7 @@ bool late_start_is_settled() {
 
 long settle_late_start(const State& state) {
   if (late_start_is_settled()) return 0;
+  if (own_filters_bar_looking()) return explain(Why::own_filter_kills);
   if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
     return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;

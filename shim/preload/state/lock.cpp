@@ -55,6 +55,7 @@ bool has_one_thread() {
 // Runs in a child, before it can have threads.
 void note_fork() {
   if (has_one_thread()) g_words->list_is_free = true;
+  if (!own_filters_kill(Work::reading)) g_words->process = raw_syscall(__NR_getpid);
 }
 
 }  // namespace

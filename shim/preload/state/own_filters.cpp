@@ -5,13 +5,14 @@
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
+#include <sys/ptrace.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "policy/bpf/evaluator.h"
@@ -28,7 +29,6 @@ namespace {
 using policy::Arguments;
 
 constinit std::atomic<std::uint16_t> g_killed = 0;  // Work bits
-constinit std::atomic<std::uint16_t> g_marked = 0;  // the same for programs that are executed
 
 struct UsedCall {
   Work work;
@@ -40,11 +40,13 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::locking, __NR_rt_sigprocmask, {SIG_SETMASK}},
     {Work::locking, __NR_futex, {0, FUTEX_WAIT_PRIVATE}},
     {Work::filtering, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC}},
+    {Work::filtering, __NR_prctl, {PR_SET_NO_NEW_PRIVS, 1}},
     {Work::filtering, __NR_brk},
     {Work::reading, __NR_openat},
     {Work::reading, __NR_openat2},
     {Work::reading, __NR_read},
     {Work::reading, __NR_close},
+    {Work::reading, __NR_fstat},
     {Work::reading, __NR_fstatfs},
     {Work::reading, __NR_readlinkat},
     {Work::reading, __NR_getpid},
@@ -52,6 +54,7 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::searching, __NR_getdents64},
     {Work::searching, __NR_kcmp},
     {Work::searching, __NR_kill},
+    {Work::searching, __NR_rt_sigaction, {SIGSYS}},
     {Work::searching, __NR_clone},
     {Work::searching, __NR_exit_group},
     {Work::searching, __NR_wait4},
@@ -68,7 +71,7 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::joining, __NR_getrandom},
     {Work::joining, __NR_getppid},
     {Work::joining, __NR_uname},
-    {Work::launching, __NR_prctl, {PR_SET_NO_NEW_PRIVS, 1}},
+    {Work::launching, __NR_prctl, {PR_GET_CHILD_SUBREAPER}},
     {Work::launching, __NR_mremap},
     {Work::launching, __NR_clone},
     {Work::launching, __NR_exit_group},
@@ -83,9 +86,16 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::launching, __NR_sendto},
     {Work::launching, __NR_sendmsg},
     {Work::launching, __NR_recvmsg},
-    {Work::reporting, __NR_clock_gettime},
+    {Work::hardening, __NR_ptrace, {PTRACE_SETOPTIONS}},
+    {Work::hardening, __NR_process_vm_writev},
+    {Work::hardening, __NR_ioctl, {~0ULL, policy::kNewUserfault}},
+    {Work::hardening, __NR_landlock_create_ruleset},
+    {Work::hardening, __NR_landlock_add_rule},
+    {Work::hardening, __NR_landlock_restrict_self},
+    {Work::hardening, __NR_prctl, {PR_GET_DUMPABLE}},
+    {Work::extras, __NR_clock_gettime},
     {Work::writing, __NR_write, {2}},
-    {Work::exec_layout, __NR_personality, {0xFFFFFFFF}},
+    {Work::extras, __NR_personality, {0xFFFFFFFF}},
 #ifdef __x86_64__
     {Work::joining, __NR_arch_prctl, {policy::kArchGetUntagMask}},
 #endif
@@ -97,7 +107,6 @@ constexpr std::uint32_t kMarkProtection = 0x6D61'726B;
 constexpr std::uint16_t kMarked = 0x800;
 constexpr std::uint16_t kAllWork = 0x7FF;
 
-// A trap ends a program that has no handler for it: execve resets handlers.
 enum class Traps : std::uint8_t { handled, kill };
 
 bool kills(std::span<const sock_filter> program, Traps traps, std::uint32_t number,
@@ -105,9 +114,18 @@ bool kills(std::span<const sock_filter> program, Traps traps, std::uint32_t numb
   const std::uint32_t arch = this_machine().abis[0].audit_arch;
   seccomp_data data{static_cast<int>(number), arch, 0, {}};
   for (std::size_t index = 0; index < arguments.size(); ++index) data.args[index] = arguments[index];
-  const std::uint32_t action = policy::evaluate(program, data) & SECCOMP_RET_ACTION_FULL;
-  if (action == SECCOMP_RET_TRAP) return traps == Traps::kill;
-  return action == SECCOMP_RET_KILL_PROCESS || action == SECCOMP_RET_KILL_THREAD;
+  switch (policy::evaluate(program, data) & SECCOMP_RET_ACTION_FULL) {
+    case SECCOMP_RET_ALLOW:
+    case SECCOMP_RET_LOG:
+    case SECCOMP_RET_TRACE:
+    case SECCOMP_RET_ERRNO:
+    case SECCOMP_RET_USER_NOTIF:
+      return false;
+    case SECCOMP_RET_TRAP:
+      return traps == Traps::kill;
+    default:
+      return true;
+  }
 }
 
 std::uint16_t work_killed_by(std::span<const sock_filter> program, Traps traps) {
@@ -122,8 +140,9 @@ std::uint16_t work_killed_by(std::span<const sock_filter> program, Traps traps) 
   return killed;
 }
 
-void set_killed(std::uint16_t killed) {
-  g_killed = killed;
+void note_killed(std::uint16_t killed) {
+  if (killed == 0) return;
+  g_killed.fetch_or(killed);
   g_killed_calls.kcmp = g_killed_calls.kcmp || own_filters_kill(Work::searching);
   restrict_messages(own_filters_kill(Work::writing), own_filters_kill(Work::reading));
 }
@@ -137,8 +156,9 @@ std::uint16_t read_mark() {
 }
 
 // Without no_new_privs it can't be installed, and is not: that would change the programs that are executed.
-void install_mark(std::uint16_t killed) {
-  constexpr unsigned kSpecAllow = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+// In the threads in which the program installs its filter: others keep theirs.
+void install_mark(std::uint16_t killed, bool in_all_threads) {
+  const unsigned flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | (in_all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0U);
   std::array<sock_filter, 10> mark{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, this_machine().abis[0].audit_arch, 0, 7),
@@ -152,34 +172,57 @@ void install_mark(std::uint16_t killed) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   const sock_fprog program{static_cast<unsigned short>(mark.size()), mark.data()};
-  // In all threads, or the library's later filters would find threads with filters of their own.
-  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | kSpecAllow, &program);
+  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
-// Whether the kernel can read it. The program may ask with a bad pointer whether the kernel has filters.
+// Whether the kernel can read the memory, of 8 bytes or more. The program may give a bad pointer to find out
+// whether the kernel has filters.
 bool is_readable(const void* start, std::size_t size) {
-  const auto* at = static_cast<const char*>(start);
-  char piece[1024];
-  for (std::size_t left = size; left != 0;) {
-    const std::size_t taken = std::min(left, sizeof piece);
-    const iovec into{piece, taken};
-    const iovec from{const_cast<char*>(at), taken};
-    if (raw_syscall(__NR_process_vm_readv, raw_syscall(__NR_getpid), &into, 1, &from, 1, 0) !=
-        static_cast<long>(taken))
-      return false;
-    at += taken;
-    left -= taken;
+  constexpr std::uintptr_t kStep = 4096;
+  const auto first = reinterpret_cast<std::uintptr_t>(start);
+  const std::uintptr_t last = first + size - sizeof(std::uint64_t);
+  // The kernel reads the mask before it refuses -1 (kernel/signal.c, rt_sigprocmask).
+  const auto can_read = [](std::uintptr_t at) {
+    return raw_syscall(__NR_rt_sigprocmask, -1, at, nullptr, sizeof(std::uint64_t)) != -EFAULT;
+  };
+  for (std::uintptr_t at = first; at < last; at = (at / kStep + 1) * kStep) {
+    if (!can_read(at)) return false;
   }
-  return true;
+  return can_read(last);
 }
 
-// The filter that the call installs if it succeeds; null if it installs none.
-const sock_fprog* filter_of(long number, const Arguments& arguments) {
-  const bool by_prctl = number == __NR_prctl && static_cast<int>(arguments[0]) == PR_SET_SECCOMP &&
-                        arguments[1] == SECCOMP_MODE_FILTER;
-  const bool by_seccomp =
-      number == __NR_seccomp && static_cast<std::uint32_t>(arguments[0]) == SECCOMP_SET_MODE_FILTER;
-  return by_prctl || by_seccomp ? reinterpret_cast<const sock_fprog*>(arguments[2]) : nullptr;
+bool has_handler_of_traps() {
+  if (own_filters_kill(Work::searching)) return false;
+  std::array<std::uintptr_t, 8> action{};  // the kernel's struct begins with the handler
+  const long asked = raw_syscall(__NR_rt_sigaction, SIGSYS, nullptr, action.data(), sizeof(std::uint64_t));
+  const auto handler = reinterpret_cast<std::uintptr_t>(SIG_DFL);
+  return asked == 0 && action[0] != handler && action[0] != reinterpret_cast<std::uintptr_t>(SIG_IGN);
+}
+
+// Work bits: what a filter kills for in this program, and in those that are executed. execve resets handlers,
+// so a trap ends these.
+struct Effect {
+  std::uint16_t here = 0;
+  std::uint16_t later = 0;
+};
+
+// Nothing if the kernel will not take it.
+Effect effect_of(const sock_fprog* filter) {
+  if (filter == nullptr) return {};
+  if (own_filters_kill(Work::locking)) return {kAllWork, kAllWork};  // it can't be looked at
+  if (!is_readable(filter, sizeof *filter) || filter->len == 0 ||
+      !is_readable(filter->filter, filter->len * sizeof(sock_filter)))
+    return {};
+  const std::span<const sock_filter> program(filter->filter, filter->len);
+  if (!policy::is_program(program)) return {};
+  const std::uint16_t later = work_killed_by(program, Traps::kill);
+  return {has_handler_of_traps() ? work_killed_by(program, Traps::handled) : later, later};
+}
+
+bool sets_mode(long number, const Arguments& arguments, std::uint32_t by_prctl, std::uint32_t by_seccomp) {
+  if (number == __NR_prctl)
+    return static_cast<int>(arguments[0]) == PR_SET_SECCOMP && arguments[1] == by_prctl;
+  return number == __NR_seccomp && static_cast<std::uint32_t>(arguments[0]) == by_seccomp;
 }
 
 }  // namespace
@@ -209,31 +252,34 @@ bool own_filters_bar_sealing(const State& state) {
 }
 
 void look_for_own_filters() {
-  g_marked = read_mark();
-  if (g_marked != 0) set_killed(g_marked);
+  note_killed(read_mark());
 }
 
 long call_that_may_filter(long number, const Arguments& a) {
-  const sock_fprog* const filter = filter_of(number, a);
+  const auto call = [&] { return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]); };
+  const bool is_strict = sets_mode(number, a, SECCOMP_MODE_STRICT, SECCOMP_SET_MODE_STRICT);
+  if (!is_strict && !sets_mode(number, a, SECCOMP_MODE_FILTER, SECCOMP_SET_MODE_FILTER)) return call();
   // A child that shares this memory (vfork) is not this process.
-  const bool is_seen = filter != nullptr && !own_filters_kill(Work::reading) &&
-                       is_process_of_memory(raw_syscall(__NR_getpid)) &&
-                       is_readable(filter, sizeof *filter) &&
-                       is_readable(filter->filter, filter->len * sizeof(sock_filter));
-  if (!is_seen) return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  const std::span<const sock_filter> program(filter->filter, filter->len);
-  const std::uint16_t before = g_killed;
-  const auto killed = static_cast<std::uint16_t>(before | work_killed_by(program, Traps::handled));
-  const auto marked = static_cast<std::uint16_t>(g_marked | work_killed_by(program, Traps::kill));
-  // Before, because the filter may kill for seccomp(2). Other threads of the library have to know by then,
-  // too.
-  if (marked != g_marked && !own_filters_kill(Work::filtering)) install_mark(marked);
-  g_marked = marked;
-  set_killed(killed);
-  const long result = raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  const bool is_own = own_filters_kill(Work::reading) || is_process_of_memory(raw_syscall(__NR_getpid));
+  if (!is_own) return call();
+  const Effect effect =
+      is_strict ? Effect{kAllWork, 0} : effect_of(reinterpret_cast<const sock_fprog*>(a[2]));
+  const std::uint16_t marked = read_mark();
+  const auto mark = static_cast<std::uint16_t>(marked | effect.later);
+  const bool marks = mark != marked && !own_filters_kill(Work::filtering);
+  const bool must_mark_before = (effect.later & static_cast<std::uint16_t>(Work::filtering)) != 0;
+  const unsigned long flags = number == __NR_seccomp ? a[1] : 0;
+  const bool in_all_threads = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0;
+  // Not if the kernel refuses these flags: it checks them before it reads the filter.
+  if (marks && must_mark_before &&
+      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, kNowhere) == -EFAULT)
+    install_mark(mark, in_all_threads);
+  const long result = call();
   // A positive result is the ID of a thread that prevents the installation, unless a listener was asked for.
-  const bool wants_listener = number == __NR_seccomp && (a[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
-  if (failed(result) || (result > 0 && !wants_listener)) set_killed(before);
+  const bool installed = result == 0 || (result > 0 && (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0);
+  if (!installed) return result;
+  note_killed(effect.here);
+  if (marks && !must_mark_before) install_mark(mark, in_all_threads);
   return result;
 }
 

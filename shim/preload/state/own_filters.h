@@ -22,9 +22,9 @@ enum class Work : std::uint16_t {
   searching = 1 << 5,        // looking for threads and sharers without the supervisor
   joining = 1 << 6,          // a start in a tree, and part of every start
   launching = 1 << 7,        // starting a supervisor
-  reporting = 1 << 8,        // reporting refused calls
+  hardening = 1 << 8,        // harden=
   writing = 1 << 9,          // messages on standard error
-  exec_layout = 1 << 10,     // exec_layout.h
+  extras = 1 << 10,          // what can be left out: reports of refused calls, exec_layout.h
 };
 
 // Whether a filter kills for it.

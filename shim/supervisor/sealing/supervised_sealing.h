@@ -39,7 +39,7 @@ class SupervisedSealing {
   // that the thread that waits for the answer runs first.
   bool tidy() noexcept;
   [[nodiscard]] bool holds_threads() const;
-  [[nodiscard]] bool has_some_to_let_go() const { return holder_.has_some_to_let_go(); }
+  [[nodiscard]] bool has_stopped_to_let_go() const { return holder_.has_stopped_to_let_go(); }
 
  private:
   struct Wanted {

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <functional>
 #include <list>
 #include <span>
@@ -75,6 +76,10 @@ class ThreadHolder {
   bool let_go() noexcept;
   // Whether threads that are not held any more are still attached: those, and such as have ended first.
   [[nodiscard]] bool has_some_to_let_go() const { return !released_.empty(); }
+  // Whether some of them will run at once when they are resumed.
+  [[nodiscard]] bool has_stopped_to_let_go() const {
+    return std::ranges::any_of(released_, &TracedThread::stopped);
+  }
 
  private:
   friend class HeldThreads;
