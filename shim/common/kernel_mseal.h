@@ -1,8 +1,11 @@
 // Whether this kernel has mseal(2).
 #pragma once
 
+#include <sys/utsname.h>
+
 #include <cerrno>
 #include <cstdint>
+#include <string_view>
 
 #include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
@@ -27,6 +30,25 @@ inline KernelMseal ask_kernel(const policy::Machine& machine) {
   const bool works = with_bad_flag == -EINVAL && mseal(page + 1, page, 0) == -EINVAL &&
                      mseal(page, 0, 0) == 0 && mseal(kNowhere, page, 0) == -ENOMEM;
   return works ? KernelMseal::works : KernelMseal::missing;
+}
+
+// Whether the mseal(2) of a kernel with this release may leave out mappings of a range that merge with a
+// sealed neighbour (CVE-2026-23416: mm/mseal.c from 6.17 on). The release does not show whether it was fixed
+// there, so this counts until 6.19. Such a kernel seals every mapping that it is told of alone.
+constexpr bool mseal_may_miss_mappings(std::string_view release) {
+  constexpr std::string_view kMajor = "6.";
+  if (!release.starts_with(kMajor)) return false;
+  release.remove_prefix(kMajor.size());
+  int minor = 0;
+  for (; !release.empty() && release[0] >= '0' && release[0] <= '9' && minor < 1000; release.remove_prefix(1))
+    minor = 10 * minor + (release[0] - '0');
+  return minor >= 17 && minor <= 19;
+}
+
+// The same for the present kernel.
+inline bool mseal_may_miss_mappings() {
+  utsname system{};
+  return raw_syscall(__NR_uname, &system) != 0 || mseal_may_miss_mappings(system.release);
 }
 
 }  // namespace libmseal::shim

@@ -140,7 +140,15 @@ Feature landlock() {
 std::vector<Feature> features() {
   const int filter = install_filter(0);
   const Feature notify = listener(filter, install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER));
-  std::vector<Feature> all{mseal_call(), filters(filter), notify};
+  std::vector<Feature> all{mseal_call()};
+  if (all[0].present && shim::mseal_may_miss_mappings()) {
+    all.push_back(
+        {"mseal(2), complete", false,
+         "Linux 6.17 to 6.19 may leave out mappings that merge (CVE-2026-23416), unless it was fixed "
+         "there; each mapping is sealed alone"});
+  }
+  all.push_back(filters(filter));
+  all.push_back(notify);
   if (const auto killable = wait_killable(notify.present)) all.push_back(*killable);
   all.push_back(landlock());
   all.push_back({"/proc", access("/proc/self/maps", R_OK) == 0, "nothing can be sealed"});

@@ -128,10 +128,27 @@ void large_batch(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(ranges[kCount - 2].addr, page) == -EPERM);
 }
 
+// A range of which some parts are sealed already: they merge with their neighbours.
+void seals_around_sealed_pages(std::span<char*>) {
+  constexpr std::size_t kPages = 32;
+  char* const base = map_pages(kPages);
+  for (const std::size_t index : {1, 4, 5, 9, 13, 14, 15, 22, 31})
+    EXPECT(::mseal(base + index * page_size(), page_size(), 0) == 0);
+  EXPECT(::mseal(base, kPages * page_size(), 0) == 0);
+  for (std::size_t index = 0; index < kPages; ++index) {
+    EXPECT(Calls{Via::raw}.unmap(base + index * page_size(), page_size()) == -EPERM);
+    EXPECT(Calls{Via::raw}.protect(base + index * page_size(), page_size(), PROT_NONE) == -EPERM);
+  }
+}
+
 constexpr Scenario kScenarios[] = {
-    {"budget_ends_cleanly", budget_ends_cleanly},     {"seals_one_by_one", seals_one_by_one},
-    {"seals_in_batches", seals_in_batches},           {"errors_of_batches", errors_of_batches},
-    {"batch_past_the_budget", batch_past_the_budget}, {"large_batch", large_batch},
+    {"seals_around_sealed_pages", seals_around_sealed_pages},
+    {"budget_ends_cleanly", budget_ends_cleanly},
+    {"seals_one_by_one", seals_one_by_one},
+    {"seals_in_batches", seals_in_batches},
+    {"errors_of_batches", errors_of_batches},
+    {"batch_past_the_budget", batch_past_the_budget},
+    {"large_batch", large_batch},
 };
 
 }  // namespace

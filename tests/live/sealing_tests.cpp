@@ -148,6 +148,12 @@ TEST_CASE("live: the kernel's own seals are as many to a call as libmseal(3) say
   if (needs_mseal()) scenario("backend=kernel", "large_batch");
 }
 
+TEST_CASE("live: a range is sealed as a whole, whatever of it is sealed already") {
+  if (needs_mseal()) scenario("backend=kernel,require=kernel", "seals_around_sealed_pages");
+  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"})
+    scenario(options, "seals_around_sealed_pages");
+}
+
 TEST_CASE("live: a memory resource is filled and frozen") {
   for (const char* backend : {"backend=seccomp", "backend=filter"}) scenario(backend, "region_freezes");
   if (needs_mseal()) scenario("backend=kernel", "region_freezes");

@@ -2,22 +2,50 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "shim/common/kernel_mseal.h"
+#include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_mappings.h"
+#include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/own_proc.h"
+#include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
 
 using policy::Range;
 
+constinit bool g_each_alone = false;
+
+// 0 or -errno. The first call finds what is wrong with the range; then it has sealed nothing.
+long seal_range(const State& state, const Range& range) {
+  const auto mseal = [](const Range& one) {
+    return raw_syscall(policy::kMsealNumber, one.start, one.size(), 0);
+  };
+  const bool each_alone = g_each_alone && range.size() > state.machine.page_size;
+  if (each_alone && own_filters_kill(Work::reading)) return explain(Why::own_filter_kills);
+  const long result = mseal(range);
+  if (result != 0 || !each_alone) return result;
+  const std::uint64_t mask = state.machine.address_mask;
+  const Range plain = Range::of(range.start & mask, range.size());
+  long wrong = 0;
+  const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
+    const Range part{std::max(vma.range.start, plain.start), std::min(vma.range.end, plain.end)};
+    if (part.start < part.end) wrong = mseal(part);
+    return wrong == 0 && vma.range.end < plain.end;
+  });
+  return read != 0 ? explain(Why::unreadable, read) : wrong;
+}
+
 Outcome start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
   if (arguments.kernel == KernelMseal::refused) return {"a seccomp profile refuses mseal(2) (EPERM)", 0};
   if (arguments.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
   if (state.options.asks_for_strict_discard()) return {"mseal(2) does not keep discard=strict", 0};
+  g_each_alone = mseal_may_miss_mappings();
   for (const policy::Seal& object : arguments.objects) {
-    const long sealed = raw_syscall(policy::kMsealNumber, object.range.start, object.range.size(), 0);
+    const long sealed = seal_range(state, object.range);
     if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};
     (void)state.local_seals->add(object);
   }
@@ -43,7 +71,7 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
     if (const long wrong = find_wrong(state, ranges, job); wrong != 0) return wrong;
   }
   for (const Range& range : ranges) {
-    const long result = raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
+    const long result = seal_range(state, range);
     if (result != 0) return result;
     const std::uint64_t mask = state.machine.address_mask;
     policy::Seal sealed{Range::of(range.start & mask, range.size()), true};
