@@ -45,15 +45,39 @@ inline std::optional<std::uint32_t> calculate(std::uint16_t operation, std::uint
   }
 }
 
-// Whether the kernel takes it as a filter, as far as its length, its jumps and its end show.
+// Whether the kernel takes it as a filter.
 inline bool is_program(std::span<const sock_filter> program) noexcept {
   if (program.empty() || program.size() > BPF_MAXINSNS) return false;
-  for (std::size_t pc = 0; pc < program.size(); ++pc) {
+  const auto is_right = [&](std::size_t pc) {
     const sock_filter& one = program[pc];
     const std::size_t left = program.size() - pc - 1;
-    if (BPF_CLASS(one.code) != BPF_JMP) continue;
-    const bool always = BPF_OP(one.code) == BPF_JA;
-    if (always ? one.k >= left : one.jt >= left || one.jf >= left) return false;
+    const bool by_number = BPF_SRC(one.code) == BPF_K;
+    switch (BPF_CLASS(one.code)) {
+      case BPF_LD:
+      case BPF_LDX:
+        if (one.code == (BPF_LD | BPF_W | BPF_ABS)) return one.k % 4 == 0 && one.k < sizeof(seccomp_data);
+        if (BPF_MODE(one.code) == BPF_MEM) return BPF_SIZE(one.code) == BPF_W && one.k < BPF_MEMWORDS;
+        return BPF_SIZE(one.code) == BPF_W &&
+               (BPF_MODE(one.code) == BPF_IMM || BPF_MODE(one.code) == BPF_LEN);
+      case BPF_ST:
+      case BPF_STX:
+        return (one.code == BPF_ST || one.code == BPF_STX) && one.k < BPF_MEMWORDS;
+      case BPF_ALU:
+        if (one.code == kNegate) return true;
+        if (BPF_OP(one.code) == BPF_DIV) return !by_number || one.k != 0;
+        if (BPF_OP(one.code) == BPF_LSH || BPF_OP(one.code) == BPF_RSH) return !by_number || one.k < 32;
+        return calculate(one.code, 1, 1).has_value();
+      case BPF_JMP:
+        if (one.code == (BPF_JMP | BPF_JA)) return one.k < left;
+        return BPF_OP(one.code) >= BPF_JEQ && BPF_OP(one.code) <= BPF_JSET && one.jt < left && one.jf < left;
+      case BPF_RET:
+        return one.code == (BPF_RET | BPF_K) || one.code == (BPF_RET | BPF_A);
+      default:
+        return one.code == (BPF_MISC | BPF_TAX) || one.code == (BPF_MISC | BPF_TXA);
+    }
+  };
+  for (std::size_t pc = 0; pc < program.size(); ++pc) {
+    if (!is_right(pc)) return false;
   }
   return BPF_CLASS(program.back().code) == BPF_RET;
 }

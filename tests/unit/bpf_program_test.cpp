@@ -111,7 +111,7 @@ TEST_CASE("arithmetic is that of 32 bits, and a division by zero ends the progra
         BPF_STMT(BPF_LDX | BPF_IMM, operand), BPF_STMT(BPF_LD | BPF_IMM, a),
         BPF_STMT(static_cast<std::uint16_t>(BPF_ALU | operation | (by_register ? BPF_X : BPF_K)), operand),
         BPF_STMT(BPF_RET | BPF_A, 0)};
-    CHECK(is_program(program));
+    CHECK(is_program(program) == !(operation == BPF_DIV && operand == 0 && !by_register));
     return evaluate(program, seccomp_data{});
   };
   for (const bool by_register : {false, true}) {

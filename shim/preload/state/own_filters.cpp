@@ -1,11 +1,14 @@
 #include "shim/preload/state/own_filters.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <atomic>
@@ -29,6 +32,7 @@ namespace {
 using policy::Arguments;
 
 constinit std::atomic<std::uint16_t> g_killed = 0;  // Work bits
+constinit std::atomic<std::uint16_t> g_marked = 0;  // of the marks that all threads have
 
 struct UsedCall {
   Work work;
@@ -36,12 +40,21 @@ struct UsedCall {
   Arguments arguments{};
 };
 
+// With the arguments that a filter may look at.
+constexpr std::uint64_t kLarge = 8ULL << 30;
+constexpr std::uint64_t kFilterFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+constexpr std::uint64_t kTsyncEsrch = 1UL << 4;  // not in the headers of every system that this builds on
+constexpr std::uint64_t kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
 constexpr UsedCall kUsedCalls[] = {
     {Work::locking, __NR_rt_sigprocmask, {SIG_SETMASK}},
     {Work::locking, __NR_futex, {0, FUTEX_WAIT_PRIVATE}},
-    {Work::filtering, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC}},
+    {Work::locking, __NR_futex, {0, FUTEX_WAKE_PRIVATE, 1}},
+    {Work::filtering, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, kFilterFlags}},
+    {Work::filtering, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, kFilterFlags | kTsyncEsrch}},
     {Work::filtering, __NR_brk},
-    {Work::reading, __NR_openat},
+    {Work::reading, __NR_openat, {0, 0, O_RDONLY | O_CLOEXEC}},
+    {Work::reading, __NR_openat, {0, 0, O_RDONLY | O_CLOEXEC | O_PATH | O_DIRECTORY}},
     {Work::reading, __NR_openat2},
     {Work::reading, __NR_read},
     {Work::reading, __NR_close},
@@ -53,23 +66,29 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::searching, __NR_getdents64},
     {Work::searching, __NR_kcmp},
     {Work::searching, __NR_kill},
-    {Work::searching, __NR_rt_sigaction, {SIGSYS}},
     {Work::searching, __NR_clone},
     {Work::searching, __NR_exit_group},
     {Work::searching, __NR_wait4},
     {Work::searching, __NR_ptrace},
-    {Work::searching, __NR_mmap},
-    {Work::searching, __NR_munmap},
+    {Work::searching, __NR_mmap, {0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS}},
+    {Work::searching, __NR_munmap, {0, 1}},
     {Work::searching, __NR_clock_gettime},
     {Work::searching, __NR_nanosleep},
-    {Work::searching, __NR_prlimit64},  // for a message
+    {Work::searching, __NR_prlimit64, {0, RLIMIT_AS}},  // for a message
     {Work::joining, __NR_madvise, {0, 0, MADV_WIPEONFORK}},
+    {Work::joining, __NR_mmap, {0, 1, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE}},
+    {Work::joining, __NR_mmap, {0, 1, PROT_NONE, kReserved | MAP_FIXED_NOREPLACE}},
+    {Work::joining, __NR_mmap, {0, kLarge, PROT_NONE, kReserved}},
+    {Work::joining, __NR_munmap, {0, kLarge}},
     {Work::joining, __NR_prctl, {PR_GET_SECCOMP}},
     {Work::joining, __NR_faccessat},
     {Work::joining, __NR_pread64},
     {Work::joining, __NR_getrandom},
     {Work::joining, __NR_getppid},
     {Work::joining, __NR_uname},
+    {Work::launching,
+     __NR_seccomp,
+     {SECCOMP_SET_MODE_FILTER, kFilterFlags | SECCOMP_FILTER_FLAG_NEW_LISTENER}},
     {Work::launching, __NR_prctl, {PR_SET_NO_NEW_PRIVS, 1}},
     {Work::launching, __NR_prctl, {PR_GET_CHILD_SUBREAPER}},
     {Work::launching, __NR_mremap},
@@ -86,6 +105,26 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::launching, __NR_sendto},
     {Work::launching, __NR_sendmsg},
     {Work::launching, __NR_recvmsg},
+    // Of the supervisor, which has the filter, too.
+    {Work::launching, __NR_chdir},
+    {Work::launching, __NR_fstat},
+    {Work::launching, __NR_ftruncate},
+    {Work::launching, __NR_geteuid},
+    {Work::launching, __NR_getresuid},
+    {Work::launching, __NR_getsockopt},
+    {Work::launching, __NR_ioctl, {0, SECCOMP_IOCTL_NOTIF_RECV}},
+    {Work::launching, __NR_lseek},
+    {Work::launching, __NR_memfd_create, {0, MFD_CLOEXEC | MFD_ALLOW_SEALING}},
+    {Work::launching, __NR_mprotect},
+    {Work::launching, __NR_newfstatat},
+    {Work::launching, __NR_ptrace},
+    {Work::launching, __NR_rt_sigaction},
+    {Work::launching, __NR_set_robust_list},
+    {Work::launching, __NR_set_tid_address},
+    {Work::launching, __NR_setitimer},
+    {Work::launching, __NR_setpriority},
+    {Work::launching, __NR_tgkill},
+    {Work::launching, __NR_write},
     {Work::hardening, __NR_ptrace, {PTRACE_SETOPTIONS}},
     {Work::hardening, __NR_process_vm_writev},
     {Work::hardening, __NR_ioctl, {~0ULL, policy::kNewUserfault}},
@@ -94,44 +133,51 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::hardening, __NR_landlock_restrict_self},
     {Work::hardening, __NR_prctl, {PR_GET_DUMPABLE}},
     {Work::extras, __NR_clock_gettime},
-    {Work::writing, __NR_write, {2}},
     {Work::extras, __NR_personality, {0xFFFFFFFF}},
+    {Work::writing, __NR_write, {2}},
 #ifdef __x86_64__
     {Work::joining, __NR_arch_prctl, {policy::kArchGetUntagMask}},
+    {Work::joining, __NR_arch_prctl, {policy::kArchTaggedAddresses}},
+    {Work::launching, __NR_dup2},
+    {Work::launching, __NR_poll},
+    {Work::launching, __NR_readlink},
+    {Work::launching, __NR_access},
 #endif
 };
 
-// The mark: an mmap of no bytes, for which the kernel answers EINVAL, with a senseless protection. The answer
-// is kMarked and the Work bits, as an errno.
-constexpr std::uint32_t kMarkProtection = 0x6D61'726B;
+// The mark: an mmap of no bytes, for which the kernel answers EINVAL, with nothing unusual but its hint. The
+// answer is kMarked and the Work bits, as an errno.
+constexpr std::uint64_t kMarkHint = 0x6D61'726B'0000;
+constexpr Arguments kMarkCall{kMarkHint, 0, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, ~0ULL, 0};
 constexpr std::uint16_t kMarked = 0x800;
 constexpr std::uint16_t kAllWork = 0x7FF;
 
-enum class Traps : std::uint8_t { handled, kill };
-
-bool kills(std::span<const sock_filter> program, Traps traps, std::uint32_t number,
-           const Arguments& arguments) {
+std::uint32_t verdict_of(std::span<const sock_filter> program, std::uint32_t number,
+                         const Arguments& arguments) {
   const std::uint32_t arch = this_machine().abis[0].audit_arch;
   seccomp_data data{static_cast<int>(number), arch, 0, {}};
   for (std::size_t index = 0; index < arguments.size(); ++index) data.args[index] = arguments[index];
-  switch (policy::evaluate(program, data) & SECCOMP_RET_ACTION_FULL) {
+  return policy::evaluate(program, data) & SECCOMP_RET_ACTION_FULL;
+}
+
+// A trap, too: handlers of sandboxes often end the program, and execve resets them.
+bool kills(std::span<const sock_filter> program, std::uint32_t number, const Arguments& arguments) {
+  switch (verdict_of(program, number, arguments)) {
     case SECCOMP_RET_ALLOW:
     case SECCOMP_RET_LOG:
     case SECCOMP_RET_TRACE:
     case SECCOMP_RET_ERRNO:
     case SECCOMP_RET_USER_NOTIF:
       return false;
-    case SECCOMP_RET_TRAP:
-      return traps == Traps::kill;
     default:
       return true;
   }
 }
 
-std::uint16_t work_killed_by(std::span<const sock_filter> program, Traps traps) {
+std::uint16_t work_killed_by(std::span<const sock_filter> program) {
   std::uint16_t killed = 0;
   const auto look = [&](Work work, std::uint32_t number, const Arguments& arguments) {
-    if (kills(program, traps, number, arguments)) killed |= static_cast<std::uint16_t>(work);
+    if (kills(program, number, arguments)) killed |= static_cast<std::uint16_t>(work);
   };
   for (const UsedCall& one : kUsedCalls) look(one.work, one.number, one.arguments);
   const Arguments message = policy::encode({policy::Control::Kind::query, {{0, 1U << 16}}});
@@ -149,7 +195,8 @@ void note_killed(std::uint16_t killed) {
 
 // Work bits; 0 if there is no mark.
 std::uint16_t read_mark() {
-  const long answer = raw_syscall(__NR_mmap, 0, 0, kMarkProtection, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0);
+  const Arguments& a = kMarkCall;
+  const long answer = raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
   return answer <= -kMarked && answer >= -(kMarked | kAllWork)
              ? static_cast<std::uint16_t>(-answer & kAllWork)
              : std::uint16_t{0};
@@ -157,66 +204,62 @@ std::uint16_t read_mark() {
 
 // Without no_new_privs it can't be installed, and is not: that would change the programs that are executed.
 // In the threads in which the program installs its filter: others keep theirs.
-void install_mark(std::uint16_t killed, bool in_all_threads) {
-  const unsigned flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | (in_all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0U);
-  std::array<sock_filter, 10> mark{{
+bool install_mark(std::uint16_t killed, bool in_all_threads) {
+  const unsigned long flags =
+      SECCOMP_FILTER_FLAG_SPEC_ALLOW | (in_all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0UL);
+  const auto low_of = [](int argument) {
+    return static_cast<std::uint32_t>(offsetof(seccomp_data, args) + 8 * static_cast<std::size_t>(argument));
+  };
+  std::array<sock_filter, 12> mark{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, this_machine().abis[0].audit_arch, 0, 7),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, this_machine().abis[0].audit_arch, 0, 9),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 0, 5),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMarkProtection, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 0, 7),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_of(0)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(kMarkHint), 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_of(0) + 4),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMarkHint >> 32, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_of(1)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | kMarked | killed),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   const sock_fprog program{static_cast<unsigned short>(mark.size()), mark.data()};
-  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+  return raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0;
 }
+
+// What the program gives for a filter, before the kernel has looked at it.
+enum class Given : std::uint8_t {
+  nothing,  // the kernel refuses it
+  unknown,  // it can't be looked at
+  program,
+};
 
 // Whether the kernel can read the memory, of 8 bytes or more. The program may give a bad pointer to find out
 // whether the kernel has filters.
-bool is_readable(const void* start, std::size_t size) {
+Given look_at(const void* start, std::size_t size) {
   constexpr std::uintptr_t kStep = 4096;
   const auto first = reinterpret_cast<std::uintptr_t>(start);
   const std::uintptr_t last = first + size - sizeof(std::uint64_t);
   // The kernel reads the mask before it refuses -1 (kernel/signal.c, rt_sigprocmask).
-  const auto can_read = [](std::uintptr_t at) {
-    return raw_syscall(__NR_rt_sigprocmask, -1, at, nullptr, sizeof(std::uint64_t)) != -EFAULT;
+  const auto look = [](std::uintptr_t at) {
+    const long answer = raw_syscall(__NR_rt_sigprocmask, -1, at, nullptr, sizeof(std::uint64_t));
+    return answer == -EINVAL ? Given::program : answer == -EFAULT ? Given::nothing : Given::unknown;
   };
   for (std::uintptr_t at = first; at < last; at = (at / kStep + 1) * kStep) {
-    if (!can_read(at)) return false;
+    if (const Given given = look(at); given != Given::program) return given;
   }
-  return can_read(last);
+  return look(last);
 }
 
-bool has_handler_of_traps() {
-  if (own_filters_kill(Work::searching)) return false;
-  std::array<std::uintptr_t, 8> action{};  // the kernel's struct begins with the handler
-  const long asked = raw_syscall(__NR_rt_sigaction, SIGSYS, nullptr, action.data(), sizeof(std::uint64_t));
-  const auto handler = reinterpret_cast<std::uintptr_t>(SIG_DFL);
-  return asked == 0 && action[0] != handler && action[0] != reinterpret_cast<std::uintptr_t>(SIG_IGN);
-}
-
-// Work bits: what a filter kills for in this program, and in those that are executed. execve resets handlers,
-// so a trap ends these.
-struct Effect {
-  std::uint16_t here = 0;
-  std::uint16_t later = 0;
-};
-
-// Nothing if the kernel will not take it.
-Effect effect_of(const sock_fprog* filter) {
-  if (filter == nullptr) return {};
-  if (own_filters_kill(Work::locking)) return {kAllWork, kAllWork};  // it can't be looked at
-  if (!is_readable(filter, sizeof *filter) || filter->len == 0 ||
-      !is_readable(filter->filter, filter->len * sizeof(sock_filter)))
-    return {};
-  const std::span<const sock_filter> program(filter->filter, filter->len);
-  if (!policy::is_program(program)) return {};
-  const std::uint16_t later = work_killed_by(program, Traps::kill);
-  return {has_handler_of_traps() ? work_killed_by(program, Traps::handled) : later, later};
+Given look_at(const sock_fprog* filter) {
+  if (filter == nullptr) return Given::nothing;
+  if (own_filters_kill(Work::locking)) return Given::unknown;
+  if (const Given given = look_at(filter, sizeof *filter); given != Given::program) return given;
+  if (filter->len == 0) return Given::nothing;
+  const Given given = look_at(filter->filter, filter->len * sizeof(sock_filter));
+  if (given != Given::program) return given;
+  return policy::is_program({filter->filter, filter->len}) ? given : Given::nothing;
 }
 
 bool sets_mode(long number, const Arguments& arguments, std::uint32_t by_prctl, std::uint32_t by_seccomp) {
@@ -252,7 +295,8 @@ bool own_filters_bar_sealing(const State& state) {
 }
 
 void look_for_own_filters() {
-  note_killed(read_mark());
+  g_marked = read_mark();
+  note_killed(g_marked);
 }
 
 long call_that_may_filter(long number, const Arguments& a) {
@@ -262,24 +306,38 @@ long call_that_may_filter(long number, const Arguments& a) {
   // A child that shares this memory (vfork) is not this process.
   const bool is_own = own_filters_kill(Work::reading) || is_process_of_memory(raw_syscall(__NR_getpid));
   if (!is_own) return call();
-  const Effect effect =
-      is_strict ? Effect{kAllWork, 0} : effect_of(reinterpret_cast<const sock_fprog*>(a[2]));
-  const std::uint16_t marked = read_mark();
-  const auto mark = static_cast<std::uint16_t>(marked | effect.later);
-  const bool marks = mark != marked && !own_filters_kill(Work::filtering);
-  const bool must_mark_before = (effect.later & static_cast<std::uint16_t>(Work::filtering)) != 0;
+  const auto* const filter = reinterpret_cast<const sock_fprog*>(a[2]);
+  const Given given = is_strict ? Given::unknown : look_at(filter);
+  if (given == Given::nothing) return call();
   const unsigned long flags = number == __NR_seccomp ? a[1] : 0;
   const bool in_all_threads = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0;
-  // Not if the kernel refuses these flags: it checks them before it reads the filter.
-  if (marks && must_mark_before &&
-      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, kNowhere) == -EFAULT)
-    install_mark(mark, in_all_threads);
+  std::uint16_t killed = kAllWork;
+  std::uint16_t mark = g_marked;
+  bool marks = false;
+  bool marks_before = false;
+  if (given == Given::program) {
+    const std::span<const sock_filter> program(filter->filter, filter->len);
+    killed = work_killed_by(program);
+    mark |= killed;
+    marks = mark != g_marked && !own_filters_kill(Work::filtering);
+    // Afterwards the filter may refuse it, or ask somebody who waits for this call to return.
+    const std::uint32_t later =
+        verdict_of(program, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW});
+    // Not if the kernel refuses these flags: it checks them before it reads the filter.
+    marks_before = marks && later != SECCOMP_RET_ALLOW && later != SECCOMP_RET_LOG &&
+                   raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, kNowhere) == -EFAULT;
+    marks = marks && (later == SECCOMP_RET_ALLOW || later == SECCOMP_RET_LOG);
+  }
+  const auto install = [&] {
+    if (install_mark(mark, in_all_threads) && in_all_threads) g_marked = mark;
+  };
+  if (marks_before) install();
   const long result = call();
   // A positive result is the ID of a thread that prevents the installation, unless a listener was asked for.
   const bool installed = result == 0 || (result > 0 && (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0);
   if (!installed) return result;
-  note_killed(effect.here);
-  if (marks && !must_mark_before) install_mark(mark, in_all_threads);
+  note_killed(killed);
+  if (marks) install();
   return result;
 }
 
