@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <latch>
 #include <string>
 #include <string_view>
@@ -46,6 +47,13 @@ void shut_in(std::uint32_t otherwise, std::vector<unsigned> allowed = kCallsOfSe
   const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
   REQUIRE_OR_STOP(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
   REQUIRE_OR_STOP(::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
+}
+
+void* loaded(const char* path) {
+  void* const object = ::dlopen(path, RTLD_NOW);
+  if (object == nullptr) std::fprintf(stderr, "%s\n", ::dlerror());
+  REQUIRE_OR_STOP(object != nullptr);
+  return object;
 }
 
 void seal_page(char* page) {
@@ -138,8 +146,7 @@ void answered_eintr(std::span<char*>) {
 // An object that was loaded before the sandbox, and is found by the first dlsym in it.
 void late_object_in_a_sandbox(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  void* const object = ::dlopen(arguments[0], RTLD_NOW);
-  REQUIRE_OR_STOP(object != nullptr);
+  void* const object = loaded(arguments[0]);
   shut_in(SECCOMP_RET_KILL_PROCESS);
   auto* const answer = reinterpret_cast<char*>(::dlsym(object, "answer"));
   EXPECT(answer != nullptr);
@@ -151,8 +158,7 @@ void late_object_in_a_sandbox(std::span<char*> arguments) {
 // A filter of the program that kills for mseal(2). Messages to the supervisor are sent by mmap then.
 void own_filter_kills_for_mseal(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 2);
-  void* const object = ::dlopen(arguments[0], RTLD_NOW);
-  REQUIRE_OR_STOP(object != nullptr);
+  void* const object = loaded(arguments[0]);
   char* const pages = map_far_away(8 * page_size(), PROT_READ);
   const std::string_view installed_by = arguments[1];
   sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -183,8 +189,7 @@ void own_filter_kills_for_mseal(std::span<char*> arguments) {
 // One that kills for all calls that sealing makes: nothing can be sealed any more, and nothing is tried.
 void own_filter_kills_for_all(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  void* const object = ::dlopen(arguments[0], RTLD_NOW);
-  REQUIRE_OR_STOP(object != nullptr);
+  void* const object = loaded(arguments[0]);
   char* const page = readable_page();
   char* const other = readable_page();
   EXPECT(::mseal(page, page_size(), 0) == 0);
@@ -261,8 +266,7 @@ void runs_under_filter_of_ancestor(std::span<char*> arguments) {
 // Several filters, each of which kills for something else. The library looks at each.
 void sandbox_in_stages(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  void* const object = ::dlopen(arguments[0], RTLD_NOW);
-  REQUIRE_OR_STOP(object != nullptr);
+  void* const object = loaded(arguments[0]);
   char* const page = readable_page();
   for (const int number : {__NR_process_vm_readv, __NR_openat, __NR_ptrace, 462, __NR_rt_sigprocmask})
     (void)answer_with(number, SECCOMP_RET_KILL_PROCESS);
@@ -271,11 +275,51 @@ void sandbox_in_stages(std::span<char*> arguments) {
   ::_exit(g_failures);
 }
 
+// A filter that lets mmap and openat pass only with usual arguments, as sandboxes do, and another one after
+// it.
+void own_filter_checks_arguments(std::span<char*>) {
+  char* const page = readable_page();
+  const auto only = [](int number, int argument, std::uint32_t allowed) {
+    const auto at =
+        static_cast<std::uint32_t>(offsetof(seccomp_data, args) + 8 * static_cast<std::size_t>(argument));
+    sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 3),
+                          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+                          BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, ~allowed, 0, 1),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const sock_fprog program{6, code};
+    REQUIRE_OR_STOP(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+  };
+  REQUIRE_OR_STOP(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  only(__NR_mmap, 2, PROT_READ | PROT_WRITE | PROT_EXEC);
+  only(__NR_mmap, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_DENYWRITE | MAP_STACK | MAP_SHARED);
+  only(__NR_openat, 2, O_CLOEXEC);
+  seal_page(page);
+  char self[] = "/proc/self/exe";
+  char scenario[] = "runs_under_filter_of_ancestor";
+  char outcome[] = "unsealed";
+  char* const command[] = {self, scenario, outcome, nullptr};
+  ::execv(self, command);
+  EXPECT(false);
+}
+
+// A filter that asks a listener about seccomp(2): nobody answers before the program has the descriptor.
+void own_filter_notifies_of_seccomp(std::span<char*>) {
+  const int listener = answer_with(__NR_seccomp, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  EXPECT(listener >= 0);
+}
+
+// A filter that answers the call by which the library looks at a filter: bad pointers stay what they are.
+void own_filter_answers_sigprocmask(std::span<char*>) {
+  (void)answer_with(__NR_rt_sigprocmask, SECCOMP_RET_ERRNO | EPERM);
+  EXPECT(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, reinterpret_cast<void*>(16)) == -1 && errno == EFAULT);
+}
+
 // Without a handler, a trap ends the program.
 void own_filter_traps(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
-  void* const object = ::dlopen(arguments[0], RTLD_NOW);
-  REQUIRE_OR_STOP(object != nullptr);
+  void* const object = loaded(arguments[0]);
   char* const page = readable_page();
   (void)answer_with(462, SECCOMP_RET_TRAP);
   seal_page(page);  // messages are sent by mmap then
@@ -352,6 +396,9 @@ constexpr Scenario kScenarios[] = {
     {"runs_under_filter_of_ancestor", runs_under_filter_of_ancestor},
     {"sandbox_in_stages", sandbox_in_stages},
     {"own_filter_traps", own_filter_traps},
+    {"own_filter_checks_arguments", own_filter_checks_arguments},
+    {"own_filter_notifies_of_seccomp", own_filter_notifies_of_seccomp},
+    {"own_filter_answers_sigprocmask", own_filter_answers_sigprocmask},
     {"own_filter_of_one_thread", own_filter_of_one_thread},
     {"filters_that_are_refused", filters_that_are_refused},
     {"filter_of_vfork_child", filter_of_vfork_child},

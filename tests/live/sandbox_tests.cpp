@@ -89,11 +89,21 @@ TEST_CASE("live: harden= under such a filter is met, or the program is not start
 
 TEST_CASE(
     "live: what the program's own filters kill for is found out, filter by filter and thread by thread") {
-  const std::string scenario = GENERATE("sandbox_in_stages", "own_filter_traps", "own_filter_of_one_thread",
-                                        "filters_that_are_refused");
+  const std::string scenario =
+      GENERATE("sandbox_in_stages", "own_filter_traps", "own_filter_of_one_thread",
+               "filters_that_are_refused", "own_filter_checks_arguments", "own_filter_answers_sigprocmask");
   INFO(scenario);
   expect_success(
       run(preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, scenario, PLUGINS "/nodelete.so"})));
+}
+
+TEST_CASE("live: a filter of the program that asks a listener about seccomp(2) does not hang it") {
+  for (const char* options : {"backend=libc", "backend=seccomp,auto=off", "backend=filter,auto=off"}) {
+    Command command =
+        preloaded(std::string("policy=none,") + options, {LIVE_PROGRAM, "own_filter_notifies_of_seccomp"});
+    command.timeout_s = 20;
+    expect_success(run(command));
+  }
 }
 
 TEST_CASE("live: filters of a vfork child do not count as the program's") {
