@@ -49,6 +49,12 @@ void shut_in(std::uint32_t otherwise, std::vector<unsigned> allowed = kCallsOfSe
   REQUIRE_OR_STOP(::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
 }
 
+// Executes the program again, for runs_under_filter_of_ancestor.
+void execute_next(const char* outcome) {
+  ::execl("/proc/self/exe", "live_program", "runs_under_filter_of_ancestor", outcome, nullptr);
+  EXPECT(false);
+}
+
 void* loaded(const char* path) {
   void* const object = ::dlopen(path, RTLD_NOW);
   if (object == nullptr) std::fprintf(stderr, "%s\n", ::dlerror());
@@ -238,11 +244,7 @@ void executes_under_own_filter(std::span<char*> arguments) {
 #endif
                                       });
   }
-  char self[] = "/proc/self/exe";
-  char scenario[] = "runs_under_filter_of_ancestor";
-  char* const command[] = {self, scenario, arguments[1], nullptr};
-  ::execv(self, command);
-  EXPECT(false);
+  execute_next(arguments[1]);
 }
 
 void runs_under_filter_of_ancestor(std::span<char*> arguments) {
@@ -296,12 +298,7 @@ void own_filter_checks_arguments(std::span<char*>) {
   only(__NR_mmap, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_DENYWRITE | MAP_STACK | MAP_SHARED);
   only(__NR_openat, 2, O_CLOEXEC);
   seal_page(page);
-  char self[] = "/proc/self/exe";
-  char scenario[] = "runs_under_filter_of_ancestor";
-  char outcome[] = "unsealed";
-  char* const command[] = {self, scenario, outcome, nullptr};
-  ::execv(self, command);
-  EXPECT(false);
+  execute_next("unsealed");
 }
 
 // A filter that asks a listener about seccomp(2): nobody answers before the program has the descriptor.
@@ -355,12 +352,7 @@ void filters_that_are_refused(std::span<char*>) {
   EXPECT(::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 1U << 31, &all) == -1 && errno == EINVAL);
   EXPECT(::mseal(page, page_size(), 0) == 0);
   EXPECT(::mseal(other, page_size(), 0) == 0);
-  char self[] = "/proc/self/exe";
-  char scenario[] = "runs_under_filter_of_ancestor";
-  char outcome[] = "sealed";
-  char* const command[] = {self, scenario, outcome, nullptr};
-  ::execv(self, command);
-  EXPECT(false);
+  execute_next("sealed");
 }
 
 // What a child in the same memory installs is not the program's.
