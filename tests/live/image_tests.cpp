@@ -1,6 +1,8 @@
 // What an image meets of the seals of those before it: exec, chains of images, and trees of programs.
 #include <array>
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +50,27 @@ TEST_CASE("live: fifty images one after the other, each with its seals") {
   for (const auto& [backend, length] : chains)
     expect_success(run(preloaded(backend, {LIVE_PROGRAM, "exec_chain", length})));
   scenario("backend=seccomp", "forks_by_the_thousand");
+}
+
+// Each fence is a mapping, so that a start would take longer and longer. Programs that ran before have as
+// many filters as the ancestors of the next ones.
+TEST_CASE("live: a program has fences of its ancestors only, however many others there were") {
+  const TemporaryPath log("fences.log");
+  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+                               {"/bin/sh", "-c",
+                                "i=0; while [ $i -lt 40 ]; do i=$((i+1)); "
+                                "/bin/sh -c '/bin/sh -c \"/bin/true; :\"; :'; done"})));
+  std::map<std::string, int> starts;  // by what the supervisor says of their fences
+  std::ifstream lines(log.string());
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t said = line.find(": joined, ");
+    if (said != std::string::npos) ++starts[line.substr(said)];
+  }
+  // Those of the three levels have one number each, as all run the same two programs.
+  CHECK(starts.size() <= 3);
+  int count = 0;
+  for (const auto& [what, times] : starts) count += times;
+  CHECK(count >= 100);
 }
 
 TEST_CASE("live: every program of a tree has its seals, however it was started") {

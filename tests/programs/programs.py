@@ -54,7 +54,8 @@ Outcome = collections.namedtuple("Outcome", "status out err seconds refusals sea
 
 
 # What the dynamic linker says where a start meets an ancestor's filter, by chance (libmseal-limits(7)).
-MET_FILTER = re.compile(r"error while loading shared libraries: .*(not permitted|cannot apply additional memory protection)"
+MET_FILTER = re.compile(r"error while loading shared libraries: .*(failed to map segment|cannot map zero-fill pages|"
+                        r"cannot change memory protections|cannot apply additional memory protection)"
                         r"|cannot be preloaded .*: ignored")
 
 

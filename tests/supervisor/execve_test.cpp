@@ -1,4 +1,5 @@
 // An image that was executed has no seals of the one before: but only if that is proved.
+#include <utility>
 #include <vector>
 
 #include "tests/supervisor/sealed_tree.h"
@@ -171,6 +172,83 @@ TEST_CASE("a process with too few filters has no fences of images that have ende
   tree.proc.exec(500, 11);
   CHECK(fences_of(tree.join(500)) == std::vector<Range>{place(2)});
   CHECK(fences_of(tree.join(400)) == std::vector<Range>{place(2), place(3)});
+}
+
+// 200 and 210 run images of their own, which have sealed 3 and 4 by a filter. 210 has ended.
+struct TreeOfTwo : SealedTree {
+  TreeOfTwo() {
+    for (const auto& [process, number] : {std::pair(200, 3), std::pair(210, 4)}) {
+      proc.fork(100, process, 10);
+      proc.exec(process, static_cast<std::uint64_t>(process));
+      REQUIRE(join(process).standing == Standing::member);
+      REQUIRE(seal_by_filter(process, number) == 0);
+    }
+    at_tick(20);
+  }
+  std::vector<Range> fences_of_started(pid_t process) {
+    proc.exec(process, 50);
+    return fences_of(join(process));
+  }
+};
+
+TEST_CASE("fences are those of ancestors, and not of others with as many filters") {
+  const std::vector<Range> of_200{place(2), place(3)};
+  const bool forgotten = GENERATE(false, true);
+  TreeOfTwo tree;
+  const auto collect = [&] {
+    if (!forgotten) return;
+    tree.proc.exit(210);
+    CHECK(tree.registry.collect_now());
+  };
+  SECTION("of a member's child") {
+    tree.proc.fork(200, 300, 20);
+    collect();
+    CHECK(tree.fences_of_started(300) == of_200);
+  }
+  SECTION("of a child's child") {
+    tree.proc.fork(200, 300, 20);
+    tree.proc.fork(300, 400, 20);
+    collect();
+    CHECK(tree.fences_of_started(400) == of_200);
+  }
+  SECTION("of the child of a program without the library") {
+    tree.proc.fork(200, 300, 20);
+    tree.proc.exec(300, 9);
+    tree.proc.fork(300, 400, 20);
+    collect();
+    CHECK(tree.fences_of_started(400) == of_200);
+  }
+  SECTION("of the child of a member that has called execve since") {
+    tree.proc.fork(200, 300, 20);
+    tree.proc.exec(200, 9);
+    collect();
+    CHECK(tree.fences_of_started(300) == of_200);
+    CHECK(tree.fences_of_started(200) == of_200);
+  }
+  SECTION("not what the parent has sealed since") {
+    tree.proc.fork(200, 300, 20);
+    REQUIRE(tree.seal_by_filter(200, 5) == 0);
+    collect();
+    CHECK(tree.fences_of_started(300) == of_200);
+  }
+  SECTION("but those of everybody, if it is not certain who forked it") {
+    tree.proc.fork(200, 300, 20);
+    const bool adopted = GENERATE(false, true);
+    if (adopted) tree.registry.note_subreaper({200, 10});
+    if (!adopted) tree.proc.exit(200);
+    CHECK(tree.fences_of_started(300) == std::vector<Range>{place(2), place(3), place(4)});
+  }
+}
+
+TEST_CASE("a table takes as many fences as it has room for") {
+  TableFile table;
+  std::vector<supervisor::Fence> fences(shim::kMostFences + 1);
+  for (std::size_t index = 0; index < fences.size(); ++index)
+    fences[index].range = place(static_cast<int>(index));
+  table.add_fences(fences);
+  CHECK(table.fences().size() == shim::kMostFences);
+  table.add_fences(fences);
+  CHECK(table.fences().size() == shim::kMostFences);
 }
 
 // ---- looks that fail ----

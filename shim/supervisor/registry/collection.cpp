@@ -10,19 +10,22 @@ namespace {
 void forget_images(std::list<Image>& images, const std::vector<Identified>& alive, Newcomers& newcomers,
                    InheritedFilters& filters) {
   std::set<const Image*> used;
+  std::set<Process> processes;
   bool others = false;
   for (const Identified& one : alive) {
     const std::vector<Image*> its = newcomers.images_of(one);
     used.insert(its.begin(), its.end());
+    processes.insert(one.process);
     // A program without the library has inherited filters, too, and may start one with the library.
     others = others || (one.filtered && its.empty());
   }
   if (!others) filters.forget_retired();
   images.remove_if([&](const Image& image) {
     if (used.contains(&image)) return false;
-    if (others) filters.retire(image);
+    if (others) filters.retire(image, processes);
     return true;
   });
+  filters.forget_ended(processes);
 }
 
 // A child may have inherited its seals from a member that has ended: so all children become members first.
@@ -42,7 +45,6 @@ bool forget_ended(std::list<Image>& images, const Identification& identification
   if (!alive.is_seen()) return false;
   forget_images(images, *alive, newcomers, filters);
   for (Image& image : images) forget_members(image, *alive, newcomers);
-  filters.count_fences_again();
   return true;
 }
 

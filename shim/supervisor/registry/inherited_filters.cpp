@@ -39,15 +39,17 @@ Fence fence_of(const SealEntry& entry) {
 }  // namespace
 
 std::vector<Fence> InheritedFilters::of(const Caller& caller) const {
-  auto known = of_member(caller.process);
+  auto known = of_process(caller.process);
+  if (!known) known = of_ancestor(caller);
   std::vector<Fence> fences = known ? std::move(*known) : of_stranger(caller);
   join_touching(fences);
   return fences;
 }
 
-// From its record before it called execve. Nothing if that is not known.
-std::optional<std::vector<Fence>> InheritedFilters::of_member(const Process& process) const {
+// Nothing if the process was never a member: then it has only filters that it has inherited.
+std::optional<std::vector<Fence>> InheritedFilters::of_process(const Process& process) const {
   std::optional<std::vector<Fence>> fences;
+  if (const auto former = former_.find(process); former != former_.end()) fences = former->second;
   FilteredEntries filtered;
   for (const Image& image : images_) {
     const auto found = image.members.find(process);
@@ -60,9 +62,26 @@ std::optional<std::vector<Fence>> InheritedFilters::of_member(const Process& pro
   return fences;
 }
 
+// Those of the nearest ancestor that was ever a member. It still has every filter that the caller has from
+// it. Nothing if it is not certain which process that is.
+std::optional<std::vector<Fence>> InheritedFilters::of_ancestor(const Caller& caller) const {
+  constexpr int kMostGenerations = 64;
+  std::optional<Process> ancestor = caller.process;
+  for (int generation = 0; generation < kMostGenerations; ++generation) {
+    ancestor = lineage_.parent_of(*ancestor);
+    if (!ancestor) break;
+    auto fences = of_process(*ancestor);
+    if (!fences) continue;
+    const std::uint32_t filters = birth_of(proc_, caller.process, caller.filters).filters;
+    std::erase_if(*fences, [&](const Fence& fence) { return fence.filters > filters; });
+    return fences;
+  }
+  return std::nullopt;
+}
+
+// Those of all processes, as far as it can have so many.
 std::vector<Fence> InheritedFilters::of_stranger(const Caller& caller) const {
   std::vector<Fence> fences;
-  // It may have installed some of its filters itself.
   const Birth birth{~0ULL, birth_of(proc_, caller.process, caller.filters).filters};
   const auto take = [&](const SealEntry& entry) {
     if (birth.may_have(entry)) fences.push_back(fence_of(entry));
@@ -83,8 +102,16 @@ void InheritedFilters::add_fences(std::span<const Fence> fences) {
   join_touching(fences_);
 }
 
-void InheritedFilters::retire(const Image& image) {
+void InheritedFilters::retire(const Image& image, const std::set<Process>& alive) {
   ++forgotten_;
+  for (const auto& [process, member] : image.members) {
+    if (!alive.contains(process)) continue;
+    std::vector<Fence>& fences = former_[process];
+    FilteredEntries().visit(*member.record,
+                            [&](const SealEntry& entry) { fences.push_back(fence_of(entry)); });
+    append(fences, image.fences);
+    join_touching(fences);
+  }
   FilteredEntries().visit(image, [&](const SealEntry& entry) { retire(fence_of(entry)); });
   for (const Fence& fence : image.fences) retire(fence);
   // Drops those that were not seen for the longest time: a program that is placed on one of them, which is
@@ -109,7 +136,13 @@ void InheritedFilters::retire(const Fence& fence) {
   }
 }
 
-void InheritedFilters::count_fences_again() {
+void InheritedFilters::forget_retired() {
+  retired_.clear();
+  former_.clear();
+}
+
+void InheritedFilters::forget_ended(const std::set<Process>& alive) {
+  std::erase_if(former_, [&](const auto& former) { return !alive.contains(former.first); });
   std::vector<Fence> fences;
   for (const Image& image : images_) append(fences, image.fences);
   join_touching(fences);

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <list>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -11,27 +13,30 @@
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
 #include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/lineage.h"
 #include "shim/supervisor/registry/ranges.h"
 
 namespace libmseal::supervisor {
 
 class InheritedFilters {
  public:
-  InheritedFilters(Proc& proc, const std::list<Image>& images) : proc_(proc), images_(images) {}
+  InheritedFilters(Proc& proc, const Lineage& lineage, const std::list<Image>& images)
+      : proc_(proc), lineage_(lineage), images_(images) {}
 
   // Where they may refuse changes in the process, sorted and disjoint.
   [[nodiscard]] std::vector<Fence> of(const Caller& caller) const;
   // Notes the fences of an image.
   void add_fences(std::span<const Fence> fences);
-  // The image is about to be forgotten, but its filters may still be in force.
-  void retire(const Image& image);
+  // The image is about to be forgotten, but its filters may still be in force, in these processes and others.
+  void retire(const Image& image, const std::set<Process>& alive);
   // No process has a filter of a forgotten image any more.
-  void forget_retired() { retired_.clear(); }
-  // Recomputes fences_ from the remaining images.
-  void count_fences_again();
+  void forget_retired();
+  // Only these processes and the remaining images exist.
+  void forget_ended(const std::set<Process>& alive);
 
  private:
-  [[nodiscard]] std::optional<std::vector<Fence>> of_member(const Process& process) const;
+  [[nodiscard]] std::optional<std::vector<Fence>> of_process(const Process& process) const;
+  [[nodiscard]] std::optional<std::vector<Fence>> of_ancestor(const Caller& caller) const;
   [[nodiscard]] std::vector<Fence> of_stranger(const Caller& caller) const;
 
   // What a filter of a forgotten image refuses.
@@ -44,10 +49,12 @@ class InheritedFilters {
   void retire(const Fence& fence);
 
   Proc& proc_;
+  const Lineage& lineage_;
   const std::list<Image>& images_;
-  std::vector<Fence> fences_;     // of all images, sorted and disjoint
-  std::vector<Retired> retired_;  // sorted by key
-  std::uint64_t forgotten_ = 0;   // images
+  std::vector<Fence> fences_;                     // of all images, sorted and disjoint
+  std::vector<Retired> retired_;                  // sorted by key
+  std::map<Process, std::vector<Fence>> former_;  // of live processes that were members of forgotten images
+  std::uint64_t forgotten_ = 0;                   // images
 };
 
 }  // namespace libmseal::supervisor

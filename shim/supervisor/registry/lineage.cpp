@@ -27,6 +27,20 @@ void Lineage::note_sibling_of(const Process& process) {
   note_unknown();
 }
 
+std::optional<Process> Lineage::parent_of(const Process& process) const {
+  const auto child = proc_.stat(process.id);
+  if (!child.is_seen() || child->start_time != process.start_time || child->parent == 0) return std::nullopt;
+  const auto id = static_cast<pid_t>(child->parent);
+  const auto parent = proc_.stat(id);
+  // If it has ended by now, the child has another parent.
+  const auto again = proc_.stat(process.id);
+  const bool same =
+      again.is_seen() && again->start_time == process.start_time && again->parent == child->parent;
+  if (!parent.is_seen() || !same) return std::nullopt;
+  const Process found{id, parent->start_time};
+  return has_only_own_children(found) ? std::optional(found) : std::nullopt;
+}
+
 bool Lineage::has_only_own_children(const Process& process) const {
   if (unknown_ || adopters_.contains(process)) return false;
   const auto status = proc_.status(process.id);

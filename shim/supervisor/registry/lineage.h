@@ -6,6 +6,7 @@
 // they are made, so all processes that may have such children are noted here.
 #pragma once
 
+#include <optional>
 #include <set>
 
 #include "shim/supervisor/processes/proc.h"
@@ -24,6 +25,8 @@ class Lineage {
   // Any process may have adopted children.
   void note_unknown() { unknown_ = true; }
 
+  // The process that has forked this one, if that is certain.
+  [[nodiscard]] std::optional<Process> parent_of(const Process& process) const;
   // Whether the process has forked all of its children in /proc.
   [[nodiscard]] bool has_only_own_children(const Process& process) const;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <stdexcept>
 
 #include "shim/supervisor/registry/birth_times.h"
 #include "shim/supervisor/registry/collection.h"
@@ -80,9 +79,7 @@ void Registry::retire(Image& image, const std::shared_ptr<SealRecord>& record) {
 
 void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   std::vector<Fence> fences = inherited_filters_.of(caller);
-  for (const Fence& fence : fences) {
-    if (!table->add_fence(fence.range)) throw std::runtime_error("too many fences");
-  }
+  table->add_fences(fences);
   inherited_filters_.add_fences(fences);
   table->set_tree(sealed_area_, tree_options_);
 

@@ -123,7 +123,7 @@ class Registry {
   CollectionTimes times_;
   Identification identification_{proc_, images_};
   Newcomers newcomers_{proc_, images_, identification_, times_, sealed_area_};
-  InheritedFilters inherited_filters_{proc_, images_};
+  InheritedFilters inherited_filters_{proc_, newcomers_.lineage(), images_};
   AllSeals all_seals_;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <system_error>
@@ -84,10 +85,13 @@ void TableFile::add(const Seal& seal) noexcept {  // NOLINT(bugprone-exception-e
   });
 }
 
-bool TableFile::add_fence(const Range& range) {
-  if (table_->fences.size() == shim::kMostFences) return false;
-  change([&] { table_->fences.push_back(range); });
-  return true;
+void TableFile::add_fences(
+    std::span<const Fence> fences) noexcept {  // NOLINT(bugprone-exception-escape): room is reserved
+  const std::size_t room = shim::kMostFences - table_->fences.size();
+  change([&] {
+    for (const Fence& fence : fences.first(std::min(room, fences.size())))
+      table_->fences.push_back(fence.range);
+  });
 }
 
 std::uint32_t TableFile::put(std::span<const Seal> pieces, std::span<const policy::KeyedRange> keyed,

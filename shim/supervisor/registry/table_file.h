@@ -8,6 +8,7 @@
 #include "policy/rules/protection_key.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/supervisor/registry/ranges.h"
 namespace libmseal::shim {
 struct SealTable;
 struct TableRoot;
@@ -29,8 +30,10 @@ class TableFile {
   // All processes of the image use one table. If it is full, it says that everything may be sealed
   // (shim::kEverything).
   void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
-  // False if the table is full.
-  bool add_fence(const policy::Range& range);
+  // As many as there is room for. Memory that is placed where there is no fence, which is rare, can't be
+  // changed.
+  void add_fences(
+      std::span<const Fence> fences) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
   // Replaces the findings for a process. Returns the ticket, or 0 if they do not fit.
   std::uint32_t put(std::span<const policy::Seal> pieces, std::span<const policy::KeyedRange> keyed,
                     const policy::Range& refused_breaks);
