@@ -14,14 +14,21 @@ namespace libmseal::shim {
 inline constexpr std::size_t kMostPolicyBytes = std::size_t{1} << 20;
 inline constexpr long kNoRegularFile = -ENOTSUP;  // a result of open_policy_file
 
-// A descriptor, or -errno. kNoRegularFile: a pipe could block every start, and a device may be endless.
+// Whether a policy may be read from it: a pipe could block every start, and a device may be endless. A link
+// to /dev/null is the usual way to say that there is nothing.
+inline bool may_hold_policy(const struct stat& file) {
+  constexpr dev_t kNull = 0x103;
+  return S_ISREG(file.st_mode) || (S_ISCHR(file.st_mode) && file.st_rdev == kNull);
+}
+
+// A descriptor, or -errno. kNoRegularFile: no policy may be read from it.
 // EFBIG: it has more than kMostPolicyBytes.
 inline long open_policy_file(const char* path) {
   const long file = raw_syscall(__NR_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (failed(file)) return file;
   struct stat status {};
   long wrong = raw_syscall(__NR_fstat, file, &status);
-  if (wrong == 0 && !S_ISREG(status.st_mode)) wrong = kNoRegularFile;
+  if (wrong == 0 && !may_hold_policy(status)) wrong = kNoRegularFile;
   if (wrong == 0 && status.st_size > static_cast<off_t>(kMostPolicyBytes)) wrong = -EFBIG;
   if (wrong == 0) return file;
   (void)raw_syscall(__NR_close, file);

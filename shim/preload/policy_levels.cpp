@@ -157,13 +157,13 @@ void report_unread(const State& state, const Unread& why) {
   if (first_in_tree(state, Notice::unread_policies, 0, why.error)) tell({}, {});
 }
 
-// Whether one of the complaints is about a line of the file.
-bool has_mistakes(std::string_view path, std::string_view complaints) {
+// Whether one of the complaints is about the file.
+bool is_complained_of(std::string_view path, std::string_view complaints) {
   const auto begins = [&](std::size_t at) {
     std::string_view rest = complaints.substr(at);
     if ((at != 0 && complaints[at - 1] != '\n') || !rest.starts_with(path)) return false;
     rest.remove_prefix(path.size());
-    return rest.size() > 1 && rest[0] == ':' && rest[1] != ' ';
+    return rest.starts_with(':');
   };
   for (std::size_t at = complaints.find(path); at != std::string_view::npos;
        at = complaints.find(path, at + 1)) {
@@ -178,11 +178,12 @@ bool has_mistakes(std::string_view path, std::string_view complaints) {
   give_up();
 }
 
-// Ends the program if a file with mistakes has a rule without which the program must not start.
+// Ends the program if a file that does not apply has, or may have, a rule without which the program must not
+// start.
 void give_up_if_bound(const State& state, std::string_view complaints) {
   for (std::size_t level = 0; level < state.policy_count; ++level) {
     const char* const path = state.policies[level].data();
-    const std::string_view rule = has_mistakes(path, complaints) ? binding_rule(path) : "";
+    const std::string_view rule = is_complained_of(path, complaints) ? binding_rule(path) : "";
     if (rule.empty()) continue;
     Message() << path << " does not apply, but it has " << rule
               << ", so the program is not started (policy=none starts it without the files)";

@@ -1,5 +1,7 @@
 #include "shim/tool/policy_reader.h"
 
+#include <sys/stat.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -59,8 +61,8 @@ PolicyLevel read_policy_file(const std::string& path) {
 }
 
 PolicyLevel read_regular_policy_file(const std::string& path) {
-  const fs::file_status file = fs::status(path);
-  if (fs::exists(file) && !fs::is_regular_file(file) && !fs::is_directory(file))
+  struct stat file {};
+  if (stat(path.c_str(), &file) == 0 && !shim::may_hold_policy(file) && !S_ISDIR(file.st_mode))
     throw std::runtime_error(path + " can't be read: it is no regular file");
   return read_policy_file(path);
 }
