@@ -73,6 +73,15 @@ TEST_CASE("live: a program has fences of its ancestors only, however many others
   CHECK(count >= 100);
 }
 
+// Its parent does not tell who its ancestors are, so the supervisor names all that may be.
+TEST_CASE("live: an orphan keeps the fences of its ancestors only") {
+  const Run result = run(preloaded("backend=seccomp", {"/bin/sh", LIVE_SOURCES "/orphan_among_others.sh"}));
+  CHECK(result.status == 0);
+  INFO(result.out);
+  CHECK(count_lines(result.out) > 20);
+  CHECK(count_lines(result.out) < 100);  // hundreds, if each image of before were one of its ancestors
+}
+
 TEST_CASE("live: every program of a tree has its seals, however it was started") {
   if (!needs(std::filesystem::exists("/usr/bin/python3"), "/usr/bin/python3")) return;
   const TemporaryPath log("tree.log");

@@ -115,13 +115,22 @@ std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted
 
 // ---- inside a tree that has a supervisor ----
 
+// Unmaps inaccessible memory. False if a filter refuses changes of it.
+bool unmap_if_not_filtered(const Range& range) {
+  const auto try_call = [&](long number, long argument) {
+    return raw_syscall(number, range.start, range.size(), argument) == 0;
+  };
+  return try_call(__NR_mprotect, PROT_NONE) && try_call(__NR_madvise, MADV_DONTNEED) &&
+         try_call(__NR_munmap, 0);
+}
+
 // Maps inaccessible memory where filters of earlier images still refuse changes, so that nothing is placed
-// there.
+// there. The table may name more ranges than that.
 void put_up_fences(State& state) {
   for (const Range& fence : table_fences(state.table)) {
-    (void)raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    note_filtered(state, fence);
+    const long mapped = raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (failed(mapped) || !unmap_if_not_filtered(fence)) note_filtered(state, fence);
   }
   set_exec_layout(state);
 }

@@ -80,6 +80,8 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::joining, __NR_mmap, {0, 1, PROT_NONE, kReserved | MAP_FIXED_NOREPLACE}},
     {Work::joining, __NR_mmap, {0, kLarge, PROT_NONE, kReserved}},
     {Work::joining, __NR_munmap, {0, kLarge}},
+    {Work::joining, __NR_mprotect, {0, kLarge, PROT_NONE}},
+    {Work::joining, __NR_madvise, {0, kLarge, MADV_DONTNEED}},
     {Work::joining, __NR_prctl, {PR_GET_SECCOMP}},
     {Work::joining, __NR_faccessat},
     {Work::joining, __NR_pread64},
