@@ -28,21 +28,20 @@ bool is_start(const seccomp_notif& notification, const policy::Abi& abi) {
 }
 
 // Whether the program would run without the library. The caller is about to run its first instructions, and
-// may have been placed where an inherited filter refuses changes. The dynamic linker can neither map a
-// library in full there nor unmap the part that it has mapped. It continues without a library that is only
+// the library may have been placed where an inherited filter refuses changes. The dynamic linker can neither
+// map it in full there nor unmap the part that it has mapped. It continues without a library that is only
 // preloaded.
 bool would_lose_library(Proc& proc, const Caller& caller, const Registry& registry) {
   if (!caller.foreign()) return false;
   const std::vector<Fence> filters = registry.inherited_filters(caller);
-  bool has_library = false;
   bool meets_filter = false;
   (void)visit_maps(proc, caller.task, [&](const policy::Vma& vma) {
-    has_library = has_library || vma.name.substr(vma.name.rfind('/') + 1).starts_with("libmseal.so");
+    const bool is_library = vma.name.substr(vma.name.rfind('/') + 1).starts_with("libmseal.so");
     const auto touches = [&](const Fence& one) { return one.range.touches(vma.range); };
-    meets_filter = meets_filter || std::ranges::any_of(filters, touches);
-    return !has_library || !meets_filter;
+    meets_filter = is_library && std::ranges::any_of(filters, touches);
+    return !meets_filter;
   });
-  return has_library && meets_filter;
+  return meets_filter;
 }
 
 }  // namespace
