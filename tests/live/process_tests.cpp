@@ -121,8 +121,9 @@ TEST_CASE("live: an ordinary user's program seals after its first thread has end
 TEST_CASE("live: a thread calls execve while the supervisor stops the others of its process") {
   const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all");
   const std::string who = GENERATE("first", "other");
+  const std::string rounds = std::to_string(100 / patience());
   Command command =
-      preloaded("policy=none," + options, {LIVE_PROGRAM, "execs_while_others_seal", "100", who});
+      preloaded("policy=none," + options, {LIVE_PROGRAM, "execs_while_others_seal", rounds, who});
   command.timeout_s = 120;
   expect_success(run(command));
 }

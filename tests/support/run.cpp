@@ -16,13 +16,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// MSEAL_TESTS_PATIENCE multiplies all time limits: for machines that are emulated or busy.
-int patience() {
-  const char* const value = std::getenv("MSEAL_TESTS_PATIENCE");
-  const int factor = value != nullptr ? std::atoi(value) : 1;
-  return factor > 0 ? factor : 1;
-}
-
 [[noreturn]] void become(const Command& command, int out, int err) {
   const int null = open("/dev/null", O_RDONLY);
   dup2(null, 0);
@@ -42,6 +35,12 @@ int patience() {
 }
 
 }  // namespace
+
+int patience() {
+  const char* const value = std::getenv("MSEAL_TESTS_PATIENCE");
+  const int factor = value != nullptr ? std::atoi(value) : 1;
+  return factor > 0 ? factor : 1;
+}
 
 Run run(const Command& command) {
   std::array<int, 2> out{};

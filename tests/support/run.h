@@ -24,6 +24,9 @@ struct Command {
   int timeout_s = 60;
 };
 
+// MSEAL_TESTS_PATIENCE, which multiplies all time limits: for machines that are emulated or busy.
+int patience();
+
 Run run(const Command& command);
 
 // What the command says is wanted under our preload, with these options.
