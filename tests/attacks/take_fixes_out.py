@@ -405,7 +405,7 @@ HOLES = [
          {SUPERVISED: ["forged_message"]}),
     Hole("forks: children are not met before their parent is forgotten",
          "shim/supervisor/registry/collection.cpp",
-         "  for (const Identified& one : alive) newcomers.meet(image, one);\n", "  (void)newcomers;\n",
+         "  for (const Identified& one : *alive) newcomers.meet(one);\n", "  (void)newcomers;\n",
          {SUPERVISED: ["born_of_the_dead"], ALL: ["born_of_the_dead"]}),
     Hole("static programs: no wait for calls that were let through",
          "shim/supervisor/sealing/raw_mseal.cpp",

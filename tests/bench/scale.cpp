@@ -3,6 +3,7 @@
 // It starts itself under the library once for each line, for filters never go away.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -203,6 +205,31 @@ int measure_refusals(std::size_t mappings) {
   return good ? 0 : 1;
 }
 
+// Starts of a short program beside others that do nothing.
+int measure_starts(std::size_t others) {
+  constexpr int kCount = 300;
+  const auto start = [](const char* program, const char* argument) {
+    const char* const arguments[] = {program, argument, nullptr};
+    pid_t child = 0;
+    return posix_spawn(&child, program, nullptr, nullptr, const_cast<char* const*>(arguments), environ) == 0
+               ? child
+               : -1;
+  };
+  std::vector<pid_t> sleeping;
+  for (std::size_t index = 0; index < others; ++index) sleeping.push_back(start("/bin/sleep", "1000"));
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  bool good = std::ranges::find(sleeping, -1) == sleeping.end();
+  const double spent = microseconds([&] {
+    for (int index = 0; index < kCount; ++index)
+      good = waitpid(start("/bin/true", nullptr), nullptr, 0) > 0 && good;
+  });
+  for (const pid_t one : sleeping) {
+    if (one > 0 && kill(one, SIGKILL) == 0) waitpid(one, nullptr, 0);
+  }
+  std::printf("%f 0 0\n", spent / kCount);
+  return good ? 0 : 1;
+}
+
 void print_latency(const char* title, const char* program, const char* options, const char* what,
                    const char* argument = "100") {
   std::vector<double> spent;
@@ -230,6 +257,7 @@ int main(int count, char** arguments) {
     if (what == "seccomp") return measure_seccomp();
     if (what == "busy threads") return measure_beside_threads(std::strtoul(arguments[2], nullptr, 10));
     if (what == "refusals") return measure_refusals(std::strtoul(arguments[2], nullptr, 10));
+    if (what == "starts") return measure_starts(std::strtoul(arguments[2], nullptr, 10));
     for (const Way& way : kWays) {
       if (what == way.name) return measure(way, std::strtoul(arguments[2], nullptr, 10));
     }
@@ -264,5 +292,11 @@ int main(int count, char** arguments) {
                   "refusals", mappings);
   }
   std::remove("/tmp/libmseal-bench-events");
+  std::printf("\nus a start of /bin/true\n");
+  for (const char* const others : {"0", "500", "1500"}) {
+    const std::string title = std::string("beside so many programs: ") + others;
+    print_latency((title + ", without the library").c_str(), self, nullptr, "starts", others);
+    print_latency(title.c_str(), self, "backend=seccomp", "starts", others);
+  }
   return 0;
 }

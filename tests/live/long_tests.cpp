@@ -63,6 +63,17 @@ TEST_CASE("live-long: the supervisor forgets images that have ended, stays small
   }
 }
 
+// In a time that grows with the cube of their number, this would take many minutes.
+TEST_CASE("live-long: fifteen hundred programs run at the same time, and more start beside them") {
+  const Run result =
+      run(preloaded("backend=seccomp", {"/bin/bash", "-c",
+                                        "for i in {1..1500}; do sleep 1000 & done; "
+                                        "for i in {1..300}; do /bin/true || echo failed; done; "
+                                        "kill $(jobs -p); wait; echo done"}));
+  INFO(result.err);
+  CHECK(result.out == "done\n");
+}
+
 TEST_CASE("live-long: forks, and mappings sealed from birth, by the thousand under coverage=all") {
   for (const char* scenario : {"forks_by_the_thousand", "sixty_thousand_from_birth"}) {
     expect_success(run(preloaded("backend=seccomp,coverage=all", {LIVE_PROGRAM, scenario})));

@@ -110,7 +110,7 @@ void Newcomers::meet_parent(Image& image, const Process& process) {
   Identified who = *parent;
   who.seen_by = nullptr;  // as in a list of processes: no member is looked for by it
   const OneMore generation(generations_);
-  meet(image, who);
+  meet(who, &image);
 }
 
 // Null if it is not certain that a member of the image has forked the process.
@@ -208,12 +208,13 @@ Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task
   return image.members.at(who.process);
 }
 
-void Newcomers::meet(Image& image, const Identified& who) {
+void Newcomers::meet(const Identified& who, const Image* image) {
   const std::vector<Image*> candidates = images_of(who);
-  if (std::ranges::find(candidates, &image) == candidates.end()) return;
+  const auto its = image == nullptr ? candidates.begin() : std::ranges::find(candidates, image);
+  if (its == candidates.end()) return;
   const bool met =
       std::ranges::any_of(candidates, [&](const Image* one) { return held_member(*one, who) != nullptr; });
-  if (!met) (void)join_newcomer(image, who, who.process.id, candidates);
+  if (!met) (void)join_newcomer(**its, who, who.process.id, candidates);
 }
 
 bool Newcomers::is_gone(const Member& member) {
@@ -250,7 +251,7 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
   image.met = now;
   if (forgets) image.inspections.spend(proc_.now() - start);
   if (!born.is_seen()) return;  // a process that is met later gets too many seals, not too few
-  for (const Identified& who : *born) meet(image, who);
+  for (const Identified& who : *born) meet(who, &image);
   if (!all) return;
   for (const Process& process : gone) {
     const auto found = image.members.find(process);  // it may belong to another process of the same tick now

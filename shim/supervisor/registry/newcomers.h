@@ -40,8 +40,8 @@ class Newcomers {
                         const std::vector<Image*>& candidates);
   // The memory of a member that was met hidden can be read now.
   void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
-  // Adds it to the image's members if it belongs there and is not one yet.
-  void meet(Image& image, const Identified& who);
+  // Adds it to the members of its image, or only of this one, if it belongs there and is not one yet.
+  void meet(const Identified& who, const Image* image = nullptr);
   // Adds all existing processes of the image to its members, and forgets those that have ended.
   void register_children(Image& image, const Caller& caller);
 
