@@ -68,13 +68,16 @@ void failed_start_keeps_the_layout(std::span<char*>) {
 // never get memory there.
 void exec_fences(std::span<char*> arguments) {
   if (arguments.empty()) {
-    char* const page = map_far_away(page_size(), PROT_READ);
-    REQUIRE_OR_STOP(::mseal(page, page_size(), 0) == 0);
-    const std::string where = std::to_string(reinterpret_cast<std::uintptr_t>(page));
-    in_child([&] {
-      ::execl("/proc/self/exe", "live_program", "exec_fences", where.c_str(), nullptr);
-      ::_exit(99);
-    });
+    constexpr std::size_t kAcrossWords = 5ULL << 30;  // it crosses a multiple of 4 GiB
+    for (const std::size_t size : {page_size(), kAcrossWords}) {
+      char* const sealed = map_far_away(size, PROT_READ);
+      REQUIRE_OR_STOP(::mseal(sealed, size, 0) == 0);
+      const std::string where = std::to_string(reinterpret_cast<std::uintptr_t>(sealed + size - page_size()));
+      in_child([&] {
+        ::execl("/proc/self/exe", "live_program", "exec_fences", where.c_str(), nullptr);
+        ::_exit(99);
+      });
+    }
     return;
   }
   auto* const where = reinterpret_cast<char*>(std::stoull(arguments[0]));

@@ -115,8 +115,10 @@ std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted
 
 // ---- inside a tree that has a supervisor ----
 
-// Unmaps inaccessible memory. False if a filter refuses changes of it.
+// Unmaps inaccessible memory. False if a filter refuses, or may refuse, changes of it: where a range crosses
+// a multiple of 4 GiB, the supervisor decides about the whole, and filters about smaller parts.
 bool unmap_if_not_filtered(const Range& range) {
+  if (range.start >> 32 != (range.end - 1) >> 32) return false;
   const auto try_call = [&](long number, long argument) {
     return raw_syscall(number, range.start, range.size(), argument) == 0;
   };
