@@ -53,7 +53,7 @@ std::optional<std::vector<Fence>> InheritedFilters::of_process(const Process& pr
   FilteredEntries filtered;
   for (const Image& image : images_) {
     const auto found = image.members.find(process);
-    if (found == image.members.end() || found->second.task == nullptr) continue;
+    if (found == image.members.end()) continue;
     if (!fences) fences.emplace();
     filtered.visit(*found->second.record,
                    [&](const SealEntry& entry) { fences->push_back(fence_of(entry)); });
@@ -82,7 +82,7 @@ std::optional<std::vector<Fence>> InheritedFilters::of_ancestor(const Caller& ca
 // Those of all processes, as far as it can have so many.
 std::vector<Fence> InheritedFilters::of_stranger(const Caller& caller) const {
   std::vector<Fence> fences;
-  const Birth birth{~0ULL, birth_of(proc_, caller.process, caller.filters).filters};
+  const Birth birth = birth_of(proc_, caller.process, caller.filters);
   const auto take = [&](const SealEntry& entry) {
     if (birth.may_have(entry)) fences.push_back(fence_of(entry));
   };
@@ -114,9 +114,10 @@ void InheritedFilters::retire(const Image& image, const std::set<Process>& alive
   }
   FilteredEntries().visit(image, [&](const SealEntry& entry) { retire(fence_of(entry)); });
   for (const Fence& fence : image.fences) retire(fence);
-  // Drops those that were not seen for the longest time: a program that is placed on one of them, which is
-  // rare, then fails there.
-  constexpr std::size_t kMost = shim::kMostFences / 2;
+  // Drops those that were not seen for the longest time. Only programs need them whose parent has ended, mostly a
+  // moment ago, and each program tries all of them. One that is placed where it lacks a fence, which is rare, fails
+  // there.
+  constexpr std::size_t kMost = 1024;  // of some hundred images
   if (retired_.size() <= kMost) return;
   std::vector<std::uint64_t> times;
   for (const Retired& one : retired_) times.push_back(one.seen);
