@@ -12,11 +12,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <initializer_list>
 #include <string_view>
 
 #include "policy/parsers/stat_line.h"
-#include "policy/rules/fixed_vector.h"
 #include "shim/common/directory.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/line_reader.h"

@@ -4,7 +4,6 @@
 
 #include <asm/unistd.h>
 
-#include <cstdint>
 
 namespace libmseal::shim {
 

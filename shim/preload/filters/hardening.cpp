@@ -1,7 +1,5 @@
 #include "shim/preload/filters/hardening.h"
 
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 

@@ -2,14 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <ctime>
 #include <new>
 #include <string_view>
 
