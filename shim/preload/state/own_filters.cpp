@@ -195,8 +195,7 @@ void note_killed(std::uint16_t killed) {
 
 // Work bits; 0 if there is no mark.
 std::uint16_t read_mark() {
-  const Arguments& a = kMarkCall;
-  const long answer = raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+  const long answer = raw_syscall(__NR_mmap, kMarkCall);
   return answer <= -kMarked && answer >= -(kMarked | kAllWork)
              ? static_cast<std::uint16_t>(-answer & kAllWork)
              : std::uint16_t{0};
@@ -300,7 +299,7 @@ void look_for_own_filters() {
 }
 
 long call_that_may_filter(long number, const Arguments& a) {
-  const auto call = [&] { return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]); };
+  const auto call = [&] { return raw_syscall(number, a); };
   const bool is_strict = sets_mode(number, a, SECCOMP_MODE_STRICT, SECCOMP_SET_MODE_STRICT);
   if (!is_strict && !sets_mode(number, a, SECCOMP_MODE_FILTER, SECCOMP_SET_MODE_FILTER)) return call();
   // A child that shares this memory (vfork) is not this process.

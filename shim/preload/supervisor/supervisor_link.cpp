@@ -231,7 +231,7 @@ policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy
 long send_message(const policy::Control& message) {
   const policy::Arguments said = encode(message);
   const auto call = [&](long number, const policy::Arguments& a) -> long {
-    const long answer = uninterrupted_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    const long answer = uninterrupted_syscall(number, a);
     policy::Range sealed_area;
     const bool is_descriptor = message.kind == policy::Control::Kind::hello &&
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
