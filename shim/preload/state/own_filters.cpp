@@ -43,7 +43,6 @@ struct UsedCall {
 // With the arguments that a filter may look at.
 constexpr std::uint64_t kLarge = 8ULL << 30;
 constexpr std::uint64_t kFilterFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-constexpr std::uint64_t kTsyncEsrch = 1UL << 4;  // not in the headers of every system that this builds on
 constexpr std::uint64_t kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 constexpr UsedCall kUsedCalls[] = {
