@@ -1,7 +1,5 @@
 // The backend `supervised`: filters refuse what they can judge, and one supervisor for each process tree
 // decides the rest.
-#include "shim/preload/backends/supervised.h"
-
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
