@@ -78,7 +78,7 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
   if (const long error = find_constant_segments(state, turn.work()); error != 0) {
     const bool required = state.options.require != policy::Backend::automatic;
     if (required || first_in_tree(state, Notice::unsealed_objects, 0, error)) {
-      Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << text_of_error(error)
+      Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << ErrorText{error}
                 << (required ? "; the program is not started" : "");
     }
     objects.clear();

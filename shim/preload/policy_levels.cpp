@@ -141,7 +141,7 @@ void report_unread(const State& state, const Unread& why) {
   const auto tell = [&](std::string_view path, std::string_view rule) {
     Message message;
     message << "the policy files are not read: " << why.what << " (" << state.supervisor_path.data() << "), "
-            << text_of_error(why.error);
+            << ErrorText{why.error};
     if (!rule.empty()) {
       message << "; " << path << " has " << rule
               << ", so the program is not started (policy=none starts it without the files)";

@@ -57,7 +57,7 @@ void harden(const State& state, Draft& draft) {
   draft.program.clear();
   policy::write_hardening(state.machine, missing, draft.program);
   if (const long error = install_filter(draft.program.instructions(), false); error != 0) {
-    refuse_to_start("harden=", " by seccomp", text_of_error(error));
+    refuse_to_start("harden=", " by seccomp", ErrorText{error});
   }
 }
 
