@@ -290,7 +290,7 @@ HOLES = [
          {SUPERVISED: ["execute_only_joins"]},
          # What hides seals nothing.
          also=(("shim/supervisor/registry/registry.cpp",
-                "      caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));\n",
+                "      caller.hidden = !who.memory.readable() && (member->met_hidden || may_have_left(who, *image, *member));\n",
                 ""),)),
     Hole("identity: the /proc of another namespace is taken",
          "shim/common/proc_root.h",
