@@ -11,15 +11,15 @@
 #include <system_error>
 
 #include "page_files.h"
+#include "shim/common/json_text.h"
 #include "shim/common/printable.h"
-#include "shim/tool/json_text.h"
 
 namespace libmseal::tool {
 namespace {
 
 // Escapes `<`, which could end the script element. JSON has it only in strings.
 std::string for_script(const nlohmann::ordered_json& data) {
-  std::string text = json_text(data, -1);
+  std::string text = shim::json_text(data, -1);
   for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos;) text.replace(at, 1, "\\u003c");
   return text;
 }
