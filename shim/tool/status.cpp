@@ -92,10 +92,9 @@ int show(int process, bool json) {
   if (json) {
     nlohmann::ordered_json all{{"pid", process}, {"supervised", sealed.supervised}, {"sealed_bytes", bytes}};
     for (const MapsLine& line : sealed.lines) {
-      char range[48];
-      std::snprintf(range, sizeof range, "%lx-%lx", static_cast<unsigned long>(line.range.start),
-                    static_cast<unsigned long>(line.range.end));
-      all["maps"].push_back({{"range", range}, {"name", line.name}, {"state", state_of(seals, line.range)}});
+      all["maps"].push_back({{"range", hex(line.range.start) + "-" + hex(line.range.end)},
+                             {"name", line.name},
+                             {"state", state_of(seals, line.range)}});
     }
     std::printf("%s\n", shim::json_text(all).c_str());
     return status;
