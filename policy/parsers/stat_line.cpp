@@ -1,5 +1,6 @@
 #include "policy/parsers/stat_line.h"
 
+#include <algorithm>
 #include <charconv>
 #include <iterator>
 
@@ -30,8 +31,7 @@ std::optional<StatLine> parse_stat_line(std::string_view text) {
   const Field* wanted = std::begin(kFields);
   for (int field = 3; !text.empty(); ++field) {
     const std::size_t end = text.find_first_of(" \n");
-    std::string_view value = text;
-    if (end != std::string_view::npos) value.remove_suffix(text.size() - end);
+    const std::string_view value(text.data(), std::min(end, text.size()));
     if (field == wanted->number) {
       const char* const last = value.data() + value.size();
       const auto [stop, error] = std::from_chars(value.data(), last, line.*wanted->value);

@@ -193,10 +193,8 @@ void give_up_if_bound(const State& state, std::string_view complaints) {
 
 void print_complaints(const State& state, std::string_view complaints) {
   while (!complaints.empty()) {
-    std::string_view line = complaints;
-    const std::size_t size = std::min(complaints.find('\n'), complaints.size());
-    line.remove_suffix(complaints.size() - size);
-    complaints.remove_prefix(std::min(size + 1, complaints.size()));
+    const std::string_view line(complaints.data(), std::min(complaints.find('\n'), complaints.size()));
+    complaints.remove_prefix(std::min(line.size() + 1, complaints.size()));
     if (first_in_tree(state, Notice::complaint, detail_of(line), 0))
       Message() << line << "; it does not apply";
   }
