@@ -15,36 +15,6 @@ namespace {
 constinit bool g_silent = false;
 constinit bool g_asks_nothing = false;
 
-}  // namespace
-
-void restrict_messages(bool silent, bool asks_nothing) {
-  g_silent = silent;
-  g_asks_nothing = asks_nothing;
-}
-
-Message& Message::operator<<(std::string_view text) {
-  for (const char character : text) {
-    // Drops control characters, and keeps one place for the newline.
-    const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
-    if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
-  }
-  return *this;
-}
-
-Message& Message::operator<<(long number) {
-  char digits[24];
-  const auto written = std::to_chars(digits, digits + sizeof digits, number);
-  return *this << std::string_view(digits, static_cast<std::size_t>(written.ptr - digits));
-}
-
-Message::~Message() {
-  if (g_silent) return;
-  (void)line_.push_back('\n');
-  (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
-}
-
-namespace {
-
 bool memory_is_limited() {
   if (g_asks_nothing) return false;
   rlimit memory{};
@@ -129,6 +99,32 @@ std::string_view text_of(long error) {
 }
 
 }  // namespace
+
+void restrict_messages(bool silent, bool asks_nothing) {
+  g_silent = silent;
+  g_asks_nothing = asks_nothing;
+}
+
+Message& Message::operator<<(std::string_view text) {
+  for (const char character : text) {
+    // Drops control characters, and keeps one place for the newline.
+    const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
+    if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
+  }
+  return *this;
+}
+
+Message& Message::operator<<(long number) {
+  char digits[24];
+  const auto written = std::to_chars(digits, digits + sizeof digits, number);
+  return *this << std::string_view(digits, static_cast<std::size_t>(written.ptr - digits));
+}
+
+Message::~Message() {
+  if (g_silent) return;
+  (void)line_.push_back('\n');
+  (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
+}
 
 Message& operator<<(Message& message, ErrorText shown) {
   constexpr long kErrors = 256;

@@ -95,6 +95,12 @@ long move_up(int& descriptor) {
   return 0;
 }
 
+// Whether this process is, or may be, a subreaper.
+bool is_subreaper() {
+  int is_one = 1;
+  return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
+}
+
 }  // namespace
 
 SupervisorLaunch::~SupervisorLaunch() {
@@ -187,16 +193,6 @@ long SupervisorLaunch::wait_ready() {
   const long mapped = map_table(std::exchange(table, -1), table_);
   return mapped == 0 ? 0 : fails("the supervisor's table could not be mapped", mapped);
 }
-
-namespace {
-
-// Whether this process is, or may be, a subreaper.
-bool is_subreaper() {
-  int is_one = 1;
-  return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
-}
-
-}  // namespace
 
 policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy::Seal> seals,
                                             std::size_t filtered, std::span<const policy::Range> watched,
