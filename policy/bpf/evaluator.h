@@ -45,6 +45,22 @@ inline std::optional<std::uint32_t> calculate(std::uint16_t operation, std::uint
   }
 }
 
+// Whether a conditional jump is taken; nothing for another instruction.
+inline std::optional<bool> is_taken(std::uint16_t code, std::uint32_t a, std::uint32_t operand) noexcept {
+  switch (code & ~BPF_X) {
+    case BPF_JMP | BPF_JEQ:
+      return a == operand;
+    case BPF_JMP | BPF_JGT:
+      return a > operand;
+    case BPF_JMP | BPF_JGE:
+      return a >= operand;
+    case BPF_JMP | BPF_JSET:
+      return (a & operand) != 0;
+    default:
+      return std::nullopt;
+  }
+}
+
 // Whether the kernel takes it as a filter.
 inline bool is_program(std::span<const sock_filter> program) noexcept {
   if (program.empty() || program.size() > BPF_MAXINSNS) return false;
@@ -91,24 +107,13 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
   for (std::size_t pc = 0; pc < program.size(); ++pc) {
     const sock_filter& one = program[pc];
     if (steps != nullptr) ++*steps;
-    const bool taken = [&] {
-      const std::uint32_t operand = BPF_SRC(one.code) == BPF_X ? x : one.k;
-      switch (BPF_OP(one.code)) {
-        case BPF_JEQ:
-          return a == operand;
-        case BPF_JGT:
-          return a > operand;
-        case BPF_JGE:
-          return a >= operand;
-        case BPF_JSET:
-          return (a & operand) != 0;
-        default:
-          return false;
-      }
-    }();
+    const std::uint32_t operand = BPF_SRC(one.code) == BPF_X ? x : one.k;
+    if (const auto taken = is_taken(one.code, a, operand)) {
+      pc += *taken ? one.jt : one.jf;
+      continue;
+    }
     if (const std::uint16_t operation = one.code & ~BPF_X;
         BPF_CLASS(one.code) == BPF_ALU && operation != kNegate) {
-      const std::uint32_t operand = BPF_SRC(one.code) == BPF_X ? x : one.k;
       if (operation == (BPF_ALU | BPF_DIV) && operand == 0)
         return SECCOMP_RET_KILL_THREAD;  // 0, as in the kernel
       const auto result = calculate(operation, a, operand);
@@ -156,16 +161,6 @@ inline std::uint32_t evaluate(std::span<const sock_filter> program, const seccom
         break;
       case BPF_JMP | BPF_JA:
         pc += one.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-      case BPF_JMP | BPF_JEQ | BPF_X:
-      case BPF_JMP | BPF_JGT | BPF_K:
-      case BPF_JMP | BPF_JGT | BPF_X:
-      case BPF_JMP | BPF_JGE | BPF_K:
-      case BPF_JMP | BPF_JGE | BPF_X:
-      case BPF_JMP | BPF_JSET | BPF_K:
-      case BPF_JMP | BPF_JSET | BPF_X:
-        pc += taken ? one.jt : one.jf;
         break;
       case BPF_RET | BPF_K:
         return one.k;

@@ -74,8 +74,7 @@ bool parse_bits(std::span<const Word> words, std::string_view text, std::uint16_
   int all = 0;
   while (true) {
     const std::size_t plus = text.find('+');
-    std::string_view name = text;
-    if (plus != std::string_view::npos) name.remove_suffix(name.size() - plus);
+    const std::string_view name(text.data(), std::min(plus, text.size()));
     const auto word = std::ranges::find(words, name, &Word::text);
     if (word == words.end()) return false;
     all |= word->value;
@@ -94,13 +93,9 @@ std::string_view name_of(Backend backend) {
 }
 
 bool parse_option(std::string_view item, Options& options, OptionError& error) {
-  std::string_view key = item;
-  std::string_view value;
-  if (const std::size_t equals = item.find('='); equals != std::string_view::npos) {
-    key.remove_suffix(item.size() - equals);
-    value = item;
-    value.remove_prefix(equals + 1);
-  }
+  const std::string_view key(item.data(), std::min(item.find('='), item.size()));
+  std::string_view value = item;
+  value.remove_prefix(std::min(key.size() + 1, item.size()));
   const auto wrong = [&](std::string_view allowed) {
     error = {key, value, allowed, allowed.data() == kKeys.data()};
     return false;

@@ -23,10 +23,8 @@ enum class Listed : unsigned char { not_named, included, excluded };
 inline Listed look_up(std::string_view patterns, const char* path) {
   std::array<char, 512> pattern;
   while (!patterns.empty()) {
-    const std::size_t size = std::min(patterns.find(':'), patterns.size());
-    std::string_view one = patterns;
-    one.remove_suffix(patterns.size() - size);
-    patterns.remove_prefix(std::min(size + 1, patterns.size()));
+    std::string_view one(patterns.data(), std::min(patterns.find(':'), patterns.size()));
+    patterns.remove_prefix(std::min(one.size() + 1, patterns.size()));
     const bool excludes = one.starts_with('!');
     if (excludes) one.remove_prefix(1);
     if (one.empty() || one.size() >= pattern.size()) continue;

@@ -181,23 +181,6 @@ class Reader {
   std::vector<PolicyError>& errors_;
 };
 
-}  // namespace
-
-PolicyFile read_policy(std::string_view text, std::vector<PolicyError>& errors) {
-  PolicyFile file;
-  try {
-    file = Reader(errors).read(toml::parse(text));
-  } catch (const toml::parse_error& error) {
-    errors.push_back(
-        {error.source().begin.line, error.source().begin.column, std::string(error.description())});
-  }
-  std::ranges::stable_sort(errors, {},
-                           [](const PolicyError& error) { return std::pair(error.line, error.column); });
-  return file;
-}
-
-namespace {
-
 // Patterns of one kind for look_up(), the strongest first: later rules before earlier ones, and rules for a
 // program before rules for all.
 class PatternList {
@@ -220,6 +203,19 @@ class PatternList {
 };
 
 }  // namespace
+
+PolicyFile read_policy(std::string_view text, std::vector<PolicyError>& errors) {
+  PolicyFile file;
+  try {
+    file = Reader(errors).read(toml::parse(text));
+  } catch (const toml::parse_error& error) {
+    errors.push_back(
+        {error.source().begin.line, error.source().begin.column, std::string(error.description())});
+  }
+  std::ranges::stable_sort(errors, {},
+                           [](const PolicyError& error) { return std::pair(error.line, error.column); });
+  return file;
+}
 
 std::string options_for(std::span<const PolicyFile> levels, const std::string& path) {
   std::string options;

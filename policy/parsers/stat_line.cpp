@@ -1,41 +1,23 @@
 #include "policy/parsers/stat_line.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 namespace libmseal::policy {
 namespace {
 
-constexpr int kLastField = 50;
-
-// The member for the field; null if we do not use it.
-std::uint64_t* place_of(int field, StatLine& line) {
-  switch (field) {
-    case 4:
-      return &line.parent;
-    case 9:
-      return &line.flags;
-    case 14:
-      return &line.user_time;
-    case 20:
-      return &line.threads;
-    case 22:
-      return &line.start_time;
-    case 23:
-      return &line.size;
-    case 26:
-      return &line.start_code;
-    case 28:
-      return &line.start_stack;
-    case 47:
-      return &line.start_brk;
-    case 48:
-      return &line.arg_start;
-    case 50:
-      return &line.env_start;
-    default:
-      return nullptr;
-  }
-}
+// The fields that we use, in ascending order.
+struct Field {
+  int number;
+  std::uint64_t StatLine::*value;
+};
+constexpr Field kFields[] = {
+    {4, &StatLine::parent},      {9, &StatLine::flags},        {14, &StatLine::user_time},
+    {20, &StatLine::threads},    {22, &StatLine::start_time},  {23, &StatLine::size},
+    {26, &StatLine::start_code}, {28, &StatLine::start_stack}, {47, &StatLine::start_brk},
+    {48, &StatLine::arg_start},  {50, &StatLine::env_start},
+};
 
 }  // namespace
 
@@ -46,15 +28,16 @@ std::optional<StatLine> parse_stat_line(std::string_view text) {
   text.remove_prefix(command + 2);
   StatLine line;
   line.state = text.front();
+  const Field* wanted = std::begin(kFields);
   for (int field = 3; !text.empty(); ++field) {
     const std::size_t end = text.find_first_of(" \n");
-    std::string_view value = text;
-    if (end != std::string_view::npos) value.remove_suffix(text.size() - end);
-    if (std::uint64_t* const place = place_of(field, line)) {
-      const auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), *place);
-      if (error != std::errc{} || stop != value.data() + value.size()) return std::nullopt;
+    const std::string_view value(text.data(), std::min(end, text.size()));
+    if (field == wanted->number) {
+      const char* const last = value.data() + value.size();
+      const auto [stop, error] = std::from_chars(value.data(), last, line.*wanted->value);
+      if (error != std::errc{} || stop != last) return std::nullopt;
+      if (++wanted == std::end(kFields)) return line;
     }
-    if (field == kLastField) return line;
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
   return std::nullopt;

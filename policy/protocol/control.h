@@ -26,7 +26,6 @@
 // (NextStep::by_itself), the library reads them: prepare, is_alone, and add_filtered or add_supervised.
 #pragma once
 
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <optional>

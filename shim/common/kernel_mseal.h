@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <string_view>
 
@@ -35,13 +36,12 @@ inline KernelMseal ask_kernel(const policy::Machine& machine) {
 // Whether the mseal(2) of a kernel with this release may leave out mappings of a range that merge with a
 // sealed neighbour (CVE-2026-23416: mm/mseal.c from 6.17 on). The release does not show whether it was fixed
 // there, so this counts until 6.19. Such a kernel seals every mapping that it is told of alone.
-constexpr bool mseal_may_miss_mappings(std::string_view release) {
+inline bool mseal_may_miss_mappings(std::string_view release) {
   constexpr std::string_view kMajor = "6.";
   if (!release.starts_with(kMajor)) return false;
   release.remove_prefix(kMajor.size());
-  int minor = 0;
-  for (; !release.empty() && release[0] >= '0' && release[0] <= '9' && minor < 1000; release.remove_prefix(1))
-    minor = 10 * minor + (release[0] - '0');
+  unsigned minor = 0;
+  std::from_chars(release.data(), release.data() + release.size(), minor);
   return minor >= 17 && minor <= 19;
 }
 

@@ -12,11 +12,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <initializer_list>
 #include <string_view>
 
 #include "policy/parsers/stat_line.h"
-#include "policy/rules/fixed_vector.h"
 #include "shim/common/directory.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/line_reader.h"
@@ -166,15 +164,18 @@ inline long read_status(const ProcRoot& proc, long task, TaskStatus& status) {
   return complete ? 0 : -EPROTO;
 }
 
-// 0 or -errno.
-inline long read_stat(const ProcRoot& proc, long task, policy::StatLine& stat) {
+// Reads a stat file: 0 or -errno.
+inline long read_stat(const ProcRoot& proc, const ProcPath& path, policy::StatLine& stat) {
   char buffer[2048];
-  const long got = proc.read(ProcPath(task, "stat"), buffer);
+  const long got = proc.read(path, buffer);
   if (got < 0) return got;
   const auto line = policy::parse_stat_line({buffer, static_cast<std::size_t>(got)});
   if (!line) return -EPROTO;
   stat = *line;
   return 0;
+}
+inline long read_stat(const ProcRoot& proc, long task, policy::StatLine& stat) {
+  return read_stat(proc, ProcPath(task, "stat"), stat);
 }
 
 // Whether the numbers in this /proc are those of the reader's own pid namespace: it may be that of an outer

@@ -4,6 +4,7 @@
 
 #include <asm/unistd.h>
 
+#include <array>
 #include <cstdint>
 
 namespace libmseal::shim {
@@ -51,6 +52,10 @@ long raw_syscall(long number, Arguments... arguments) {
   static_assert(sizeof...(arguments) <= 6);
   long all[6] = {register_of(arguments)...};
   return raw_syscall6(number, all[0], all[1], all[2], all[3], all[4], all[5]);
+}
+
+inline long raw_syscall(long number, const std::array<std::uint64_t, 6>& a) {
+  return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 // Calls call() again if a signal has interrupted it: the kernel's own memory calls are not interrupted, but a

@@ -26,45 +26,44 @@ policy::Range pages_of(const void* address, std::size_t length) {
 
 }  // namespace
 
+#pragma GCC visibility push(default)
 extern "C" {
 
-__attribute__((visibility("default"))) int mseal(void* addr, size_t len, unsigned long flags) noexcept {
+int mseal(void* addr, size_t len, unsigned long flags) noexcept {
   return libc_result(flags != 0 ? -EINVAL
                                 : seal_for_program(started(), reinterpret_cast<std::uint64_t>(addr), len));
 }
 
-__attribute__((visibility("default"))) int mseal_types(void* addr, size_t len, unsigned long types) {
+int mseal_types(void* addr, size_t len, unsigned long types) {
   if (types == 0 || (types & ~std::uint64_t{policy::kEveryType.bits()}) != 0) return libc_result(-EINVAL);
   const auto wanted = policy::SealTypes::of_bits(static_cast<std::uint8_t>(types)) | policy::kBaseType;
   return libc_result(seal_for_program(started(), reinterpret_cast<std::uint64_t>(addr), len, wanted));
 }
 
-__attribute__((visibility("default"))) int mseal_ranges(const struct mseal_range* ranges, size_t count,
-                                                        unsigned long flags) {
+int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long flags) {
   const bool wraps = count > PTRDIFF_MAX / sizeof(mseal_range);
   if (flags != 0 || wraps || (ranges == nullptr && count != 0)) return libc_result(-EINVAL);
   return libc_result(seal_all_for_program(started(), {ranges, count}));
 }
 
-__attribute__((visibility("default"))) int mseal_loaded(unsigned long flags) {
+int mseal_loaded(unsigned long flags) {
   return libc_result(flags != 0 ? -EINVAL : seal_loaded_objects(started()));
 }
 
-__attribute__((visibility("default"))) int mimmutable(void* addr, size_t len) {
+int mimmutable(void* addr, size_t len) {
   const auto start = reinterpret_cast<std::uint64_t>(addr);
   const std::uint64_t offset = start % started().machine.page_size;
   if (len > ~offset) return libc_result(-EINVAL);
   return libc_result(seal_for_program(started(), start - offset, len + offset));
 }
 
-__attribute__((visibility("default"))) int mseal_query(const void* addr, size_t len) {
+int mseal_query(const void* addr, size_t len) {
   const policy::Range pages = pages_of(addr, len);
   if (len == 0 || pages.empty()) return libc_result(-EINVAL);
   return static_cast<int>(query(started(), pages).coverage);
 }
 
-__attribute__((visibility("default"))) int mseal_query_types(const void* addr, size_t len,
-                                                             unsigned long* types) {
+int mseal_query_types(const void* addr, size_t len, unsigned long* types) {
   const policy::Range pages = pages_of(addr, len);
   if (len == 0 || pages.empty() || types == nullptr) return libc_result(-EINVAL);
   *types = query(started(), pages).types.bits();
@@ -72,6 +71,7 @@ __attribute__((visibility("default"))) int mseal_query_types(const void* addr, s
 }
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 static_assert(policy::kNoMoreTypes.bits() == MSEAL_TYPE_SEAL && policy::kBaseType.bits() == MSEAL_TYPE_BASE &&
               policy::kProtectionType.bits() == MSEAL_TYPE_PROT_PKEY &&

@@ -1,8 +1,10 @@
 // The library's start, before the program's constructors and after the dynamic linker has protected RELRO.
-#include <sched.h>
+#include <link.h>
 #include <sys/auxv.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,7 +16,6 @@
 #include "shim/preload/messages/message.h"
 #include "shim/preload/objects/late_objects.h"
 #include "shim/preload/objects/loaded_objects.h"
-#include "shim/preload/objects/own_object.h"
 #include "shim/preload/policy_levels.h"
 #include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/exec_layout.h"
@@ -32,10 +33,24 @@ constinit State g_state;
 
 namespace {
 
-// The file name in the path.
-std::string_view file_name(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+bool is_own_object(const dl_phdr_info& object) {
+  const auto own = reinterpret_cast<std::uint64_t>(&is_own_object);
+  return std::ranges::any_of(headers_of(object), [&](const auto& header) {
+    const std::uint64_t start = object.dlpi_addr + header.p_vaddr;
+    return header.p_type == PT_LOAD && start <= own && own < start + header.p_memsz;
+  });
+}
+
+// The path of this library in the dynamic linker's list; empty if not known.
+const char* own_path() {
+  const char* path = "";
+  const auto visit = [](dl_phdr_info* object, std::size_t, void* data) {
+    if (!is_own_object(*object)) return 0;
+    if (object->dlpi_name != nullptr) *static_cast<const char**>(data) = object->dlpi_name;
+    return 1;
+  };
+  dl_iterate_phdr(visit, &path);
+  return path;
 }
 
 // Whether LD_PRELOAD contains a file whose name begins with `name`. In programs that gain privileges the
@@ -63,7 +78,7 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
   if (const long error = find_constant_segments(state, turn.work()); error != 0) {
     const bool required = state.options.require != policy::Backend::automatic;
     if (required || first_in_tree(state, Notice::unsealed_objects, 0, error)) {
-      Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << text_of_error(error)
+      Message() << "the loaded objects are not sealed: /proc/thread-self/maps, " << ErrorText{error}
                 << (required ? "; the program is not started" : "");
     }
     objects.clear();
@@ -123,7 +138,7 @@ void start(State& state) {
   find_dlsym();
   state.precedes_libc = find_next_function("munmap") != nullptr;
   state.own_path = own_path();
-  const std::string_view name = file_name(state.own_path);
+  const std::string_view name = state.own_path.substr(state.own_path.rfind('/') + 1);  // npos + 1 is 0
   const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   // Merely linked, the library seals nothing unless the program asks.
   state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;

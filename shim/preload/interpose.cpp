@@ -29,7 +29,7 @@ namespace {
 // Makes the call under the backend `libc` and in audits, which have to check it first.
 long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
   const bool is_not_audited = state.backend == policy::Backend::libc && state.options.audit;
-  if (is_not_audited) return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (is_not_audited) return raw_syscall(number, a);
   if (state.backend == policy::Backend::libc) {
     const policy::MmCall call =
         policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), a);
@@ -41,67 +41,58 @@ long looked_at_first(const State& state, long number, const policy::Arguments& a
   } else {
     announce_call(state, number, a, site);
   }
-  return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  return raw_syscall(number, a);
 }
 
-policy::Arguments registers_of(const std::array<long, 6>& a) {
-  policy::Arguments all;
-  for (std::size_t index = 0; index < all.size(); ++index) all[index] = static_cast<std::uint64_t>(a[index]);
-  return all;
-}
-
-long checked_syscall(Site site, long number, const std::array<long, 6>& a) {
+long checked_syscall(Site site, long number, const policy::Arguments& a) {
   const State& state = g_state;
   const bool looks_first = state.backend == policy::Backend::libc || state.tree_options.audits;
   if (looks_first) [[unlikely]]
-    return looked_at_first(state, number, registers_of(a), site);
-  const long result = raw_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return looked_at_first(state, number, a, site);
+  const long result = raw_syscall(number, a);
   if (result == -EPERM && state.tree_options.wants_sites) [[unlikely]]
-    report_refusal(state, number, registers_of(a), site);
+    report_refusal(state, number, a, site);
   return result;
 }
 
-long uninterrupted(Site site, long number, const std::array<long, 6>& a) {
+long uninterrupted(Site site, long number, const policy::Arguments& a) {
   return repeat_if_interrupted([&] { return checked_syscall(site, number, a); });
 }
 
-// Checks what filters can't: whether this thread's protection keys let it write the memory.
-long checked_madvise(Site site, long address, long length, long advice) {
-  const long result = uninterrupted(site, __NR_madvise, {address, length, advice, 0, 0, 0});
-  if (result != -EPERM) [[likely]]
-    return result;
-  return discard_by_writing(g_state, static_cast<std::uint64_t>(address), static_cast<std::uint64_t>(length),
-                            static_cast<int>(advice));
+template <class... Words>
+policy::Arguments arguments_of(Words... words) {
+  return {static_cast<std::uint64_t>(register_of(words))...};
 }
 
-template <class... Arguments>
-long checked(Site site, long number, Arguments... arguments) {
-  return uninterrupted(site, number, {register_of(arguments)...});
+template <class... Words>
+long checked(Site site, long number, Words... words) {
+  return uninterrupted(site, number, arguments_of(words...));
+}
+
+// Checks what filters can't: whether this thread's protection keys let it write the memory.
+long checked_madvise(Site site, const policy::Arguments& a) {
+  const long result = uninterrupted(site, __NR_madvise, a);
+  if (result != -EPERM) [[likely]]
+    return result;
+  return discard_by_writing(g_state, a[0], a[1], static_cast<int>(a[2]));
 }
 
 // Handles PROT_SEAL and MAP_SEALABLE, which the kernel does not know.
-long checked_mmap(Site site, long addr, long length, long prot, long flags, long fd, long offset) {
+long checked_mmap(Site site, policy::Arguments a) {
+  const bool sealed = (a[2] & PROT_SEAL) != 0;
   // With MAP_HUGETLB that bit is part of the encoded size (MAP_HUGE_SHIFT,
   // include/uapi/asm-generic/hugetlb_encode.h).
-  const bool sealable = (flags & (MAP_SEALABLE | MAP_HUGETLB)) == MAP_SEALABLE;
-  if ((prot & PROT_SEAL) != 0 || sealable) [[unlikely]] {
-    if (sealable) flags &= ~long{MAP_SEALABLE};
-    const policy::Arguments arguments{static_cast<std::uint64_t>(addr),
-                                      static_cast<std::uint64_t>(length),
-                                      static_cast<std::uint64_t>(prot) & ~std::uint64_t{PROT_SEAL},
-                                      static_cast<std::uint64_t>(flags),
-                                      static_cast<std::uint64_t>(fd),
-                                      static_cast<std::uint64_t>(offset)};
-    if ((prot & PROT_SEAL) != 0) return map_sealed(started(), arguments);
-    if (const long mapped = map_sealable(started(), arguments); mapped != 0) return mapped;
+  const bool sealable = (a[3] & (MAP_SEALABLE | MAP_HUGETLB)) == MAP_SEALABLE;
+  if (sealed || sealable) [[unlikely]] {
+    a[2] &= ~std::uint64_t{PROT_SEAL};
+    if (sealable) a[3] &= ~std::uint64_t{MAP_SEALABLE};
+    if (sealed) return map_sealed(started(), a);
+    if (const long mapped = map_sealable(started(), a); mapped != 0) return mapped;
   }
-  addr = static_cast<long>(hint_outside_windows(g_state, static_cast<std::uint64_t>(addr),
-                                                static_cast<std::uint64_t>(length),
-                                                static_cast<std::uint64_t>(flags)));
-  if (g_state.backend == policy::Backend::supervised && !g_state.tree_options.covers_all) {
-    addr = static_cast<long>(moved_hint(static_cast<std::uint64_t>(addr), static_cast<std::uint64_t>(flags)));
-  }
-  return uninterrupted(site, __NR_mmap, {addr, length, prot, flags, fd, offset});
+  a[0] = hint_outside_windows(g_state, a[0], a[1], a[3]);
+  if (g_state.backend == policy::Backend::supervised && !g_state.tree_options.covers_all)
+    a[0] = moved_hint(a[0], a[3]);
+  return uninterrupted(site, __NR_mmap, a);
 }
 
 long libc_result(long result) {
@@ -116,13 +107,13 @@ long libc_result(long result) {
 extern "C" {
 
 void* mmap(void* addr, size_t length, int prot, int flags, int fd, off_t offset) {
-  return reinterpret_cast<void*>(libc_result(checked_mmap(__builtin_return_address(0), register_of(addr),
-                                                          register_of(length), prot, flags, fd, offset)));
+  return reinterpret_cast<void*>(libc_result(
+      checked_mmap(__builtin_return_address(0), arguments_of(addr, length, prot, flags, fd, offset))));
 }
 
 void* mmap64(void* addr, size_t length, int prot, int flags, int fd, off64_t offset) {
-  return reinterpret_cast<void*>(libc_result(checked_mmap(__builtin_return_address(0), register_of(addr),
-                                                          register_of(length), prot, flags, fd, offset)));
+  return reinterpret_cast<void*>(libc_result(
+      checked_mmap(__builtin_return_address(0), arguments_of(addr, length, prot, flags, fd, offset))));
 }
 
 int munmap(void* addr, size_t length) {
@@ -155,27 +146,25 @@ int pkey_mprotect(void* addr, size_t len, int prot, int pkey) {
 }
 
 int madvise(void* addr, size_t length, int advice) {
-  return static_cast<int>(libc_result(
-      checked_madvise(__builtin_return_address(0), register_of(addr), register_of(length), advice)));
+  return static_cast<int>(
+      libc_result(checked_madvise(__builtin_return_address(0), arguments_of(addr, length, advice))));
 }
 
 long syscall(long number, ...) {
   va_list rest;
   va_start(rest, number);
-  std::array<long, 6> a;
+  policy::Arguments a;
   // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the same
-  for (long& argument : a) argument = va_arg(rest, long);
+  for (std::uint64_t& argument : a) argument = va_arg(rest, unsigned long);
   va_end(rest);
   if (number == policy::kMsealNumber) {
     if (a[2] != 0) return libc_result(-EINVAL);
-    return libc_result(
-        seal_for_program(started(), static_cast<std::uint64_t>(a[0]), static_cast<std::uint64_t>(a[1])));
+    return libc_result(seal_for_program(started(), a[0], a[1]));
   }
-  if (number == __NR_prctl || number == __NR_seccomp)
-    return libc_result(call_that_may_filter(number, registers_of(a)));
+  if (number == __NR_prctl || number == __NR_seccomp) return libc_result(call_that_may_filter(number, a));
   const Site site = __builtin_return_address(0);
-  if (number == __NR_mmap) return libc_result(checked_mmap(site, a[0], a[1], a[2], a[3], a[4], a[5]));
-  if (number == __NR_madvise) return libc_result(checked_madvise(site, a[0], a[1], a[2]));
+  if (number == __NR_mmap) return libc_result(checked_mmap(site, a));
+  if (number == __NR_madvise) return libc_result(checked_madvise(site, {a[0], a[1], a[2]}));
   return libc_result(checked_syscall(site, number, a));
 }
 
@@ -192,7 +181,8 @@ int prctl(int option, ...) {
   va_end(rest);
   if (option != PR_SET_SECCOMP)
     return static_cast<int>(libc_result(raw_syscall6(__NR_prctl, a[0], a[1], a[2], a[3], a[4], a[5])));
-  return static_cast<int>(libc_result(call_that_may_filter(__NR_prctl, registers_of(a))));
+  return static_cast<int>(
+      libc_result(call_that_may_filter(__NR_prctl, arguments_of(a[0], a[1], a[2], a[3], a[4]))));
 }
 
 }  // extern "C"

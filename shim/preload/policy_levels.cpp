@@ -141,7 +141,7 @@ void report_unread(const State& state, const Unread& why) {
   const auto tell = [&](std::string_view path, std::string_view rule) {
     Message message;
     message << "the policy files are not read: " << why.what << " (" << state.supervisor_path.data() << "), "
-            << text_of_error(why.error);
+            << ErrorText{why.error};
     if (!rule.empty()) {
       message << "; " << path << " has " << rule
               << ", so the program is not started (policy=none starts it without the files)";
@@ -193,10 +193,8 @@ void give_up_if_bound(const State& state, std::string_view complaints) {
 
 void print_complaints(const State& state, std::string_view complaints) {
   while (!complaints.empty()) {
-    std::string_view line = complaints;
-    const std::size_t size = std::min(complaints.find('\n'), complaints.size());
-    line.remove_suffix(complaints.size() - size);
-    complaints.remove_prefix(std::min(size + 1, complaints.size()));
+    const std::string_view line(complaints.data(), std::min(complaints.find('\n'), complaints.size()));
+    complaints.remove_prefix(std::min(line.size() + 1, complaints.size()));
     if (first_in_tree(state, Notice::complaint, detail_of(line), 0))
       Message() << line << "; it does not apply";
   }

@@ -111,18 +111,18 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
     }
   }
   if (note_lineage(notification, *abi, arguments)) return;
-  const bool starts = is_start(notification, *abi);
-  const bool blocked = !starts && policy::find_call(*abi, number) == nullptr;
-  const MmCall call = starts || blocked ? MmCall{} : policy::decode(machine_, *abi, number, arguments);
+  // Other calls are the start of an image, and those that are blocked.
+  const bool is_memory_call = policy::find_call(*abi, number) != nullptr;
+  const MmCall call = policy::decode(machine_, *abi, number, arguments);
   const bool seals = call.effect == MmCall::Effect::seal;
-  if (call.call == policy::Call::io_setup && !starts && !blocked) aio_rings_.note_request(call);
+  if (call.call == policy::Call::io_setup) aio_rings_.note_request(call);
   calls_.keep_few();
-  if (!starts && !blocked && (aio_rings_.must_wait(task, call) || gives_way(task, call))) {
+  if (is_memory_call && (aio_rings_.must_wait(task, call) || gives_way(task, call))) {
     if (!control_.postpone(notification, kForRings)) listener_.refuse(notification.id, EAGAIN);
     return;
   }
   // Most calls touch nothing that any process has sealed. The caller need not be identified then.
-  if (!starts && !blocked && !seals && judge_.allows_everybody(call, registry_)) {
+  if (is_memory_call && !seals && judge_.allows_everybody(call, registry_)) {
     return let_through(notification, call);
   }
   const auto received =
@@ -130,7 +130,8 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   if (received.answered) return;
   listener_.end_burst();  // the timer must not interrupt the following reads
   calls_.ended(task);
-  if (blocked) {
+  const bool starts = is_start(notification, *abi);
+  if (!is_memory_call && !starts) {
     audit_.record_blocked_call(notification, registry_);
     return listener_.continue_call(notification.id);
   }

@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "policy/rules/mm_call.h"
-#include "policy/rules/seal.h"
 #include "policy/rules/verdict.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"

@@ -11,11 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "shim/common/json_text.h"
 #include "shim/common/printable.h"
 #include "shim/tool/child_output.h"
 #include "shim/tool/command.h"
 #include "shim/tool/features.h"
-#include "shim/tool/json_text.h"
 #include "shim/tool/places.h"
 
 namespace libmseal::tool {
@@ -77,7 +77,7 @@ int check(Form form) {
     all["backend"] = attempt.backend;
     all["reason"] = attempt.reason;
     all["said"] = attempt.lines;
-    std::printf("%s\n", json_text(all).c_str());
+    std::printf("%s\n", shim::json_text(all).c_str());
     return status;
   }
   std::printf("Linux %s, %s\n%s\n\n", system.release, system.machine, library.c_str());

@@ -11,15 +11,16 @@
 #include <system_error>
 
 #include "page_files.h"
+#include "shim/common/json_text.h"
 #include "shim/common/printable.h"
-#include "shim/tool/json_text.h"
+#include "shim/tool/text_file.h"
 
 namespace libmseal::tool {
 namespace {
 
 // Escapes `<`, which could end the script element. JSON has it only in strings.
 std::string for_script(const nlohmann::ordered_json& data) {
-  std::string text = json_text(data, -1);
+  std::string text = shim::json_text(data, -1);
   for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos;) text.replace(at, 1, "\\u003c");
   return text;
 }
@@ -46,15 +47,6 @@ std::string numbers_of(const Page& page) {
 
 // Not for others: the page contains addresses, as the events do.
 constexpr mode_t kMode = 0660;
-
-void write_all(int file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(file, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw std::system_error(errno, std::generic_category());
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
 
 }  // namespace
 
@@ -140,8 +132,7 @@ void write_page(const Page& page, const std::string& path) {
                        ? STDOUT_FILENO
                        : open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, kMode);
   try {
-    if (file < 0) throw std::system_error(errno, std::generic_category());
-    write_all(file, text);
+    if (file < 0 || !write_all(file, text)) throw std::system_error(errno, std::generic_category());
     if (!is_standard && close(file) != 0) throw std::system_error(errno, std::generic_category());
   } catch (const std::system_error& error) {
     throw std::runtime_error((is_standard ? "standard output" : path) +

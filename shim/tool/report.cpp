@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "shim/common/json_text.h"
 #include "shim/common/printable.h"
 #include "shim/tool/command.h"
-#include "shim/tool/json_text.h"
 
 namespace libmseal::tool {
 namespace {
@@ -72,7 +72,7 @@ json json_of(const Report& report) {
 int report(const ReportChoice& choice) {
   const Report report = read_reports(choice.files, choice.form == Form::html);
   if (choice.form == Form::json) {
-    std::printf("%s\n", json_text(json_of(report)).c_str());
+    std::printf("%s\n", shim::json_text(json_of(report)).c_str());
   } else if (choice.form == Form::html) {
     write_report_page(report, choice.page);
   } else {

@@ -8,7 +8,6 @@
 
 #include "policy/rules/range.h"
 #include "shim/tool/address_space.h"
-#include "shim/tool/symbols.h"
 
 namespace libmseal::tool {
 

@@ -4,7 +4,7 @@
 #include <set>
 #include <string_view>
 
-#include "shim/tool/json_text.h"
+#include "shim/common/json_text.h"
 #include "shim/tool/report.h"
 
 namespace libmseal::tool {
@@ -12,7 +12,7 @@ namespace {
 
 // A TOML string: a literal one if possible. A pattern has no control characters.
 std::string quoted(const std::string& text) {
-  return text.find('\'') == std::string::npos ? "'" + text + "'" : json_text(nlohmann::json(text));
+  return text.find('\'') == std::string::npos ? "'" + text + "'" : shim::json_text(nlohmann::json(text));
 }
 
 }  // namespace

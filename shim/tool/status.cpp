@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "policy/rules/seal.h"
+#include "shim/common/json_text.h"
 #include "shim/common/printable.h"
 #include "shim/tool/address_space.h"
 #include "shim/tool/command.h"
-#include "shim/tool/json_text.h"
 #include "shim/tool/page.h"
 #include "shim/tool/sealed_process.h"
 #include "shim/tool/symbols.h"
@@ -80,7 +80,7 @@ int list(bool json) {
       continue;
     }
   }
-  if (json) std::printf("%s\n", json_text(all).c_str());
+  if (json) std::printf("%s\n", shim::json_text(all).c_str());
   return status;
 }
 
@@ -92,12 +92,11 @@ int show(int process, bool json) {
   if (json) {
     nlohmann::ordered_json all{{"pid", process}, {"supervised", sealed.supervised}, {"sealed_bytes", bytes}};
     for (const MapsLine& line : sealed.lines) {
-      char range[48];
-      std::snprintf(range, sizeof range, "%lx-%lx", static_cast<unsigned long>(line.range.start),
-                    static_cast<unsigned long>(line.range.end));
-      all["maps"].push_back({{"range", range}, {"name", line.name}, {"state", state_of(seals, line.range)}});
+      all["maps"].push_back({{"range", hex(line.range.start) + "-" + hex(line.range.end)},
+                             {"name", line.name},
+                             {"state", state_of(seals, line.range)}});
     }
-    std::printf("%s\n", json_text(all).c_str());
+    std::printf("%s\n", shim::json_text(all).c_str());
     return status;
   }
   const bool colour = isatty(1) == 1 && std::getenv("NO_COLOR") == nullptr;

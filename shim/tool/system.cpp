@@ -105,13 +105,7 @@ void write_list(const std::optional<std::string>& text) {
     std::string fresh = list + ".XXXXXX";
     const int file = mkostemp(fresh.data(), O_CLOEXEC);
     if (file < 0) fail(fresh);
-    bool good = fchmod(file, 0644) == 0;
-    for (std::size_t done = 0; good && done < text->size();) {
-      const ssize_t wrote = write(file, text->data() + done, text->size() - done);
-      good = wrote > 0 || (wrote < 0 && errno == EINTR);
-      if (wrote > 0) done += static_cast<std::size_t>(wrote);
-    }
-    good = good && fsync(file) == 0;
+    bool good = fchmod(file, 0644) == 0 && write_all(file, *text) && fsync(file) == 0;
     good = close(file) == 0 && good && rename(fresh.c_str(), kList) == 0;
     if (!good) {
       const int why = errno;

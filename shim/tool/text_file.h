@@ -1,4 +1,5 @@
-// Reads files whose names come from users. They may be endless, or pipes without a writer.
+// Reads and writes text files. Their names come from users: what is read may be endless, or a pipe without a
+// writer.
 #pragma once
 
 #include <fcntl.h>
@@ -115,5 +116,16 @@ class TextFile : shim::NoCopy {
   std::uint64_t left_ = std::uint64_t{1} << 30;  // the limit for files without a known size
   bool endless_ = true;
 };
+
+// False, with errno set, if not all of it could be written.
+inline bool write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
 
 }  // namespace libmseal::tool

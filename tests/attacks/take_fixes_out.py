@@ -290,7 +290,7 @@ HOLES = [
          {SUPERVISED: ["execute_only_joins"]},
          # What hides seals nothing.
          also=(("shim/supervisor/registry/registry.cpp",
-                "      caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));\n",
+                "      caller.hidden = !who.memory.readable() && (member->met_hidden || may_have_left(who, *image, *member));\n",
                 ""),)),
     Hole("identity: the /proc of another namespace is taken",
          "shim/common/proc_root.h",
@@ -307,9 +307,9 @@ HOLES = [
          {SUPERVISED: ["proc_of_children"], ALL: ["proc_of_children"]}),
     Hole("identity: the library looks at itself across mounts",
          "shim/preload/process/own_proc.h",
-         'return ProcRoot().open(own_path(file), flags);',
+         'return ProcRoot().open(own_path(file));',
          'ProcPath path("/proc/");\n'
-         "  return raw_syscall(__NR_openat, AT_FDCWD, path.append(own_path(file).text()).text(), flags | O_CLOEXEC);",
+         "  return raw_syscall(__NR_openat, AT_FDCWD, path.append(own_path(file).text()).text(), O_CLOEXEC);",
          {FILTERS: ["proc_maps_covered"]}),
     Hole("identity: a new process with the number of an old one is that",
          "shim/supervisor/registry/newcomers.cpp",

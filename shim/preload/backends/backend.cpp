@@ -10,7 +10,7 @@ Message& operator<<(Message& message, const Outcome& outcome) {
   message << outcome.what;
   if (!outcome.subject.empty()) message << " (" << outcome.subject << ")";
   if (outcome.error == 0) return message;
-  return message << ", " << text_of_error(outcome.error);
+  return message << ", " << ErrorText{outcome.error};
 }
 
 const BackendFunctions& functions_of(Backend backend) {

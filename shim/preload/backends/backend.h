@@ -53,6 +53,9 @@ extern const BackendFunctions kLibcBackend;        // the interposed functions a
 // The functions of that backend; those of `libc` before one has been chosen.
 const BackendFunctions& functions_of(policy::Backend backend);
 
+// Joins the tree of an existing supervisor without sealing anything. False if there is none.
+bool join_without_sealing(State& state, Job& job);
+
 inline long sharers_do_not_matter(const State& /*state*/) {
   return 0;
 }

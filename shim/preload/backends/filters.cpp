@@ -1,6 +1,5 @@
 // The backend `filters`: filters refuse calls that touch a seal, and calls that they can't judge from the
 // arguments. For processes that can't have a listener.
-#include <algorithm>
 #include <cerrno>
 
 #include "shim/common/pieces.h"

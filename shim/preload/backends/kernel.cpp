@@ -18,21 +18,25 @@ using policy::Range;
 
 constinit bool g_each_alone = false;
 
+long call_mseal(const Range& range) {
+  return raw_syscall(policy::kMsealNumber, range.start, range.size(), 0);
+}
+
+Range without_tags(const State& state, const Range& range) {
+  return Range::of(range.start & state.machine.address_mask, range.size());
+}
+
 // 0 or -errno. The first call finds what is wrong with the range; then it has sealed nothing.
 long seal_range(const State& state, const Range& range) {
-  const auto mseal = [](const Range& one) {
-    return raw_syscall(policy::kMsealNumber, one.start, one.size(), 0);
-  };
   const bool each_alone = g_each_alone && range.size() > state.machine.page_size;
   if (each_alone && own_filters_kill(Work::reading)) return explain(Why::own_filter_kills);
-  const long result = mseal(range);
+  const long result = call_mseal(range);
   if (result != 0 || !each_alone) return result;
-  const std::uint64_t mask = state.machine.address_mask;
-  const Range plain = Range::of(range.start & mask, range.size());
+  const Range plain = without_tags(state, range);
   long wrong = 0;
   const long read = read_maps(open_own("maps"), [&](const policy::Vma& vma) {
-    const Range part{std::max(vma.range.start, plain.start), std::min(vma.range.end, plain.end)};
-    if (part.start < part.end) wrong = mseal(part);
+    const Range part = policy::intersection(vma.range, plain);
+    if (!part.empty()) wrong = call_mseal(part);
     return wrong == 0 && vma.range.end < plain.end;
   });
   return read != 0 ? explain(Why::unreadable, read) : wrong;
@@ -46,7 +50,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
   g_each_alone = mseal_may_miss_mappings();
   for (const policy::Seal& object : arguments.objects) {
     // Nothing is sealed yet, so no mapping merges with a sealed one.
-    const long sealed = raw_syscall(policy::kMsealNumber, object.range.start, object.range.size(), 0);
+    const long sealed = call_mseal(object.range);
     if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};
     (void)state.local_seals->add(object);
   }
@@ -74,8 +78,7 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
   for (const Range& range : ranges) {
     const long result = seal_range(state, range);
     if (result != 0) return result;
-    const std::uint64_t mask = state.machine.address_mask;
-    policy::Seal sealed{Range::of(range.start & mask, range.size()), true};
+    policy::Seal sealed{without_tags(state, range), true};
     sealed.types = job.types;
     (void)state.local_seals->add(sealed);
   }

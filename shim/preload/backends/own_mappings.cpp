@@ -14,8 +14,7 @@ namespace {
 // 0 or -errno: ENOMEM, EINVAL and E2BIG are about the ranges, all others about reading.
 long read_mappings(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                    FoundMappings& found) {
-  PieceSearch search(state.machine, state.options.discard, types,
-                     [](std::string_view file) { return open_own(file); });
+  PieceSearch search(state.machine, state.options.discard, types, open_own);
   if (const long wrong = search.find(ranges, found.pieces, Pieces::capacity()); wrong != 0) return wrong;
   const long unknown =
       find_refused_breaks(state.machine, found.pieces.view(), search.heap_end(present_break(state.machine)),

@@ -1,7 +1,5 @@
 // The backend `supervised`: filters refuse what they can judge, and one supervisor for each process tree
 // decides the rest.
-#include "shim/preload/backends/supervised.h"
-
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
@@ -192,7 +190,7 @@ Outcome explain_no_answer(long answer) {
 void report_files(const State& state, const policy::Serving& answer) {
   const auto tell = [&state](std::string_view key, std::string_view path, long error) {
     if (error == 0) return;
-    Message() << key << path << " can't be written: " << text_of_error(error)
+    Message() << key << path << " can't be written: " << ErrorText{error}
               << (state.options.audit ? "; an audit needs a place for its events, the program is not started"
                                       : "");
     if (state.options.audit) give_up();
@@ -229,7 +227,7 @@ Outcome hand_over(const State& state, const StartArguments& arguments, Job& job,
   const long installed = install_filter(job.draft.program.instructions(), false);
   if (installed != 0) return {"the filter could not be installed", installed};
   Message() << "the audit traces the program by ptrace, because there can be no seccomp listener: "
-            << text_of_error(listener);
+            << ErrorText{listener};
   return {};
 }
 

@@ -144,6 +144,10 @@ long register_filtered(State& state, std::span<const Seal> pieces) {
   return sent == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
 }
 
+bool seal_by_supervisor(const Seal& piece) {
+  return send_message({Control::Kind::add_supervised, piece}) == 0;
+}
+
 }  // namespace
 
 void note_sealed_by_filters(State& state, std::span<const Seal> pieces) {
@@ -181,10 +185,6 @@ long seal_by_itself_supervised(State& state, std::span<const Range> ranges, Job&
 long is_alone_supervised(const State& /*state*/) {
   const long answer = send_message({Control::Kind::is_alone, {}});
   return answer == -ENOSYS ? 0 : answer;
-}
-
-bool seal_by_supervisor(const Seal& piece) {
-  return send_message({Control::Kind::add_supervised, piece}) == 0;
 }
 
 }  // namespace libmseal::shim

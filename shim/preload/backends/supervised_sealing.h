@@ -32,7 +32,4 @@ bool is_sealed_by_filters(const State& state, std::span<const policy::Range> ran
 // is_alone of backend.h.
 long is_alone_supervised(const State& state);
 
-// Tells the supervisor to refuse changes of the piece. False if it does not.
-bool seal_by_supervisor(const policy::Seal& piece);
-
 }  // namespace libmseal::shim

@@ -1,7 +1,5 @@
 #include "shim/preload/filters/hardening.h"
 
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
@@ -59,7 +57,7 @@ void harden(const State& state, Draft& draft) {
   draft.program.clear();
   policy::write_hardening(state.machine, missing, draft.program);
   if (const long error = install_filter(draft.program.instructions(), false); error != 0) {
-    refuse_to_start("harden=", " by seccomp", text_of_error(error));
+    refuse_to_start("harden=", " by seccomp", ErrorText{error});
   }
 }
 

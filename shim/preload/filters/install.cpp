@@ -11,9 +11,7 @@
 namespace libmseal::shim {
 namespace {
 
-// Not in the headers of every system that this builds on.
-constexpr unsigned long kTsyncEsrch = 1UL << 4;
-constexpr unsigned long kWaitKillableRecv = 1UL << 5;
+constexpr unsigned long kWaitKillableRecv = 1UL << 5;  // not in the headers of every system, either
 
 // The kernel answers EFAULT when it reads the program; any other answer comes from another filter.
 long set_no_filter(unsigned long flags) {

@@ -19,12 +19,10 @@ long find_refused_breaks(const policy::Machine& machine, std::span<const policy:
     return piece.range.start >= heap_end;
   });
   if (above) return 0;
-  char text[2048];
-  const long got = read_own("stat", text);
-  if (got < 0) return got;
-  const auto stat = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
-  if (!stat || stat->start_brk == 0) return -EPROTO;
-  refused = policy::refused_breaks(pieces, stat->start_brk, heap_end, machine.page_size);
+  policy::StatLine stat;
+  if (const long error = read_stat(ProcRoot(), own_path("stat"), stat); error != 0) return error;
+  if (stat.start_brk == 0) return -EPROTO;
+  refused = policy::refused_breaks(pieces, stat.start_brk, heap_end, machine.page_size);
   return 0;
 }
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -15,36 +14,6 @@ namespace {
 
 constinit bool g_silent = false;
 constinit bool g_asks_nothing = false;
-
-}  // namespace
-
-void restrict_messages(bool silent, bool asks_nothing) {
-  g_silent = silent;
-  g_asks_nothing = asks_nothing;
-}
-
-Message& Message::operator<<(std::string_view text) {
-  for (const char character : text) {
-    // Drops control characters, and keeps one place for the newline.
-    const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
-    if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
-  }
-  return *this;
-}
-
-Message& Message::operator<<(long number) {
-  char digits[24];
-  const auto written = std::to_chars(digits, digits + sizeof digits, number);
-  return *this << std::string_view(digits, static_cast<std::size_t>(written.ptr - digits));
-}
-
-Message::~Message() {
-  if (g_silent) return;
-  (void)line_.push_back('\n');
-  (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
-}
-
-namespace {
 
 bool memory_is_limited() {
   if (g_asks_nothing) return false;
@@ -65,31 +34,9 @@ bool is_confined() {
   return got > 0 && std::string_view(profile.data(), static_cast<std::size_t>(got)) != kNone;
 }
 
-// "unexpected error 42" for every errno, because text_of_error() has no buffer to write it to.
-constexpr std::size_t kErrors = 256;
-constexpr std::string_view kUnexpected = "unexpected error ";
-using UnexpectedError = std::array<char, kUnexpected.size() + 3>;
-constexpr auto kUnexpectedErrors = [] {
-  std::array<UnexpectedError, kErrors> texts{};
-  for (std::size_t error = 0; error < kErrors; ++error) {
-    char* at = std::copy(kUnexpected.begin(), kUnexpected.end(), texts[error].data());
-    for (const std::size_t unit : {100U, 10U, 1U}) {
-      if (error >= unit) *at++ = static_cast<char>('0' + error / unit % 10);
-    }
-  }
-  return texts;
-}();
-
-std::string_view unexpected(unsigned long error) {
-  if (error >= kErrors) return "unexpected error";
-  const UnexpectedError& text = kUnexpectedErrors[error];
-  return {text.data(), static_cast<std::size_t>(std::find(text.begin(), text.end(), '\0') - text.begin())};
-}
-
-}  // namespace
-
-std::string_view text_of_error(long error) {
-  switch (error < 0 ? -error : error) {
+// Empty for an error that is not expected.
+std::string_view text_of(long error) {
+  switch (error) {
     case EPERM:
       return "not permitted (EPERM)";
     case ENOENT:
@@ -147,8 +94,44 @@ std::string_view text_of_error(long error) {
     case ENODEV:
       return "that file can't be mapped (ENODEV)";
     default:
-      return unexpected(static_cast<unsigned long>(error < 0 ? -error : error));
+      return "";
   }
+}
+
+}  // namespace
+
+void restrict_messages(bool silent, bool asks_nothing) {
+  g_silent = silent;
+  g_asks_nothing = asks_nothing;
+}
+
+Message& Message::operator<<(std::string_view text) {
+  for (const char character : text) {
+    // Drops control characters, and keeps one place for the newline.
+    const bool printable = static_cast<unsigned char>(character) >= ' ' && character != 0x7F;
+    if (line_.size() + 1 < line_.capacity()) (void)line_.push_back(printable ? character : '?');
+  }
+  return *this;
+}
+
+Message& Message::operator<<(long number) {
+  char digits[24];
+  const auto written = std::to_chars(digits, digits + sizeof digits, number);
+  return *this << std::string_view(digits, static_cast<std::size_t>(written.ptr - digits));
+}
+
+Message::~Message() {
+  if (g_silent) return;
+  (void)line_.push_back('\n');
+  (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
+}
+
+Message& operator<<(Message& message, ErrorText shown) {
+  constexpr long kErrors = 256;
+  const long error = shown.error < 0 ? -shown.error : shown.error;
+  if (const std::string_view text = text_of(error); !text.empty()) return message << text;
+  message << "unexpected error";
+  return error < kErrors ? message << " " << error : message;
 }
 
 void give_up() {

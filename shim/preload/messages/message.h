@@ -21,12 +21,15 @@ class Message : NoCopy {
   policy::FixedVector<char, 512> line_;
 };
 
-// For a program whose own filter kills for write(2), or for the system calls with which text_of_error() finds
-// out about limits and profiles.
+// For a program whose own filter kills for write(2), or for the system calls by which the text of an error is
+// found.
 void restrict_messages(bool silent, bool asks_nothing);
 
 // An error in words, with the limit or profile that may have caused it.
-std::string_view text_of_error(long error);
+struct ErrorText {
+  long error;  // an errno, or -errno
+};
+Message& operator<<(Message& message, ErrorText shown);
 
 // Ends the program with status 127, as a shell does for a program that could not be started.
 [[noreturn]] void give_up();

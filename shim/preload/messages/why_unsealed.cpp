@@ -65,8 +65,10 @@ long explain(Why why, long error) {
   for (Cause& cause : g_causes) {
     if (cause.why != why) continue;
     if (!cause.said.exchange(true)) {
-      Message() << "mseal: " << (cause.text.empty() ? text_of_error(error) : cause.text) << ": "
-                << cause.advice;
+      Message message;
+      message << "mseal: " << cause.text;
+      if (cause.text.empty()) message << ErrorText{error};
+      message << ": " << cause.advice;
     }
     return -cause.error;
   }

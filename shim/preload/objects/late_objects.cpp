@@ -22,7 +22,7 @@ void report_failure(long result) {
   said = true;
   Message message;
   message << "an object that dlopen has loaded is not sealed";
-  if (result != -EAGAIN) message << ": " << text_of_error(result);  // otherwise explain() has said why
+  if (result != -EAGAIN) message << ": " << ErrorText{result};  // otherwise explain() has said why
 }
 
 Answer ask_for_writable(const policy::Range& range) {

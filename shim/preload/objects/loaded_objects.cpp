@@ -13,7 +13,6 @@
 #include "policy/rules/seal_request.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/objects/own_object.h"
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/sealing/sealing.h"
 

@@ -4,12 +4,17 @@
 #include <link.h>
 
 #include <cstddef>
+#include <span>
 
 #include "policy/rules/range.h"
 #include "shim/preload/state/objects_work.h"
 #include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
+
+inline std::span<const ElfW(Phdr)> headers_of(const dl_phdr_info& object) {
+  return {object.dlpi_phdr, object.dlpi_phnum};
+}
 
 // How many objects have been loaded so far.
 unsigned long long count_objects();

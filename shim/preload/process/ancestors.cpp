@@ -23,7 +23,6 @@ namespace {
 // A mark is read by mseal with this as its fourth argument and flags that no kernel accepts.
 constexpr std::uint32_t kMarkMagic = 0x6D61726B;
 constexpr long kMarked = -EALREADY;
-constexpr unsigned long kTsyncEsrch = 1UL << 4;  // not in the headers of every system that this builds on
 
 // Messages printed by ancestors or this process. Their marks may not be installed yet, or be hidden by a
 // filter of the library.
@@ -94,8 +93,7 @@ bool passes(long error) {
 // libmseal.so for /usr/lib/libmseal.so.0: LD_PRELOAD may name a symbolic link, but maps shows the file. Also
 // for a file that an upgrade has replaced ("libmseal.so.0 (deleted)").
 std::string_view plain_name(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  path.remove_prefix(slash == std::string_view::npos ? 0 : slash + 1);
+  path.remove_prefix(path.rfind('/') + 1);  // npos + 1 is 0
   constexpr std::string_view kSuffix = ".so";
   const std::size_t suffix = path.find(kSuffix);
   return suffix == std::string_view::npos ? path : path.substr(0, suffix + kSuffix.size());

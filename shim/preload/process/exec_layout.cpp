@@ -17,9 +17,9 @@ void note_filtered(State& state, const policy::Range& range) {
   state.filtered_bytes.fetch_add(range.size(), std::memory_order_relaxed);
 }
 
-#ifdef __x86_64__
-
 namespace {
+
+#ifdef __x86_64__
 
 constexpr unsigned long kAsk = 0xFFFFFFFF;
 
@@ -41,30 +41,23 @@ long change_layout(const State& state) {
   return failed(changed) ? changed : present;
 }
 
-}  // namespace
-
 #else
-
-namespace {
 
 // On arm64 most images lie in watched ranges anyway.
 long change_layout(const State&) {
   return -1;
 }
 
-}  // namespace
-
 #endif
+
+}  // namespace
 
 void set_exec_layout(const State& state) {
   (void)change_layout(state);
 }
 
-}  // namespace libmseal::shim
-
 // ---- libc's functions that start programs, from any thread ----
 
-namespace libmseal::shim {
 namespace {
 
 using Execute = int(const char*, char* const[], char* const[]);

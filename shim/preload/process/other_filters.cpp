@@ -22,13 +22,8 @@ void call_mseal_and_seccomp() {
 // A message by mmap (control.h); without a supervisor, the kernel answers it.
 long ask_by_mmap() {
   constexpr policy::Range kNothing{0, 1U << 16};
-  const policy::Arguments a =
-      policy::wrap_in_mmap(policy::encode({policy::Control::Kind::query, {kNothing}}));
-  return raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-void say_by_mmap() {
-  (void)ask_by_mmap();
+  return raw_syscall(__NR_mmap,
+                     policy::wrap_in_mmap(policy::encode({policy::Control::Kind::query, {kNothing}})));
 }
 
 // Whether the supervisor of a tree, or the filter of one that is gone, answers.
@@ -41,7 +36,7 @@ void do_all() {
   call_mseal_and_seccomp();
   try_openat2();
   try_kcmp();
-  say_by_mmap();
+  (void)ask_by_mmap();
 }
 
 }  // namespace
@@ -66,7 +61,7 @@ bool other_filters_kill() {
   if (!kills(do_all)) return false;
   g_killed_calls.openat2 = kills(try_openat2);
   g_killed_calls.kcmp = kills(try_kcmp);
-  g_wrapping_kills = kills(say_by_mmap);
+  g_wrapping_kills = kills(ask_by_mmap);
   return g_killed_calls.openat2 || kills(call_mseal_and_seccomp);
 }
 

@@ -13,14 +13,8 @@ inline ProcPath own_path(std::string_view file) {
 }
 
 // A descriptor, or -errno.
-inline long open_own(std::string_view file, std::uint64_t flags = O_RDONLY) {
-  return ProcRoot().open(own_path(file), flags);
-}
-
-// As ProcRoot::read.
-template <std::size_t Size>
-long read_own(std::string_view file, char (&buffer)[Size]) {
-  return ProcRoot().read(own_path(file), buffer);
+inline long open_own(std::string_view file) {
+  return ProcRoot().open(own_path(file));
 }
 
 }  // namespace libmseal::shim

@@ -8,7 +8,6 @@
 #include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
-#include "shim/preload/backends/supervised.h"
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"

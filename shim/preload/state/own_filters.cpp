@@ -43,7 +43,6 @@ struct UsedCall {
 // With the arguments that a filter may look at.
 constexpr std::uint64_t kLarge = 8ULL << 30;
 constexpr std::uint64_t kFilterFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-constexpr std::uint64_t kTsyncEsrch = 1UL << 4;  // not in the headers of every system that this builds on
 constexpr std::uint64_t kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 constexpr UsedCall kUsedCalls[] = {
@@ -197,8 +196,7 @@ void note_killed(std::uint16_t killed) {
 
 // Work bits; 0 if there is no mark.
 std::uint16_t read_mark() {
-  const Arguments& a = kMarkCall;
-  const long answer = raw_syscall(__NR_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+  const long answer = raw_syscall(__NR_mmap, kMarkCall);
   return answer <= -kMarked && answer >= -(kMarked | kAllWork)
              ? static_cast<std::uint16_t>(-answer & kAllWork)
              : std::uint16_t{0};
@@ -302,7 +300,7 @@ void look_for_own_filters() {
 }
 
 long call_that_may_filter(long number, const Arguments& a) {
-  const auto call = [&] { return raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]); };
+  const auto call = [&] { return raw_syscall(number, a); };
   const bool is_strict = sets_mode(number, a, SECCOMP_MODE_STRICT, SECCOMP_SET_MODE_STRICT);
   if (!is_strict && !sets_mode(number, a, SECCOMP_MODE_FILTER, SECCOMP_SET_MODE_FILTER)) return call();
   // A child that shares this memory (vfork) is not this process.

@@ -12,7 +12,7 @@ WorkingMemory& map_working_memory() {
   const long mapped = raw_syscall(__NR_mmap, 0, sizeof(WorkingMemory), PROT_READ | PROT_WRITE,
                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (failed(mapped)) {
-    Message() << "no memory for the library, " << text_of_error(mapped) << "; the program is not started";
+    Message() << "no memory for the library, " << ErrorText{mapped} << "; the program is not started";
     give_up();
   }
   return *reinterpret_cast<WorkingMemory*>(mapped);

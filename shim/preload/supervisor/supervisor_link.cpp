@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 
 #include <array>
 #include <cerrno>
@@ -94,6 +93,12 @@ long move_up(int& descriptor) {
   if (failed(higher)) return higher;
   (void)raw_syscall(__NR_close, std::exchange(descriptor, static_cast<int>(higher)));
   return 0;
+}
+
+// Whether this process is, or may be, a subreaper.
+bool is_subreaper() {
+  int is_one = 1;
+  return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
 }
 
 }  // namespace
@@ -189,16 +194,6 @@ long SupervisorLaunch::wait_ready() {
   return mapped == 0 ? 0 : fails("the supervisor's table could not be mapped", mapped);
 }
 
-namespace {
-
-// Whether this process is, or may be, a subreaper.
-bool is_subreaper() {
-  int is_one = 1;
-  return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
-}
-
-}  // namespace
-
 policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy::Seal> seals,
                                             std::size_t filtered, std::span<const policy::Range> watched,
                                             const policy::Range& sealed_area, std::string_view options,
@@ -232,7 +227,7 @@ policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy
 long send_message(const policy::Control& message) {
   const policy::Arguments said = encode(message);
   const auto call = [&](long number, const policy::Arguments& a) -> long {
-    const long answer = uninterrupted_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    const long answer = uninterrupted_syscall(number, a);
     policy::Range sealed_area;
     const bool is_descriptor = message.kind == policy::Control::Kind::hello &&
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));

@@ -7,17 +7,15 @@
 #include "policy/protocol/control.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/common/no_copy.h"
 #include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 
 // A supervisor that has been started but not yet given a listener.
-class SupervisorLaunch {
+class SupervisorLaunch : NoCopy {
  public:
-  SupervisorLaunch() = default;
   ~SupervisorLaunch();
-  SupervisorLaunch(const SupervisorLaunch&) = delete;
-  SupervisorLaunch& operator=(const SupervisorLaunch&) = delete;
 
   // Starts the program at state.supervisor_path in its own session, without our descriptors, and so that no
   // wait() of the program returns it. It also gets the paths of the policy files. Does nothing if it was

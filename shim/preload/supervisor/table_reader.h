@@ -1,7 +1,6 @@
 // Reads the seal table, which the supervisor may be writing at the same time.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>

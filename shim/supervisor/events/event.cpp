@@ -8,6 +8,7 @@
 #include <iomanip>
 #include <nlohmann/json.hpp>
 
+#include "shim/common/json_text.h"
 #include "shim/supervisor/events/text.h"
 #include "shim/supervisor/processes/proc.h"
 
@@ -31,11 +32,6 @@ std::string text_of(const Place& place) {
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
-}
-
-std::string dump(const nlohmann::ordered_json& all) {
-  // File names may contain invalid UTF-8.
-  return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string protection_of(const policy::Vma& vma) {
@@ -84,7 +80,7 @@ std::string to_json(const Event& event) {
   all["sealed"] = json_of(event.sealed);
   all["site"] = json_of(event.site);
   if (!event.image.empty()) all["image"] = event.image;
-  return dump(all);
+  return shim::json_text(all, -1);
 }
 
 std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<const policy::Seal> seals,
@@ -101,7 +97,7 @@ std::vector<std::string> maps_to_json(Proc& proc, const Event& event, std::span<
                                {"pid", event.process},     {"parent", parent},
                                {"program", event.program}, {"maps", std::move(rows)}};
     if (cut) all["cut"] = true;
-    lines.push_back(dump(all));
+    lines.push_back(shim::json_text(all, -1));
     rows = nlohmann::ordered_json::array();
     bytes = 0;
   };

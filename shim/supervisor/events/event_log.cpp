@@ -1,15 +1,14 @@
 #include "shim/supervisor/events/event_log.h"
-#include "shim/supervisor/events/log.h"
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <utility>
 
 #include "shim/common/machine.h"
+#include "shim/supervisor/events/log.h"
 #include "shim/supervisor/events/text.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/image.h"

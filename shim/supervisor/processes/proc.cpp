@@ -2,14 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <ctime>
 #include <new>
 #include <string_view>
 
@@ -110,9 +108,9 @@ class ForkSampler {
   // Reading the count takes longer, and is not needed if no ID was given since.
   shim::ForkSample since(const shim::ForkSample& before) {
     shim::ForkSample now;
-    now.time = shim::nanoseconds_of(CLOCK_MONOTONIC);
+    now.time = shim::monotonic_ns();
     now.last = shim::parse_last_pid(numbers_.text());
-    now.until = shim::nanoseconds_of(CLOCK_MONOTONIC);
+    now.until = shim::monotonic_ns();
     const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
     now.count = same ? before.count : shim::parse_fork_count(count_.text());
     before_ = now;

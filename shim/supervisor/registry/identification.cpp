@@ -1,6 +1,5 @@
 #include "shim/supervisor/registry/identification.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <set>
 #include <utility>

@@ -26,32 +26,31 @@ Caller Registry::look_up(pid_t task) {
     caller.record = newcomers_.seals_of_everybody();
     return caller;
   }
-  Identified known = *identified;
-  known.filtered = true;  // or it would not be notified
-  const Identified* const who = &known;
-  caller.process = who->process;
-  caller.identity = who->memory;
-  caller.forked = who->forked;
-  caller.filters = who->filters;
-  caller.certain = who->seen_by != nullptr;
-  const std::vector<Image*> candidates = newcomers_.images_of(*who);
+  Identified who = *identified;
+  who.filtered = true;  // or it would not be notified
+  caller.process = who.process;
+  caller.identity = who.memory;
+  caller.forked = who.forked;
+  caller.filters = who.filters;
+  caller.certain = who.seen_by != nullptr;
+  const std::vector<Image*> candidates = newcomers_.images_of(who);
   if (candidates.empty()) {
     caller.standing = Caller::Standing::foreign;
     return caller;
   }
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
-    if (const Member* const member = newcomers_.held_member(*image, *who)) {
-      if (member->met_hidden && who->memory.readable()) newcomers_.settle(*who, task, candidates);
+    if (const Member* const member = newcomers_.held_member(*image, who)) {
+      if (member->met_hidden && who.memory.readable()) newcomers_.settle(who, task, candidates);
       caller.image = image;
       caller.record = member->record;
-      caller.hidden = !who->memory.readable() && (member->met_hidden || may_have_left(*who, *image, *member));
+      caller.hidden = !who.memory.readable() && (member->met_hidden || may_have_left(who, *image, *member));
       return caller;
     }
   }
   caller.image = candidates.front();
-  caller.record = newcomers_.join_newcomer(*caller.image, *who, task, candidates).record;
-  caller.hidden = !who->memory.readable();
+  caller.record = newcomers_.join_newcomer(*caller.image, who, task, candidates).record;
+  caller.hidden = !who.memory.readable();
   return caller;
 }
 

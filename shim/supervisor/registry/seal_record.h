@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "policy/rules/seal.h"
-#include "policy/rules/verdict.h"
 #include "shim/common/fork_sample.h"
 #include "shim/common/table_size.h"
 #include "shim/supervisor/registry/history.h"

@@ -8,7 +8,9 @@
 #include "policy/rules/protection_key.h"
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/common/no_copy.h"
 #include "shim/supervisor/registry/ranges.h"
+
 namespace libmseal::shim {
 struct SealTable;
 struct TableRoot;
@@ -16,13 +18,11 @@ struct TableRoot;
 
 namespace libmseal::supervisor {
 
-class TableFile {
+class TableFile : shim::NoCopy {
  public:
   // Throws std::system_error.
   TableFile();
   ~TableFile();
-  TableFile(const TableFile&) = delete;
-  TableFile& operator=(const TableFile&) = delete;
 
   [[nodiscard]] int descriptor() const { return descriptor_; }
 

@@ -1,7 +1,6 @@
 // mseal(2) by a raw system call, under coverage=all: the program installs no filter for it.
 #pragma once
 
-#include "policy/rules/abi.h"
 #include "shim/supervisor/sealing/sealer.h"
 
 namespace libmseal::supervisor {

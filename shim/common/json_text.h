@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-namespace libmseal::tool {
+namespace libmseal::shim {
 
 // `indent`: of a level; -1: all on one line.
 template <class Json>
@@ -12,4 +12,4 @@ std::string json_text(const Json& value, int indent = 2) {
   return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-}  // namespace libmseal::tool
+}  // namespace libmseal::shim
