@@ -1,10 +1,11 @@
 # Prints the mappings of a program whose parent has ended, where many programs with as many filters have run before.
+# orphan_among_others.sh SHELL: the shell that is its parent
 set -eu
 if [ "${1:-}" = parent ]; then
   parent=$$
   (
     while [ -d "/proc/$parent" ]; do :; done
-    exec cat /proc/self/maps
+    exec /bin/cat /proc/self/maps
   ) &
   exit
 fi
@@ -13,4 +14,4 @@ while [ $count -lt 40 ]; do
   count=$((count + 1))
   sh -c 'sh -c "true; :"; :'
 done
-sh -c "sh '$0' parent; :"
+sh -c "$1 '$0' parent; :"

@@ -20,6 +20,7 @@
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/exec_layout.h"
 #include "shim/preload/state/own_filters.h"
+#include "shim/preload/supervisor/orphans.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -281,7 +282,9 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, arguments, job);
   }();
-  if (!outcome.started()) {
+  if (outcome.started()) {
+    note_met(state);
+  } else {
     leave_tree(state);
     arguments.launch.stop();  // descriptors may be few
   }
@@ -310,7 +313,7 @@ bool join_without_sealing(State& state, Job& job) {
   if (table < 0) return false;
   SupervisorLaunch none;
   const bool joined = join(state, table, {{}, {}, KernelMseal::missing, none}, job).started();
-  if (!joined) leave_tree(state);
+  joined ? note_met(state) : leave_tree(state);
   return joined;
 }
 

@@ -9,6 +9,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/libc/next_function.h"
 #include "shim/preload/state/own_filters.h"
+#include "shim/preload/supervisor/orphans.h"
 
 namespace libmseal::shim {
 
@@ -69,7 +70,8 @@ constinit NextFunction<Spawn> g_posix_spawnp("posix_spawnp");
 
 // Calls start() with that layout and restores the previous one afterwards.
 template <class Start>
-auto in_changed_layout(Start start) {
+auto start_program(Start start) {
+  be_met(g_state);
   const long before = change_layout(g_state);
   const auto result = start();
   if (!failed(before)) (void)raw_syscall(__NR_personality, before);
@@ -78,7 +80,7 @@ auto in_changed_layout(Start start) {
 
 template <class... Arguments>
 int spawn(Spawn* function, Arguments... arguments) {
-  return function == nullptr ? ENOSYS : in_changed_layout([&] { return function(arguments...); });
+  return function == nullptr ? ENOSYS : start_program([&] { return function(arguments...); });
 }
 
 }  // namespace
@@ -94,7 +96,7 @@ extern "C" {
 
 int execve(const char* path, char* const arguments[], char* const environment[]) {
   const auto execute = [&] { return raw_syscall(__NR_execve, path, arguments, environment); };
-  errno = static_cast<int>(-in_changed_layout(execute));
+  errno = static_cast<int>(-start_program(execute));
   return -1;
 }
 
@@ -104,7 +106,7 @@ int execv(const char* path, char* const arguments[]) {
 
 int execvpe(const char* file, char* const arguments[], char* const environment[]) {
   if (auto* const next = g_execvpe.get(); next != nullptr)
-    return in_changed_layout([&] { return next(file, arguments, environment); });
+    return start_program([&] { return next(file, arguments, environment); });
   errno = ENOSYS;
   return -1;
 }

@@ -47,6 +47,7 @@ struct State {
   bool started_late = false;                             // by a call of the program, not at its start
   const void* table = nullptr;                           // the seal table, if there is a supervisor
   bool joined = false;                                   // the supervisor existed before this image
+  long process = 0;                                      // the one that the supervisor has met; 0: none
   policy::TreeOptions tree_options;                      // of the tree
   Windows windows;
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see exec_layout.h

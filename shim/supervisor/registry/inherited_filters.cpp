@@ -112,11 +112,12 @@ void InheritedFilters::retire(const Image& image, const std::set<Process>& alive
     append(fences, image.fences);
     join_touching(fences);
   }
-  FilteredEntries().visit(image, [&](const SealEntry& entry) { retire(fence_of(entry)); });
-  for (const Fence& fence : image.fences) retire(fence);
-  // Drops those that were not seen for the longest time. Only programs need them whose parent has ended, mostly a
-  // moment ago, and each program tries all of them. One that is placed where it lacks a fence, which is rare, fails
-  // there.
+  FilteredEntries().visit(image, [&](const SealEntry& entry) { retire(fence_of(entry), forgotten_); });
+  for (const Fence& fence : image.fences)
+    retire(fence, 0);  // they may be guesses: only entries make them young
+  // Drops those that were not seen for the longest time. Only programs need them whose parent has ended,
+  // mostly a moment ago, and each program tries all of them. One that is placed where it lacks a fence, which
+  // is rare, fails there.
   constexpr std::size_t kMost = 1024;  // of some hundred images
   if (retired_.size() <= kMost) return;
   std::vector<std::uint64_t> times;
@@ -127,11 +128,11 @@ void InheritedFilters::retire(const Image& image, const std::set<Process>& alive
   if (retired_.size() > kMost) retired_.resize(kMost);  // many were seen at the same time
 }
 
-void InheritedFilters::retire(const Fence& fence) {
-  const Retired one{fence, forgotten_};
+void InheritedFilters::retire(const Fence& fence, std::uint64_t seen) {
+  const Retired one{fence, seen};
   const auto at = std::ranges::lower_bound(retired_, one.key(), {}, &Retired::key);
   if (at != retired_.end() && at->key() == one.key()) {
-    at->seen = forgotten_;
+    at->seen = std::max(at->seen, seen);
   } else {
     retired_.insert(at, one);
   }

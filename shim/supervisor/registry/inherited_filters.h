@@ -46,7 +46,7 @@ class InheritedFilters {
     // By filters first, so that what a process can't have is not looked at.
     [[nodiscard]] auto key() const { return std::tuple(fence.filters, fence.range.start, fence.range.end); }
   };
-  void retire(const Fence& fence);
+  void retire(const Fence& fence, std::uint64_t seen);
 
   Proc& proc_;
   const Lineage& lineage_;

@@ -1,0 +1,18 @@
+// Children whose parent has ended.
+//
+// The supervisor finds the filters that a new program has inherited by the parents in /proc. A child that is
+// not one of the process that joined the tree may have lost its parent, so it makes itself known before it
+// starts a program, while it still has the memory of its image.
+#pragma once
+
+#include "shim/preload/state/state.h"
+
+namespace libmseal::shim {
+
+// Notes that the supervisor has met this process.
+void note_met(State& state);
+
+// Sends a message if this process is neither that one nor its child.
+void be_met(const State& state);
+
+}  // namespace libmseal::shim
