@@ -1,7 +1,6 @@
 // An image: the result of one execve, and the processes that run it.
 #pragma once
 
-
 #include <cstdint>
 #include <map>
 #include <memory>

@@ -1,6 +1,5 @@
 #include "shim/supervisor/sealing/continued_calls.h"
 
-
 #include "shim/common/clock.h"
 
 namespace libmseal::supervisor {
