@@ -133,7 +133,7 @@ void put_up_fences(State& state) {
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (failed(mapped) || !unmap_if_not_filtered(fence)) note_filtered(state, fence);
   }
-  set_exec_layout(state);
+  (void)set_exec_layout(state);
 }
 
 // Joins the tree.

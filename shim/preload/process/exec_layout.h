@@ -14,10 +14,9 @@ namespace libmseal::shim {
 // Notes that a filter refuses this range, for the decision above. Only under a supervisor.
 void note_filtered(State& state, const policy::Range& range);
 
-// Sets the layout for programs that the calling thread and its children start, if filters refuse enough.
-void set_exec_layout(const State& state);
-
-// Finds libc's functions that start programs. Called once, at start.
-void find_exec_functions();
+// Sets the layout for programs that the calling thread and its children start, if filters refuse enough. The
+// previous personality of the thread, or an error if it was not changed.
+long set_exec_layout(const State& state);
+void restore_exec_layout(long before);
 
 }  // namespace libmseal::shim
