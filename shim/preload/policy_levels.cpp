@@ -67,8 +67,9 @@ void add_level(State& state, std::initializer_list<std::string_view> parts, bool
     Message() << "a policy file's path is too long; it does not apply";
     return;
   }
-  const bool there = raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), F_OK) == 0;
-  if (there || must_be_there) ++state.policy_count;
+  const long found = raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), F_OK);
+  const bool absent = found == -ENOENT || found == -ENOTDIR || found == -EACCES;  // or in a folder of others
+  if (!absent || must_be_there) ++state.policy_count;
 }
 
 void find_levels(State& state) {

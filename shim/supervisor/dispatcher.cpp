@@ -28,20 +28,18 @@ bool is_start(const seccomp_notif& notification, const policy::Abi& abi) {
 }
 
 // Whether the program would run without the library. The caller is about to run its first instructions, and
-// the library may have been placed where an inherited filter refuses changes. The dynamic linker can neither
-// map it in full there nor unmap the part that it has mapped. It continues without a library that is only
-// preloaded.
-bool would_lose_library(Proc& proc, const Caller& caller, const Registry& registry) {
+// the library may have been placed where an inherited filter refuses changes. The dynamic linker first maps
+// the whole library as its first segment, and then the other segments over that. If that is refused, it can't
+// unmap the rest either, and continues without a library that is only preloaded. A library that is there ends
+// with its data.
+bool would_lose_library(Proc& proc, const Caller& caller) {
   if (!caller.foreign()) return false;
-  const std::vector<Fence> filters = registry.inherited_filters(caller);
-  bool meets_filter = false;
+  bool lost = false;
   (void)visit_maps(proc, caller.task, [&](const policy::Vma& vma) {
-    const bool is_library = vma.name.substr(vma.name.rfind('/') + 1).starts_with("libmseal.so");
-    const auto touches = [&](const Fence& one) { return one.range.touches(vma.range); };
-    meets_filter = is_library && std::ranges::any_of(filters, touches);
-    return !meets_filter;
+    if (vma.name.substr(vma.name.rfind('/') + 1).starts_with("libmseal.so")) lost = !vma.writable;
+    return true;
   });
-  return meets_filter;
+  return lost;
 }
 
 }  // namespace
@@ -211,7 +209,7 @@ void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller,
 }
 
 void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& caller) {
-  if (would_lose_library(proc_, caller, registry_) && listener_.still_waits(notification.id)) {
+  if (would_lose_library(proc_, caller) && listener_.still_waits(notification.id)) {
     log(Level::error, "pid ", caller.process.id,
         " is killed before it runs, because the library is required: the kernel has placed ",
         program_of(proc_, caller.process.id),

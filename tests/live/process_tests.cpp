@@ -2,6 +2,7 @@
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <filesystem>
 #include <string>
@@ -121,7 +122,7 @@ TEST_CASE("live: an ordinary user's program seals after its first thread has end
 TEST_CASE("live: a thread calls execve while the supervisor stops the others of its process") {
   const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all");
   const std::string who = GENERATE("first", "other");
-  const std::string rounds = std::to_string(100 / patience());
+  const std::string rounds = std::to_string(std::max(1, 100 / patience()));
   Command command =
       preloaded("policy=none," + options, {LIVE_PROGRAM, "execs_while_others_seal", rounds, who});
   command.timeout_s = 120;

@@ -240,6 +240,22 @@ TEST_CASE("fences are those of ancestors, and not of others with as many filters
   }
 }
 
+TEST_CASE("of too many inherited ranges, the highest become fences") {
+  SealedTree tree;
+  Caller caller = tree.registry.look_up(100);
+  REQUIRE(begin_sealing(tree.registry, caller) == Sharing::alone);
+  ++tree.proc.tasks.at(100).filters;
+  std::vector<Seal> seals;
+  for (int number = 3; seals.size() < shim::kMostFences + 10; ++number) seals.push_back({place(number)});
+  caller = tree.registry.look_up(100);
+  REQUIRE(tree.registry.add(caller, seals, true) == 0);
+  tree.proc.fork(100, 200, 20);
+  tree.proc.exec(200, 8);
+  const std::vector<Range> fences = fences_of(tree.join(200));
+  CHECK(fences.size() == shim::kMostFences);
+  CHECK(fences.back() == seals.back().range);
+}
+
 TEST_CASE("a table takes as many fences as it has room for") {
   TableFile table;
   std::vector<supervisor::Fence> fences(shim::kMostFences + 1);

@@ -114,15 +114,15 @@ std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted
 
 // ---- inside a tree that has a supervisor ----
 
-// Unmaps inaccessible memory. False if a filter refuses, or may refuse, changes of it: where a range crosses
-// a multiple of 4 GiB, the supervisor decides about the whole, and filters about smaller parts.
-bool unmap_if_not_filtered(const Range& range) {
-  if (range.start >> 32 != (range.end - 1) >> 32) return false;
-  const auto try_call = [&](long number, long argument) {
-    return raw_syscall(number, range.start, range.size(), argument) == 0;
+// Unmaps inaccessible memory if no filter refuses changes of it. True if one does, or may: where a range
+// crosses a multiple of 4 GiB, the supervisor decides about the whole, and filters about smaller parts.
+bool keep_if_filtered(const Range& range) {
+  if (range.start >> 32 != (range.end - 1) >> 32 || own_filters_kill(Work::extras)) return true;
+  const auto is_refused = [&](long number, long argument) {
+    return raw_syscall(number, range.start, range.size(), argument) == -EPERM;
   };
-  return try_call(__NR_mprotect, PROT_NONE) && try_call(__NR_madvise, MADV_DONTNEED) &&
-         try_call(__NR_munmap, 0);
+  return is_refused(__NR_mprotect, PROT_NONE) || is_refused(__NR_madvise, MADV_DONTNEED) ||
+         is_refused(__NR_munmap, 0);
 }
 
 // Maps inaccessible memory where filters of earlier images still refuse changes, so that nothing is placed
@@ -131,7 +131,7 @@ void put_up_fences(State& state) {
   for (const Range& fence : table_fences(state.table)) {
     const long mapped = raw_syscall(__NR_mmap, fence.start, fence.size(), PROT_NONE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (failed(mapped) || !unmap_if_not_filtered(fence)) note_filtered(state, fence);
+    if (failed(mapped) || keep_if_filtered(fence)) note_filtered(state, fence);
   }
   (void)set_exec_layout(state);
 }

@@ -79,8 +79,6 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::joining, __NR_mmap, {0, 1, PROT_NONE, kReserved | MAP_FIXED_NOREPLACE}},
     {Work::joining, __NR_mmap, {0, kLarge, PROT_NONE, kReserved}},
     {Work::joining, __NR_munmap, {0, kLarge}},
-    {Work::joining, __NR_mprotect, {0, kLarge, PROT_NONE}},
-    {Work::joining, __NR_madvise, {0, kLarge, MADV_DONTNEED}},
     {Work::joining, __NR_prctl, {PR_GET_SECCOMP}},
     {Work::joining, __NR_faccessat},
     {Work::joining, __NR_pread64},
@@ -135,6 +133,8 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::hardening, __NR_prctl, {PR_GET_DUMPABLE}},
     {Work::extras, __NR_clock_gettime},
     {Work::extras, __NR_personality, {0xFFFFFFFF}},
+    {Work::extras, __NR_mprotect, {0, 1, PROT_NONE}},
+    {Work::extras, __NR_madvise, {0, 1, MADV_DONTNEED}},
     {Work::writing, __NR_write, {2}},
 #ifdef __x86_64__
     {Work::joining, __NR_arch_prctl, {policy::kArchGetUntagMask}},

@@ -27,7 +27,7 @@ enum class Work : std::uint16_t {
   launching = 1 << 7,        // starting a supervisor
   hardening = 1 << 8,        // harden=
   writing = 1 << 9,          // messages on standard error
-  extras = 1 << 10,          // what can be left out: reports of refused calls, exec_layout.h
+  extras = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
 };
 
 // Whether a filter kills for it.

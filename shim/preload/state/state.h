@@ -48,6 +48,7 @@ struct State {
   const void* table = nullptr;                           // the seal table, if there is a supervisor
   bool joined = false;                                   // the supervisor existed before this image
   long process = 0;                                      // the one that the supervisor has met; 0: none
+  bool adopts = false;                                   // it may be the parent of others' children
   policy::TreeOptions tree_options;                      // of the tree
   Windows windows;
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see exec_layout.h

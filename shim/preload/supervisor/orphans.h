@@ -12,7 +12,7 @@ namespace libmseal::shim {
 // Notes that the supervisor has met this process.
 void note_met(State& state);
 
-// Sends a message if this process is neither that one nor its child.
+// Sends a message if this process is neither that one nor certainly its child.
 void be_met(const State& state);
 
 }  // namespace libmseal::shim

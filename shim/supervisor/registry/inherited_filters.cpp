@@ -32,6 +32,12 @@ void append(std::vector<Fence>& fences, std::span<const Fence> more) {
   fences.insert(fences.end(), more.begin(), more.end());
 }
 
+// As many as a table has room for: the highest, because libraries and most memory lie there.
+void keep_most(std::vector<Fence>& fences) {
+  if (fences.size() > shim::kMostFences)
+    fences.erase(fences.begin(), fences.end() - static_cast<std::ptrdiff_t>(shim::kMostFences));
+}
+
 Fence fence_of(const SealEntry& entry) {
   return {entry.seal.range, entry.filters};
 }
@@ -43,6 +49,7 @@ std::vector<Fence> InheritedFilters::of(const Caller& caller) const {
   if (!known) known = of_ancestor(caller);
   std::vector<Fence> fences = known ? std::move(*known) : of_stranger(caller);
   join_touching(fences);
+  keep_most(fences);
   return fences;
 }
 
@@ -111,30 +118,34 @@ void InheritedFilters::retire(const Image& image, const std::set<Process>& alive
                             [&](const SealEntry& entry) { fences.push_back(fence_of(entry)); });
     append(fences, image.fences);
     join_touching(fences);
+    keep_most(fences);
   }
-  FilteredEntries().visit(image, [&](const SealEntry& entry) { retire(fence_of(entry), forgotten_); });
-  for (const Fence& fence : image.fences)
-    retire(fence, 0);  // they may be guesses: only entries make them young
-  // Drops those that were not seen for the longest time. Only programs need them whose parent has ended,
-  // mostly a moment ago, and each program tries all of them. One that is placed where it lacks a fence, which
-  // is rare, fails there.
+  FilteredEntries().visit(image, [&](const SealEntry& entry) {
+    retired_.push_back({fence_of(entry), forgotten_});
+  });
+  // They may be guesses: only entries make them young.
+  for (const Fence& fence : image.fences) retired_.push_back({fence, 0});
+}
+
+// Drops those that were not seen for the longest time. Only programs need them whose parent has ended, mostly
+// a moment ago, and each program tries all of them. One that is placed where it lacks a fence, which is rare,
+// fails there.
+void InheritedFilters::limit_retired() {
   constexpr std::size_t kMost = 1024;  // of some hundred images
+  std::ranges::sort(retired_, [](const Retired& one, const Retired& other) {
+    return one.key() != other.key() ? one.key() < other.key() : one.seen > other.seen;
+  });
+  const auto repeated = std::ranges::unique(retired_, {}, &Retired::key);
+  retired_.erase(repeated.begin(), repeated.end());
   if (retired_.size() <= kMost) return;
   std::vector<std::uint64_t> times;
   for (const Retired& one : retired_) times.push_back(one.seen);
-  const auto half = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::ranges::nth_element(times, half);
-  std::erase_if(retired_, [&](const Retired& one) { return one.seen < *half; });
-  if (retired_.size() > kMost) retired_.resize(kMost);  // many were seen at the same time
-}
-
-void InheritedFilters::retire(const Fence& fence, std::uint64_t seen) {
-  const Retired one{fence, seen};
-  const auto at = std::ranges::lower_bound(retired_, one.key(), {}, &Retired::key);
-  if (at != retired_.end() && at->key() == one.key()) {
-    at->seen = std::max(at->seen, seen);
-  } else {
-    retired_.insert(at, one);
+  const auto oldest = times.end() - static_cast<std::ptrdiff_t>(kMost);
+  std::ranges::nth_element(times, oldest);
+  std::erase_if(retired_, [&](const Retired& one) { return one.seen < *oldest; });
+  for (auto one = retired_.end(); one != retired_.begin() && retired_.size() > kMost;) {
+    --one;
+    if (one->seen == *oldest) one = retired_.erase(one);
   }
 }
 
@@ -144,6 +155,7 @@ void InheritedFilters::forget_retired() {
 }
 
 void InheritedFilters::forget_ended(const std::set<Process>& alive) {
+  limit_retired();
   std::erase_if(former_, [&](const auto& former) { return !alive.contains(former.first); });
   std::vector<Fence> fences;
   for (const Image& image : images_) append(fences, image.fences);

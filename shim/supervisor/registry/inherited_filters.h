@@ -23,7 +23,7 @@ class InheritedFilters {
   InheritedFilters(Proc& proc, const Lineage& lineage, const std::list<Image>& images)
       : proc_(proc), lineage_(lineage), images_(images) {}
 
-  // Where they may refuse changes in the process, sorted and disjoint.
+  // Where they may refuse changes in the process, sorted and disjoint; as many as a table has room for.
   [[nodiscard]] std::vector<Fence> of(const Caller& caller) const;
   // Notes the fences of an image.
   void add_fences(std::span<const Fence> fences);
@@ -46,7 +46,7 @@ class InheritedFilters {
     // By filters first, so that what a process can't have is not looked at.
     [[nodiscard]] auto key() const { return std::tuple(fence.filters, fence.range.start, fence.range.end); }
   };
-  void retire(const Fence& fence, std::uint64_t seen);
+  void limit_retired();
 
   Proc& proc_;
   const Lineage& lineage_;

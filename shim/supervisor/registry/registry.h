@@ -66,11 +66,6 @@ class Registry {
   // The caller, a member, has just started, or has called execve and looks the same as before.
   void greet(const Caller& caller);
 
-  // Where deny filters of earlier images may still refuse in the process, sorted and disjoint.
-  [[nodiscard]] std::vector<Fence> inherited_filters(const Caller& caller) const {
-    return inherited_filters_.of(caller);
-  }
-
   // The caller, a member, is about to seal something. Its existing children are met first, so that they don't
   // get the seal.
   void begin_sealing(const Caller& caller);
