@@ -313,7 +313,11 @@ bool join_without_sealing(State& state, Job& job) {
   if (table < 0) return false;
   SupervisorLaunch none;
   const bool joined = join(state, table, {{}, {}, KernelMseal::missing, none}, job).started();
-  joined ? note_met(state) : leave_tree(state);
+  if (joined) {
+    note_met(state);
+  } else {
+    leave_tree(state);
+  }
   return joined;
 }
 
