@@ -14,6 +14,7 @@ constexpr std::uint64_t kTypes = kWithoutProtection | kWithoutContents | kNoMore
 constexpr std::uint64_t kDiscardProtected = 1U << 8;
 constexpr std::uint64_t kRefused = 1U << 9;
 constexpr std::uint64_t kMayGrowDown = 1U << 10;
+constexpr std::uint64_t kLastIsSupervised = 1U << 11;
 constexpr std::uint64_t kConstant = 1U << 12;
 constexpr std::uint64_t kWithData = 1U << 13;
 constexpr std::uint64_t kDiscardAsKernel = 1U << 14;
@@ -49,7 +50,10 @@ constexpr bool tells_of_break(Kind kind) {
 }
 
 constexpr std::uint64_t flags_of(Kind kind) {
-  if (adds_seal(kind)) return kDiscardProtected | kMayGrowDown | kTypes | kSeveral;
+  if (adds_seal(kind)) {
+    const std::uint64_t by_both = kind == Kind::add_filtered ? kLastIsSupervised : 0;
+    return kDiscardProtected | kMayGrowDown | kTypes | kSeveral | by_both;
+  }
   if (kind == Kind::range) return kConstant | kWithData | kSeveral;
   if (kind == Kind::seal) return kDiscardAsKernel | kTypes;
   if (kind == Kind::filters_are_in) return kDiscardAsKernel;
@@ -83,6 +87,7 @@ bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const A
   if ((flags & ~flags_of(kind)) != 0) return false;
   if (kind == Kind::call_site) return true;
   if ((flags & kSeveral) != 0) return well_packed(machine, arguments);
+  if ((flags & kLastIsSupervised) != 0) return false;
   if (arguments[5] != 0) return false;
   if (kind == Kind::refusals) {
     if (arguments[4] == 0 || arguments[4] >> 32 != 0) return false;
@@ -137,7 +142,8 @@ Arguments encode(const Control& message) {
                               flag(message.discard_as_kernel, kDiscardAsKernel) |
                               flag(message.refused, kRefused);
   if (!message.more.empty()) {
-    Arguments packed{pack(message.seal.range), 0, flags | kSeveral, kControlMagic, 0, 0};
+    const std::uint64_t several = kSeveral | flag(message.last_is_supervised, kLastIsSupervised);
+    Arguments packed{pack(message.seal.range), 0, flags | several, kControlMagic, 0, 0};
     for (std::size_t index = 0; index < message.more.size(); ++index)
       packed[kPackedIn[index + 1]] = pack(message.more[index]);
     return packed;
@@ -179,6 +185,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.refused = (flags & kRefused) != 0;
   if ((flags & kSeveral) != 0) {
     message.seal.range = unpack(arguments[kPackedIn[0]]);
+    message.last_is_supervised = (flags & kLastIsSupervised) != 0;
     for (std::size_t index = 1; index < kPackedIn.size(); ++index) {
       const std::uint64_t packed = arguments[kPackedIn[index]];
       if (packed != 0) (void)message.more.push_back(unpack(packed));

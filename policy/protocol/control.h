@@ -67,6 +67,7 @@ struct Control {
   Seal seal;  // most kinds use only the range, `seal` and `prepare` also the types, call_site nothing
   // For `range`, add_supervised and add_filtered: further ranges. Not in a message by mmap.
   FixedVector<Range, 3> more{};
+  bool last_is_supervised = false;  // for add_filtered: the last of `more` is meant as in add_supervised
 
   bool constant = false;   // for `range`: seal only what is private and not writable there
   bool with_data = false;  // for a constant `range`: also what is writable

@@ -116,7 +116,9 @@ TEST_CASE("one message names several ranges, as far as they fit into registers")
     bool malformed = true;
     const auto decoded = decode_control(kX86Machine, encode(message), malformed);
     return decoded && decoded->kind == message.kind && decoded->seal == message.seal &&
-           decoded->constant == message.constant && std::ranges::equal(decoded->more, message.more);
+           decoded->constant == message.constant &&
+           decoded->last_is_supervised == message.last_is_supervised &&
+           std::ranges::equal(decoded->more, message.more);
   };
   Control message{Control::Kind::range, {}};
   message.constant = true;
@@ -137,6 +139,9 @@ TEST_CASE("one message names several ranges, as far as they fit into registers")
   seals.seal.types = kBaseType;
   CHECK(put_ranges(seals, many) == 4);
   CHECK(survives(seals));
+  seals.last_is_supervised = true;
+  CHECK(survives(seals));
+  seals.last_is_supervised = false;
   seals.seal.attachment = 0x7f0000000000;  // which has no register then
   CHECK(put_ranges(seals, many) == 1);
   CHECK(survives(seals));
@@ -150,6 +155,7 @@ TEST_CASE("one message names several ranges, as far as they fit into registers")
 
 TEST_CASE("a message of several ranges has two at least, none behind a gap, and none that is no range") {
   constexpr std::uint64_t kSeveral = 1U << 15;
+  constexpr std::uint64_t kLastIsSupervised = 1U << 11;
   constexpr std::uint64_t kPage = 0x7f0000001ULL << 28 | 1;
   const auto is_malformed = [](const Machine& machine, const Arguments& arguments) {
     bool malformed = false;
@@ -157,7 +163,12 @@ TEST_CASE("a message of several ranges has two at least, none behind a gap, and 
   };
   CHECK_FALSE(is_malformed(kX86Machine, {kPage, kPage, 2 | kSeveral, kControlMagic, 0, 0}));
   CHECK_FALSE(is_malformed(kX86Machine, {kPage, kPage, 2 | kSeveral, kControlMagic, kPage, kPage}));
+  CHECK_FALSE(
+      is_malformed(kX86Machine, {kPage, kPage, 10 | kSeveral | kLastIsSupervised, kControlMagic, 0, 0}));
   const Arguments bad[] = {
+      {kPage, kPage, 9 | kSeveral | kLastIsSupervised, kControlMagic, 0, 0},  // only for add_filtered
+      {kPage, kPage, 2 | kSeveral | kLastIsSupervised, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 10 | kLastIsSupervised, kControlMagic, 0, 0},  // and only with several
       {kPage, 0, 2 | kSeveral, kControlMagic, 0, 0},
       {0, kPage, 2 | kSeveral, kControlMagic, kPage, 0},
       {kPage, 0, 2 | kSeveral, kControlMagic, kPage, 0},

@@ -156,9 +156,8 @@ Outcome join(State& state, long table_descriptor, const StartArguments& argument
     if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
       return {"the filter of this program could not be installed", error};
   }
-  long error = send_messages(Control::Kind::add_filtered, seals.first(filtered));
-  if (error == 0) error = send_messages(Control::Kind::add_supervised, seals.subspan(filtered));
-  if (error != 0) return {"the supervisor does not accept the seals of this program", error};
+  if (const long error = send_seals(seals, filtered); error != 0)
+    return {"the supervisor does not accept the seals of this program", error};
   note_sealed_by_filters(state, seals.first(filtered));
   return {};
 }

@@ -136,7 +136,7 @@ long choose_step(const State& state, std::span<const Range> ranges, policy::Seal
 // The supervisor decides delegated calls, so it has to know the seals that filters enforce. If it is gone,
 // those calls fail anyway.
 long register_filtered(State& state, std::span<const Seal> pieces) {
-  const long sent = send_messages(Control::Kind::add_filtered, pieces);
+  const long sent = send_seals(pieces, pieces.size());
   if (sent == 0 || sent == -ENOSYS) {
     note_sealed_by_filters(state, pieces);
     return 0;

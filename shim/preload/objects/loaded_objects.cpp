@@ -35,13 +35,6 @@ Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
   return {policy::round_down(start, page), policy::round_up(start + size, page)};
 }
 
-// Whether the lists name the object. MSEAL_OPTIONS overrides policy files.
-bool is_named(std::string_view by_options, std::string_view by_policy, const char* path) {
-  const policy::Listed listed = policy::look_up(by_options, path);
-  if (listed != policy::Listed::not_named) return listed == policy::Listed::included;
-  return policy::look_up(by_policy, path) == policy::Listed::included;
-}
-
 // The path of the file; the dynamic linker has none for the program itself.
 const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
   if (info.dlpi_name != nullptr && info.dlpi_name[0] != '\0') return info.dlpi_name;
@@ -50,6 +43,16 @@ const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
                                static_cast<long>(buffer.size() - 1));
   buffer[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
   return buffer.data();
+}
+
+// Whether the lists name the object. MSEAL_OPTIONS overrides policy files.
+bool is_named(std::string_view by_options, std::string_view by_policy, const dl_phdr_info& object,
+              ObjectsWork& work) {
+  if (by_options.empty() && by_policy.empty()) return false;  // nothing needs to be read
+  const char* const path = path_of(object, work.program);
+  const policy::Listed listed = policy::look_up(by_options, path);
+  if (listed != policy::Listed::not_named) return listed == policy::Listed::included;
+  return policy::look_up(by_policy, path) == policy::Listed::included;
 }
 
 template <class Visit>
@@ -106,9 +109,8 @@ int collect(dl_phdr_info* info, std::size_t size, void* data) {
     return 0;
   if (selection.while_running && !may_be_sealed_late(*info, selection.late)) return 0;
   const policy::Options& by_policy = state.policy_options;
-  const char* const path = path_of(*info, work.program);
-  if (is_named(options.skip, by_policy.skip, path)) return 0;
-  const bool data_changes = is_named(options.mutable_data, by_policy.mutable_data, path);
+  if (is_named(options.skip, by_policy.skip, *info, work)) return 0;
+  const bool data_changes = is_named(options.mutable_data, by_policy.mutable_data, *info, work);
   bool marked = false;
   const auto append = [&](auto& list, const auto& item) {
     objects.too_many = objects.too_many || !list.push_back(item);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -277,14 +278,29 @@ long send_messages(policy::Control message, std::span<const policy::Range> range
   return 0;
 }
 
-long send_messages(policy::Control::Kind kind, std::span<const policy::Seal> seals) {
+long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
+  using Kind = policy::Control::Kind;
+  std::size_t most = 1 + decltype(policy::Control::more)::capacity();
   while (!seals.empty()) {
-    policy::FixedVector<policy::Range, 4> alike;  // as many as one message takes
-    for (const policy::Seal& seal : seals) {
+    const bool by_filter = filtered != 0;
+    policy::Control message{by_filter ? Kind::add_filtered : Kind::add_supervised, seals[0]};
+    // A message about seals of filters may end with one for the supervisor.
+    const std::size_t together = std::min({seals.size(), most, by_filter ? filtered + 1 : most});
+    policy::FixedVector<policy::Range, 4> alike;
+    for (const policy::Seal& seal : seals.first(together)) {
       if (!seal.same_attributes(seals[0]) || !alike.push_back(seal.range)) break;
     }
-    if (const long answer = send_messages({kind, seals[0]}, alike.view()); answer != 0) return answer;
-    seals = seals.subspan(alike.size());
+    const std::size_t sent = policy::put_ranges(message, alike.view());
+    message.last_is_supervised = by_filter && sent > filtered;
+    const long answer = send_message(message);
+    if (sent > 1 && (answer == -ENOSYS || answer == -EPERM)) {
+      most = 1;  // another filter may have answered; a message by mmap carries only one range
+    } else if (answer != 0) {
+      return answer;
+    } else {
+      seals = seals.subspan(sent);
+      filtered -= std::min(filtered, sent);
+    }
   }
   return 0;
 }

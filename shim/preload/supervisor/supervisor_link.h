@@ -56,7 +56,8 @@ long send_message(const policy::Control& message);
 
 // The same for every range, several per message if possible: 0, or the first other answer.
 long send_messages(policy::Control message, std::span<const policy::Range> ranges);
-// The same for seals, with their attributes.
-long send_messages(policy::Control::Kind kind, std::span<const policy::Seal> seals);
+// Reports seals, with their attributes: filters refuse for the first `filtered` of them, and for the others
+// the supervisor is to. 0, or the first other answer.
+long send_seals(std::span<const policy::Seal> seals, std::size_t filtered);
 
 }  // namespace libmseal::shim

@@ -1,6 +1,7 @@
 #include "shim/supervisor/sealing/own_sealing.h"
 
 #include <cerrno>
+#include <cstddef>
 #include <vector>
 
 namespace libmseal::supervisor {
@@ -41,18 +42,26 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
   for (const Seal& seal : seals) ranges.push_back(seal.range);
   // The library has sent `prepare` before; a forged message has not.
   if (refuses_types(caller, ranges, message.seal.types)) return -EACCES;
-  const bool filtered = message.kind == Control::Kind::add_filtered;
-  if (!filtered) {
-    // The supervisor is to refuse: so calls there must be notified, in all processes that share the memory.
-    if (!sealer_.is_watched(ranges)) return -EAGAIN;
-    // An image that has just said hello and has not asked anything since does not share its memory; a later
-    // sharer gets its seals when it is met.
-    if (caller.record->prepared != 0) {
-      registry_.begin_sealing(caller);
-      if (registry_.sharers(caller) == Sharing::unknown) return -EAGAIN;
-    }
-  }
-  return registry_.add(caller, seals, filtered, Registry::Source::reported);
+  std::size_t filtered = message.kind == Control::Kind::add_filtered ? seals.size() : 0;
+  if (message.last_is_supervised) --filtered;
+  const std::span<const Seal> all = seals;
+  const auto supervised = std::span(ranges).subspan(filtered);
+  if (!supervised.empty() && !may_supervise(caller, supervised)) return -EAGAIN;
+  const auto add = [&](std::span<const Seal> some, bool by_filter) -> std::int64_t {
+    return some.empty() ? 0 : registry_.add(caller, some, by_filter, Registry::Source::reported);
+  };
+  const std::int64_t added = add(all.first(filtered), true);
+  return added != 0 ? added : add(all.subspan(filtered), false);
+}
+
+// The supervisor is to refuse: so calls there must be notified, in all processes that share the memory.
+bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
+  if (!sealer_.is_watched(ranges)) return false;
+  // An image that has just said hello and has not asked anything since does not share its memory; a later
+  // sharer gets its seals when it is met.
+  if (caller.record->prepared == 0) return true;
+  registry_.begin_sealing(caller);
+  return registry_.sharers(caller) != Sharing::unknown;
 }
 
 }  // namespace libmseal::supervisor

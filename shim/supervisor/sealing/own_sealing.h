@@ -1,6 +1,8 @@
 // The library's requests if the process reads its mappings itself. For the answers see control.h.
 #pragma once
 
+#include <span>
+
 #include "policy/protocol/control.h"
 #include "shim/supervisor/sealing/sealer.h"
 
@@ -15,6 +17,8 @@ class OwnSealing {
   std::int64_t add(const Caller& caller, const policy::Control& message);
 
  private:
+  bool may_supervise(const Caller& caller, std::span<const policy::Range> ranges);
+
   Registry& registry_;
   const Sealer& sealer_;
 };
