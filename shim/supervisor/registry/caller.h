@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 
@@ -26,7 +27,7 @@ struct MmIdentity {
   static MmIdentity of(const policy::StatLine& stat) {
     return {stat.start_code, stat.start_stack, stat.start_brk, stat.arg_start, stat.env_start};
   }
-  bool operator==(const MmIdentity&) const = default;
+  auto operator<=>(const MmIdentity&) const = default;
   // The kernel shows zeros for a process that may not be inspected, and for a task without memory.
   [[nodiscard]] bool readable() const { return start_stack != 0; }
 };

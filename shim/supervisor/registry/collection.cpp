@@ -7,8 +7,8 @@
 namespace libmseal::supervisor {
 namespace {
 
-void forget_images(std::list<Image>& images, const std::vector<Identified>& alive,
-                   const std::set<Process>& processes, Newcomers& newcomers, InheritedFilters& filters) {
+void forget_images(Images& images, const std::vector<Identified>& alive, const std::set<Process>& processes,
+                   Newcomers& newcomers, InheritedFilters& filters) {
   std::set<const Image*> used;
   bool others = false;
   for (const Identified& one : alive) {
@@ -18,7 +18,7 @@ void forget_images(std::list<Image>& images, const std::vector<Identified>& aliv
     others = others || (one.filtered && its.empty());
   }
   if (!others) filters.forget_retired();
-  images.remove_if([&](const Image& image) {
+  images.forget_if([&](const Image& image) {
     if (used.contains(&image)) return false;
     if (others) filters.retire(image, processes);
     return true;
@@ -28,7 +28,7 @@ void forget_images(std::list<Image>& images, const std::vector<Identified>& aliv
 
 }  // namespace
 
-bool forget_ended(std::list<Image>& images, const Identification& identification, Newcomers& newcomers,
+bool forget_ended(Images& images, const Identification& identification, Newcomers& newcomers,
                   InheritedFilters& filters) {
   const auto alive = identification.everybody();
   if (!alive.is_seen()) return false;

@@ -3,13 +3,12 @@
 
 #include <sys/types.h>
 
-#include <list>
 #include <optional>
 #include <vector>
 
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
-#include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/images.h"
 
 namespace libmseal::supervisor {
 
@@ -44,7 +43,7 @@ struct Identified {
 
 class Identification {
  public:
-  Identification(Proc& proc, const std::list<Image>& images) : proc_(proc), images_(images) {}
+  Identification(Proc& proc, const Images& images) : proc_(proc), images_(images) {}
 
   [[nodiscard]] ReadResult<Identified> identify(pid_t task) const;
   // All processes that may belong to a sealed tree, if the list is complete.
@@ -62,7 +61,7 @@ class Identification {
   [[nodiscard]] bool add_identified(pid_t process, std::vector<Identified>& alive) const;
 
   Proc& proc_;
-  const std::list<Image>& images_;
+  const Images& images_;
 };
 
 }  // namespace libmseal::supervisor

@@ -12,7 +12,7 @@
 
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
-#include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/images.h"
 #include "shim/supervisor/registry/lineage.h"
 #include "shim/supervisor/registry/ranges.h"
 
@@ -20,7 +20,7 @@ namespace libmseal::supervisor {
 
 class InheritedFilters {
  public:
-  InheritedFilters(Proc& proc, const Lineage& lineage, const std::list<Image>& images)
+  InheritedFilters(Proc& proc, const Lineage& lineage, const Images& images)
       : proc_(proc), lineage_(lineage), images_(images) {}
 
   // Where they may refuse changes in the process, sorted and disjoint; as many as a table has room for.
@@ -50,7 +50,7 @@ class InheritedFilters {
 
   Proc& proc_;
   const Lineage& lineage_;
-  const std::list<Image>& images_;
+  const Images& images_;
   std::vector<Fence> fences_;                     // of all images, sorted and disjoint
   std::vector<Retired> retired_;                  // sorted by key
   std::map<Process, std::vector<Fence>> former_;  // of live processes that were members of forgotten images

@@ -20,8 +20,8 @@ class OneMore : shim::NoCopy {
 
 }  // namespace
 
-Newcomers::Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
-                     CollectionTimes& times, const policy::Range& sealed_area)
+Newcomers::Newcomers(Proc& proc, Images& images, const Identification& identification, CollectionTimes& times,
+                     const policy::Range& sealed_area)
     : proc_(proc), images_(images), identification_(identification), times_(times) {
   // The first filter refuses changes of the sealed area in every process.
   for (const policy::Seal& half : policy::seals_of_sealed_area(sealed_area))
@@ -32,15 +32,18 @@ Newcomers::Newcomers(Proc& proc, std::list<Image>& images, const Identification&
 // first seen: then nothing shows which process forked it.
 std::vector<Image*> Newcomers::images_of(const Identified& who) {
   std::vector<Image*> images;
-  const auto take = [&](auto is_one) {
-    for (Image& image : images_) {
-      if (is_one(image)) images.push_back(&image);
-    }
+  const auto take_if_possible = [&](Image& image) {
+    if (who.may_be_of(image)) images.push_back(&image);
   };
-  if (!who.memory.readable()) {
-    take([&](const Image& image) { return held_member(image, who) != nullptr && who.has_not_left(image); });
+  if (who.memory.readable()) {
+    for (Image* const image : images_.with_memory(who.memory)) take_if_possible(*image);
+    return images;
   }
-  if (images.empty()) take([&](const Image& image) { return who.may_be_of(image); });
+  for (Image* const image : images_.with_member(who.process.id)) {
+    if (held_member(*image, who) != nullptr && who.has_not_left(*image)) images.push_back(image);
+  }
+  if (!images.empty()) return images;
+  for (Image& image : images_) take_if_possible(image);
   return images;
 }
 
@@ -133,7 +136,7 @@ Member& Newcomers::join(Image& image, const Process& process, std::shared_ptr<Se
     if (!stat.is_seen() || stat->start_time != process.start_time) task = nullptr;
   }
   Member& member =
-      image.members[process];  // last, because an exception must not leave a member without a record
+      images_.member(image, process);  // last, because an exception must not leave a member without a record
   member.task = std::move(task);
   member.record = std::move(record);
   times_.note_new(proc_);
@@ -159,10 +162,10 @@ std::shared_ptr<SealRecord> Newcomers::record_of_memory(const std::vector<Image*
 
 // The memory of the process can be read now, so it only belongs to the candidates.
 void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>& candidates) {
-  for (Image& image : images_) {
-    const auto guess = image.members.find(process);
-    if (guess == image.members.end() || !guess->second.met_hidden) continue;
-    if (std::ranges::find(candidates, &image) == candidates.end()) image.members.erase(guess);
+  for (Image* const image : images_.with_member(process.id)) {
+    const auto guess = image->members.find(process);
+    if (guess == image->members.end() || !guess->second.met_hidden) continue;
+    if (std::ranges::find(candidates, image) == candidates.end()) image->members.erase(guess);
   }
 }
 

@@ -4,7 +4,6 @@
 
 #include <sys/types.h>
 
-#include <list>
 #include <memory>
 #include <vector>
 
@@ -13,7 +12,7 @@
 #include "shim/supervisor/registry/caller.h"
 #include "shim/supervisor/registry/collection_times.h"
 #include "shim/supervisor/registry/identification.h"
-#include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/images.h"
 #include "shim/supervisor/registry/lineage.h"
 #include "shim/supervisor/registry/seal_record.h"
 
@@ -21,8 +20,8 @@ namespace libmseal::supervisor {
 
 class Newcomers {
  public:
-  Newcomers(Proc& proc, std::list<Image>& images, const Identification& identification,
-            CollectionTimes& times, const policy::Range& sealed_area);
+  Newcomers(Proc& proc, Images& images, const Identification& identification, CollectionTimes& times,
+            const policy::Range& sealed_area);
 
   [[nodiscard]] Lineage& lineage() { return lineage_; }
 
@@ -60,7 +59,7 @@ class Newcomers {
   void forget_guesses(const Process& process, const std::vector<Image*>& candidates);
 
   Proc& proc_;
-  std::list<Image>& images_;
+  Images& images_;
   const Identification& identification_;
   CollectionTimes& times_;
   Lineage lineage_{proc_};

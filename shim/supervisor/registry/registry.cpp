@@ -88,17 +88,17 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   image.memory = hold_memory(caller.process, caller);
   image.table = std::move(table);
   image.fences = std::move(fences);
-  images_.push_back(std::move(image));
-  Member& member = newcomers_.join(images_.back(), caller.process, newcomers_.fresh_record());
+  Image& added = images_.add(std::move(image));
+  Member& member = newcomers_.join(added, caller.process, newcomers_.fresh_record());
   // It has called execve: its old record only applies to its earlier children.
-  for (Image& other : images_) {
-    const auto found = other.members.find(caller.process);
-    if (&other == &images_.back() || found == other.members.end()) continue;
-    retire(other, found->second.record);
-    other.members.erase(found);
+  for (Image* const other : images_.with_member(caller.process.id)) {
+    const auto found = other->members.find(caller.process);
+    if (other == &added || found == other->members.end()) continue;
+    retire(*other, found->second.record);
+    other->members.erase(found);
   }
   caller.standing = Caller::Standing::member;
-  caller.image = &images_.back();
+  caller.image = &added;
   caller.record = member.record;
   note_asked(caller);
 }
@@ -166,19 +166,19 @@ shim::Sharing Registry::sharers(const Caller& caller) {
     }
     if (!has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
     bool held = false;
-    for (Image& image :
-         images_) {  // it may have been met as a member of another image with the same addresses
-      const auto member = image.members.find(who->process);
-      if (member == image.members.end()) continue;
-      const bool other = who->memory.readable() && who->memory != image.identity;
+    // It may have been met as a member of another image with the same addresses.
+    for (Image* const image : images_.with_member(who->process.id)) {
+      const auto member = image->members.find(who->process);
+      if (member == image->members.end()) continue;
+      const bool other = who->memory.readable() && who->memory != image->identity;
       if (other && !member->second.met_hidden) {  // it has called execve since
-        retire(image, member->second.record);
-        image.members.erase(member);
+        retire(*image, member->second.record);
+        image->members.erase(member);
         continue;
       }
       if (member->second.record != caller.record) caller.record->merge(*member->second.record);
       member->second.record = caller.record;
-      held = held || (&image == caller.image && newcomers_.held_member(image, *who) != nullptr);
+      held = held || (image == caller.image && newcomers_.held_member(*image, *who) != nullptr);
     }
     if (!held) (void)newcomers_.join(*caller.image, who->process, caller.record);
     if (!who->forked) note_executed(*caller.image, who->process, caller);

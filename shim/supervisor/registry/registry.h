@@ -17,7 +17,6 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,7 +30,7 @@
 #include "shim/supervisor/registry/caller.h"
 #include "shim/supervisor/registry/collection_times.h"
 #include "shim/supervisor/registry/identification.h"
-#include "shim/supervisor/registry/image.h"
+#include "shim/supervisor/registry/images.h"
 #include "shim/supervisor/registry/inherited_filters.h"
 #include "shim/supervisor/registry/newcomers.h"
 #include "shim/supervisor/registry/seal_record.h"
@@ -114,7 +113,7 @@ class Registry {
   policy::Range sealed_area_;
   policy::TreeOptions tree_options_;
   std::optional<Process> late_starter_;  // see note_late_start()
-  std::list<Image> images_;
+  Images images_;
   CollectionTimes times_;
   Identification identification_{proc_, images_};
   Newcomers newcomers_{proc_, images_, identification_, times_, sealed_area_};
