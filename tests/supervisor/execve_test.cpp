@@ -240,6 +240,32 @@ TEST_CASE("fences are those of ancestors, and not of others with as many filters
   }
 }
 
+TEST_CASE("of images that have ended, the ranges that were seen last are remembered") {
+  constexpr int kImages = 1100;
+  constexpr int kRemembered = 1024;
+  constexpr int kFirst = 10;  // the number of the first image's seal
+  SealedTree tree;
+  tree.registry.note_unknown_lineage();
+  tree.proc.fork(100, 150, 10);
+  tree.proc.exec(150, 9);  // without the library; it may have every filter
+  tree.proc.tasks.at(150).filters = 1000;
+  for (int image = 0; image < kImages; ++image) {
+    tree.proc.fork(100, 200, 10);
+    tree.proc.exec(200, static_cast<std::uint64_t>(1000 + image));
+    REQUIRE(tree.join(200).standing == Standing::member);
+    REQUIRE(tree.seal_by_filter(200, kFirst + image) == 0);
+    tree.proc.exit(200);
+    if (image % 100 == 99) CHECK(tree.registry.collect_now());
+  }
+  tree.proc.fork(150, 160, 30);
+  tree.proc.exec(160, 50);
+  const std::vector<Range> fences = fences_of(tree.join(160));
+  REQUIRE(fences.size() == kRemembered + 1);
+  CHECK(fences[0] == place(2));  // of an image that is there
+  CHECK(fences[1] == place(kFirst + kImages - kRemembered));
+  CHECK(fences.back() == place(kFirst + kImages - 1));
+}
+
 TEST_CASE("of too many inherited ranges, the highest become fences") {
   SealedTree tree;
   Caller caller = tree.registry.look_up(100);
