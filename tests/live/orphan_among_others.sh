@@ -1,5 +1,5 @@
 # Prints the mappings of a program whose parent has ended, where many programs with as many filters have run before.
-# orphan_among_others.sh SHELL: the shell that is its parent
+# orphan_among_others.sh COMMAND: what starts it; a shell that is to run this file
 set -eu
 if [ "${1:-}" = parent ]; then
   parent=$$
