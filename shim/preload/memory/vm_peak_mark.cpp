@@ -9,10 +9,8 @@
 namespace libmseal::shim {
 
 void mark_vm_peak() {
-  // More than the program is likely to have unmapped so far. Not much more: to unmap a range that crosses a
-  // multiple of 4 GiB is notified.
-  constexpr std::uint64_t kLeast = 256ULL << 20;
-  constexpr std::uint64_t kRandom = (1ULL << 30) - 1;
+  constexpr std::uint64_t kLeast = 4ULL << 30;
+  constexpr std::uint64_t kRandom = (64ULL << 30) - 1;
   std::uint64_t chance = 0;
   if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return;
   const std::uint64_t size = kLeast + (chance & kRandom);

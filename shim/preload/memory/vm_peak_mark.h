@@ -7,7 +7,7 @@
 
 namespace libmseal::shim {
 
-// Maps up to 1.25 GiB, a random size, for a moment. Does nothing if there is no room for them.
+// Maps a random number of gigabytes for a moment. Does nothing if there is no room for them.
 void mark_vm_peak();
 
 }  // namespace libmseal::shim
