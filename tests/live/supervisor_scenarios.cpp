@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <fstream>
 #include <latch>
@@ -96,6 +97,16 @@ void raw_mseal_is_unknown(std::span<char*>) {
   EXPECT(say(Kind::add_supervised, base + 1, page) == -EINVAL);
   EXPECT(say(Kind::add_supervised, base, page, 1) == -EINVAL);
   EXPECT(say(Kind::add_supervised, base + page, page) == -EAGAIN);  // not watched
+  // Nor is the last range of this message, so that no part of it counts.
+  policy::Control both{Kind::add_filtered, {}};
+  const auto at = [&](std::size_t number) {
+    return policy::Range::of(reinterpret_cast<std::uint64_t>(base) + number * page, page);
+  };
+  EXPECT(policy::put_ranges(both, std::array{at(1), at(3)}) == 2);
+  both.last_is_supervised = true;
+  const policy::Arguments said = policy::encode(both);
+  EXPECT(shim::raw_syscall(462, said[0], said[1], said[2], said[3], said[4], said[5]) == -EAGAIN);
+  EXPECT(say(Kind::query, base + page, page) == 0);
   // Filters that nobody has asked for, and the end of what was not begun.
   EXPECT(say(Kind::filters_are_in, nullptr, 0) == -ESTALE);
   EXPECT(say(Kind::give_up, nullptr, 0) == 0);
