@@ -53,7 +53,7 @@ TEST_CASE(
       {{"backend=seccomp", "mseal", "sealed"},
        {"backend=seccomp", "mseal, by a trap", "sealed"},
        {"backend=seccomp", "ptrace", "sealed"},
-       {"backend=seccomp", "seccomp", "by libc"},
+       {"backend=seccomp", "seccomp", kTextIsWatched ? "at start" : "by libc"},
        {"backend=seccomp", "all else", "unsealed"},
        {"backend=seccomp,coverage=all", "mseal", "sealed"},
        {"backend=seccomp,coverage=all", "all else", "unsealed"},
