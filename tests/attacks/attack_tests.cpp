@@ -51,6 +51,10 @@ constexpr Expected changes() {
 constexpr Expected not_here(const char* why) {
   return {0, std::nullopt, why};
 }
+// The call waits, until its process is killed.
+constexpr Expected no_answer() {
+  return {2, std::nullopt, nullptr};
+}
 
 // How the program is started.
 enum class Start {
@@ -105,6 +109,8 @@ constexpr Expected kOldBreak = held();  // brk answers where the break is
 constexpr Expected kNoSealedArea = not_here("mseal(2) has no addresses where all is sealed");
 constexpr Expected kNoTypes = not_here("mseal(2) has no types");
 constexpr Expected kNotServed = not_here("programs without the library are served under coverage=all alone");
+// The program's own text, while the supervisor is stopped.
+constexpr Expected kOfStopped = kIsLeftToSupervisor ? no_answer() : held(-EPERM);
 
 constexpr Attack kAttacks[] = {
     ours("grows_down", held(-EPERM), held(0)),
@@ -231,7 +237,7 @@ constexpr Attack kAttacks[] = {
 
     ours("own_listener", held(-EBUSY), held(-EPERM)),
     everywhere("supervisor_killed", held(-EPERM)),
-    everywhere("supervisor_stopped", held(-EPERM)),
+    {"supervisor_stopped", kOfStopped, kOfStopped, held(-EPERM), held(-EPERM)},
     everywhere("own_filters", held(-EPERM)),
 
     {"static_seal_without_leader", kNotServed, held(-EPERM), kNotServed, held(-EPERM), Start::by_shell},
