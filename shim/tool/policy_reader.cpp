@@ -56,7 +56,6 @@ PolicyLevel read_policy_file(const std::string& path) {
                            ": " + error.what);
   }
   if (errors.empty()) look_for_too_many_rules(level);
-  level.applies = level.errors.empty();
   return level;
 }
 
@@ -69,7 +68,7 @@ PolicyLevel read_regular_policy_file(const std::string& path) {
 
 bool print_errors(const PolicyLevel& level) {
   for (const std::string& error : level.errors) std::fprintf(stderr, "%s\n", error.c_str());
-  return level.errors.empty();
+  return level.applies();
 }
 
 std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
@@ -80,7 +79,7 @@ std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
     try {
       levels.push_back(read_regular_policy_file(file));
     } catch (const std::runtime_error& error) {
-      levels.push_back({file, {}, false, {error.what()}});
+      levels.push_back({file, {}, {error.what()}});
     }
   }
   return levels;
@@ -89,7 +88,7 @@ std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
 std::string options_of(const std::vector<PolicyLevel>& levels, const std::string& program) {
   std::vector<policy::PolicyFile> policies;
   for (const PolicyLevel& level : levels) {
-    if (level.applies) policies.push_back(level.policy);
+    if (level.applies()) policies.push_back(level.policy);
   }
   const std::string path = look_at_program(program).path;
   return policy::options_for(policies, path.empty() ? program : fs::canonical(path).string());
