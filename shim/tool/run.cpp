@@ -27,6 +27,16 @@ namespace {
 // tree, and the program is covered even if it can't load the library.
 constexpr const char* kSecondStage = "MSEAL_RUN_SECOND_STAGE";
 
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// Both texts with the separator between them, or the one that is not empty.
+std::string joined(const std::string& first, char separator, const std::string& second) {
+  return first.empty() || second.empty() ? first + second : first + separator + second;
+}
+
 bool asks(const RunChoice& options, std::string_view key, std::string_view value = {}) {
   for (const auto& [one, its] : options.items) {
     if (one == key && (value.empty() || its == value)) return true;
@@ -50,7 +60,7 @@ std::string option_text(const RunChoice& options) {
       throw std::invalid_argument("--" + item + " is not understood; allowed: " + std::string(error.allowed));
     }
     if (value.find(',') != std::string::npos) throw std::invalid_argument("--" + item + ": no commas");
-    text += (text.empty() ? "" : ",") + item;
+    text = joined(text, ',', item);
   }
   return text;
 }
@@ -96,8 +106,7 @@ void check(const policy::Options& options) {
 std::string with_policies(const std::string& text, const std::string& program) {
   const policy::Options options = parsed(text);
   if (options.policy == "none") return text;
-  const std::string added = options_of(read_policy_levels(std::string(options.policy)), program);
-  return added.empty() || text.empty() ? added + text : added + "," + text;
+  return joined(options_of(read_policy_levels(std::string(options.policy)), program), ',', text);
 }
 
 bool covers_all(const RunChoice& options) {
@@ -150,11 +159,7 @@ void run(const RunChoice& options) {
                              " can't be preloaded: the dynamic linker ends a name in LD_PRELOAD at a "
                              "blank or a colon; install it elsewhere");
   }
-  const std::string text = option_text(options);
-  const char* const inherited = std::getenv("MSEAL_OPTIONS");
-  const std::string all = inherited == nullptr || *inherited == '\0' ? text
-                          : text.empty()                             ? inherited
-                                                                     : inherited + ("," + text);
+  const std::string all = joined(variable("MSEAL_OPTIONS"), ',', option_text(options));
   check(parsed(all));
   const std::string with_files = with_policies(all, options.command.front());
   const policy::Options effective = parsed(with_files);
@@ -167,10 +172,7 @@ void run(const RunChoice& options) {
     std::fprintf(stderr, "mseal: %s\n", why.c_str());
   }
   setenv("MSEAL_OPTIONS", all.c_str(), 1);
-  const char* const preload = std::getenv("LD_PRELOAD");
-  const std::string preloads =
-      preload == nullptr || *preload == '\0' ? library : library + ":" + std::string(preload);
-  setenv("LD_PRELOAD", preloads.c_str(), 1);
+  setenv("LD_PRELOAD", joined(library, ':', variable("LD_PRELOAD")).c_str(), 1);
   if (!covers_all(options)) become(options.command);
   setenv(kSecondStage, "1", 1);
   std::vector<std::string> second{own_program(), "run", "--"};
