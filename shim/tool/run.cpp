@@ -15,6 +15,7 @@
 
 #include "policy/configuration/options.h"
 #include "shim/common/printable.h"
+#include "shim/tool/child_output.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"
@@ -114,11 +115,7 @@ bool covers_all(const RunChoice& options) {
 }
 
 [[noreturn]] void become(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  arguments.reserve(command.size() + 1);
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  execvp(arguments[0], arguments.data());
+  execute(command);
   const int why = errno;
   std::fprintf(stderr, "mseal: %s: %s\n", shim::printable(command[0]).c_str(), std::strerror(why));
   std::exit(why == ENOENT ? kCannotStart : 126);
