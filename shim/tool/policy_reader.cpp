@@ -51,10 +51,7 @@ PolicyLevel read_policy_file(const std::string& path) {
   std::vector<policy::PolicyError> errors;
   level.path = path;
   level.policy = policy::read_policy(TextFile(path).whole(shim::kMostPolicyBytes), errors);
-  for (const policy::PolicyError& error : errors) {
-    level.errors.push_back(path + ":" + std::to_string(error.line) + ":" + std::to_string(error.column) +
-                           ": " + error.what);
-  }
+  for (const policy::PolicyError& error : errors) level.errors.push_back(path + ":" + error.text());
   if (errors.empty()) look_for_too_many_rules(level);
   return level;
 }
