@@ -92,10 +92,10 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   Member& member = newcomers_.join(added, caller.process, newcomers_.fresh_record());
   // It has called execve: its old record only applies to its earlier children.
   for (Image* const other : images_.with_member(caller.process.id)) {
-    const auto found = other->members.find(caller.process);
-    if (other == &added || found == other->members.end()) continue;
-    retire(*other, found->second.record);
-    other->members.erase(found);
+    const Member* const former = other->find(caller.process);
+    if (other == &added || former == nullptr) continue;
+    retire(*other, former->record);
+    other->members.erase(caller.process);
   }
   caller.standing = Caller::Standing::member;
   caller.image = &added;
@@ -168,16 +168,16 @@ shim::Sharing Registry::sharers(const Caller& caller) {
     bool held = false;
     // It may have been met as a member of another image with the same addresses.
     for (Image* const image : images_.with_member(who->process.id)) {
-      const auto member = image->members.find(who->process);
-      if (member == image->members.end()) continue;
+      Member* const member = image->find(who->process);
+      if (member == nullptr) continue;
       const bool other = who->memory.readable() && who->memory != image->identity;
-      if (other && !member->second.met_hidden) {  // it has called execve since
-        retire(*image, member->second.record);
-        image->members.erase(member);
+      if (other && !member->met_hidden) {  // it has called execve since
+        retire(*image, member->record);
+        image->members.erase(who->process);
         continue;
       }
-      if (member->second.record != caller.record) caller.record->merge(*member->second.record);
-      member->second.record = caller.record;
+      if (member->record != caller.record) caller.record->merge(*member->record);
+      member->record = caller.record;
       held = held || (image == caller.image && newcomers_.held_member(*image, *who) != nullptr);
     }
     if (!held) (void)newcomers_.join(*caller.image, who->process, caller.record);
@@ -209,9 +209,8 @@ void Registry::note_executed(Image& image, const Process& process, const Caller&
   const auto hold = [&](std::unique_ptr<HeldMemory>& held) {
     if (!hidden || held == nullptr || held->gone()) held = std::move(memory);
   };
-  const auto found = image.members.find(process);
-  Member& member =
-      found != image.members.end() ? found->second : newcomers_.join(image, process, caller.record);
+  Member* const known = image.find(process);
+  Member& member = known != nullptr ? *known : newcomers_.join(image, process, caller.record);
   if (process == image.creator) {
     hold(image.memory);
     return;
