@@ -149,11 +149,8 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   }
   if (since.last == 0 && !caller.forked) since = fork_sample_at_birth_of(proc_, caller.process, now);
   // If the caller is the only thread, it was seen outside of clone (sharers.h).
-  const auto threads = proc_.threads(caller.process.id);
-  const bool is_only_thread = threads.is_seen() && *threads == std::vector{caller.task};
-  const auto where =
-      is_only_thread ? proc_.whereabouts(caller.task) : ReadResult<policy::Whereabouts>::unknown();
-  const bool makes_none = where.is_seen() && *where == policy::Whereabouts::elsewhere;
+  const bool makes_none = proc_.threads(caller.process.id).is({caller.task}) &&
+                          proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;
   if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
