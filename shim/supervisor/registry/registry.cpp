@@ -137,7 +137,6 @@ bool Registry::has_first_filter(const Process& process, pid_t task) const {
 }
 
 shim::Sharing Registry::sharers(const Caller& caller) {
-  std::vector<pid_t> found;
   Alone& alone = caller.record->alone;
   if (alone.process != caller.process) alone = {caller.process, {}, false};
   shim::ForkSample since = alone.since;
@@ -151,36 +150,38 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   // If the caller is the only thread, it was seen outside of clone (sharers.h).
   const bool makes_none = proc_.threads(caller.process.id).is({caller.task}) &&
                           proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
+  std::vector<pid_t> found;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;
   if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;
-    if (!who.is_seen()) {
-      sharing = shim::Sharing::unknown;
-      continue;
-    }
-    if (!has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
-    bool held = false;
-    // It may have been met as a member of another image with the same addresses.
-    for (Image* const image : images_.with_member(who->process.id)) {
-      Member* const member = image->find(who->process);
-      if (member == nullptr) continue;
-      const bool other = who->memory.readable() && who->memory != image->identity;
-      if (other && !member->met_hidden) {  // it has called execve since
-        retire(*image, member->record);
-        image->members.erase(who->process);
-        continue;
-      }
-      if (member->record != caller.record) caller.record->merge(*member->record);
-      member->record = caller.record;
-      held = held || (image == caller.image && newcomers_.held_member(*image, *who) != nullptr);
-    }
-    if (!held) (void)newcomers_.join(*caller.image, who->process, caller.record);
-    if (!who->forked) note_executed(*caller.image, who->process, caller);
+    if (!who.is_seen() || !has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
+    if (who.is_seen()) let_share(caller, *who);
   }
   return sharing;
+}
+
+// Gives the process, which shares the caller's memory, its record.
+void Registry::let_share(const Caller& caller, const Identified& who) {
+  bool held = false;
+  // It may have been met as a member of another image with the same addresses.
+  for (Image* const image : images_.with_member(who.process.id)) {
+    Member* const member = image->find(who.process);
+    if (member == nullptr) continue;
+    const bool other = who.memory.readable() && who.memory != image->identity;
+    if (other && !member->met_hidden) {  // it has called execve since
+      retire(*image, member->record);
+      image->members.erase(who.process);
+      continue;
+    }
+    if (member->record != caller.record) caller.record->merge(*member->record);
+    member->record = caller.record;
+    held = held || (image == caller.image && newcomers_.held_member(*image, who) != nullptr);
+  }
+  if (!held) (void)newcomers_.join(*caller.image, who.process, caller.record);
+  if (!who.forked) note_executed(*caller.image, who.process, caller);
 }
 
 void Registry::note_alone(const Caller& caller, const shim::ForkSample& since) {
