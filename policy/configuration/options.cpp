@@ -93,9 +93,8 @@ std::string_view name_of(Backend backend) {
 }
 
 bool parse_option(std::string_view item, Options& options, OptionError& error) {
-  const std::string_view key(item.data(), std::min(item.find('='), item.size()));
   std::string_view value = item;
-  value.remove_prefix(std::min(key.size() + 1, item.size()));
+  const std::string_view key = take_until(value, '=');
   const auto wrong = [&](std::string_view allowed) {
     error = {key, value, allowed, allowed.data() == kKeys.data()};
     return false;
