@@ -19,6 +19,10 @@ enum class Backend : std::uint8_t {
 
 std::string_view name_of(Backend backend);
 
+constexpr bool uses_filters(Backend backend) {
+  return backend == Backend::filters || backend == Backend::supervised;
+}
+
 // Calls that are blocked in a sealed process because no filter can judge them. open= allows each again.
 enum BlockedCall : std::uint16_t {
   kBlockedIoUring = 1 << 0,
