@@ -9,31 +9,34 @@ namespace libmseal::policy {
 namespace {
 
 struct Word {
+  template <class Value>
+  constexpr Word(std::string_view word, Value meaning) : text(word), value(static_cast<int>(meaning)) {}
+
   std::string_view text;
   int value;
 };
 
 constexpr auto kBackends = std::to_array<Word>({
-    {"auto", static_cast<int>(Backend::automatic)},
-    {"kernel", static_cast<int>(Backend::kernel)},
-    {"supervised", static_cast<int>(Backend::supervised)},
-    {"filters", static_cast<int>(Backend::filters)},
-    {"libc", static_cast<int>(Backend::libc)},
+    {"auto", Backend::automatic},
+    {"kernel", Backend::kernel},
+    {"supervised", Backend::supervised},
+    {"filters", Backend::filters},
+    {"libc", Backend::libc},
     // Older names.
-    {"seccomp", static_cast<int>(Backend::supervised)},
-    {"filter", static_cast<int>(Backend::filters)},
+    {"seccomp", Backend::supervised},
+    {"filter", Backend::filters},
 });
 constexpr auto kRequired = std::span(kBackends).subspan<1>();
 constexpr auto kAuto = std::to_array<Word>({
-    {"off", static_cast<int>(AutoSeal::off)},
-    {"marked", static_cast<int>(AutoSeal::marked)},
-    {"elf", static_cast<int>(AutoSeal::elf)},
-    {"data", static_cast<int>(AutoSeal::data)},
+    {"off", AutoSeal::off},
+    {"marked", AutoSeal::marked},
+    {"elf", AutoSeal::elf},
+    {"data", AutoSeal::data},
 });
 constexpr auto kLate = std::to_array<Word>({
-    {"off", static_cast<int>(LateSeal::off)},
-    {"nodelete", static_cast<int>(LateSeal::nodelete)},
-    {"all", static_cast<int>(LateSeal::all)},
+    {"off", LateSeal::off},
+    {"nodelete", LateSeal::nodelete},
+    {"all", LateSeal::all},
 });
 constexpr auto kSwitch = std::to_array<Word>({{"0", 0}, {"1", 1}});
 constexpr auto kCoverages = std::to_array<Word>({{"fast", 0}, {"all", 1}});
@@ -41,8 +44,8 @@ constexpr auto kModes = std::to_array<Word>({{"enforce", 0}, {"audit", 1}});
 constexpr auto kScopes = std::to_array<Word>({{"tree", 0}, {"process", 1}});
 constexpr auto kSealable = std::to_array<Word>({{"optional", 0}, {"required", 1}});
 constexpr auto kDiscard = std::to_array<Word>({
-    {"strict", static_cast<int>(DiscardRule::strict)},
-    {"kernel", static_cast<int>(DiscardRule::kernel)},
+    {"strict", DiscardRule::strict},
+    {"kernel", DiscardRule::kernel},
 });
 constexpr auto kBlockedCalls = std::to_array<Word>({
     {"io_uring", kBlockedIoUring},
@@ -93,9 +96,8 @@ std::string_view name_of(Backend backend) {
 }
 
 bool parse_option(std::string_view item, Options& options, OptionError& error) {
-  const std::string_view key(item.data(), std::min(item.find('='), item.size()));
   std::string_view value = item;
-  value.remove_prefix(std::min(key.size() + 1, item.size()));
+  const std::string_view key = take_until(value, '=');
   const auto wrong = [&](std::string_view allowed) {
     error = {key, value, allowed, allowed.data() == kKeys.data()};
     return false;

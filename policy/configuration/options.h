@@ -1,10 +1,10 @@
 // The options in MSEAL_OPTIONS.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
+#include "policy/parsers/text.h"
 #include "policy/rules/seal.h"
 
 namespace libmseal::policy {
@@ -18,6 +18,10 @@ enum class Backend : std::uint8_t {
 };
 
 std::string_view name_of(Backend backend);
+
+constexpr bool uses_filters(Backend backend) {
+  return backend == Backend::filters || backend == Backend::supervised;
+}
 
 // Calls that are blocked in a sealed process because no filter can judge them. open= allows each again.
 enum BlockedCall : std::uint16_t {
@@ -102,8 +106,7 @@ bool parse_option(std::string_view item, Options& options, OptionError& error);
 template <class Report>
 void parse_options(std::string_view text, Options& options, Report report) {
   while (!text.empty()) {
-    const std::string_view item(text.data(), std::min(text.find(','), text.size()));
-    text.remove_prefix(std::min(item.size() + 1, text.size()));
+    const std::string_view item = take_until(text, ',');
     OptionError error;
     if (!item.empty() && !parse_option(item, options, error)) report(error);
   }

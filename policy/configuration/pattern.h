@@ -3,10 +3,11 @@
 
 #include <fnmatch.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string_view>
+
+#include "policy/parsers/text.h"
 
 namespace libmseal::policy {
 
@@ -23,10 +24,8 @@ enum class Listed : unsigned char { not_named, included, excluded };
 inline Listed look_up(std::string_view patterns, const char* path) {
   std::array<char, 512> pattern;
   while (!patterns.empty()) {
-    std::string_view one(patterns.data(), std::min(patterns.find(':'), patterns.size()));
-    patterns.remove_prefix(std::min(one.size() + 1, patterns.size()));
-    const bool excludes = one.starts_with('!');
-    if (excludes) one.remove_prefix(1);
+    std::string_view one = take_until(patterns, ':');
+    const bool excludes = take(one, "!");
     if (one.empty() || one.size() >= pattern.size()) continue;
     std::memcpy(pattern.data(), one.data(), one.size());
     pattern[one.size()] = '\0';

@@ -34,6 +34,10 @@ struct PolicyError {
   std::uint32_t line = 0;  // from 1
   std::uint32_t column = 0;
   std::string what;
+
+  [[nodiscard]] std::string text() const {
+    return std::to_string(line) + ":" + std::to_string(column) + ": " + what;
+  }
 };
 
 struct ObjectRule {

@@ -3,8 +3,8 @@
 
 #include <span>
 
-#include "policy/parsers/maps_line.h"
 #include "policy/rules/range.h"
+#include "policy/rules/vma.h"
 
 namespace libmseal::policy {
 

@@ -1,23 +1,9 @@
 #include "policy/parsers/maps_line.h"
 
-#include <charconv>
+#include "policy/parsers/text.h"
 
 namespace libmseal::policy {
 namespace {
-
-// Takes a number from the front of `text`; false if there is none or it does not fit into 64 bits.
-bool take_number(std::string_view& text, int base, std::uint64_t& value) {
-  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (wrong != std::errc{}) return false;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return true;
-}
-
-bool take(std::string_view& text, char expected) {
-  if (text.empty() || text.front() != expected) return false;
-  text.remove_prefix(1);
-  return true;
-}
 
 // Takes one permission letter, or '-'.
 bool take_flag(std::string_view& text, char letter, char absent, bool& flag) {
@@ -29,9 +15,8 @@ bool take_flag(std::string_view& text, char letter, char absent, bool& flag) {
 
 // Takes the label and the spaces after it.
 bool take_label(std::string_view& text, std::string_view label) {
-  if (!text.starts_with(label)) return false;
-  text.remove_prefix(label.size());
-  while (take(text, ' ')) {
+  if (!take(text, label)) return false;
+  while (take(text, " ")) {
   }
   return true;
 }
@@ -42,14 +27,14 @@ std::optional<Vma> parse_maps_line(std::string_view line) {
   Vma vma;
   std::uint64_t device = 0;
   const bool complete =
-      take_number(line, 16, vma.range.start) && take(line, '-') && take_number(line, 16, vma.range.end) &&
-      take(line, ' ') && take_flag(line, 'r', '-', vma.readable) && take_flag(line, 'w', '-', vma.writable) &&
-      take_flag(line, 'x', '-', vma.executable) && take_flag(line, 's', 'p', vma.shared) && take(line, ' ') &&
-      take_number(line, 16, vma.offset) && take(line, ' ') && take_number(line, 16, device) &&
-      take(line, ':') && take_number(line, 16, device) && take(line, ' ') && take_number(line, 10, vma.inode);
+      take_number(line, 16, vma.range.start) && take(line, "-") && take_number(line, 16, vma.range.end) &&
+      take(line, " ") && take_flag(line, 'r', '-', vma.readable) && take_flag(line, 'w', '-', vma.writable) &&
+      take_flag(line, 'x', '-', vma.executable) && take_flag(line, 's', 'p', vma.shared) && take(line, " ") &&
+      take_number(line, 16, vma.offset) && take(line, " ") && take_number(line, 16, device) &&
+      take(line, ":") && take_number(line, 16, device) && take(line, " ") && take_number(line, 10, vma.inode);
   if (!complete || vma.range.empty()) return std::nullopt;
   if (!line.empty() && line.front() != ' ') return std::nullopt;
-  while (take(line, ' ')) {
+  while (take(line, " ")) {
   }
   vma.name = line;
   return vma;

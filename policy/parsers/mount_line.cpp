@@ -1,5 +1,7 @@
 #include "policy/parsers/mount_line.h"
 
+#include "policy/parsers/text.h"
+
 namespace libmseal::policy {
 namespace {
 
@@ -20,12 +22,8 @@ bool hides_processes(std::string_view line) {
 
 bool mounts_proc_elsewhere(std::string_view line) {
   if (!mounts_proc(line)) return false;
-  for (int field = 0; field < kMountPoint; ++field) {
-    const std::size_t space = line.find(' ');
-    if (space == std::string_view::npos) return false;
-    line.remove_prefix(space + 1);
-  }
-  const std::string_view point = line.substr(0, line.find(' '));
+  for (int field = 0; field < kMountPoint; ++field) (void)take_until(line, ' ');
+  const std::string_view point = take_until(line, ' ');
   return point.starts_with('/') && point != "/proc" && !point.starts_with("/proc/");
 }
 

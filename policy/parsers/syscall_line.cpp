@@ -5,22 +5,12 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "policy/parsers/text.h"
 #include "policy/rules/mm_call.h"
 
 namespace libmseal::policy {
 namespace {
-
-// Takes a number, and the blank before it, from the front of `line`.
-bool take(std::string_view& line, std::string_view prefix, int base, std::uint64_t& number) {
-  if (!line.starts_with(prefix)) return false;
-  line.remove_prefix(prefix.size());
-  const auto [end, wrong] = std::from_chars(line.data(), line.data() + line.size(), number, base);
-  if (wrong != std::errc{}) return false;
-  line.remove_prefix(static_cast<std::size_t>(end - line.data()));
-  return true;
-}
 
 bool is_cloning(const Abi& abi, std::uint64_t number, const Arguments& arguments) {
   if (number == abi.clones.vfork || number == abi.clones.clone3) return true;
@@ -62,9 +52,9 @@ std::optional<Whereabouts> parse_syscall_line(const Machine& machine, std::strin
   if (line.starts_with("-1 ")) return Whereabouts::elsewhere;  // a page fault, say
   std::uint64_t number = 0;
   Arguments arguments{};
-  if (!take(line, "", 10, number)) return std::nullopt;
+  if (!take_number(line, 10, number)) return std::nullopt;
   for (std::uint64_t& argument : arguments) {
-    if (!take(line, " 0x", 16, argument)) return std::nullopt;
+    if (!take(line, " 0x") || !take_number(line, 16, argument)) return std::nullopt;
   }
   const bool before = begun == Begun::perhaps_before;
   if (before) number &= ~std::uint64_t{kX32Bit};

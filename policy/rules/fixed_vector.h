@@ -10,8 +10,6 @@ namespace libmseal::policy {
 template <class T, std::size_t Capacity>
 class FixedVector {
  public:
-  using value_type = T;
-
   FixedVector() = default;
   // Copies only the items in use: most of the capacity of a large vector is never touched.
   FixedVector(const FixedVector& other) { *this = other; }

@@ -31,6 +31,9 @@ constexpr Range intersection(const Range& a, const Range& b) {
   return {a.start > b.start ? a.start : b.start, a.end < b.end ? a.end : b.end};
 }
 
+// For sorting by it.
+inline constexpr auto start_of = [](const auto& item) { return item.range.start; };
+
 constexpr std::uint64_t round_down(std::uint64_t value, std::uint64_t alignment) {
   return value & ~(alignment - 1);
 }

@@ -4,10 +4,10 @@
 #include <sys/utsname.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <string_view>
 
+#include "policy/parsers/text.h"
 #include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
 
@@ -37,12 +37,8 @@ inline KernelMseal ask_kernel(const policy::Machine& machine) {
 // sealed neighbour (CVE-2026-23416: mm/mseal.c from 6.17 on). The release does not show whether it was fixed
 // there, so this counts until 6.19. Such a kernel seals every mapping that it is told of alone.
 inline bool mseal_may_miss_mappings(std::string_view release) {
-  constexpr std::string_view kMajor = "6.";
-  if (!release.starts_with(kMajor)) return false;
-  release.remove_prefix(kMajor.size());
-  unsigned minor = 0;
-  std::from_chars(release.data(), release.data() + release.size(), minor);
-  return minor >= 17 && minor <= 19;
+  std::uint64_t minor = 0;
+  return policy::take(release, "6.") && policy::take_number(release, 10, minor) && minor >= 17 && minor <= 19;
 }
 
 // The same for the present kernel.

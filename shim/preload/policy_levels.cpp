@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "policy/parsers/text.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/policy_file.h"
 #include "shim/common/raw_syscall.h"
@@ -194,8 +194,7 @@ void give_up_if_bound(const State& state, std::string_view complaints) {
 
 void print_complaints(const State& state, std::string_view complaints) {
   while (!complaints.empty()) {
-    const std::string_view line(complaints.data(), std::min(complaints.find('\n'), complaints.size()));
-    complaints.remove_prefix(std::min(line.size() + 1, complaints.size()));
+    const std::string_view line = policy::take_until(complaints, '\n');
     if (first_in_tree(state, Notice::complaint, detail_of(line), 0))
       Message() << line << "; it does not apply";
   }

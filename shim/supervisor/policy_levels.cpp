@@ -45,10 +45,8 @@ PolicyLevels::PolicyLevels(std::span<const char* const> paths) {
     }
     std::vector<policy::PolicyError> errors;
     policy::PolicyFile read = policy::read_policy(text, errors);
-    for (const policy::PolicyError& error : errors) {
-      complaints_ += std::string(path) + ":" + std::to_string(error.line) + ":" +
-                     std::to_string(error.column) + ": " + error.what + "\n";
-    }
+    for (const policy::PolicyError& error : errors)
+      complaints_ += std::string(path) + ":" + error.text() + "\n";
     if (errors.empty()) files_.push_back(std::move(read));
   }
 }

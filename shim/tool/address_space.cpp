@@ -47,7 +47,7 @@ bool is_this_host(const std::string& host) {
 
 std::vector<Object> objects_of(const Image& image, Symbols& symbols) {
   std::vector<Piece> pieces = image.pieces;
-  std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.range.start; });
+  std::ranges::sort(pieces, {}, policy::start_of);
   const bool is_local = is_this_host(image.host);
   std::vector<Object> objects;
   for (Piece& piece : pieces) {

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <vector>
 
 namespace libmseal::tool {
 
@@ -49,6 +50,14 @@ ChildOutput output_of_child(Become become, int patience = -1) {
     output.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   while (!output.said.empty() && output.said.back() == '\n') output.said.pop_back();
   return output;
+}
+
+// Replaces this process by the program, as execvp(3) does. Returns only if that fails, with errno set.
+inline void execute(const std::vector<std::string>& command) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  execvp(arguments[0], arguments.data());
 }
 
 // In such a child: directs the descriptor to /dev/null.

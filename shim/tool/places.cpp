@@ -10,11 +10,12 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <system_error>
 
+#include "policy/parsers/elf_note.h"
 #include "policy/protocol/layout.h"
 
 namespace libmseal::tool {
@@ -38,15 +39,12 @@ std::uint32_t layout_of(const std::string& library) {
     GElf_Shdr header{};
     if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_NOTE) continue;
     Elf_Data* const data = elf_getdata(section, nullptr);
-    GElf_Nhdr note{};
-    std::size_t name = 0;
-    std::size_t value = 0;
-    for (std::size_t at = 0; data != nullptr && (at = gelf_getnote(data, at, &note, &name, &value)) > 0;) {
-      const char* const bytes = static_cast<const char*>(data->d_buf);
-      constexpr std::string_view kName("libmseal\0", 9);
-      if (std::string_view(bytes + name, note.n_namesz) != kName || note.n_descsz != sizeof version) continue;
-      std::memcpy(&version, bytes + value, sizeof version);
-    }
+    if (data == nullptr) continue;
+    const std::span bytes(static_cast<const std::byte*>(data->d_buf), data->d_size);
+    policy::for_each_note(bytes, header.sh_addralign, [&](const policy::ElfNote& note) {
+      if (note.name == "libmseal" && note.value.size() == sizeof version)
+        std::memcpy(&version, note.value.data(), sizeof version);
+    });
   }
   close(file);
   return version;

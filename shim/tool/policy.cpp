@@ -19,7 +19,7 @@ int show_policy(const std::string& program, const std::string& file) {
   bool good = true;
   for (const PolicyLevel& level : levels) {
     good = print_errors(level) && good;
-    std::printf("# %s%s\n", level.path.c_str(), level.applies ? "" : ": does not apply");
+    std::printf("# %s%s\n", level.path.c_str(), level.applies() ? "" : ": does not apply");
   }
   if (levels.empty()) std::printf("# no policy file\n");
   std::stringstream options(options_of(levels, program));

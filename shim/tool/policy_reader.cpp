@@ -51,12 +51,8 @@ PolicyLevel read_policy_file(const std::string& path) {
   std::vector<policy::PolicyError> errors;
   level.path = path;
   level.policy = policy::read_policy(TextFile(path).whole(shim::kMostPolicyBytes), errors);
-  for (const policy::PolicyError& error : errors) {
-    level.errors.push_back(path + ":" + std::to_string(error.line) + ":" + std::to_string(error.column) +
-                           ": " + error.what);
-  }
+  for (const policy::PolicyError& error : errors) level.errors.push_back(path + ":" + error.text());
   if (errors.empty()) look_for_too_many_rules(level);
-  level.applies = level.errors.empty();
   return level;
 }
 
@@ -69,7 +65,7 @@ PolicyLevel read_regular_policy_file(const std::string& path) {
 
 bool print_errors(const PolicyLevel& level) {
   for (const std::string& error : level.errors) std::fprintf(stderr, "%s\n", error.c_str());
-  return level.errors.empty();
+  return level.applies();
 }
 
 std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
@@ -80,7 +76,7 @@ std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
     try {
       levels.push_back(read_regular_policy_file(file));
     } catch (const std::runtime_error& error) {
-      levels.push_back({file, {}, false, {error.what()}});
+      levels.push_back({file, {}, {error.what()}});
     }
   }
   return levels;
@@ -89,7 +85,7 @@ std::vector<PolicyLevel> read_policy_levels(const std::string& named) {
 std::string options_of(const std::vector<PolicyLevel>& levels, const std::string& program) {
   std::vector<policy::PolicyFile> policies;
   for (const PolicyLevel& level : levels) {
-    if (level.applies) policies.push_back(level.policy);
+    if (level.applies()) policies.push_back(level.policy);
   }
   const std::string path = look_at_program(program).path;
   return policy::options_for(policies, path.empty() ? program : fs::canonical(path).string());

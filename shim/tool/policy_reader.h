@@ -11,8 +11,10 @@ namespace libmseal::tool {
 struct PolicyLevel {
   std::string path;
   policy::PolicyFile policy;
-  bool applies = true;              // a file with mistakes does not
   std::vector<std::string> errors;  // FILE:LINE:COLUMN: what is wrong
+
+  // A file with mistakes does not.
+  [[nodiscard]] bool applies() const { return errors.empty(); }
 };
 // The existing files that the library reads, then `named` if it is not empty, the weakest first. If a file
 // can't be read, its `errors` say so.

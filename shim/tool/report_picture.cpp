@@ -74,11 +74,10 @@ void ReportPicture::add_maps(const json& line) {
 // missing.
 void ReportPicture::add_hit_pages(std::size_t index) {
   std::vector<Piece>& pieces = images_[index].pieces;
-  std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.range.start; });
+  std::ranges::sort(pieces, {}, policy::start_of);
   std::vector<Piece> missing;
   for (auto& [page, piece] : hit_pages_[index]) {
-    const auto after =
-        std::ranges::upper_bound(pieces, page, {}, [](const Piece& one) { return one.range.start; });
+    const auto after = std::ranges::upper_bound(pieces, page, {}, policy::start_of);
     const bool is_there = after != pieces.begin() && std::prev(after)->range.contains(page);
     const bool is_free = after == pieces.end() || !after->range.touches(piece.range);
     if (!is_there && is_free) missing.push_back(std::move(piece));

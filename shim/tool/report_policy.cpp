@@ -15,22 +15,22 @@ std::string quoted(const std::string& text) {
   return text.find('\'') == std::string::npos ? "'" + text + "'" : shim::json_text(nlohmann::json(text));
 }
 
+void replace_all(std::string& text, std::string_view what, std::string_view by) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
+    text.replace(at, what.size(), by);
+}
+
 }  // namespace
 
 std::string pattern_for(const std::string& name) {
   constexpr std::string_view kMeaning = "*?[\\:,!";
   std::string pattern = name;
-  constexpr std::string_view kNewline = "\\012";  // as in /proc/PID/maps
-  for (std::size_t at = 0; (at = pattern.find(kNewline, at)) != std::string::npos;)
-    pattern.replace(at, kNewline.size(), "?");
+  replace_all(pattern, "\\012", "?");  // a newline, as in /proc/PID/maps
   for (char& one : pattern) {
     const bool control = static_cast<unsigned char>(one) < ' ' || one == 0x7F;
     if (control || kMeaning.find(one) != std::string_view::npos) one = '?';
   }
-  // Events have this in place of invalid UTF-8.
-  constexpr std::string_view kReplaced = "\uFFFD";
-  for (std::size_t at = 0; (at = pattern.find(kReplaced, at)) != std::string::npos;)
-    pattern.replace(at, kReplaced.size(), "*");
+  replace_all(pattern, "\uFFFD", "*");  // events have this in place of invalid UTF-8
   return pattern;
 }
 

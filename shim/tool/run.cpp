@@ -15,6 +15,7 @@
 
 #include "policy/configuration/options.h"
 #include "shim/common/printable.h"
+#include "shim/tool/child_output.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"
@@ -26,6 +27,16 @@ namespace {
 // Set for the second stage, in which the library is loaded into this tool. The tool is then the root of the
 // tree, and the program is covered even if it can't load the library.
 constexpr const char* kSecondStage = "MSEAL_RUN_SECOND_STAGE";
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// Both texts with the separator between them, or the one that is not empty.
+std::string joined(const std::string& first, char separator, const std::string& second) {
+  return first.empty() || second.empty() ? first + second : first + separator + second;
+}
 
 bool asks(const RunChoice& options, std::string_view key, std::string_view value = {}) {
   for (const auto& [one, its] : options.items) {
@@ -50,7 +61,7 @@ std::string option_text(const RunChoice& options) {
       throw std::invalid_argument("--" + item + " is not understood; allowed: " + std::string(error.allowed));
     }
     if (value.find(',') != std::string::npos) throw std::invalid_argument("--" + item + ": no commas");
-    text += (text.empty() ? "" : ",") + item;
+    text = joined(text, ',', item);
   }
   return text;
 }
@@ -96,8 +107,7 @@ void check(const policy::Options& options) {
 std::string with_policies(const std::string& text, const std::string& program) {
   const policy::Options options = parsed(text);
   if (options.policy == "none") return text;
-  const std::string added = options_of(read_policy_levels(std::string(options.policy)), program);
-  return added.empty() || text.empty() ? added + text : added + "," + text;
+  return joined(options_of(read_policy_levels(std::string(options.policy)), program), ',', text);
 }
 
 bool covers_all(const RunChoice& options) {
@@ -105,11 +115,7 @@ bool covers_all(const RunChoice& options) {
 }
 
 [[noreturn]] void become(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  arguments.reserve(command.size() + 1);
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  execvp(arguments[0], arguments.data());
+  execute(command);
   const int why = errno;
   std::fprintf(stderr, "mseal: %s: %s\n", shim::printable(command[0]).c_str(), std::strerror(why));
   std::exit(why == ENOENT ? kCannotStart : 126);
@@ -150,11 +156,7 @@ void run(const RunChoice& options) {
                              " can't be preloaded: the dynamic linker ends a name in LD_PRELOAD at a "
                              "blank or a colon; install it elsewhere");
   }
-  const std::string text = option_text(options);
-  const char* const inherited = std::getenv("MSEAL_OPTIONS");
-  const std::string all = inherited == nullptr || *inherited == '\0' ? text
-                          : text.empty()                             ? inherited
-                                                                     : inherited + ("," + text);
+  const std::string all = joined(variable("MSEAL_OPTIONS"), ',', option_text(options));
   check(parsed(all));
   const std::string with_files = with_policies(all, options.command.front());
   const policy::Options effective = parsed(with_files);
@@ -167,10 +169,7 @@ void run(const RunChoice& options) {
     std::fprintf(stderr, "mseal: %s\n", why.c_str());
   }
   setenv("MSEAL_OPTIONS", all.c_str(), 1);
-  const char* const preload = std::getenv("LD_PRELOAD");
-  const std::string preloads =
-      preload == nullptr || *preload == '\0' ? library : library + ":" + std::string(preload);
-  setenv("LD_PRELOAD", preloads.c_str(), 1);
+  setenv("LD_PRELOAD", joined(library, ':', variable("LD_PRELOAD")).c_str(), 1);
   if (!covers_all(options)) become(options.command);
   setenv(kSecondStage, "1", 1);
   std::vector<std::string> second{own_program(), "run", "--"};

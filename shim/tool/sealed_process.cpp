@@ -154,7 +154,7 @@ SealedProcess look_at_process(int process, std::vector<MapsLine> lines) {
   SealedProcess sealed{std::move(lines), {}, 0, table.has_value()};
   std::vector<Seal> all = read_kernel_flags(process);
   if (table) all.insert(all.end(), table->begin(), table->end());
-  std::ranges::sort(all, {}, [](const Seal& seal) { return seal.range.start; });  // so that add_seal appends
+  std::ranges::sort(all, {}, policy::start_of);  // so that add_seal appends
   for (const Seal& seal : all) (void)policy::add_seal(sealed.seals, seal, ~std::size_t{0});
   // For the sealed area, count only what is mapped there.
   for (const MapsLine& line : sealed.lines) {

@@ -83,7 +83,7 @@ class Symbols::File : shim::NoCopy {
       const std::uint64_t start = header.sh_addr - linked + address;
       if (start + header.sh_size > start) sections.push_back({name, {start, start + header.sh_size}});
     });
-    std::ranges::sort(sections, {}, [](const Section& section) { return section.range.start; });
+    std::ranges::sort(sections, {}, policy::start_of);
     return sections;
   }
 

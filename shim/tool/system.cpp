@@ -139,7 +139,7 @@ std::string flaw_of_policy() {
   if (const std::string weak = not_roots(kPolicy); !weak.empty())
     return std::string(kPolicy) + " is not safe: others than root may change " + weak;
   const PolicyLevel level = read_regular_policy_file(kPolicy);
-  return level.applies ? "" : level.errors.front();
+  return level.applies() ? "" : level.errors.front();
 }
 
 void must_be_harmless(const std::string& library, bool no_setuid) {

@@ -32,7 +32,7 @@ constexpr int kHasNoNewPrivileges = 3;
 constexpr const char* kNoNewPrivileges =
     "while read -r key value; do case $key$value in NoNewPrivs:1) exit 3;; esac; done </proc/self/status";
 
-[[noreturn]] void become(const std::vector<const char*>& command, const std::string& library, uid_t user,
+[[noreturn]] void become(const std::vector<std::string>& command, const std::string& library, uid_t user,
                          int out) {
   silence(0);
   dup2(out, 1);
@@ -42,16 +42,12 @@ constexpr const char* kNoNewPrivileges =
   if (!library.empty()) setenv("LD_PRELOAD", library.c_str(), 1);
   if (user != 0 && (setgroups(0, nullptr) != 0 || setgid(user) != 0 || setuid(user) != 0))
     _exit(kCannotBeNobody);
-  std::vector<char*> arguments;
-  arguments.reserve(command.size() + 1);
-  for (const char* const argument : command) arguments.push_back(const_cast<char*>(argument));
-  arguments.push_back(nullptr);
-  execvp(arguments[0], arguments.data());
-  dprintf(2, "%s: %s", arguments[0], std::strerror(errno));
+  execute(command);
+  dprintf(2, "%s: %s", command[0].c_str(), std::strerror(errno));
   _exit(127);
 }
 
-ChildOutput try_program(const std::vector<const char*>& command, const std::string& library, uid_t user) {
+ChildOutput try_program(const std::vector<std::string>& command, const std::string& library, uid_t user) {
   constexpr int kPatience = 30'000;  // ms
   return output_of_child([&](int out) { become(command, library, user, out); }, kPatience);
 }
@@ -128,13 +124,13 @@ std::string flaw_of_system() {
 }
 
 std::string complaints_of_programs(const std::string& library) {
-  const std::vector<std::vector<const char*>> commands{{"true"}, {"/bin/sh", "-c", kIsLoaded}};
+  const std::vector<std::vector<std::string>> commands{{"true"}, {"/bin/sh", "-c", kIsLoaded}};
   for (const uid_t user : {uid_t{0}, kNobody}) {
-    for (const std::vector<const char*>& command : commands) {
+    for (const std::vector<std::string>& command : commands) {
       const ChildOutput probe = try_program(command, library, user);
       if (user != 0 && probe.status == kCannotBeNobody && probe.said.empty()) continue;
       if (probe.status == 0 && probe.said.empty()) continue;
-      std::string what = command[0] + std::string(user == 0 ? " as root" : " as nobody");
+      std::string what = command[0] + (user == 0 ? " as root" : " as nobody");
       if (!probe.said.empty()) return what + ": " + probe.said;
       if (command.size() > 1 && probe.status == 1) return what + " does not load the library";
       return what + " ends with status " + std::to_string(probe.status);

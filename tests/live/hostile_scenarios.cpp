@@ -176,10 +176,7 @@ void seal_at_once(std::span<char*> arguments) {
     children.push_back(child);
   }
   ::close(gate[1]);
-  for (const pid_t child : children) {
-    int status = 0;
-    EXPECT(::waitpid(child, &status, 0) == child && status == 0);
-  }
+  for (const pid_t child : children) EXPECT(ends_with(child, 0));
 }
 
 // A mapped file with the name of the library's table, and nothing or something else in it.

@@ -139,8 +139,7 @@ void seals_after_the_fork_are_not_inherited(std::span<char*>) {
   }
   for (char* const memory : {watched, far_away}) EXPECT(::mseal(memory + 65536, 65536, 0) == 0);
   EXPECT(::write(pipe[1], "x", 1) == 1);
-  int status = 0;
-  EXPECT(::waitpid(child, &status, 0) == child && status == 0);
+  EXPECT(ends_with(child, 0));
   for (char* const memory : {watched, far_away})
     EXPECT(Calls{Via::raw}.protect(memory + 65536, 65536, PROT_READ | PROT_WRITE) == -EPERM);
 }
@@ -210,8 +209,7 @@ void forks_by_the_thousand(std::span<char*>) {
   for (int round = 0; round < 1000; ++round) {
     const pid_t child = ::fork();
     if (child == 0) ::_exit(round % 7);
-    int status = 0;
-    EXPECT(::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == round % 7);
+    EXPECT(ends_with(child, round % 7));
   }
   expect_sealed(own_text());
 }

@@ -188,8 +188,7 @@ void own_filter_kills_for_mseal(std::span<char*> arguments) {
     seal_page(pages + 6 * page_size());
     ::_exit(g_failures);
   }
-  int status = 0;
-  EXPECT(::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT(ends_with(child, 0));
 }
 
 // One that kills for all calls that sealing makes: nothing can be sealed any more, and nothing is tried.

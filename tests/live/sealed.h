@@ -66,6 +66,12 @@ inline void expect_sealed(char* at) {
   }
 }
 
+// Waits for the child. Whether it has ended by itself, with that status.
+inline bool ends_with(pid_t child, int wanted) {
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == wanted;
+}
+
 // Runs `body` in a child and passes its failures on.
 template <class Body>
 void in_child(Body body) {
@@ -77,9 +83,7 @@ void in_child(Body body) {
     body();
     ::_exit(g_failures == 0 ? 0 : 1);
   }
-  int status = 0;
-  EXPECT(::waitpid(child, &status, 0) == child);
-  EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT(ends_with(child, 0));
 }
 
 }  // namespace libmseal::tests

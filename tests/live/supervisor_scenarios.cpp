@@ -70,8 +70,7 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
   // what healthy programs do goes on
   const pid_t child = ::fork();
   if (child == 0) ::_exit(5);
-  int status = 0;
-  EXPECT(::waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 5);
+  EXPECT(ends_with(child, 5));
   // and later seals are enforced by filters alone
   EXPECT(::mseal(page + page_size(), page_size(), 0) == 0);
   EXPECT(Calls{Via::raw}.unmap(page + page_size(), page_size()) == -EPERM);
@@ -240,9 +239,7 @@ void workers_of_another_user(std::span<char*>) {
   ::usleep(30'000);
   REQUIRE_OR_STOP(::mseal(after, page_size(), 0) == 0);
   REQUIRE_OR_STOP(::write(ends[1], "s", 1) == 1);
-  int status = 0;
-  REQUIRE_OR_STOP(::waitpid(worker, &status, 0) == worker);
-  EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT(ends_with(worker, 0));
 }
 
 // All of them notified, one right after the other, up to the end.

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "policy/parsers/maps_line.h"
 #include "tests/support/catch.h"
 
 namespace libmseal::policy {

@@ -14,17 +14,15 @@ namespace {
 PolicyFile good(std::string_view text) {
   std::vector<PolicyError> errors;
   PolicyFile file = read_policy(text, errors);
-  for (const PolicyError& error : errors) FAIL(error.line << ":" << error.column << ": " << error.what);
+  for (const PolicyError& error : errors) FAIL(error.text());
   return file;
 }
 
-// "line:column: what", each.
 std::vector<std::string> wrong(std::string_view text) {
   std::vector<PolicyError> errors;
   (void)read_policy(text, errors);
   std::vector<std::string> all;
-  for (const PolicyError& error : errors)
-    all.push_back(std::to_string(error.line) + ":" + std::to_string(error.column) + ": " + error.what);
+  for (const PolicyError& error : errors) all.push_back(error.text());
   return all;
 }
 

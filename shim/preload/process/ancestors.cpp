@@ -51,9 +51,7 @@ bool said(std::uint32_t flags) {
 // Before the backend has started, other filters may kill for seccomp(2).
 bool may_install(const State& state) {
   if (own_filters_kill(Work::filtering)) return false;
-  if (state.backend == policy::Backend::filters || state.backend == policy::Backend::supervised ||
-      g_is_in_tree)
-    return true;
+  if (uses_filters(state.backend) || g_is_in_tree) return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 

@@ -145,7 +145,7 @@ long start_backend_if_needed(State& state) {
 
 long start_backend_for_sealed_mappings(State& state) {
   if (const long error = start_backend_if_needed(state); error != 0) return error;
-  if (state.backend != Backend::supervised && state.backend != Backend::filters) return 0;
+  if (!uses_filters(state.backend)) return 0;
   if (!has_first_filter(state)) return explain(Why::not_ours);
   if (!g_may_be_shared) return 0;
   const ExclusiveSection section;

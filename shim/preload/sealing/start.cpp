@@ -62,8 +62,7 @@ bool has_no_tags([[maybe_unused]] Backend backend) {
   std::uint64_t mask = ~0ULL;
   const long asked = raw_syscall(__NR_arch_prctl, policy::kArchGetUntagMask, &mask);
   const bool untagged = asked == 0 ? mask == ~0ULL : asked == -EINVAL;  // EINVAL: the kernel has no masking
-  const bool filters = backend == Backend::supervised || backend == Backend::filters;
-  if (!untagged || !filters) return untagged;
+  if (!untagged || !uses_filters(backend)) return untagged;
   return tagging_is_refused();
 #else
   return false;
@@ -137,8 +136,7 @@ long start_backend_late(State& state, Job& job) {
   if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
   SupervisorLaunch launch;
   start_backend(state, {}, {}, launch, job);
-  const bool filters = state.backend == Backend::supervised || state.backend == Backend::filters;
-  g_unsettled = filters && !options.audit;
+  g_unsettled = uses_filters(state.backend) && !options.audit;
   return 0;
 }
 
@@ -173,7 +171,7 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
       continue;
     }
     state.backend = backend;
-    if (backend == Backend::supervised || backend == Backend::filters) mark_vm_peak();
+    if (uses_filters(backend)) mark_vm_peak();
     drop_tags(state);
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)

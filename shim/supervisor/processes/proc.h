@@ -32,6 +32,8 @@ class ReadResult {
 
   [[nodiscard]] bool is_seen() const { return value_.has_value(); }
   [[nodiscard]] bool is_gone() const { return gone_; }
+  // Whether this was seen.
+  [[nodiscard]] bool is(const T& value) const { return value_ == value; }
   const T& operator*() const { return *value_; }
   const T* operator->() const { return &*value_; }
 

@@ -36,8 +36,8 @@ struct Identified {
       return held == nullptr || !held->gone();
     };
     if (process == image.creator && is_there(image.memory)) return true;
-    const auto member = image.members.find(process);
-    return member != image.members.end() && member->second.executed_it && is_there(member->second.memory);
+    const Member* const member = image.find(process);
+    return member != nullptr && member->executed_it && is_there(member->memory);
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "shim/common/fork_sample.h"
@@ -38,6 +39,15 @@ struct Image {
   shim::ForkSample met;                            // all processes that were visible before that are members
   InspectionBudget inspections;                    // for searching members that have ended
   std::uint32_t number = 0;                        // in the events file; 0: it has no event yet
+
+  // Null if the process is no member.
+  [[nodiscard]] const Member* find(const Process& process) const {
+    const auto found = members.find(process);
+    return found != members.end() ? &found->second : nullptr;
+  }
+  [[nodiscard]] Member* find(const Process& process) {
+    return const_cast<Member*>(std::as_const(*this).find(process));
+  }
 };
 
 }  // namespace libmseal::supervisor

@@ -59,11 +59,10 @@ std::optional<std::vector<Fence>> InheritedFilters::of_process(const Process& pr
   if (const auto former = former_.find(process); former != former_.end()) fences = former->second;
   FilteredEntries filtered;
   for (const Image* const image : images_.with_member(process.id)) {
-    const auto found = image->members.find(process);
-    if (found == image->members.end()) continue;
+    const Member* const member = image->find(process);
+    if (member == nullptr) continue;
     if (!fences) fences.emplace();
-    filtered.visit(*found->second.record,
-                   [&](const SealEntry& entry) { fences->push_back(fence_of(entry)); });
+    filtered.visit(*member->record, [&](const SealEntry& entry) { fences->push_back(fence_of(entry)); });
     append(*fences, image->fences);
   }
   return fences;

@@ -49,10 +49,9 @@ std::vector<Image*> Newcomers::images_of(const Identified& who) {
 
 // Another process may have the same ID and start time; only the held task is certain.
 const Member* Newcomers::held_member(const Image& image, const Identified& who) {
-  const auto found = image.members.find(who.process);
-  if (found == image.members.end() || found->second.task == nullptr) return nullptr;
-  const HeldTask* const held = found->second.task.get();
-  return held == who.seen_by || held->stat().is_seen() ? &found->second : nullptr;
+  const Member* const member = image.find(who.process);
+  if (member == nullptr || member->task == nullptr) return nullptr;
+  return member->task.get() == who.seen_by || member->task->stat().is_seen() ? member : nullptr;
 }
 
 std::shared_ptr<SealRecord> Newcomers::fresh_record() {
@@ -77,8 +76,7 @@ std::shared_ptr<SealRecord> Newcomers::seals_of_newcomer(const std::vector<Image
   auto record = fresh_record();
   std::vector<SealRecord*> own;  // of members that may be this process, because they could not be held
   for (const Image* const image : candidates) {
-    const auto known = image->members.find(who.process);
-    if (known != image->members.end()) own.push_back(known->second.record.get());
+    if (const Member* const known = image->find(who.process)) own.push_back(known->record.get());
   }
   record->inherit(own, {});
   record->inherit(records_of_makers(candidates, who), birth_of(proc_, who.process, who.filters));
@@ -163,9 +161,9 @@ std::shared_ptr<SealRecord> Newcomers::record_of_memory(const std::vector<Image*
 // The memory of the process can be read now, so it only belongs to the candidates.
 void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>& candidates) {
   for (Image* const image : images_.with_member(process.id)) {
-    const auto guess = image->members.find(process);
-    if (guess == image->members.end() || !guess->second.met_hidden) continue;
-    if (std::ranges::find(candidates, image) == candidates.end()) image->members.erase(guess);
+    const Member* const guess = image->find(process);
+    if (guess == nullptr || !guess->met_hidden) continue;
+    if (std::ranges::find(candidates, image) == candidates.end()) image->members.erase(process);
   }
 }
 
@@ -174,13 +172,12 @@ void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>
 void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates) {
   const auto shared = record_of_memory(candidates, who.process, task);
   for (Image* const image : candidates) {
-    const auto found = image->members.find(who.process);
-    if (found == image->members.end()) continue;
-    Member& member = found->second;
-    member.met_hidden = false;
-    if (shared == nullptr || member.record == shared) continue;
-    shared->merge(*member.record);
-    member.record = shared;
+    Member* const member = image->find(who.process);
+    if (member == nullptr) continue;
+    member->met_hidden = false;
+    if (shared == nullptr || member->record == shared) continue;
+    shared->merge(*member->record);
+    member->record = shared;
   }
   forget_guesses(who.process, candidates);
 }
@@ -194,10 +191,10 @@ Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task
   auto record = record_of_memory(candidates, who.process, task);
   if (record == nullptr) record = seals_of_newcomer(candidates, who);
   for (const Image* const one : candidates) {
-    const auto known = one->members.find(who.process);
-    if (known == one->members.end() || known->second.record == record) continue;
-    known->second.record->merge(*record);
-    record = known->second.record;
+    const Member* const known = one->find(who.process);
+    if (known == nullptr || known->record == record) continue;
+    known->record->merge(*record);
+    record = known->record;
   }
   // It may be another process than the one that sealed, with the same ID and tick, and then lacks the
   // filters.
@@ -257,8 +254,8 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
   for (const Identified& who : *born) meet(who, &image);
   if (!all) return;
   for (const Process& process : gone) {
-    const auto found = image.members.find(process);  // it may belong to another process of the same tick now
-    if (found != image.members.end() && is_gone(found->second)) image.members.erase(found);
+    const Member* const member = image.find(process);  // it may be another process of the same tick now
+    if (member != nullptr && is_gone(*member)) image.members.erase(process);
   }
   image.ended.clear();
 }

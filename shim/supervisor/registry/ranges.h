@@ -31,7 +31,7 @@ struct Fence {
 
 // The same of fences. A joined one may be had by each process that may have one of its parts.
 inline void join_touching(std::vector<Fence>& fences) {
-  std::ranges::sort(fences, {}, [](const Fence& fence) { return fence.range.start; });
+  std::ranges::sort(fences, {}, policy::start_of);
   std::vector<Fence> joined;
   for (const Fence& fence : fences) {
     if (!joined.empty() && fence.range.start <= joined.back().range.end) {

@@ -92,10 +92,10 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   Member& member = newcomers_.join(added, caller.process, newcomers_.fresh_record());
   // It has called execve: its old record only applies to its earlier children.
   for (Image* const other : images_.with_member(caller.process.id)) {
-    const auto found = other->members.find(caller.process);
-    if (other == &added || found == other->members.end()) continue;
-    retire(*other, found->second.record);
-    other->members.erase(found);
+    const Member* const former = other->find(caller.process);
+    if (other == &added || former == nullptr) continue;
+    retire(*other, former->record);
+    other->members.erase(caller.process);
   }
   caller.standing = Caller::Standing::member;
   caller.image = &added;
@@ -137,7 +137,6 @@ bool Registry::has_first_filter(const Process& process, pid_t task) const {
 }
 
 shim::Sharing Registry::sharers(const Caller& caller) {
-  std::vector<pid_t> found;
   Alone& alone = caller.record->alone;
   if (alone.process != caller.process) alone = {caller.process, {}, false};
   shim::ForkSample since = alone.since;
@@ -149,41 +148,40 @@ shim::Sharing Registry::sharers(const Caller& caller) {
   }
   if (since.last == 0 && !caller.forked) since = fork_sample_at_birth_of(proc_, caller.process, now);
   // If the caller is the only thread, it was seen outside of clone (sharers.h).
-  const auto threads = proc_.threads(caller.process.id);
-  const bool is_only_thread = threads.is_seen() && *threads == std::vector{caller.task};
-  const auto where =
-      is_only_thread ? proc_.whereabouts(caller.task) : ReadResult<policy::Whereabouts>::unknown();
-  const bool makes_none = where.is_seen() && *where == policy::Whereabouts::elsewhere;
+  const bool makes_none = proc_.threads(caller.process.id).is({caller.task}) &&
+                          proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
+  std::vector<pid_t> found;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;
   if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;
-    if (!who.is_seen()) {
-      sharing = shim::Sharing::unknown;
-      continue;
-    }
-    if (!has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
-    bool held = false;
-    // It may have been met as a member of another image with the same addresses.
-    for (Image* const image : images_.with_member(who->process.id)) {
-      const auto member = image->members.find(who->process);
-      if (member == image->members.end()) continue;
-      const bool other = who->memory.readable() && who->memory != image->identity;
-      if (other && !member->second.met_hidden) {  // it has called execve since
-        retire(*image, member->second.record);
-        image->members.erase(member);
-        continue;
-      }
-      if (member->second.record != caller.record) caller.record->merge(*member->second.record);
-      member->second.record = caller.record;
-      held = held || (image == caller.image && newcomers_.held_member(*image, *who) != nullptr);
-    }
-    if (!held) (void)newcomers_.join(*caller.image, who->process, caller.record);
-    if (!who->forked) note_executed(*caller.image, who->process, caller);
+    if (!who.is_seen() || !has_first_filter(who->process, sharer)) sharing = shim::Sharing::unknown;
+    if (who.is_seen()) let_share(caller, *who);
   }
   return sharing;
+}
+
+// Gives the process, which shares the caller's memory, its record.
+void Registry::let_share(const Caller& caller, const Identified& who) {
+  bool held = false;
+  // It may have been met as a member of another image with the same addresses.
+  for (Image* const image : images_.with_member(who.process.id)) {
+    Member* const member = image->find(who.process);
+    if (member == nullptr) continue;
+    const bool other = who.memory.readable() && who.memory != image->identity;
+    if (other && !member->met_hidden) {  // it has called execve since
+      retire(*image, member->record);
+      image->members.erase(who.process);
+      continue;
+    }
+    if (member->record != caller.record) caller.record->merge(*member->record);
+    member->record = caller.record;
+    held = held || (image == caller.image && newcomers_.held_member(*image, who) != nullptr);
+  }
+  if (!held) (void)newcomers_.join(*caller.image, who.process, caller.record);
+  if (!who.forked) note_executed(*caller.image, who.process, caller);
 }
 
 void Registry::note_alone(const Caller& caller, const shim::ForkSample& since) {
@@ -209,9 +207,8 @@ void Registry::note_executed(Image& image, const Process& process, const Caller&
   const auto hold = [&](std::unique_ptr<HeldMemory>& held) {
     if (!hidden || held == nullptr || held->gone()) held = std::move(memory);
   };
-  const auto found = image.members.find(process);
-  Member& member =
-      found != image.members.end() ? found->second : newcomers_.join(image, process, caller.record);
+  Member* const known = image.find(process);
+  Member& member = known != nullptr ? *known : newcomers_.join(image, process, caller.record);
   if (process == image.creator) {
     hold(image.memory);
     return;

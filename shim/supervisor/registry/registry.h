@@ -104,6 +104,7 @@ class Registry {
   [[nodiscard]] bool has_first_filter(const Process& process, pid_t task) const;
   [[nodiscard]] bool may_have_left(const Identified& who, const Image& image, const Member& member) const;
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
+  void let_share(const Caller& caller, const Identified& who);
   void note_executed(Image& image, const Process& process, const Caller& caller);
   void note_asked(const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);

@@ -17,8 +17,7 @@ bool ContinuedCalls::wait_for_evidence(pid_t task) {
   const auto before = proc_.stat(task);
   for (int naps = 0; naps < kMostNaps; ++naps) {
     const auto where = proc_.whereabouts(task);
-    if (where.is_gone()) return true;
-    if (where.is_seen() && *where == policy::Whereabouts::elsewhere) return true;
+    if (where.is_gone() || where.is(policy::Whereabouts::elsewhere)) return true;
     const auto now = proc_.stat(task);
     if (before.is_seen() && now.is_seen() && now->user_time >= before->user_time + kEnoughTicks) return true;
     shim::nap(kNap);

@@ -85,10 +85,9 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
     const bool known = std::ranges::find(held.threads_, task, &TracedThread::id) != held.threads_.end();
     if (task == except || known || (waits_ && waits_(task))) continue;
     const auto where = proc_.whereabouts(task);
-    const bool asleep = where.is_seen() && *where == policy::Whereabouts::elsewhere;
-    if (where.is_gone() || asleep) continue;
+    if (where.is_gone() || where.is(policy::Whereabouts::elsewhere)) continue;
     if (!where.is_seen()) return Result::forbidden;
-    if (*where == policy::Whereabouts::cloning) {
+    if (where.is(policy::Whereabouts::cloning)) {
       result = Result::cloning;
       continue;
     }
@@ -132,11 +131,6 @@ pid_t ThreadHolder::process_of(pid_t task) {
   return status.is_seen() ? static_cast<pid_t>(status->thread_group) : 0;
 }
 
-bool ThreadHolder::is_at(pid_t task, policy::Whereabouts where) {
-  const auto seen = proc_.whereabouts(task);
-  return seen.is_seen() && *seen == where;
-}
-
 ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
   constexpr int kNapsToLook = 50;
   const shim::Deadline deadline(kMostForStops);
@@ -156,7 +150,7 @@ ThreadHolder::Result ThreadHolder::wait_for_stops(HeldThreads& held) {
     if (std::ranges::all_of(held.threads_, stands_still)) return Result::held;
     // A thread that waits for its vfork child can't be stopped.
     const auto stopped_or_cloning = [&](const TracedThread& thread) {
-      return thread.stopped || is_at(thread.id, policy::Whereabouts::cloning);
+      return thread.stopped || proc_.whereabouts(thread.id).is(policy::Whereabouts::cloning);
     };
     if (naps % kNapsToLook == 0 && std::ranges::all_of(held.threads_, stopped_or_cloning))
       return Result::cloning;

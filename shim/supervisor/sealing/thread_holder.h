@@ -64,7 +64,9 @@ class ThreadHolder {
   // Stops the threads of the processes except `except`. Whatever the result, some may be held.
   Result hold(std::span<const pid_t> processes, pid_t except, HeldThreads& held);
 
-  [[nodiscard]] bool is_asleep_elsewhere(pid_t task) { return is_at(task, policy::Whereabouts::elsewhere); }
+  [[nodiscard]] bool is_asleep_elsewhere(pid_t task) {
+    return proc_.whereabouts(task).is(policy::Whereabouts::elsewhere);
+  }
   // Whether the thread has left its call: it sleeps elsewhere, has ended, or has stopped on its return to the
   // program. To be called with the same `held`, which is empty at first, until it is true.
   bool has_left_call(pid_t task, HeldThreads& held);
@@ -86,7 +88,6 @@ class ThreadHolder {
 
   Result stop_threads(pid_t process, pid_t except, HeldThreads& held);
   Result wait_for_stops(HeldThreads& held);
-  [[nodiscard]] bool is_at(pid_t task, policy::Whereabouts where);
   int interrupt(pid_t task, pid_t process, HeldThreads& held);
   [[nodiscard]] pid_t process_of(pid_t task);
   enum class Seen : std::uint8_t { running, stopped, gone };
