@@ -1,16 +1,16 @@
 # LIBRARY depends on libc alone, as old as of 2018, whatever it was built with, and exports what exports.map says and nothing else. With
-# SOURCE, it is built first, in WORK, with OPTIONS, as a part of a project whose PROGRAM seals with it.
+# SOURCE, it is built first, in WORK, with OPTIONS, as a part of a project whose PROGRAM seals with it; the target ALSO, too.
 if(SOURCE)
   execute_process(COMMAND ${CMAKE_COMMAND} -G Ninja -S ${CMAKE_CURRENT_LIST_DIR}/subproject -B ${WORK} ${OPTIONS}
                           -DLIBMSEAL=${SOURCE} -DPROGRAM=${PROGRAM} -DLIBMSEAL_TOOL=OFF
                   OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
-  execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK} --target consumer
+  execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK} --target consumer ${ALSO}
                   OUTPUT_VARIABLE said ERROR_VARIABLE said RESULT_VARIABLE failed)
   if(failed)
     message(FATAL_ERROR "${said}")
   endif()
   set(LIBRARY ${WORK}/libmseal/shim/libmseal.so)
-  # The supervisor, which takes longest, is not built.
+  # Without a supervisor, which takes longest to build.
   execute_process(COMMAND ${CMAKE_COMMAND} -E env MSEAL_OPTIONS=policy=none,backend=filter,require=filter ${WORK}/consumer
                   OUTPUT_VARIABLE said ERROR_VARIABLE said COMMAND_ERROR_IS_FATAL ANY)
   if(NOT said MATCHES "sealed page: Operation not permitted")

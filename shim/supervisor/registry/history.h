@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <ranges>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -46,7 +45,8 @@ class History {
     for (const Layer* layer = below_.get(); layer != nullptr && seen.insert(layer).second;
          layer = layer->below.get())
       layers.push_back(layer);
-    for (const Layer* const layer : std::views::reverse(layers)) std::ranges::for_each(layer->added, visit);
+    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer)
+      std::ranges::for_each((*layer)->added, visit);
     std::ranges::for_each(own_, visit);
   }
   template <class Is>

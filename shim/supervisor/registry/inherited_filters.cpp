@@ -134,8 +134,8 @@ void InheritedFilters::limit_retired() {
   std::ranges::sort(retired_, [](const Retired& one, const Retired& other) {
     return one.key() != other.key() ? one.key() < other.key() : one.seen > other.seen;
   });
-  const auto repeated = std::ranges::unique(retired_, {}, &Retired::key);
-  retired_.erase(repeated.begin(), repeated.end());
+  const auto is_same = [](const Retired& one, const Retired& other) { return one.key() == other.key(); };
+  retired_.erase(std::unique(retired_.begin(), retired_.end(), is_same), retired_.end());
   if (retired_.size() <= kMost) return;
   std::vector<std::uint64_t> times;
   for (const Retired& one : retired_) times.push_back(one.seen);
