@@ -10,12 +10,14 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "policy/configuration/binding_rule.h"
 #include "policy/parsers/text.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/policy_file.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/process/ancestors.h"
+#include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -92,7 +94,8 @@ struct Unread {
 
 // The table of this tree's supervisor, or of a new one. Null if there is none.
 const void* table_with_policy(State& state, SupervisorLaunch& launch, Unread& why) {
-  if (const long joined = say_hello(); joined >= 0) {
+  // Where a filter kills for mseal(2), there is no tree.
+  if (const long joined = state.is_barred() ? -ENOSYS : say_hello(); joined >= 0) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
   }
@@ -103,39 +106,26 @@ const void* table_with_policy(State& state, SupervisorLaunch& launch, Unread& wh
   return launch.table();
 }
 
-bool is_part_of_name(char character) {
-  return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-         (character >= '0' && character <= '9') || character == '_' || character == '-';
+// The path of this program's file; empty if it is not known.
+void find_program(std::array<char, 4096>& path) {
+  const long got = own_filters_kill(Work::reading) ? -EPERM
+                                                   : raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe",
+                                                                 path.data(), path.size() - 1);
+  path[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
 }
 
-// Whether the line of TOML may set that key to something else than `unless`. Not a real parser: in doubt the
-// answer is yes.
-bool sets_key(std::string_view line, std::string_view key, std::string_view unless) {
-  const std::size_t first = line.find_first_not_of(" \t");
-  if (first == std::string_view::npos || line[first] == '#') return false;
-  for (std::size_t at = line.find(key); at != std::string_view::npos; at = line.find(key, at + 1)) {
-    if (at != 0 && is_part_of_name(line[at - 1])) continue;
-    const std::size_t equals = line.find_first_not_of("\"' \t", at + key.size());
-    if (equals == std::string_view::npos || line[equals] != '=') continue;
-    const std::size_t value = line.find_first_not_of("\"'= \t", equals);
-    if (value == std::string_view::npos || !line.substr(value).starts_with(unless)) return true;
-  }
-  return false;
-}
-
-// A rule in that file without which the program must not start; empty if there is none.
+// A rule in that file without which this program must not start; empty if there is none.
 std::string_view binding_rule(const char* path) {
-  std::string_view found;
+  std::array<char, 4096> program;
+  find_program(program);
+  policy::BindingRule rules(program.data());
   const long read = read_lines(open_policy_file(path), [&](std::string_view line) {
-    if (sets_key(line, "harden", "[]")) found = "harden";
-    if (sets_key(line, "require", "libc")) found = "require";
-    if (sets_key(line, "strict", "false")) found = "strict";
-    if (sets_key(line, "mode", "enforce")) found = "mode";
-    return found.empty();
+    rules.look_at(line);
+    return true;
   });
   const bool nobody_can =
       read == -EACCES || read == -ENOENT;  // the supervisor could not read it either, and would ignore it
-  return read == 0 || nobody_can ? found : "rules that could not be looked at";
+  return read == 0 || nobody_can ? rules.found() : "rules that could not be looked at";
 }
 
 void report_unread(const State& state, const Unread& why) {

@@ -110,7 +110,11 @@ TEST_CASE("live: a profile that answers mseal(2) for itself does not cut off the
 TEST_CASE(
     "live: a filter that kills for mseal(2) or seccomp(2) does not end the program, and one line says why") {
   const int number = GENERATE(462, __NR_seccomp, 437);  // the last: openat2
-  const std::string options = GENERATE("", "backend=seccomp", "backend=filter", "scope=process", "late=all");
+  std::string options =
+      GENERATE("", "backend=seccomp", "backend=filter", "scope=process", "late=all", "policy=");
+  const TemporaryPath policy("policy.toml");
+  std::ofstream(policy.string()) << "late = \"all\"\n";
+  if (options == "policy=") options += policy.string();
   INFO(number << " " << options);
   const auto kill_for_it = [number] { answer_with(number, SECCOMP_RET_KILL_PROCESS); };
   const Run result =

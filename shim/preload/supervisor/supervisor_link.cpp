@@ -118,7 +118,7 @@ void SupervisorLaunch::stop() {
 
 long SupervisorLaunch::start(const State& state) {
   if (socket_ >= 0) return 0;
-  if (own_filters_kill(Work::launching) || own_filters_kill(Work::searching)) return -ECANCELED;
+  if (own_filters_kill(Work::launching)) return -ECANCELED;
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
