@@ -36,7 +36,26 @@ file(WRITE ${folder}/shlibs "libmseal ${soversion} ${runtime} (>= ${PROJECT_VERS
 file(WRITE ${folder}/triggers "activate-noawait ldconfig\n")
 set(abstractions /etc/apparmor.d/abstractions)
 file(WRITE ${folder}/conffiles "${abstractions}/libmseal\n")
-set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_CONTROL_EXTRA ${folder}/shlibs ${folder}/triggers ${folder}/conffiles)
+# Does what `mseal system disable` does; the tool may be gone already.
+file(WRITE ${folder}/prerm [=[
+#!/bin/sh
+set -e
+list=/etc/ld.so.preload
+if [ "$1" = remove ] && grep -q 'libmseal\.so' $list 2>/dev/null; then
+  # Or the dynamic linker would print an error at the start of each program.
+  kept=$(sed 's|[^[:space:]:#]*libmseal\.so[^[:space:]:#]*[[:space:]:]*||g' $list)
+  if [ -n "$kept" ]; then
+    printf '%s\n' "$kept" >$list.libmseal
+    chmod 644 $list.libmseal
+    mv $list.libmseal $list
+  else
+    rm $list
+  fi
+  echo "$list names libmseal.so no more"
+fi
+]=])
+file(CHMOD ${folder}/prerm PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_DEBIAN_${RUNTIME}_PACKAGE_CONTROL_EXTRA ${folder}/shlibs ${folder}/triggers ${folder}/conffiles ${folder}/prerm)
 set(CPACK_DEBIAN_${RUNTIME}_DESCRIPTION "mseal(2) on kernels that have none
 libmseal protects the memory layout of a program: no code in the process can
 unmap, move, replace or re-protect a sealed mapping until the process exits or

@@ -55,7 +55,14 @@ std::string policy_of(const Report& report) {
     std::string open_calls;
     for (const std::string& call : exemptions.open_calls)
       open_calls += (open_calls.empty() ? "" : ", ") + quoted(call);
-    if (!open_calls.empty()) text += "open = [" + open_calls + "]\n";
+    if (!open_calls.empty()) {
+      text +=
+          "# Applies only if this program is the first of its tree, as a service is; not to one that a "
+          "sealed\n"
+          "# program starts.\n"
+          "open = [" +
+          open_calls + "]\n";
+    }
     const auto add = [&text](const std::string& object, const char* rule) {
       text += "[[program.object]]\nname = " + quoted(object) + "\n" + rule + "\n";
     };

@@ -196,6 +196,22 @@ int disable_system(const SystemChoice& choice) {
   return kDone;
 }
 
+namespace {
+
+// False if programs do not start as they should. Only root can try that.
+bool show_trial() {
+  if (geteuid() != 0) return true;
+  const std::string said = complaints_of_programs("");
+  if (said.empty()) {
+    std::printf("Programs of root and of nobody start as they should.\n");
+  } else {
+    std::printf("Programs do not start as they should: %s\n", said.c_str());
+  }
+  return said.empty();
+}
+
+}  // namespace
+
 int show_system(const SystemChoice& choice) {
   enter(choice.root);
   const List list = take_apart(read_list().value_or(""));
@@ -207,6 +223,7 @@ int show_system(const SystemChoice& choice) {
     std::printf("%s: names %s, which %s\n", kList, library.c_str(),
                 flaw.empty() ? "every program loads" : flaw.c_str());
   }
+  if (good) good = show_trial();
   std::error_code missing;
   if (!fs::exists(kPolicy, missing)) {
     std::printf("%s: not there, so the defaults apply\n", kPolicy);

@@ -105,7 +105,7 @@ std::string flaw_of_library(const std::string& library) {
   if (file.other_machine) return "is built for another architecture";
   if (layout_of(library) == 0) return "is not libmseal";
   for (const std::string& one : {library, supervisor_of(library)}) {
-    if (!fs::exists(one, missing)) continue;
+    if (!fs::exists(one, missing)) return "needs " + one + ", which is not there";
     if (const std::string weak = not_roots(one); !weak.empty())
       return "is not safe: others than root may change " + weak;
   }

@@ -143,7 +143,11 @@ if [ "${1:-}" = --inside ]; then
     names="libmseal-dev $names"
     echo "libmseal-dev: two consumers built and run"
   fi
+  library=$(dpkg -L libmseal0 | grep '/libmseal\.so$')
+  printf '# kept\n%s\n' "$library" >/etc/ld.so.preload
   apt-get purge -y -qq $names </dev/null >log 2>&1 || { cat log >&2; fail "purge"; }
+  [ "$(cat /etc/ld.so.preload)" = "# kept" ] || fail "purging leaves in /etc/ld.so.preload: $(cat /etc/ld.so.preload)"
+  rm /etc/ld.so.preload
   find / -xdev -name '*mseal*' ! -path '/libmseal*' ! -path '/packages*' | sort >files_after
   diff files_before files_after || fail "purging leaves files"
   ! ldconfig -p | grep -q libmseal || fail "ldconfig still knows libmseal"

@@ -96,10 +96,25 @@ TEST_CASE("tool: system status says what is in force") {
       "/etc/ld.so.preload: does not name libmseal.so\n"
       "/etc/libmseal/policy.toml: not there, so the defaults apply\n1\n"
       "/etc/ld.so.preload: names /etc/lm/libmseal.so, which every program loads\n"
+      "Programs of root and of nobody start as they should.\n"
       "/etc/libmseal/policy.toml: applies\n  all programs: late=off\n  bash: auto=off\n0\n"
       "/etc/ld.so.preload: names /etc/lm/libmseal.so, which is not safe: others than root may change "
       "/etc/lm/libmseal.so\n"
       "/etc/libmseal/policy.toml: applies\n  all programs: late=off\n  bash: auto=off\n1\n");
+}
+
+TEST_CASE("tool: system status says what is wrong with a file, and with programs") {
+  const auto status_after = [](const std::string& damage, const std::string& expected) {
+    const std::optional<Run> result =
+        in_private_etc("echo 'auto = \"off\"' >/etc/libmseal/policy.toml; $enable >/dev/null; " + damage +
+                       "; $mseal system status 2>/dev/null || echo $?");
+    if (!result) return;
+    INFO(damage << ": " << result->out << result->err);
+    CHECK_THAT(result->out, ContainsSubstring(expected) && ContainsSubstring("\n1\n"));
+  };
+  status_after("rm /etc/lm/mseal-supervisor", "/mseal-supervisor, which is not there");
+  status_after("chmod 600 /etc/libmseal/policy.toml",
+               "Programs do not start as they should: true as nobody: libmseal: /etc/libmseal/policy.toml");
 }
 
 TEST_CASE("tool: system enable refuses a library that would break programs") {

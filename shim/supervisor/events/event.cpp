@@ -127,10 +127,12 @@ std::string lost_events_to_json(std::uint64_t count, const std::string& why) {
 }
 
 std::string to_text(const Event& event) {
+  // A blocked call names no sealed memory.
+  const std::string where =
+      event.sealed.address == 0 ? "" : text(" on ", text_of(event.sealed), " ", event.sealed.protection);
   return text(event.refused ? "refused " : "would refuse ", event.program, "[", event.thread,
               "]: ", event.call, "(", Hex{event.arguments[0]}, ", ", Hex{event.arguments[1]}, ", ",
-              Hex{event.arguments[2]}, ") on ", text_of(event.sealed), " ", event.sealed.protection,
-              ", from ", text_of(event.site));
+              Hex{event.arguments[2]}, ")", where, ", from ", text_of(event.site));
 }
 
 }  // namespace libmseal::supervisor
