@@ -88,7 +88,10 @@ int check(Form form) {
   std::printf("\n");
   if (!options.empty()) std::printf("with MSEAL_OPTIONS=%s:\n", shim::printable(options).c_str());
   for (const std::string& line : attempt.lines) std::printf("%s\n", line.c_str());
-  if (attempt.lines.empty()) std::printf("no backend: the library could not be loaded\n");
+  if (attempt.lines.empty())
+    std::printf(
+        "no answer: the library can't be loaded, or has said before in this process tree why its backend is "
+        "weaker\n");
   return status;
 }
 

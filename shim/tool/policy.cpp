@@ -8,6 +8,22 @@
 #include "shim/tool/policy_reader.h"
 
 namespace libmseal::tool {
+namespace {
+
+// The items of the text, of each option the last one.
+std::vector<std::string> effective(const std::string& text) {
+  std::vector<std::string> items;
+  std::stringstream options(text);
+  for (std::string item; std::getline(options, item, ',');) {
+    const std::string key = item.substr(0, item.find('=') + 1);
+    std::erase_if(items, [&](const std::string& one) { return one.starts_with(key); });
+    items.push_back(item);
+  }
+  return items;
+}
+
+}  // namespace
+
 int check_policies(const std::vector<std::string>& files) {
   bool good = true;
   for (const std::string& file : files) good = print_errors(read_policy_file(file)) && good;
@@ -22,8 +38,7 @@ int show_policy(const std::string& program, const std::string& file) {
     std::printf("# %s%s\n", level.path.c_str(), level.applies() ? "" : ": does not apply");
   }
   if (levels.empty()) std::printf("# no policy file\n");
-  std::stringstream options(options_of(levels, program));
-  for (std::string item; std::getline(options, item, ',');) std::printf("%s\n", item.c_str());
+  for (const std::string& item : effective(options_of(levels, program))) std::printf("%s\n", item.c_str());
   return good ? kDone : kUsage;
 }
 

@@ -150,8 +150,9 @@ void must_be_harmless(const std::string& library, bool no_setuid) {
     refuse("programs do not start as they should with " + library + ": " + said);
   if (!no_setuid && takes_privileges_away(library)) {
     refuse(
-        "without mseal(2) in the kernel, the programs of ordinary users get no_new_privs, so that sudo, su "
-        "and other setuid programs stop working for them: let the policy seal only services "
+        "without the kernel's mseal(2), which it lacks or the policy does not use, the programs of ordinary "
+        "users get no_new_privs, so that sudo, su and other setuid programs stop working for them: let the "
+        "policy seal only services "
         "(libmseal-services(7)), or accept this with --no-setuid");
   }
 }

@@ -258,12 +258,13 @@ TEST_CASE("tool: report tells of events that are missing in the file") {
 
 TEST_CASE("tool: policy check and policy show") {
   const TemporaryPath file("policy.toml");
-  std::ofstream(file.string()) << "auto = \"elf\"\n[[program]]\nname = \"sleep\"\nauto = \"data\"\n";
+  std::ofstream(file.string())
+      << "auto = \"elf\"\nlate = \"off\"\n[[program]]\nname = \"sleep\"\nauto = \"data\"\n";
   const Run good = tool({"policy", "check", file.string()});
   CHECK(good.status == 0);
   CHECK(good.out + good.err == "");
   CHECK_THAT(tool({"policy", "show", "/bin/sleep", "--policy", file.string()}).out,
-             ContainsSubstring("auto=elf\nauto=data\n"));
+             ContainsSubstring("\nlate=off\nauto=data\n") && !ContainsSubstring("auto=elf"));
   std::ofstream(file.string()) << "auto = \"elv\"\n";
   const Run bad = tool({"policy", "check", file.string()});
   CHECK(bad.status == 2);
