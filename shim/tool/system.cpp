@@ -16,6 +16,7 @@
 #include <system_error>
 #include <vector>
 
+#include "policy/configuration/options.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"
@@ -157,6 +158,19 @@ void must_be_harmless(const std::string& library, bool no_setuid) {
   }
 }
 
+// Whether the policy seals init, which starts all other programs.
+bool seals_init() {
+  constexpr const char* kInit = "/sbin/init";
+  std::error_code missing;
+  if (!fs::exists(kInit, missing)) return false;
+  std::vector<PolicyLevel> levels;
+  if (fs::exists(kPolicy, missing)) levels.push_back(read_regular_policy_file(kPolicy));
+  policy::Options options;
+  options.auto_seal = policy::AutoSeal::elf;
+  policy::parse_options(options_of(levels, kInit), options, [](const policy::OptionError&) {});
+  return options.auto_seal != policy::AutoSeal::off;
+}
+
 }  // namespace
 
 int enable_system(const SystemChoice& choice) {
@@ -178,6 +192,12 @@ int enable_system(const SystemChoice& choice) {
   }
   std::printf("%s names %s: every program that starts now loads it.\n", kList, library.c_str());
   say_how_to_undo(library, !list.others.empty());
+  // Only the kernel's own seals need no supervisor.
+  if (takes_privileges_away(library) && seals_init()) {
+    std::printf(
+        "Warning: from the next boot on, init is sealed, too, and all programs depend on its supervisor: let "
+        "the policy leave systemd alone (libmseal-services(7)).\n");
+  }
   return kDone;
 }
 

@@ -87,6 +87,16 @@ TEST_CASE("tool: system keeps what else the list names, and does nothing twice")
       "# kept\nlibm.so.6\n");
 }
 
+TEST_CASE("tool: system enable warns where init would depend on a supervisor") {
+  if (!needs(std::filesystem::exists("/sbin/init"), "/sbin/init", "init")) return;
+  const auto warnings = [](const std::string& policy) {
+    return "printf '" + policy + "\\n' >/etc/libmseal/policy.toml; $enable | grep -c Warning || :";
+  };
+  says(warnings("backend = \"seccomp\""), "1\n");
+  says(warnings("backend = \"seccomp\"\nauto = \"off\""), "0\n");
+  says(warnings("backend = \"seccomp\"\n[[program]]\nname = \"*/systemd/systemd\"\nauto = \"off\""), "0\n");
+}
+
 TEST_CASE("tool: system status says what is in force") {
   says(
       "$mseal system status || echo $?; $enable >/dev/null; "
