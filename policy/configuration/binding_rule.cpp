@@ -28,12 +28,11 @@ bool is_part_of_name(char character) {
 
 // Whether the line may set that key to something else than `unless`.
 bool sets_key(std::string_view line, std::string_view key, std::string_view unless) {
-  if (is_end_or_comment(line)) return false;
   for (std::size_t at = line.find(key); at != std::string_view::npos; at = line.find(key, at + 1)) {
     if (at != 0 && is_part_of_name(line[at - 1])) continue;
     const std::size_t equals = line.find_first_not_of("\"' \t", at + key.size());
-    if (equals == std::string_view::npos || line[equals] != '=') continue;
-    const std::size_t value = line.find_first_not_of("\"'= \t", equals);
+    if (equals == std::string_view::npos || (line[equals] != '=' && line[equals] != ':')) continue;
+    const std::size_t value = line.find_first_not_of("\"'=: \t", equals);
     if (value == std::string_view::npos || !line.substr(value).starts_with(unless)) return true;
   }
   return false;
@@ -47,13 +46,23 @@ std::string_view rule_in(std::string_view line) {
   return {};
 }
 
+// Whether the line may be more than it looks like: a part of a longer one, several, or with a key in escapes.
+bool is_doubtful(std::string_view line) {
+  if (line.size() >= BindingRule::kLongestLine || line.find('\0') != std::string_view::npos) return true;
+  if (line.find('\r') < line.size() - 1) return true;
+  const std::size_t equals = line.find('=');
+  return equals != std::string_view::npos && line.find('\\') < equals;
+}
+
 }  // namespace
 
 void BindingRule::look_at(std::string_view line) {
+  if (!line.empty() && is_doubtful(line)) found_ = "a line that can't be understood";
   if (line.find("\"\"\"") != std::string_view::npos || line.find("'''") != std::string_view::npos) {
     has_long_strings_ = true;
     is_named_ = false;
   }
+  if (!has_long_strings_ && is_end_or_comment(line)) return;
   const std::string_view text = without_blanks(line);
   if (text.starts_with('[')) begin_table(text);
   if (const std::string_view rule = rule_in(line); !rule.empty()) (in_program_ ? pending_ : found_) = rule;
@@ -92,8 +101,8 @@ void BindingRule::note_name(std::string_view line) {
   if (quote != '"' && quote != '\'') return;
   line.remove_prefix(1);
   const std::size_t end = line.find_first_of("\"'\\");
-  if (end == std::string_view::npos || end == 0 || line[end] != quote || end >= name_.size()) return;
-  if (!is_end_or_comment(line.substr(end + 1))) return;
+  if (end == std::string_view::npos || line[end] != quote || end >= name_.size()) return;
+  if (!is_pattern(line.substr(0, end)) || !is_end_or_comment(line.substr(end + 1))) return;
   std::memcpy(name_.data(), line.data(), end);
   name_[end] = '\0';
   is_named_ = true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <string_view>
 
 namespace libmseal::policy {
@@ -9,6 +10,9 @@ namespace libmseal::policy {
 // Not a real parser of TOML: in doubt a rule is there, and applies to the program.
 class BindingRule {
  public:
+  // In bytes. A longer one may be given in part.
+  static constexpr std::size_t kLongestLine = 8000;
+
   // The path of the program's file; empty if it is not known.
   explicit BindingRule(const char* program) : program_(program) {}
 

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string_view>
@@ -10,6 +11,17 @@
 #include "policy/parsers/text.h"
 
 namespace libmseal::policy {
+
+inline bool has_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char one) { return static_cast<unsigned char>(one) < ' ' || one == 0x7F; });
+}
+
+// Whether a policy file may have it as a name.
+inline bool is_pattern(std::string_view text) {
+  return !text.empty() && !text.starts_with('!') && text.find_first_of(":,") == std::string_view::npos &&
+         !has_control_character(text);
+}
 
 inline bool fits(const char* pattern, const char* path) {
   if (fnmatch(pattern, path, 0) == 0) return true;

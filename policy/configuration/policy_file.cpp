@@ -34,11 +34,6 @@ namespace {
 constexpr auto kNotInFiles =
     std::to_array<std::string_view>({"policy", "supervisor", "helper", "skip", "mutable"});
 
-bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text,
-                             [](char one) { return static_cast<unsigned char>(one) < ' ' || one == 0x7F; });
-}
-
 class Reader {
  public:
   explicit Reader(std::vector<PolicyError>& errors) : errors_(errors) {}
@@ -172,8 +167,7 @@ class Reader {
 
   std::string pattern_in(const toml::node& value) {
     std::string text = string_in(value, "name");
-    if (text.empty() || text.starts_with('!') || text.find_first_of(":,") != std::string::npos ||
-        has_control_character(text))
+    if (!is_pattern(text))
       complain(value.source(), "a name is a pattern for a path (* ? [a-z]), without ':' and ','");
     return text;
   }

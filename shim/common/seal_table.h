@@ -51,7 +51,7 @@ struct SealTable {
   // The options that the policy files give this image, in the form of MSEAL_OPTIONS; set once. Ends with a
   // zero. Unused pages are never written, so they take no memory.
   std::array<char, kOptionTextBytes> policy;
-  // Mistakes in the policy files, one line each; only in the table of the first image.
+  // Mistakes in the policy files, one line each.
   std::array<char, kOptionTextBytes> complaints;
 };
 

@@ -36,14 +36,27 @@ file(WRITE ${folder}/shlibs "libmseal ${soversion} ${runtime} (>= ${PROJECT_VERS
 file(WRITE ${folder}/triggers "activate-noawait ldconfig\n")
 set(abstractions /etc/apparmor.d/abstractions)
 file(WRITE ${folder}/conffiles "${abstractions}/libmseal\n")
-# Does what `mseal system disable` does; the tool may be gone already.
-file(WRITE ${folder}/prerm [=[
+# Takes the package's own files out of /etc/ld.so.preload: `mseal system disable` may be gone already.
+set(own_paths ${CPACK_PACKAGING_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/libmseal.so)
+file(CONFIGURE OUTPUT ${folder}/prerm @ONLY CONTENT [=[
 #!/bin/sh
 set -e
 list=/etc/ld.so.preload
-if [ "$1" = remove ] && grep -q 'libmseal\.so' $list 2>/dev/null; then
+if [ "$1" = remove ] && grep -qs '@own_paths@' $list; then
   # Or the dynamic linker would print an error at the start of each program.
-  kept=$(sed 's|[^[:space:]:#]*libmseal\.so[^[:space:]:#]*[[:space:]:]*||g' $list)
+  kept=$(awk '{
+    at = index($0, "#")
+    rest = at ? substr($0, at) : ""
+    count = split(at ? substr($0, 1, at - 1) : $0, words, /[ \t:]+/)
+    kept = ""
+    found = 0
+    for (i = 1; i <= count; i++) {
+      if (words[i] ~ "^@own_paths@([.]@soversion@)?$") found = 1
+      else if (words[i] != "") kept = kept (kept == "" ? "" : " ") words[i]
+    }
+    if (!found) print
+    else if (kept rest != "") print kept rest
+  }' $list)
   if [ -n "$kept" ]; then
     printf '%s\n' "$kept" >$list.libmseal
     chmod 644 $list.libmseal
@@ -51,7 +64,7 @@ if [ "$1" = remove ] && grep -q 'libmseal\.so' $list 2>/dev/null; then
   else
     rm $list
   fi
-  echo "$list names libmseal.so no more"
+  echo "$list no longer names libmseal.so"
 fi
 ]=])
 file(CHMOD ${folder}/prerm PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)

@@ -83,7 +83,7 @@ void ControlChannel::refuse(const seccomp_notif& notification, int error) {
 void ControlChannel::make_image(Caller& caller) {
   auto table = spare_table_ != nullptr ? std::move(spare_table_) : std::make_unique<TableFile>();
   has_joined_ = true;
-  table->set_policy(policies_.options_for(&proc_, caller.process.id), {});
+  table->set_policy(policies_.options_for(&proc_, caller.process.id), policies_.complaints());
   registry_.make_image(caller, std::move(table));
 }
 

@@ -244,7 +244,7 @@ int show_system(const SystemChoice& choice) {
     std::printf("%s: names %s, which %s\n", kList, library.c_str(),
                 flaw.empty() ? "every program loads" : flaw.c_str());
   }
-  if (good) good = show_trial();
+  if (good && choice.root.empty()) good = show_trial();  // another system may not be able to run programs
   std::error_code missing;
   if (!fs::exists(kPolicy, missing)) {
     std::printf("%s: not there, so the defaults apply\n", kPolicy);

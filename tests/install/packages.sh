@@ -144,9 +144,10 @@ if [ "${1:-}" = --inside ]; then
     echo "libmseal-dev: two consumers built and run"
   fi
   library=$(dpkg -L libmseal0 | grep '/libmseal\.so$')
-  printf '# kept\n%s\n' "$library" >/etc/ld.so.preload
+  printf '# %s\n%s:%s.0 /usr/local%s# kept' "$library" "$library" "$library" "$library" >/etc/ld.so.preload
   apt-get purge -y -qq $names </dev/null >log 2>&1 || { cat log >&2; fail "purge"; }
-  [ "$(cat /etc/ld.so.preload)" = "# kept" ] || fail "purging leaves in /etc/ld.so.preload: $(cat /etc/ld.so.preload)"
+  [ "$(cat /etc/ld.so.preload)" = "# $library
+/usr/local$library# kept" ] || fail "purging leaves in /etc/ld.so.preload: $(cat /etc/ld.so.preload)"
   rm /etc/ld.so.preload
   find / -xdev -name '*mseal*' ! -path '/libmseal*' ! -path '/packages*' | sort >files_after
   diff files_before files_after || fail "purging leaves files"

@@ -97,6 +97,18 @@ TEST_CASE("live: what is wrong in a policy file is said once, and that file does
   CHECK_THAT(bound.err, ContainsSubstring("has harden, so the program is not started"));
 }
 
+TEST_CASE("live: in a wrong policy file, such a rule for one program stops that one, in a tree, too") {
+  const TemporaryPath named("wrong.toml");
+  write(named.string(),
+        "colour = \"red\"\n[[program]]\nname = \"own_data_program\"\nharden = [\"ptrace\"]\n");
+  const std::string commands = "/bin/true; echo $?; " + std::string(OWN_DATA_PROGRAM) + "; echo $?";
+  const Run result =
+      under("backend=seccomp,policy=" + named.string(), "/nonexistent", {"/bin/bash", "-c", commands});
+  INFO(result.err);
+  CHECK(result.out == "0\n127\n");
+  CHECK_THAT(result.err, ContainsSubstring("it has harden, so the program is not started"));
+}
+
 TEST_CASE("live: a wrong policy file that has a rule without which the program must not start stops it") {
   const TemporaryPath home("home");
   const TemporaryPath named("wrong.toml");

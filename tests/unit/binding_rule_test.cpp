@@ -44,18 +44,43 @@ TEST_CASE("a rule for one program binds that one") {
 
 TEST_CASE("a rule binds every program if it is not certain which one it is for") {
   const std::string rule = "\nharden = [\"ptrace\"]\n";
-  for (const std::string table :
-       {"[[program]]", "[[program]", "[program]\nname = \"nginx\"", "[[ program ]]\nname = \"nginx\"",
-        "[[program]]\nname = \"nginx", "[[program]]\nname = \"ngi\\u006Ex\"", "[[program]]\nname = \"\"",
-        "[[program]]\n\"name\" = \"nginx\"", "[[program]]\nname = \"nginx\" oops",
-        "[[program]]\nname = nginx", "[[program]]\nname = \"nginx\"\nname = \"apache\"",
-        "[[program]]\nname = [\"nginx\"]", "[[program]]\nname = \"nginx\"\nopen = [\n[\"x\"],",
-        "x = \"\"\"\n[[program]]\nname = \"nginx\"", "[[program]]\nname = \"nginx\"\nwhy = '''\n",
-        "[[program]]\nname = \"nginx\" oops]\nname = \"nginx\""}) {
+  for (const std::string table : {"[[program]]",
+                                  "[[program]",
+                                  "[program]\nname = \"nginx\"",
+                                  "[[ program ]]\nname = \"nginx\"",
+                                  "[[program]]\nname = \"nginx",
+                                  "[[program]]\nname = \"ngi\\u006Ex\"",
+                                  "[[program]]\nname = \"\"",
+                                  "[[program]]\n\"name\" = \"nginx\"",
+                                  "[[program]]\nname = \"nginx\" oops",
+                                  "[[program]]\nname = nginx",
+                                  "[[program]]\nname = \"nginx,redis\"",
+                                  "[[program]]\nname = \"nginx:redis\"",
+                                  "[[program]]\nname = \"!nginx\"",
+                                  "[[program]]\nname = \"ng\tinx\"",
+                                  "(program]]\nname = \"nginx\"",
+                                  "[[program]]\nname = \"nginx\"\nname: \"redis\"",
+                                  "[[program]]\nname = \"nginx\"\nname = \"apache\"",
+                                  "[[program]]\nname = [\"nginx\"]",
+                                  "[[program]]\nname = \"nginx\"\nopen = [\n[\"x\"],",
+                                  "x = \"\"\"\n[[program]]\nname = \"nginx\"",
+                                  "[[program]]\nname = \"nginx\"\nwhy = '''\n",
+                                  "[[program]]\nname = \"nginx\" oops]\nname = \"nginx\""}) {
     INFO(table);
     CHECK(binding(table + rule) == "harden");
   }
   CHECK(binding("[[program]]\nname = \"" + std::string(600, 'x') + "\"" + rule) == "harden");
+  CHECK(binding("program = [{name=\"redis\", why = \"\"\"\n# see\"\"\", harden=[\"ptrace\"]}]") == "harden");
+}
+
+TEST_CASE("a line that may be more than it looks like binds every program") {
+  for (const std::string& line : {std::string(9000, ' '), std::string("# x\rstrict = true\r"),
+                                  std::string("\0s\0t", 4), std::string("\"h\\u0061rden\" = [\"ptrace\"]")}) {
+    INFO(line);
+    CHECK(binding(line) == "a line that can't be understood");
+  }
+  CHECK(binding("auto = \"off\"\r\n# x\r\nwhy = \"\\n\"\r\n") == "");
+  CHECK(binding("harden: [\"ptrace\"]") == "harden");
 }
 
 }  // namespace

@@ -121,6 +121,7 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::launching, __NR_munmap},
     {Work::launching, __NR_nanosleep},
     {Work::launching, __NR_newfstatat},
+    {Work::launching, __NR_prlimit64, {0, RLIMIT_NOFILE}},
     {Work::launching, __NR_rt_sigaction},
     {Work::launching, __NR_set_robust_list},
     {Work::launching, __NR_set_tid_address},

@@ -17,13 +17,14 @@ namespace libmseal::supervisor {
 
 class Images : shim::NoCopy {
  public:
-  using Some = std::vector<Image*>;  // in the order in which they were added
+  using Some = std::vector<Image*>;
 
   [[nodiscard]] auto begin() { return all_.begin(); }
   [[nodiscard]] auto end() { return all_.end(); }
   [[nodiscard]] auto begin() const { return all_.begin(); }
   [[nodiscard]] auto end() const { return all_.end(); }
 
+  // Adds an image that has no members yet.
   Image& add(Image image) {
     all_.push_back(std::move(image));
     try {
@@ -70,8 +71,8 @@ class Images : shim::NoCopy {
     std::map<MmIdentity, Some> by_memory;
 
     void add(Image& image) {
-      for (const auto& [process, member] : image.members) add(image, process);
       by_memory[image.identity].push_back(&image);
+      for (const auto& [process, member] : image.members) add(image, process);
     }
     void add(Image& image, const Process& process) {
       Some& some = by_member[process.id];
