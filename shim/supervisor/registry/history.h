@@ -45,6 +45,7 @@ class History {
     for (const Layer* layer = below_.get(); layer != nullptr && seen.insert(layer).second;
          layer = layer->below.get())
       layers.push_back(layer);
+    // NOLINTNEXTLINE(modernize-loop-convert): Clang 14 can't compile std::views::reverse of libstdc++ 12
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer)
       std::ranges::for_each((*layer)->added, visit);
     std::ranges::for_each(own_, visit);
