@@ -37,12 +37,12 @@ file(WRITE ${folder}/triggers "activate-noawait ldconfig\n")
 set(abstractions /etc/apparmor.d/abstractions)
 file(WRITE ${folder}/conffiles "${abstractions}/libmseal\n")
 # Takes the package's own files out of /etc/ld.so.preload: `mseal system disable` may be gone already.
-set(own_paths ${CPACK_PACKAGING_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/libmseal.so)
+set(own_path ${CPACK_PACKAGING_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/libmseal.so)
 file(CONFIGURE OUTPUT ${folder}/prerm @ONLY CONTENT [=[
 #!/bin/sh
 set -e
 list=/etc/ld.so.preload
-if [ "$1" = remove ] && grep -qs '@own_paths@' $list; then
+if [ "$1" = remove ] && grep -qs '@own_path@' $list; then
   # Or the dynamic linker would print an error at the start of each program.
   kept=$(awk '{
     at = index($0, "#")
@@ -51,7 +51,7 @@ if [ "$1" = remove ] && grep -qs '@own_paths@' $list; then
     kept = ""
     found = 0
     for (i = 1; i <= count; i++) {
-      if (words[i] ~ "^@own_paths@([.]@soversion@)?$") found = 1
+      if (words[i] == "@own_path@" || words[i] == "@own_path@.@soversion@") found = 1
       else if (words[i] != "") kept = kept (kept == "" ? "" : " ") words[i]
     }
     if (!found) print

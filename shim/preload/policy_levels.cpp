@@ -17,6 +17,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/process/ancestors.h"
+#include "shim/preload/process/own_proc.h"
 #include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
@@ -106,18 +107,10 @@ const void* table_with_policy(State& state, SupervisorLaunch& launch, Unread& wh
   return launch.table();
 }
 
-// The path of this program's file; empty if it is not known.
-void find_program(std::array<char, 4096>& path) {
-  const long got = own_filters_kill(Work::reading) ? -EPERM
-                                                   : raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe",
-                                                                 path.data(), path.size() - 1);
-  path[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
-}
-
 // A rule in that file without which this program must not start; empty if there is none.
 std::string_view binding_rule(const char* path) {
-  std::array<char, 4096> program;
-  find_program(program);
+  std::array<char, 4096> program{};
+  if (!own_filters_kill(Work::reading)) (void)read_program_path(program);
   policy::BindingRule rules(program.data());
   const long read = read_lines(open_policy_file(path), [&](std::string_view line) {
     rules.look_at(line);

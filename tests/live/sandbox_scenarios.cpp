@@ -246,6 +246,16 @@ void executes_under_own_filter(std::span<char*> arguments) {
   execute_next(arguments[1]);
 }
 
+// A program that nothing is sealed in does the same, so that the next one is the first of a tree.
+void starts_tree_under_own_filter(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 2);
+  for (const int number : {__NR_ptrace, __NR_setpriority, __NR_kcmp})
+    (void)answer_with(number, SECCOMP_RET_KILL_PROCESS);
+  ::setenv("MSEAL_OPTIONS", arguments[0], 1);
+  ::execl(arguments[1], arguments[1], nullptr);
+  EXPECT(false);
+}
+
 void runs_under_filter_of_ancestor(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
   char* const page = readable_page();
@@ -384,6 +394,7 @@ constexpr Scenario kScenarios[] = {
     {"own_filter_kills_for_mseal", own_filter_kills_for_mseal},
     {"own_filter_kills_for_all", own_filter_kills_for_all},
     {"executes_under_own_filter", executes_under_own_filter},
+    {"starts_tree_under_own_filter", starts_tree_under_own_filter},
     {"runs_under_filter_of_ancestor", runs_under_filter_of_ancestor},
     {"sandbox_in_stages", sandbox_in_stages},
     {"own_filter_traps", own_filter_traps},

@@ -68,6 +68,19 @@ TEST_CASE(
   CHECK((result.err.find("seccomp filter") != std::string::npos) == (outcome != "sealed"));
 }
 
+TEST_CASE(
+    "live: a filter that kills for what the supervisor can do without keeps no program from its policy") {
+  const TemporaryPath policy("policy.toml");
+  std::ofstream(policy.string())
+      << "auto = \"elf\"\n[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n";
+  const Run result =
+      run(preloaded("policy=none,auto=off", {LIVE_PROGRAM, "starts_tree_under_own_filter",
+                                             "backend=seccomp,policy=" + policy.string(), OWN_DATA_PROGRAM}));
+  INFO(result.err);
+  CHECK(result.out == kUnsealed);
+  CHECK(result.err == "");
+}
+
 TEST_CASE("live: a program that is executed under such a filter reads policy files, or says why not") {
   const TemporaryPath policy("policy.toml");
   std::ofstream(policy.string()) << "auto = \"elf\"\n";

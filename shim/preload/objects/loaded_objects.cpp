@@ -39,9 +39,7 @@ Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
 const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
   if (info.dlpi_name != nullptr && info.dlpi_name[0] != '\0') return info.dlpi_name;
   if (buffer[0] != '\0') return buffer.data();  // read only once, at start
-  const long got = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", buffer.data(),
-                               static_cast<long>(buffer.size() - 1));
-  buffer[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
+  (void)read_program_path(buffer);
   return buffer.data();
 }
 

@@ -1,6 +1,9 @@
 // Reads the files of this thread in /proc, never something that is mounted over them.
 #pragma once
 
+#include <span>
+#include <string_view>
+
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 
@@ -15,6 +18,14 @@ inline ProcPath own_path(std::string_view file) {
 // A descriptor, or -errno.
 inline long open_own(std::string_view file) {
   return ProcRoot().open(own_path(file));
+}
+
+// Puts the path of this program's file into `path`, with a zero at its end; an empty one if it can't be read.
+inline bool read_program_path(std::span<char> path) {
+  const long got = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", path.data(),
+                               static_cast<long>(path.size() - 1));
+  path[failed(got) ? 0 : static_cast<std::size_t>(got)] = '\0';
+  return !failed(got);
 }
 
 }  // namespace libmseal::shim

@@ -15,6 +15,7 @@
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/other_filters.h"
+#include "shim/preload/process/own_proc.h"
 #include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
@@ -61,9 +62,8 @@ long clone_process(unsigned long exit_signal) {
   // The supervisor may not be allowed to read the program's path.
   std::array<char, 4096> program{"MSEAL_PROGRAM="};
   constexpr std::size_t kKey = std::string_view("MSEAL_PROGRAM=").size();
-  const long named = raw_syscall(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", program.data() + kKey,
-                                 program.size() - kKey - 1);
-  const char* const environment[] = {failed(named) ? nullptr : program.data(), nullptr};
+  const bool named = read_program_path(std::span(program).subspan(kKey));
+  const char* const environment[] = {named ? program.data() : nullptr, nullptr};
   const long error = raw_syscall(__NR_execve, state.supervisor_path.data(), arguments.data(), environment);
   cannot_run(kHelperSocket, error);
 }
