@@ -213,7 +213,8 @@ void own_filter_kills_for_all(std::span<char*> arguments) {
 void executes_under_own_filter(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 2);
   const std::string_view kind = arguments[0];
-  if (kind == "mseal") (void)answer_with(462, SECCOMP_RET_KILL_PROCESS);
+  if (kind == "mseal" || kind == "mseal, then kcmp") (void)answer_with(462, SECCOMP_RET_KILL_PROCESS);
+  if (kind == "mseal, then kcmp") (void)answer_with(__NR_kcmp, SECCOMP_RET_KILL_PROCESS);
   if (kind == "mseal, by a trap") (void)answer_with(462, SECCOMP_RET_TRAP);
   if (kind == "socketpair") (void)answer_with(__NR_socketpair, SECCOMP_RET_KILL_PROCESS);
   if (kind == "ptrace") (void)answer_with(__NR_ptrace, SECCOMP_RET_KILL_PROCESS);

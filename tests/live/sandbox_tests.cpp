@@ -52,6 +52,7 @@ TEST_CASE(
   const auto [options, kind, outcome] = GENERATE(table<std::string, std::string, std::string>(
       {{"backend=seccomp", "mseal", "sealed"},
        {"backend=seccomp", "mseal, by a trap", "sealed"},
+       {"backend=seccomp", "mseal, then kcmp", "sealed"},
        {"backend=seccomp", "ptrace", "sealed"},
        {"backend=seccomp", "seccomp", kTextIsWatched ? "at start" : "by libc"},
        {"backend=seccomp", "all else", "unsealed"},

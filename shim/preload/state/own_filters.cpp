@@ -316,14 +316,16 @@ long call_that_may_filter(long number, const Arguments& a) {
   const unsigned long flags = number == __NR_seccomp ? a[1] : 0;
   const bool in_all_threads = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0;
   std::uint16_t killed = kAllWork;
-  std::uint16_t mark = g_marked;
+  // Of several marks the last one answers. It has what filters of other threads kill for, too: in doubt, the
+  // next program does less.
+  std::uint16_t mark = g_killed;
   bool marks = false;
   bool marks_before = false;
   if (given == Given::program) {
     const std::span<const sock_filter> program(filter->filter, filter->len);
     killed = work_killed_by(program);
     mark |= killed;
-    marks = mark != g_marked && !own_filters_kill(Work::filtering);
+    marks = killed != 0 && mark != g_marked && !own_filters_kill(Work::filtering);
     // Afterwards the filter may refuse it, or ask somebody who waits for this call to return.
     const std::uint32_t later =
         verdict_of(program, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW});
