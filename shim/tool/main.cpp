@@ -156,6 +156,18 @@ void add_system(CLI::App& app, Choices& choices) {
     one->add_option("--root", system.root, "the root directory of another system, such as one to be rescued");
 }
 
+// One line for a command line that can't be parsed.
+std::string explain(const CLI::App* app, const CLI::Error& error) {
+  std::string what = error.what();
+  // CLI11 first reports what is missing, even if a misspelt word is the cause.
+  if (const auto unknown = app->remaining(true); error.get_name() == "RequiredError" && !unknown.empty())
+    what = unknown.front() + " is not understood";
+  std::string command = app->get_name();
+  for (auto used = app->get_subcommands(); !used.empty(); used = used.front()->get_subcommands())
+    command += " " + used.front()->get_name();
+  return "mseal: " + shim::printable(what) + "; see " + command + " --help\n";
+}
+
 int parse(int count, char** arguments) {
   CLI::App app("Memory sealing for kernels that have none", "mseal");
   app.require_subcommand(1);
@@ -163,6 +175,7 @@ int parse(int count, char** arguments) {
                        "mseal " LIBMSEAL_VERSION ", layout " + std::to_string(policy::kLayoutVersion),
                        "print the version");
   app.get_formatter()->column_width(34);
+  app.failure_message(explain);
   Choices choices;
   add_run(app, choices);
   add_check(app, choices);

@@ -23,6 +23,23 @@ TEST_CASE("tool: says its version") {
   CHECK_THAT(result.out, StartsWith("mseal ") && ContainsSubstring(", layout "));
 }
 
+TEST_CASE("tool: a command line that is wrong gets one line that names the mistake") {
+  const std::pair<std::vector<std::string>, std::string> wrong[] = {
+      {{}, "mseal: A subcommand is required; see mseal --help\n"},
+      {{"staus"}, "mseal: staus is not understood; see mseal --help\n"},
+      {{"policy", "chek", "file"}, "mseal: chek is not understood; see mseal policy --help\n"},
+      {{"policy", "check"}, "mseal: file is required; see mseal policy check --help\n"},
+      {{"run", "--colour"}, "mseal: --colour is not understood; see mseal run --help\n"},
+      {{"\x1B[31m"}, "mseal: \\x1b[31m is not understood; see mseal --help\n"},
+  };
+  for (const auto& [arguments, line] : wrong) {
+    const Run result = tool(arguments);
+    CHECK(result.status == 2);
+    CHECK(result.out == "");
+    CHECK(result.err == line);
+  }
+}
+
 TEST_CASE("tool: a library of another version is not used, and one line says so") {
   namespace fs = std::filesystem;
   const TemporaryPath folder("versions");
