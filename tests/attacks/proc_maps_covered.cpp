@@ -27,11 +27,13 @@ int main() {
   char* const page = map_at(0, kPage);
   std::memset(page, 'v', kPage);
   if (::mprotect(page, kPage, PROT_READ) != 0) cannot_try("mprotect before the seal");
-  const std::string own = std::to_string(::getpid());
-  const std::string maps = "/proc/" + own + "/task/" + own + "/maps";
-  if (!cover_maps(maps, reinterpret_cast<unsigned long>(page))) cannot_try("maps of our own making");
+  const std::string process = "/proc/" + std::to_string(::getpid());
+  const std::string files[] = {process + "/maps", process + "/task/" + std::to_string(::gettid()) + "/maps"};
+  for (const std::string& maps : files) {
+    if (!cover_maps(maps, reinterpret_cast<unsigned long>(page))) cannot_try("maps of our own making");
+  }
   const long sealed = seal(page, kPage);
-  ::umount2(maps.c_str(), MNT_DETACH);
+  for (const std::string& maps : files) ::umount2(maps.c_str(), MNT_DETACH);
   if (sealed != 0) return nothing_promised(sealed);
   const Victim victim = Victim::sealed_already(page, kPage);
   return conclude(victim, "madvise(MADV_DONTNEED)", raw_syscall(__NR_madvise, page, kPage, MADV_DONTNEED));
