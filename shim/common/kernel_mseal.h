@@ -17,6 +17,7 @@ enum class KernelMseal : std::uint8_t {
   works,
   refused,  // by a container's profile
   missing,
+  not_asked,  // a filter would answer or kill
 };
 
 // Tests what the call does. Must run before the first filter answers it.

@@ -218,8 +218,13 @@ void read_options(State& state, SupervisorLaunch& launch) {
         good = false;
         if (!first_in_tree(state, Notice::complaint, detail_of(error.key) ^ detail_of(error.value), 0))
           return;
-        Message() << "MSEAL_OPTIONS: " << error.key << "=" << error.value
-                  << " is not understood; allowed: " << error.allowed;
+        Message message;
+        message << "MSEAL_OPTIONS: ";
+        if (error.is_unknown_key) {
+          message << "there is no option " << error.key << "; " << error.allowed;
+        } else {
+          message << error.key << "=" << error.value << " is not understood; allowed: " << error.allowed;
+        }
       });
   find_supervisor(state);
   find_levels(state);

@@ -115,7 +115,7 @@ def check_tool(given):
 def allowed(given, item):
     """What the library says may stand there, when it is given something that may not."""
     said = run(["/bin/true"], {"LD_PRELOAD": given.library, "MSEAL_OPTIONS": "policy=none,backend=libc,auto=off," + item})
-    found = re.search(r"is not understood; allowed: (.*)", said.stderr)
+    found = re.search(r"(?:is not understood; allowed: |there is no option \w*; )(.*)", said.stderr)
     if found is None:
         raise RuntimeError(f"the library does not complain about {item}: {said.stderr}")
     return found.group(1)

@@ -48,5 +48,18 @@ TEST_CASE("live: hardening that can't be had ends the program, and one line says
   CHECK_THAT(no_seccomp.err, ContainsSubstring("harden= by seccomp cannot be met"));
 }
 
+TEST_CASE("live: the mode of the tree, and not a program's own, decides whether the program is hardened") {
+  const auto run_in_tree = [](const std::string& mode, const std::string& own, const char* scenario) {
+    return run(preloaded("policy=none,backend=supervised,mode=" + mode,
+                         {"/bin/sh", "-c",
+                          "MSEAL_OPTIONS=policy=none,backend=supervised,harden=ptrace,mode=" + own + " " +
+                              LIVE_PROGRAM + " " + scenario + "; exit $?"}));
+  };
+  expect_success(run_in_tree("enforce", "enforce", "is_hardened"));
+  expect_success(run_in_tree("enforce", "audit", "is_hardened"));
+  expect_success(run_in_tree("audit,events=/dev/null", "enforce", "is_not_hardened"));
+  expect_success(run_in_tree("audit,events=/dev/null", "audit", "is_not_hardened"));
+}
+
 }  // namespace
 }  // namespace libmseal::tests

@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -387,7 +388,20 @@ void seals_without_descriptors(std::span<char*>) {
   seal_page(page);
 }
 
+// What harden=ptrace makes of a call that has nothing to trace.
+long answer_of_ptrace() {
+  return shim::raw_syscall(__NR_ptrace, PTRACE_CONT, ::getpid(), 0, 0);
+}
+void is_hardened(std::span<char*> /*arguments*/) {
+  EXPECT(answer_of_ptrace() == -EPERM);
+}
+void is_not_hardened(std::span<char*> /*arguments*/) {
+  EXPECT(answer_of_ptrace() == -ESRCH);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"is_hardened", is_hardened},
+    {"is_not_hardened", is_not_hardened},
     {"seals_in_a_sandbox", seals_in_a_sandbox},
     {"seals_under_a_broker", seals_under_a_broker},
     {"seals_in_a_sandbox_with_threads", seals_in_a_sandbox_with_threads},

@@ -30,7 +30,7 @@ Message& operator<<(Message& message, const Outcome& outcome);
 struct StartArguments {
   std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, disjoint; may be empty
   policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
-  KernelMseal kernel = KernelMseal::missing;
+  KernelMseal kernel = KernelMseal::not_asked;
   SupervisorLaunch& launch;  // may hold a supervisor that is ready
 };
 

@@ -262,8 +262,14 @@ Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& jo
   return outcome;
 }
 
-// Without a supervisor nothing writes the table.
-void leave_tree(State& state) {
+// After an attempt to join or found a tree.
+void settle(State& state, bool started) {
+  if (started) {
+    state.options.audit = state.tree_options.audits;  // the tree's mode applies to each of its programs
+    note_met(state);
+    return;
+  }
+  // Without a supervisor nothing writes the table.
   set_windows(state, {}, false);
   state.table = nullptr;
   state.joined = false;
@@ -281,12 +287,8 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, arguments, job);
   }();
-  if (outcome.started()) {
-    note_met(state);
-  } else {
-    leave_tree(state);
-    arguments.launch.stop();  // descriptors may be few
-  }
+  settle(state, outcome.started());
+  if (!outcome.started()) arguments.launch.stop();  // descriptors may be few
   return outcome;
 }
 
@@ -311,12 +313,8 @@ bool join_without_sealing(State& state, Job& job) {
   const long table = say_hello();
   if (table < 0) return false;
   SupervisorLaunch none;
-  const bool joined = join(state, table, {{}, {}, KernelMseal::missing, none}, job).started();
-  if (joined) {
-    note_met(state);
-  } else {
-    leave_tree(state);
-  }
+  const bool joined = join(state, table, {{}, {}, KernelMseal::not_asked, none}, job).started();
+  settle(state, joined);
   return joined;
 }
 

@@ -214,7 +214,7 @@ Selection all_objects(const State& state) {
 
 void note_sealed_objects(const State& state, const Selection& selection, ObjectsWork& work) {
   // Without enforcement the objects may still be unloaded.
-  if (state.backend == policy::Backend::libc || state.options.audit || state.tree_options.audits) return;
+  if (state.backend == policy::Backend::libc || state.options.audit) return;
   const bool may_go = selection.while_running && selection.late == policy::LateSeal::all;
   for (const LateObject& object : work.late) {
     const std::uint64_t start = object.first_segment.start;

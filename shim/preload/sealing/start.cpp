@@ -33,8 +33,8 @@ long refuse_io_uring(const policy::Options& options) {
 }
 
 KernelMseal look_for_mseal(const State& state) {
-  const bool unasked = state.is_barred() || g_is_in_tree || own_filters_kill(Work::message);
-  return unasked ? KernelMseal::missing : ask_kernel(state.machine);
+  const bool may_ask = !state.is_barred() && !g_is_in_tree && !own_filters_kill(Work::message);
+  return may_ask ? ask_kernel(state.machine) : KernelMseal::not_asked;
 }
 
 Outcome try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {
@@ -77,6 +77,8 @@ std::string_view circumstances(const State& state, KernelMseal kernel) {
       return ", which has no mseal(2)";
     case KernelMseal::refused:
       return ", where a seccomp profile refuses mseal(2)";
+    case KernelMseal::not_asked:
+      return "";
     case KernelMseal::works:
       break;
   }

@@ -41,7 +41,7 @@ class Registry {
  public:
   Registry(Proc& proc, const policy::Range& sealed_area, const policy::TreeOptions& tree_options);
 
-  // See preload/sealed_area.h.
+  // See preload/memory/sealed_area.h.
   [[nodiscard]] const policy::Range& sealed_area() const { return sealed_area_; }
 
   [[nodiscard]] Caller look_up(pid_t task);
