@@ -111,7 +111,7 @@ std::uint64_t fifth(const Control& message) {
     case Kind::refusals:
       return message.count;
     default:
-      return message.seal.attachment;
+      return adds_seal(message.kind) ? message.seal.attachment : 0;
   }
 }
 
@@ -159,7 +159,7 @@ Arguments encode(const Control& message) {
 std::size_t put_ranges(Control& message, std::span<const Range> ranges) {
   message.seal.range = ranges[0];
   message.more.clear();
-  if (message.seal.attachment != 0 || !can_be_packed(ranges[0])) return 1;
+  if (message.seal.attachment != Seal::kNotAttached || !can_be_packed(ranges[0])) return 1;
   for (const Range& range : ranges.subspan(1)) {
     if (!can_be_packed(range) || !message.more.push_back(range)) break;
   }
@@ -198,7 +198,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
     message.present_break = arguments[4];
   } else if (kind == Kind::refusals) {
     message.count = static_cast<std::uint32_t>(arguments[4]);
-  } else {
+  } else if (adds_seal(kind)) {
     message.seal.attachment = arguments[4];
   }
   return message;

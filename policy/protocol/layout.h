@@ -11,6 +11,6 @@
 
 namespace libmseal::policy {
 
-inline constexpr std::uint32_t kLayoutVersion = 20;
+inline constexpr std::uint32_t kLayoutVersion = 21;
 
 }  // namespace libmseal::policy

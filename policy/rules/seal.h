@@ -23,8 +23,10 @@ struct Seal {
   bool discard_protected = false;  // a discarding madvise is refused
   bool may_grow_down = false;      // private and anonymous: may be a stack, which PROT_GROWSDOWN reaches
   SealTypes types{};               // what it refuses; every seal has the base type
-  std::uint64_t attachment = 0;    // where shmat(2) attached its System V segment; 0: it is not in a segment
+  // Where shmat(2) attached its System V segment, as shmdt(2) computes it: it may be any page, also page 0.
+  static constexpr std::uint64_t kNotAttached = 1;             // it is not in a segment
   static constexpr std::uint64_t kSeveralAttachments = ~0ULL;  // of seals that were joined
+  std::uint64_t attachment = kNotAttached;
 
   bool operator==(const Seal&) const = default;
 
@@ -38,12 +40,12 @@ struct Seal {
             types | other.types, joined_attachment(other)};
   }
   [[nodiscard]] std::uint64_t joined_attachment(const Seal& other) const {
-    if (attachment == 0 || attachment == other.attachment) return other.attachment;
-    return other.attachment == 0 ? attachment : kSeveralAttachments;
+    if (attachment == kNotAttached || attachment == other.attachment) return other.attachment;
+    return other.attachment == kNotAttached ? attachment : kSeveralAttachments;
   }
   // Whether shmdt(address) may unmap some of it.
   [[nodiscard]] bool may_be_attached_at(std::uint64_t address) const {
-    return attachment != 0 && (attachment == address || attachment == kSeveralAttachments);
+    return attachment == address || attachment == kSeveralAttachments;
   }
   [[nodiscard]] Seal part(const Range& within) const {
     return {within, discard_protected, may_grow_down, types, attachment};

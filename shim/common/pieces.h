@@ -58,9 +58,10 @@ class PieceSearch {
   }
 
   // The highest possible end of the heap when maps was read, if the break was at `before` some time before
-  // that. A mapping that the kernel calls [heap] begins at the break or below.
-  [[nodiscard]] std::uint64_t heap_end(std::uint64_t before) const {
-    return heap_.start < before ? std::max(before, heap_.end) : before;
+  // that, or, if `before` is no break, at least that. A mapping that the kernel calls [heap] begins at the
+  // break or below.
+  [[nodiscard]] std::uint64_t heap_end(std::uint64_t before, bool is_break = true) const {
+    return heap_.start < before || !is_break ? std::max(before, heap_.end) : before;
   }
 
   // Puts the private writable mappings in `ranges` that have a protection key into `keyed`, and protects the

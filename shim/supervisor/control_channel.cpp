@@ -128,8 +128,10 @@ void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& cal
     registry_.greet(caller);
   } else if (const int error = try_to_make_image(caller); error != 0) {
     return refuse(notification, error);
+  } else {
+    // Not for a member: its other threads may be sealing.
+    supervised_.begin_anew(caller.process);
   }
-  supervised_.begin_anew(caller.process);
   const TableFile& table = *caller.image->table;
   if (!listener_.answer_with_table(notification.id, table.descriptor())) refuse(notification, EMFILE);
   log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");

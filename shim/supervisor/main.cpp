@@ -47,9 +47,9 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   if (handover.may_be_subreaper) registry.note_subreaper(caller.process);
   if (handover.is_late) registry.note_late_start(caller.process);
   const std::span<const policy::Seal> seals = handover.seals;
-  long error = registry.add(caller, seals.first(handover.filtered), true, Registry::Source::from_start);
+  long error = registry.add(caller, seals.first(handover.filtered), true, Registry::Maker::first_filter);
   if (error == 0)
-    error = registry.add(caller, seals.subspan(handover.filtered), false, Registry::Source::from_start);
+    error = registry.add(caller, seals.subspan(handover.filtered), false, Registry::Maker::first_filter);
   return static_cast<int>(error);
 }
 

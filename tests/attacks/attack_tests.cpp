@@ -60,6 +60,7 @@ constexpr Expected no_answer() {
 enum class Start {
   plainly,
   late,          // nothing is sealed at start: auto=off
+  with_data,     // static data is sealed at start, too: auto=data
   by_shell,      // no preload reaches it: started by a shell that one does reach
   few_files,     // under a low limit of open files, which nobody may lift
   apart_mounts,  // in a mount namespace of its own
@@ -135,6 +136,7 @@ constexpr Attack kAttacks[] = {
     everywhere("segment_of_another_namespace", held(-EPERM)),
     everywhere("segment_detached", held(0)),
     everywhere("segments_joined", held(0)),
+    everywhere("segment_at_page_zero", held(0)),
     everywhere("segment_decoy", held(0)),
     everywhere("segment_among_many", held(0)),
 
@@ -210,6 +212,9 @@ constexpr Attack kAttacks[] = {
     ours("forged_heap_message", held(0), kOldBreak),
     ours("types_widened", held(-EPERM), kNoTypes),
     everywhere("lost_on_fork", held(-EPERM)),
+    everywhere("hole_of_fork", held(), Start::with_data),
+    everywhere("executed_again", held(), Start::late),
+    everywhere("greeted_meanwhile", held()),
     everywhere("born_of_sibling", held(-EPERM)),
     everywhere("born_of_the_dead", held(-EPERM)),
     everywhere("threads_being_born", held()),
@@ -244,6 +249,7 @@ constexpr Attack kAttacks[] = {
     {"static_call_under_way", kNotServed, held(), kNotServed, held(), Start::by_shell},
     // No filter can refuse brk there, and no brk is notified: mseal promises nothing.
     {"static_heap_start_over_mapped", kNotServed, held(-EAGAIN), kNotServed, kOldBreak, Start::by_shell},
+    {"static_large_heap", kNotServed, held(-EAGAIN), kNotServed, kOldBreak, Start::by_shell},
 
     // outside what sealing promises: no mapping is changed
     everywhere("proc_mem_write", changes()),
@@ -345,8 +351,10 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     }
     if (!can_start(start)) return;
     const Folder folder;
-    const std::string all =
-        options + (start == Start::late ? ",auto=off" : "") + ",log=" + folder.file("log");
+    const char* const sealed_at_start = start == Start::late        ? ",auto=off"
+                                        : start == Start::with_data ? ",auto=data"
+                                                                    : "";
+    const std::string all = options + sealed_at_start + ",log=" + folder.file("log");
     const Run result =
         run(command_for(name, start, folder, {{"LD_PRELOAD", LIBMSEAL_SO}, {"MSEAL_OPTIONS", all}}));
     INFO(result.out << result.err);

@@ -5,6 +5,10 @@ extern "C" __attribute__((visibility("default"))) int mseal(void*, std::size_t, 
   return 0;
 }
 
+extern "C" __attribute__((visibility("default"))) int mseal_ranges(const void*, std::size_t, unsigned long) {
+  return 0;
+}
+
 extern "C" __attribute__((visibility("default"))) int mseal_types(void*, std::size_t, unsigned long) {
   return 0;
 }

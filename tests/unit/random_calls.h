@@ -79,12 +79,13 @@ inline Case case_of(std::vector<Seal> seals) {
   one.seals = std::move(seals);
   for (Seal& seal : one.seals) {
     // A filter is made of what one process sees, in which a page is attached once.
-    if (seal.attachment == Seal::kSeveralAttachments) seal.attachment = 0;
+    if (seal.attachment == Seal::kSeveralAttachments) seal.attachment = Seal::kNotAttached;
     append(one.ranges, seal.range);
     if (seal.discard_protected) append(one.contents, seal.range);
     one.protection = seal.has(policy::kProtectionType);
     one.may_grow_down = one.may_grow_down || (seal.may_grow_down && one.protection);
-    if (seal.attachment != 0 && std::ranges::find(one.attachments, seal.attachment) == one.attachments.end())
+    if (seal.attachment != Seal::kNotAttached &&
+        std::ranges::find(one.attachments, seal.attachment) == one.attachments.end())
       one.attachments.push_back(seal.attachment);
   }
   return one;
@@ -100,7 +101,10 @@ inline Case random_case(Random& random, std::size_t count, policy::SealTypes typ
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t start = random_page(random);
     const Seal seal{Range::of(start, (1 + below(random, 5)) * kPage), one_in(random, 2), one_in(random, 4),
-                    types, one_in(random, 4) ? start : 0};
+                    types,
+                    one_in(random, 4)   ? start
+                    : one_in(random, 8) ? 0
+                                        : Seal::kNotAttached};
     REQUIRE(policy::add_seal(seals, seal, 4096));
   }
   Case one = case_of(std::move(seals));

@@ -43,18 +43,19 @@ TEST_CASE("a seal has the attributes of its mapping") {
     std::uint64_t attachment;
   };
   const Row rows[] = {
-      {"10000-20000 r-xp 00000000 fe:00 7 /bin/cat", true, false, false, 0},
-      {"10000-20000 rw-p 00000000 fe:00 7 /bin/cat", false, false, false, 0},
-      {"10000-20000 r--s 00000000 fe:00 7 /bin/cat", false, false, false, 0},
-      {"10000-20000 r--p 00000000 00:00 0", true, true, true, 0},
-      {"10000-20000 rw-p 00000000 00:00 0", false, false, true, 0},
-      {"10000-20000 ---p 00000000 00:00 0 [stack]", true, true, true, 0},
-      {"10000-20000 rw-p 00000000 00:00 0 [anon:x]", false, false, true, 0},
-      {"10000-20000 r--p 00000000 00:00 0 [vvar]", true, false, false, 0},
-      {"10000-20000 r--p 00000000 00:05 4 /dev/zero", true, true, true, 0},
-      {"10000-20000 r--s 00000000 00:01 4 /dev/zero (deleted)", false, false, false, 0},
+      {"10000-20000 r-xp 00000000 fe:00 7 /bin/cat", true, false, false, Seal::kNotAttached},
+      {"10000-20000 rw-p 00000000 fe:00 7 /bin/cat", false, false, false, Seal::kNotAttached},
+      {"10000-20000 r--s 00000000 fe:00 7 /bin/cat", false, false, false, Seal::kNotAttached},
+      {"10000-20000 r--p 00000000 00:00 0", true, true, true, Seal::kNotAttached},
+      {"10000-20000 rw-p 00000000 00:00 0", false, false, true, Seal::kNotAttached},
+      {"10000-20000 ---p 00000000 00:00 0 [stack]", true, true, true, Seal::kNotAttached},
+      {"10000-20000 rw-p 00000000 00:00 0 [anon:x]", false, false, true, Seal::kNotAttached},
+      {"10000-20000 r--p 00000000 00:00 0 [vvar]", true, false, false, Seal::kNotAttached},
+      {"10000-20000 r--p 00000000 00:05 4 /dev/zero", true, true, true, Seal::kNotAttached},
+      {"10000-20000 r--s 00000000 00:01 4 /dev/zero (deleted)", false, false, false, Seal::kNotAttached},
       {"10000-20000 rw-s 00000000 00:01 7 /SYSV00000000 (deleted)", false, false, false, 0x10000},
       {"10000-20000 r--s 00003000 00:01 7 /SYSV00000000 (deleted)", false, false, false, 0xD000},
+      {"10000-20000 r--s 00010000 00:01 7 /SYSV00000000 (deleted)", false, false, false, 0},
   };
   for (const Row& row : rows) {
     INFO(row.line);

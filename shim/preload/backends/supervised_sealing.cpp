@@ -118,19 +118,14 @@ Asked let_supervisor_seal(State& state, const Range& last, Job& job) {
 
 long choose_step(const State& state, std::span<const Range> ranges, policy::SealTypes types,
                  std::span<const Seal>) {
-  const auto as_answer = [](NextStep step) { return static_cast<long>(step); };
-  for (const Range& range : ranges) {
-    Control message{Control::Kind::prepare, {range}};
-    message.seal.types = types;
-    const long answer = ask_until_alone([&] { return send_message(message); });
-    if (answer == -EACCES) return answer;
-    if (answer == -EAGAIN) return explain(Why::shared);
-    if (answer == -EPERM) return explain(Why::unknown);
-    if (answer == as_answer(NextStep::sealed)) continue;
-    const bool same_for_all = ranges.size() == 1 || state.tree_options.covers_all;
-    return answer >= 0 && same_for_all ? answer : as_answer(NextStep::filter);
-  }
-  return as_answer(NextStep::sealed);
+  Control message{Control::Kind::prepare, {ranges.front()}};
+  message.seal.types = types;
+  const long answer = ask_until_alone([&] { return send_message(message); });
+  if (answer == -EACCES) return answer;
+  if (answer == -EAGAIN) return explain(Why::shared);
+  if (answer == -EPERM) return explain(Why::unknown);
+  const bool same_for_all = ranges.size() == 1 || state.tree_options.covers_all;
+  return answer >= 0 && same_for_all ? answer : static_cast<long>(NextStep::filter);
 }
 
 // The supervisor decides delegated calls, so it has to know the seals that filters enforce. If it is gone,

@@ -79,8 +79,9 @@ bool refuse_what_nobody_judges(std::span<const Seal> pieces, policy::Unsupervise
     refused.refuse_grows_down =
         refused.refuse_grows_down || (piece.may_grow_down && piece.has(policy::kProtectionType));
     const auto held = draft.attachments.view();
-    const bool listed = std::find(held.begin(), held.end(), piece.attachment) != held.end();
-    if (piece.attachment != 0 && !listed && !draft.attachments.push_back(piece.attachment)) return false;
+    const bool is_new = piece.attachment != Seal::kNotAttached &&
+                        std::find(held.begin(), held.end(), piece.attachment) == held.end();
+    if (is_new && !draft.attachments.push_back(piece.attachment)) return false;
   }
   refused.attachments = draft.attachments.view();
   return true;

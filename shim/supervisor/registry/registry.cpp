@@ -232,25 +232,21 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const 
   return memory;
 }
 
-long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Source source) {
+long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Maker maker) {
   SealRecord& record = *caller.record;
   // Until its first request after hello, an image has the same memory and the same filters.
   const bool starts = record.prepared == 0;
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
   if (filtered && (!starts || record.filters == 0)) {
     const std::uint32_t filters = filters_of(proc_, caller.task);
-    if (source != Source::from_start && !may_have_filtered(caller, filters)) return -EPERM;
+    if (maker == Maker::caller && !may_have_filtered(caller, filters)) return -EPERM;
     // If not known, 0: every later child then gets the seal.
     record.filters = filters != ~0U ? filters : 0;
     record.filters_at_report = {caller.process, filters};
   }
-  SealEntry entry{{},
-                  filtered,
-                  filtered ? record.filters : 0,
-                  starts ? proc_.now() : record.prepared,
-                  caller.process,
-                  source == Source::reported};
-  if (source == Source::from_start) entry.by = {};
+  SealEntry entry{
+      {}, filtered, filtered ? record.filters : 0, starts ? proc_.now() : record.prepared, caller.process};
+  if (maker == Maker::first_filter) entry.by = {};
   for (const Seal& seal : seals) {
     entry.seal = seal;
     if (record.has(entry)) continue;

@@ -83,15 +83,14 @@ class Registry {
   // The seals of all processes, sorted and disjoint; empty if there are too many.
   [[nodiscard]] std::span<const policy::Seal> all_seals() const { return all_seals_.seals(); }
 
-  // Where the information about a seal comes from.
-  enum class Source : std::uint8_t {
-    verified,    // the supervisor has read the mappings
-    reported,    // by the process itself
-    from_start,  // a seal of the tree's first filter, which every process has
+  // Who has made a seal.
+  enum class Maker : std::uint8_t {
+    caller,
+    first_filter,  // of the tree: every process has the seal
   };
   // Adds seals, dated to when the caller asked for them: 0 or -errno.
   long add(const Caller& caller, std::span<const policy::Seal> seals, bool filtered,
-           Source source = Source::verified);
+           Maker maker = Maker::caller);
 
   // To be called regularly: forgets processes that have ended and images without processes. True if it did.
   // It inspects every process, so it is best done when no call waits.

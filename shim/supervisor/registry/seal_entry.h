@@ -25,9 +25,8 @@ struct SealEntry {
   std::uint32_t filters = 0;  // the number of filters that the process had then; 0: not known
   std::uint64_t made = 0;     // when, in ns since boot
   Process by{};               // the process that made it; none: the first filter refuses there
-  bool unverified = false;    // its attributes were reported by the process and not checked
 
-  // All members except `by` and `unverified`.
+  // All members except `by`.
   [[nodiscard]] auto content() const {
     return std::tuple(seal.range.start, seal.range.end, seal.discard_protected, seal.may_grow_down,
                       seal.types, seal.attachment, filtered, filters, made);

@@ -54,11 +54,10 @@ class SealRecord {
     return true;
   }
 
-  // Whether entries of the same process that are at least as strict, and equally reliable, cover it already.
+  // Whether entries of the same process that are at least as strict cover it already.
   [[nodiscard]] bool has(const SealEntry& wanted) const {
     return covers(wanted.seal.range, wanted.seal.types, [&](const SealEntry& entry) {
       return entry.by == wanted.by && entry.filtered == wanted.filtered &&
-             entry.unverified <= wanted.unverified &&
              entry.seal.joined_with(wanted.seal, entry.seal.range) == entry.seal;
     });
   }

@@ -16,14 +16,6 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
   const auto step = [](NextStep one) { return static_cast<std::int64_t>(one); };
   const Range& range = wanted.range;
   if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
-  const Range heap = heap_of(caller, 0);
-  const auto counts = [&](const SealEntry& entry) {
-    // Seals in the sealed area and seals reported by the process do not count: the mappings may need stricter
-    // ones.
-    return !entry.unverified && !entry.seal.range.touches(registry_.sealed_area()) &&
-           sealer_.is_in_force(caller, entry, heap);
-  };
-  if (caller.record->covers(range, wanted.types, counts)) return step(NextStep::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
   if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
@@ -48,7 +40,7 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
   const auto supervised = std::span(ranges).subspan(filtered);
   if (!supervised.empty() && !may_supervise(caller, supervised)) return -EAGAIN;
   const auto add = [&](std::span<const Seal> some, bool by_filter) -> std::int64_t {
-    return some.empty() ? 0 : registry_.add(caller, some, by_filter, Registry::Source::reported);
+    return some.empty() ? 0 : registry_.add(caller, some, by_filter);
   };
   const std::int64_t added = add(all.first(filtered), true);
   return added != 0 ? added : add(all.subspan(filtered), false);

@@ -42,17 +42,12 @@ bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Ran
 bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {
   const Range heap = heap_of(caller, job.present_break);
   const auto counts = [&](const SealEntry& entry) { return is_in_force(caller, entry, heap); };
-  const auto is_known = [&](const SealEntry& entry) { return !entry.unverified && counts(entry); };
-  const auto covered = [&](auto what) {
-    return std::ranges::all_of(
-        job.ranges, [&](const Range& range) { return caller.record->covers(range, job.types, what); });
-  };
-  const auto in_sealed_area = [&](const Range& range) { return range.touches(registry_.sealed_area()); };
-  if (covered(is_known) && std::ranges::none_of(job.ranges, in_sealed_area)) return true;
-  // A seal that the process reported may be weaker than the mapping needs. In the sealed area, where the
-  // first filter refuses every change, nothing may be mapped, or a mapping that the program has placed there
-  // and that needs a stricter seal.
-  if (!covered(counts) || read_mappings(caller, job) != 0) return false;
+  const bool covered = std::ranges::all_of(
+      job.ranges, [&](const Range& range) { return caller.record->covers(range, job.types, counts); });
+  // The record alone promises nothing. The process may have another mapping there: a fork, where its parent
+  // left a hole (MADV_DONTFORK); after execve, at the addresses of the image before. In the sealed area there
+  // may be none, or one that the program has placed there. And what the process has reported may be wrong.
+  if (!covered || read_mappings(caller, job) != 0) return false;
   const Range all{job.ranges.front().start, job.ranges.back().end};
   return shim::is_enough(caller.record->counted(all, counts), {}, job.pieces, {});
 }
@@ -71,7 +66,8 @@ long Sealer::read_mappings(const Caller& caller, SealJob& job) const {
     return policy::refused_breaks(job.pieces, heap.start, end, machine.page_size);
   };
   const Range as_reported = breaks(heap.end);
-  job.refused_breaks = job.break_is_certain ? as_reported : breaks(search.heap_end(heap.end));
+  const bool is_break = job.present_break != 0;
+  job.refused_breaks = job.break_is_certain ? as_reported : breaks(search.heap_end(heap.end, is_break));
   job.heap_is_unclear = job.refused_breaks != as_reported;
   return wrong;
 }

@@ -132,6 +132,10 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
   if (job == nullptr) return -EUSERS;
   const bool named = !message.seal.range.empty();
   if (named) job->wanted.push_back({message.seal.range});
+  if (job->wanted.empty()) {  // its ranges are lost, or nobody has sent any
+    forget(caller);
+    return -ESTALE;
+  }
   job->present_break = message.present_break;
   job->break_is_certain = job->asked_for_break && !named;
   job->asked_for_break = false;
