@@ -140,7 +140,8 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   handle_call(notification, caller, call);
 }
 
-// Whether an mremap in the same memory waits for calls like this one: it goes first, or might wait for ever.
+// Whether an mremap in the same memory waits for calls like this one: it goes first, because it might
+// otherwise wait for ever.
 bool Dispatcher::gives_way(pid_t task, const MmCall& call) const {
   if (!AioRings::is_about(call)) return false;
   return std::ranges::any_of(control_.postponed(), [&](const seccomp_notif& other) {

@@ -101,7 +101,7 @@ ProgramFile look_at_elf(const std::string& path) {
 }
 
 std::string why_not_preloaded(const ProgramFile& program) {
-  if (!program.is_elf) return "is no ELF program";
+  if (!program.is_elf) return "is not an ELF program";
   if (program.other_machine) {
     return "is built for another architecture than libmseal.so, so nothing in it is sealed; build libmseal "
            "for it too";

@@ -40,7 +40,7 @@ constexpr std::string_view kSeparators = " \t:";  // within a line, as for the d
   throw std::runtime_error(what + ": " + std::strerror(errno));
 }
 
-// Changes the root: from then on all paths are those of that system.
+// Changes the root: from then on all paths refer to that system.
 void enter(const std::string& root) {
   if (root.empty()) return;
   if (chroot(root.c_str()) != 0 || chdir("/") != 0) fail("--root=" + root);
@@ -112,7 +112,7 @@ void write_list(const std::optional<std::string>& text) {
       const int why = errno;
       unlink(fresh.c_str());
       errno = why;
-      fail(list + " can't be written, and is as it was");
+      fail(list + " can't be written, and is unchanged");
     }
   }
   const int folder = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -138,7 +138,7 @@ std::string flaw_of_policy() {
   std::error_code missing;
   if (!fs::exists(kPolicy, missing)) return "";
   if (const std::string weak = not_roots(kPolicy); !weak.empty())
-    return std::string(kPolicy) + " is not safe: others than root may change " + weak;
+    return std::string(kPolicy) + " is not safe: users other than root can change " + weak;
   const PolicyLevel level = read_regular_policy_file(kPolicy);
   return level.applies() ? "" : level.errors.front();
 }
@@ -188,7 +188,7 @@ int enable_system(const SystemChoice& choice) {
   if (const std::string said = complaints_of_programs(""); !said.empty()) {
     write_list(before);
     throw std::runtime_error("programs did not start as they should, so " + std::string(kList) +
-                             " is again as it was: " + said);
+                             " has been restored: " + said);
   }
   std::printf("%s names %s: every program that starts now loads it.\n", kList, library.c_str());
   say_how_to_undo(library, !list.others.empty());
@@ -247,11 +247,11 @@ int show_system(const SystemChoice& choice) {
   if (good && choice.root.empty()) good = show_trial();  // another system may not be able to run programs
   std::error_code missing;
   if (!fs::exists(kPolicy, missing)) {
-    std::printf("%s: not there, so the defaults apply\n", kPolicy);
+    std::printf("%s: does not exist, so the defaults apply\n", kPolicy);
     return good ? kDone : kNo;
   }
   if (const std::string flaw = flaw_of_policy(); !flaw.empty()) {
-    std::printf("%s: does not apply, or should not: %s\n", kPolicy, flaw.c_str());
+    std::printf("%s: does not apply, or is unsafe: %s\n", kPolicy, flaw.c_str());
     return kNo;
   }
   const PolicyLevel level = read_regular_policy_file(kPolicy);

@@ -139,8 +139,8 @@ TEST_CASE("tool: run refuses what could not work, in words") {
   refuses(with({"--require=seccomp"}), "require=supervised is stronger than backend=libc", "backend=libc");
   refuses(with({"--policy=/nonexistent/policy.toml"}),
           "/nonexistent/policy.toml can't be read: No such file");
-  refuses(with({"--policy=/tmp"}), "it is a folder");
-  refuses(with({"--policy=/dev/zero"}), "it is no regular file");
+  refuses(with({"--policy=/tmp"}), "it is a directory");
+  refuses(with({"--policy=/dev/zero"}), "it is not a regular file");
   const Run wrong = tool(with({"--policy", bad.string()}));
   CHECK(wrong.status == 2);
   CHECK(wrong.out == "");
