@@ -148,7 +148,7 @@ void start(State& state) {
   } else if (other_filters_kill()) {
     state.barred =
         "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
-        "openat2(2); make it allow them";
+        "openat2(2); make the filter allow them";
   }
   SupervisorLaunch launch;
   read_options(state, launch);

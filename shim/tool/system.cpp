@@ -151,10 +151,9 @@ void must_be_harmless(const std::string& library, bool no_setuid) {
     refuse("programs do not start as they should with " + library + ": " + said);
   if (!no_setuid && takes_privileges_away(library)) {
     refuse(
-        "without the kernel's mseal(2), which it lacks or the policy does not use, the programs of ordinary "
-        "users get no_new_privs, so that sudo, su and other setuid programs stop working for them: let the "
-        "policy seal only services "
-        "(libmseal-services(7)), or accept this with --no-setuid");
+        "the kernel has no mseal(2), or the policy does not use it, so programs of ordinary users would get "
+        "no_new_privs, and sudo, su and other setuid programs would stop working for them: let the policy "
+        "seal only services (libmseal-services(7)), or accept this with --no-setuid");
   }
 }
 
@@ -181,7 +180,7 @@ int enable_system(const SystemChoice& choice) {
   const std::optional<std::string> before = read_list();
   const List list = take_apart(before.value_or(""));
   if (list.ours == std::vector<std::string>{library}) {
-    std::printf("%s names %s already.\n", kList, library.c_str());
+    std::printf("%s already names %s.\n", kList, library.c_str());
     return kDone;
   }
   write_list(library + "\n" + list.others);
@@ -195,7 +194,7 @@ int enable_system(const SystemChoice& choice) {
   // Only the kernel's own seals need no supervisor.
   if (takes_privileges_away(library) && seals_init()) {
     std::printf(
-        "Warning: from the next boot on, init is sealed, too, and all programs depend on its supervisor: let "
+        "Warning: from the next boot on, init is sealed too, and all programs depend on its supervisor: let "
         "the policy leave systemd alone (libmseal-services(7)).\n");
   }
   return kDone;

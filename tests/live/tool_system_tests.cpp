@@ -79,7 +79,7 @@ TEST_CASE("tool: system keeps what else the list names, and does nothing twice")
       "$enable; cat /etc/ld.so.preload; $mseal system disable; $mseal system disable; "
       "cat /etc/ld.so.preload",
       "/etc/ld.so.preload names /etc/lm/libmseal.so: every program that starts now loads it.\n"
-      "/etc/ld.so.preload names /etc/lm/libmseal.so already.\n"
+      "/etc/ld.so.preload already names /etc/lm/libmseal.so.\n"
       "/etc/lm/libmseal.so\n# kept\nlibm.so.6\n"
       "/etc/ld.so.preload keeps its other lines: programs that start now do not load libmseal.so. Those that "
       "run keep their seals.\n"
