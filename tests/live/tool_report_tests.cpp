@@ -169,7 +169,7 @@ TEST_CASE("tool: pages are written to standard output or a file, or it is said w
   refuses({"report", "--html=/nonexistent/page", events.string()},
           "/nonexistent/page can't be written: No such");
   refuses({"report", "--html=/dev/full", events.string()}, "/dev/full can't be written: No space");
-  refuses({"status", "--html"}, "which one is wanted");
+  refuses({"status", "--html"}, "give its ID");
   // Of maps without an event, of images that are none, and of numbers that are none.
   for (const auto& [line, why] :
        {std::pair(R"({"maps":[["0x1","0x2"]],"image":"1-2-3","host":"a","program":"p",)"

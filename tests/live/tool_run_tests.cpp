@@ -119,7 +119,8 @@ TEST_CASE("tool: run says which programs it does not reach, and what to do") {
   CHECK(tool({"run", "-q", "--backend=seccomp", STATIC_PROGRAM, "few"}).err.find("is static") ==
         std::string::npos);
   for (const std::string binding : {"--require=supervised", "--harden=ptrace", "--strict"})
-    refuses({"run", "-q", "--backend=seccomp", binding, "--", STATIC_PROGRAM, "few"}, "it is not started");
+    refuses({"run", "-q", "--backend=seccomp", binding, "--", STATIC_PROGRAM, "few"},
+            "the program is not started");
   const TemporaryPath script("script");
   std::ofstream(script.string()) << "#!" << STATIC_PROGRAM << "\n";
   std::filesystem::permissions(script.string(), std::filesystem::perms(0755));

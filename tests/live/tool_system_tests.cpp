@@ -150,7 +150,7 @@ TEST_CASE("tool: system enable refuses a library that would break programs") {
           "users other than root can change /etc/lm/libmseal.so");
   refused("chmod o+w /etc/lm; $mseal system enable", "users other than root can change /etc/lm");
   refused("chown 65534 /etc/lm/mseal-supervisor; $mseal system enable",
-          "may change /etc/lm/mseal-supervisor");
+          "can change /etc/lm/mseal-supervisor");
   refused(
       "mkdir -m 777 /etc/o; ln -s /etc/o/x /etc/libmseal.so; ln -s /etc/lm/libmseal.so /etc/o/x; $mseal "
       "system "
@@ -190,7 +190,8 @@ TEST_CASE("tool: system enable takes back what does not work") {
 
 TEST_CASE("tool: system enable says where sudo would stop working") {
   const std::string supervised = "echo 'backend = \"supervised\"' >/etc/libmseal/policy.toml; ";
-  refuses_to_enable(kEnable + supervised + "$mseal system enable", "sudo, su and other setuid programs stop");
+  refuses_to_enable(kEnable + supervised + "$mseal system enable",
+                    "sudo, su and other setuid programs would stop");
   says(supervised + "$enable | head -n 1; /etc/lm/own",
        "/etc/ld.so.preload names /etc/lm/libmseal.so: every program that starts now loads it.\n" + kSealed);
   // Services alone.
