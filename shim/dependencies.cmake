@@ -13,7 +13,7 @@ endmacro()
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h)
 libmseal_needs(TOMLPLUSPLUS_INCLUDE_DIR "toml++" libtomlplusplus-dev)
 
-# Of the machine that builds.
+# For the build machine, not the target.
 find_path(SECCOMP_INCLUDE_DIR seccomp.h NO_CMAKE_FIND_ROOT_PATH)
 libmseal_needs(SECCOMP_INCLUDE_DIR "libseccomp" libseccomp-dev)
 if(CMAKE_CROSSCOMPILING)

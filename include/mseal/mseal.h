@@ -1,8 +1,8 @@
 /* libmseal: mseal(2) on kernels without it.
  *
  * For programs that are started with LD_PRELOAD=libmseal.so or linked with -lmseal. Functions return -1 and
- * set errno on failure. They may be called from any thread, but those that seal not from a signal handler
- * that has interrupted a fork. libmseal(3) describes them in full.
+ * set errno on failure. They may be called from any thread. Do not call those that seal from a signal handler
+ * that has interrupted a fork. libmseal(3) describes all functions in full.
  */
 #ifndef LIBMSEAL_MSEAL_H
 #define LIBMSEAL_MSEAL_H

@@ -8,9 +8,9 @@
  *   mprotect(&settings, MSEAL_MUTABLE_SIZE(settings), PROT_READ);
  *
  * Marked variables lie on pages of their own and are not sealed at start; the program can call mseal() when
- * they are ready. They are mapped from a file: only under discard=strict their contents are protected, while
- * the kernel's rule lets madvise(MADV_DONTNEED) reset a variable to its value in the file. For C and C++ with
- * GNU as (which GCC and Clang use); not if the including file is compiled with link-time optimization.
+ * they are ready. They are mapped from a file: only discard=strict protects their contents, while the
+ * kernel's rule lets madvise(MADV_DONTNEED) reset a variable to its value in the file. For C and C++ with GNU
+ * as (which GCC and Clang use); not if the including file is compiled with link-time optimization.
  *
  * OpenBSD's section .openbsd.mutable serves the same purpose. */
 #ifndef LIBMSEAL_MUTABLE_H

@@ -90,8 +90,8 @@ class Search {
   }
 
   // Searches boundaries that all have the upper word of the address. The kernel's limit counts translated
-  // instructions, and a constant above 2 GiB takes one more. So many boundaries are taken relative to the
-  // first one, unless another search follows.
+  // instructions, and a constant above 2 GiB takes one more. So if there are many boundaries, they are
+  // taken relative to the first one, unless another search follows.
   Label under_word(const Boundaries& some, Label miss, bool is_last) {
     constexpr std::size_t kMany = 16;
     if (some.size() == 0) return interval(some, miss);

@@ -28,7 +28,7 @@ struct DeniedRanges {
   std::span<const Range> ranges;    // what no call may unmap, replace, move, resize or re-protect
   std::span<const Range> contents;  // what no madvise may discard
   // brk arguments that answer 0. brk is never notified: a signal could end it with EINTR, which libc would
-  // take for the new break, and malloc would write past the heap.
+  // mistake for the new break, and malloc would write past the heap.
   Range breaks{};
   bool protection = true;  // whether mprotect is refused, too
 };

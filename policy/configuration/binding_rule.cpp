@@ -46,7 +46,7 @@ std::string_view rule_in(std::string_view line) {
   return {};
 }
 
-// Whether the line may be more than it looks like: a part of a longer one, several, or with a key in escapes.
+// Whether the line may mean something else: a part of a longer line, several lines, or a key with escapes.
 bool is_doubtful(std::string_view line) {
   if (line.size() >= BindingRule::kLongestLine || line.find('\0') != std::string_view::npos) return true;
   if (line.find('\r') < line.size() - 1) return true;

@@ -7,7 +7,7 @@
 
 namespace libmseal::policy {
 
-// Not a real parser of TOML: in doubt a rule is there, and applies to the program.
+// Not a real parser of TOML. If it is not certain, a rule counts as present and as applying to the program.
 class BindingRule {
  public:
   // In bytes. A longer one may be given in part.

@@ -4,9 +4,9 @@
 // notification tells the supervisor which process sent it. The flags are never zero, so a kernel with
 // mseal(2) and no supervisor answers EINVAL. A message can add seals but never remove one: a forged message
 // can only restrict its sender and processes that may have inherited its seals. The supervisor can't see what
-// a filter refuses, so the library keeps account of that itself, and a process that lies about it does not
-// weaken its later seals. For its later children, the supervisor accepts such a claim only if the process has
-// one filter more than when it asked.
+// a filter refuses, so the library keeps its own list. A process that reports a filter it does not have
+// gains nothing: the list decides about its later seals. For its later children, the supervisor accepts such
+// a claim only if the process has one filter more than when it asked.
 //
 // A container's seccomp profile that does not know mseal may answer it before the supervisor is notified. So
 // a message can also be sent as an mmap, which every profile allows, of huge pages of an invalid size. The
@@ -85,7 +85,7 @@ struct Control {
   std::uint32_t count = 0;  // only for `refusals`
 };
 
-// So many calls are being refused that this one is only counted.
+// Too many calls are being refused, so this one is only counted.
 inline constexpr std::int64_t kTooMany = 1;
 
 // How sealing continues.

@@ -34,7 +34,7 @@ constexpr std::string_view item_that_opens(std::string_view name) {
   return found != kBlockedCallNames.end() ? found->open : std::string_view();
 }
 
-// Of a call that the first filter has reported because it is blocked. Empty if it is none of these.
+// The name of a blocked call that the first filter has reported; empty for any other call.
 constexpr std::string_view name_of_blocked_call(const Abi& abi, std::uint32_t number,
                                                 const Arguments& arguments) {
   const BlockedNumbers& blocked = abi.blocked;

@@ -1,4 +1,4 @@
-// JSON as text. What is no UTF-8 becomes a replacement character: paths and options may contain any bytes.
+// JSON as text. Invalid UTF-8 becomes a replacement character: paths and options may contain any bytes.
 #pragma once
 
 #include <nlohmann/json.hpp>

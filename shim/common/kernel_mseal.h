@@ -36,7 +36,7 @@ inline KernelMseal ask_kernel(const policy::Machine& machine) {
 
 // Whether the mseal(2) of a kernel with this release may leave out mappings of a range that merge with a
 // sealed neighbour (CVE-2026-23416: mm/mseal.c from 6.17 on). The release does not show whether it was fixed
-// there, so this counts until 6.19. Such a kernel seals every mapping that it is told of alone.
+// there, so this counts until 6.19. Such a kernel does seal a mapping if the call names only that one.
 inline bool mseal_may_miss_mappings(std::string_view release) {
   std::uint64_t minor = 0;
   return policy::take(release, "6.") && policy::take_number(release, 10, minor) && minor >= 17 && minor <= 19;

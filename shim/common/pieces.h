@@ -103,7 +103,7 @@ class PieceSearch {
   }
 
  private:
-  // Errors of the file, changed where they could be taken for errors of the ranges.
+  // Errors of the file, changed where they could be mistaken for errors of the ranges.
   static long unreadable(long error) {
     return error == -ENOMEM || error == -EINVAL || error == -E2BIG ? -EIO : error;
   }

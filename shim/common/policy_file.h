@@ -15,7 +15,7 @@ inline constexpr std::size_t kMostPolicyBytes = std::size_t{1} << 20;
 inline constexpr long kNoRegularFile = -ENOTSUP;  // a result of open_policy_file
 
 // Whether a policy may be read from it: a pipe could block every start, and a device may be endless. A link
-// to /dev/null is the usual way to say that there is nothing.
+// to /dev/null is the usual way to say that there is no policy.
 inline bool may_hold_policy(const struct stat& file) {
   constexpr dev_t kNull = 0x103;
   return S_ISREG(file.st_mode) || (S_ISCHR(file.st_mode) && file.st_rdev == kNull);

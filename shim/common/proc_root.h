@@ -137,7 +137,7 @@ struct TaskStatus {
   bool filtered = false;              // runs under seccomp filters
   std::uint32_t filters = ~0U;        // how many; kernels before 5.9 do not say
   long peak = -1;                     // the most memory that it has had mapped, in KiB; -1: it has none
-  bool is_first_of_namespace = true;  // of its pid namespace; so it is where the kernel has none
+  bool is_first_of_namespace = true;  // of its pid namespace; true if the kernel has none
 };
 
 // 0 or -errno.

@@ -59,7 +59,7 @@ inline long raw_syscall(long number, const std::array<std::uint64_t, 6>& a) {
 }
 
 // Calls call() again if a signal has interrupted it: the kernel's own memory calls are not interrupted, but a
-// notification is that the supervisor has not received yet. Not for ever: a filter of the program may answer
+// notification may be, until the supervisor has received it. Not for ever: a filter of the program may answer
 // EINTR, too.
 template <class Call>
 long repeat_if_interrupted(Call call) {

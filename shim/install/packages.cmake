@@ -85,7 +85,7 @@ programs that seal their own memory on every kernel since Linux 5.10.")
 set(CPACK_DEBIAN_MSEAL_PACKAGE_NAME mseal)
 set(CPACK_DEBIAN_MSEAL_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_MSEAL_PACKAGE_DEPENDS ${same_version})
-if(LIBMSEAL_OLD_GLIBC)  # dpkg-shlibdeps thinks of the libraries that are here
+if(LIBMSEAL_OLD_GLIBC)  # dpkg-shlibdeps would require the library versions of this machine
   set(CPACK_DEBIAN_MSEAL_PACKAGE_SHLIBDEPS OFF)
   set(CPACK_DEBIAN_MSEAL_PACKAGE_DEPENDS
       "${same_version}, libc6 (>= 2.28), libdw1 (>= 0.158), libelf1 (>= 0.144), libgcc-s1 (>= 4.2)")

@@ -111,7 +111,7 @@ void report_unsealed_start(State& state) {
     policy::parse_options(state.texts->environment.data(), state.options, [](const policy::OptionError&) {});
   }
   constexpr std::string_view kWhy =
-      "a seccomp filter of the program that has started this one kills for system calls of the library";
+      "an inherited seccomp filter kills processes that make system calls of the library";
   const policy::Options& options = state.options;
   if (options.require != policy::Backend::automatic)
     refuse_to_start("require=", name_of(options.require), kWhy);
@@ -120,7 +120,7 @@ void report_unsealed_start(State& state) {
   if (options.audit) refuse_to_start("mode=", "audit", kWhy);
   const bool wanted =
       options.auto_seal != policy::AutoSeal::off && options.auto_seal != policy::AutoSeal::marked;
-  if (wanted) Message() << "nothing is sealed: " << kWhy << "; let it answer with an error";
+  if (wanted) Message() << "nothing is sealed: " << kWhy << "; let the filter answer with an error";
 }
 
 enum class Progress : std::uint8_t { not_begun, under_way, done };
@@ -148,7 +148,7 @@ void start(State& state) {
   } else if (other_filters_kill()) {
     state.barred =
         "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
-        "openat2(2); make it allow them";
+        "openat2(2); make the filter allow them";
   }
   SupervisorLaunch launch;
   read_options(state, launch);

@@ -118,7 +118,7 @@ std::string_view binding_rule(const char* path) {
   });
   const bool nobody_can =
       read == -EACCES || read == -ENOENT;  // the supervisor could not read it either, and would ignore it
-  return read == 0 || nobody_can ? rules.found() : "rules that could not be looked at";
+  return read == 0 || nobody_can ? rules.found() : "rules that could not be examined";
 }
 
 void report_unread(const State& state, const Unread& why) {

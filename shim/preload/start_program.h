@@ -1,9 +1,9 @@
-// libc's functions that start programs, from any thread: interposed to prepare for the program.
+// Interposed libc functions that start programs: they set the memory layout of the new program first.
 #pragma once
 
 namespace libmseal::shim {
 
-// Finds those of libc. Called once, at start.
+// Finds the functions of libc with these names. Called once, at start.
 void find_exec_functions();
 
 }  // namespace libmseal::shim

@@ -173,7 +173,7 @@ void ControlChannel::respond(const seccomp_notif& notification, std::int64_t ans
   } else {
     listener_.answer(notification.id, answer);
   }
-  // Or the resumed threads get the processors first, and the caller waits for as many time slices.
+  // Otherwise the resumed threads get the processors first, and the caller waits for as many time slices.
   constexpr long kUntilCallerRuns = 20'000;  // ns
   if (supervised_.has_stopped_to_let_go()) shim::nap(kUntilCallerRuns);
   tidy();

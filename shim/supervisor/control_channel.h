@@ -46,7 +46,7 @@ class ControlChannel {
   ReceivedCall read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
   void handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received);
 
-  // Has the call wait. False if it has waited for that long.
+  // Makes the call wait. False if it has already waited that long.
   [[nodiscard]] bool postpone(const seccomp_notif& notification,
                               std::chrono::seconds at_most = std::chrono::seconds(1));
   // Whether the task's call waits here.

@@ -84,7 +84,7 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
   }
-  // set_tid_address can't be refused: libc would take the error for its thread ID. Without a verdict the
+  // set_tid_address can't be refused: libc would mistake the error for its thread ID. Without a verdict the
   // program must not run, because the library is required.
   const policy::Abi* const abi = policy::find_abi(machine_, notification.data.arch);
   if (abi != nullptr && is_start(notification, *abi) && notification.pid != 0 &&
@@ -140,7 +140,8 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   handle_call(notification, caller, call);
 }
 
-// Whether an mremap in the same memory waits for calls like this one: it goes first, or might wait for ever.
+// Whether an mremap in the same memory waits for calls like this one: it goes first, because it might
+// otherwise wait for ever.
 bool Dispatcher::gives_way(pid_t task, const MmCall& call) const {
   if (!AioRings::is_about(call)) return false;
   return std::ranges::any_of(control_.postponed(), [&](const seccomp_notif& other) {
@@ -257,7 +258,7 @@ void Dispatcher::catch_up_if_due() noexcept {
 }
 
 int Dispatcher::patience_while_busy() const {
-  constexpr int kMoment = 50;  // ms, in which a refused thread tells of its call site
+  constexpr int kMoment = 50;  // ms, in which a refused thread sends its call site
   if (control_.busy() || aio_rings_.busy()) return 1;
   return events_.waiting() || holder_.has_some_to_let_go() ? kMoment : -1;
 }

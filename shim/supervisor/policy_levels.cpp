@@ -12,7 +12,7 @@ namespace libmseal::supervisor {
 namespace {
 
 std::string why_not(long error) {
-  return error == shim::kNoRegularFile ? "it is no regular file" : std::strerror(static_cast<int>(-error));
+  return error == shim::kNoRegularFile ? "it is not a regular file" : std::strerror(static_cast<int>(-error));
 }
 
 // Reads the whole file: 0 or -errno.

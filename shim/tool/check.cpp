@@ -90,8 +90,8 @@ int check(Form form) {
   for (const std::string& line : attempt.lines) std::printf("%s\n", line.c_str());
   if (attempt.lines.empty())
     std::printf(
-        "no answer: the library can't be loaded, or has said before in this process tree why its backend is "
-        "weaker\n");
+        "no message from the library: it cannot be loaded, or it has already reported a weaker backend in "
+        "this process tree\n");
   return status;
 }
 

@@ -21,7 +21,7 @@ struct ChildOutput {
 };
 
 // Calls become(out) in a child. It must not return, and its output is what it writes to the descriptor `out`.
-// A child that says nothing for `patience` ms is killed.
+// A child that prints nothing for `patience` ms is killed.
 template <class Become>
 ChildOutput output_of_child(Become become, int patience = -1) {
   int ends[2];

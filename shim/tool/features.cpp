@@ -47,7 +47,7 @@ Feature mseal_call() {
       return {name, false, "a seccomp profile refuses it (EPERM)" + instead};
     case kKilled:
       return {name, false,
-              "a filter kills programs that call it: make it return an error; nothing is sealed"};
+              "a filter kills programs that call it: make the filter return an error; nothing is sealed"};
     default:
       return {name, false, "the kernel does not have it" + instead};
   }
@@ -104,7 +104,7 @@ Feature listener(int filter, int error) {
       return {name, true, ""};
     case EBUSY:
       if (has_own_supervisor()) return {name, true, ""};
-      return {name, false, "another supervisor has one here, and the kernel allows one (EBUSY)" + lost};
+      return {name, false, "another supervisor has one here, and the kernel allows only one (EBUSY)" + lost};
     case EINVAL:
       return {name, false,
               "the kernel is older than 5.0, or a container manager intercepts system calls (EINVAL)" + lost};

@@ -1,5 +1,5 @@
-// mseal: runs programs under the library, and tells what it does. Its command line; what the commands do is
-// in a file for each.
+// The command line of mseal, which runs programs under the library and reports what it does. Each command has
+// its own file.
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -24,21 +24,24 @@ struct OptionHelp {
 
 constexpr OptionHelp kOptions[] = {
     {"backend", "what enforces the seals: auto, kernel, supervised, filters, libc"},
-    {"require", "do not start with anything weaker: kernel, supervised, filters, libc"},
-    {"mode", "enforce; or audit: refuse nothing, record what enforce would refuse"},
-    {"auto", "what is sealed at start: elf; data: also static data; marked: objects that ask for it; off"},
-    {"late", "which objects loaded by dlopen are sealed, too: nodelete, all, off"},
-    {"skip", "objects that are not sealed: patterns for their file names, joined by :"},
+    {"require", "do not start the program under a weaker backend: kernel, supervised, filters, libc"},
+    {"mode", "enforce; or audit: refuse nothing, record the calls that enforce would refuse"},
+    {"auto",
+     "what to seal at start: elf (code, read-only data, RELRO), data (static data too), marked (objects that "
+     "ask for it), off"},
+    {"late", "which objects to seal when dlopen loads them: nodelete, all, off"},
+    {"skip", "objects not to seal: patterns for their file names, joined by :"},
     {"mutable", "objects whose static data auto=data does not seal: patterns, as for skip"},
-    {"vdso", "1: the kernel's own pages in the process are sealed, too"},
-    {"coverage", "fast; or all: the supervisor sees every memory call and serves static programs"},
-    {"scope", "tree; or process: programs that the program starts are not sealed"},
-    {"discard", "which memory keeps its contents: strict, kernel"},
+    {"vdso", "1: also seal the pages that the kernel maps into the process"},
+    {"coverage",
+     "fast; or all: the supervisor sees every memory call except brk, and serves static programs"},
+    {"scope", "tree; or process: do not seal programs that the program starts"},
+    {"discard", "which sealed memory keeps its contents: strict, kernel"},
     {"sealable", "whether mseal accepts only memory mapped with MAP_SEALABLE: optional, required"},
     {"harden",
      "refuse writes that change no mapping: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
-    {"open", "calls that are not blocked, joined by +: see libmseal-policy(5)"},
-    {"policy", "a policy file that overrides the system's and the user's; none: read no file at all"},
+    {"open", "blocked calls to allow again, joined by +: see libmseal-policy(5)"},
+    {"policy", "a policy file that overrides the system's and the user's; none: read no policy file"},
     {"events", "a file for refusals, as JSON lines for mseal report"},
     {"log", "the supervisor's log: a file, stderr, syslog"},
     {"supervisor", "the supervisor program"},
@@ -73,7 +76,7 @@ void add_run(CLI::App& app, Choices& choices) {
       "print the backend; write debug messages to the log");
   command->add_flag_callback(
       "--strict", [&run] { run.items.emplace_back("strict", "1"); },
-      "do not start if an option or a policy file is wrong");
+      "do not start the program if an option or a policy file is wrong");
   command->add_flag("-q,--quiet", run.quiet, "do not check whether the program will load the library");
   command->add_option("command", run.command, "the program and its arguments")->required();
   command->positionals_at_end();
@@ -81,9 +84,9 @@ void add_run(CLI::App& app, Choices& choices) {
 }
 
 void add_check(CLI::App& app, Choices& choices) {
-  CLI::App* const command = app.add_subcommand(
-      "check",
-      "Prints the features of this kernel and which backend programs get; exit status 1: a weak one");
+  CLI::App* const command = app.add_subcommand("check",
+                                               "Prints the features of this kernel and which backend "
+                                               "programs get; exit status 1 if it is weaker than supervised");
   command->add_flag("--json", choices.json, "print JSON");
   command->callback([&choices] { choices.status = check(choices.form()); });
 }
@@ -98,7 +101,7 @@ void add_json_and_html(CLI::App& command, Choices& choices) {
 
 void add_status(CLI::App& app, Choices& choices) {
   CLI::App* const command =
-      app.add_subcommand("status", "Shows which mappings of a process are sealed; exit status 1: none");
+      app.add_subcommand("status", "Shows which mappings of a process are sealed; exit status 1 if none is");
   command->add_option("pid", choices.process, "the process; without it, list all that run with the library");
   add_json_and_html(*command, choices);
   command->callback([&choices] { choices.status = status(choices.process, choices.form(), choices.page); });
@@ -106,14 +109,14 @@ void add_status(CLI::App& app, Choices& choices) {
 
 void add_report(CLI::App& app, Choices& choices) {
   CLI::App* const command = app.add_subcommand(
-      "report", "Groups recorded events by call site and object; exit status 1: no events");
+      "report", "Groups recorded events by call site and object; exit status 1 if there are none");
   command
       ->add_option("file", choices.report.files,
                    "written by `mseal run --mode=audit --events=FILE`; - is standard input")
       ->required();
   add_json_and_html(*command, choices);
   command->add_flag("--exit-code", choices.report.exit_code,
-                    "exit status 0: nothing was refused; 1: something was, or events are missing");
+                    "exit status 0 if no call was refused, 1 if any was or if events are missing");
   command->callback([&choices] {
     choices.report.form = choices.form();
     choices.report.page = choices.page;
@@ -145,7 +148,7 @@ void add_system(CLI::App& app, Choices& choices) {
       command->add_subcommand("enable", "Enables it, after a trial with a few programs; needs root");
   enable->add_option("--library", system.library, "the library, instead of the one that mseal run uses");
   enable->add_flag("--no-setuid", system.no_setuid,
-                   "even if sudo and other setuid programs then stop working for ordinary users");
+                   "proceed even if sudo and other setuid programs stop working for ordinary users");
   enable->callback([&choices] { choices.status = enable_system(choices.system); });
   CLI::App* const disable = command->add_subcommand("disable", "Disables it; needs root");
   disable->callback([&choices] { choices.status = disable_system(choices.system); });
@@ -153,7 +156,7 @@ void add_system(CLI::App& app, Choices& choices) {
       "status", "Prints whether it is enabled and which policy applies; exit status 1: disabled or broken");
   show->callback([&choices] { choices.status = show_system(choices.system); });
   for (CLI::App* const one : {enable, disable, show})
-    one->add_option("--root", system.root, "the root directory of another system, such as one to be rescued");
+    one->add_option("--root", system.root, "work on the system below this directory");
 }
 
 // One line for a command line that can't be parsed.
@@ -169,7 +172,7 @@ std::string explain(const CLI::App* app, const CLI::Error& error) {
 }
 
 int parse(int count, char** arguments) {
-  CLI::App app("Memory sealing for kernels that have none", "mseal");
+  CLI::App app("Runs programs with sealed memory, and inspects them", "mseal");
   app.require_subcommand(1);
   app.set_version_flag("--version",
                        "mseal " LIBMSEAL_VERSION ", layout " + std::to_string(policy::kLayoutVersion),

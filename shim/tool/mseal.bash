@@ -1,6 +1,6 @@
 # Completion for bash: mseal
 
-# The values of an option of `mseal run`; nothing for those that may be anything.
+# The values of an option of `mseal run`; nothing for options that take any value.
 _mseal_values() {
   case $1 in
     --backend) echo auto kernel supervised filters libc ;;
@@ -35,7 +35,7 @@ _mseal() {
   fi
   case $command in
     run)
-      # Behind the program's name its own completion goes on.
+      # After the program's name, the completion of that program takes over.
       for ((index = 2; index < COMP_CWORD; ++index)); do
         word=${COMP_WORDS[index]}
         case $word in
@@ -44,7 +44,7 @@ _mseal() {
             return
             ;;
           --verbose | --quiet | --strict | --help | -?) ;;
-          --*)  # its value comes next, perhaps behind a =
+          --*)  # its value comes next, perhaps after a =
             [[ ${COMP_WORDS[index + 1]} == = ]] && ((++index))
             ((++index))
             ;;
@@ -103,7 +103,7 @@ _mseal() {
   esac
 }
 
-# The command line from that word on is another command's; without bash-completion's help, files and programs.
+# The command line from that word on belongs to another command. Without bash-completion: files and programs.
 _mseal_command() {
   if declare -F _command_offset >/dev/null; then
     _command_offset "$1"

@@ -5,7 +5,7 @@ function __mseal_options
     mseal $argv --help 2>/dev/null | string replace -rf '^ +(?:-\w,)?(--[a-z-]+)(?: TEXT)?(?: \w+: --\w+)? +(.*)$' '$1\t$2'
 end
 
-# Of `mseal run`: the words from the program's name on, once they have begun. Fails before.
+# The words of `mseal run` from the program's name on. Fails if there is no such name yet.
 function __mseal_program
     set -l words (commandline -opc)
     set -e words[1..2]
@@ -36,7 +36,7 @@ complete -c mseal -f
 complete -c mseal -n __fish_use_subcommand -a 'run\t"Start a program under the library"
 check\t"Which backend programs get here"
 status\t"Which mappings of a process are sealed"
-report\t"What a file of events holds"
+report\t"Group recorded events"
 policy\t"Check policy files"
 system\t"Load the library into every program"'
 complete -c mseal -n __fish_use_subcommand -l help -d 'Print help'

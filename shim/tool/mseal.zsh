@@ -47,7 +47,7 @@ _mseal() {
   case $state in
     command)
       local -a commands=('run:start a program under the library' 'check:which backend programs get here'
-        'status:which mappings of a process are sealed' 'report:what a file of events holds' 'policy:check policy files'
+        'status:which mappings of a process are sealed' 'report:group recorded events' 'policy:check policy files'
         'system:load the library into every program')
       _describe command commands
       ;;
@@ -71,7 +71,7 @@ _mseal() {
           ;;
         policy)
           if ((CURRENT == 2)); then
-            local -a commands=('check:say what is wrong in policy files' 'show:which options a program gets')
+            local -a commands=('check:print mistakes in policy files' 'show:which options a program gets')
             _describe command commands
           elif [[ $words[2] == show ]]; then
             _arguments '--policy=[another file]:file:_files' '2:program:_command_names -e'
@@ -81,8 +81,8 @@ _mseal() {
           ;;
         system)
           if ((CURRENT == 2)); then
-            local -a commands=('enable:load the library into every program' 'disable:end that'
-              'status:say whether it is so')
+            local -a commands=('enable:load the library into every program' 'disable:undo this'
+              'status:print whether it is enabled')
             _describe command commands
           else
             _mseal_options system $words[2]

@@ -1,5 +1,6 @@
-/* Lets the tool run on glibc 2.28 and later, whichever it was built with (LIBMSEAL_OLD_GLIBC): what newer
- * ones would provide under new version names is here, and hidden, so that the linker looks no further. */
+/* Lets the tool run on glibc 2.28 and later, whichever version it was built with (LIBMSEAL_OLD_GLIBC).
+ * Functions that newer versions provide under new version names are defined here, so that the linker does not
+ * look for them elsewhere. They are hidden. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>

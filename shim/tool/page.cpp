@@ -45,7 +45,7 @@ std::string numbers_of(const Page& page) {
   return html;
 }
 
-// Not for others: the page contains addresses, as the events do.
+// Not readable by other users: the page contains addresses, as the events do.
 constexpr mode_t kMode = 0660;
 
 }  // namespace

@@ -59,7 +59,7 @@ PolicyLevel read_policy_file(const std::string& path) {
 PolicyLevel read_regular_policy_file(const std::string& path) {
   struct stat file {};
   if (stat(path.c_str(), &file) == 0 && !shim::may_hold_policy(file) && !S_ISDIR(file.st_mode))
-    throw std::runtime_error(path + " can't be read: it is no regular file");
+    throw std::runtime_error(path + " can't be read: it is not a regular file");
   return read_policy_file(path);
 }
 

@@ -101,15 +101,14 @@ ProgramFile look_at_elf(const std::string& path) {
 }
 
 std::string why_not_preloaded(const ProgramFile& program) {
-  if (!program.is_elf) return "is no ELF program";
+  if (!program.is_elf) return "is not an ELF program";
   if (program.other_machine) {
     return "is built for another architecture than libmseal.so, so nothing in it is sealed; build libmseal "
            "for it too";
   }
   if (program.interpreter.empty()) {
     return "is static and ignores LD_PRELOAD, so nothing in it is sealed; with --coverage=all it can call "
-           "mseal(2) "
-           "itself";
+           "mseal(2) itself";
   }
   if (program.set_id && geteuid() != 0) {
     return "gains privileges when it starts, so the dynamic linker ignores LD_PRELOAD: run it from the "

@@ -32,11 +32,10 @@ std::string exemption_of(const Finding& finding, bool of_static_data) {
 
 // Describes what is wrong with a line.
 std::string reason_of(const std::exception& error) {
-  if (dynamic_cast<const json::parse_error*>(&error) != nullptr)
-    return "it is no JSON, or not all of it is there";
-  if (dynamic_cast<const json::out_of_range*>(&error) != nullptr) return "a part of it is missing";
-  if (dynamic_cast<const json::type_error*>(&error) != nullptr) return "a part of it is of the wrong kind";
-  return "an address in it is no number";
+  if (dynamic_cast<const json::parse_error*>(&error) != nullptr) return "it is not JSON, or it is truncated";
+  if (dynamic_cast<const json::out_of_range*>(&error) != nullptr) return "a field is missing";
+  if (dynamic_cast<const json::type_error*>(&error) != nullptr) return "a field has the wrong type";
+  return "an address is not a number";
 }
 
 // Events with equal ones belong together.

@@ -96,7 +96,7 @@ void check(const policy::Options& options) {
     const int why = errno;
     if (descriptor < 0) {
       throw std::runtime_error(key + ("=" + file) + " can't be written: " +
-                               (why == ENXIO ? "a pipe that nobody reads" : std::strerror(why)) +
+                               (why == ENXIO ? "it is a pipe that nobody reads" : std::strerror(why)) +
                                "; the program is not started");
     }
     close(descriptor);
@@ -165,7 +165,8 @@ void run(const RunChoice& options) {
   const std::string why = options.quiet && option.empty() ? "" : why_not_reached(options, library);
   if (!why.empty()) {
     if (!option.empty())
-      throw std::runtime_error(why + "; it is not started, because " + std::string(option) + " is set");
+      throw std::runtime_error(why + "; the program is not started, because " + std::string(option) +
+                               " is set");
     std::fprintf(stderr, "mseal: %s\n", why.c_str());
   }
   setenv("MSEAL_OPTIONS", all.c_str(), 1);

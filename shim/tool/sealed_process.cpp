@@ -111,7 +111,7 @@ std::optional<std::vector<Seal>> read_table(int process, const std::vector<MapsL
     const int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (file < 0) {
       throw std::runtime_error("the table of process " + std::to_string(process) +
-                               " may not be inspected: this takes root outside of containers, or "
+                               " may not be inspected: this needs root outside containers, or "
                                "CAP_CHECKPOINT_RESTORE");
     }
     const std::unique_ptr<const int, void (*)(const int*)> closed(&file, [](const int* one) { close(*one); });

@@ -47,7 +47,7 @@ bool has_library(const std::vector<MapsLine>& lines) {
       lines, [](const MapsLine& line) { return line.name.find("/libmseal.so") != std::string::npos; });
 }
 
-// Lists the processes that run with the library. Those that may not be inspected are left out.
+// Lists the processes that run with the library, except those that may not be inspected.
 int list(bool json) {
   int status = kNo;
   if (!std::filesystem::exists("/proc/self")) throw std::runtime_error("/proc is not mounted");
@@ -140,7 +140,7 @@ int draw(int process, const std::string& path) {
   Page page;
   page.kind = "status";
   page.title = name + ", process " + std::to_string(process);
-  page.lead = sealed.seals.empty() ? "Nothing of this process is sealed."
+  page.lead = sealed.seals.empty() ? "No memory of this process is sealed."
                                    : image.program + (sealed.supervised ? ", under a supervisor" : "");
   page.numbers = {{"sealed", size_text(sealed.bytes)},
                   {"mapped", size_text(mapped)},
@@ -156,7 +156,7 @@ int number_of(const std::string& process) {
   const char* const end = process.data() + process.size();
   const auto [rest, error] = std::from_chars(process.data(), end, number);
   if (error != std::errc() || rest != end || number <= 0)
-    throw std::invalid_argument("'" + process + "' is no process id: a number is wanted, as ps shows it");
+    throw std::invalid_argument("'" + process + "' is not a process ID: give a number, as ps prints it");
   return number;
 }
 
@@ -165,7 +165,7 @@ int number_of(const std::string& process) {
 int status(const std::string& process, Form form, const std::string& page) {
   const bool json = form == Form::json;
   if (form == Form::html && process.empty())
-    throw std::invalid_argument("--html draws one process: which one is wanted, as ps shows it");
+    throw std::invalid_argument("--html draws one process: give its ID");
   if (form == Form::html) return draw(number_of(process), page);
   return process.empty() ? list(json) : show(number_of(process), json);
 }

@@ -40,7 +40,7 @@ constexpr std::string_view kSeparators = " \t:";  // within a line, as for the d
   throw std::runtime_error(what + ": " + std::strerror(errno));
 }
 
-// Changes the root: from then on all paths are those of that system.
+// Changes the root: from then on all paths refer to that system.
 void enter(const std::string& root) {
   if (root.empty()) return;
   if (chroot(root.c_str()) != 0 || chdir("/") != 0) fail("--root=" + root);
@@ -112,7 +112,7 @@ void write_list(const std::optional<std::string>& text) {
       const int why = errno;
       unlink(fresh.c_str());
       errno = why;
-      fail(list + " can't be written, and is as it was");
+      fail(list + " can't be written, and is unchanged");
     }
   }
   const int folder = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -138,7 +138,7 @@ std::string flaw_of_policy() {
   std::error_code missing;
   if (!fs::exists(kPolicy, missing)) return "";
   if (const std::string weak = not_roots(kPolicy); !weak.empty())
-    return std::string(kPolicy) + " is not safe: others than root may change " + weak;
+    return std::string(kPolicy) + " is not safe: users other than root can change " + weak;
   const PolicyLevel level = read_regular_policy_file(kPolicy);
   return level.applies() ? "" : level.errors.front();
 }
@@ -151,10 +151,9 @@ void must_be_harmless(const std::string& library, bool no_setuid) {
     refuse("programs do not start as they should with " + library + ": " + said);
   if (!no_setuid && takes_privileges_away(library)) {
     refuse(
-        "without the kernel's mseal(2), which it lacks or the policy does not use, the programs of ordinary "
-        "users get no_new_privs, so that sudo, su and other setuid programs stop working for them: let the "
-        "policy seal only services "
-        "(libmseal-services(7)), or accept this with --no-setuid");
+        "the kernel has no mseal(2), or the policy does not use it, so programs of ordinary users would get "
+        "no_new_privs, and sudo, su and other setuid programs would stop working for them: let the policy "
+        "seal only services (libmseal-services(7)), or accept this with --no-setuid");
   }
 }
 
@@ -181,21 +180,21 @@ int enable_system(const SystemChoice& choice) {
   const std::optional<std::string> before = read_list();
   const List list = take_apart(before.value_or(""));
   if (list.ours == std::vector<std::string>{library}) {
-    std::printf("%s names %s already.\n", kList, library.c_str());
+    std::printf("%s already names %s.\n", kList, library.c_str());
     return kDone;
   }
   write_list(library + "\n" + list.others);
   if (const std::string said = complaints_of_programs(""); !said.empty()) {
     write_list(before);
     throw std::runtime_error("programs did not start as they should, so " + std::string(kList) +
-                             " is again as it was: " + said);
+                             " has been restored: " + said);
   }
   std::printf("%s names %s: every program that starts now loads it.\n", kList, library.c_str());
   say_how_to_undo(library, !list.others.empty());
   // Only the kernel's own seals need no supervisor.
   if (takes_privileges_away(library) && seals_init()) {
     std::printf(
-        "Warning: from the next boot on, init is sealed, too, and all programs depend on its supervisor: let "
+        "Warning: from the next boot on, init is sealed too, and all programs depend on its supervisor: let "
         "the policy leave systemd alone (libmseal-services(7)).\n");
   }
   return kDone;
@@ -247,11 +246,11 @@ int show_system(const SystemChoice& choice) {
   if (good && choice.root.empty()) good = show_trial();  // another system may not be able to run programs
   std::error_code missing;
   if (!fs::exists(kPolicy, missing)) {
-    std::printf("%s: not there, so the defaults apply\n", kPolicy);
+    std::printf("%s: does not exist, so the defaults apply\n", kPolicy);
     return good ? kDone : kNo;
   }
   if (const std::string flaw = flaw_of_policy(); !flaw.empty()) {
-    std::printf("%s: does not apply, or should not: %s\n", kPolicy, flaw.c_str());
+    std::printf("%s: does not apply, or is unsafe: %s\n", kPolicy, flaw.c_str());
     return kNo;
   }
   const PolicyLevel level = read_regular_policy_file(kPolicy);

@@ -89,7 +89,7 @@ std::string not_roots(const std::string& path) {
 }
 
 std::string flaw_of_library(const std::string& library) {
-  if (!library.starts_with('/')) return "is no absolute path";
+  if (!library.starts_with('/')) return "is not an absolute path";
   for (const char character : library) {
     // Characters that separate names, begin a comment, or are expanded.
     if (std::isspace(static_cast<unsigned char>(character)) != 0 || std::strchr(":#$", character) != nullptr)
@@ -98,16 +98,16 @@ std::string flaw_of_library(const std::string& library) {
   if (!fs::path(library).filename().string().starts_with("libmseal.so"))
     return "is not called libmseal.so, so that mseal system disable would not find it";
   std::error_code missing;
-  if (!fs::exists(library, missing)) return "is not there";
-  if (!fs::is_regular_file(library, missing)) return "is no file";
+  if (!fs::exists(library, missing)) return "does not exist";
+  if (!fs::is_regular_file(library, missing)) return "is not a regular file";
   const ProgramFile file = look_at_elf(library);
-  if (!file.is_elf) return "is no ELF file";
+  if (!file.is_elf) return "is not an ELF file";
   if (file.other_machine) return "is built for another architecture";
   if (layout_of(library) == 0) return "is not libmseal";
   for (const std::string& one : {library, supervisor_of(library)}) {
-    if (!fs::exists(one, missing)) return "needs " + one + ", which is not there";
+    if (!fs::exists(one, missing)) return "needs " + one + ", which does not exist";
     if (const std::string weak = not_roots(one); !weak.empty())
-      return "is not safe: others than root may change " + weak;
+      return "is not safe: users other than root can change " + weak;
   }
   return "";
 }

@@ -32,7 +32,7 @@ class TextFile : shim::NoCopy {
     if (fstat(file_, &status) != 0) return;
     if (S_ISDIR(status.st_mode)) {
       close(file_);
-      fail("it is a folder");
+      fail("it is a directory");
     }
     // A pipe without a writer would seem empty.
     if (S_ISFIFO(status.st_mode)) wait_for_more();
@@ -85,7 +85,7 @@ class TextFile : shim::NoCopy {
 
   void wait_for_more() const {
     pollfd wanted{file_, POLLIN, 0};
-    if (poll(&wanted, 1, patience_) == 0) fail("nothing comes from it");
+    if (poll(&wanted, 1, patience_) == 0) fail("no data arrived in time");
   }
 
   // False at the end.
@@ -93,7 +93,7 @@ class TextFile : shim::NoCopy {
     constexpr std::size_t kPart = 65536;
     if (left_ == 0) {
       if (!endless_) return false;
-      fail("it does not end; put what is wanted of it into a file");
+      fail("it is endless; copy the part you want to a file");
     }
     const std::size_t old = text.size();
     text.resize(old + static_cast<std::size_t>(std::min<std::uint64_t>(kPart, left_)));

@@ -407,7 +407,7 @@ HOLES = [
          {ALL: ["born_of_sibling"]}),
     Hole("lineage: a process without the first filter is thought to adopt nobody",
          "shim/supervisor/registry/registry.h",
-         "    note_unknown_lineage();  // those", "    // those",
+         "    note_unknown_lineage();  // processes", "    // processes",
          {SUPERVISED: ["adopted_after_late_start"], ALL: ["adopted_after_late_start"]}),
     Hole("lineage: the adopted are taken for copies of the adopter",
          "shim/supervisor/registry/lineage.cpp",

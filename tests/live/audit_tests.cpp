@@ -74,7 +74,7 @@ TEST_CASE("live: an audit by ptrace leaves programs alone that can't reach its s
     expect_success(result);
     CHECK(result.out == "works\n");
     CHECK_THAT(result.err,
-               ContainsSubstring("this program is not audited: it is traced, and has another user"));
+               ContainsSubstring("this program is not audited: this process is traced by a supervisor"));
   }
 }
 

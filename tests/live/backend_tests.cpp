@@ -225,11 +225,11 @@ TEST_CASE("live: discard=strict is not left to a kernel that does not keep it") 
   const std::string named = said("backend=kernel,discard=strict");
   CHECK(count_lines(named) == 1);
   CHECK_THAT(named, ContainsSubstring(
-                        "backend supervised instead of kernel: mseal(2) does not keep discard=strict"));
+                        "backend supervised instead of kernel: mseal(2) does not follow discard=strict"));
   CHECK(said("discard=strict") == "");
   CHECK_THAT(said("discard=strict,verbose=1"),
              ContainsSubstring("backend supervised on Linux") &&
-                 ContainsSubstring("whose mseal(2) does not keep discard=strict"));
+                 ContainsSubstring("whose mseal(2) does not follow discard=strict"));
   CHECK_THAT(said("discard=kernel,verbose=1"), ContainsSubstring("backend kernel on Linux"));
   CHECK_THAT(said("verbose=1"), ContainsSubstring("backend kernel on Linux"));
   CHECK(run(preloaded("policy=none,require=kernel,discard=strict", {"/bin/true"})).status == 127);
@@ -253,7 +253,7 @@ TEST_CASE("live: a requirement that the chosen backend can't meet is said plainl
   CHECK(result.status == 127);
   CHECK(result.out == "");
   CHECK_THAT(result.err,
-             ContainsSubstring("require=supervised cannot be met: a weaker backend is asked for (filters)"));
+             ContainsSubstring("require=supervised cannot be met: a weaker backend was requested (filters)"));
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ TEST_CASE("live: hardening that can't be had ends the program, and one line says
   CHECK(no_landlock.status == 127);
   CHECK(no_landlock.out == "");
   CHECK(count_lines(no_landlock.err) == 1);
-  CHECK_THAT(no_landlock.err, ContainsSubstring("harden=proc_mem cannot be met: it takes Landlock"));
+  CHECK_THAT(no_landlock.err, ContainsSubstring("harden=proc_mem cannot be met: it needs Landlock"));
 
   const Run no_seccomp = run(preloaded("harden=ptrace,backend=libc", {"/bin/echo", "never"},
                                        [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); }));

@@ -100,7 +100,7 @@ TEST_CASE("hostile: what a program repeats is left out of the log, and counted")
   expect_success(
       run(preloaded("policy=none,backend=seccomp,log=" + log.string(), {LIVE_PROGRAM, "floods_the_log"})));
   // Not its last line: that is among what is left out.
-  const std::string text = log_with(log.string(), "lines are left out: too many a second");
+  const std::string text = log_with(log.string(), "lines were left out: too many per second");
   CHECK(count_lines(text) < 2000);
   CHECK_THAT(text, ContainsSubstring("malformed control message"));
 }
@@ -179,7 +179,7 @@ TEST_CASE("hostile: report and policy check read what is no file, has no end, or
     CHECK(result.status == 2);
     CHECK_THAT(result.err, ContainsSubstring(what));
   };
-  says({"report", pipe.string()}, "nothing comes from it");
+  says({"report", pipe.string()}, "no data arrived in time");
   says({"report", "/dev/zero"}, "line 1 has more than");
   says({"report", line.string()}, "line 1 has more than");
   says({"report", "/dev/urandom"}, "line 1");

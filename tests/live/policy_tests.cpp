@@ -176,21 +176,21 @@ TEST_CASE("live: a policy file that is a pipe or has no end stops the program, a
     CHECK(result.out == "");
     CHECK(result.err ==
           "libmseal: " + user + ": can't be read: " + why + "; it does not apply\nlibmseal: " + user +
-              " does not apply, but it has rules that could not be looked at, so the program is not "
+              " does not apply, but it has rules that could not be examined, so the program is not "
               "started (policy=none starts it without the files)\n");
     command.environment["MSEAL_OPTIONS"] = "backend=libc,supervisor=/nonexistent/supervisor";
     const Run unread = run(command);
     CHECK(unread.status == 127);
-    CHECK_THAT(unread.err, ContainsSubstring("has rules that could not be looked at"));
+    CHECK_THAT(unread.err, ContainsSubstring("has rules that could not be examined"));
   };
   REQUIRE(::mkfifo(user.c_str(), 0600) == 0);
-  stops("it is no regular file");
+  stops("it is not a regular file");
   const auto stops_with_link_to = [&](const std::string& target, const std::string& why) {
     std::filesystem::remove(user);
     std::filesystem::create_symlink(target, user);
     stops(why);
   };
-  stops_with_link_to("/dev/zero", "it is no regular file");
+  stops_with_link_to("/dev/zero", "it is not a regular file");
   stops_with_link_to(large.string(), "File too large");
 
   std::filesystem::remove(user);

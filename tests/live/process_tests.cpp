@@ -62,7 +62,7 @@ TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   for (const char* options : {"backend=seccomp", "backend=seccomp,auto=off"}) {
     const Run result = run(preloaded(options, {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));
     expect_success(result);
-    CHECK_THAT(result.err, ContainsSubstring("another process runs in this memory"));
+    CHECK_THAT(result.err, ContainsSubstring("another process shares this memory"));
   }
 }
 

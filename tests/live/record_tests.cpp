@@ -22,10 +22,11 @@ const std::vector<std::string> kEcho{"/bin/bash", "-c", "/bin/true; echo runs"};
 TEST_CASE("live: a file of events or a log that can't be opened is named before the program starts") {
   const TemporaryPath pipe("fifo");
   REQUIRE(::mkfifo(pipe.string().c_str(), 0600) == 0);
-  const std::pair<std::string, std::string> files[] = {{"/nonexistent/file", "no such file"},
-                                                       {"/proc", "a folder"},
-                                                       {pipe.string(), "a pipe that nobody reads"},
-                                                       {"/dev/null/x", "no such folder"}};
+  const std::pair<std::string, std::string> files[] = {
+      {"/nonexistent/file", "no such file"},
+      {"/proc", "it is a directory"},
+      {pipe.string(), "it is a pipe that nobody reads"},
+      {"/dev/null/x", "part of the path is not a directory"}};
   for (const auto& [file, why] : files) {
     for (const std::string key : {"events=", "log="}) {
       INFO(key << file);
@@ -121,7 +122,9 @@ TEST_CASE("live: events under a backend that records none") {
     const Run result = run(preloaded("policy=none,backend=" + backend + ",events=" + events.string(), kEcho));
     CHECK(result.out == "runs\n");
     CHECK(count_lines(result.err) == 1);
-    CHECK_THAT(result.err, ContainsSubstring("is not written: backend " + backend + " records nothing"));
+    CHECK_THAT(result.err,
+               ContainsSubstring(
+                   "is not written: only backend=supervised records events, and the backend is " + backend));
   }
 }
 

@@ -186,7 +186,7 @@ TEST_CASE("live: when filters are used up, mseal fails and one line says what to
     const Run result = run(preloaded(backend, {LIVE_PROGRAM, "budget_ends_cleanly", least}));
     expect_success(result);
     CHECK(count_lines(result.err) == 1);
-    CHECK_THAT(result.err, ContainsSubstring("takes no more filters") &&
+    CHECK_THAT(result.err, ContainsSubstring("accepts no more filters") &&
                                ContainsSubstring("what is sealed stays sealed"));
   }
 }

@@ -22,16 +22,16 @@ namespace {
 using nlohmann::json;
 
 TEST_CASE("tool: status and report say in words what is wrong") {
-  refuses({"status", "abc"}, "'abc' is no process id");
-  refuses({"status", "0"}, "'0' is no process id");
-  refuses({"status", "12x"}, "'12x' is no process id");
+  refuses({"status", "abc"}, "'abc' is not a process ID");
+  refuses({"status", "0"}, "'0' is not a process ID");
+  refuses({"status", "12x"}, "'12x' is not a process ID");
   refuses({"report", "/nonexistent/events"}, "can't be read: No such file");
-  refuses({"report", "/tmp"}, "it is a folder");
+  refuses({"report", "/tmp"}, "it is a directory");
   const TemporaryPath events("events.jsonl");
   for (const auto& [line, why] :
-       {std::pair("{\"time\"", "it is no JSON"), std::pair("{\"time\":1}", "a part of it is missing"),
-        std::pair("{\"program\":1}", "a part of it is of the wrong kind"),
-        std::pair("7", "a part of it is of the wrong kind")}) {
+       {std::pair("{\"time\"", "it is not JSON"), std::pair("{\"time\":1}", "a field is missing"),
+        std::pair("{\"program\":1}", "a field has the wrong type"),
+        std::pair("7", "a field has the wrong type")}) {
     std::ofstream(events.string()) << "\n" << line << "\n";
     refuses({"report", events.string()}, std::string("line 2: not an event of libmseal: ") + why);
   }
@@ -169,16 +169,16 @@ TEST_CASE("tool: pages are written to standard output or a file, or it is said w
   refuses({"report", "--html=/nonexistent/page", events.string()},
           "/nonexistent/page can't be written: No such");
   refuses({"report", "--html=/dev/full", events.string()}, "/dev/full can't be written: No space");
-  refuses({"status", "--html"}, "which one is wanted");
+  refuses({"status", "--html"}, "give its ID");
   // Of maps without an event, of images that are none, and of numbers that are none.
   for (const auto& [line, why] :
        {std::pair(R"({"maps":[["0x1","0x2"]],"image":"1-2-3","host":"a","program":"p",)"
                   R"("pid":1,"parent":1})",
-                  "a part of it is missing"),
-        std::pair(R"({"maps":[],"image":7,"host":"a"})", "of the wrong kind"),
+                  "a field is missing"),
+        std::pair(R"({"maps":[],"image":7,"host":"a"})", "has the wrong type"),
         std::pair(R"({"maps":[["z","0x2","r--p","0x0","",true]],"image":"1-2-3","host":"a",)"
                   R"("program":"p","pid":1,"parent":1})",
-                  "an address in it is no number")}) {
+                  "an address is not a number")}) {
     std::ofstream(events.string()) << line << "\n";
     refuses({"report", "--html", events.string()}, why);
   }
@@ -248,7 +248,7 @@ TEST_CASE("report: of a program with very many mappings, so many are recorded") 
 
 TEST_CASE("tool: report tells of events that are missing in the file") {
   const TemporaryPath events("lost.jsonl");
-  std::ofstream(events.string()) << "{\"time\":\"t\",\"lost\":7,\"why\":\"too many a second\"}\n";
+  std::ofstream(events.string()) << "{\"time\":\"t\",\"lost\":7,\"why\":\"too many per second\"}\n";
   const Run text = tool({"report", events.string()});
   CHECK(text.status == 1);
   CHECK_THAT(text.out,

@@ -119,7 +119,8 @@ TEST_CASE("tool: run says which programs it does not reach, and what to do") {
   CHECK(tool({"run", "-q", "--backend=seccomp", STATIC_PROGRAM, "few"}).err.find("is static") ==
         std::string::npos);
   for (const std::string binding : {"--require=supervised", "--harden=ptrace", "--strict"})
-    refuses({"run", "-q", "--backend=seccomp", binding, "--", STATIC_PROGRAM, "few"}, "it is not started");
+    refuses({"run", "-q", "--backend=seccomp", binding, "--", STATIC_PROGRAM, "few"},
+            "the program is not started");
   const TemporaryPath script("script");
   std::ofstream(script.string()) << "#!" << STATIC_PROGRAM << "\n";
   std::filesystem::permissions(script.string(), std::filesystem::perms(0755));
@@ -139,8 +140,8 @@ TEST_CASE("tool: run refuses what could not work, in words") {
   refuses(with({"--require=seccomp"}), "require=supervised is stronger than backend=libc", "backend=libc");
   refuses(with({"--policy=/nonexistent/policy.toml"}),
           "/nonexistent/policy.toml can't be read: No such file");
-  refuses(with({"--policy=/tmp"}), "it is a folder");
-  refuses(with({"--policy=/dev/zero"}), "it is no regular file");
+  refuses(with({"--policy=/tmp"}), "it is a directory");
+  refuses(with({"--policy=/dev/zero"}), "it is not a regular file");
   const Run wrong = tool(with({"--policy", bad.string()}));
   CHECK(wrong.status == 2);
   CHECK(wrong.out == "");

@@ -79,7 +79,7 @@ TEST_CASE("tool: system keeps what else the list names, and does nothing twice")
       "$enable; cat /etc/ld.so.preload; $mseal system disable; $mseal system disable; "
       "cat /etc/ld.so.preload",
       "/etc/ld.so.preload names /etc/lm/libmseal.so: every program that starts now loads it.\n"
-      "/etc/ld.so.preload names /etc/lm/libmseal.so already.\n"
+      "/etc/ld.so.preload already names /etc/lm/libmseal.so.\n"
       "/etc/lm/libmseal.so\n# kept\nlibm.so.6\n"
       "/etc/ld.so.preload keeps its other lines: programs that start now do not load libmseal.so. Those that "
       "run keep their seals.\n"
@@ -106,11 +106,11 @@ TEST_CASE("tool: system status says what is in force") {
       ">/etc/libmseal/policy.toml; $mseal system status; echo $?; chmod 666 /etc/lm/libmseal.so; "
       "$mseal system status || echo $?",
       "/etc/ld.so.preload: does not name libmseal.so\n"
-      "/etc/libmseal/policy.toml: not there, so the defaults apply\n1\n"
+      "/etc/libmseal/policy.toml: does not exist, so the defaults apply\n1\n"
       "/etc/ld.so.preload: names /etc/lm/libmseal.so, which every program loads\n"
       "Programs of root and of nobody start as they should.\n"
       "/etc/libmseal/policy.toml: applies\n  all programs: late=off\n  bash: auto=off\n0\n"
-      "/etc/ld.so.preload: names /etc/lm/libmseal.so, which is not safe: others than root may change "
+      "/etc/ld.so.preload: names /etc/lm/libmseal.so, which is not safe: users other than root can change "
       "/etc/lm/libmseal.so\n"
       "/etc/libmseal/policy.toml: applies\n  all programs: late=off\n  bash: auto=off\n1\n");
 }
@@ -124,7 +124,7 @@ TEST_CASE("tool: system status says what is wrong with a file, and with programs
     INFO(damage << ": " << result->out << result->err);
     CHECK_THAT(result->out, ContainsSubstring(expected) && ContainsSubstring("\n1\n"));
   };
-  status_after("rm /etc/lm/mseal-supervisor", "/mseal-supervisor, which is not there");
+  status_after("rm /etc/lm/mseal-supervisor", "/mseal-supervisor, which does not exist");
   status_after("chmod 600 /etc/libmseal/policy.toml",
                "Programs do not start as they should: true as nobody: libmseal: /etc/libmseal/policy.toml");
 }
@@ -133,11 +133,12 @@ TEST_CASE("tool: system enable refuses a library that would break programs") {
   const auto refused = [&](const std::string& before, const std::string& why) {
     refuses_to_enable(kEnable + before, why);
   };
-  refused("$mseal system enable --library=/etc/lm/no/libmseal.so", "/libmseal.so is not there");
-  refused("$mseal system enable --library=lm/libmseal.so", "is no absolute path");
+  refused("$mseal system enable --library=/etc/lm/no/libmseal.so", "/libmseal.so does not exist");
+  refused("$mseal system enable --library=lm/libmseal.so", "is not an absolute path");
   refused("$mseal system enable --library='/etc/a b/libmseal.so'", "can't hold");
   refused("$mseal system enable --library=/etc/passwd", "is not called libmseal.so");
-  refused("echo text >/etc/libmseal.so; $mseal system enable --library=/etc/libmseal.so", "is no ELF file");
+  refused("echo text >/etc/libmseal.so; $mseal system enable --library=/etc/libmseal.so",
+          "is not an ELF file");
   // The machine is in bytes 18 and 19, the class in byte 4.
   refused(
       "printf '\\363' | dd of=/etc/lm/libmseal.so bs=1 seek=18 conv=notrunc 2>/dev/null; $mseal system "
@@ -146,15 +147,15 @@ TEST_CASE("tool: system enable refuses a library that would break programs") {
   refused("cp /etc/lm/own /etc/libmseal.so; $mseal system enable --library=/etc/libmseal.so",
           "is not libmseal");
   refused("chmod g+w /etc/lm/libmseal.so; $mseal system enable",
-          "others than root may change /etc/lm/libmseal.so");
-  refused("chmod o+w /etc/lm; $mseal system enable", "others than root may change /etc/lm");
+          "users other than root can change /etc/lm/libmseal.so");
+  refused("chmod o+w /etc/lm; $mseal system enable", "users other than root can change /etc/lm");
   refused("chown 65534 /etc/lm/mseal-supervisor; $mseal system enable",
-          "may change /etc/lm/mseal-supervisor");
+          "can change /etc/lm/mseal-supervisor");
   refused(
       "mkdir -m 777 /etc/o; ln -s /etc/o/x /etc/libmseal.so; ln -s /etc/lm/libmseal.so /etc/o/x; $mseal "
       "system "
       "enable --library=/etc/libmseal.so",
-      "others than root may change /etc/o");
+      "users other than root can change /etc/o");
   refused("chmod go= /etc/lm; $mseal system enable", "true as nobody: ");
 }
 
@@ -172,7 +173,7 @@ TEST_CASE("tool: system enable refuses a system that it would break") {
   refused("mount --bind " STATIC_PROGRAM " /bin/sh", "/bin/sh is static");
   refused("echo 'auto = 7' >/etc/libmseal/policy.toml", "/etc/libmseal/policy.toml:1:8: ");
   refused("touch /etc/libmseal/policy.toml; chmod o+w /etc/libmseal",
-          "others than root may change /etc/libmseal");
+          "users other than root can change /etc/libmseal");
   refused("printf 'mode = \"audit\"\\nevents = \"/etc/hits\"\\n' >/etc/libmseal/policy.toml",
           " as nobody: libmseal: ");
 }
@@ -184,12 +185,13 @@ TEST_CASE("tool: system enable takes back what does not work") {
       "$enable || echo $?; cat /etc/ld.so.preload; ls /etc/ld.so.preload*");
   if (!result) return;
   CHECK(result->out == "2\nlibm.so.6\n/etc/ld.so.preload\n");
-  CHECK_THAT(result->err, ContainsSubstring("is again as it was: true as root ends with status 1"));
+  CHECK_THAT(result->err, ContainsSubstring("has been restored: true as root ends with status 1"));
 }
 
 TEST_CASE("tool: system enable says where sudo would stop working") {
   const std::string supervised = "echo 'backend = \"supervised\"' >/etc/libmseal/policy.toml; ";
-  refuses_to_enable(kEnable + supervised + "$mseal system enable", "sudo, su and other setuid programs stop");
+  refuses_to_enable(kEnable + supervised + "$mseal system enable",
+                    "sudo, su and other setuid programs would stop");
   says(supervised + "$enable | head -n 1; /etc/lm/own",
        "/etc/ld.so.preload names /etc/lm/libmseal.so: every program that starts now loads it.\n" + kSealed);
   // Services alone.

@@ -67,7 +67,7 @@ TEST_CASE("stock-kernel: hardening by Landlock is refused on kernels that have t
   CHECK(result.status == 127);
   CHECK(result.out == "");
   CHECK_THAT(result.err,
-             ContainsSubstring("harden=proc_mem cannot be met: it takes Landlock of Linux 5.19 or later"));
+             ContainsSubstring("harden=proc_mem cannot be met: it needs Landlock of Linux 5.19 or later"));
 }
 
 }  // namespace

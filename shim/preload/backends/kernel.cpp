@@ -48,7 +48,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
   if (arguments.kernel == KernelMseal::not_asked)
     return {"a seccomp filter of this process or of its ancestors answers mseal(2)", 0};
   if (arguments.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
-  if (state.options.asks_for_strict_discard()) return {"mseal(2) does not keep discard=strict", 0};
+  if (state.options.asks_for_strict_discard()) return {"mseal(2) does not follow discard=strict", 0};
   g_each_alone = mseal_may_miss_mappings();
   for (const policy::Seal& object : arguments.objects) {
     // Nothing is sealed yet, so no mapping merges with a sealed one.

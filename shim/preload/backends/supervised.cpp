@@ -170,7 +170,8 @@ Outcome explain_no_answer(long answer) {
     case -EINVAL:
       return {"the supervisor of this process tree is gone, or there never was one", 0};
     case -EXDEV:
-      return {"it is traced, and has another user or namespaces than the supervisor", answer};
+      return {"this process is traced by a supervisor that runs as another user or in other namespaces",
+              answer};
     case -EMFILE:
       return {"the supervisor's table can't be given to this process", answer};
     case -ENFILE:
@@ -191,8 +192,9 @@ void report_files(const State& state, const policy::Serving& answer) {
   const auto tell = [&state](std::string_view key, std::string_view path, long error) {
     if (error == 0) return;
     Message() << key << path << " can't be written: " << ErrorText{error}
-              << (state.options.audit ? "; an audit needs a place for its events, the program is not started"
-                                      : "");
+              << (state.options.audit
+                      ? "; an audit needs a place for its events, so the program is not started"
+                      : "");
     if (state.options.audit) give_up();
   };
   tell("events=", state.options.events, answer.events);
@@ -217,8 +219,8 @@ Outcome hand_over(const State& state, const StartArguments& arguments, Job& job,
     return {};
   }
   if (!state.options.audit) return {"the filter could not be installed", listener};
-  // An audit refuses nothing, so notifications by ptrace will do. First the tracer: without one, traced calls
-  // fail.
+  // An audit refuses nothing, so notifications by ptrace are enough. The tracer comes first: without one,
+  // traced calls fail.
   const policy::Serving answer = give(-1);
   if (answer.result != 0)
     return {"no seccomp listener is possible, and the supervisor may not trace the program", answer.result};

@@ -41,7 +41,7 @@ void harden(const State& state, Draft& draft) {
   if (state.options.harden != 0 && own_filters_kill(Work::hardening)) {
     refuse_to_start(
         "harden=", "",
-        "a seccomp filter of the program that has started this one kills for calls that this needs");
+        "a seccomp filter of this program or an ancestor kills processes that make a call needed for this");
   }
   unsigned missing = 0;
   for (const policy::Hardening one : {policy::kHardenPtrace, policy::kHardenProcessVmWritev,

@@ -33,7 +33,7 @@ long set_filter(std::span<const sock_filter> program, unsigned long flags) {
 long install_filter(std::span<const sock_filter> program, bool with_listener) {
   if (own_filters_kill(Work::filtering)) return -ECANCELED;
   // Without SPEC_ALLOW, kernels before 5.16 slow the whole program down; without TSYNC_ESRCH, a thread ID in
-  // the answer could be taken for a descriptor.
+  // the answer could be mistaken for a descriptor.
   unsigned long flags = SECCOMP_FILTER_FLAG_TSYNC | kTsyncEsrch | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
   if (!with_listener) return set_filter(program, flags);
   flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;

@@ -79,7 +79,7 @@ bool writing_proc_is_forbidden() {
 std::string_view forbid_writing_proc() {
   const long version = raw_syscall(__NR_landlock_create_ruleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < kLeastVersion)
-    return "it takes Landlock of Linux 5.19 or later, enabled at boot (lsm=landlock,...)";
+    return "it needs Landlock of Linux 5.19 or later, enabled at boot (lsm=landlock,...)";
   if (has_other_threads()) return "the program has threads already, which Landlock would not reach";
   if (proc_is_mounted_elsewhere()) return "a second procfs is mounted elsewhere than on /proc";
   landlock_ruleset_attr handled{};

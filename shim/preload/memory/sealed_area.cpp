@@ -15,7 +15,7 @@ namespace {
 
 using policy::Range;
 
-// Nothing else can use the first TiB, and the second one is slow, so they must be where other code maps
+// Other code cannot use the first TiB, and calls in the second are slow. So both lie where other code maps
 // nothing: V8 and other runtimes choose random addresses in the first 64 TiB, the kernel places programs at
 // 85 TiB and libraries above.
 constexpr std::uint64_t kTiB = 1ULL << 40;

@@ -21,7 +21,7 @@ bool memory_is_limited() {
   return raw_syscall(__NR_prlimit64, 0, RLIMIT_AS, nullptr, &memory) == 0 && memory.rlim_cur != RLIM_INFINITY;
 }
 
-// Whether an AppArmor profile is in force here. If the file can't be read, it is a profile that forbids it.
+// Whether an AppArmor profile is in force here. If the file can't be read, a profile forbids that.
 bool is_confined() {
   if (g_asks_nothing) return false;
   const long file =
@@ -34,7 +34,7 @@ bool is_confined() {
   return got > 0 && std::string_view(profile.data(), static_cast<std::size_t>(got)) != kNone;
 }
 
-// Empty for an error that is not expected.
+// Empty for an unexpected error.
 std::string_view text_of(long error) {
   switch (error) {
     case EPERM:
@@ -63,23 +63,24 @@ std::string_view text_of(long error) {
     case EAGAIN:
       return "no resources (EAGAIN): ulimit -u may limit processes";
     case EISDIR:
-      return "a folder (EISDIR)";
+      return "it is a directory (EISDIR)";
     case ENOTDIR:
-      return "no such folder (ENOTDIR)";
+      return "part of the path is not a directory (ENOTDIR)";
     case ENXIO:
-      return "a pipe that nobody reads (ENXIO)";
+      return "it is a pipe that nobody reads (ENXIO)";
     case EROFS:
-      return "on a read-only file system (EROFS)";
+      return "it is on a read-only file system (EROFS)";
     case ENOSPC:
       return "the disk is full (ENOSPC)";
     case ELOOP:
-      return "a symbolic link in a folder that others write to, or too many links (ELOOP)";
+      return "it is a symbolic link in a directory to which others can write, or has too many links (ELOOP)";
     case ENAMETOOLONG:
       return "the name is too long (ENAMETOOLONG)";
     case ENOEXEC:
-      return "not a program (ENOEXEC)";
+      return "it is not a program (ENOEXEC)";
     case ECANCELED:
-      return "a seccomp filter of the program that has started this one kills for it (ECANCELED)";
+      return "a seccomp filter of this program or an ancestor kills processes that make this call "
+             "(ECANCELED)";
     case EPIPE:
       return memory_is_limited() ? "it ended early (EPIPE): ulimit -v may leave it too little memory"
                                  : "it ended early (EPIPE)";

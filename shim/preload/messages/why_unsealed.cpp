@@ -20,11 +20,11 @@ struct Cause {
 constexpr std::string_view kFewer = "seal fewer or larger ranges; what is sealed stays sealed";
 
 constinit Cause g_causes[] = {
-    {Why::filters_full, ENOMEM, "the kernel takes no more filters for this process", kFewer},
+    {Why::filters_full, ENOMEM, "the kernel accepts no more filters for this process", kFewer},
     {Why::own_filters, EAGAIN, "a thread of this program installed seccomp filters of its own",
      "seal before that, or install them in all threads (SECCOMP_FILTER_FLAG_TSYNC)"},
     {Why::filter_failed, EAGAIN, "", "the filter could not be installed, nothing was sealed"},
-    {Why::shared, EAGAIN, "another process runs in this memory (vfork, clone), or may share it",
+    {Why::shared, EAGAIN, "another process shares this memory (vfork, clone), or may share it",
      "seal before that process starts or after it has ended"},
     {Why::not_ours, EAGAIN,
      "a process that shared this memory (vfork, clone) called the library first, so this process has "
@@ -47,16 +47,16 @@ constinit Cause g_causes[] = {
     {Why::unreadable, EAGAIN, "", "/proc/thread-self can't be read"},
     {Why::io_uring, EAGAIN,
      "the program had an io_uring before its first seal, and filters can't see its requests",
-     "create it afterwards, or set open=io_uring"},
+     "create the io_uring after the first seal, or set open=io_uring"},
     {Why::not_sealable, EACCES, "sealable=required, and the memory was not placed by MAP_SEALABLE",
      "map it with MAP_SEALABLE and without MAP_FIXED, under the backend supervised"},
     {Why::late_library, EAGAIN,
      "the backend is libc, and libmseal.so was loaded after libc, so it can't intercept the program's calls",
      "preload the library, or link the program to it"},
     {Why::own_filter_kills, EAGAIN,
-     "a seccomp filter of this program, or of one that has executed it, kills for a system call that this "
-     "needs",
-     "seal before it is installed, or let it answer with an error"},
+     "a seccomp filter of this program, or of one that has executed it, kills the process for a system call "
+     "that sealing needs",
+     "seal before the filter is installed, or let it answer with an error"},
 };
 
 }  // namespace

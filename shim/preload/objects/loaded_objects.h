@@ -43,7 +43,8 @@ void note_sealed_objects(const State& state, const Selection& selection, Objects
 // The selection at program start.
 Selection all_objects(const State& state);
 
-// Puts what is to be sealed of all loaded objects into work.pieces: 0 or -errno (ENOMEM: too many).
+// Puts the parts of all loaded objects that are to be sealed into work.pieces: 0 or -errno (ENOMEM: too
+// many).
 long find_constant_segments(const State& state, ObjectsWork& work);
 
 // Puts the parts of the objects that the dynamic linker has finished into work.parts; the supervisor then

@@ -4,10 +4,10 @@
 namespace libmseal::shim {
 
 // Whether one of them kills for mseal(2), seccomp(2) or openat2(2). A child tries these calls, unless filters
-// of the library are in force: then they did not kill. Also sets g_killed_calls.
+// of the library are in force, which shows that these calls do not kill. Also sets g_killed_calls.
 bool other_filters_kill();
 
-// Whether one kills for a message to the supervisor by mmap (control.h). Set by other_filters_kill().
+// Whether one of them kills for a message to the supervisor by mmap (control.h). Set by other_filters_kill().
 extern bool g_wrapping_kills;
 
 // Whether filters of this tree are in force, so that they answer mseal(2). Set by other_filters_kill().

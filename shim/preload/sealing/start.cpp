@@ -84,15 +84,16 @@ std::string_view circumstances(const State& state, KernelMseal kernel) {
   }
   const bool passed_over =
       state.options.backend == Backend::automatic && state.options.asks_for_strict_discard();
-  return passed_over ? ", whose mseal(2) does not keep discard=strict" : ", which has mseal(2)";
+  return passed_over ? ", whose mseal(2) does not follow discard=strict" : ", which has mseal(2)";
 }
 
 // Only a supervisor writes events.
 void report_unwritten_events(const State& state) {
   if (state.backend == Backend::supervised || state.options.events.empty()) return;
   if (!first_in_tree(state, Notice::unwritten_events, 0, 0)) return;
-  Message() << "events=" << state.options.events << " is not written: backend " << name_of(state.backend)
-            << " records nothing, backend=supervised does";
+  Message() << "events=" << state.options.events
+            << " is not written: only backend=supervised records events, and the backend is "
+            << name_of(state.backend);
 }
 
 void report(const State& state, KernelMseal kernel, Backend asked, const Outcome& reason) {
@@ -177,7 +178,7 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
     drop_tags(state);
     if (options.require > backend) {
       if (asked != Backend::automatic && options.require > asked)
-        reason = {"a weaker backend is asked for", 0, name_of(asked)};
+        reason = {"a weaker backend was requested", 0, name_of(asked)};
       refuse_to_start("require=", name_of(options.require), reason);
     }
     report(state, arguments.kernel, asked, reason);

@@ -31,8 +31,8 @@ void note_local_seals_are_own();
 // (vfork).
 bool is_process_of_memory(long process);
 
-// The refused calls of this process that the supervisor does not know of yet, and until when more are only
-// counted.
+// The refused calls of this process that the supervisor does not know of yet, and the time until which more
+// are only counted.
 struct UnreportedRefusals {
   std::atomic<std::uint64_t> count = 0;
   std::atomic<std::uint64_t> quiet_until = 0;  // ns, of CLOCK_MONOTONIC
@@ -60,7 +60,7 @@ class ExclusiveSection : NoCopy {
 };
 
 // Lets one thread at a time examine the loaded objects, with the working memory for that. A second thread
-// does not wait but leaves it to the first, because the dynamic linker's locks are involved.
+// does not wait: it returns without examining them, because the dynamic linker's locks are involved.
 class ObjectsTurn : NoCopy {
  public:
   ObjectsTurn();

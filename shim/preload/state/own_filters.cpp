@@ -105,7 +105,7 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::launching, __NR_sendto},
     {Work::launching, __NR_sendmsg},
     {Work::launching, __NR_recvmsg},
-    // Of the supervisor, which has the filter, too. It does without kcmp, ptrace and setpriority.
+    // Calls of the supervisor, which inherits the filter. It works without kcmp, ptrace and setpriority.
     {Work::launching, __NR_chdir},
     {Work::launching, __NR_clock_gettime},
     {Work::launching, __NR_fstat},
@@ -150,8 +150,8 @@ constexpr UsedCall kUsedCalls[] = {
 #endif
 };
 
-// The mark: an mmap of no bytes, for which the kernel answers EINVAL, with nothing unusual but its hint. The
-// answer is kMarked and the Work bits, as an errno.
+// The mark: an mmap of no bytes, for which the kernel answers EINVAL. Only its hint is unusual. The answer is
+// kMarked and the Work bits, as an errno.
 constexpr std::uint64_t kMarkHint = 0x6D61'726B'0000;
 constexpr Arguments kMarkCall{kMarkHint, 0, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, ~0ULL, 0};
 constexpr std::uint16_t kMarked = 0x800;
@@ -165,7 +165,7 @@ std::uint32_t verdict_of(std::span<const sock_filter> program, std::uint32_t num
   return policy::evaluate(program, data) & SECCOMP_RET_ACTION_FULL;
 }
 
-// A trap, too: handlers of sandboxes often end the program, and execve resets them.
+// A trap counts as a kill: handlers of sandboxes often end the program, and execve resets them.
 bool kills(std::span<const sock_filter> program, std::uint32_t number, const Arguments& arguments) {
   switch (verdict_of(program, number, arguments)) {
     case SECCOMP_RET_ALLOW:
@@ -206,8 +206,8 @@ std::uint16_t read_mark() {
              : std::uint16_t{0};
 }
 
-// Without no_new_privs it can't be installed, and is not: that would change the programs that are executed.
-// In the threads in which the program installs its filter: others keep theirs.
+// Not installed if it needs no_new_privs, which would change the programs that are executed. Installed in the
+// threads in which the program installs its filter: others keep their mark.
 bool install_mark(std::uint16_t killed, bool in_all_threads) {
   const unsigned long flags =
       SECCOMP_FILTER_FLAG_SPEC_ALLOW | (in_all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0UL);
@@ -232,10 +232,10 @@ bool install_mark(std::uint16_t killed, bool in_all_threads) {
   return raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0;
 }
 
-// What the program gives for a filter, before the kernel has looked at it.
+// What the program passes as a filter, before the kernel has read it.
 enum class Given : std::uint8_t {
   nothing,  // the kernel refuses it
-  unknown,  // it can't be looked at
+  unknown,  // it can't be read
   program,
 };
 
@@ -316,8 +316,8 @@ long call_that_may_filter(long number, const Arguments& a) {
   const unsigned long flags = number == __NR_seccomp ? a[1] : 0;
   const bool in_all_threads = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0;
   std::uint16_t killed = kAllWork;
-  // Of several marks the last one answers. It has what filters of other threads kill for, too: in doubt, the
-  // next program does less.
+  // Of several marks the last one answers. It includes the calls that filters of other threads kill for: if
+  // it is not certain which filters apply, the next program makes fewer calls.
   std::uint16_t mark = g_killed;
   bool marks = false;
   bool marks_before = false;
@@ -326,7 +326,7 @@ long call_that_may_filter(long number, const Arguments& a) {
     killed = work_killed_by(program);
     mark |= killed;
     marks = killed != 0 && mark != g_marked && !own_filters_kill(Work::filtering);
-    // Afterwards the filter may refuse it, or ask somebody who waits for this call to return.
+    // Afterwards the filter may refuse the mark, or notify a process that waits for this call to return.
     const std::uint32_t later =
         verdict_of(program, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW});
     // Not if the kernel refuses these flags: it checks them before it reads the filter.

@@ -1,8 +1,8 @@
-// Seccomp filters that programs of the tree install themselves: for which system calls of the library they
-// kill. These are not made then.
+// Seccomp filters that programs of the tree install themselves, and the system calls of the library for which
+// they kill. The library no longer makes these calls.
 //
-// Seen are filters that are installed with libc's prctl() or syscall(). A program that is executed later
-// learns of them by a mark, a filter that answers a senseless mmap.
+// Only filters that are installed with libc's prctl() or syscall() are seen. A program that is executed later
+// learns of them from a mark: a filter that answers an mmap of no bytes.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ enum class Work : std::uint16_t {
   extras = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
 };
 
-// Whether a filter kills for it.
+// Whether a filter kills for that work.
 [[nodiscard]] bool own_filters_kill(Work work);
 
 [[nodiscard]] inline bool own_filters_bar_messages() {

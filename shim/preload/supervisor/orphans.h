@@ -1,8 +1,8 @@
 // Children whose parent has ended.
 //
-// The supervisor finds the filters that a new program has inherited by the parents in /proc. A child that is
-// not one of the process that joined the tree may have lost its parent, so it makes itself known before it
-// starts a program, while it still has the memory of its image.
+// The supervisor finds the filters that a new program has inherited by the parents in /proc. A process
+// that is not a child of the process that joined the tree may have lost its parent. So it sends the
+// supervisor a message before it starts a program, while it still has the memory of its image.
 #pragma once
 
 #include "shim/preload/state/state.h"

@@ -178,7 +178,7 @@ long SupervisorLaunch::wait_ready() {
     case policy::Trouble::no_proc:
       return fails("the supervisor needs a procfs at /proc", -ENOENT);
     case policy::Trouble::foreign_proc:
-      return fails("/proc belongs to another pid namespace: mount that of this one", -ESRCH);
+      return fails("/proc belongs to another pid namespace: mount a procfs of this one", -ESRCH);
     case policy::Trouble::hidden_program:
       if (table >= 0) (void)map_table(std::exchange(table, -1), table_);
       return fails(

@@ -30,10 +30,11 @@ class SupervisorLaunch : NoCopy {
   void stop();
   // Keeps the table mapped after this object's lifetime.
   const void* keep_table();
-  // Gives it the listener, or with -1 has it trace this process and what it starts. And the seals that are in
-  // force from now on (the first `filtered` of them by the first filter itself), the watched ranges, the
-  // sealed area and the options. Returns its answer; `result` is -errno if it does not serve. With a
-  // listener, between the installation of the filter and the end of this, no notified call may be made.
+  // Gives the supervisor the listener; with -1, it traces this process and the programs that it starts. Also
+  // gives it the seals that are in force from now on (the first filter itself enforces the first `filtered`
+  // of them), the watched ranges, the sealed area and the options. Returns its answer; `result` is -errno if
+  // it does not serve. With a listener, no notified call may be made between the installation of the filter
+  // and the return of this function.
   policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                             std::span<const policy::Range> watched, const policy::Range& sealed_area,
                             std::string_view options, bool is_late);
@@ -56,8 +57,8 @@ long send_message(const policy::Control& message);
 
 // The same for every range, several per message if possible: 0, or the first other answer.
 long send_messages(policy::Control message, std::span<const policy::Range> ranges);
-// Reports seals, with their attributes: filters refuse for the first `filtered` of them, and for the others
-// the supervisor is to. 0, or the first other answer.
+// Reports seals, with their attributes: filters enforce the first `filtered` of them, and the supervisor is
+// to enforce the others. 0, or the first other answer.
 long send_seals(std::span<const policy::Seal> seals, std::size_t filtered);
 
 }  // namespace libmseal::shim

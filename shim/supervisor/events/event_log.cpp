@@ -153,7 +153,7 @@ void EventLog::report_missing(unsigned long& count, const char* why) {
 
 void EventLog::report_all_missing() {
   reported_ = Clock::now();
-  report_missing(suppressed_, "too many a second");
+  report_missing(suppressed_, "too many per second");
   report_missing(failed_, "no memory or no descriptor left");
 }
 

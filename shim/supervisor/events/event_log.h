@@ -31,7 +31,7 @@ class EventLog : shim::NoCopy {
 
   // Whether the thread's refusal is to be recorded. If not, it is counted, and the process is not inspected.
   [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
-  // So many more are counted.
+  // Adds `count` to the refusals that are only counted.
   void note_suppressed(std::uint32_t count) noexcept { suppressed_ += count; }
   // The refusal just admitted could not be recorded after all.
   void note_failure() noexcept { ++failed_; }

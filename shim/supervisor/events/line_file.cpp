@@ -16,7 +16,7 @@ namespace {
 constexpr int kToAppend = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC;
 // Otherwise a pipe could block this process, and every call that it has to answer.
 constexpr int kNotWaiting = O_NONBLOCK;
-// Not for others: events contain addresses.
+// Not readable by other users: events contain addresses.
 constexpr mode_t kMode = 0660;
 
 bool is_trusted(uid_t owner) {

@@ -79,7 +79,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     const auto now = std::chrono::steady_clock::now();
     if (left_out_ == 0 || now - reported_ < std::chrono::seconds(1)) return;
     reported_ = now;
-    write_own(std::to_string(std::exchange(left_out_, 0)) + " lines are left out: too many a second");
+    write_own(std::to_string(std::exchange(left_out_, 0)) + " lines were left out: too many per second");
   }
 
   bool within_rate() {

@@ -17,7 +17,7 @@ namespace libmseal::supervisor {
 class PtraceListener final : public Listener {
  public:
   // Traces all threads of the process, and what they create from now on. Null, with errno set, if one may not
-  // be traced: then none is.
+  // be traced; then none is traced.
   static std::unique_ptr<PtraceListener> attach(Proc& proc, pid_t process);
 
   Event next(seccomp_notif& notification, int timeout_ms) override;

@@ -31,7 +31,7 @@ void reap(int /*signal*/) {
   errno = kept;
 }
 
-// SIGCHLD is blocked but for a moment, because it would interrupt other calls.
+// SIGCHLD is blocked except during PTRACE_SEIZE, because it would interrupt other calls.
 bool set_handlers() {
   const sigset_t signals = child_signal();
   (void)sigprocmask(SIG_BLOCK, &signals, nullptr);

@@ -57,7 +57,7 @@ class History {
     return found;
   }
 
-  // The longest beginning of which a process with this birth may have every seal. It is shared from now on.
+  // The longest beginning such that a process with this birth may have every seal. It is shared from now on.
   [[nodiscard]] History beginning(const Birth& birth) {
     if (!own_.empty()) {
       below_ = std::make_shared<Layer>(below_, std::move(own_));

@@ -70,7 +70,7 @@ ReadResult<std::optional<Identified>> Identification::known_by_thread(pid_t proc
   return alive ? Result::seen(alive) : not_seen_by_thread(process);
 }
 
-// For a process of which all listed threads had ended before they were read. Each may have created another
+// For a process whose listed threads had all ended before they were read. Each may have created another
 // one. The first thread stays until all have ended, and the kernel's thread count is consistent.
 ReadResult<std::optional<Identified>> Identification::not_seen_by_thread(pid_t process) const {
   using Result = ReadResult<std::optional<Identified>>;

@@ -40,7 +40,7 @@ struct Image {
   InspectionBudget inspections;                    // for searching members that have ended
   std::uint32_t number = 0;                        // in the events file; 0: it has no event yet
 
-  // Null if the process is no member.
+  // Null if the process is not a member.
   [[nodiscard]] const Member* find(const Process& process) const {
     const auto found = members.find(process);
     return found != members.end() ? &found->second : nullptr;

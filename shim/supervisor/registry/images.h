@@ -65,7 +65,7 @@ class Images : shim::NoCopy {
   }
 
  private:
-  // Nothing may be missing in it: a process that is not found has no seals.
+  // The index must be complete: a process that is not found has no seals.
   struct Index {
     std::map<pid_t, Some> by_member;
     std::map<MmIdentity, Some> by_memory;

@@ -68,8 +68,8 @@ std::optional<std::vector<Fence>> InheritedFilters::of_process(const Process& pr
   return fences;
 }
 
-// Those of the nearest ancestor that was ever a member. It still has every filter that the caller has from
-// it. Nothing if it is not certain which process that is.
+// Those of the nearest ancestor that was ever a member. It still has every filter that the caller has
+// inherited from it. Nothing if it is not certain which process that ancestor is.
 std::optional<std::vector<Fence>> InheritedFilters::of_ancestor(const Caller& caller) const {
   constexpr int kMostGenerations = 64;
   std::optional<Process> ancestor = caller.process;
@@ -85,7 +85,7 @@ std::optional<std::vector<Fence>> InheritedFilters::of_ancestor(const Caller& ca
   return std::nullopt;
 }
 
-// Those of all processes, as far as it can have so many.
+// Those of all processes, except fences that the caller can't have, given its age and its number of filters.
 std::vector<Fence> InheritedFilters::of_stranger(const Caller& caller) const {
   std::vector<Fence> fences;
   const Birth birth = birth_of(proc_, caller.process, caller.filters);
@@ -122,13 +122,13 @@ void InheritedFilters::retire(const Image& image, const std::set<Process>& alive
   FilteredEntries().visit(image, [&](const SealEntry& entry) {
     retired_.push_back({fence_of(entry), forgotten_});
   });
-  // They may be guesses: only entries make them young.
+  // These ranges may be guesses, so they do not renew the age of a retired range.
   for (const Fence& fence : image.fences) retired_.push_back({fence, 0});
 }
 
-// Drops those that were not seen for the longest time. Only programs need them whose parent has ended, mostly
-// a moment ago, and each program tries all of them. One that is placed where it lacks a fence, which is rare,
-// fails there.
+// Drops the retired ranges that were not seen for the longest time. Only programs whose parent has ended need
+// them, usually shortly afterwards, and each program tries all of them. Memory that is placed where a fence
+// is missing, which is rare, can't be changed.
 void InheritedFilters::limit_retired() {
   constexpr std::size_t kMost = 1024;  // of some hundred images
   std::ranges::sort(retired_, [](const Retired& one, const Retired& other) {

@@ -42,7 +42,7 @@ class InheritedFilters {
   struct Retired {
     Fence fence;
     std::uint64_t seen = 0;  // when last, in images that had been forgotten by then
-    // By filters first, so that what a process can't have is not looked at.
+    // By filters first, so that fences that a process can't have are skipped.
     [[nodiscard]] auto key() const { return std::tuple(fence.filters, fence.range.start, fence.range.end); }
   };
   void limit_retired();

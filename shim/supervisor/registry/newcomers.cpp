@@ -100,7 +100,7 @@ std::vector<SealRecord*> Newcomers::records_of_makers(const std::vector<Image*>&
   return makers;
 }
 
-// A parent that has not touched a seal is no member yet. If it becomes one first, its child gets what the
+// A parent that has not touched a seal is not a member yet. If it becomes one first, its child gets what the
 // parent has inherited, and not the seals of all processes.
 void Newcomers::meet_parent(Image& image, const Process& process) {
   constexpr int kMostGenerations = 64;
@@ -109,7 +109,7 @@ void Newcomers::meet_parent(Image& image, const Process& process) {
   const auto parent = identification_.identify(static_cast<pid_t>(child->parent));
   if (!parent.is_seen() || !parent->memory.readable() || image.members.contains(parent->process)) return;
   Identified who = *parent;
-  who.seen_by = nullptr;  // as in a list of processes: no member is looked for by it
+  who.seen_by = nullptr;  // as in everybody(): the member it was read from may be forgotten
   const OneMore generation(generations_);
   meet(who, &image);
 }

@@ -26,10 +26,10 @@ inline void join_touching(std::vector<policy::Range>& ranges) {
 // Where a filter that was inherited through execve still refuses changes.
 struct Fence {
   policy::Range range;
-  std::uint32_t filters = 0;  // a process that has it has so many filters at least; 0: not known
+  std::uint32_t filters = 0;  // a process with this fence has at least this many filters; 0: not known
 };
 
-// The same of fences. A joined one may be had by each process that may have one of its parts.
+// The same for fences. A process that may have one of the parts may have the joined fence.
 inline void join_touching(std::vector<Fence>& fences) {
   std::ranges::sort(fences, {}, policy::start_of);
   std::vector<Fence> joined;

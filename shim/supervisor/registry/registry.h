@@ -55,11 +55,11 @@ class Registry {
   void note_subreaper(const Process& process) { newcomers_.lineage().note_adopter(process); }
   // Calls of clone are not reported, so it is never known who forked a process.
   void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
-  // The tree's first process ran before it had the first filter. What it had created by then has no filter
-  // and is not notified.
+  // The tree's first process ran before it had the first filter. Processes that it had created by then have
+  // no filter and are not notified.
   void note_late_start(const Process& process) {
     late_starter_ = process;
-    note_unknown_lineage();  // those that it had made may adopt, too
+    note_unknown_lineage();  // processes that it had created may adopt, too
   }
 
   // The caller, a member, has just started, or has called execve and looks the same as before.

@@ -107,7 +107,7 @@ class SealRecord {
     inherit({&one, 1}, {});
   }
 
-  // Makes the seals of the process nobody's, because another process now has its ID.
+  // The seals of the process no longer belong to any process, because another one now has its ID.
   void disown(const Process& process) {
     if (!entries_.any([&](const SealEntry& entry) { return entry.by == process; })) return;
     entries_.rewrite([&](std::vector<SealEntry>& entries) {

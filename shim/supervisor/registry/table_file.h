@@ -30,8 +30,8 @@ class TableFile : shim::NoCopy {
   // All processes of the image use one table. If it is full, it says that everything may be sealed
   // (shim::kEverything).
   void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
-  // As many as there is room for. Memory that is placed where there is no fence, which is rare, can't be
-  // changed.
+  // Adds as many as there is room for. Memory that is placed where a fence is missing, which is rare, can't
+  // be changed.
   void add_fences(
       std::span<const Fence> fences) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
   // Replaces the findings for a process. Returns the ticket, or 0 if they do not fit.

@@ -78,10 +78,10 @@ bool AioRings::must_wait(pid_t task, const policy::MmCall& call) {
          });
 }
 
-// That io_destroy's ring is not mapped any more does not show it: another thread may have unmapped the first
-// page, and may move what is left.
+// If io_destroy's ring is no longer mapped, that does not show that the call is over: another thread may have
+// unmapped the first page, and may move what is left.
 bool AioRings::is_over(CallUnderWay& one) {
-  // The longer it takes, the less often, because attaching to its thread may take long, too (seize.h).
+  // The longer the call takes, the rarer the checks: attaching to its thread may take long, too (seize.h).
   const auto now = Clock::now();
   if (now < one.next_look) return false;
   one.next_look = now + (now - one.since) / 4;

@@ -46,8 +46,8 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
   return added != 0 ? added : add(all.subspan(filtered), false);
 }
 
-// The supervisor is to refuse: so calls there must be notified, in all processes that share the memory. A
-// message that has a filtered part, too, comes from a program that has just started.
+// The supervisor is to enforce the seal, so calls there must be notified, in all processes that share the
+// memory. A message that has a filtered part, too, comes from a program that has just started.
 bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
   // An image that has just said hello and has not asked anything since does not share its memory; a later

@@ -59,7 +59,7 @@ SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
   return &job;
 }
 
-// Not all the time: one look takes a system call for each job.
+// Only once per second, because it takes a system call for each job.
 void SupervisedSealing::forget_ended() {
   constexpr auto kOften = std::chrono::seconds(1);
   const auto now = std::chrono::steady_clock::now();
@@ -92,7 +92,7 @@ bool SupervisedSealing::holds_threads() const {
   return std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
 }
 
-// Selects what is constant in the ranges of which only that is to be sealed.
+// Where only the constant parts of a range are to be sealed, selects these parts.
 long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
   job.ranges.clear();
   bool constant = false;

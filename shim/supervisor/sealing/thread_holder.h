@@ -76,7 +76,7 @@ class ThreadHolder {
 
   // Resumes threads that are not held any more. True while some are left that have not stopped yet.
   bool let_go() noexcept;
-  // Whether threads that are not held any more are still attached: those, and such as have ended first.
+  // Whether threads that are not held any more are still attached: those, and first threads that have ended.
   [[nodiscard]] bool has_some_to_let_go() const { return !released_.empty(); }
   // Whether some of them will run at once when they are resumed.
   [[nodiscard]] bool has_stopped_to_let_go() const {

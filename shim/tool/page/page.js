@@ -100,7 +100,7 @@
         clusters.push({parts: [part], start: part.start, end: part.end, size: part.size});
       }
     }
-    // What is many times larger than the rest is cut, or nothing else could be seen.
+    // A part that is many times larger than the rest is cut, because nothing else could be seen otherwise.
     const sizes = image.parts.map((part) => part.size).sort((one, other) => other - one);
     const total = sizes.reduce((sum, one) => sum + one, 0);
     let most = sizes[0] || 1;
@@ -223,7 +223,7 @@
         make('div', {class: 'n hits'}, count ? count.toLocaleString('en') : ''),
         barElement(object)));
     }
-    if (image.cut) map.append(make('p', {class: 'note'}, 'There are more mappings than the file of events has.'));
+    if (image.cut) map.append(make('p', {class: 'note'}, 'The events file does not contain all mappings.'));
     if (image.parts.length) {
       const again = selected && image.parts.includes(selected) ? selected : null;
       const most = image.parts.reduce((one, other) => hitsIn(other).length > hitsIn(one).length ? other : one);
