@@ -195,7 +195,7 @@ constexpr Attack kAttacks[] = {
     everywhere("proc_of_others", held(-EPERM), Start::apart_pids),
     // The library looks at itself there, and finds nothing that counts.
     {"proc_of_children", held(-EPERM), held(-EPERM), held(), held(-EPERM), Start::apart_mounts},
-    {"proc_maps_covered", held(-EPERM), held(-EPERM), held(), held(-EPERM), Start::apart_mounts},
+    {"proc_maps_covered", held(-EAGAIN), held(-EAGAIN), held(), held(-EPERM), Start::apart_mounts},
     everywhere("reused_pid", held()),
     everywhere("forgotten_without_leader", held(-EPERM)),
     everywhere("leaders_without_memory", held(-EPERM)),
