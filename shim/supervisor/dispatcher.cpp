@@ -44,7 +44,7 @@ bool would_lose_library(Proc& proc, const Caller& caller) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
                        const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
                        const policy::Options& options)
     : listener_(listener),

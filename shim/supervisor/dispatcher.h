@@ -18,7 +18,7 @@
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listeners/listener.h"
-#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/policy_files.h"
 #include "shim/supervisor/processes/kernel_sizes.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
@@ -32,7 +32,7 @@ namespace libmseal::supervisor {
 class Dispatcher {
  public:
   // `older`: see aio_rings.h; `watched`: the ranges in which the first filter notifies of every call.
-  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
              const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
              const policy::Options& options);
 

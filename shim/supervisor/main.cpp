@@ -23,7 +23,7 @@
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/listeners/ptrace_listener.h"
 #include "shim/supervisor/listeners/seccomp_listener.h"
-#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/policy_files.h"
 #include "shim/supervisor/process_limits.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
@@ -116,7 +116,7 @@ int serve(std::span<const char* const> policy_paths) {
   }
   auto table = make_first_table();
   if (!table) return EXIT_FAILURE;
-  const PolicyLevels policies(policy_paths);
+  const PolicyFiles policies(policy_paths);
   const char* const program =
       getenv("MSEAL_PROGRAM");  // the path of a program that this process may not inspect
   const std::string policy = policies.options_for(proc.get(), peer(), program != nullptr ? program : "");
