@@ -66,7 +66,7 @@ void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
     control_.make_spare_table();
-    if (registry_.wants_to_collect()) listener_.end_burst();
+    if (registry_.wants_to_collect()) listener_.stop_signals();
     if (registry_.collect()) calls_.collect();  // now, because no call waits
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
   }
@@ -126,7 +126,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
   const auto received =
       seals ? control_.read(notification, arguments, native) : ControlChannel::ReceivedCall{};
   if (received.answered) return;
-  listener_.end_burst();  // the timer must not interrupt the following reads
+  listener_.stop_signals();  // the timer must not interrupt the following reads
   calls_.ended(task);
   const bool starts = is_start(notification, *abi);
   if (!is_memory_call && !starts) {
@@ -163,7 +163,7 @@ bool Dispatcher::note_lineage(const seccomp_notif& notification, const policy::A
     listener_.refuse(notification.id, EPERM);
     return true;
   }
-  listener_.end_burst();
+  listener_.stop_signals();
   registry_.note_lineage(static_cast<pid_t>(notification.pid), clones);
   listener_.continue_call(notification.id);
   return true;
@@ -248,7 +248,7 @@ void Dispatcher::catch_up_if_due() noexcept {
   due_ = std::min(due_.value_or(start + patience), start + patience);
   if (start < *due_) return;
   try {
-    listener_.end_burst();
+    listener_.stop_signals();
     catch_up();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }

@@ -162,21 +162,21 @@ int serve(std::span<const char* const> policy_paths) {
   while (true) {
     // Not while it holds threads, because they are resumed when this process ends.
     if (listener->survives_fork() && !dispatcher.holds_threads() && time.move_if_wanted())
-      listener->forget_timer();
+      listener->after_fork();
     switch (listener->next(notification, dispatcher.patience())) {
-      case Listener::Event::notification:
+      case Listener::Received::notification:
         dispatcher.handle(notification);
         dispatcher.catch_up_if_due();
         break;
-      case Listener::Event::nothing:
+      case Listener::Received::nothing:
         dispatcher.idle();
         break;
-      case Listener::Event::broken:
+      case Listener::Received::broken:
         // Waiting calls fail with ENOSYS once this process has ended.
         log(Level::critical, "supervisor ", getpid(), " ends: it can't receive notifications, ",
             std::strerror(errno));
         return EXIT_FAILURE;
-      case Listener::Event::hang_up:
+      case Listener::Received::hang_up:
         dispatcher.idle();
         log(Level::info, "no process is left");
         return EXIT_SUCCESS;
