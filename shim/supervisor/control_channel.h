@@ -43,7 +43,7 @@ class ControlChannel {
   };
   // Decodes the call, and answers it if the answer does not depend on the caller. `native`: made by the
   // machine's own ABI.
-  ReceivedCall read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
+  ReceivedCall receive(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
   void handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received);
 
   // Has the call wait. False if it has waited for that long.

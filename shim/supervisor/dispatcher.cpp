@@ -124,7 +124,7 @@ void Dispatcher::dispatch(const seccomp_notif& notification) {
     return let_through(notification, call);
   }
   const auto received =
-      seals ? control_.read(notification, arguments, native) : ControlChannel::ReceivedCall{};
+      seals ? control_.receive(notification, arguments, native) : ControlChannel::ReceivedCall{};
   if (received.answered) return;
   listener_.stop_signals();  // the timer must not interrupt the following reads
   calls_.ended(task);
