@@ -41,10 +41,11 @@ Caller Registry::look_up(pid_t task) {
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
     if (const Member* const member = newcomers_.held_member(*image, who)) {
-      if (member->met_hidden && who.memory.readable()) newcomers_.settle(who, task, candidates);
+      if (member->first_seen_hidden && who.memory.readable()) newcomers_.settle(who, task, candidates);
       caller.image = image;
       caller.record = member->record;
-      caller.hidden = !who.memory.readable() && (member->met_hidden || may_have_left(who, *image, *member));
+      caller.hidden =
+          !who.memory.readable() && (member->first_seen_hidden || may_have_left(who, *image, *member));
       return caller;
     }
   }
@@ -136,7 +137,7 @@ bool Registry::has_first_filter(const Process& process, pid_t task) const {
   return status.is_seen() && status->filtered && (!late_starter_ || process == *late_starter_);
 }
 
-shim::Sharing Registry::sharers(const Caller& caller) {
+shim::Sharing Registry::register_sharers(const Caller& caller) {
   Alone& alone = caller.record->alone;
   if (alone.process != caller.process) alone = {caller.process, {}, false};
   shim::ForkSample since = alone.since;
@@ -166,12 +167,12 @@ shim::Sharing Registry::sharers(const Caller& caller) {
 // Gives the process, which shares the caller's memory, its record.
 void Registry::let_share(const Caller& caller, const Identified& who) {
   bool held = false;
-  // It may have been met as a member of another image with the same addresses.
+  // It may have been registered as a member of another image with the same addresses.
   for (Image* const image : images_.with_member(who.process.id)) {
     Member* const member = image->find(who.process);
     if (member == nullptr) continue;
     const bool other = who.memory.readable() && who.memory != image->identity;
-    if (other && !member->met_hidden) {  // it has called execve since
+    if (other && !member->first_seen_hidden) {  // it has called execve since
       retire(*image, member->record);
       image->members.erase(who.process);
       continue;

@@ -63,7 +63,7 @@ bool AioRings::begin(const Caller& caller) {
   const ThreadHolder::Result result = holder_.hold({&caller.process.id, 1}, caller.task, others);
   // While they are stopped, nobody else can come to have the memory. Whoever does so later has the filters.
   const bool alone =
-      result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
+      result == ThreadHolder::Result::held && registry_.register_sharers(caller) == shim::Sharing::alone;
   others.release();
   const auto threads = proc_.threads(caller.process.id);
   if (alone && (!threads.is_seen() || threads->size() > 1)) calls_.emplace_back(holder_, caller);

@@ -26,13 +26,13 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
   if (caller.record->covers(range, wanted.types, counts)) return step(NextStep::sealed);
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
-  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
   return step(sealer_.is_watched({&range, 1}) ? NextStep::supervised : NextStep::filter);
 }
 
 std::int64_t OwnSealing::is_alone(const Caller& caller) {
   // The result is not stored: only the process itself claims that no thread was in clone meanwhile.
-  return registry_.sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
+  return registry_.register_sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
 }
 
 std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
@@ -59,10 +59,10 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
 bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
   // An image that has just said hello and has not asked anything since does not share its memory; a later
-  // sharer gets its seals when it is met.
+  // sharer gets its seals when it is first seen.
   if (caller.record->prepared == 0) return true;
   registry_.begin_sealing(caller);
-  return registry_.sharers(caller) != Sharing::unknown;
+  return registry_.register_sharers(caller) != Sharing::unknown;
 }
 
 }  // namespace libmseal::supervisor

@@ -66,7 +66,7 @@ long raw_mseal(Sealer& sealer, Registry& registry, const Caller& caller, const p
   if (refuses_types(caller, job.ranges, job.types)) return -EACCES;
   registry.begin_sealing(caller);
   // Sharers get the seals of the memory.
-  if (registry.sharers(caller) == Sharing::unknown) return -EAGAIN;
+  if (registry.register_sharers(caller) == Sharing::unknown) return -EAGAIN;
   return sealer.is_sealed(caller, job) ? 0 : as_of_mseal(seal(sealer, caller, job));
 }
 

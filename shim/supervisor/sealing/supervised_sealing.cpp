@@ -155,7 +155,7 @@ std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& jo
 std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
   // A process without sharers probably still has none: search only once, when the threads are stopped.
-  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.sharers(caller);
+  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.register_sharers(caller);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });
@@ -174,7 +174,7 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   // If filters are to be installed, no thread may be creating a process, which would not have them. If the
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
-  if (registry_.sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
+  if (registry_.register_sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
   if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, forks);
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
@@ -223,7 +223,7 @@ std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& j
   if (held == ThreadHolder::Result::cloning || held == ThreadHolder::Result::busy) return -EAGAIN;
   if (held != ThreadHolder::Result::held) return -EBUSY;
   // A process that began to share the memory before the filter was installed does not have the filter.
-  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
   Registry::note_alone(caller, forks);
   const std::vector<Seal> covered = job.pieces;
   const Range breaks = job.refused_breaks;
