@@ -54,7 +54,7 @@ bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {
   // and that needs a stricter seal.
   if (!covered(counts) || read_mappings(caller, job) != 0) return false;
   const Range all{job.ranges.front().start, job.ranges.back().end};
-  return shim::is_enough(caller.record->counted(all, counts), {}, job.pieces, {});
+  return shim::still_covers(caller.record->counted(all, counts), {}, job.pieces, {});
 }
 
 long Sealer::read_mappings(const Caller& caller, SealJob& job) const {
@@ -105,11 +105,11 @@ long Sealer::cover(const Caller& caller, SealJob& job) {
     if (const long error = put_in_force(caller, job, false); error != 0) return error;
     const std::vector<Seal> covered = job.pieces;
     long wrong = read_mappings(caller, job);
-    if (!shim::is_of_ranges(wrong))
+    if (shim::is_read_error(wrong))
       wrong = read_mappings(caller, job);  // it failed, for example for lack of a descriptor
     if (wrong != 0) return wrong;
     if (!job.refused_breaks.empty() && !audits_) return -EAGAIN;  // the range has become part of the heap
-    if (shim::is_enough(covered, {}, job.pieces, {})) return 0;
+    if (shim::still_covers(covered, {}, job.pieces, {})) return 0;
   }
   return -EBUSY;
 }

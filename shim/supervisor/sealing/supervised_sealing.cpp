@@ -228,13 +228,13 @@ std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& j
   const std::vector<Seal> covered = job.pieces;
   const Range breaks = job.refused_breaks;
   if (const long wrong = sealer_.read_mappings(caller, job); wrong != 0) {
-    if (shim::is_of_ranges(wrong)) return wrong;
+    if (!shim::is_read_error(wrong)) return wrong;
     // The filter can't be removed, so retry if the reading failed, for example for lack of a descriptor.
     job.pieces = covered;
     job.refused_breaks = breaks;
     return -EAGAIN;
   }
-  if (!shim::is_enough(covered, breaks, job.pieces, job.refused_breaks))
+  if (!shim::still_covers(covered, breaks, job.pieces, job.refused_breaks))
     return ++job.attempts < Sealer::kAttempts ? hand_out(caller, job, NextStep::filter) : -EBUSY;
   const long error = sealer_.put_in_force(caller, job, true);
   return error != 0 ? error : hand_out(caller, job, NextStep::sealed);
