@@ -10,8 +10,8 @@
 #include "shim/common/fork_sample.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
+#include "shim/supervisor/registry/fence.h"
 #include "shim/supervisor/registry/inspection_budget.h"
-#include "shim/supervisor/registry/ranges.h"
 #include "shim/supervisor/registry/seal_record.h"
 #include "shim/supervisor/registry/table_file.h"
 
