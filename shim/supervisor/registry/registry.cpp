@@ -101,32 +101,33 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   caller.standing = Caller::Standing::member;
   caller.image = &added;
   caller.record = member.record;
-  note_asked(caller);
+  note_request(caller);
 }
 
 // ---- sealing ----
 
-void Registry::note_asked(const Caller& caller) {
+void Registry::note_request(const Caller& caller) {
   const std::uint32_t filters = caller.filters != ~0U ? caller.filters : filters_of(proc_, caller.task);
-  caller.record->filters_at_request = {caller.process, filters};
+  caller.record->filters.at_request = {caller.process, filters};
 }
 
 // Whether a process with this many filters may have installed one since it asked. Its claim alone is not
 // enough: children of other processes would get a seal that does not exist.
 bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
-  const FilterCount& before = caller.record->filters_at_request;
+  const FilterCount& before = caller.record->filters.at_request;
   if (before.process != caller.process) return false;
   return filters == ~0U || before.filters == ~0U || filters > before.filters;
 }
 
 void Registry::begin_sealing(const Caller& caller) {
   SealRecord& record = *caller.record;
-  if (record.filters_at_report.process == caller.process) {
-    record.filters_at_request = record.filters_at_report;
-  } else if (record.filters_at_request.process != caller.process) {
-    note_asked(caller);
+  FilterCounts& filters = record.filters;
+  if (filters.at_report.process == caller.process) {
+    filters.at_request = filters.at_report;
+  } else if (filters.at_request.process != caller.process) {
+    note_request(caller);
   }
-  record.prepared = proc_.now();
+  record.requested = proc_.now();
   newcomers_.register_children(*caller.image, caller);
 }
 
@@ -235,20 +236,18 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const 
 
 long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Source source) {
   SealRecord& record = *caller.record;
-  // Until its first request after hello, an image has the same memory and the same filters.
-  const bool starts = record.prepared == 0;
+  FilterCount& reported = record.filters.at_report;
+  const bool starts = record.has_only_said_hello();
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
-  if (filtered && (!starts || record.filters == 0)) {
+  if (filtered && (!starts || reported.at_least() == 0)) {
     const std::uint32_t filters = filters_of(proc_, caller.task);
     if (source != Source::from_start && !may_have_filtered(caller, filters)) return -EPERM;
-    // If not known, 0: every later child then gets the seal.
-    record.filters = filters != ~0U ? filters : 0;
-    record.filters_at_report = {caller.process, filters};
+    reported = {caller.process, filters};
   }
   SealEntry entry{{},
                   filtered,
-                  filtered ? record.filters : 0,
-                  starts ? proc_.now() : record.prepared,
+                  filtered ? reported.at_least() : 0,
+                  starts ? proc_.now() : record.requested,
                   caller.process,
                   source == Source::reported};
   if (source == Source::from_start) entry.by = {};
@@ -264,7 +263,7 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
 }
 
 void Registry::greet(const Caller& caller) {
-  note_asked(caller);
+  note_request(caller);
   if (!caller.forked) note_executed(*caller.image, caller.process, caller);
 }
 

@@ -106,7 +106,7 @@ class Registry {
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void let_share(const Caller& caller, const Identified& who);
   void note_executed(Image& image, const Process& process, const Caller& caller);
-  void note_asked(const Caller& caller);
+  void note_request(const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
   static void retire(Image& image, const std::shared_ptr<SealRecord>& record);
 

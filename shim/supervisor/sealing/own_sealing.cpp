@@ -58,9 +58,8 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
 // message that has a filtered part, too, comes from a program that has just started.
 bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
-  // An image that has just said hello and has not asked anything since does not share its memory; a later
-  // sharer gets its seals when it is first seen.
-  if (caller.record->prepared == 0) return true;
+  // Such an image does not share its memory; a later sharer gets its seals when it is first seen.
+  if (caller.record->has_only_said_hello()) return true;
   registry_.begin_sealing(caller);
   return registry_.register_sharers(caller) != Sharing::unknown;
 }
