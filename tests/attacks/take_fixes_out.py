@@ -106,7 +106,7 @@ HOLES = [
                 "  if (shim::failed(folder)) return errno == ENOENT;"),)),
     Hole("huge pages: one is not thought to be moved with another mapping",
          "shim/supervisor/judge.cpp",
-         "if (call.makes_huge_pages) {", "if (call.makes_huge_pages && call.huge_page != 0) {",
+         "if (!call.makes_huge_pages) return;", "if (!call.makes_huge_pages || call.huge_page == 0) return;",
          {SUPERVISED: ["huge_page_with_another"], ALL: ["huge_page_with_another"]},
          also=(("shim/supervisor/judge.cpp", "allow_if(largest_page(proc_, caller.task, call.ranges[0]) == shim::this_machine().page_size)", "allow_if(true)"),)),
     Hole("segments: SHM_REMAP is let through",

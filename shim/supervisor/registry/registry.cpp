@@ -135,7 +135,7 @@ void Registry::begin_sealing(const Caller& caller) {
 // that installs it has, and its later descendants. False if not sure.
 bool Registry::has_first_filter(const Process& process, pid_t task) const {
   const auto status = proc_.status(task);
-  return status.is_seen() && status->filtered && (!late_starter_ || process == *late_starter_);
+  return status.is_seen() && status->filtered && (!late_process_ || process == *late_process_);
 }
 
 shim::Sharing Registry::register_sharers(const Caller& caller) {

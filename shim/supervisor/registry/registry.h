@@ -58,7 +58,7 @@ class Registry {
   // The tree's first process ran before it had the first filter. What it had created by then has no filter
   // and is not notified.
   void note_late_start(const Process& process) {
-    late_starter_ = process;
+    late_process_ = process;
     note_unknown_lineage();  // those that it had made may adopt, too
   }
 
@@ -113,7 +113,7 @@ class Registry {
   Proc& proc_;
   policy::Range sealed_area_;
   policy::TreeOptions tree_options_;
-  std::optional<Process> late_starter_;  // see note_late_start()
+  std::optional<Process> late_process_;  // note_late_start()
   Images images_;
   CollectionTimes times_;
   Identification identification_{proc_, images_};
