@@ -125,15 +125,15 @@ class PieceSearch {
   policy::Range heap_;  // the last mapping in the ranges that the kernel calls so
 };
 
-// Whether the result is about the ranges themselves, not a failure to read.
-inline bool is_of_ranges(long wrong) {
-  return wrong == 0 || wrong == -ENOMEM || wrong == -EINVAL || wrong == -E2BIG;
+// Whether the result is a failure to read. Otherwise it is about the ranges themselves.
+inline bool is_read_error(long result) {
+  return result != 0 && result != -ENOMEM && result != -EINVAL && result != -E2BIG;
 }
 
 // Whether the seals from the first reading (`pieces`, `breaks`) cover what a second one has found, with all
 // of its attributes.
-inline bool is_enough(std::span<const policy::Seal> pieces, const policy::Range& breaks,
-                      std::span<const policy::Seal> now, const policy::Range& breaks_now) {
+inline bool still_covers(std::span<const policy::Seal> pieces, const policy::Range& breaks,
+                         std::span<const policy::Seal> now, const policy::Range& breaks_now) {
   if (!breaks_now.empty() && !breaks.contains(breaks_now)) return false;
   return std::all_of(now.begin(), now.end(), [&](const policy::Seal& piece) {
     const auto as_strict = [&](const policy::Seal& seal) {

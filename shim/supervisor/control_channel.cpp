@@ -30,8 +30,8 @@ std::int64_t is_writable(Proc& proc, const Caller& caller, const policy::Range& 
 
 }  // namespace
 
-ControlChannel::ReceivedCall ControlChannel::read(const seccomp_notif& notification,
-                                                  const policy::Arguments& arguments, bool native) {
+ControlChannel::ReceivedCall ControlChannel::receive(const seccomp_notif& notification,
+                                                     const policy::Arguments& arguments, bool native) {
   bool malformed = false;
   ReceivedCall received{false, std::nullopt, arguments};
   if (native) received.message = policy::decode_control(shim::this_machine(), arguments, malformed);
@@ -55,7 +55,7 @@ std::optional<std::int64_t> ControlChannel::answer_without_caller(const seccomp_
   const auto seals = registry_.all_seals();
   switch (message.kind) {
     case Kind::call_site:
-      if (events_.wants(static_cast<pid_t>(notification.pid), message)) return std::nullopt;
+      if (events_.accept_site(static_cast<pid_t>(notification.pid), message)) return std::nullopt;
       return policy::kTooMany;
     case Kind::refusals:
       events_.note_suppressed(message.count);

@@ -13,7 +13,7 @@
 #include "policy/protocol/control.h"
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/listeners/listener.h"
-#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/policy_files.h"
 #include "shim/supervisor/registry/registry.h"
 #include "shim/supervisor/sealing/own_sealing.h"
 #include "shim/supervisor/sealing/sealer.h"
@@ -23,7 +23,7 @@ namespace libmseal::supervisor {
 
 class ControlChannel {
  public:
-  ControlChannel(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
+  ControlChannel(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
                  ThreadHolder& holder, Sealer& sealer, EventLog& events, const policy::Options& options)
       : listener_(listener),
         proc_(proc),
@@ -43,7 +43,7 @@ class ControlChannel {
   };
   // Decodes the call, and answers it if the answer does not depend on the caller. `native`: made by the
   // machine's own ABI.
-  ReceivedCall read(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
+  ReceivedCall receive(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
   void handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received);
 
   // Makes the call wait. False if it has already waited that long.
@@ -93,7 +93,7 @@ class ControlChannel {
   Listener& listener_;
   Proc& proc_;
   Registry& registry_;
-  const PolicyLevels& policies_;
+  const PolicyFiles& policies_;
   Sealer& sealer_;
   SupervisedSealing supervised_;
   OwnSealing own_;

@@ -44,8 +44,8 @@ bool would_lose_library(Proc& proc, const Caller& caller) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
-                       const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
+Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
+                       const KernelSizes& sizes, pid_t late_process, std::vector<policy::Range> watched,
                        const policy::Options& options)
     : listener_(listener),
       proc_(proc),
@@ -54,11 +54,11 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       holder_(proc),
       calls_(proc, holder_),
       sealer_(proc, registry, holder_, calls_, std::move(watched), tree_options_.audits),
-      aio_rings_(proc, registry, holder_, older, sizes.processors),
+      aio_rings_(proc, registry, holder_, late_process, sizes.processors),
       events_(proc, options),
       audit_(proc, events_, tree_options_),
       control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
-      judge_(proc, sizes.huge_page, older) {
+      judge_(proc, sizes.huge_page, late_process) {
   holder_.set_waits([this](pid_t task) { return control_.has_postponed(task); });
 }
 
@@ -66,7 +66,7 @@ void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
     control_.make_spare_table();
-    if (registry_.wants_to_collect()) listener_.end_burst();
+    if (registry_.wants_to_collect()) listener_.stop_signals();
     if (registry_.collect()) calls_.collect();  // now, because no call waits
   } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
   }
@@ -94,56 +94,119 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
   control_.tidy();
 }
 
-void Dispatcher::dispatch(const seccomp_notif& notification) {
-  const policy::Abi* const abi = policy::find_abi(machine_, notification.data.arch);
-  if (abi == nullptr) return listener_.refuse(notification.id, ENOSYS);
+Dispatcher::Notification Dispatcher::decode(const seccomp_notif& raw, const policy::Abi& abi) const {
+  const bool native = &abi == machine_.abis.data();
+  auto number = static_cast<std::uint32_t>(raw.data.nr);
   policy::Arguments arguments;
-  std::ranges::copy(notification.data.args, arguments.begin());
-  const auto task = static_cast<pid_t>(notification.pid);
-  auto number = static_cast<std::uint32_t>(notification.data.nr);
-  const bool native = abi == machine_.abis.data();
+  std::ranges::copy(raw.data.args, arguments.begin());
   if (native && number == __NR_mmap) {
     if (const auto message = policy::unwrap_from_mmap(arguments)) {
       number = policy::kMsealNumber;
       arguments = *message;
     }
   }
-  if (note_lineage(notification, *abi, arguments)) return;
-  // Other calls are the start of an image, and those that are blocked.
-  const bool is_memory_call = policy::find_call(*abi, number) != nullptr;
-  const MmCall call = policy::decode(machine_, *abi, number, arguments);
-  const bool seals = call.effect == MmCall::Effect::seal;
-  if (call.call == policy::Call::io_setup) aio_rings_.note_request(call);
-  calls_.keep_few();
-  if (is_memory_call && (aio_rings_.must_wait(task, call) || gives_way(task, call))) {
-    if (!control_.postpone(notification, kForRings)) listener_.refuse(notification.id, EAGAIN);
-    return;
+  const MmCall call = policy::decode(machine_, abi, number, arguments);
+  Kind kind = Kind::blocked;
+  if (policy::makes_sibling(abi, number, arguments) || policy::makes_subreaper(abi, number, arguments)) {
+    kind = Kind::lineage;
+  } else if (policy::find_call(abi, number) != nullptr) {
+    kind = call.effect == MmCall::Effect::seal ? Kind::mseal : Kind::memory_call;
+  } else if (is_start(raw, abi)) {
+    kind = Kind::start;
   }
-  // Most calls touch nothing that any process has sealed. The caller need not be identified then.
-  if (is_memory_call && !seals && judge_.allows_everybody(call, registry_)) {
-    return let_through(notification, call);
-  }
-  const auto received =
-      seals ? control_.read(notification, arguments, native) : ControlChannel::ReceivedCall{};
-  if (received.answered) return;
-  listener_.end_burst();  // the timer must not interrupt the following reads
-  calls_.ended(task);
-  const bool starts = is_start(notification, *abi);
-  if (!is_memory_call && !starts) {
-    audit_.record_blocked_call(notification, registry_);
-    return listener_.continue_call(notification.id);
-  }
-  Caller caller = registry_.look_up(task);
-  if (!caller.certain && !listener_.still_waits(notification.id)) return;
-  if (starts) return handle_start(notification, caller);
-  if (seals) return control_.handle(notification, caller, received);
-  handle_call(notification, caller, call);
+  return {raw, abi, static_cast<pid_t>(raw.pid), native, number, arguments, call, kind};
 }
 
-// Whether an mremap in the same memory waits for calls like this one: it goes first, because it might
+void Dispatcher::dispatch(const seccomp_notif& raw) {
+  const policy::Abi* const abi = policy::find_abi(machine_, raw.data.arch);
+  if (abi == nullptr) return listener_.refuse(raw.id, ENOSYS);
+  const Notification notification = decode(raw, *abi);
+  switch (notification.kind) {
+    case Kind::lineage:
+      return handle_lineage(notification);
+    case Kind::mseal:
+      return handle_mseal(notification);
+    case Kind::memory_call:
+      return handle_memory_call(notification);
+    case Kind::start:
+      return handle_start(notification);
+    case Kind::blocked:
+      return handle_blocked_call(notification);
+  }
+}
+
+void Dispatcher::handle_lineage(const Notification& notification) {
+  const std::uint64_t id = notification.raw.id;
+  const bool clones = policy::makes_sibling(notification.abi, notification.number, notification.arguments);
+  // With garbage in the upper halves of registers, /proc would not show it as a clone. So it is refused, as
+  // the first filter does without CLONE_PARENT.
+  if (clones && !policy::fit(notification.abi, notification.arguments) && !tree_options_.audits)
+    return listener_.refuse(id, EPERM);
+  listener_.stop_signals();
+  registry_.note_lineage(notification.task, clones);
+  listener_.continue_call(id);
+}
+
+void Dispatcher::handle_mseal(const Notification& notification) {
+  aio_rings_.ended(notification.task);
+  const auto received = control_.receive(notification.raw, notification.arguments, notification.native);
+  if (received.answered) return;
+  if (auto caller = identify_caller(notification)) control_.handle(notification.raw, *caller, received);
+}
+
+void Dispatcher::handle_memory_call(const Notification& notification) {
+  calls_.keep_few();
+  aio_rings_.ended(notification.task);
+  const MmCall& call = notification.call;
+  if (call.call == policy::Call::io_setup) aio_rings_.note_request(call);
+  if (must_wait(notification)) {
+    if (!control_.postpone(notification.raw, kForRings)) listener_.refuse(notification.raw.id, EAGAIN);
+    return;
+  }
+  judge_.note_huge_pages(call);
+  // Most calls touch nothing that any process has sealed. The caller need not be identified then.
+  if (judge_.allows_everybody(call, registry_)) return let_through(notification);
+  if (const auto caller = identify_caller(notification)) decide(notification, *caller);
+}
+
+void Dispatcher::handle_start(const Notification& notification) {
+  const auto caller = identify_caller(notification);
+  if (!caller) return;
+  if (would_lose_library(proc_, *caller) && listener_.still_waits(notification.raw.id)) {
+    log(Level::error, "pid ", caller->process.id,
+        " is killed before it runs, because the library is required: the kernel has placed ",
+        program_of(proc_, caller->process.id),
+        " where a filter of an ancestor refuses changes; start it again, or use coverage=all");
+    (void)kill(caller->process.id, SIGKILL);
+  }
+  listener_.continue_call(notification.raw.id);
+}
+
+void Dispatcher::handle_blocked_call(const Notification& notification) {
+  begin_to_inspect(notification.task);
+  audit_.record_blocked_call(notification.raw, registry_);
+  listener_.continue_call(notification.raw.id);
+}
+
+std::optional<Caller> Dispatcher::identify_caller(const Notification& notification) {
+  begin_to_inspect(notification.task);
+  Caller caller = registry_.look_up(notification.task);
+  if (!caller.certain && !listener_.still_waits(notification.raw.id)) return std::nullopt;
+  return caller;
+}
+
+void Dispatcher::begin_to_inspect(pid_t task) {
+  listener_.stop_signals();  // they must not interrupt the following reads
+  calls_.ended(task);
+}
+
+// An mremap waits for calls that may unmap a ring in its memory. Such a call in turn waits for an mremap that
+// waits already: that goes first, because it might
 // otherwise wait for ever.
-bool Dispatcher::gives_way(pid_t task, const MmCall& call) const {
-  if (!AioRings::is_about(call)) return false;
+bool Dispatcher::must_wait(const Notification& notification) const {
+  const pid_t task = notification.task;
+  if (aio_rings_.must_wait(task, notification.call)) return true;
+  if (!AioRings::is_about(notification.call)) return false;
   return std::ranges::any_of(control_.postponed(), [&](const seccomp_notif& other) {
     const policy::Abi* const abi = policy::find_abi(machine_, other.data.arch);
     const auto* const known = policy::find_call(*abi, static_cast<std::uint32_t>(other.data.nr));
@@ -152,72 +215,46 @@ bool Dispatcher::gives_way(pid_t task, const MmCall& call) const {
   });
 }
 
-// True if the call changes the parents in /proc (lineage.h); it is then answered.
-bool Dispatcher::note_lineage(const seccomp_notif& notification, const policy::Abi& abi,
-                              const policy::Arguments& arguments) {
-  const auto number = static_cast<std::uint32_t>(notification.data.nr);
-  const bool clones = policy::makes_sibling(abi, number, arguments);
-  if (!clones && !policy::makes_subreaper(abi, number, arguments)) return false;
-  // With garbage in the upper halves of registers, /proc would not show it as a clone. So it is refused, as
-  // the first filter does without CLONE_PARENT.
-  if (clones && !policy::fit(abi, arguments) && !tree_options_.audits) {
-    listener_.refuse(notification.id, EPERM);
-    return true;
-  }
-  listener_.end_burst();
-  registry_.note_lineage(static_cast<pid_t>(notification.pid), clones);
-  listener_.continue_call(notification.id);
-  return true;
-}
-
-void Dispatcher::handle_call(const seccomp_notif& notification, const Caller& caller, const MmCall& call) {
+void Dispatcher::decide(const Notification& notification, const Caller& caller) {
+  const MmCall& call = notification.call;
   if (caller.standing == Caller::Standing::unknown) {
-    log(Level::warning, "pid ", caller.task, ": system call ", notification.data.nr,
+    log(Level::warning, "pid ", caller.task, ": system call ", notification.number,
         ": the caller can't be identified, so the seals of all processes apply");
   }
   const Verdict verdict = judge_.decide(call, caller);
-  if (verdict == policy::kAllow) return let_through(notification, call);
+  if (verdict == policy::kAllow) return let_through(notification);
   if (AioRings::is_about(call) && aio_rings_.is_harmless(caller, call)) {
-    if (tree_options_.audits || aio_rings_.begin(caller)) return let_through(notification, call);
-    if (control_.postpone(notification, kForRings)) return;  // a thread is just being created, say
+    if (tree_options_.audits || aio_rings_.begin(caller)) return let_through(notification);
+    if (control_.postpone(notification.raw, kForRings)) return;  // a thread is just being created, say
   }
-  log(Level::debug, "pid ", caller.task, ": system call ", notification.data.nr, " on ",
+  log(Level::debug, "pid ", caller.task, ": system call ", notification.number, " on ",
       RangeText{call.ranges[0]}, ": refused");
-  refuse(notification, caller, call, verdict);
+  refuse(notification, caller, verdict);
 }
 
-void Dispatcher::let_through(const seccomp_notif& notification, const MmCall& call) {
-  log(Level::debug, "pid ", notification.pid, ": system call ", notification.data.nr, " on ",
+void Dispatcher::let_through(const Notification& notification) {
+  const MmCall& call = notification.call;
+  log(Level::debug, "pid ", notification.task, ": system call ", notification.number, " on ",
       RangeText{call.ranges[0]}, ": allowed");
-  if (tree_options_.covers_all) calls_.begun(static_cast<pid_t>(notification.pid), call);
-  listener_.continue_call(notification.id);
+  if (tree_options_.covers_all) calls_.begun(notification.task, call);
+  listener_.continue_call(notification.raw.id);
 }
 
-void Dispatcher::refuse(const seccomp_notif& notification, const Caller& caller, const MmCall& call,
-                        const Verdict& verdict) {
-  if (tree_options_.wants_sites) audit_.record(notification, caller, call);
+void Dispatcher::refuse(const Notification& notification, const Caller& caller, const Verdict& verdict) {
+  const MmCall& call = notification.call;
+  const std::uint64_t id = notification.raw.id;
+  if (tree_options_.wants_sites) audit_.record(notification.raw, caller, call);
   if (tree_options_.audits) {
     drop_seals(caller, call);
     calls_.begun(caller.task, call);
-    return listener_.continue_call(notification.id);
+    return listener_.continue_call(id);
   }
-  if (verdict.kind == Verdict::Kind::answer) return listener_.answer(notification.id, verdict.value);
+  if (verdict.kind == Verdict::Kind::answer) return listener_.answer(id, verdict.value);
   if (AioRings::is_about(call)) {
     log(Level::warning, "pid ", caller.process.id, ": ", policy::name_of(call.call),
         " is refused, because it might unmap sealed memory; open=io_destroy allows it");
   }
-  listener_.refuse(notification.id, call.call == policy::Call::io_setup ? ENOSYS : EPERM);
-}
-
-void Dispatcher::handle_start(const seccomp_notif& notification, const Caller& caller) {
-  if (would_lose_library(proc_, caller) && listener_.still_waits(notification.id)) {
-    log(Level::error, "pid ", caller.process.id,
-        " is killed before it runs, because the library is required: the kernel has placed ",
-        program_of(proc_, caller.process.id),
-        " where a filter of an ancestor refuses changes; start it again, or use coverage=all");
-    (void)kill(caller.process.id, SIGKILL);
-  }
-  listener_.continue_call(notification.id);
+  listener_.refuse(id, call.call == policy::Call::io_setup ? ENOSYS : EPERM);
 }
 
 void Dispatcher::catch_up() {
@@ -249,7 +286,7 @@ void Dispatcher::catch_up_if_due() noexcept {
   due_ = std::min(due_.value_or(start + patience), start + patience);
   if (start < *due_) return;
   try {
-    listener_.end_burst();
+    listener_.stop_signals();
     catch_up();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }

@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -18,7 +19,7 @@
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listeners/listener.h"
-#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/policy_files.h"
 #include "shim/supervisor/processes/kernel_sizes.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
@@ -31,9 +32,10 @@ namespace libmseal::supervisor {
 
 class Dispatcher {
  public:
-  // `older`: see aio_rings.h; `watched`: the ranges in which the first filter notifies of every call.
-  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyLevels& policies,
-             const KernelSizes& sizes, pid_t older, std::vector<policy::Range> watched,
+  // `late_process`: see aio_rings.h and judge.h; `watched`: the ranges in which the first filter notifies of
+  // every call.
+  Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
+             const KernelSizes& sizes, pid_t late_process, std::vector<policy::Range> watched,
              const policy::Options& options);
 
   // Always answers. On an internal failure, the call is refused.
@@ -53,20 +55,43 @@ class Dispatcher {
  private:
   using Clock = std::chrono::steady_clock;
 
+  enum class Kind : std::uint8_t {
+    lineage,      // changes the parents in /proc (lineage.h)
+    mseal,        // a message of the library, or mseal itself
+    memory_call,  // any other call that can change mappings
+    start,        // a new image is about to run, and the library is required
+    blocked,      // what is left: only an audit allows it
+  };
+  // A notification, decoded.
+  struct Notification {
+    const seccomp_notif& raw;
+    const policy::Abi& abi;
+    pid_t task;
+    bool native;                  // made by the machine's own ABI
+    std::uint32_t number;         // that of mseal if the message came as mmap
+    policy::Arguments arguments;  // likewise
+    policy::MmCall call;
+    Kind kind;
+  };
+
+  [[nodiscard]] Notification decode(const seccomp_notif& raw, const policy::Abi& abi) const;
   void answer(const seccomp_notif& notification) noexcept;
   // Handles calls and threads that have waited for time to pass.
   void catch_up();
   [[nodiscard]] int patience_while_busy() const;
-  void dispatch(const seccomp_notif& notification);
-  [[nodiscard]] bool note_lineage(const seccomp_notif& notification, const policy::Abi& abi,
-                                  const policy::Arguments& arguments);
-  [[nodiscard]] bool gives_way(pid_t task, const policy::MmCall& call) const;
-  void handle_call(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call);
-  void let_through(const seccomp_notif& notification, const policy::MmCall& call);
-  void refuse(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call,
-              const policy::Verdict& verdict);
-  // A new image is about to run, and the library is required.
-  void handle_start(const seccomp_notif& notification, const Caller& caller);
+  void dispatch(const seccomp_notif& raw);
+  void handle_lineage(const Notification& notification);
+  void handle_mseal(const Notification& notification);
+  void handle_memory_call(const Notification& notification);
+  void handle_start(const Notification& notification);
+  void handle_blocked_call(const Notification& notification);
+  // Nothing if the call does not wait any more.
+  [[nodiscard]] std::optional<Caller> identify_caller(const Notification& notification);
+  void begin_to_inspect(pid_t task);
+  [[nodiscard]] bool must_wait(const Notification& notification) const;
+  void decide(const Notification& notification, const Caller& caller);
+  void let_through(const Notification& notification);
+  void refuse(const Notification& notification, const Caller& caller, const policy::Verdict& verdict);
 
   Listener& listener_;
   Proc& proc_;

@@ -60,14 +60,16 @@ Judge::Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process)
     huge_page_ = std::min(largest, shim::this_machine().huge_pages.back());
 }
 
+// This does not depend on the kernel release: the supervisor inherits the personality of the program that
+// started it, so uname may report an old release (UNAME26).
+void Judge::note_huge_pages(const MmCall& call) {
+  if (!call.makes_huge_pages) return;
+  const std::uint64_t size = call.huge_page != 0 ? call.huge_page : usual_huge_page_;
+  huge_page_ = std::max(huge_page_, std::min(size, shim::this_machine().huge_pages.back()));
+}
+
 // Correct because additional seals never allow a call.
-bool Judge::allows_everybody(const MmCall& call, const Registry& registry) {
-  // This does not depend on the kernel release: the supervisor inherits the personality of the program that
-  // started it, so uname may report an old release (UNAME26).
-  if (call.makes_huge_pages) {
-    const std::uint64_t size = call.huge_page != 0 ? call.huge_page : usual_huge_page_;
-    huge_page_ = std::max(huge_page_, std::min(size, shim::this_machine().huge_pages.back()));
-  }
+bool Judge::allows_everybody(const MmCall& call, const Registry& registry) const {
   const std::span<const policy::Seal> seals = registry.all_seals();
   return !seals.empty() && policy::decide(call, {seals, huge_page_}) == policy::kAllow;
 }

@@ -15,8 +15,10 @@ class Judge {
   // `usual_huge_page`: kernel_sizes.h. `late_process`: a process that ran before the first filter; 0: none.
   Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process);
 
+  // To be called for every memory call, before the verdict on it.
+  void note_huge_pages(const policy::MmCall& call);
   // Whether the call touches nothing that any process has sealed.
-  [[nodiscard]] bool allows_everybody(const policy::MmCall& call, const Registry& registry);
+  [[nodiscard]] bool allows_everybody(const policy::MmCall& call, const Registry& registry) const;
   [[nodiscard]] policy::Verdict decide(const policy::MmCall& call, const Caller& caller) const;
 
  private:

@@ -11,8 +11,11 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
+#include <string>
 #include <system_error>
+#include <utility>
 
 #include "policy/configuration/options.h"
 #include "policy/configuration/tree_options.h"
@@ -23,7 +26,7 @@
 #include "shim/supervisor/handover.h"
 #include "shim/supervisor/listeners/ptrace_listener.h"
 #include "shim/supervisor/listeners/seccomp_listener.h"
-#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/policy_files.h"
 #include "shim/supervisor/process_limits.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
@@ -91,7 +94,7 @@ void look_for_killed_calls() {
   found.setpriority = shim::kills(shim::try_setpriority);
 }
 
-int serve(std::span<const char* const> policy_paths) {
+void prepare_process() {
   // No process may inspect this one or attach to it, because it can allow calls.
   prctl(PR_SET_DUMPABLE, 0);
   ignore_signals();
@@ -102,86 +105,120 @@ int serve(std::span<const char* const> policy_paths) {
   constexpr int kBeforeOthers = -10;
   if (!shim::g_killed_calls.setpriority) (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
   ask_to_be_spared();
+}
+
+// What is known before the first notification.
+struct Service {
+  std::unique_ptr<Proc> proc;
+  KernelSizes sizes;
+  PolicyFiles policies;
+  std::string policy;                // the options that they have for the first image
+  std::unique_ptr<TableFile> table;  // that image's
+  Handover handover;
+};
+
+// Nothing if this process is not needed, or after the shim has been told what is wrong.
+std::optional<Service> prepare_service(std::span<const char* const> policy_paths) {
   // Without these calls no notification is received, and each notified call would hang.
   if (const int error = SeccompListener::find_refused_call(); error != 0) {
     report_trouble(policy::Trouble::refused_call, error);
-    return EXIT_FAILURE;
+    return std::nullopt;
   }
   policy::Trouble trouble = policy::Trouble::none;
-  const std::unique_ptr<Proc> proc = open_proc(peer(), trouble);
+  std::unique_ptr<Proc> proc = open_proc(peer(), trouble);
   const bool is_hidden = !proc && trouble == policy::Trouble::hidden_program;
   if (!proc && !is_hidden) {
     report_trouble(trouble, 0);
-    return EXIT_FAILURE;
+    return std::nullopt;
   }
   auto table = make_first_table();
-  if (!table) return EXIT_FAILURE;
-  const PolicyLevels policies(policy_paths);
+  if (!table) return std::nullopt;
+  PolicyFiles policies(policy_paths);
   const char* const program =
       getenv("MSEAL_PROGRAM");  // the path of a program that this process may not inspect
-  const std::string policy = policies.options_for(proc.get(), peer(), program != nullptr ? program : "");
+  std::string policy = policies.options_for(proc.get(), peer(), program != nullptr ? program : "");
   table->set_policy(policy, policies.complaints());
   if (is_hidden) {
     // For example a setgid program: it can't be served, but the policy applies to it.
     report_trouble(trouble, 0, table->descriptor());
-    return EXIT_FAILURE;
+    return std::nullopt;
   }
   const KernelSizes sizes = kernel_sizes(*proc);
   auto handover = receive_handover(table->descriptor());
-  if (!handover) return EXIT_FAILURE;
+  if (!handover) return std::nullopt;
+  return Service{std::move(proc),     sizes, std::move(policies), std::move(policy), std::move(table),
+                 std::move(*handover)};
+}
+
+// They point into the service.
+policy::Options options_of(const Service& service) {
   policy::Options options;
   const auto said_already = [](const policy::OptionError&) {};
-  policy::parse_options(policy, options, said_already);
-  policy::parse_options(handover->options, options, said_already);
+  policy::parse_options(service.policy, options, said_already);
+  policy::parse_options(service.handover.options, options, said_already);
+  return options;
+}
+
+int answer_until_hang_up(Listener& listener, Dispatcher& dispatcher) {
+  seccomp_notif notification;
+  ProcessorTime time;
+  while (true) {
+    // Not while it holds threads, because they are resumed when this process ends.
+    if (listener.survives_fork() && !dispatcher.holds_threads() && time.move_if_wanted())
+      listener.after_fork();
+    switch (listener.next(notification, dispatcher.patience())) {
+      case Listener::Received::notification:
+        dispatcher.handle(notification);
+        dispatcher.catch_up_if_due();
+        break;
+      case Listener::Received::nothing:
+        dispatcher.idle();
+        break;
+      case Listener::Received::broken:
+        // Waiting calls fail with ENOSYS once this process has ended.
+        log(Level::critical, "supervisor ", getpid(), " ends: it can't receive notifications, ",
+            std::strerror(errno));
+        return EXIT_FAILURE;
+      case Listener::Received::hang_up:
+        dispatcher.idle();
+        log(Level::info, "no process is left");
+        return EXIT_SUCCESS;
+    }
+  }
+}
+
+int serve(std::span<const char* const> policy_paths) {
+  prepare_process();
+  auto service = prepare_service(policy_paths);
+  if (!service) return EXIT_FAILURE;
+  Proc& proc = *service->proc;
+  Handover& handover = service->handover;
+  const policy::Options options = options_of(*service);
   policy::Serving answer;
   answer.log = open_log(options);
 
-  Registry registry(*proc, handover->sealed_area, policy::tree_options(options));
+  Registry registry(proc, handover.sealed_area, policy::tree_options(options));
   // An audit allows clone3, too, whose flags are in memory.
   if (options.audit || (options.open_calls & policy::kBlockedClone3) != 0) registry.note_unknown_lineage();
-  answer.result = adopt_first_image(*proc, registry, *handover, std::move(table));
+  answer.result = adopt_first_image(proc, registry, handover, std::move(service->table));
   std::unique_ptr<Listener> listener;
   if (answer.result == 0) {
-    listener = make_listener(*proc, *handover);
+    listener = make_listener(proc, handover);
     if (listener == nullptr) answer.result = -errno;
   }
   if (listener == nullptr) {
     acknowledge(answer);
     return EXIT_FAILURE;
   }
-  log(Level::info, "supervisor ", getpid(), " serves pid ", handover->process, ": ", handover->seals.size(),
-      " seals, ", handover->watched.size(), " watched ranges");
-  Dispatcher dispatcher(*listener, *proc, registry, policies, sizes,
-                        handover->is_late ? handover->process : 0, std::move(handover->watched), options);
+  log(Level::info, "supervisor ", getpid(), " serves pid ", handover.process, ": ", handover.seals.size(),
+      " seals, ", handover.watched.size(), " watched ranges");
+  Dispatcher dispatcher(*listener, proc, registry, service->policies, service->sizes,
+                        handover.is_late ? handover.process : 0, std::move(handover.watched), options);
   answer.events = dispatcher.events_error();
   if (options.log != "stderr")
     leave_standard_error();  // only now, because a path may refer to standard error
   acknowledge(answer);
-  seccomp_notif notification;
-  ProcessorTime time;
-  while (true) {
-    // Not while it holds threads, because they are resumed when this process ends.
-    if (listener->survives_fork() && !dispatcher.holds_threads() && time.move_if_wanted())
-      listener->forget_timer();
-    switch (listener->next(notification, dispatcher.patience())) {
-      case Listener::Event::notification:
-        dispatcher.handle(notification);
-        dispatcher.catch_up_if_due();
-        break;
-      case Listener::Event::nothing:
-        dispatcher.idle();
-        break;
-      case Listener::Event::broken:
-        // Waiting calls fail with ENOSYS once this process has ended.
-        log(Level::critical, "supervisor ", getpid(), " ends: it can't receive notifications, ",
-            std::strerror(errno));
-        return EXIT_FAILURE;
-      case Listener::Event::hang_up:
-        dispatcher.idle();
-        log(Level::info, "no process is left");
-        return EXIT_SUCCESS;
-    }
-  }
+  return answer_until_hang_up(*listener, dispatcher);
 }
 
 }  // namespace

@@ -52,8 +52,8 @@ class Hole:
 REFUSES_WIDE_I386 = ("shim/preload/filters/first_filter.cpp",
                      "audits ? std::nullopt : std::optional(policy::kActionRefuse)", "std::nullopt")
 CHECKS_WHAT_IS_REPORTED = ("shim/supervisor/sealing/sealer.cpp",
-                           "  if (!covered || read_mappings(caller, job) != 0) return false;\n",
-                           "  if (covered || read_mappings(caller, job) != 0) return covered;\n")
+                           "  if (!covered || read_mappings(caller, job, now) != 0) return false;\n",
+                           "  if (covered || read_mappings(caller, job, now) != 0) return covered;\n")
 KEEPS_OWN_ACCOUNT = ("shim/supervisor/sealing/sealer.cpp",
                      "return audits_ || (is_watched(", "return audits_ || entry.filtered || (is_watched(")
 
@@ -107,7 +107,7 @@ HOLES = [
                 "  if (shim::failed(folder)) return errno == ENOENT;"),)),
     Hole("huge pages: one is not thought to be moved with another mapping",
          "shim/supervisor/judge.cpp",
-         "if (call.makes_huge_pages) {", "if (call.makes_huge_pages && call.huge_page != 0) {",
+         "if (!call.makes_huge_pages) return;", "if (!call.makes_huge_pages || call.huge_page == 0) return;",
          {SUPERVISED: ["huge_page_with_another"], ALL: ["huge_page_with_another"]},
          also=(("shim/supervisor/judge.cpp", "allow_if(largest_page(proc_, caller.task, call.ranges[0]) == shim::this_machine().page_size)", "allow_if(true)"),)),
     Hole("segments: SHM_REMAP is let through",
@@ -160,9 +160,9 @@ HOLES = [
           ALL: ["heap_over_file"], FILTERS: ["heap_over_file"]}),
     Hole("brk: static programs are promised their heap",
          "shim/supervisor/sealing/raw_mseal.cpp",
-         "if (!job.refused_breaks.empty() && !sealer.audits()) {", "if (job.refused_breaks.size() == 1) {",
+         "if (!job.found.refused_breaks.empty() && !sealer.audits()) {", "if (job.found.refused_breaks.size() == 1) {",
          {ALL: ["static_heap_start_over_mapped"]},
-         also=(("shim/supervisor/sealing/sealer.cpp", "if (!job.refused_breaks.empty() && !audits_) return -EAGAIN;", ""),)),
+         also=(("shim/supervisor/sealing/sealer.cpp", "if (!job.found.refused_breaks.empty() && !audits_) return -EAGAIN;", ""),)),
     Hole("growing stacks: PROT_GROWSDOWN counts for its own range alone",
          "policy/rules/verdict.cpp",
          "return call.grows_down && ", "return false && ",
@@ -206,7 +206,7 @@ HOLES = [
          {SUPERVISED: ["sharer_outside"]}),
     Hole("sharers: not looked for again when the filter is in",
          "shim/supervisor/sealing/supervised_sealing.cpp",
-         "  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;\n", "",
+         "  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;\n", "",
          {SUPERVISED: ["sharer_raced"]}, tries=5),
     Hole("threads: not held again when the filter is in",
          "shim/supervisor/sealing/supervised_sealing.cpp",
@@ -302,7 +302,7 @@ HOLES = [
          {SUPERVISED: ["execute_only_joins"]},
          # What hides seals nothing.
          also=(("shim/supervisor/registry/registry.cpp",
-                "      caller.hidden = !who.memory.readable() && (member->met_hidden || may_have_left(who, *image, *member));\n",
+                "      caller.hidden =\n          !who.memory.readable() && (member->first_seen_hidden || may_have_left(who, *image, *member));\n",
                 ""),)),
     Hole("identity: the /proc of another namespace is taken",
          "shim/common/proc_root.h",
@@ -362,7 +362,7 @@ HOLES = [
          {SUPERVISED: ["own_listener"]}),
     Hole("forks: the seals of members that have called execve are lost",
          "shim/supervisor/registry/newcomers.cpp",
-         "    for (const auto& ended : image->ended) makers.push_back(ended.get());", "",
+         "    for (const auto& ended : image->ended) parents.push_back(ended.get());", "",
          {SUPERVISED: ["born_of_the_dead"], ALL: ["born_of_the_dead"]}),
     Hole("forks: a process that is being born is not looked for again",
          "shim/supervisor/registry/newcomers.cpp",
@@ -418,7 +418,7 @@ HOLES = [
          {SUPERVISED: ["forged_message"]}),
     Hole("forks: children are not met before their parent is forgotten",
          "shim/supervisor/registry/collection.cpp",
-         "  for (const Identified& one : *alive) newcomers.meet(one);\n", "  (void)newcomers;\n",
+         "  for (const Identified& one : *alive) newcomers.register_process(one);\n", "  (void)newcomers;\n",
          {SUPERVISED: ["born_of_the_dead"], ALL: ["born_of_the_dead"]}),
     Hole("static programs: no wait for calls that were let through",
          "shim/supervisor/sealing/raw_mseal.cpp",

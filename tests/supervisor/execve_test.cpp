@@ -20,7 +20,7 @@ TEST_CASE("an executed image is foreign, has no seals, and is fenced off from in
   tree.proc.fork(100, 200, 10);
   tree.at_tick(20);
   REQUIRE(tree.seal_by_filter(100, 3) == 0);
-  SECTION("of a process that was met before") {
+  SECTION("of a process that was seen before") {
     CHECK(tree.sealed(200) == Seals{1, 2});
   }
   SECTION("of one that was not") {}
@@ -320,15 +320,15 @@ TEST_CASE("a caller that can't be looked at has the seals of everybody, and is n
       {"forks and processes unknown", [](FakeProc& proc) { proc.forks_unknown = proc.list_unknown = true; }},
   };
   for (const Row& row : rows) {
-    for (const bool met : {false, true}) {
+    for (const bool seen : {false, true}) {
       for (const pid_t task : {200, 201}) {
         SealedTree tree;
         tree.proc.fork(100, 200, 10);
         tree.proc.thread(200, 201);
-        if (met) CHECK(tree.sealed(201) == Seals{1, 2});
+        if (seen) CHECK(tree.sealed(201) == Seals{1, 2});
         row.fail(tree.proc);
         if (tree.proc.tasks.at(task).memory == nullptr) continue;  // it makes no calls
-        INFO(row.what << (met ? ", met before" : "") << ", task " << task);
+        INFO(row.what << (seen ? ", seen before" : "") << ", task " << task);
         const Caller caller = tree.registry.look_up(task);
         CHECK_FALSE(caller.foreign());
         CHECK(holds(seals_in(caller), {1, 2}));
@@ -344,10 +344,10 @@ TEST_CASE("a caller that can't be looked at has the seals of everybody, and is n
 TEST_CASE("who has called execve is foreign, whether its memory shows or not") {
   SealedTree tree;
   tree.proc.fork(100, 200, 10);
-  SECTION("met before") {
+  SECTION("seen before") {
     CHECK(tree.sealed(200) == Seals{1, 2});
   }
-  SECTION("not met") {}
+  SECTION("not seen") {}
   tree.proc.exec(200, 8);
   for (const bool readable : {false, true}) {  // mode 0111, or another user
     tree.proc.tasks.at(200).readable = readable;
@@ -382,16 +382,16 @@ TEST_CASE("a fork whose memory does not show is of every image that it may be of
   }
   const pid_t task = with_leader ? 300 : 301;
   tree.proc.tasks.at(task).readable = false;
-  SECTION("met by its own call") {
+  SECTION("seen by its own call") {
     CHECK(holds(tree.sealed(task), {1, 2}));
     CHECK(tree.seal(task, 6) == -EPERM);  // it may be a fork of a program without the library
     CHECK(tree.sealed(100) == Seals{1, 2});
     CHECK(tree.sealed(500) == Seals{5});
   }
-  SECTION("met by a collection") {
+  SECTION("seen by a collection") {
     CHECK(tree.registry.collect_now());
   }
-  SECTION("met when another seals") {
+  SECTION("seen when another seals") {
     CHECK(tree.seal(100, 7) == 0);
   }
   tree.proc.exit(100);
@@ -441,7 +441,7 @@ TEST_CASE("a number that comes again, in the same tick, is another process") {
   REQUIRE(tree.seal(200, 3) == 0);
   tree.proc.exit(300);
   tree.proc.fork(200, 300, 10);
-  if (parent_is_forgotten) {  // its child is met first
+  if (parent_is_forgotten) {  // its child is registered first
     tree.proc.exit(200);
     CHECK(tree.registry.collect_now());
   }

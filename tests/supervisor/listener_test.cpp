@@ -93,11 +93,11 @@ TEST_CASE("no timer runs while a descriptor is given, in a burst of notification
   while (true) {
     constexpr int kPatience = 100;  // ms
     seccomp_notif notification;
-    const Listener::Event event = listener.next(notification, kPatience);
+    const Listener::Received received = listener.next(notification, kPatience);
     ended = ended || ::waitpid(target.process, &status, WNOHANG) == target.process;
     ran = ran || timer_runs();
-    if (event == Listener::Event::hang_up) break;
-    if (event != Listener::Event::notification) continue;
+    if (received == Listener::Received::hang_up) break;
+    if (received != Listener::Received::notification) continue;
     if (notification.data.args[0] != kWithDescriptor) {
       listener.continue_call(notification.id);
       continue;

@@ -35,7 +35,7 @@ TEST_CASE("of a filter that was made in the tick of its birth a fork has what it
   CHECK(holds(seals_in(tree.registry.look_up(400)), {1, 2, 3}));
 }
 
-TEST_CASE("a child that is there when the supervisor takes a seal is met first") {
+TEST_CASE("a child that is there when the supervisor takes a seal is registered first") {
   SealedTree tree;
   tree.proc.fork(100, 200, 10);
   REQUIRE(tree.seal(100, 3) == 0);
@@ -44,7 +44,7 @@ TEST_CASE("a child that is there when the supervisor takes a seal is met first")
   CHECK(tree.sealed(300) == Seals{1, 2, 3});
 }
 
-TEST_CASE("who could not be met before a seal of the same tick has it") {
+TEST_CASE("who could not be seen before a seal of the same tick has it") {
   SealedTree tree;
   tree.proc.fork(100, 200, 10);
   tree.proc.forks_unknown = tree.proc.list_unknown = true;
@@ -77,7 +77,7 @@ TEST_CASE("a child that seals all that it may takes no room from its parent") {
   CHECK(tree.sealed(100) == Seals{1, 2, 3});
 }
 
-TEST_CASE("what runs out while a process is met leaves nothing half done") {
+TEST_CASE("what runs out while a process is registered leaves nothing half done") {
   SealedTree tree;
   tree.proc.fork(100, 200, 10);
   tree.proc.first(300, 9, 10);
@@ -170,7 +170,7 @@ TEST_CASE("whose child a process is may not show: then it has what it may have")
   }
 }
 
-TEST_CASE("a parent that has touched no seal is met before its child") {
+TEST_CASE("a parent that has touched no seal is registered before its child") {
   SealedTree tree;
   tree.add_child();
   tree.at_tick(30);
@@ -214,11 +214,11 @@ TEST_CASE("a child of a process that has ended has its seals") {
   tree.at_tick(30);
   tree.proc.fork(200, 300, 30);
   tree.proc.exit(200);
-  SECTION("and is met by others before its parent is forgotten") {
+  SECTION("and is seen by others before its parent is forgotten") {
     tree.proc.exit(100);
     CHECK(holds(tree.sealed(300), {1, 2, 3}));
   }
-  SECTION("and is met by nobody before that") {
+  SECTION("and is seen by nobody before that") {
     CHECK(tree.registry.collect_now());
   }
   CHECK(tree.registry.collect_now());

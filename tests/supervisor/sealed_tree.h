@@ -45,7 +45,7 @@ inline Seals seals_in(const Caller& caller) {
 
 inline Sharing begin_sealing(Registry& registry, const Caller& caller) {
   registry.begin_sealing(caller);
-  return registry.sharers(caller);
+  return registry.register_sharers(caller);
 }
 
 inline long add(Registry& registry, const Caller& caller, const Seal& seal, bool filtered) {
@@ -79,7 +79,7 @@ struct Tree {
     const Caller caller = registry.look_up(process);
     if (!caller.may_seal()) return -EPERM;
     registry.begin_sealing(caller);
-    if (registry.sharers(caller) != Sharing::alone) return -EAGAIN;
+    if (registry.register_sharers(caller) != Sharing::alone) return -EAGAIN;
     for (auto& [id, task] : proc.tasks) {
       if (task.leader == process && task.memory != nullptr) ++task.filters;
     }

@@ -17,7 +17,7 @@ TEST_CASE("who shares the memory shares the record") {
   CHECK(tree.seal_by_filter(100, 5) == -EAGAIN);
 }
 
-TEST_CASE("a sharer that was met before keeps what it has sealed, and gives it to the others") {
+TEST_CASE("a sharer that was seen before keeps what it has sealed, and gives it to the others") {
   SealedTree tree;
   tree.proc.share(100, 200, 10);
   CHECK(tree.sealed(200) == Seals{1, 2});
@@ -37,14 +37,14 @@ TEST_CASE("a sharer that can't be looked at is one that may not have the seal") 
     tree.proc.held_unreadable = true;  // else one look at the held file is enough
     (*faults)[200] = Fault::unknown;
     const Caller caller = tree.registry.look_up(100);
-    CHECK(tree.registry.sharers(caller) == Sharing::unknown);
+    CHECK(tree.registry.register_sharers(caller) == Sharing::unknown);
   }
   tree.proc.heal();
   tree.proc.sharers_unknown = true;
   CHECK(tree.seal(100, 3) == -EAGAIN);
 }
 
-TEST_CASE("a sharer that was not to be found yet when the seal was made has it when it is met") {
+TEST_CASE("a sharer that was not to be found yet when the seal was made has it when it is seen") {
   SealedTree tree;
   tree.proc.share(100, 200, 10);  // it had its start time, and could not be found
   const auto hidden = tree.proc.tasks.at(200);
@@ -57,7 +57,7 @@ TEST_CASE("a sharer that was not to be found yet when the seal was made has it w
   CHECK(tree.sealed(200) == Seals{1, 2, 3, 4});
 }
 
-TEST_CASE("a sharer whose first thread was met without memory has the seals of the memory of its others") {
+TEST_CASE("a sharer whose first thread was seen without memory has the seals of the memory of its others") {
   SealedTree tree;
   tree.proc.share(100, 200, 10);
   tree.proc.thread(200, 201);

@@ -53,7 +53,7 @@ long look_for_sharers(const State& state) {
 // (MADV_DONTFORK).
 bool is_enough_for(const State& state, std::span<const Seal> pieces) {
   return state.local_seals->consult(
-      [&](std::span<const Seal> seals) { return is_enough(seals, {}, pieces, {}); });
+      [&](std::span<const Seal> seals) { return still_covers(seals, {}, pieces, {}); });
 }
 
 long choose_step(const State& state, std::span<const Range> ranges, policy::SealTypes types,

@@ -25,7 +25,7 @@ long read_mappings(const State& state, std::span<const policy::Range> ranges, po
 
 long explain_reading(long wrong) {
   if (wrong == -E2BIG) return explain(Why::many_pieces);
-  return is_of_ranges(wrong) ? wrong : explain(Why::unreadable, wrong);
+  return is_read_error(wrong) ? explain(Why::unreadable, wrong) : wrong;
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ long find_own_pieces_again(const State& state, std::span<const policy::Range> ra
   constexpr int kMostNaps = 100;
   constexpr long kNap = 1'000'000;  // ns
   long wrong = read_mappings(state, ranges, types, found);
-  for (int naps = 0; !is_of_ranges(wrong) && naps < kMostNaps; ++naps) {
+  for (int naps = 0; is_read_error(wrong) && naps < kMostNaps; ++naps) {
     nap(kNap);
     wrong = read_mappings(state, ranges, types, found);
   }

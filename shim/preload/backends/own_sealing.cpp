@@ -71,7 +71,7 @@ long seal_by_itself(State& state, std::span<const Range> ranges, const SealOpera
     }
     if (const long error = wait_for_others(state, operations); error != 0) return error;
     if (const long again = find_own_pieces_again(state, ranges, job.types, found); again != 0) return again;
-    if (!is_enough(job.covered.view(), breaks, found.pieces.view(), found.refused_breaks)) continue;
+    if (!still_covers(job.covered.view(), breaks, found.pieces.view(), found.refused_breaks)) continue;
     if (!by_supervisor) {
       if (const long error = operations.keep(state, job.covered.view()); error != 0) return error;
     }

@@ -85,7 +85,7 @@ void EventLog::add_image(Event& event, const Caller& caller) {
   rows_left_ += rows;
 }
 
-bool EventLog::wants(pid_t thread, const policy::Control& message) noexcept {
+bool EventLog::accept_site(pid_t thread, const policy::Control& message) noexcept {
   if (!message.refused) return true;
   const Call call{thread, message.number};
   if (std::exchange(not_admitted_, std::nullopt) == call) return false;  // it is counted

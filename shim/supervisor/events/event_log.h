@@ -42,9 +42,9 @@ class EventLog : shim::NoCopy {
   // Records a refusal, perhaps without its call site. The thread sends that before the call (in audit mode),
   // or as soon as it sees the refusal.
   void record(Event event);
-  // A call site: of the thread's next call, of its latest refusal, or of a call that a filter has refused.
-  // True if record_site() is to be called; otherwise it is only counted.
-  [[nodiscard]] bool wants(pid_t thread, const policy::Control& message) noexcept;
+  // Takes a call site: of the thread's next call, of its latest refusal, or of a call that a filter has
+  // refused. True if record_site() is to be called; otherwise it is only counted.
+  [[nodiscard]] bool accept_site(pid_t thread, const policy::Control& message) noexcept;
   void record_site(const Caller& caller, const policy::Control& message);
   // Adds the image of the caller and, for its first event, its mappings.
   void add_image(Event& event, const Caller& caller);

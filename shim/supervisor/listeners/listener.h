@@ -14,11 +14,11 @@ class Listener : shim::NoCopy {
  public:
   virtual ~Listener() = default;
 
-  enum class Event : std::uint8_t { notification, nothing, hang_up, broken };
+  enum class Received : std::uint8_t { notification, nothing, hang_up, broken };
 
   // Waits at most `timeout_ms` for the next notification; -1: without a limit. hang_up: no process with the
   // filter is left. broken: notifications can't be received, see errno.
-  virtual Event next(seccomp_notif& notification, int timeout_ms) = 0;
+  virtual Received next(seccomp_notif& notification, int timeout_ms) = 0;
   // Whether another one waits.
   [[nodiscard]] virtual bool has_next() const = 0;
   // Whether the notifying call is still waiting. If so, everything read so far by its PID was about the right
@@ -32,12 +32,12 @@ class Listener : shim::NoCopy {
   // if that process can have no more descriptors.
   [[nodiscard]] virtual bool answer_with_table(std::uint64_t id, int file) = 0;
 
-  // To be called before anything that a signal must not interrupt.
-  virtual void end_burst() {}
+  // Until the next call of next(), no signal of this listener interrupts the process.
+  virtual void stop_signals() {}
   // Whether a fork of this process can go on in its place.
   [[nodiscard]] virtual bool survives_fork() const = 0;
-  // In such a fork.
-  virtual void forget_timer() {}
+  // To be called in such a fork.
+  virtual void after_fork() {}
 };
 
 }  // namespace libmseal::supervisor

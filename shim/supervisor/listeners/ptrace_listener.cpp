@@ -104,19 +104,19 @@ bool PtraceListener::take_reports() {
   return task == 0;
 }
 
-Listener::Event PtraceListener::next(seccomp_notif& notification, int timeout_ms) {
+Listener::Received PtraceListener::next(seccomp_notif& notification, int timeout_ms) {
   while (true) {
     const bool is_left = take_reports();
     if (!reported_.empty()) {
       notification = reported_.front();
       reported_.pop_front();
-      return Event::notification;
+      return Received::notification;
     }
-    if (!is_left) return Event::hang_up;
+    if (!is_left) return Received::hang_up;
     // A change of state is announced by that signal, which seize() has blocked.
     const sigset_t signals = child_signal();
     const timespec timeout{timeout_ms / 1000, timeout_ms % 1000 * 1'000'000L};
-    if (sigtimedwait(&signals, nullptr, timeout_ms < 0 ? nullptr : &timeout) < 0) return Event::nothing;
+    if (sigtimedwait(&signals, nullptr, timeout_ms < 0 ? nullptr : &timeout) < 0) return Received::nothing;
   }
 }
 

@@ -20,7 +20,7 @@ class PtraceListener final : public Listener {
   // be traced; then none is traced.
   static std::unique_ptr<PtraceListener> attach(Proc& proc, pid_t process);
 
-  Event next(seccomp_notif& notification, int timeout_ms) override;
+  Received next(seccomp_notif& notification, int timeout_ms) override;
   [[nodiscard]] bool has_next() const override;
   [[nodiscard]] bool still_waits(std::uint64_t id) const override;
   void continue_call(std::uint64_t id) override;

@@ -47,34 +47,34 @@ int SeccompListener::find_refused_call() {
   return poll(nullptr, 0, 0) < 0 ? errno : 0;
 }
 
-Listener::Event SeccompListener::next(seccomp_notif& notification, int timeout_ms) {
+Listener::Received SeccompListener::next(seccomp_notif& notification, int timeout_ms) {
   const bool tick_will_do = timeout_ms < 0 || timeout_ms >= kTick;
-  if (in_burst_ && tick_will_do && receive(notification)) return Event::notification;
+  if (in_burst_ && tick_will_do && receive(notification)) return Received::notification;
   end_burst();
   const auto start = Clock::now();
   pollfd wanted{descriptor_, POLLIN, 0};
   const int ready = poll(&wanted, 1, timeout_ms);
-  if (ready < 0) return failed();
-  if (ready == 0) return Event::nothing;
+  if (ready < 0) return after_failure();
+  if (ready == 0) return Received::nothing;
   if ((wanted.revents & POLLIN) == 0) {
-    return (wanted.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? Event::hang_up : Event::nothing;
+    return (wanted.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? Received::hang_up : Received::nothing;
   }
-  if (!receive(notification)) return failed();
+  if (!receive(notification)) return after_failure();
   failures_ = 0;
   quick_ = Clock::now() - start < kRightAfter ? quick_ + 1 : 0;
   if (quick_ == kBurst) begin_burst();
-  return Event::notification;
+  return Received::notification;
 }
 
 // A single failure is normal: the caller was killed or interrupted. Failures for a second without a pause are
 // permanent.
-Listener::Event SeccompListener::failed() {
+Listener::Received SeccompListener::after_failure() {
   constexpr int kMostFailures = 1000;
   constexpr long kNap = 1'000'000;  // ns
-  if (errno == ENOENT || errno == EINTR) return Event::nothing;
-  if (++failures_ == kMostFailures) return Event::broken;
+  if (errno == ENOENT || errno == EINTR) return Received::nothing;
+  if (++failures_ == kMostFailures) return Received::broken;
   shim::nap(kNap);
-  return Event::nothing;
+  return Received::nothing;
 }
 
 void SeccompListener::begin_burst() {

@@ -36,7 +36,7 @@ bool forget_ended(Images& images, const Identification& identification, Newcomer
   for (const Identified& one : *alive) processes.insert(one.process);
   forget_images(images, *alive, processes, newcomers, filters);
   // A child may have inherited its seals from a member that has ended: so all children become members first.
-  for (const Identified& one : *alive) newcomers.meet(one);
+  for (const Identified& one : *alive) newcomers.register_process(one);
   for (Image& image : images) {
     image.ended.clear();
     std::erase_if(image.members, [&](const auto& member) { return !processes.contains(member.first); });

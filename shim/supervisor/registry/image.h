@@ -10,8 +10,8 @@
 #include "shim/common/fork_sample.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
+#include "shim/supervisor/registry/fence.h"
 #include "shim/supervisor/registry/inspection_budget.h"
-#include "shim/supervisor/registry/ranges.h"
 #include "shim/supervisor/registry/seal_record.h"
 #include "shim/supervisor/registry/table_file.h"
 
@@ -21,7 +21,7 @@ struct Member {
   std::unique_ptr<HeldTask> task;      // null if it could not be held
   std::shared_ptr<SealRecord> record;  // the same object for all that share one memory
   // Its memory could not be read when it was first seen.
-  bool met_hidden = false;
+  bool first_seen_hidden = false;
   // It called execve to create the image, but a child with the same memory was the first to seal.
   bool executed_it = false;
   std::unique_ptr<HeldMemory> memory;  // if executed_it; null if it could not be held
@@ -36,7 +36,7 @@ struct Image {
   std::vector<Fence> fences;                       // as in the table, which has only the ranges
   std::map<Process, Member> members;               // the processes that have been seen
   std::vector<std::shared_ptr<SealRecord>> ended;  // of former members, for children not seen yet
-  shim::ForkSample met;                            // all processes that were visible before that are members
+  shim::ForkSample registered_at;                  // all processes that were visible then are members
   InspectionBudget inspections;                    // for searching members that have ended
   std::uint32_t number = 0;                        // in the events file; 0: it has no event yet
 

@@ -11,9 +11,9 @@
 
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
+#include "shim/supervisor/registry/fence.h"
 #include "shim/supervisor/registry/images.h"
 #include "shim/supervisor/registry/lineage.h"
-#include "shim/supervisor/registry/ranges.h"
 
 namespace libmseal::supervisor {
 

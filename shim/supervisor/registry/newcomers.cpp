@@ -8,11 +8,11 @@
 namespace libmseal::supervisor {
 namespace {
 
-// Counts one more as long as it lives.
-class OneMore : shim::NoCopy {
+// Increases a count as long as it lives.
+class ScopedIncrement : shim::NoCopy {
  public:
-  explicit OneMore(int& count) : count_(count) { ++count_; }
-  ~OneMore() { --count_; }
+  explicit ScopedIncrement(int& count) : count_(count) { ++count_; }
+  ~ScopedIncrement() { --count_; }
 
  private:
   int& count_;
@@ -79,30 +79,30 @@ std::shared_ptr<SealRecord> Newcomers::seals_of_newcomer(const std::vector<Image
     if (const Member* const known = image->find(who.process)) own.push_back(known->record.get());
   }
   record->inherit(own, {});
-  record->inherit(records_of_makers(candidates, who), birth_of(proc_, who.process, who.filters));
+  record->inherit(records_of_possible_parents(candidates, who), birth_of(proc_, who.process, who.filters));
   return record;
 }
 
 // The records of all processes that may have forked it.
-std::vector<SealRecord*> Newcomers::records_of_makers(const std::vector<Image*>& candidates,
-                                                      const Identified& who) const {
+std::vector<SealRecord*> Newcomers::records_of_possible_parents(const std::vector<Image*>& candidates,
+                                                                const Identified& who) const {
   if (candidates.size() == 1 && who.memory.readable()) {
     SealRecord* const only = record_of_parent(*candidates.front(), who.process);
     if (only != nullptr) return {only};
   }
-  std::vector<SealRecord*> makers;
+  std::vector<SealRecord*> parents;
   for (const Image* const image : candidates) {
     for (const auto& [other, member] : image->members) {
-      if (other != who.process) makers.push_back(member.record.get());
+      if (other != who.process) parents.push_back(member.record.get());
     }
-    for (const auto& ended : image->ended) makers.push_back(ended.get());
+    for (const auto& ended : image->ended) parents.push_back(ended.get());
   }
-  return makers;
+  return parents;
 }
 
 // A parent that has not touched a seal is not a member yet. If it becomes one first, its child gets what the
 // parent has inherited, and not the seals of all processes.
-void Newcomers::meet_parent(Image& image, const Process& process) {
+void Newcomers::register_parent(Image& image, const Process& process) {
   constexpr int kMostGenerations = 64;
   const auto child = proc_.stat(process.id);
   if (generations_ == kMostGenerations || !child.is_seen() || child->parent <= 1) return;
@@ -110,8 +110,8 @@ void Newcomers::meet_parent(Image& image, const Process& process) {
   if (!parent.is_seen() || !parent->memory.readable() || image.members.contains(parent->process)) return;
   Identified who = *parent;
   who.seen_by = nullptr;  // as in everybody(): the member it was read from may be forgotten
-  const OneMore generation(generations_);
-  meet(who, &image);
+  const ScopedIncrement generation(generations_);
+  register_process(who, &image);
 }
 
 // Null if it is not certain that a member of the image has forked the process.
@@ -122,7 +122,7 @@ SealRecord* Newcomers::record_of_parent(const Image& image, const Process& proce
   if (parent == image.members.end() || parent->first.id != static_cast<pid_t>(child->parent)) return nullptr;
   const Member& member = parent->second;
   // The member existed before the child was read and still exists: so the parent's ID was this member's.
-  if (member.task == nullptr || member.met_hidden || !member.task->stat().is_seen()) return nullptr;
+  if (member.task == nullptr || member.first_seen_hidden || !member.task->stat().is_seen()) return nullptr;
   return lineage_.has_only_own_children(parent->first) ? member.record.get() : nullptr;
 }
 
@@ -162,19 +162,19 @@ std::shared_ptr<SealRecord> Newcomers::record_of_memory(const std::vector<Image*
 void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>& candidates) {
   for (Image* const image : images_.with_member(process.id)) {
     const Member* const guess = image->find(process);
-    if (guess == nullptr || !guess->met_hidden) continue;
+    if (guess == nullptr || !guess->first_seen_hidden) continue;
     if (std::ranges::find(candidates, image) == candidates.end()) image->members.erase(process);
   }
 }
 
-// The memory of a member that was met hidden can be read now (through another thread if the first one has
-// none). Others may share it and have sealed something since.
+// The memory of a member that was first seen hidden can be read now (through another thread if the first one
+// has none). Others may share it and have sealed something since.
 void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates) {
   const auto shared = record_of_memory(candidates, who.process, task);
   for (Image* const image : candidates) {
     Member* const member = image->find(who.process);
     if (member == nullptr) continue;
-    member->met_hidden = false;
+    member->first_seen_hidden = false;
     if (shared == nullptr || member->record == shared) continue;
     shared->merge(*member->record);
     member->record = shared;
@@ -187,7 +187,7 @@ void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Imag
 Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task,
                                  const std::vector<Image*>& candidates) {
   // First, because the process may share its parent's memory.
-  if (candidates.size() == 1 && who.memory.readable()) meet_parent(image, who.process);
+  if (candidates.size() == 1 && who.memory.readable()) register_parent(image, who.process);
   auto record = record_of_memory(candidates, who.process, task);
   if (record == nullptr) record = seals_of_newcomer(candidates, who);
   for (const Image* const one : candidates) {
@@ -204,17 +204,17 @@ Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task
     return join(image, who.process, std::move(record));
   }
   // It joins every image that it may belong to, so that it is found when its memory can be read.
-  for (Image* const one : candidates) join(*one, who.process, record).met_hidden = true;
+  for (Image* const one : candidates) join(*one, who.process, record).first_seen_hidden = true;
   return image.members.at(who.process);
 }
 
-void Newcomers::meet(const Identified& who, const Image* image) {
+void Newcomers::register_process(const Identified& who, const Image* image) {
   const std::vector<Image*> candidates = images_of(who);
   const auto its = image == nullptr ? candidates.begin() : std::ranges::find(candidates, image);
   if (its == candidates.end()) return;
-  const bool met =
+  const bool is_registered =
       std::ranges::any_of(candidates, [&](const Image* one) { return held_member(*one, who) != nullptr; });
-  if (!met) (void)join_newcomer(**its, who, who.process.id, candidates);
+  if (!is_registered) (void)join_newcomer(**its, who, who.process.id, candidates);
 }
 
 bool Newcomers::is_gone(const Member& member) {
@@ -240,18 +240,18 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
   const std::uint64_t start = proc_.now();
   const bool forgets = (!gone.empty() || !image.ended.empty()) && image.inspections.allows(start);
   const shim::ForkSample now = proc_.sample_forks();
-  if (image.met.last == 0 && !caller.forked && caller.process == image.creator)
-    image.met = fork_sample_at_birth_of(proc_, caller.process, now);
-  if (!forgets && now.none_since(image.met)) return;
-  const bool few = now.few_since(image.met, proc_.pid_max());
+  if (image.registered_at.last == 0 && !caller.forked && caller.process == image.creator)
+    image.registered_at = fork_sample_at_birth_of(proc_, caller.process, now);
+  if (!forgets && now.none_since(image.registered_at)) return;
+  const bool few = now.few_since(image.registered_at, proc_.pid_max());
   auto born = ReadResult<std::vector<Identified>>::unknown();
   if (forgets || !few) born = identification_.everybody();
   const bool all = born.is_seen();
-  if (!all && few) born = identification_.born_since(image.met);
-  image.met = now;
+  if (!all && few) born = identification_.born_since(image.registered_at);
+  image.registered_at = now;
   if (forgets) image.inspections.spend(proc_.now() - start);
-  if (!born.is_seen()) return;  // a process that is met later gets too many seals, not too few
-  for (const Identified& who : *born) meet(who, &image);
+  if (!born.is_seen()) return;  // a process that is first seen later gets too many seals, not too few
+  for (const Identified& who : *born) register_process(who, &image);
   if (!all) return;
   for (const Process& process : gone) {
     const Member* const member = image.find(process);  // it may be another process of the same tick now

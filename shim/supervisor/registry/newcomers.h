@@ -1,5 +1,5 @@
-// Processes that are seen ("met") for the first time: which images they may belong to, and which seals they
-// may have inherited.
+// Processes that are seen for the first time: which images they may belong to, and which seals they may have
+// inherited.
 #pragma once
 
 #include <sys/types.h>
@@ -37,19 +37,19 @@ class Newcomers {
   Member& join(Image& image, const Process& process, std::shared_ptr<SealRecord> record);
   Member& join_newcomer(Image& image, const Identified& who, pid_t task,
                         const std::vector<Image*>& candidates);
-  // The memory of a member that was met hidden can be read now.
+  // The memory of a member that was first seen hidden can be read now.
   void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
   // Adds it to the members of its image, or only of this one, if it belongs there and is not one yet.
-  void meet(const Identified& who, const Image* image = nullptr);
+  void register_process(const Identified& who, const Image* image = nullptr);
   // Adds all existing processes of the image to its members, and forgets those that have ended.
   void register_children(Image& image, const Caller& caller);
 
  private:
   [[nodiscard]] std::shared_ptr<SealRecord> seals_of_newcomer(const std::vector<Image*>& candidates,
                                                               const Identified& who);
-  [[nodiscard]] std::vector<SealRecord*> records_of_makers(const std::vector<Image*>& candidates,
-                                                           const Identified& who) const;
-  void meet_parent(Image& image, const Process& process);
+  [[nodiscard]] std::vector<SealRecord*> records_of_possible_parents(const std::vector<Image*>& candidates,
+                                                                     const Identified& who) const;
+  void register_parent(Image& image, const Process& process);
   [[nodiscard]] SealRecord* record_of_parent(const Image& image, const Process& process) const;
   [[nodiscard]] std::shared_ptr<SealRecord> record_of_memory(const std::vector<Image*>& candidates,
                                                              const Process& own, pid_t task);
@@ -63,7 +63,7 @@ class Newcomers {
   const Identification& identification_;
   CollectionTimes& times_;
   Lineage lineage_{proc_};
-  int generations_ = 0;  // of parents that are being met, each for its child
+  int generations_ = 0;  // of parents that are being registered, each for its child
   SealRecord at_birth_;  // see fresh_record()
 };
 

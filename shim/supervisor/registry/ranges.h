@@ -2,46 +2,35 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "policy/rules/range.h"
 
 namespace libmseal::supervisor {
 
-// Sorts the ranges, joins those that touch, and removes empty ones.
-inline void join_touching(std::vector<policy::Range>& ranges) {
-  std::ranges::sort(ranges, {}, &policy::Range::start);
-  std::vector<policy::Range> joined;
-  for (const policy::Range& range : ranges) {
-    if (!joined.empty() && range.start <= joined.back().end) {
-      joined.back().end = std::max(joined.back().end, range.end);
+// Sorts the items by their ranges, joins those that touch, and removes empty ones. join_rest(item, other) is
+// to join whatever else than a range an item has.
+template <class Item, class RangeOf, class JoinRest>
+void join_touching(std::vector<Item>& items, RangeOf range_of, JoinRest join_rest) {
+  std::ranges::sort(items, {}, [&](const Item& item) { return std::invoke(range_of, item).start; });
+  std::vector<Item> joined;
+  for (const Item& item : items) {
+    const policy::Range& range = std::invoke(range_of, item);
+    if (!joined.empty() && range.start <= std::invoke(range_of, joined.back()).end) {
+      policy::Range& last = std::invoke(range_of, joined.back());
+      last.end = std::max(last.end, range.end);
+      join_rest(joined.back(), item);
     } else if (!range.empty()) {
-      joined.push_back(range);
+      joined.push_back(item);
     }
   }
-  ranges = std::move(joined);
+  items = std::move(joined);
 }
 
-// Where a filter that was inherited through execve still refuses changes.
-struct Fence {
-  policy::Range range;
-  std::uint32_t filters = 0;  // a process with this fence has at least this many filters; 0: not known
-};
-
-// The same for fences. A process that may have one of the parts may have the joined fence.
-inline void join_touching(std::vector<Fence>& fences) {
-  std::ranges::sort(fences, {}, policy::start_of);
-  std::vector<Fence> joined;
-  for (const Fence& fence : fences) {
-    if (!joined.empty() && fence.range.start <= joined.back().range.end) {
-      joined.back().range.end = std::max(joined.back().range.end, fence.range.end);
-      joined.back().filters = std::min(joined.back().filters, fence.filters);
-    } else if (!fence.range.empty()) {
-      joined.push_back(fence);
-    }
-  }
-  fences = std::move(joined);
+inline void join_touching(std::vector<policy::Range>& ranges) {
+  join_touching(ranges, std::identity(), [](const policy::Range&, const policy::Range&) {});
 }
 
 }  // namespace libmseal::supervisor

@@ -41,10 +41,11 @@ Caller Registry::look_up(pid_t task) {
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
     if (const Member* const member = newcomers_.held_member(*image, who)) {
-      if (member->met_hidden && who.memory.readable()) newcomers_.settle(who, task, candidates);
+      if (member->first_seen_hidden && who.memory.readable()) newcomers_.settle(who, task, candidates);
       caller.image = image;
       caller.record = member->record;
-      caller.hidden = !who.memory.readable() && (member->met_hidden || may_have_left(who, *image, *member));
+      caller.hidden =
+          !who.memory.readable() && (member->first_seen_hidden || may_have_left(who, *image, *member));
       return caller;
     }
   }
@@ -100,32 +101,33 @@ void Registry::make_image(Caller& caller, std::unique_ptr<TableFile> table) {
   caller.standing = Caller::Standing::member;
   caller.image = &added;
   caller.record = member.record;
-  note_asked(caller);
+  note_request(caller);
 }
 
 // ---- sealing ----
 
-void Registry::note_asked(const Caller& caller) {
+void Registry::note_request(const Caller& caller) {
   const std::uint32_t filters = caller.filters != ~0U ? caller.filters : filters_of(proc_, caller.task);
-  caller.record->filters_at_request = {caller.process, filters};
+  caller.record->filters.at_request = {caller.process, filters};
 }
 
 // Whether a process with this many filters may have installed one since it asked. Its claim alone is not
 // enough: children of other processes would get a seal that does not exist.
 bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
-  const FilterCount& before = caller.record->filters_at_request;
+  const FilterCount& before = caller.record->filters.at_request;
   if (before.process != caller.process) return false;
   return filters == ~0U || before.filters == ~0U || filters > before.filters;
 }
 
 void Registry::begin_sealing(const Caller& caller) {
   SealRecord& record = *caller.record;
-  if (record.filters_at_report.process == caller.process) {
-    record.filters_at_request = record.filters_at_report;
-  } else if (record.filters_at_request.process != caller.process) {
-    note_asked(caller);
+  FilterCounts& filters = record.filters;
+  if (filters.at_report.process == caller.process) {
+    filters.at_request = filters.at_report;
+  } else if (filters.at_request.process != caller.process) {
+    note_request(caller);
   }
-  record.prepared = proc_.now();
+  record.requested = proc_.now();
   newcomers_.register_children(*caller.image, caller);
 }
 
@@ -133,10 +135,10 @@ void Registry::begin_sealing(const Caller& caller) {
 // that installs it has, and its later descendants. False if not sure.
 bool Registry::has_first_filter(const Process& process, pid_t task) const {
   const auto status = proc_.status(task);
-  return status.is_seen() && status->filtered && (!late_starter_ || process == *late_starter_);
+  return status.is_seen() && status->filtered && (!late_process_ || process == *late_process_);
 }
 
-shim::Sharing Registry::sharers(const Caller& caller) {
+shim::Sharing Registry::register_sharers(const Caller& caller) {
   Alone& alone = caller.record->alone;
   if (alone.process != caller.process) alone = {caller.process, {}, false};
   shim::ForkSample since = alone.since;
@@ -166,12 +168,12 @@ shim::Sharing Registry::sharers(const Caller& caller) {
 // Gives the process, which shares the caller's memory, its record.
 void Registry::let_share(const Caller& caller, const Identified& who) {
   bool held = false;
-  // It may have been met as a member of another image with the same addresses.
+  // It may have been registered as a member of another image with the same addresses.
   for (Image* const image : images_.with_member(who.process.id)) {
     Member* const member = image->find(who.process);
     if (member == nullptr) continue;
     const bool other = who.memory.readable() && who.memory != image->identity;
-    if (other && !member->met_hidden) {  // it has called execve since
+    if (other && !member->first_seen_hidden) {  // it has called execve since
       retire(*image, member->record);
       image->members.erase(who.process);
       continue;
@@ -234,18 +236,19 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const 
 
 long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Maker maker) {
   SealRecord& record = *caller.record;
-  // Until its first request after hello, an image has the same memory and the same filters.
-  const bool starts = record.prepared == 0;
+  FilterCount& reported = record.filters.at_report;
+  const bool starts = record.has_only_said_hello();
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
-  if (filtered && (!starts || record.filters == 0)) {
+  if (filtered && (!starts || reported.at_least() == 0)) {
     const std::uint32_t filters = filters_of(proc_, caller.task);
     if (maker == Maker::caller && !may_have_filtered(caller, filters)) return -EPERM;
-    // If not known, 0: every later child then gets the seal.
-    record.filters = filters != ~0U ? filters : 0;
-    record.filters_at_report = {caller.process, filters};
+    reported = {caller.process, filters};
   }
-  SealEntry entry{
-      {}, filtered, filtered ? record.filters : 0, starts ? proc_.now() : record.prepared, caller.process};
+  SealEntry entry{{},
+                  filtered,
+                  filtered ? reported.at_least() : 0,
+                  starts ? proc_.now() : record.requested,
+                  caller.process};
   if (maker == Maker::first_filter) entry.by = {};
   for (const Seal& seal : seals) {
     entry.seal = seal;
@@ -259,7 +262,7 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
 }
 
 void Registry::greet(const Caller& caller) {
-  note_asked(caller);
+  note_request(caller);
   if (!caller.forked) note_executed(*caller.image, caller.process, caller);
 }
 

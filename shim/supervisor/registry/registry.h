@@ -1,7 +1,7 @@
 // Which process has sealed what: decides which seals apply to a caller.
 //
-// Seals belong to a process and to its later forks. Forks are not reported. So a process that is seen ("met")
-// for the first time gets every seal that it may have inherited: those of its parent, if that has certainly
+// Seals belong to a process and to its later forks. Forks are not reported. So a process that is seen for
+// the first time gets every seal that it may have inherited: those of its parent, if that has certainly
 // forked it (lineage.h), otherwise those of each process of the same image; of these, the ones that were made
 // before its birth and whose filters it has. If several images are possible, for example because the process
 // has changed its user and its memory can't be inspected, it gets the seals of all of them. A process that
@@ -11,7 +11,7 @@
 //   fork                    a record of its own, which begins with the seals of the parent
 //   vfork, clone(CLONE_VM)  the record of the process with which it shares the memory
 //   execve                  no record; fences where filters of its ancestors still refuse
-//   the end of a process    its record stays until those that it may have forked have been met
+//   the end of a process    its record stays until those that it may have forked are registered
 #pragma once
 
 #include <sys/types.h>
@@ -58,18 +58,18 @@ class Registry {
   // The tree's first process ran before it had the first filter. Processes that it had created by then have
   // no filter and are not notified.
   void note_late_start(const Process& process) {
-    late_starter_ = process;
+    late_process_ = process;
     note_unknown_lineage();  // processes that it had created may adopt, too
   }
 
   // The caller, a member, has just started, or has called execve and looks the same as before.
   void greet(const Caller& caller);
 
-  // The caller, a member, is about to seal something. Its existing children are met first, so that they don't
-  // get the seal.
+  // The caller, a member, is about to seal something. Its existing children are registered first, so that
+  // they don't get the seal.
   void begin_sealing(const Caller& caller);
-  // Whether other processes share its memory: they get its record.
-  shim::Sharing sharers(const Caller& caller);
+  // Gives its record to the other processes that share its memory. The result says whether there are any.
+  shim::Sharing register_sharers(const Caller& caller);
   // Whether the last search found no sharers.
   [[nodiscard]] static bool was_alone(const Caller& caller) {
     const Alone& alone = caller.record->alone;
@@ -77,7 +77,7 @@ class Registry {
   }
   // No other process shared the caller's memory at `since` (sharers.h).
   static void note_alone(const Caller& caller, const shim::ForkSample& since);
-  // Only those that have been met.
+  // Only those that have been seen.
   [[nodiscard]] std::vector<pid_t> processes_with(const SealRecord& record) const;
 
   // The seals of all processes, sorted and disjoint; empty if there are too many.
@@ -105,14 +105,14 @@ class Registry {
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void let_share(const Caller& caller, const Identified& who);
   void note_executed(Image& image, const Process& process, const Caller& caller);
-  void note_asked(const Caller& caller);
+  void note_request(const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
   static void retire(Image& image, const std::shared_ptr<SealRecord>& record);
 
   Proc& proc_;
   policy::Range sealed_area_;
   policy::TreeOptions tree_options_;
-  std::optional<Process> late_starter_;  // see note_late_start()
+  std::optional<Process> late_process_;  // note_late_start()
   Images images_;
   CollectionTimes times_;
   Identification identification_{proc_, images_};

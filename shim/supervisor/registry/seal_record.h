@@ -16,10 +16,19 @@
 
 namespace libmseal::supervisor {
 
-// How many filters a process has.
+// How many filters a process had.
 struct FilterCount {
   Process process;
   std::uint32_t filters = ~0U;  // ~0: not known
+
+  // If not known, 0: then every later child has a seal that is dated so.
+  [[nodiscard]] std::uint32_t at_least() const { return filters != ~0U ? filters : 0; }
+};
+
+// The same at two moments.
+struct FilterCounts {
+  FilterCount at_request;  // when it last said hello or asked to seal something
+  FilterCount at_report;   // when it last reported a new filter
 };
 
 // When a process did not share its memory.
@@ -133,11 +142,12 @@ class SealRecord {
       entries_.rewrite([&](std::vector<SealEntry>& entries) { std::erase_if(entries, dropped); });
   }
 
-  Alone alone;                     // for one of the processes that share the memory; not valid for the others
-  std::uint64_t prepared = 0;      // when it last asked to seal something, in ns since boot
-  std::uint32_t filters = 0;       // how many the process had when it last reported a new one; 0: not known
-  FilterCount filters_at_request;  // when it last said hello or asked to seal something
-  FilterCount filters_at_report;   // when it last reported a new filter
+  // Until its first request after hello, an image has the same memory and the same filters.
+  [[nodiscard]] bool has_only_said_hello() const { return requested == 0; }
+
+  Alone alone;                  // for one of the processes that share the memory; not valid for the others
+  std::uint64_t requested = 0;  // when one of them last asked to seal something, in ns since boot
+  FilterCounts filters;
 
  private:
   static constexpr Process kNobody{-1, 0};

@@ -9,7 +9,7 @@
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/common/no_copy.h"
-#include "shim/supervisor/registry/ranges.h"
+#include "shim/supervisor/registry/fence.h"
 
 namespace libmseal::shim {
 struct SealTable;

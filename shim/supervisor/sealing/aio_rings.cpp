@@ -26,11 +26,15 @@ std::uint64_t ring_bytes(std::uint64_t events, std::uint64_t processors) {
 
 }  // namespace
 
-AioRings::AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older,
+AioRings::AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t late_process,
                    std::uint64_t processors)
-    : proc_(proc), registry_(registry), holder_(holder), has_older_(older != 0), processors_(processors) {
-  if (!has_older_) return;
-  if (const auto stat = proc_.stat(older); stat.is_seen()) older_ = MmIdentity::of(*stat);
+    : proc_(proc),
+      registry_(registry),
+      holder_(holder),
+      has_late_process_(late_process != 0),
+      processors_(processors) {
+  if (!has_late_process_) return;
+  if (const auto stat = proc_.stat(late_process); stat.is_seen()) late_memory_ = MmIdentity::of(*stat);
 }
 
 void AioRings::note_request(const policy::MmCall& io_setup) {
@@ -41,9 +45,9 @@ bool AioRings::is_harmless(const Caller& caller, const policy::MmCall& call) con
   if (!caller.may_seal()) return false;
   if (call.call == policy::Call::io_setup) return true;
   const policy::Range reach{call.argument, call.argument + largest_};
-  // If the memory of `older` is not known, it may be the caller's.
-  const bool may_be_older = has_older_ && (!older_.readable() || caller.identity == older_);
-  return !may_be_older && reach.start <= reach.end && !policy::touches_seal(caller.record->seals(), reach);
+  // If the memory of the late process is not known, it may be the caller's.
+  const bool may_be_late = has_late_process_ && (!late_memory_.readable() || caller.identity == late_memory_);
+  return !may_be_late && reach.start <= reach.end && !policy::touches_seal(caller.record->seals(), reach);
 }
 
 template <class Condition>
@@ -63,16 +67,14 @@ bool AioRings::begin(const Caller& caller) {
   const ThreadHolder::Result result = holder_.hold({&caller.process.id, 1}, caller.task, others);
   // While they are stopped, nobody else can come to have the memory. Whoever does so later has the filters.
   const bool alone =
-      result == ThreadHolder::Result::held && registry_.sharers(caller) == shim::Sharing::alone;
+      result == ThreadHolder::Result::held && registry_.register_sharers(caller) == shim::Sharing::alone;
   others.release();
   const auto threads = proc_.threads(caller.process.id);
   if (alone && (!threads.is_seen() || threads->size() > 1)) calls_.emplace_back(holder_, caller);
   return alone;
 }
 
-bool AioRings::must_wait(pid_t task, const policy::MmCall& call) {
-  if (calls_.empty()) return false;
-  end_calls_of(task);
+bool AioRings::must_wait(pid_t task, const policy::MmCall& call) const {
   return call.call == policy::Call::mremap && std::ranges::any_of(calls_, [task](const CallUnderWay& one) {
            return shim::compare_memory(task, one.task) <= 0;  // the same, or not known
          });

@@ -23,9 +23,10 @@ namespace libmseal::supervisor {
 
 class AioRings {
  public:
-  // `older`: a process that may have created rings of unknown size before its calls were notified, so none
+  // `late_process`: one that may have created rings of unknown size before its calls were notified, so none
   // may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
-  AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t older, std::uint64_t processors);
+  AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t late_process,
+           std::uint64_t processors);
 
   static bool is_about(const policy::MmCall& call) {
     return call.call == policy::Call::io_setup || call.call == policy::Call::io_destroy;
@@ -37,9 +38,12 @@ class AioRings {
   // Whether no other thread can move the ring: none is in an mremap, and nobody else has the memory. If so,
   // the call has to go on.
   bool begin(const Caller& caller);
-  // Whether the task's call has to wait, because such a call of another thread is under way in its memory. To
-  // be called for every call, because the task's earlier one is over then.
-  [[nodiscard]] bool must_wait(pid_t task, const policy::MmCall& call);
+  // The thread makes another call, so the previous one has ended. To be called for every memory call.
+  void ended(pid_t task) {
+    if (!calls_.empty()) end_calls_of(task);
+  }
+  // Whether the task's call has to wait, because such a call of another thread is under way in its memory.
+  [[nodiscard]] bool must_wait(pid_t task, const policy::MmCall& call) const;
 
   // Resumes threads. To be called every few milliseconds while it returns true.
   bool tidy();
@@ -64,8 +68,8 @@ class AioRings {
   Proc& proc_;
   Registry& registry_;
   ThreadHolder& holder_;
-  bool has_older_ = false;
-  MmIdentity older_;
+  bool has_late_process_;
+  MmIdentity late_memory_;
   std::uint64_t processors_;
   std::uint64_t largest_ = 0;  // bytes
   std::list<CallUnderWay> calls_;

@@ -18,13 +18,13 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
   if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
-  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
   return step(sealer_.is_watched({&range, 1}) ? NextStep::supervised : NextStep::filter);
 }
 
 std::int64_t OwnSealing::is_alone(const Caller& caller) {
   // The result is not stored: only the process itself claims that no thread was in clone meanwhile.
-  return registry_.sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
+  return registry_.register_sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
 }
 
 std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
@@ -50,11 +50,10 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
 // memory. A message that has a filtered part, too, comes from a program that has just started.
 bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
-  // An image that has just said hello and has not asked anything since does not share its memory; a later
-  // sharer gets its seals when it is met.
-  if (caller.record->prepared == 0) return true;
+  // Such an image does not share its memory; a later sharer gets its seals when it is first seen.
+  if (caller.record->has_only_said_hello()) return true;
   registry_.begin_sealing(caller);
-  return registry_.sharers(caller) != Sharing::unknown;
+  return registry_.register_sharers(caller) != Sharing::unknown;
 }
 
 }  // namespace libmseal::supervisor

@@ -32,15 +32,15 @@ long as_of_mseal(long result) {
 long seal(Sealer& sealer, const Caller& caller, SealJob& job) {
   const ThreadHolder::Result result = sealer.hold(caller, job);
   const bool held = result == ThreadHolder::Result::held || result == ThreadHolder::Result::cloning;
-  if (const long wrong = sealer.read_mappings(caller, job); wrong != 0) return wrong;
-  if (!job.refused_breaks.empty() && !sealer.audits()) {
+  if (const long wrong = sealer.read_mappings(caller, job, job.found); wrong != 0) return wrong;
+  if (!job.found.refused_breaks.empty() && !sealer.audits()) {
     const Range& range = job.ranges.front();
     log(Level::warning, "pid ", caller.task, ": mseal(", Hex{range.start}, ", ", Hex{range.size()},
         ") fails: brk may unmap memory there, and nothing can prevent that in a program without the library; "
         "seal memory from mmap");
     return -EAGAIN;
   }
-  if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
+  if (!caller.record->make_room(job.found.pieces.size())) return -ENOSPC;
   if (held) return sealer.cover(caller, job);
   // From now on calls are refused. Wait for those that were allowed before, then read the mappings again.
   if (const long error = sealer.put_in_force(caller, job, false); error != 0) return error;
@@ -61,12 +61,12 @@ long raw_mseal(Sealer& sealer, Registry& registry, const Caller& caller, const p
   job.discard = discard;
   job.ranges = {range};
   // Report errors of the range before searching for sharers: the library makes such calls at every start.
-  if (const long wrong = sealer.read_mappings(caller, job); wrong == -ENOMEM || wrong == -EINVAL)
+  if (const long wrong = sealer.read_mappings(caller, job, job.found); wrong == -ENOMEM || wrong == -EINVAL)
     return wrong;
   if (refuses_types(caller, job.ranges, job.types)) return -EACCES;
   registry.begin_sealing(caller);
   // Sharers get the seals of the memory.
-  if (registry.sharers(caller) == Sharing::unknown) return -EAGAIN;
+  if (registry.register_sharers(caller) == Sharing::unknown) return -EAGAIN;
   return sealer.is_sealed(caller, job) ? 0 : as_of_mseal(seal(sealer, caller, job));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "policy/rules/verdict.h"
 #include "shim/common/machine.h"
@@ -39,7 +40,7 @@ bool Sealer::is_in_force(const Caller& caller, const SealEntry& entry, const Ran
   return audits_ || (is_watched({&entry.seal.range, 1}) && !entry.seal.range.touches(heap));
 }
 
-bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {
+bool Sealer::is_sealed(const Caller& caller, const SealJob& job) const {
   const Range heap = heap_of(caller, job.present_break);
   const auto counts = [&](const SealEntry& entry) { return is_in_force(caller, entry, heap); };
   const bool covered = std::ranges::all_of(
@@ -47,28 +48,29 @@ bool Sealer::is_sealed(const Caller& caller, SealJob& job) const {
   // The record alone promises nothing. The process may have another mapping there: a fork, where its parent
   // left a hole (MADV_DONTFORK); after execve, at the addresses of the image before. In the sealed area there
   // may be none, or one that the program has placed there. And what the process has reported may be wrong.
-  if (!covered || read_mappings(caller, job) != 0) return false;
+  Findings now;
+  if (!covered || read_mappings(caller, job, now) != 0) return false;
   const Range all{job.ranges.front().start, job.ranges.back().end};
-  return shim::is_enough(caller.record->counted(all, counts), {}, job.pieces, {});
+  return shim::still_covers(caller.record->counted(all, counts), {}, now.pieces, {});
 }
 
-long Sealer::read_mappings(const Caller& caller, SealJob& job) const {
+long Sealer::read_mappings(const Caller& caller, const SealJob& job, Findings& found) const {
   const policy::Machine machine = shim::this_machine();
   const auto open = [&](std::string_view file) {
     return proc_.open(shim::ProcPath(caller.task, file), O_RDONLY);
   };
   shim::PieceSearch search(machine, job.discard, job.types, open);
-  if (const long wrong = search.find(job.ranges, job.pieces, shim::kMostRanges); wrong != 0) return wrong;
+  if (const long wrong = search.find(job.ranges, found.pieces, shim::kMostRanges); wrong != 0) return wrong;
   const long wrong =
-      search.find_keyed(job.ranges, job.pieces, shim::kMostRanges, job.keyed, shim::kMostKeyed);
+      search.find_keyed(job.ranges, found.pieces, shim::kMostRanges, found.keyed, shim::kMostKeyed);
   const Range heap = heap_of(caller, job.present_break);
   const auto breaks = [&](std::uint64_t end) {
-    return policy::refused_breaks(job.pieces, heap.start, end, machine.page_size);
+    return policy::refused_breaks(found.pieces, heap.start, end, machine.page_size);
   };
   const Range as_reported = breaks(heap.end);
   const bool is_break = job.present_break != 0;
-  job.refused_breaks = job.break_is_certain ? as_reported : breaks(search.heap_end(heap.end, is_break));
-  job.heap_is_unclear = job.refused_breaks != as_reported;
+  found.refused_breaks = job.break_is_certain ? as_reported : breaks(search.heap_end(heap.end, is_break));
+  found.heap_is_unclear = found.refused_breaks != as_reported;
   return wrong;
 }
 
@@ -92,20 +94,20 @@ bool Sealer::wait_for_calls(const Caller& caller, const SealJob& job) {
 }
 
 long Sealer::put_in_force(const Caller& caller, const SealJob& job, bool filtered) {
-  const long error = registry_.add(caller, job.pieces, filtered);
+  const long error = registry_.add(caller, job.found.pieces, filtered);
   return error == -ENOMEM ? -ENOSPC : error;
 }
 
 long Sealer::cover(const Caller& caller, SealJob& job) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (const long error = put_in_force(caller, job, false); error != 0) return error;
-    const std::vector<Seal> covered = job.pieces;
-    long wrong = read_mappings(caller, job);
-    if (!shim::is_of_ranges(wrong))
-      wrong = read_mappings(caller, job);  // it failed, for example for lack of a descriptor
+    const Findings covered = std::exchange(job.found, {});
+    long wrong = read_mappings(caller, job, job.found);
+    if (shim::is_read_error(wrong))
+      wrong = read_mappings(caller, job, job.found);  // for example for lack of a descriptor
     if (wrong != 0) return wrong;
-    if (!job.refused_breaks.empty() && !audits_) return -EAGAIN;  // the range has become part of the heap
-    if (shim::is_enough(covered, {}, job.pieces, {})) return 0;
+    if (!job.found.refused_breaks.empty() && !audits_) return -EAGAIN;  // it has become part of the heap
+    if (shim::still_covers(covered.pieces, {}, job.found.pieces, {})) return 0;
   }
   return -EBUSY;
 }

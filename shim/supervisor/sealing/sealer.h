@@ -20,17 +20,22 @@
 
 namespace libmseal::supervisor {
 
+// What a reading of the mappings has found.
+struct Findings {
+  std::vector<policy::Seal> pieces;
+  std::vector<policy::KeyedRange> keyed;
+  policy::Range refused_breaks;
+  bool heap_is_unclear = false;  // a part of the ranges may have become part of the heap
+};
+
 // What is to be sealed, and what the last reading has found there.
 struct SealJob {
   explicit SealJob(ThreadHolder& holder) : held(holder) {}
 
   std::vector<policy::Range> ranges;  // sorted, disjoint
-  std::vector<policy::Seal> pieces;
-  std::vector<policy::KeyedRange> keyed;
-  policy::Range refused_breaks;
+  Findings found;
   std::uint64_t present_break = 0;  // 0: not known
   bool break_is_certain = false;    // it was reported while the threads were stopped
-  bool heap_is_unclear = false;     // a part of the ranges may have become part of the heap
   policy::DiscardRule discard = policy::DiscardRule::strict;
   policy::SealTypes types = policy::kWholeSeal;
   HeldThreads held;
@@ -56,10 +61,10 @@ class Sealer {
   // `heap`: see heap_of().
   [[nodiscard]] bool is_in_force(const Caller& caller, const SealEntry& entry,
                                  const policy::Range& heap) const;
-  [[nodiscard]] bool is_sealed(const Caller& caller, SealJob& job) const;
+  [[nodiscard]] bool is_sealed(const Caller& caller, const SealJob& job) const;
 
   // Reads the mappings in job.ranges: 0 or -errno as from shim::PieceSearch.
-  long read_mappings(const Caller& caller, SealJob& job) const;
+  long read_mappings(const Caller& caller, const SealJob& job, Findings& found) const;
   // Stops the threads of all processes with the caller's record, except the caller.
   ThreadHolder::Result hold(const Caller& caller, SealJob& job);
   // Waits until no call is in flight that was allowed before the seal.

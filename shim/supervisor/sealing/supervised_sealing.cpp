@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "policy/parsers/elf_segments.h"
 #include "shim/common/pieces.h"
@@ -43,7 +44,7 @@ SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
     Load all;
     Load own;
     for (const auto& [task, job] : jobs_) {
-      const Load one{task != caller.task ? 1U : 0U, job.wanted.size() + job.pieces.size()};
+      const Load one{task != caller.task ? 1U : 0U, job.wanted.size() + job.found.pieces.size()};
       all.add(one);
       if (job.process == caller.process) own.add(one);
     }
@@ -159,14 +160,14 @@ std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& jo
 std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
   // A process without sharers probably still has none: search only once, when the threads are stopped.
-  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.sharers(caller);
+  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.register_sharers(caller);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });
   // It can't be sealed now, but errors of the ranges take precedence.
   const auto not_now = [&](long error) -> std::int64_t {
     long wrong = choose_ranges(caller, job);
-    if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.read_mappings(caller, job);
+    if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.read_mappings(caller, job, job.found);
     return wrong == -ENOMEM || wrong == -EINVAL ? wrong : error;
   };
   if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
@@ -178,21 +179,21 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   // If filters are to be installed, no thread may be creating a process, which would not have them. If the
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
-  if (registry_.sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
+  if (registry_.register_sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
   if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, forks);
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
   if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
   if (wrong == 0 && sealer_.is_sealed(caller, job)) return policy::encode(SealAnswer{NextStep::sealed});
-  if (wrong == 0) wrong = sealer_.read_mappings(caller, job);
+  if (wrong == 0) wrong = sealer_.read_mappings(caller, job, job.found);
   if (unreadable(wrong)) return policy::encode(SealAnswer{NextStep::by_itself});
   if (wrong != 0) return wrong;
-  if (job.heap_is_unclear) {
+  if (job.found.heap_is_unclear) {
     job.asked_for_break = true;
     return policy::encode(SealAnswer{NextStep::again});
   }
-  if (!caller.record->make_room(job.pieces.size())) return -ENOSPC;
-  if (sealer_.audits() || (sealer_.is_watched(job.ranges) && job.refused_breaks.empty())) {
+  if (!caller.record->make_room(job.found.pieces.size())) return -ENOSPC;
+  if (sealer_.audits() || (sealer_.is_watched(job.ranges) && job.found.refused_breaks.empty())) {
     wrong = sealer_.cover(caller, job);
     return wrong != 0 ? wrong : hand_out(caller, job, NextStep::sealed);
   }
@@ -202,15 +203,16 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
 // Puts what the process needs to know into the table.
 std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, NextStep step) {
   const bool sealed = step == NextStep::sealed;
-  if (sealed && job.keyed.empty()) return policy::encode(SealAnswer{step});
-  const auto pieces = sealed ? std::span<const Seal>() : std::span<const Seal>(job.pieces);
-  const std::uint32_t ticket = caller.image->table->put(pieces, job.keyed, job.refused_breaks);
+  const Findings& found = job.found;
+  if (sealed && found.keyed.empty()) return policy::encode(SealAnswer{step});
+  const auto pieces = sealed ? std::span<const Seal>() : std::span<const Seal>(found.pieces);
+  const std::uint32_t ticket = caller.image->table->put(pieces, found.keyed, found.refused_breaks);
   return ticket == 0 ? -E2BIG : policy::encode(SealAnswer{step, ticket});
 }
 
 std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Control& message) {
   const auto found = jobs_.find(caller.task);
-  if (found == jobs_.end() || found->second.process != caller.process || found->second.pieces.empty())
+  if (found == jobs_.end() || found->second.process != caller.process || found->second.found.pieces.empty())
     return -ESTALE;
   Job& job = found->second;
   job.last_heard = std::chrono::steady_clock::now();
@@ -227,18 +229,14 @@ std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& j
   if (held == ThreadHolder::Result::cloning || held == ThreadHolder::Result::busy) return -EAGAIN;
   if (held != ThreadHolder::Result::held) return -EBUSY;
   // A process that began to share the memory before the filter was installed does not have the filter.
-  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;
+  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
   Registry::note_alone(caller, forks);
-  const std::vector<Seal> covered = job.pieces;
-  const Range breaks = job.refused_breaks;
-  if (const long wrong = sealer_.read_mappings(caller, job); wrong != 0) {
-    if (shim::is_of_ranges(wrong)) return wrong;
-    // The filter can't be removed, so retry if the reading failed, for example for lack of a descriptor.
-    job.pieces = covered;
-    job.refused_breaks = breaks;
-    return -EAGAIN;
-  }
-  if (!shim::is_enough(covered, breaks, job.pieces, job.refused_breaks))
+  Findings now;
+  // The filter can't be removed, so retry if the reading failed, for example for lack of a descriptor.
+  if (const long wrong = sealer_.read_mappings(caller, job, now); wrong != 0)
+    return shim::is_read_error(wrong) ? -EAGAIN : wrong;
+  const Findings covered = std::exchange(job.found, std::move(now));
+  if (!shim::still_covers(covered.pieces, covered.refused_breaks, job.found.pieces, job.found.refused_breaks))
     return ++job.attempts < Sealer::kAttempts ? hand_out(caller, job, NextStep::filter) : -EBUSY;
   const long error = sealer_.put_in_force(caller, job, true);
   return error != 0 ? error : hand_out(caller, job, NextStep::sealed);

@@ -1,4 +1,4 @@
-#include "shim/supervisor/policy_levels.h"
+#include "shim/supervisor/policy_files.h"
 
 #include <unistd.h>
 
@@ -36,7 +36,7 @@ long read_file(const char* path, std::string& text) {
 
 }  // namespace
 
-PolicyLevels::PolicyLevels(std::span<const char* const> paths) {
+PolicyFiles::PolicyFiles(std::span<const char* const> paths) {
   for (const char* const path : paths) {
     std::string text;
     if (const long error = read_file(path, text); error != 0) {
@@ -51,7 +51,7 @@ PolicyLevels::PolicyLevels(std::span<const char* const> paths) {
   }
 }
 
-std::string PolicyLevels::options_for(Proc* proc, pid_t process, const std::string& otherwise) const {
+std::string PolicyFiles::options_for(Proc* proc, pid_t process, const std::string& otherwise) const {
   if (files_.empty()) return {};
   const std::string program =
       proc != nullptr ? path_of_program(*proc, task_with_memory(*proc, process)) : std::string();

@@ -12,11 +12,11 @@
 
 namespace libmseal::supervisor {
 
-class PolicyLevels {
+class PolicyFiles {
  public:
   // `paths`: the weakest first. A file with a mistake is ignored as a whole; complaints() has a line for each
   // mistake.
-  explicit PolicyLevels(std::span<const char* const> paths);
+  explicit PolicyFiles(std::span<const char* const> paths);
 
   [[nodiscard]] const std::string& complaints() const { return complaints_; }
 
