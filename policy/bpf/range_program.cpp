@@ -75,24 +75,23 @@ class Compiler {
       const Label hit = denied.empty() ? refuse_ : range_.confirm(refuse_, allow_);
       return search_intervals({denied, hit}, watched, allow_, range_, out_);
     };
-    const std::span<const Range> ranges = what_.denied.ranges;
-    const std::span<const Range> contents = what_.denied.contents;
-    const bool one_search = std::ranges::equal(ranges, contents);
-    if (!one_search) contents_search_ = search(contents);
-    ranges_search_ = search(ranges);
+    const DeniedRanges& denied = what_.denied;
+    const bool one_search = std::ranges::equal(denied.ranges, denied.contents);
+    if (!one_search) contents_search_ = search(denied.contents);
+    ranges_search_ = search(denied.ranges);
     if (one_search) contents_search_ = ranges_search_;
-    (void)this->ranges();  // directly before its search
+    (void)search_given();  // directly before its search
   }
 
   // Searches the range given by arguments 0 and 1.
-  Label ranges() {
-    Label& ranges = range_.has_short_arguments() ? short_ranges_ : ranges_;
-    if (ranges == 0) ranges = range_.set(ranges_search_, delegated_);
-    return ranges;
+  Label search_given() {
+    Label& given = range_.has_short_arguments() ? short_given_ : given_;
+    if (given == 0) given = range_.set(ranges_search_, delegated_);
+    return given;
   }
 
   // Searches the range, then the saved one.
-  Label both_ranges() {
+  Label search_both() {
     if (both_search_ == 0) {
       const Label second = range_.take_kept(ranges_search_);
       both_search_ =
@@ -156,8 +155,8 @@ class Compiler {
 
   // The file may be a bpf arena, which the kernel moves past the multiple of 4 GiB that it would cross.
   Label write_fixed_file() {
-    const Label both = range_.set_above_line(0, 1, range_.keep(range_.set(0, 1, both_ranges())));
-    out_.branch_x(BPF_JGE, ranges(), both);  // the sum is below an addend only if it crossed one
+    const Label both = range_.set_above_line(0, 1, range_.keep(range_.set(0, 1, search_both())));
+    out_.branch_x(BPF_JGE, search_given(), both);  // the sum is below an addend only if it crossed one
     out_.add_x();
     out_.load(low_of(1));
     out_.copy_to_x();
@@ -166,17 +165,17 @@ class Compiler {
       out_.branch(BPF_JEQ, 0, narrow, both);
       narrow = out_.load(high_of(1));
     }
-    const Label aligned = out_.branch(BPF_JEQ, 0, ranges(), narrow);
+    const Label aligned = out_.branch(BPF_JEQ, 0, search_given(), narrow);
     out_.branch(BPF_JSET, low(machine_.page_size - 1), allow_, aligned);
     return out_.load(low_of(0));
   }
 
   Label write_mmap() {
-    Label fixed = ranges();
+    Label fixed = search_given();
     if (decides() || notifies()) {
       // The file may be on hugetlbfs, where whole huge pages are replaced.
-      const Label file = decides() ? write_fixed_file() : if_partly_huge(0, 1, delegated_, ranges());
-      out_.branch(BPF_JSET, kMapAnonymous, ranges(), file);
+      const Label file = decides() ? write_fixed_file() : if_partly_huge(0, 1, delegated_, search_given());
+      out_.branch(BPF_JSET, kMapAnonymous, search_given(), file);
       fixed = out_.load(low_of(3));
     }
     Label special = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
@@ -192,23 +191,24 @@ class Compiler {
 
   Label write_mprotect() {
     if (!what_.denied.protection && !notifies()) return other_;
-    if (!notifies() && !what_.unsupervised.refuse_grows_down) return ranges();
-    const Label grows_down = out_.branch(BPF_JSET, kProtGrowsUp, ranges(), notifies() ? delegated_ : refuse_);
-    out_.branch(BPF_JSET, kProtGrowsDown, grows_down, ranges());
+    if (!notifies() && !what_.unsupervised.refuse_grows_down) return search_given();
+    const Label grows_down =
+        out_.branch(BPF_JSET, kProtGrowsUp, search_given(), notifies() ? delegated_ : refuse_);
+    out_.branch(BPF_JSET, kProtGrowsDown, grows_down, search_given());
     return out_.load(low_of(2));
   }
 
   // The kernel would round an unaligned start down. No program needs that, so it is refused.
   Label write_remap_file_pages() {
     if (!decides()) return delegated_;
-    out_.branch(BPF_JSET, low(machine_.page_size - 1), refuse_, ranges());
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), refuse_, search_given());
     return out_.load(low_of(0));
   }
 
   Label write_mremap() {
     if (decides()) return write_mremap_of_both();
     // A size of 0 has a zero lower word; sizes with an upper word are wide.
-    out_.branch(BPF_JEQ, 0, delegated_, ranges());
+    out_.branch(BPF_JEQ, 0, delegated_, search_given());
     const Label somewhere = out_.load(low_of(1));
     out_.branch(BPF_JSET, kMremapFixed, delegated_, somewhere);
     return out_.load(low_of(3));
@@ -226,9 +226,9 @@ class Compiler {
       out_.branch(BPF_JEQ, 0, low_of_small, huge);
       return range_.load_high(1);
     };
-    const Label source = source_then(ranges(), ranges_search_);
-    const Label sized = range_.set(0, 1, both_ranges());
-    const Label target = range_.set(4, 2, range_.keep(source_then(sized, both_ranges())));
+    const Label source = source_then(search_given(), ranges_search_);
+    const Label sized = range_.set(0, 1, search_both());
+    const Label target = range_.set(4, 2, range_.keep(source_then(sized, search_both())));
     const Label with_target = if_partly_huge(4, 2, refuse_, if_perhaps_huge(refuse_, target));
     out_.branch(BPF_JSET, kMremapFixed, with_target, source);
     return out_.load(low_of(3));
@@ -237,7 +237,7 @@ class Compiler {
   Label write_madvise() {
     if (what_.denied.contents.empty() && !notifies()) return other_;
     const Label discards =
-        contents_search_ == ranges_search_ ? ranges() : range_.set(contents_search_, delegated_);
+        contents_search_ == ranges_search_ ? search_given() : range_.set(contents_search_, delegated_);
     Label next = allow_;
     for (const std::uint32_t advice : kDiscardingAdvice) {
       next = out_.branch(BPF_JEQ, advice, decides() || is_everyday(advice) ? discards : delegated_, next);
@@ -307,7 +307,7 @@ class Compiler {
       case Call::mmap:
         return write_mmap();
       case Call::munmap:
-        return ranges();
+        return search_given();
       case Call::remap_file_pages:
         return write_remap_file_pages();
       case Call::mprotect:
@@ -414,8 +414,8 @@ class Compiler {
   Label both_search_ = 0;
 
   // 0: not written yet.
-  Label ranges_ = 0;
-  Label short_ranges_ = 0;
+  Label given_ = 0;
+  Label short_given_ = 0;
 };
 
 }  // namespace

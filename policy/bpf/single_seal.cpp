@@ -30,12 +30,11 @@ Label write_touches(const Machine& machine, const Range& range, Label other, Bpf
 }  // namespace
 
 bool is_single_seal(const RangeProgram& what) {
-  constexpr std::uint64_t kReach = 1ULL << 33;  // 32-bit start and 32-bit length
   const DeniedRanges& denied = what.denied;
   if (denied.ranges.size() != 1 || denied.contents.size() > 1 || !denied.breaks.empty()) return false;
   if (what.is_first() || what.delegated != RangeProgram::DelegatedCalls::left_to_first_filter) return false;
   const Range& range = denied.ranges[0];
-  return range.start >= kReach && high(range.start) == high(range.end - 1) &&
+  return range.start >= Abi::kShortReach && high(range.start) == high(range.end - 1) &&
          (denied.contents.empty() || denied.contents[0] == range);
 }
 

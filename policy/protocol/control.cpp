@@ -100,8 +100,8 @@ bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const A
   return is_of_pages(machine, Range::of(arguments[0], arguments[1]));
 }
 
-// The meaning of the fifth argument depends on the kind.
-std::uint64_t fifth(const Control& message) {
+// Argument 4, whose meaning depends on the kind.
+std::uint64_t argument_4_of(const Control& message) {
   switch (message.kind) {
     case Kind::call_site:
       return message.site;
@@ -152,8 +152,8 @@ Arguments encode(const Control& message) {
           message.seal.range.size(),
           flags,
           kControlMagic,
-          fifth(message),
-          std::uint64_t{message.third} << 32 | message.number};
+          argument_4_of(message),
+          std::uint64_t{message.third_argument} << 32 | message.number};
 }
 
 std::size_t put_ranges(Control& message, std::span<const Range> ranges) {
@@ -193,7 +193,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   } else if (kind == Kind::call_site) {
     message.site = arguments[4];
     message.number = static_cast<std::uint32_t>(arguments[5]);
-    message.third = static_cast<std::uint32_t>(arguments[5] >> 32);
+    message.third_argument = static_cast<std::uint32_t>(arguments[5] >> 32);
   } else if (tells_of_break(kind)) {
     message.present_break = arguments[4];
   } else if (kind == Kind::refusals) {

@@ -78,9 +78,9 @@ struct Control {
 
   // Only for call_site.
   bool refused = false;
-  std::uint64_t site = 0;    // the address that the call returns to
-  std::uint32_t number = 0;  // of the system call
-  std::uint32_t third = 0;   // its third argument: a protection, an advice, a size
+  std::uint64_t site = 0;            // the address that the call returns to
+  std::uint32_t number = 0;          // of the system call
+  std::uint32_t third_argument = 0;  // of that call: a protection, an advice, a size
 
   std::uint32_t count = 0;  // only for `refusals`
 };

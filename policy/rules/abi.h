@@ -72,7 +72,8 @@ struct Abi {
 
   [[nodiscard]] constexpr bool has_short_arguments() const { return argument_mask <= 0xFFFF'FFFFU; }
   // No call names an address at or above this: 32-bit start plus 32-bit length. 0: no limit.
-  [[nodiscard]] constexpr std::uint64_t reach() const { return has_short_arguments() ? 1ULL << 33 : 0; }
+  static constexpr std::uint64_t kShortReach = 1ULL << 33;
+  [[nodiscard]] constexpr std::uint64_t reach() const { return has_short_arguments() ? kShortReach : 0; }
 };
 
 inline constexpr std::uint32_t kAuditX86_64 = 0xC000003E;

@@ -37,7 +37,6 @@ void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& cal
   const auto flags = static_cast<std::uint32_t>(arguments[3]);
   const bool hugetlb = (flags & kMapHugetlb) != 0;
   call.makes_huge_pages = call.delegated = hugetlb;
-  if (hugetlb) call.effect = Effect::make_huge_pages;
   if (hugetlb) call.huge_page = huge_page_in(flags);
   if ((flags & kMapFixed) == 0 || (flags & kMapFixedNoreplace) != 0) return;
   call.effect = Effect::modify;
@@ -94,7 +93,6 @@ void decode_mprotect(const Machine& machine, const Arguments& arguments, MmCall&
 
 void decode_segment(std::uint64_t flags, MmCall& call) {
   if ((static_cast<std::uint32_t>(flags) & kShmHugetlb) == 0) return;
-  call.effect = Effect::make_huge_pages;
   call.makes_huge_pages = call.delegated = true;
   call.huge_page = huge_page_in(static_cast<std::uint32_t>(flags));
 }

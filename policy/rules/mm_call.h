@@ -12,13 +12,12 @@ namespace libmseal::policy {
 
 struct MmCall {
   enum class Effect : std::uint8_t {
-    none,             // changes no existing mapping, fails in any case, or is brk (see RangeProgram)
-    modify,           // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
-    discard,          // throws away or withholds contents (madvise)
-    detach,           // shmdt: unmaps what is left of the segment that was attached at `argument`
-    make_huge_pages,  // creates or maps huge pages without replacing a mapping
-    unjudgeable,      // neither the registers nor anything immutable shows what it touches
-    seal,             // mseal(2)
+    none,         // changes no existing mapping, fails in any case, or is brk (see RangeProgram)
+    modify,       // unmaps, replaces, moves, resizes or re-protects what lies in the ranges
+    discard,      // throws away or withholds contents (madvise)
+    detach,       // shmdt: unmaps what is left of the segment that was attached at `argument`
+    unjudgeable,  // neither the registers nor anything immutable shows what it touches
+    seal,         // mseal(2)
   };
 
   Call call = Call::munmap;
@@ -38,6 +37,7 @@ struct MmCall {
   Range if_huge{};
   bool makes_huge_pages = false;
   std::uint64_t huge_page = 0;  // the size of the huge pages that it creates; 0: the default size
+  // mmap: the file; shmdt: the address; io_setup: the number of events; io_destroy: the address of the ring.
   std::uint64_t argument = 0;
 };
 

@@ -58,7 +58,6 @@ Verdict decide(const MmCall& call, const SealedMemory& memory) {
     case MmCall::Effect::unjudgeable:
       return memory.seals.empty() ? kAllow : kRefuse;
     case MmCall::Effect::none:
-    case MmCall::Effect::make_huge_pages:
     case MmCall::Effect::seal:
       break;
   }

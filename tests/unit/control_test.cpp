@@ -58,7 +58,7 @@ TEST_CASE("a message survives the registers of mmap, where it maps nothing") {
   site.refused = true;
   site.site = 0xFEDC'BA98'7654'3210;
   site.number = 329;
-  site.third = 0xFFFF'FFFF;
+  site.third_argument = 0xFFFF'FFFF;
   Control add{Control::Kind::add_filtered, {{0x7f0000001000, 0x7f0000004000}, true, true}};
   add.seal.attachment = 0x7f0000000000;
   Control refusals{Control::Kind::refusals, {}};

@@ -113,7 +113,7 @@ std::string describe_everything() {
       message.present_break = 0x800000;
       message.site = 0x401234;
       message.number = 11;
-      message.third = 3;
+      message.third_argument = 3;
       message.count = 5;
       for (const std::uint64_t argument : encode(message)) all += std::to_string(argument) + " ";
       (void)message.more.push_back({0x5000, 0x6000});

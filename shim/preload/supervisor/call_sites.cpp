@@ -45,7 +45,7 @@ long send_site(const MmCall& call, long number, const policy::Arguments& argumen
   message.refused = refused;
   message.site = reinterpret_cast<std::uint64_t>(site);
   message.number = static_cast<std::uint32_t>(number);
-  message.third = static_cast<std::uint32_t>(arguments[2]);
+  message.third_argument = static_cast<std::uint32_t>(arguments[2]);
   return send_message(message);
 }
 

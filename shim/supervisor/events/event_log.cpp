@@ -118,7 +118,7 @@ void EventLog::record_site(const Caller& caller, const policy::Control& message)
     event.refused = true;
     event.call = call_name(message.number);
     event.number = message.number;
-    event.arguments = {message.seal.range.start, message.seal.range.size(), message.third};
+    event.arguments = {message.seal.range.start, message.seal.range.size(), message.third_argument};
     event.range = message.seal.range;
     std::vector<Place> places = places_in(proc_, thread, {message.seal.range.start, message.site});
     event.sealed = std::move(places[0]);
