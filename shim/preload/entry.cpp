@@ -17,9 +17,10 @@
 #include "shim/preload/objects/late_objects.h"
 #include "shim/preload/objects/loaded_objects.h"
 #include "shim/preload/policy_levels.h"
-#include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/other_filters.h"
+#include "shim/preload/process/parent.h"
 #include "shim/preload/process/pid_namespace.h"
+#include "shim/preload/process/printed_notices.h"
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/start_program.h"
 #include "shim/preload/state/lock.h"
@@ -42,7 +43,7 @@ bool is_own_object(const dl_phdr_info& object) {
 }
 
 // The path of this library in the dynamic linker's list; empty if not known.
-const char* own_path() {
+const char* library_path() {
   const char* path = "";
   const auto visit = [](dl_phdr_info* object, std::size_t, void* data) {
     if (!is_own_object(*object)) return 0;
@@ -137,8 +138,9 @@ void start(State& state) {
   find_exec_functions();
   find_dlsym();
   state.precedes_libc = find_next_function("munmap") != nullptr;
-  state.own_path = own_path();
-  const std::string_view name = state.own_path.substr(state.own_path.rfind('/') + 1);  // npos + 1 is 0
+  state.library_path = library_path();
+  const std::string_view name =
+      state.library_path.substr(state.library_path.rfind('/') + 1);  // npos + 1 is 0
   const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   // Merely linked, the library seals nothing unless the program asks.
   state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;

@@ -179,7 +179,7 @@ int prctl(int option, ...) {
   // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the same
   for (std::size_t index = 1; index < 5; ++index) a[index] = va_arg(rest, long);
   va_end(rest);
-  if (option == PR_SET_CHILD_SUBREAPER && a[1] != 0) g_state.adopts = true;
+  if (option == PR_SET_CHILD_SUBREAPER && a[1] != 0) g_state.may_adopt = true;
   if (option != PR_SET_SECCOMP)
     return static_cast<int>(libc_result(raw_syscall6(__NR_prctl, a[0], a[1], a[2], a[3], a[4], a[5])));
   return static_cast<int>(

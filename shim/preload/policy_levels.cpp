@@ -16,8 +16,8 @@
 #include "shim/common/policy_file.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/messages/message.h"
-#include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/own_proc.h"
+#include "shim/preload/process/printed_notices.h"
 #include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
@@ -58,7 +58,8 @@ void find_supervisor(State& state) {
     (void)copy_text(path, {state.options.supervisor});
     return;
   }
-  const std::string_view directory(state.own_path.data(), state.own_path.rfind('/') + 1);  // npos + 1 is 0
+  const std::string_view directory(state.library_path.data(),
+                                   state.library_path.rfind('/') + 1);  // npos + 1 is 0
   if (copy_text(path, {directory, kName}) && raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), X_OK) == 0)
     return;
   (void)copy_text(path, {directory, LIBMSEAL_SUPERVISOR_DIRECTORY, kName});

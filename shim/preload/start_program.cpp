@@ -8,7 +8,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/libc/next_function.h"
 #include "shim/preload/process/exec_layout.h"
-#include "shim/preload/supervisor/orphans.h"
+#include "shim/preload/supervisor/announce.h"
 
 namespace libmseal::shim {
 namespace {
@@ -22,7 +22,7 @@ constinit NextFunction<Spawn> g_posix_spawnp("posix_spawnp");
 
 template <class Start>
 auto start_program(Start start) {
-  be_met(g_state);
+  announce_process(g_state);
   const long layout = set_exec_layout(g_state);
   const auto result = start();
   restore_exec_layout(layout);

@@ -11,11 +11,11 @@
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
-#include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
 #include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/pid_namespace.h"
+#include "shim/preload/process/printed_notices.h"
 #include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
@@ -146,7 +146,7 @@ bool late_start_is_settled() {
 
 long settle_late_start(const State& state) {
   if (late_start_is_settled()) return 0;
-  if (own_filters_bar_looking()) return explain(Why::own_filter_kills);
+  if (own_filters_bar_self_inspection()) return explain(Why::own_filter_kills);
   if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
     return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;
@@ -180,7 +180,7 @@ void start_backend(State& state, std::span<const policy::Seal> objects, const po
     }
     report(state, arguments.kernel, asked, reason);
     report_unwritten_events(state);
-    leave_marks(state);
+    leave_notices(state);
     return;
   }
   if (options.audit && reason.error == -EXDEV) {

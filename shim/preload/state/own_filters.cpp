@@ -135,10 +135,10 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::hardening, __NR_landlock_add_rule},
     {Work::hardening, __NR_landlock_restrict_self},
     {Work::hardening, __NR_prctl, {PR_GET_DUMPABLE}},
-    {Work::extras, __NR_clock_gettime},
-    {Work::extras, __NR_personality, {0xFFFFFFFF}},
-    {Work::extras, __NR_mprotect, {0, 1, PROT_NONE}},
-    {Work::extras, __NR_madvise, {0, 1, MADV_DONTNEED}},
+    {Work::optional, __NR_clock_gettime},
+    {Work::optional, __NR_personality, {0xFFFFFFFF}},
+    {Work::optional, __NR_mprotect, {0, 1, PROT_NONE}},
+    {Work::optional, __NR_madvise, {0, 1, MADV_DONTNEED}},
     {Work::writing, __NR_write, {2}},
 #ifdef __x86_64__
     {Work::joining, __NR_arch_prctl, {policy::kArchGetUntagMask}},
@@ -288,14 +288,14 @@ bool own_filters_bar_sealing(const State& state) {
     case Backend::supervised:
       return own_filters_bar_messages() || (filtering && !state.tree_options.covers_all);
     case Backend::filters:
-      return filtering || own_filters_bar_looking();
+      return filtering || own_filters_bar_self_inspection();
     case Backend::libc:
       return own_filters_kill(Work::reading);
     case Backend::automatic:
       break;
   }
   return own_filters_kill(Work::message) || filtering || own_filters_kill(Work::launching) ||
-         own_filters_bar_start() || own_filters_bar_looking();
+         own_filters_bar_start() || own_filters_bar_self_inspection();
 }
 
 void look_for_own_filters() {

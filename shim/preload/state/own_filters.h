@@ -27,7 +27,7 @@ enum class Work : std::uint16_t {
   launching = 1 << 7,        // starting a supervisor
   hardening = 1 << 8,        // harden=
   writing = 1 << 9,          // messages on standard error
-  extras = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
+  optional = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
 };
 
 // Whether a filter kills for it.
@@ -42,7 +42,7 @@ enum class Work : std::uint16_t {
          own_filters_kill(Work::joining);
 }
 // Whether sealing without the supervisor would be killed.
-[[nodiscard]] inline bool own_filters_bar_looking() {
+[[nodiscard]] inline bool own_filters_bar_self_inspection() {
   return own_filters_kill(Work::reading) || own_filters_kill(Work::searching);
 }
 // Whether sealing under the present backend would be killed.
