@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "shim/common/killed_calls.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/preload/filters/hardening.h"
@@ -124,6 +125,17 @@ void report_unsealed_start(State& state) {
   if (wanted) Message() << "nothing is sealed: " << kWhy << "; let it answer with an error";
 }
 
+void look_at_others(State& state) {
+  const OtherFilters& others = state.other_filters = look_at_other_filters();
+  g_killed_calls.openat2 = others.kill_openat2;
+  g_killed_calls.kcmp = g_killed_calls.kcmp || others.kill_kcmp;
+  if (others.kill_sealing) {
+    state.barred =
+        "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
+        "openat2(2); make it allow them";
+  }
+}
+
 enum class Progress : std::uint8_t { not_begun, under_way, done };
 constinit std::atomic<Progress> g_progress = Progress::not_begun;
 
@@ -147,10 +159,8 @@ void start(State& state) {
   if (own_filters_bar_start()) return report_unsealed_start(state);
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
-  } else if (other_filters_kill()) {
-    state.barred =
-        "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
-        "openat2(2); make it allow them";
+  } else {
+    look_at_others(state);
   }
   SupervisorLaunch launch;
   read_options(state, launch);

@@ -12,7 +12,7 @@
 #include "policy/rules/abi.h"
 #include "policy/rules/fixed_vector.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/process/other_filters.h"
+#include "shim/common/seccomp_flags.h"
 #include "shim/preload/process/parent.h"
 #include "shim/preload/state/own_filters.h"
 
@@ -50,7 +50,7 @@ bool is_printed(std::uint32_t flags) {
 // Before the backend has started, other filters may kill for seccomp(2).
 bool may_install(const State& state) {
   if (own_filters_kill(Work::filtering)) return false;
-  if (uses_filters(state.backend) || g_is_in_tree) return true;
+  if (uses_filters(state.backend) || state.other_filters.are_of_tree) return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 

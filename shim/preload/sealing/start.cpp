@@ -33,7 +33,8 @@ long refuse_io_uring(const policy::Options& options) {
 }
 
 KernelMseal look_for_mseal(const State& state) {
-  const bool unasked = state.is_barred() || g_is_in_tree || own_filters_kill(Work::message);
+  const bool unasked =
+      state.is_barred() || state.other_filters.are_of_tree || own_filters_kill(Work::message);
   return unasked ? KernelMseal::missing : ask_kernel(state.machine);
 }
 
@@ -132,7 +133,7 @@ long start_backend_late(State& state, Job& job) {
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
   // In a tree, its supervisor existed before this image and sees everything.
-  const bool on_its_own = by_filter && !g_is_in_tree;
+  const bool on_its_own = by_filter && !state.other_filters.are_of_tree;
   if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
   SupervisorLaunch launch;
   start_backend(state, {}, {}, launch, job);

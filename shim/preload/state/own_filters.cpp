@@ -22,6 +22,7 @@
 #include "policy/protocol/control.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/machine.h"
+#include "shim/common/seccomp_flags.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/state/lock.h"
 

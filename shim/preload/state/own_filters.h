@@ -12,9 +12,6 @@
 
 namespace libmseal::shim {
 
-// SECCOMP_FILTER_FLAG_TSYNC_ESRCH, which is not in the headers of every system that this builds on.
-inline constexpr unsigned long kTsyncEsrch = 1UL << 4;
-
 // What the system calls are for.
 enum class Work : std::uint16_t {
   message = 1 << 0,          // a message to the supervisor by mseal(2), or that call itself

@@ -24,6 +24,15 @@ struct Windows {
   std::array<std::atomic<std::uint64_t>, 3> next{};
 };
 
+// What is known of seccomp filters from before the library started.
+struct OtherFilters {
+  bool are_of_tree = false;   // so they answer mseal(2)
+  bool kill_sealing = false;  // the process, for mseal(2), seccomp(2) or openat2(2)
+  bool kill_openat2 = false;
+  bool kill_kcmp = false;
+  bool kill_wrapped_message = false;  // a message to the supervisor by mmap (control.h)
+};
+
 struct OptionTexts {
   std::array<char, kOptionTextBytes> environment{};  // a copy, because that belongs to the program
   std::array<char, kOptionTextBytes> policy{};       // what the policy files say
@@ -41,6 +50,7 @@ struct State {
   bool precedes_libc = false;     // false if it was loaded after libc, for example by dlopen
   std::string_view barred;        // why mseal(2) and seccomp(2) must not be called; empty: they may be
   [[nodiscard]] bool is_barred() const { return !barred.empty(); }
+  OtherFilters other_filters;
 
   std::atomic<unsigned long long> objects_seen = 0;      // the number of loaded objects at the last check
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet

@@ -14,7 +14,6 @@
 #include "shim/common/descriptor_message.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
@@ -236,7 +235,8 @@ long send_message(const policy::Control& message) {
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
   const long answer = own_filters_kill(Work::message) ? -EPERM : call(policy::kMsealNumber, said);
-  const bool may_wrap = message.more.empty() && !g_wrapping_kills && !own_filters_kill(Work::wrapped_message);
+  const bool may_wrap = message.more.empty() && !g_state.other_filters.kill_wrapped_message &&
+                        !own_filters_kill(Work::wrapped_message);
   if ((answer != -ENOSYS && answer != -EPERM) || !may_wrap) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
