@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/libc/libc_result.h"
 #include "shim/preload/libc/next_function.h"
 #include "shim/preload/process/exec_layout.h"
 #include "shim/preload/supervisor/announce.h"
@@ -47,8 +48,7 @@ extern "C" {
 
 int execve(const char* path, char* const arguments[], char* const environment[]) {
   const auto execute = [&] { return raw_syscall(__NR_execve, path, arguments, environment); };
-  errno = static_cast<int>(-start_program(execute));
-  return -1;
+  return libc_result<int>(start_program(execute));
 }
 
 int execv(const char* path, char* const arguments[]) {

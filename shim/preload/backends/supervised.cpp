@@ -31,14 +31,11 @@ using policy::Range;
 using policy::Seal;
 
 bool may_be_load_range(const Range& range) {
-  const auto ranges = load_ranges_without_aslr();
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& one) { return one.touches(range); });
+  return policy::any_touches(load_ranges_without_aslr(), range);
 }
 
 bool is_watched(const State& state, const Range& range) {
-  if (state.tree_options.covers_all) return true;
-  const auto ranges = watched_ranges();
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& one) { return one.contains(range); });
+  return state.tree_options.covers_all || policy::any_contains(watched_ranges(), range);
 }
 
 // The ranges in which the supervisor of a new tree is notified of every change, sorted.

@@ -99,8 +99,7 @@ std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, st
   // The kernel rounds both up, to huge pages at most.
   constexpr std::uint64_t kLargest = 1ULL << 30;
   const Range wanted = Range::of(address, length > ~0ULL - 2 * kLargest ? length : length + 2 * kLargest);
-  const auto touches = [&](const Range& window) { return window.touches(wanted); };
-  return std::any_of(state.windows.ranges.begin(), state.windows.ranges.end(), touches) ? 0 : address;
+  return policy::any_touches(state.windows.ranges, wanted) ? 0 : address;
 }
 
 long map_in_window(State& state, Window where, const policy::Arguments& arguments) {
