@@ -115,11 +115,8 @@ void report_unsealed_start(State& state) {
   constexpr std::string_view kWhy =
       "a seccomp filter of the program that has started this one kills for system calls of the library";
   const policy::Options& options = state.options;
-  if (options.require != policy::Backend::automatic)
-    refuse_to_start("require=", name_of(options.require), kWhy);
-  if (options.harden != 0) refuse_to_start("harden=", "", kWhy);
-  if (options.strict) refuse_to_start("strict=", "1", kWhy);
-  if (options.audit) refuse_to_start("mode=", "audit", kWhy);
+  if (const policy::BindingOption one = binding_option(options); !one.key.empty())
+    refuse_to_start(one.key, one.value, kWhy);
   const bool wanted =
       options.auto_seal != policy::AutoSeal::off && options.auto_seal != policy::AutoSeal::marked;
   if (wanted) Message() << "nothing is sealed: " << kWhy << "; let it answer with an error";
