@@ -108,8 +108,7 @@ std::string why_not_preloaded(const ProgramFile& program) {
   }
   if (program.interpreter.empty()) {
     return "is static and ignores LD_PRELOAD, so nothing in it is sealed; with --coverage=all it can call "
-           "mseal(2) "
-           "itself";
+           "mseal(2) itself";
   }
   if (program.set_id && geteuid() != 0) {
     return "gains privileges when it starts, so the dynamic linker ignores LD_PRELOAD: run it from the "

@@ -173,9 +173,8 @@ Outcome explain_no_answer(long answer) {
       return {"the supervisor's table can't be given to this process", answer};
     case -ENFILE:
       return {
-          "the supervisor of this process tree has no file descriptor left for another program: start the "
-          "tree "
-          "with a higher limit (ulimit -n)",
+          "the supervisor of this process tree has no file descriptor left for another program: start "
+          "the tree with a higher limit (ulimit -n)",
           answer};
     default:
       return {"the supervisor of this process tree can't serve this process", answer};
