@@ -95,6 +95,14 @@ std::string_view name_of(Backend backend) {
   return word != kBackends.end() ? word->text : "?";
 }
 
+BindingOption binding_option(const Options& options) {
+  if (options.require != Backend::automatic) return {"require=", name_of(options.require)};
+  if (options.harden != 0) return {"harden=", ""};
+  if (options.strict) return {"strict=", "1"};
+  if (options.audit) return {"mode=", "audit"};
+  return {};
+}
+
 bool parse_option(std::string_view item, Options& options, OptionError& error) {
   std::string_view value = item;
   const std::string_view key = take_until(value, '=');

@@ -90,6 +90,14 @@ struct Options {
   }
 };
 
+// The option because of which the program must not start unsealed, as "key=" and its value; empty if there is
+// none.
+struct BindingOption {
+  std::string_view key;
+  std::string_view value;
+};
+BindingOption binding_option(const Options& options);
+
 // A mistake in the text. `allowed` is a list for messages.
 struct OptionError {
   std::string_view key;

@@ -164,6 +164,9 @@ inline constexpr int kWrappedErrors = 1000;
 
 // ---- the hand-over, on a socket pair, before the first filter is installed ----
 
+// The descriptor of the supervisor's end.
+inline constexpr int kHandoverSocket = 3;
+
 // Why a supervisor is not ready.
 enum class Trouble : std::uint32_t {
   none,

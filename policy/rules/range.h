@@ -1,6 +1,7 @@
 // Half-open ranges of addresses.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace libmseal::policy {
@@ -31,6 +32,17 @@ constexpr Range intersection(const Range& a, const Range& b) {
   return {a.start > b.start ? a.start : b.start, a.end < b.end ? a.end : b.end};
 }
 
+template <class Ranges>
+constexpr bool any_touches(const Ranges& ranges, const Range& range) {
+  return std::ranges::any_of(ranges, [&](const Range& one) { return one.touches(range); });
+}
+
+// Whether one of them alone contains it.
+template <class Ranges>
+constexpr bool any_contains(const Ranges& ranges, const Range& range) {
+  return std::ranges::any_of(ranges, [&](const Range& one) { return one.contains(range); });
+}
+
 // For sorting by it.
 inline constexpr auto start_of = [](const auto& item) { return item.range.start; };
 
@@ -41,6 +53,11 @@ constexpr std::uint64_t round_down(std::uint64_t value, std::uint64_t alignment)
 // Wraps to 0 where the kernel's PAGE_ALIGN does.
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t alignment) {
   return round_down(value + alignment - 1, alignment);
+}
+
+// All pages that the bytes touch.
+constexpr Range pages_of(std::uint64_t start, std::uint64_t length, std::uint64_t page_size) {
+  return {round_down(start, page_size), round_up(start + length, page_size)};
 }
 
 }  // namespace libmseal::policy

@@ -1,4 +1,5 @@
-// Opens policy files. Their paths come from users and may lead to any kind of file.
+// Where policy files are, and how they are opened. Their paths come from users and may lead to any kind of
+// file.
 #pragma once
 
 #include <fcntl.h>
@@ -6,10 +7,31 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <string_view>
 
 #include "shim/common/raw_syscall.h"
 
 namespace libmseal::shim {
+
+inline constexpr const char* kSystemPolicy = "/etc/libmseal/policy.toml";
+
+// The path of the user's policy file is `folder` and `rest`. Both are empty if there is none.
+struct UserPolicy {
+  std::string_view folder;
+  std::string_view rest;
+};
+// `variable`: getenv or secure_getenv.
+inline UserPolicy find_user_policy(char* (*variable)(const char*)) {
+  const auto folder = [&](const char* name) -> std::string_view {
+    const char* const value = variable(name);
+    return value != nullptr && *value == '/' ? value : "";
+  };
+  if (const std::string_view own = folder("XDG_CONFIG_HOME"); !own.empty())
+    return {own, "/libmseal/policy.toml"};
+  if (const std::string_view home = folder("HOME"); !home.empty())
+    return {home, "/.config/libmseal/policy.toml"};
+  return {};
+}
 
 inline constexpr std::size_t kMostPolicyBytes = std::size_t{1} << 20;
 inline constexpr long kNoRegularFile = -ENOTSUP;  // a result of open_policy_file

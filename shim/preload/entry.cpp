@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "shim/common/killed_calls.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/preload/filters/hardening.h"
@@ -16,10 +17,11 @@
 #include "shim/preload/messages/message.h"
 #include "shim/preload/objects/late_objects.h"
 #include "shim/preload/objects/loaded_objects.h"
-#include "shim/preload/policy_levels.h"
-#include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/other_filters.h"
+#include "shim/preload/process/parent.h"
 #include "shim/preload/process/pid_namespace.h"
+#include "shim/preload/process/printed_notices.h"
+#include "shim/preload/read_options.h"
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/start_program.h"
 #include "shim/preload/state/lock.h"
@@ -42,7 +44,7 @@ bool is_own_object(const dl_phdr_info& object) {
 }
 
 // The path of this library in the dynamic linker's list; empty if not known.
-const char* own_path() {
+const char* library_path() {
   const char* path = "";
   const auto visit = [](dl_phdr_info* object, std::size_t, void* data) {
     if (!is_own_object(*object)) return 0;
@@ -113,14 +115,22 @@ void report_unsealed_start(State& state) {
   constexpr std::string_view kWhy =
       "an inherited seccomp filter kills processes that make system calls of the library";
   const policy::Options& options = state.options;
-  if (options.require != policy::Backend::automatic)
-    refuse_to_start("require=", name_of(options.require), kWhy);
-  if (options.harden != 0) refuse_to_start("harden=", "", kWhy);
-  if (options.strict) refuse_to_start("strict=", "1", kWhy);
-  if (options.audit) refuse_to_start("mode=", "audit", kWhy);
+  if (const policy::BindingOption one = binding_option(options); !one.key.empty())
+    refuse_to_start(one.key, one.value, kWhy);
   const bool wanted =
       options.auto_seal != policy::AutoSeal::off && options.auto_seal != policy::AutoSeal::marked;
   if (wanted) Message() << "nothing is sealed: " << kWhy << "; let the filter answer with an error";
+}
+
+void look_at_others(State& state) {
+  const OtherFilters& others = state.other_filters = look_at_other_filters();
+  g_killed_calls.openat2 = others.kill_openat2;
+  g_killed_calls.kcmp = g_killed_calls.kcmp || others.kill_kcmp;
+  if (others.kill_sealing) {
+    state.barred =
+        "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
+        "openat2(2); make the filter allow them";
+  }
 }
 
 enum class Progress : std::uint8_t { not_begun, under_way, done };
@@ -137,18 +147,17 @@ void start(State& state) {
   find_exec_functions();
   find_dlsym();
   state.precedes_libc = find_next_function("munmap") != nullptr;
-  state.own_path = own_path();
-  const std::string_view name = state.own_path.substr(state.own_path.rfind('/') + 1);  // npos + 1 is 0
+  state.library_path = library_path();
+  const std::string_view name =
+      state.library_path.substr(state.library_path.rfind('/') + 1);  // npos + 1 is 0
   const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   // Merely linked, the library seals nothing unless the program asks.
   state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
   if (own_filters_bar_start()) return report_unsealed_start(state);
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
-  } else if (other_filters_kill()) {
-    state.barred =
-        "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
-        "openat2(2); make the filter allow them";
+  } else {
+    look_at_others(state);
   }
   SupervisorLaunch launch;
   read_options(state, launch);

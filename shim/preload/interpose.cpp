@@ -14,6 +14,7 @@
 #include "mseal/mseal.h"
 #include "policy/rules/verdict.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/libc/libc_result.h"
 #include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/protection_keys.h"
 #include "shim/preload/memory/sealed_area.h"
@@ -95,12 +96,6 @@ long checked_mmap(Site site, policy::Arguments a) {
   return uninterrupted(site, __NR_mmap, a);
 }
 
-long libc_result(long result) {
-  if (!failed(result)) return result;
-  errno = static_cast<int>(-result);
-  return -1;
-}
-
 }  // namespace
 
 #pragma GCC visibility push(default)
@@ -117,7 +112,7 @@ void* mmap64(void* addr, size_t length, int prot, int flags, int fd, off64_t off
 }
 
 int munmap(void* addr, size_t length) {
-  return static_cast<int>(libc_result(checked(__builtin_return_address(0), __NR_munmap, addr, length)));
+  return libc_result<int>(checked(__builtin_return_address(0), __NR_munmap, addr, length));
 }
 
 void* mremap(void* old_address, size_t old_size, size_t new_size, int flags, ...) {
@@ -132,22 +127,19 @@ void* mremap(void* old_address, size_t old_size, size_t new_size, int flags, ...
 }
 
 int mprotect(void* addr, size_t len, int prot) {
-  return static_cast<int>(libc_result(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot)));
+  return libc_result<int>(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot));
 }
 
 int pkey_mprotect(void* addr, size_t len, int prot, int pkey) {
   // As in libc: without a key it is mprotect.
   if (pkey == -1) {
-    return static_cast<int>(
-        libc_result(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot)));
+    return libc_result<int>(checked(__builtin_return_address(0), __NR_mprotect, addr, len, prot));
   }
-  return static_cast<int>(
-      libc_result(checked(__builtin_return_address(0), __NR_pkey_mprotect, addr, len, prot, pkey)));
+  return libc_result<int>(checked(__builtin_return_address(0), __NR_pkey_mprotect, addr, len, prot, pkey));
 }
 
 int madvise(void* addr, size_t length, int advice) {
-  return static_cast<int>(
-      libc_result(checked_madvise(__builtin_return_address(0), arguments_of(addr, length, advice))));
+  return libc_result<int>(checked_madvise(__builtin_return_address(0), arguments_of(addr, length, advice)));
 }
 
 long syscall(long number, ...) {
@@ -179,11 +171,10 @@ int prctl(int option, ...) {
   // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the same
   for (std::size_t index = 1; index < 5; ++index) a[index] = va_arg(rest, long);
   va_end(rest);
-  if (option == PR_SET_CHILD_SUBREAPER && a[1] != 0) g_state.adopts = true;
+  if (option == PR_SET_CHILD_SUBREAPER && a[1] != 0) g_state.may_adopt = true;
   if (option != PR_SET_SECCOMP)
-    return static_cast<int>(libc_result(raw_syscall6(__NR_prctl, a[0], a[1], a[2], a[3], a[4], a[5])));
-  return static_cast<int>(
-      libc_result(call_that_may_filter(__NR_prctl, arguments_of(a[0], a[1], a[2], a[3], a[4]))));
+    return libc_result<int>(raw_syscall6(__NR_prctl, a[0], a[1], a[2], a[3], a[4], a[5]));
+  return libc_result<int>(call_that_may_filter(__NR_prctl, arguments_of(a[0], a[1], a[2], a[3], a[4])));
 }
 
 }  // extern "C"

@@ -6,9 +6,10 @@
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/libc/libc_result.h"
 #include "shim/preload/libc/next_function.h"
 #include "shim/preload/process/exec_layout.h"
-#include "shim/preload/supervisor/orphans.h"
+#include "shim/preload/supervisor/announce.h"
 
 namespace libmseal::shim {
 namespace {
@@ -22,7 +23,7 @@ constinit NextFunction<Spawn> g_posix_spawnp("posix_spawnp");
 
 template <class Start>
 auto start_program(Start start) {
-  be_met(g_state);
+  announce_process(g_state);
   const long layout = set_exec_layout(g_state);
   const auto result = start();
   restore_exec_layout(layout);
@@ -47,8 +48,7 @@ extern "C" {
 
 int execve(const char* path, char* const arguments[], char* const environment[]) {
   const auto execute = [&] { return raw_syscall(__NR_execve, path, arguments, environment); };
-  errno = static_cast<int>(-start_program(execute));
-  return -1;
+  return libc_result<int>(start_program(execute));
 }
 
 int execv(const char* path, char* const arguments[]) {

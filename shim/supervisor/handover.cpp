@@ -11,6 +11,8 @@
 namespace libmseal::supervisor {
 namespace {
 
+using policy::kHandoverSocket;
+
 constexpr std::size_t kMostBytes = std::size_t{1} << 18;
 
 bool send_with_descriptor(const void* data, std::size_t size, int descriptor) {

@@ -26,9 +26,6 @@ struct Handover {
   bool by_ptrace = false;         // there is no listener: calls are to be notified by ptrace
 };
 
-// Where the shim puts the supervisor's end of the socket pair.
-inline constexpr int kHandoverSocket = 3;
-
 // False if the program was started by hand.
 bool started_by_shim();
 

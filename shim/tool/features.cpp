@@ -5,7 +5,6 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,9 +12,11 @@
 #include <optional>
 #include <string>
 
+#include "shim/common/child.h"
 #include "shim/common/kernel_mseal.h"
 #include "shim/common/machine.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/common/seccomp_flags.h"
 
 namespace libmseal::tool {
 namespace {
@@ -29,12 +30,9 @@ constexpr int kKilled = -1;
 // Returns answer(), called in a child, which a filter may kill for it. Answers are 0 to 255.
 template <class Answer>
 int in_child(Answer answer) {
-  const pid_t child = fork();
-  if (child < 0) return errno;
-  if (child == 0) _exit(answer());
-  int status = 0;
-  if (waitpid(child, &status, 0) != child) return errno;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : kKilled;
+  const long status = shim::run_in_child(answer);
+  if (shim::failed(status)) return static_cast<int>(-status);
+  return WIFEXITED(status) ? static_cast<int>(WEXITSTATUS(status)) : kKilled;
 }
 
 Feature mseal_call() {
@@ -118,8 +116,7 @@ Feature listener(int filter, int error) {
 
 // Nothing in a sealed tree: its first filter answers before the kernel looks at the flag.
 std::optional<Feature> wait_killable(bool has_listener) {
-  constexpr unsigned long kWaitKillable = 1UL << 5;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19
-  const int error = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable);
+  const int error = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | shim::kWaitKillableRecv);
   if (error == EBUSY) return std::nullopt;
   return Feature{"WAIT_KILLABLE_RECV", has_listener && error == 0,
                  "a signal may restart a call that was notified"};

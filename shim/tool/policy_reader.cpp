@@ -20,14 +20,9 @@ namespace fs = std::filesystem;
 
 // The existing files that the library reads, the weakest first.
 std::vector<std::string> present_files() {
-  std::vector<std::string> files{"/etc/libmseal/policy.toml"};
-  const char* const folder = std::getenv("XDG_CONFIG_HOME");
-  const char* const home = std::getenv("HOME");
-  if (folder != nullptr && *folder == '/') {
-    files.push_back(std::string(folder) + "/libmseal/policy.toml");
-  } else if (home != nullptr && *home == '/') {
-    files.push_back(std::string(home) + "/.config/libmseal/policy.toml");
-  }
+  std::vector<std::string> files{shim::kSystemPolicy};
+  const shim::UserPolicy user = shim::find_user_policy(std::getenv);
+  if (!user.folder.empty()) files.push_back(std::string(user.folder).append(user.rest));
   std::erase_if(files, [](const std::string& file) { return !fs::exists(file); });
   return files;
 }

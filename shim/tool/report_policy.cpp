@@ -10,6 +10,10 @@
 namespace libmseal::tool {
 namespace {
 
+constexpr const char* kOpenComment =
+    "# Applies only if this program is the first of its tree, as a service is; not to one that a sealed\n"
+    "# program starts.\n";
+
 // A TOML string: a literal one if possible. A pattern has no control characters.
 std::string quoted(const std::string& text) {
   return text.find('\'') == std::string::npos ? "'" + text + "'" : shim::json_text(nlohmann::json(text));
@@ -56,12 +60,8 @@ std::string policy_of(const Report& report) {
     for (const std::string& call : exemptions.open_calls)
       open_calls += (open_calls.empty() ? "" : ", ") + quoted(call);
     if (!open_calls.empty()) {
-      text +=
-          "# Applies only if this program is the first of its tree, as a service is; not to one that a "
-          "sealed\n"
-          "# program starts.\n"
-          "open = [" +
-          open_calls + "]\n";
+      text += kOpenComment;
+      text += "open = [" + open_calls + "]\n";
     }
     const auto add = [&text](const std::string& object, const char* rule) {
       text += "[[program.object]]\nname = " + quoted(object) + "\n" + rule + "\n";

@@ -135,14 +135,6 @@ std::string why_not_reached(const RunChoice& options, const std::string& library
   return why.empty() ? why : shim::printable(program.path) + " " + why;
 }
 
-// The option because of which the program must not start without the library; empty if there is none.
-std::string_view binding_option(const policy::Options& options) {
-  if (options.require != policy::Backend::automatic) return "require";
-  if (options.harden != 0) return "harden";
-  if (options.strict) return "strict";
-  return options.audit ? "mode=audit" : "";
-}
-
 }  // namespace
 
 void run(const RunChoice& options) {
@@ -161,12 +153,14 @@ void run(const RunChoice& options) {
   const std::string with_files = with_policies(all, options.command.front());
   const policy::Options effective = parsed(with_files);
   check(effective);
-  const std::string_view option = binding_option(effective);
-  const std::string why = options.quiet && option.empty() ? "" : why_not_reached(options, library);
+  const policy::BindingOption binding = binding_option(effective);
+  const bool is_bound = !binding.key.empty();
+  const std::string why = options.quiet && !is_bound ? "" : why_not_reached(options, library);
   if (!why.empty()) {
-    if (!option.empty())
-      throw std::runtime_error(why + "; the program is not started, because " + std::string(option) +
-                               " is set");
+    if (is_bound) {
+      throw std::runtime_error(why + "; the program is not started, because " + std::string(binding.key) +
+                               std::string(binding.value) + " is set");
+    }
     std::fprintf(stderr, "mseal: %s\n", why.c_str());
   }
   setenv("MSEAL_OPTIONS", all.c_str(), 1);

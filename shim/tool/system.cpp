@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "policy/configuration/options.h"
+#include "shim/common/policy_file.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"
@@ -29,7 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kList = "/etc/ld.so.preload";
-constexpr const char* kPolicy = "/etc/libmseal/policy.toml";
+constexpr const char* kPolicy = shim::kSystemPolicy;
 constexpr std::string_view kSeparators = " \t:";  // within a line, as for the dynamic linker
 
 [[noreturn]] void refuse(const std::string& why) {

@@ -10,8 +10,8 @@
 #include "shim/preload/filters/install.h"
 #include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/messages/why_unsealed.h"
-#include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/pid_namespace.h"
+#include "shim/preload/process/printed_notices.h"
 
 namespace libmseal::shim {
 namespace {
@@ -23,7 +23,7 @@ using policy::Seal;
 Outcome start(State& state, const StartArguments& arguments, Job& job) {
   // Not tried yet if this process started in a tree.
   g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
-  look_for_marks();
+  look_for_notices();
   const Range sealed_area = choose_sealed_area();
   if (!write_first_filter(state, {arguments.objects, arguments.refused_breaks, sealed_area}, job.draft))
     return {"too many ranges for one filter", -ENOMEM};
@@ -41,7 +41,7 @@ long look_for_sharers(const State& state) {
   if (!shows_own_namespace(proc)) return -EAGAIN;
   const long process = raw_syscall(__NR_getpid);
   SharerSearch search(proc, process, raw_syscall(__NR_gettid));
-  const ForkSample since = process == state.alone ? state.alone_since : ForkSample{};
+  const ForkSample since = process == state.alone_process ? state.alone_since : ForkSample{};
   const auto sample = [&] { return sample_forks(proc); };
   const auto at_first = [](long) { return false; };
   const Sharing sharing = search.run(since, sample(), pid_max(proc), sample, at_first);

@@ -38,7 +38,7 @@ long wait_for_others(State& state, const SealOperations& operations) {
   if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) != 0) return explain(Why::thread);
   if (const long alone = wait_until_alone(state, operations.is_alone); alone != 0) return alone;
   state.alone_since = forks;
-  state.alone = raw_syscall(__NR_getpid);
+  state.alone_process = raw_syscall(__NR_getpid);
   return 0;
 }
 

@@ -20,7 +20,7 @@
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/exec_layout.h"
 #include "shim/preload/state/own_filters.h"
-#include "shim/preload/supervisor/orphans.h"
+#include "shim/preload/supervisor/announce.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -31,14 +31,11 @@ using policy::Range;
 using policy::Seal;
 
 bool may_be_load_range(const Range& range) {
-  const auto ranges = load_ranges_without_aslr();
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& one) { return one.touches(range); });
+  return policy::any_touches(load_ranges_without_aslr(), range);
 }
 
 bool is_watched(const State& state, const Range& range) {
-  if (state.tree_options.covers_all) return true;
-  const auto ranges = watched_ranges();
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& one) { return one.contains(range); });
+  return state.tree_options.covers_all || policy::any_contains(watched_ranges(), range);
 }
 
 // The ranges in which the supervisor of a new tree is notified of every change, sorted.
@@ -50,7 +47,7 @@ Watched choose_watched(const State& state, const Range& sealed_area) {
     return watched;
   }
   for (const Range& one : watched_ranges()) (void)watched.push_back(one);
-  const Range window = watched_window(sealed_area);
+  const Range window = range_of(Window::sealable, sealed_area);
   const auto after = [&](const Range& one) { return one.start > window.start; };
   if (!window.empty()) watched.insert(std::find_if(watched.begin(), watched.end(), after), window);
   return watched;
@@ -69,9 +66,10 @@ long map_own_table(State& state, long descriptor) {
     return error;
   }
   set_windows(state, sealed_area, true);
-  if (!has_window(state, Window::kept)) return map_table(descriptor, state.table);
+  if (!has_window(state, Window::protected_contents)) return map_table(descriptor, state.table);
   const auto file = static_cast<std::uint64_t>(descriptor);
-  const long mapped = map_in_window(state, Window::kept, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
+  const long mapped =
+      map_in_window(state, Window::protected_contents, {0, kTableBytes, PROT_READ, MAP_SHARED, file, 0});
   // The program may have mapped all of it before the library started, as sanitizers do.
   if (mapped == -ENOMEM) return map_table(descriptor, state.table);
   (void)raw_syscall(__NR_close, descriptor);
@@ -82,8 +80,8 @@ long map_own_table(State& state, long descriptor) {
 
 // Moves the table of a new tree's first image, which was mapped before the sealed area existed.
 void move_table(State& state) {
-  if (!has_window(state, Window::kept)) return;
-  const long moved = move_to_window(state, Window::kept, table_range(state));
+  if (!has_window(state, Window::protected_contents)) return;
+  const long moved = move_to_window(state, Window::protected_contents, table_range(state));
   if (!failed(moved)) state.table = reinterpret_cast<const void*>(moved);
 }
 
@@ -117,7 +115,7 @@ std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted
 // Unmaps inaccessible memory if no filter refuses changes of it. True if one does, or may: where a range
 // crosses a multiple of 4 GiB, the supervisor decides about the whole, and filters about smaller parts.
 bool keep_if_filtered(const Range& range) {
-  if (range.start >> 32 != (range.end - 1) >> 32 || own_filters_kill(Work::extras)) return true;
+  if (range.start >> 32 != (range.end - 1) >> 32 || own_filters_kill(Work::optional)) return true;
   const auto is_refused = [&](long number, long argument) {
     return raw_syscall(number, range.start, range.size(), argument) == -EPERM;
   };
@@ -176,9 +174,8 @@ Outcome explain_no_answer(long answer) {
       return {"the supervisor's table can't be given to this process", answer};
     case -ENFILE:
       return {
-          "the supervisor of this process tree has no file descriptor left for another program: start the "
-          "tree "
-          "with a higher limit (ulimit -n)",
+          "the supervisor of this process tree has no file descriptor left for another program: start "
+          "the tree with a higher limit (ulimit -n)",
           answer};
     default:
       return {"the supervisor of this process tree can't serve this process", answer};
@@ -268,7 +265,7 @@ Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& jo
 void settle(State& state, bool started) {
   if (started) {
     state.options.audit = state.tree_options.audits;  // the tree's mode applies to each of its programs
-    note_met(state);
+    note_announced(state);
     return;
   }
   // Without a supervisor nothing writes the table.
@@ -298,7 +295,7 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
   if (is_sealed_by_filters(state, ranges, job.types)) return 0;
   const Asked asked = seal_as_supervisor_says(state, ranges, job);
   if (!asked.must_read_mappings) return asked.result;
-  if (own_filters_bar_looking()) return explain(Why::own_filter_kills);
+  if (own_filters_bar_self_inspection()) return explain(Why::own_filter_kills);
   return seal_by_itself_supervised(state, ranges, job);
 }
 

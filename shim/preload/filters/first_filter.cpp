@@ -40,9 +40,10 @@ bool write_first_filter(const State& state, const FirstFilter& filter, Draft& dr
   const bool audits = filter.supervised && state.tree_options.audits;
   list_ranges(filter.denied, draft);
   if (!audits) {
-    const bool fits = insert(draft.ranges, protected_window(filter.sealed_area)) &&
-                      insert(draft.contents, protected_window(filter.sealed_area)) &&
-                      insert(draft.ranges, other_window(filter.sealed_area));
+    const Range protected_contents = range_of(Window::protected_contents, filter.sealed_area);
+    const bool fits = insert(draft.ranges, protected_contents) &&
+                      insert(draft.contents, protected_contents) &&
+                      insert(draft.ranges, range_of(Window::other_contents, filter.sealed_area));
     if (!fits) return false;
   }
   policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view()};
@@ -75,7 +76,7 @@ bool write_first_filter(const State& state, const FirstFilter& filter, Draft& dr
 bool has_first_filter(const State& state) {
   // At program start no other process shares the memory; an audit refuses nothing, so it can't be tested.
   if (!state.started_late || state.tree_options.audits) return true;
-  if (!has_window(state, Window::kept)) return probe_listener() == -EBUSY;
+  if (!has_window(state, Window::protected_contents)) return probe_listener() == -EBUSY;
   // The last page of the window is not in use yet; the first filter refuses to unmap it.
   const std::uint64_t last = state.windows.ranges.front().end - state.machine.page_size;
   return raw_syscall(__NR_munmap, last, state.machine.page_size) == -EPERM;

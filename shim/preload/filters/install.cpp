@@ -6,12 +6,11 @@
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
+#include "shim/common/seccomp_flags.h"
 #include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
-
-constexpr unsigned long kWaitKillableRecv = 1UL << 5;  // not in the headers of every system, either
 
 // The kernel answers EFAULT when it reads the program; any other answer comes from another filter.
 long set_no_filter(unsigned long flags) {

@@ -20,7 +20,7 @@ long find_refused_breaks(const policy::Machine& machine, std::span<const policy:
   });
   if (above) return 0;
   policy::StatLine stat;
-  if (const long error = read_stat(ProcRoot(), own_path("stat"), stat); error != 0) return error;
+  if (const long error = read_stat(ProcRoot(), own_proc_path("stat"), stat); error != 0) return error;
   if (stat.start_brk == 0) return -EPROTO;
   refused = policy::refused_breaks(pieces, stat.start_brk, heap_end, machine.page_size);
   return 0;

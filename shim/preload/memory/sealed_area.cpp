@@ -59,27 +59,22 @@ Range choose_sealed_area() {
     std::uint64_t chance = 0;
     if (raw_syscall(__NR_getrandom, &chance, sizeof chance, 0) != static_cast<long>(sizeof chance)) return {};
     const Range place = Range::of(kFirstPlace + chance % kPlaces * 2 * kTiB, kTiB);
-    if (watched_window(place).end > end_of_addresses()) return {};  // arm64 with 39 or 42 bits
-    if (is_empty({place.start, watched_window(place).end})) return place;
+    const std::uint64_t end = range_of(Window::sealable, place).end;
+    if (end > end_of_addresses()) return {};  // arm64 with 39 or 42 bits
+    if (is_empty({place.start, end})) return place;
   }
   return {};
 }
 
-Range protected_window(const Range& sealed_area) {
-  return policy::seals_of_sealed_area(sealed_area)[0].range;
-}
-
-Range other_window(const Range& sealed_area) {
-  return policy::seals_of_sealed_area(sealed_area)[1].range;
-}
-
-Range watched_window(const Range& sealed_area) {
+Range range_of(Window window, const Range& sealed_area) {
+  if (window != Window::sealable) return policy::seals_of_sealed_area(sealed_area)[index_of(window)].range;
   return sealed_area.empty() ? Range{} : Range::of(sealed_area.end, kTiB);
 }
 
 void set_windows(State& state, const Range& sealed_area, bool supervised) {
-  state.windows.ranges = {protected_window(sealed_area), other_window(sealed_area),
-                          supervised ? watched_window(sealed_area) : Range{}};
+  state.windows.ranges = {range_of(Window::protected_contents, sealed_area),
+                          range_of(Window::other_contents, sealed_area),
+                          supervised ? range_of(Window::sealable, sealed_area) : Range{}};
   for (std::size_t which = 0; which < state.windows.ranges.size(); ++which)
     state.windows.next[which] = state.windows.ranges[which].start;
 }
@@ -89,12 +84,12 @@ bool has_window(const State& state, Window window) {
 }
 
 bool is_placed_sealable(const State& state, const policy::Range& range) {
-  return state.windows.ranges[index_of(Window::watched)].contains(range);
+  return state.windows.ranges[index_of(Window::sealable)].contains(range);
 }
 
 bool is_in_sealed_area(const State& state, const policy::Range& range) {
-  return state.windows.ranges[index_of(Window::kept)].touches(range) ||
-         state.windows.ranges[index_of(Window::other)].touches(range);
+  return state.windows.ranges[index_of(Window::protected_contents)].touches(range) ||
+         state.windows.ranges[index_of(Window::other_contents)].touches(range);
 }
 
 std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, std::uint64_t length,
@@ -104,8 +99,7 @@ std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, st
   // The kernel rounds both up, to huge pages at most.
   constexpr std::uint64_t kLargest = 1ULL << 30;
   const Range wanted = Range::of(address, length > ~0ULL - 2 * kLargest ? length : length + 2 * kLargest);
-  const auto touches = [&](const Range& window) { return window.touches(wanted); };
-  return std::any_of(state.windows.ranges.begin(), state.windows.ranges.end(), touches) ? 0 : address;
+  return policy::any_touches(state.windows.ranges, wanted) ? 0 : address;
 }
 
 long map_in_window(State& state, Window where, const policy::Arguments& arguments) {

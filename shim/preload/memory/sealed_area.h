@@ -19,16 +19,13 @@ namespace libmseal::shim {
 // Addresses for the first two windows; the third is also free. Empty if there is no room.
 policy::Range choose_sealed_area();
 
-// The first two windows.
-policy::Range protected_window(const policy::Range& sealed_area);
-policy::Range other_window(const policy::Range& sealed_area);
-// The third window. Empty if there is no sealed area.
-policy::Range watched_window(const policy::Range& sealed_area);
+enum class Window : std::uint8_t { protected_contents, other_contents, sealable };  // in address order
+
+// Empty if there is no sealed area.
+policy::Range range_of(Window window, const policy::Range& sealed_area);
 
 // Stores where the windows of the tree are; the third one needs a supervisor.
 void set_windows(State& state, const policy::Range& sealed_area, bool supervised);
-
-enum class Window : std::uint8_t { kept, other, watched };  // kept: with protected contents; in address order
 
 bool has_window(const State& state, Window window);
 

@@ -52,7 +52,7 @@ long seal_objects(State& state, const Selection& selection, ObjectsWork& work, b
   long result = 0;
   const auto seal_them = [&] {
     if (!seal_as_supervisor_sees(state, selection, work, result, all_ready)) {
-      if (own_filters_bar_looking()) {
+      if (own_filters_bar_self_inspection()) {
         result = explain(Why::own_filter_kills);
         return;
       }

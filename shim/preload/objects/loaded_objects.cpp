@@ -22,19 +22,6 @@ namespace {
 using policy::Range;
 using policy::Seal;
 
-// The argument of collect(), which is called for each object.
-struct Collection {
-  const State& state;
-  ObjectsWork& work;
-  const Selection& selection;
-  bool too_many = false;
-};
-
-Range pages_of(const State& state, std::uint64_t start, std::uint64_t size) {
-  const std::uint64_t page = state.machine.page_size;
-  return {policy::round_down(start, page), policy::round_up(start + size, page)};
-}
-
 // The path of the file; the dynamic linker has none for the program itself.
 const char* path_of(const dl_phdr_info& info, std::array<char, 4096>& buffer) {
   if (info.dlpi_name != nullptr && info.dlpi_name[0] != '\0') return info.dlpi_name;
@@ -62,9 +49,13 @@ void for_each_note_of(const dl_phdr_info& info, Visit visit) {
   }
 }
 
-Range first_segment_of(const State& state, const dl_phdr_info& info) {
+Range pages_of(const dl_phdr_info& info, const auto& header, std::uint64_t page) {
+  return policy::pages_of(info.dlpi_addr + header.p_vaddr, header.p_memsz, page);
+}
+
+Range first_segment_of(const dl_phdr_info& info, std::uint64_t page) {
   for (const auto& header : headers_of(info)) {
-    if (header.p_type == PT_LOAD) return pages_of(state, info.dlpi_addr + header.p_vaddr, header.p_memsz);
+    if (header.p_type == PT_LOAD) return pages_of(info, header, page);
   }
   return {};
 }
@@ -95,43 +86,65 @@ Range relro_of(const dl_phdr_info& info, std::uint64_t page) {
   return {};
 }
 
-int collect(dl_phdr_info* info, std::size_t size, void* data) {
-  (void)size;
-  auto& objects = *static_cast<Collection*>(data);
-  ObjectsWork& work = objects.work;
-  const State& state = objects.state;
-  const policy::Options& options = state.options;
-  const Selection& selection = objects.selection;
-  const Range first_segment = first_segment_of(state, *info);
-  if (selection.only_new && std::binary_search(work.sealed.begin(), work.sealed.end(), first_segment.start))
-    return 0;
-  if (selection.while_running && !may_be_sealed_late(*info, selection.late)) return 0;
-  const policy::Options& by_policy = state.policy_options;
-  if (is_named(options.skip, by_policy.skip, *info, work)) return 0;
-  const bool data_changes = is_named(options.mutable_data, by_policy.mutable_data, *info, work);
-  bool marked = false;
-  const auto append = [&](auto& list, const auto& item) {
-    objects.too_many = objects.too_many || !list.push_back(item);
-  };
-  for_each_note_of(*info, [&](const policy::ElfNote& note) {
-    marked = marked || policy::asks_to_be_sealed(note);
-    const auto address = reinterpret_cast<std::uint64_t>(note.value.data());
-    if (const Range memory = policy::mutable_memory(note, address); !memory.empty())
-      append(work.mutable_data, pages_of(state, memory.start, memory.size()));
-  });
-  if (selection.level == policy::AutoSeal::marked && !marked) return 0;
-  const std::size_t first = work.loaded.size();
-  for (const auto& header : headers_of(*info)) {
-    if (header.p_type != PT_LOAD) continue;
-    const Range pages = pages_of(state, info->dlpi_addr + header.p_vaddr, header.p_memsz);
-    append(work.loaded, pages);
-    if (data_changes && (header.p_flags & PF_W) != 0) append(work.mutable_data, pages);
+// Of all loaded objects, puts what is to be looked at into `work`.
+class Collection {
+ public:
+  Collection(const State& state, const Selection& selection, ObjectsWork& work)
+      : state_(state), selection_(selection), work_(work) {}
+
+  void add(const dl_phdr_info& object) {
+    const Range first_segment = first_segment_of(object, page_);
+    if (is_left_out(object, first_segment)) return;
+    const bool marked = read_notes(object);
+    if (selection_.level == policy::AutoSeal::marked && !marked) return;
+    const std::size_t first = work_.loaded.size();
+    append_segments(object);
+    const Range relro = relro_of(object, page_);
+    const bool listed = work_.late.push_back({first_segment, relro, first, work_.loaded.size()});
+    too_many_ = too_many_ || (selection_.while_running && !listed);
   }
-  const Range relro = relro_of(*info, state.machine.page_size);
-  const bool listed = work.late.push_back({first_segment, relro, first, work.loaded.size()});
-  objects.too_many = objects.too_many || (selection.while_running && !listed);
-  return 0;
-}
+
+  [[nodiscard]] bool too_many() const { return too_many_; }
+
+ private:
+  bool is_left_out(const dl_phdr_info& object, const Range& first_segment) const {
+    const bool is_sealed = selection_.only_new &&
+                           std::binary_search(work_.sealed.begin(), work_.sealed.end(), first_segment.start);
+    return is_sealed || (selection_.while_running && !may_be_sealed_late(object, selection_.late)) ||
+           is_named(state_.options.skip, state_.policy_options.skip, object, work_);
+  }
+
+  // Appends the memory that its notes call mutable. True if they ask for sealing.
+  bool read_notes(const dl_phdr_info& object) {
+    bool marked = false;
+    for_each_note_of(object, [&](const policy::ElfNote& note) {
+      marked = marked || policy::asks_to_be_sealed(note);
+      const auto address = reinterpret_cast<std::uint64_t>(note.value.data());
+      if (const Range memory = policy::mutable_memory(note, address); !memory.empty())
+        append(work_.mutable_data, policy::pages_of(memory.start, memory.size(), page_));
+    });
+    return marked;
+  }
+
+  void append_segments(const dl_phdr_info& object) {
+    const bool data_changes =
+        is_named(state_.options.mutable_data, state_.policy_options.mutable_data, object, work_);
+    for (const auto& header : headers_of(object)) {
+      if (header.p_type != PT_LOAD) continue;
+      const Range pages = pages_of(object, header, page_);
+      append(work_.loaded, pages);
+      if (data_changes && (header.p_flags & PF_W) != 0) append(work_.mutable_data, pages);
+    }
+  }
+
+  void append(auto& list, const Range& range) { too_many_ = too_many_ || !list.push_back(range); }
+
+  const State& state_;
+  const Selection& selection_;
+  ObjectsWork& work_;
+  const std::uint64_t page_ = state_.machine.page_size;
+  bool too_many_ = false;
+};
 
 bool is_of_kernel(const policy::Vma& vma) {
   return vma.name == "[vdso]" || vma.name.starts_with("[vvar");
@@ -142,9 +155,13 @@ long find_objects(const State& state, const Selection& selection, ObjectsWork& w
   work.loaded.clear();
   work.mutable_data.clear();
   work.late.clear();
-  Collection collection{state, work, selection};
-  dl_iterate_phdr(collect, &collection);
-  if (!collection.too_many) return 0;
+  Collection collection(state, selection, work);
+  const auto add = [](dl_phdr_info* object, std::size_t, void* to) {
+    static_cast<Collection*>(to)->add(*object);
+    return 0;
+  };
+  dl_iterate_phdr(add, &collection);
+  if (!collection.too_many()) return 0;
   work.late.clear();
   return -ENOMEM;
 }

@@ -42,9 +42,6 @@ void do_all() {
 
 }  // namespace
 
-bool g_wrapping_kills = false;
-bool g_is_in_tree = false;
-
 bool tagging_is_refused() {
 #ifdef __x86_64__
   constexpr long kTooManyBits = 64;  // the kernel's own answer is EINVAL
@@ -54,16 +51,18 @@ bool tagging_is_refused() {
 #endif
 }
 
-bool other_filters_kill() {
+OtherFilters look_at_other_filters() {
+  OtherFilters found;
   // In this order, because an audit would record the second call as an attempt.
-  if (!has_filters()) return false;
-  g_is_in_tree = !own_filters_kill(Work::wrapped_message) && ask_for_tree();
-  if (g_is_in_tree || tagging_is_refused() || own_filters_kill(Work::searching)) return false;
-  if (!kills(do_all)) return false;
-  g_killed_calls.openat2 = kills(try_openat2);
-  g_killed_calls.kcmp = kills(try_kcmp);
-  g_wrapping_kills = kills(ask_by_mmap);
-  return g_killed_calls.openat2 || kills(call_mseal_and_seccomp);
+  if (!has_filters()) return found;
+  found.are_of_tree = !own_filters_kill(Work::wrapped_message) && ask_for_tree();
+  if (found.are_of_tree || tagging_is_refused() || own_filters_kill(Work::searching) || !kills(do_all))
+    return found;
+  found.kill_openat2 = kills(try_openat2);
+  found.kill_kcmp = kills(try_kcmp);
+  found.kill_wrapped_message = kills(ask_by_mmap);
+  found.kill_sealing = found.kill_openat2 || kills(call_mseal_and_seccomp);
+  return found;
 }
 
 }  // namespace libmseal::shim

@@ -10,14 +10,14 @@
 namespace libmseal::shim {
 
 // "self" takes half the time of "thread-self", but shows no memory once the first thread has ended.
-inline ProcPath own_path(std::string_view file) {
+inline ProcPath own_proc_path(std::string_view file) {
   const bool is_first_thread = raw_syscall(__NR_gettid) == raw_syscall(__NR_getpid);
   return ProcPath(is_first_thread ? "self/" : "thread-self/").append(file);
 }
 
 // A descriptor, or -errno.
 inline long open_own(std::string_view file) {
-  return ProcRoot().open(own_path(file));
+  return ProcRoot().open(own_proc_path(file));
 }
 
 // Puts the path of this program's file into `path`, with a zero at its end; an empty one if it can't be read.

@@ -59,7 +59,7 @@ long map_sealed(State& state, const policy::Arguments& arguments) {
   // which it is.
   const bool unclear =
       kept && (flags & MAP_ANONYMOUS) == 0 && state.options.discard == policy::DiscardRule::kernel;
-  const Window window = kept ? Window::kept : Window::other;
+  const Window window = kept ? Window::protected_contents : Window::other_contents;
   if (unclear || !may_go_anywhere(flags) || !has_window(state, window))
     return map_then_seal(state, arguments);
   return map_in_window(state, window, arguments);
@@ -67,8 +67,8 @@ long map_sealed(State& state, const policy::Arguments& arguments) {
 
 long map_sealable(State& state, const policy::Arguments& arguments) {
   if (!may_go_anywhere(static_cast<std::uint32_t>(arguments[3]))) return 0;
-  if (start_backend_if_needed(state) != 0 || !has_window(state, Window::watched)) return 0;
-  const long mapped = map_in_window(state, Window::watched, arguments);
+  if (start_backend_if_needed(state) != 0 || !has_window(state, Window::sealable)) return 0;
+  const long mapped = map_in_window(state, Window::sealable, arguments);
   return mapped == -ENOMEM ? 0 : mapped;  // the window may be used up
 }
 

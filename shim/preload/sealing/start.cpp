@@ -11,11 +11,11 @@
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
-#include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
 #include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/pid_namespace.h"
+#include "shim/preload/process/printed_notices.h"
 #include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
@@ -33,7 +33,8 @@ long refuse_io_uring(const policy::Options& options) {
 }
 
 KernelMseal look_for_mseal(const State& state) {
-  const bool may_ask = !state.is_barred() && !g_is_in_tree && !own_filters_kill(Work::message);
+  const bool may_ask =
+      !state.is_barred() && !state.other_filters.are_of_tree && !own_filters_kill(Work::message);
   return may_ask ? ask_kernel(state.machine) : KernelMseal::not_asked;
 }
 
@@ -69,6 +70,26 @@ bool has_no_tags([[maybe_unused]] Backend backend) {
 #endif
 }
 
+struct Choice {
+  Backend backend;  // automatic: none could start
+  Outcome reason;   // why no stronger one
+};
+
+// Starts the strongest backend that can start.
+Choice start_strongest(State& state, const StartArguments& arguments, Job& job) {
+  constexpr Backend kByStrength[] = {Backend::kernel, Backend::supervised, Backend::filters, Backend::libc};
+  const Backend asked = state.options.backend;
+  Outcome reason;
+  for (const Backend backend : kByStrength) {
+    if (asked != Backend::automatic && backend > asked) continue;
+    const Outcome outcome = try_backend(state, backend, arguments, job);
+    if (outcome.started()) return {backend, reason};
+    // Keep the reason of the first backend that failed. A kernel without mseal(2) is not worth reporting.
+    if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised)) reason = outcome;
+  }
+  return {Backend::automatic, reason};
+}
+
 // The text after "on Linux ...": why it is this backend.
 std::string_view circumstances(const State& state, KernelMseal kernel) {
   if (state.joined) return ", under the supervisor of this process tree";
@@ -96,7 +117,29 @@ void report_unwritten_events(const State& state) {
             << name_of(state.backend);
 }
 
-void report(const State& state, KernelMseal kernel, Backend asked, const Outcome& reason) {
+// Ends the program if the backend is weaker than it requires.
+void enforce_requirement(const State& state, Outcome reason) {
+  const policy::Options& options = state.options;
+  if (options.require <= state.backend) return;
+  if (options.backend != Backend::automatic && options.require > options.backend)
+    reason = {"a weaker backend was requested", 0, name_of(options.backend)};
+  refuse_to_start("require=", name_of(options.require), reason);
+}
+
+// Ends the program, unless it is one that an audit leaves out.
+void report_no_backend(State& state, const Outcome& reason) {
+  if (state.options.audit && reason.error == -EXDEV) {
+    Message() << "this program is not audited: " << reason.what;
+    state.backend = Backend::libc;
+    return;
+  }
+  if (state.options.audit) refuse_to_start("mode=", "audit", reason);
+  Message() << "nothing can be sealed: " << reason;
+  give_up();
+}
+
+void report(const State& state, KernelMseal kernel, const Outcome& reason) {
+  const Backend asked = state.options.backend;
   const Backend started = state.backend;
   const Backend wanted = asked == Backend::automatic ? Backend::supervised : asked;
   if (!reason.started() && started < wanted) {
@@ -130,12 +173,12 @@ void start_without_sealing(State& state, Job& job) {
 
 long start_backend_late(State& state, Job& job) {
   const policy::Options& options = state.options;
-  const bool by_kernel = options.backend >= Backend::kernel || options.backend == Backend::automatic;
+  const bool by_kernel = options.backend == Backend::kernel || options.backend == Backend::automatic;
   const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
   // In a tree, its supervisor existed before this image and sees everything.
-  const bool on_its_own = by_filter && !g_is_in_tree;
+  const bool on_its_own = by_filter && !state.other_filters.are_of_tree;
   if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
   SupervisorLaunch launch;
   start_backend(state, {}, {}, launch, job);
@@ -149,7 +192,7 @@ bool late_start_is_settled() {
 
 long settle_late_start(const State& state) {
   if (late_start_is_settled()) return 0;
-  if (own_filters_bar_looking()) return explain(Why::own_filter_kills);
+  if (own_filters_bar_self_inspection()) return explain(Why::own_filter_kills);
   if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
     return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;
@@ -159,41 +202,16 @@ long settle_late_start(const State& state) {
 
 void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
                    SupervisorLaunch& launch, Job& job) {
-  const policy::Options& options = state.options;
-  const Backend asked = options.backend;
-  constexpr Backend kByStrength[] = {Backend::kernel, Backend::supervised, Backend::filters, Backend::libc};
   const StartArguments arguments{objects, refused_breaks, look_for_mseal(state), launch};
-  Outcome reason;
-  for (const Backend backend : kByStrength) {
-    if (asked != Backend::automatic && backend > asked) continue;
-    const Outcome outcome = try_backend(state, backend, arguments, job);
-    if (!outcome.started()) {
-      // Keep the reason of the first backend that failed. A kernel without mseal(2) is not worth reporting.
-      if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised))
-        reason = outcome;
-      continue;
-    }
-    state.backend = backend;
-    if (uses_filters(backend)) mark_vm_peak();
-    drop_tags(state);
-    if (options.require > backend) {
-      if (asked != Backend::automatic && options.require > asked)
-        reason = {"a weaker backend was requested", 0, name_of(asked)};
-      refuse_to_start("require=", name_of(options.require), reason);
-    }
-    report(state, arguments.kernel, asked, reason);
-    report_unwritten_events(state);
-    leave_marks(state);
-    return;
-  }
-  if (options.audit && reason.error == -EXDEV) {
-    Message() << "this program is not audited: " << reason.what;
-    state.backend = Backend::libc;
-    return;
-  }
-  if (options.audit) refuse_to_start("mode=", "audit", reason);
-  Message() << "nothing can be sealed: " << reason;
-  give_up();
+  const auto [backend, reason] = start_strongest(state, arguments, job);
+  if (backend == Backend::automatic) return report_no_backend(state, reason);
+  state.backend = backend;
+  if (uses_filters(backend)) mark_vm_peak();
+  drop_tags(state);
+  enforce_requirement(state, reason);
+  report(state, arguments.kernel, reason);
+  report_unwritten_events(state);
+  leave_notices(state);
 }
 
 }  // namespace libmseal::shim

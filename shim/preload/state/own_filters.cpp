@@ -22,6 +22,7 @@
 #include "policy/protocol/control.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/machine.h"
+#include "shim/common/seccomp_flags.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/state/lock.h"
 
@@ -135,10 +136,10 @@ constexpr UsedCall kUsedCalls[] = {
     {Work::hardening, __NR_landlock_add_rule},
     {Work::hardening, __NR_landlock_restrict_self},
     {Work::hardening, __NR_prctl, {PR_GET_DUMPABLE}},
-    {Work::extras, __NR_clock_gettime},
-    {Work::extras, __NR_personality, {0xFFFFFFFF}},
-    {Work::extras, __NR_mprotect, {0, 1, PROT_NONE}},
-    {Work::extras, __NR_madvise, {0, 1, MADV_DONTNEED}},
+    {Work::optional, __NR_clock_gettime},
+    {Work::optional, __NR_personality, {0xFFFFFFFF}},
+    {Work::optional, __NR_mprotect, {0, 1, PROT_NONE}},
+    {Work::optional, __NR_madvise, {0, 1, MADV_DONTNEED}},
     {Work::writing, __NR_write, {2}},
 #ifdef __x86_64__
     {Work::joining, __NR_arch_prctl, {policy::kArchGetUntagMask}},
@@ -206,11 +207,17 @@ std::uint16_t read_mark() {
              : std::uint16_t{0};
 }
 
+// Of several marks the last one answers. It includes the calls that filters of other threads kill for: if it
+// is not certain which filters apply, the next program makes fewer calls.
+std::uint16_t work_of_mark(std::uint16_t killed) {
+  return g_killed | killed;
+}
+
 // Not installed if it needs no_new_privs, which would change the programs that are executed. Installed in the
 // threads in which the program installs its filter: others keep their mark.
-bool install_mark(std::uint16_t killed, bool in_all_threads) {
-  const unsigned long flags =
-      SECCOMP_FILTER_FLAG_SPEC_ALLOW | (in_all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0UL);
+void install_mark(std::uint16_t killed, unsigned long flags_of_program) {
+  const std::uint16_t work = work_of_mark(killed);
+  const unsigned long threads = flags_of_program & SECCOMP_FILTER_FLAG_TSYNC;
   const auto low_of = [](int argument) {
     return static_cast<std::uint32_t>(offsetof(seccomp_data, args) + 8 * static_cast<std::size_t>(argument));
   };
@@ -225,11 +232,13 @@ bool install_mark(std::uint16_t killed, bool in_all_threads) {
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMarkHint >> 32, 0, 3),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_of(1)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | kMarked | killed),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | kMarked | work),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   const sock_fprog program{static_cast<unsigned short>(mark.size()), mark.data()};
-  return raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0;
+  const long result =
+      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, threads | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
+  if (result == 0 && threads != 0) g_marked = work;
 }
 
 // What the program passes as a filter, before the kernel has read it.
@@ -266,6 +275,27 @@ Given look_at(const sock_fprog* filter) {
   return policy::is_program({filter->filter, filter->len}) ? given : Given::nothing;
 }
 
+// When a filter's mark is to be installed.
+enum class Marking : std::uint8_t { never, before, after };
+
+struct NewFilter {
+  std::uint16_t killed;  // Work bits
+  Marking marking;
+};
+
+NewFilter inspect(std::span<const sock_filter> program, unsigned long flags) {
+  const std::uint16_t killed = work_killed_by(program);
+  if (killed == 0 || work_of_mark(killed) == g_marked || own_filters_kill(Work::filtering))
+    return {killed, Marking::never};
+  const std::uint32_t later =
+      verdict_of(program, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW});
+  if (later == SECCOMP_RET_ALLOW || later == SECCOMP_RET_LOG) return {killed, Marking::after};
+  // Afterwards the filter may refuse it, or ask somebody who waits for this call to return. Not if the kernel
+  // refuses these flags: it checks them before it reads the filter.
+  const bool takes_flags = raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, kNowhere) == -EFAULT;
+  return {killed, takes_flags ? Marking::before : Marking::never};
+}
+
 bool sets_mode(long number, const Arguments& arguments, std::uint32_t by_prctl, std::uint32_t by_seccomp) {
   if (number == __NR_prctl)
     return static_cast<int>(arguments[0]) == PR_SET_SECCOMP && arguments[1] == by_prctl;
@@ -288,14 +318,14 @@ bool own_filters_bar_sealing(const State& state) {
     case Backend::supervised:
       return own_filters_bar_messages() || (filtering && !state.tree_options.covers_all);
     case Backend::filters:
-      return filtering || own_filters_bar_looking();
+      return filtering || own_filters_bar_self_inspection();
     case Backend::libc:
       return own_filters_kill(Work::reading);
     case Backend::automatic:
       break;
   }
   return own_filters_kill(Work::message) || filtering || own_filters_kill(Work::launching) ||
-         own_filters_bar_start() || own_filters_bar_looking();
+         own_filters_bar_start() || own_filters_bar_self_inspection();
 }
 
 void look_for_own_filters() {
@@ -314,36 +344,15 @@ long call_that_may_filter(long number, const Arguments& a) {
   const Given given = is_strict ? Given::unknown : look_at(filter);
   if (given == Given::nothing) return call();
   const unsigned long flags = number == __NR_seccomp ? a[1] : 0;
-  const bool in_all_threads = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0;
-  std::uint16_t killed = kAllWork;
-  // Of several marks the last one answers. It includes the calls that filters of other threads kill for: if
-  // it is not certain which filters apply, the next program makes fewer calls.
-  std::uint16_t mark = g_killed;
-  bool marks = false;
-  bool marks_before = false;
-  if (given == Given::program) {
-    const std::span<const sock_filter> program(filter->filter, filter->len);
-    killed = work_killed_by(program);
-    mark |= killed;
-    marks = killed != 0 && mark != g_marked && !own_filters_kill(Work::filtering);
-    // Afterwards the filter may refuse the mark, or notify a process that waits for this call to return.
-    const std::uint32_t later =
-        verdict_of(program, __NR_seccomp, {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW});
-    // Not if the kernel refuses these flags: it checks them before it reads the filter.
-    marks_before = marks && later != SECCOMP_RET_ALLOW && later != SECCOMP_RET_LOG &&
-                   raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, kNowhere) == -EFAULT;
-    marks = marks && (later == SECCOMP_RET_ALLOW || later == SECCOMP_RET_LOG);
-  }
-  const auto install = [&] {
-    if (install_mark(mark, in_all_threads) && in_all_threads) g_marked = mark;
-  };
-  if (marks_before) install();
+  const NewFilter fresh = given == Given::program ? inspect({filter->filter, filter->len}, flags)
+                                                  : NewFilter{kAllWork, Marking::never};
+  if (fresh.marking == Marking::before) install_mark(fresh.killed, flags);
   const long result = call();
   // A positive result is the ID of a thread that prevents the installation, unless a listener was asked for.
   const bool installed = result == 0 || (result > 0 && (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0);
   if (!installed) return result;
-  note_killed(killed);
-  if (marks) install();
+  note_killed(fresh.killed);
+  if (fresh.marking == Marking::after) install_mark(fresh.killed, flags);
   return result;
 }
 

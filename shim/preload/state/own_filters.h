@@ -12,9 +12,6 @@
 
 namespace libmseal::shim {
 
-// SECCOMP_FILTER_FLAG_TSYNC_ESRCH, which is not in the headers of every system that this builds on.
-inline constexpr unsigned long kTsyncEsrch = 1UL << 4;
-
 // What the system calls are for.
 enum class Work : std::uint16_t {
   message = 1 << 0,          // a message to the supervisor by mseal(2), or that call itself
@@ -27,7 +24,7 @@ enum class Work : std::uint16_t {
   launching = 1 << 7,        // starting a supervisor
   hardening = 1 << 8,        // harden=
   writing = 1 << 9,          // messages on standard error
-  extras = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
+  optional = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
 };
 
 // Whether a filter kills for that work.
@@ -42,7 +39,7 @@ enum class Work : std::uint16_t {
          own_filters_kill(Work::joining);
 }
 // Whether sealing without the supervisor would be killed.
-[[nodiscard]] inline bool own_filters_bar_looking() {
+[[nodiscard]] inline bool own_filters_bar_self_inspection() {
   return own_filters_kill(Work::reading) || own_filters_kill(Work::searching);
 }
 // Whether sealing under the present backend would be killed.

@@ -24,6 +24,15 @@ struct Windows {
   std::array<std::atomic<std::uint64_t>, 3> next{};
 };
 
+// What is known of seccomp filters from before the library started.
+struct OtherFilters {
+  bool are_of_tree = false;   // so they answer mseal(2)
+  bool kill_sealing = false;  // the process, for mseal(2), seccomp(2) or openat2(2)
+  bool kill_openat2 = false;
+  bool kill_kcmp = false;
+  bool kill_wrapped_message = false;  // a message to the supervisor by mmap (control.h)
+};
+
 struct OptionTexts {
   std::array<char, kOptionTextBytes> environment{};  // a copy, because that belongs to the program
   std::array<char, kOptionTextBytes> policy{};       // what the policy files say
@@ -37,24 +46,25 @@ struct State {
   std::array<std::array<char, 4096>, 3> policies{};  // paths of the policy files, the weakest first
   std::size_t policy_count = 0;
   std::array<char, 4096> supervisor_path{};
-  std::string_view own_path;   // of this object; empty if not known
-  bool precedes_libc = false;  // false if it was loaded after libc, for example by dlopen
-  std::string_view barred;     // why mseal(2) and seccomp(2) must not be called; empty: they may be
+  std::string_view library_path;  // of this object; empty if not known
+  bool precedes_libc = false;     // false if it was loaded after libc, for example by dlopen
+  std::string_view barred;        // why mseal(2) and seccomp(2) must not be called; empty: they may be
   [[nodiscard]] bool is_barred() const { return !barred.empty(); }
+  OtherFilters other_filters;
 
   std::atomic<unsigned long long> objects_seen = 0;      // the number of loaded objects at the last check
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   bool started_late = false;                             // by a call of the program, not at its start
   const void* table = nullptr;                           // the seal table, if there is a supervisor
   bool joined = false;                                   // the supervisor existed before this image
-  long process = 0;                                      // the one that the supervisor has met; 0: none
-  bool adopts = false;                                   // it may be the parent of others' children
+  long announced_process = 0;                            // the one that the supervisor has met; 0: none
+  bool may_adopt = false;                                // it may be the parent of others' children
   policy::TreeOptions tree_options;                      // of the tree
   Windows windows;
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see exec_layout.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
-  ForkSample alone_since;             // when no process but `alone` had this memory
-  long alone = 0;                     // the process that found that out; 0: none
+  ForkSample alone_since;             // when no process but `alone_process` had this memory
+  long alone_process = 0;             // the process that found that out; 0: none
   LocalSeals* local_seals = nullptr;  // see local_seals.h
   LocalKeys* keyed_seals = nullptr;   // sealed memory with a protection key
 };

@@ -14,7 +14,6 @@
 #include "shim/common/descriptor_message.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
@@ -22,7 +21,8 @@
 namespace libmseal::shim {
 namespace {
 
-constexpr int kHelperSocket = 3;        // where the supervisor expects its end
+using policy::kHandoverSocket;
+
 constexpr int kAnswerTimeout = 10'000;  // ms: a machine that swaps is slow, not broken
 
 long clone_process(unsigned long exit_signal) {
@@ -39,8 +39,8 @@ long clone_process(unsigned long exit_signal) {
 
 // Runs in the new process, a fork of the program: only system calls are allowed.
 [[noreturn]] void become_supervisor(const State& state, int socket) {
-  // A copy, because `socket` may be kHelperSocket itself, and dup3 then fails.
-  const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHelperSocket + 1);
+  // A copy, because `socket` may be kHandoverSocket itself, and dup3 then fails.
+  const long safe_socket = raw_syscall(__NR_fcntl, socket, F_DUPFD, kHandoverSocket + 1);
   if (failed(safe_socket)) cannot_run(socket, safe_socket);
   const long null = raw_syscall(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
   // Standard error stays open: the supervisor's log may go there.
@@ -51,9 +51,9 @@ long clone_process(unsigned long exit_signal) {
       (void)raw_syscall(__NR_dup3, null, standard, 0);
     }
   }
-  (void)raw_syscall(__NR_dup3, safe_socket, kHelperSocket, 0);
+  (void)raw_syscall(__NR_dup3, safe_socket, kHandoverSocket, 0);
   // close_range may be refused. Then descriptors without O_CLOEXEC stay open in the supervisor.
-  (void)raw_syscall(__NR_close_range, kHelperSocket + 1, ~0U, 0);
+  (void)raw_syscall(__NR_close_range, kHandoverSocket + 1, ~0U, 0);
   std::uint64_t no_signals = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);
   std::array<const char*, std::tuple_size_v<decltype(state.policies)> + 2> arguments{"mseal-supervisor"};
@@ -65,7 +65,7 @@ long clone_process(unsigned long exit_signal) {
   const bool named = read_program_path(std::span(program).subspan(kKey));
   const char* const environment[] = {named ? program.data() : nullptr, nullptr};
   const long error = raw_syscall(__NR_execve, state.supervisor_path.data(), arguments.data(), environment);
-  cannot_run(kHelperSocket, error);
+  cannot_run(kHandoverSocket, error);
 }
 
 // Receives a message, and a descriptor if the sender attached one (-1 otherwise). Bytes received, or -errno.
@@ -89,8 +89,8 @@ long receive(int socket, void* data, std::size_t size, int& descriptor) {
 
 // Moves the descriptor away from 0, 1 and 2, which the program may have closed: messages go to 2.
 long move_up(int& descriptor) {
-  if (descriptor >= kHelperSocket) return 0;
-  const long higher = raw_syscall(__NR_fcntl, descriptor, F_DUPFD_CLOEXEC, kHelperSocket);
+  if (descriptor >= kHandoverSocket) return 0;
+  const long higher = raw_syscall(__NR_fcntl, descriptor, F_DUPFD_CLOEXEC, kHandoverSocket);
   if (failed(higher)) return higher;
   (void)raw_syscall(__NR_close, std::exchange(descriptor, static_cast<int>(higher)));
   return 0;
@@ -235,7 +235,8 @@ long send_message(const policy::Control& message) {
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
   const long answer = own_filters_kill(Work::message) ? -EPERM : call(policy::kMsealNumber, said);
-  const bool may_wrap = message.more.empty() && !g_wrapping_kills && !own_filters_kill(Work::wrapped_message);
+  const bool may_wrap = message.more.empty() && !g_state.other_filters.kill_wrapped_message &&
+                        !own_filters_kill(Work::wrapped_message);
   if ((answer != -ENOSYS && answer != -EPERM) || !may_wrap) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));

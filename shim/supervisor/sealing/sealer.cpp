@@ -26,9 +26,8 @@ bool refuses_types(const Caller& caller, std::span<const Range> ranges, policy::
 }
 
 bool Sealer::is_watched(std::span<const Range> ranges) const {
-  return std::ranges::all_of(ranges, [&](const Range& range) {
-    return std::ranges::any_of(watched_, [&](const Range& one) { return one.contains(range); });
-  });
+  return std::ranges::all_of(ranges,
+                             [&](const Range& range) { return policy::any_contains(watched_, range); });
 }
 
 // The supervisor can't see what filters of the process refuse: the library keeps account of that. brk is only

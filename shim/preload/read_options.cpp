@@ -1,4 +1,4 @@
-#include "shim/preload/policy_levels.h"
+#include "shim/preload/read_options.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -16,22 +16,13 @@
 #include "shim/common/policy_file.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/messages/message.h"
-#include "shim/preload/process/ancestors.h"
 #include "shim/preload/process/own_proc.h"
+#include "shim/preload/process/printed_notices.h"
 #include "shim/preload/state/own_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
 namespace {
-
-constexpr std::string_view kSystemPolicy = "/etc/libmseal/policy.toml";
-constexpr std::string_view kUserPolicy = "/libmseal/policy.toml";
-
-// The environment is ignored in programs that gain privileges.
-std::string_view variable(const char* name) {
-  const char* const value = secure_getenv(name);
-  return value != nullptr ? value : "";
-}
 
 // Concatenates the texts. False, with an empty result, if they do not fit.
 template <std::size_t Size>
@@ -58,7 +49,8 @@ void find_supervisor(State& state) {
     (void)copy_text(path, {state.options.supervisor});
     return;
   }
-  const std::string_view directory(state.own_path.data(), state.own_path.rfind('/') + 1);  // npos + 1 is 0
+  const std::string_view directory(state.library_path.data(),
+                                   state.library_path.rfind('/') + 1);  // npos + 1 is 0
   if (copy_text(path, {directory, kName}) && raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), X_OK) == 0)
     return;
   (void)copy_text(path, {directory, LIBMSEAL_SUPERVISOR_DIRECTORY, kName});
@@ -79,11 +71,9 @@ void find_levels(State& state) {
   state.policy_count = 0;
   if (state.options.policy == "none") return;
   add_level(state, {kSystemPolicy}, false);
-  if (const std::string_view folder = variable("XDG_CONFIG_HOME"); folder.starts_with('/')) {
-    add_level(state, {folder, kUserPolicy}, false);
-  } else if (const std::string_view home = variable("HOME"); home.starts_with('/')) {
-    add_level(state, {home, "/.config", kUserPolicy}, false);
-  }
+  // The environment is ignored in programs that gain privileges.
+  if (const UserPolicy user = find_user_policy(secure_getenv); !user.folder.empty())
+    add_level(state, {user.folder, user.rest}, false);
   if (!state.options.policy.empty()) add_level(state, {state.options.policy}, true);
 }
 
@@ -205,7 +195,8 @@ bool read_levels(State& state, SupervisorLaunch& launch) {
 
 void read_options(State& state, SupervisorLaunch& launch) {
   const policy::Options defaults = state.options;
-  const std::string_view text = variable("MSEAL_OPTIONS");
+  const char* const given = secure_getenv("MSEAL_OPTIONS");
+  const std::string_view text = given != nullptr ? given : "";
   bool good = true;
   if (!copy_text(state.texts->environment, {text})) {
     Message() << "MSEAL_OPTIONS is too long: at most "

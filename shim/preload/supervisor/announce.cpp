@@ -1,4 +1,4 @@
-#include "shim/preload/supervisor/orphans.h"
+#include "shim/preload/supervisor/announce.h"
 
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
@@ -15,16 +15,16 @@ bool can_ask_for_parent() {
 
 }  // namespace
 
-void note_met(State& state) {
-  if (can_ask_for_parent()) state.process = raw_syscall(__NR_getpid);
-  if (state.process == 1) state.adopts = true;
+void note_announced(State& state) {
+  if (can_ask_for_parent()) state.announced_process = raw_syscall(__NR_getpid);
+  if (state.announced_process == 1) state.may_adopt = true;
 }
 
-void be_met(const State& state) {
+void announce_process(const State& state) {
   const bool has_filters = state.filtered_ranges.load(std::memory_order_relaxed) != 0;
-  if (!has_filters || state.process == 0 || !can_ask_for_parent()) return;
-  if (raw_syscall(__NR_getpid) == state.process) return;
-  if (raw_syscall(__NR_getppid) == state.process && !state.adopts) return;
+  if (!has_filters || state.announced_process == 0 || !can_ask_for_parent()) return;
+  if (raw_syscall(__NR_getpid) == state.announced_process) return;
+  if (raw_syscall(__NR_getppid) == state.announced_process && !state.may_adopt) return;
   // The supervisor looks at the sender only if the range touches a seal, as its table does.
   const auto table = policy::Range::of(reinterpret_cast<std::uint64_t>(state.table), kTableBytes);
   (void)send_message({policy::Control::Kind::query, {table}});

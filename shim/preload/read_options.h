@@ -1,5 +1,5 @@
-// The policy files that apply to this program: the system's, the user's, and the one that MSEAL_OPTIONS
-// names.
+// The options of this program: MSEAL_OPTIONS and the policy files that apply, the system's, the user's, and
+// the one that MSEAL_OPTIONS names.
 #pragma once
 
 #include "shim/preload/state/state.h"

@@ -10,9 +10,9 @@
 namespace libmseal::shim {
 
 // Notes that the supervisor has met this process.
-void note_met(State& state);
+void note_announced(State& state);
 
-// Sends a message if this process is neither that one nor certainly its child.
-void be_met(const State& state);
+// Makes this process known if it is neither that one nor certainly its child.
+void announce_process(const State& state);
 
 }  // namespace libmseal::shim
