@@ -24,8 +24,8 @@ class PieceSearch {
   PieceSearch(const policy::Machine& machine, policy::DiscardRule discard, policy::SealTypes types, Open open)
       : machine_(machine), discard_(discard), types_(types), open_(open) {}
 
-  // Puts the mappings in `ranges` (sorted, disjoint) into `pieces`: 0 or -errno. ENOMEM: a page is not
-  // mapped; EINVAL: a range begins or ends inside a huge page; E2BIG: there are more than `most` pieces.
+  // Puts the mappings in `ranges` (sorted, disjoint, not empty) into `pieces`: 0 or -errno. ENOMEM: a page is
+  // not mapped; EINVAL: a range begins or ends inside a huge page; E2BIG: there are more than `most` pieces.
   template <class Pieces>
   long find(std::span<const policy::Range> ranges, Pieces& pieces, std::size_t most) {
     pieces.clear();

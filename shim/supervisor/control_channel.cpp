@@ -126,10 +126,10 @@ void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& cal
   if (!caller.identity.readable()) return refuse(notification, EPERM);
   if (!caller.foreign()) {
     registry_.greet(caller);
+    supervised_.forget(caller);  // only this thread's request: others may be sealing
   } else if (const int error = try_to_make_image(caller); error != 0) {
     return refuse(notification, error);
   } else {
-    // Not for a member: its other threads may be sealing.
     supervised_.begin_anew(caller.process);
   }
   const TableFile& table = *caller.image->table;

@@ -112,6 +112,15 @@ void raw_mseal_is_unknown(std::span<char*>) {
   EXPECT(say(Kind::is_writable, base + page, page) == 0);
   EXPECT(say(Kind::is_writable, own_data(), page) == 1);
   EXPECT(say(Kind::seal, base, page) == -ENOMEM);
+  // Ranges that nobody has sent, and one in which nothing is constant.
+  EXPECT(say(Kind::seal, nullptr, 0) == -ESTALE);
+  policy::Control constant{Kind::range,
+                           {policy::Range::of(reinterpret_cast<std::uint64_t>(own_data()), page)}};
+  constant.constant = true;
+  const policy::Arguments asked = policy::encode(constant);
+  EXPECT(policy::decode_answer(
+             shim::raw_syscall(462, asked[0], asked[1], asked[2], asked[3], asked[4], asked[5])) == 0);
+  EXPECT(say(Kind::seal, nullptr, 0) == static_cast<long>(policy::NextStep::sealed));
   // Who asks and goes no further has sealed nothing, and holds nobody.
   EXPECT((say(Kind::seal, base + page, page) & 0xFF) == static_cast<long>(policy::NextStep::filter));
   EXPECT(Calls{Via::raw}.protect(base + page, page, PROT_NONE) == 0);
