@@ -22,22 +22,12 @@ constexpr bool may_write(std::uint32_t pkru, std::uint32_t key) {
 // Adds the parts that `held` does not cover yet. False if there is no room.
 template <class Container>
 bool add_keyed(Container& held, const KeyedRange& added) {
-  Range rest = added.range;
-  while (!rest.empty()) {
-    Range free = rest;
-    std::uint64_t next = rest.end;
-    for (const KeyedRange& one : held.view()) {
-      if (one.range.contains(free.start)) {
-        free = {};
-        next = one.range.end;
-        break;
-      }
-      if (one.range.touches(free)) next = free.end = one.range.start;
-    }
-    if (!free.empty() && !held.push_back({free, added.key})) return false;
-    rest.start = next;
-  }
-  return true;
+  return for_each_gap(
+      added.range, held.view(),
+      [&](const Range& gap) {
+        return held.push_back({gap, added.key});
+      },
+      &KeyedRange::range);
 }
 
 // Whether `held` covers all of `range` with keys for which may(key) is true.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 
 namespace libmseal::policy {
 
@@ -41,6 +42,28 @@ constexpr bool any_touches(const Ranges& ranges, const Range& range) {
 template <class Ranges>
 constexpr bool any_contains(const Ranges& ranges, const Range& range) {
   return std::ranges::any_of(ranges, [&](const Range& one) { return one.contains(range); });
+}
+
+// Calls visit(part) for each part of `range` that none of the holes covers, in order. The holes may be in any
+// order and overlap. visit returns false to stop; the result is then false, too.
+template <class Holes, class Visit, class RangeOf = std::identity>
+constexpr bool for_each_gap(const Range& range, const Holes& holes, Visit visit, RangeOf range_of = {}) {
+  for (Range rest = range; !rest.empty();) {
+    Range gap = rest;
+    std::uint64_t next = rest.end;
+    for (const auto& item : holes) {
+      const Range& hole = std::invoke(range_of, item);
+      if (hole.contains(gap.start)) {
+        gap = {};
+        next = hole.end;
+        break;
+      }
+      if (hole.touches(gap)) next = gap.end = hole.start;
+    }
+    if (!gap.empty() && !visit(gap)) return false;
+    rest.start = next;
+  }
+  return true;
 }
 
 // For sorting by it.

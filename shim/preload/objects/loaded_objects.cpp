@@ -9,8 +9,8 @@
 
 #include "policy/configuration/pattern.h"
 #include "policy/parsers/elf_note.h"
-#include "policy/parsers/elf_segments.h"
 #include "policy/rules/seal_request.h"
+#include "policy/rules/segment_choice.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/own_proc.h"
@@ -265,16 +265,12 @@ bool list_ready_objects(const State& state, const Selection& selection, Answer (
     if (writable == Answer::unknown) return false;
     object.unready = writable == Answer::yes;
     for (std::size_t index = object.first; index < object.end && !object.unready; ++index) {
-      Range rest = work.loaded[index];
-      append(rest, false);
+      append(work.loaded[index], false);
       if (!data) continue;
-      for (const Range& hole : work.mutable_data) {
-        // If holes are not sorted, some data may stay unsealed.
-        if (!rest.touches(hole)) continue;
-        append({rest.start, std::max(rest.start, hole.start)}, true);
-        rest.start = std::min(rest.end, hole.end);
-      }
-      append(rest, true);
+      (void)policy::for_each_gap(work.loaded[index], work.mutable_data, [&](const Range& gap) {
+        append(gap, true);
+        return true;
+      });
     }
     all_ready = all_ready && !object.unready;
   }

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "policy/parsers/elf_segments.h"
+#include "policy/rules/segment_choice.h"
 #include "shim/common/pieces.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/supervisor/registry/ranges.h"

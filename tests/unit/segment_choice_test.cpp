@@ -1,4 +1,4 @@
-#include "policy/parsers/elf_segments.h"
+#include "policy/rules/segment_choice.h"
 
 #include <vector>
 

@@ -22,24 +22,12 @@ void select_segments(const Vma& vma, const SegmentChoice& choice, Sealer seal) {
   const bool has_file = vma.inode != 0;
   if (vma.shared || (vma.writable ? !choice.data : !has_file))
     return;  // no inode: [vdso], which is an object of the kernel
+  const std::span<const Range> holes = vma.writable ? choice.mutable_data : std::span<const Range>();
   for (const Range& segment : choice.segments) {
-    Range rest = intersection(vma.range, segment);
-    while (!rest.empty()) {
-      Range part = rest;
-      std::uint64_t next = rest.end;
-      for (const Range& hole : choice.mutable_data) {
-        if (!vma.writable || !part.touches(hole)) continue;
-        if (hole.start <= part.start) {
-          part = {};
-          next = hole.end;
-          break;
-        }
-        part.end = hole.start;
-        next = hole.start;
-      }
-      if (!part.empty()) seal(part, !vma.writable);
-      rest.start = next;
-    }
+    (void)for_each_gap(intersection(vma.range, segment), holes, [&](const Range& part) {
+      seal(part, !vma.writable);
+      return true;
+    });
   }
 }
 
