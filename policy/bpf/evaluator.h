@@ -61,7 +61,7 @@ inline std::optional<bool> is_taken(std::uint16_t code, std::uint32_t a, std::ui
   }
 }
 
-// Whether the kernel accepts it as a filter.
+// Whether the kernel accepts it as a filter, if it loads no scratch memory that it has not stored.
 inline bool is_program(std::span<const sock_filter> program) noexcept {
   if (program.empty() || program.size() > BPF_MAXINSNS) return false;
   const auto is_right = [&](std::size_t pc) {
