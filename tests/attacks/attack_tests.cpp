@@ -86,9 +86,9 @@ constexpr std::string_view feature_of(std::string_view name) {
 
 struct Attack {
   const char* name;
-  Expected seccomp = held(-EPERM);
+  Expected supervised = held(-EPERM);
   Expected all = held(-EPERM);  // coverage=all
-  Expected filter = held(-EPERM);
+  Expected filters = held(-EPERM);
   Expected kernel = held(-EPERM);
   Start start = Start::plainly;
 };
@@ -351,7 +351,7 @@ void attack(const char* name, Start start, const std::string& options, const Exp
         run(command_for(name, start, folder, {{"LD_PRELOAD", LIBMSEAL_SO}, {"MSEAL_OPTIONS", all}}));
     INFO(result.out << result.err);
     const std::string_view fate = fate_of_supervisor(name);
-    if (!fate.empty() && options.starts_with("backend=seccomp")) {
+    if (!fate.empty() && options.starts_with("backend=supervised")) {
       CHECK_THAT(result.out, ContainsSubstring("the supervisor is " + std::string(fate)));
     }
     const bool tried = !result.exited || needs(result.status != kCannotTry,
@@ -368,19 +368,19 @@ void attack(const char* name, Start start, const std::string& options, const Exp
 }
 
 TEST_CASE("attack: under our seals") {
-  for (const Attack& one : kAttacks) attack(one.name, one.start, "backend=seccomp", one.seccomp);
+  for (const Attack& one : kAttacks) attack(one.name, one.start, "backend=supervised", one.supervised);
 }
 
 TEST_CASE("attack: when every call is reported") {
-  for (const Attack& one : kAttacks) attack(one.name, one.start, "backend=seccomp,coverage=all", one.all);
+  for (const Attack& one : kAttacks) attack(one.name, one.start, "backend=supervised,coverage=all", one.all);
 }
 
 TEST_CASE("attack: without a supervisor, on deny filters alone") {
-  for (const Attack& one : kAttacks) attack(one.name, one.start, "backend=filter", one.filter);
+  for (const Attack& one : kAttacks) attack(one.name, one.start, "backend=filters", one.filters);
 }
 
 TEST_CASE("attack: what harden= refuses") {
-  std::vector<std::string> backends{"seccomp", "filter"};
+  std::vector<std::string> backends{"supervised", "filters"};
   if (::syscall(462, 0, 0, 0) == 0) backends.emplace_back("kernel");
   for (const std::string& backend : backends) {
     const std::string options = "harden=ptrace+process_vm_writev+userfaultfd,backend=" + backend;
@@ -394,8 +394,8 @@ TEST_CASE("attack: what harden= refuses") {
 
 TEST_CASE("attack: root can rob the supervisor of its listener, unless hardened") {
   if (!needs(::geteuid() == 0, "root")) return;
-  attack("listener_stolen", Start::plainly, "backend=seccomp", changes());
-  attack("listener_stolen", Start::plainly, "harden=ptrace,backend=seccomp", held());
+  attack("listener_stolen", Start::plainly, "backend=supervised", changes());
+  attack("listener_stolen", Start::plainly, "harden=ptrace,backend=supervised", held());
 }
 
 TEST_CASE("attack: under the kernel's own seals") {

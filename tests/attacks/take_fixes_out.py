@@ -29,9 +29,9 @@ from dataclasses import dataclass, field
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
-SUPERVISED = ("attack: under our seals", "backend=seccomp")
-ALL = ("attack: when every call is reported", "backend=seccomp,coverage=all")
-FILTERS = ("attack: without a supervisor*", "backend=filter")
+SUPERVISED = ("attack: under our seals", "backend=supervised")
+ALL = ("attack: when every call is reported", "backend=supervised,coverage=all")
+FILTERS = ("attack: without a supervisor*", "backend=filters")
 
 
 @dataclass

@@ -43,7 +43,7 @@ def draw(name, lines):
 
 def report(mseal):
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as events:
-        subprocess.run([mseal, "run", "--backend=seccomp", "--mode=audit", f"--events={events.name}", "--",
+        subprocess.run([mseal, "run", "--backend=supervised", "--mode=audit", f"--events={events.name}", "--",
                         "/usr/bin/python3", "-c", CHANGES_LIBC], check=True)
         time.sleep(1)  # the supervisor writes the file
         printed = subprocess.run([mseal, "report", events.name], check=True, capture_output=True, text=True).stdout
@@ -72,7 +72,7 @@ for line in open("/proc/self/maps"):
 def page(mseal):
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         events, drawn = f"{folder}/hits.jsonl", pathlib.Path(folder, "page.html")
-        subprocess.run([mseal, "run", "--backend=seccomp", "--mode=audit", f"--events={events}", "--", "/usr/bin/python3", "-c",
+        subprocess.run([mseal, "run", "--backend=supervised", "--mode=audit", f"--events={events}", "--", "/usr/bin/python3", "-c",
                         CALLS], check=True, env={**os.environ, "CALLS": CALLS})
         time.sleep(1)
         subprocess.run([mseal, "report", f"--html={drawn}", events], check=True)
@@ -84,7 +84,7 @@ def page(mseal):
 
 
 def status(mseal):
-    with subprocess.Popen([mseal, "run", "--backend=seccomp", "--", "/usr/bin/env", "LC_ALL=C", "/bin/cat"],
+    with subprocess.Popen([mseal, "run", "--backend=supervised", "--", "/usr/bin/env", "LC_ALL=C", "/bin/cat"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         program.stdin.write(b"x\n")
         program.stdin.flush()
