@@ -1,6 +1,4 @@
 // Other people's programs do their work, and hear nothing.
-#include <unistd.h>
-
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -47,14 +45,6 @@ TEST_CASE("live: a pipe ends when its program ends") {
   Command command = preloaded("backend=supervised", {"/bin/sh", "-c", "/bin/echo hello | /bin/cat"});
   command.timeout_s = 20;
   CHECK(run(command).out == "hello\n");
-}
-
-TEST_CASE("live: a program started with closed standard streams") {
-  Command command = preloaded("backend=supervised", {LIVE_PROGRAM, "own_text_is_sealed"});
-  command.prepare = [] {
-    for (int stream = 0; stream <= 2; ++stream) ::close(stream);
-  };
-  CHECK(run(command).status == 0);
 }
 
 TEST_CASE("live: healthy programs hear nothing") {

@@ -53,11 +53,6 @@ TEST_CASE("live: programs that start with standard input, output or error closed
   }
 }
 
-TEST_CASE("live: children of one program seal at once") {
-  for (const char* options : {"backend=supervised", "backend=supervised,coverage=all"})
-    scenario(options, "children_seal_at_once");
-}
-
 TEST_CASE("live: no seal is promised while a vfork child runs in the memory") {
   for (const char* options : {"backend=supervised", "backend=supervised,auto=off"}) {
     const Run result = run(preloaded(options, {LIVE_PROGRAM, "vfork_child_prevents_sealing"}));

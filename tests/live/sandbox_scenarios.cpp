@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -261,9 +262,11 @@ void runs_under_filter_of_ancestor(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
   char* const page = readable_page();
   const std::string_view outcome = arguments[0];
-  if (outcome == "sealed" || outcome == "at start")
+  if (outcome == "sealed" || outcome == "at start" || outcome == "hardened")
     EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_EXEC) == -EPERM);
-  if (outcome == "sealed") {
+  if (outcome == "hardened")
+    EXPECT(shim::raw_syscall(__NR_ptrace, PTRACE_SEIZE, ::getppid(), 0, 0) == -EPERM);
+  if (outcome == "sealed" || outcome == "hardened") {
     seal_page(page);
   } else if (outcome == "by libc") {
     EXPECT(::mseal(page, page_size(), 0) == 0);
