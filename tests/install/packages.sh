@@ -22,6 +22,7 @@ sealed='
   my @lines = <$maps>;
   die "the library is not loaded\n" unless grep { m{/libmseal\.so\.0$} } @lines;
   my ($text) = map { /^([0-9a-f]+)-\S+ r-xp .*perl$/ ? hex $1 : () } @lines;
+  if ($ARGV[0]) { open(my $waits, ">", "waits") or die }
   while ($ARGV[0] && !-e $ARGV[0]) { select(undef, undef, undef, 0.05) }
   my $mprotect = `uname -m` =~ /aarch64/ ? 226 : 10;
   die "text was changed\n" unless syscall($mprotect, $text, 4096, 7) == -1 && $!{EPERM};
@@ -33,12 +34,21 @@ use_library() {
   [ "$said" = sealed ] || fail "LD_PRELOAD=libmseal.so: $said"
 }
 
+# Until the program that was started last waits for the file "go".
+until_it_waits() {
+  for _ in $(seq 300); do
+    [ ! -e waits ] || return 0
+    sleep 0.1
+  done
+  fail "the program does not start: $(cat before)"
+}
+
 # A program goes on with its seals while the package is installed anew.
 upgrade() {
-  rm -f go
+  rm -f go waits
   MSEAL_OPTIONS=backend=supervised,require=supervised LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" go >before 2>&1 &
   program=$!
-  sleep 1
+  until_it_waits
   install --reinstall ./libmseal0_*.deb || fail "libmseal0 can't be installed anew"
   use_library
   touch go
@@ -55,6 +65,7 @@ of_before='
     syscall($munmap, $page, 4096) == -1 && $!{EPERM} or die "a sealed page was unmapped\n";
   }
   seals_a_page();
+  open(my $waits, ">", "waits") or die;
   while (!-e "go") { select(undef, undef, undef, 0.05) }
   seals_a_page();
   print STDERR "before: sealed\n";
@@ -66,10 +77,10 @@ of_before='
 # The new version has another layout: what runs goes on with the supervisor that it has, what it starts from then on does
 # without one and says so, and whatever else starts has the new one.
 upgrade_layout() {
-  rm -f go
+  rm -f go waits
   MSEAL_OPTIONS=backend=supervised,require=supervised LD_PRELOAD=libmseal.so perl -MErrno -e "$of_before" "$sealed" >before 2>&1 &
   program=$!
-  sleep 1
+  until_it_waits
   install ./next/libmseal0_*.deb || fail "the libmseal0 of another layout can't be installed"
   MSEAL_OPTIONS=backend=supervised,require=supervised,verbose=1 LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" >fresh 2>&1 || true
   grep -q '^sealed$' fresh && grep -q 'backend supervised on' fresh || fail "after the upgrade: $(cat fresh)"

@@ -11,10 +11,10 @@
 #include <string>
 #include <string_view>
 
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/sealed.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -43,7 +43,7 @@ TEST_CASE("live: a program whose page zero is mapped has a supervisor all the sa
 }
 
 TEST_CASE("live: no process can be made for the supervisor, and the line says why") {
-  // A user whom nobody else is: no process runs as that one yet.
+  // A user as which no other process runs.
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
   for (const rlim_t processes : {1, 2}) {
     const TemporaryPath copies("few-processes");

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <string>
 
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 

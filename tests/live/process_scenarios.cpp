@@ -19,6 +19,8 @@
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/patience.h"
+#include "tests/support/waiting.h"
 
 namespace libmseal::tests {
 namespace {
@@ -101,7 +103,7 @@ void later_siblings_are_free(std::span<char*>) {
   }
   char byte = 0;
   EXPECT(::read(told[0], &byte, 1) == 1);
-  ::usleep(30'000);  // births are told apart by ticks
+  wait_for_next_tick();  // or the others may be as old as the first
   in_child([&] {
     for (char* const page : pages) {
       EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_READ | PROT_WRITE) == 0);
@@ -249,7 +251,7 @@ void seal_waits_among_busy_children(std::span<char*>) {
   char* const page = readable_page();
   const auto start = std::chrono::steady_clock::now();
   EXPECT(::mseal(page, page_size(), 0) == 0);
-  EXPECT(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1500));
+  EXPECT(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1500) * patience());
   for (const pid_t child : busy) {
     (void)::kill(child, SIGKILL);
     (void)::waitpid(child, nullptr, 0);

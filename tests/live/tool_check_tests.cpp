@@ -12,10 +12,10 @@
 #include <string>
 
 #include "shim/common/no_copy.h"
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/tool.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
