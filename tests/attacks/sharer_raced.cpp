@@ -65,6 +65,6 @@ int main() {
   mother.join();
   std::printf("%d pages were sealed, %d seals refused; %d sealed pages were changed\n", sealed, refused,
               changed);
-  if (sealed == 0) return kHeld;
-  return changed == 0 ? kHeld : kBroken;
+  if (changed != 0) return kBroken;
+  return sealed != 0 ? kHeld : kNothingSealed;
 }

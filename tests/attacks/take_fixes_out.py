@@ -460,7 +460,7 @@ class Copy:
             sys.exit(f"take_fixes_out: {attack} under {options} did not run:\n{run.stdout}{run.stderr}")
         if run.returncode == 0:
             return "held"
-        broken = re.search(r"result\.status == expected\.status.*\n.*\n +1 == 0\n", run.stdout)
+        broken = re.search(r"seen\(result\.status\) == seen\(expected\.status\).*\n.*\n +1 == [03]\n", run.stdout)
         return "gets through" if broken else "other answer"
 
 
