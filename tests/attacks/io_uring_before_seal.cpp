@@ -11,6 +11,7 @@ int main() {
     errno = static_cast<int>(-ring.ring());
     cannot_try("io_uring_setup");
   }
+  if (!libmseal::shim::failed(polled.ring())) polled.wake_thread();
   char* const page = map_at(0, kPage);
   std::memset(page, 'v', kPage);
   if (::mprotect(page, kPage, PROT_READ) != 0) cannot_try("mprotect");
@@ -19,7 +20,7 @@ int main() {
   const Victim victim = Victim::sealed_already(page, kPage);
   int worst = kHeld;
   if (!libmseal::shim::failed(polled.ring())) {
-    worst = conclude(victim, "io_uring MADVISE, polled", polled.madvise(victim, MADV_DONTNEED));
+    worst = conclude(victim, "io_uring MADVISE, polled", polled.madvise_by_thread(victim, MADV_DONTNEED));
   }
   return worse_of(worst, conclude(victim, "io_uring MADVISE", ring.madvise(victim, MADV_DONTNEED)));
 }
