@@ -1,4 +1,4 @@
-// The same with children that speak to the supervisor, instead of other programs.
+// As forgotten_without_leader, with children that send messages to the supervisor instead of other programs.
 #include <pthread.h>
 
 #include <thread>

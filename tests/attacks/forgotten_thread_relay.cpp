@@ -1,5 +1,5 @@
-// A process whose first thread has ended, and of whose other threads each makes the next and ends: none of
-// those that the supervisor finds in /proc is still there when it looks closer.
+// A process whose first thread has ended, and whose other threads are a chain: each makes the next one and
+// ends. None of those that the supervisor finds in /proc is still there when it reads their files.
 #include "tests/attacks/programs.h"
 #include "tests/attacks/sharer.h"
 #include "tests/support/waiting.h"

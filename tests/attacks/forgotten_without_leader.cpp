@@ -1,4 +1,5 @@
-// The first thread ends, the process goes on: nobody is to forget it while other programs come and go.
+// The first thread ends and the process goes on: the supervisor must not forget it while other programs come
+// and go.
 #include <pthread.h>
 
 #include <thread>

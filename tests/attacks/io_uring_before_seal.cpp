@@ -1,5 +1,5 @@
-// A ring made before the first seal is there already when the call is blocked; one is served by a thread of
-// the kernel.
+// Two rings that were made before the first seal, when the call was not blocked yet. One of them is served by
+// a thread of the kernel, and so needs no system call any more.
 #include "tests/attacks/uring.h"
 
 using namespace libmseal::tests;

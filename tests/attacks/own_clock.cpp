@@ -1,4 +1,5 @@
-// A program whose clock is its own and stands still, as one under faketime: mseal does not wait by it.
+// A program that replaces clock_gettime by a clock that stands still, as faketime can: mseal must not wait by
+// it for ever.
 #include <ctime>
 
 #include "tests/attacks/sharer.h"

@@ -1,4 +1,4 @@
-// Filters of one's own that allow everything, and the oldest trick: they run too, they do not replace.
+// Filters of the program that allow everything: they do not replace those of the library.
 #include "tests/attacks/attack.h"
 #include "tests/support/filters.h"
 

@@ -1,5 +1,5 @@
-// A filter of the program answers mseal(2) or seccomp(2) with errno 0, as if it had succeeded. What is sealed
-// then is sealed, or mseal says that it is not.
+// A filter of the program answers mseal(2) or seccomp(2) with errno 0, as if it had succeeded: mseal must
+// seal all the same, or fail.
 #include "tests/attacks/attack.h"
 #include "tests/support/filters.h"
 

@@ -1,5 +1,5 @@
-// Covers what the supervisor knows a process by, /proc/PID/stat, by that of another: of one that it has met,
-// and of a child that it has not met yet. Root can.
+// Covers /proc/PID/stat, by which the supervisor identifies a process, by that of another: for a process that
+// it has met, and for a child that it has not met yet. It takes root.
 #include <sys/mount.h>
 
 #include <csignal>

@@ -1,6 +1,6 @@
-// A process seals for itself and ends; another gets its number, sometimes within the tick that tells
-// processes apart. What the dead one sealed is not the new one's: its own mseal must seal, or say that it did
-// not.
+// A process seals a page and ends; another one gets its number, sometimes within the same hundredth of a
+// second, by which processes are told apart. What the first one sealed is not sealed in the second: there
+// mseal must seal, or fail.
 #include <fcntl.h>
 
 #include <chrono>

@@ -1,6 +1,5 @@
-// A thread that makes one process in this memory after the other, and waits for it in vfork, or where nobody
-// sees that it has made one: one of them may be born after it was asked who shares the memory, and before the
-// filter is in force.
+// A thread makes one process after the other in this memory, by vfork or by clone: one of them may be born
+// after the library has looked for such processes, and before the filter is in force.
 #include <atomic>
 #include <chrono>
 #include <thread>

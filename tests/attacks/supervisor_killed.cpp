@@ -1,4 +1,4 @@
-// Without its supervisor, the program's own text is still refused, and by the kernel's word.
+// The supervisor is killed: changes of the program's text are still refused.
 #include "tests/attacks/attack.h"
 #include "tests/support/supervisor.h"
 
