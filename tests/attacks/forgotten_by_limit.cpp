@@ -7,6 +7,7 @@
 
 #include "tests/attacks/programs.h"
 #include "tests/support/supervisor.h"
+#include "tests/support/waiting.h"
 
 using namespace libmseal::tests;
 
@@ -16,9 +17,11 @@ long change(const Victim& page) {
   return raw_syscall(__NR_mprotect, page.at(), page.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
-// Seals a page, and tries for each byte that it reads.
+// Seals a page when it has read a byte, and tries for each further one.
 [[noreturn]] void own_a_page(int turn, int report) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  char first = 0;
+  if (::read(turn, &first, 1) != 1) ::_exit(kCannotTry);
   const Victim page = Victim::supervised_page();
   for (long answer = -EPERM;; answer = change(page)) {
     char byte = 0;
@@ -61,8 +64,11 @@ int main(int, char** arguments) {
     own_a_page(turn[0], report[1]);
   }
   const std::vector<int> idle = fork_idle();
+  wait_for_next_tick();  // they are older than the seal, and have not inherited it
   long answer = 0;
-  if (::read(report[0], &answer, sizeof answer) != static_cast<ssize_t>(sizeof answer)) cannot_try("a seal");
+  if (::write(turn[1], "s", 1) != 1 ||
+      ::read(report[0], &answer, sizeof answer) != static_cast<ssize_t>(sizeof answer))
+    cannot_try("a seal");
   for (int round = 0; round < 6 && answer != 0; ++round) {
     for (int count = 0; count < 80; ++count) make_known();
     // With nothing else to do, the supervisor looks for processes that have ended.
