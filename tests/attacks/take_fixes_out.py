@@ -55,6 +55,12 @@ CHECKS_WHAT_IS_REPORTED = ("shim/supervisor/sealing/sealer.cpp",
                            "return !entry.unverified && counts(entry);", "return counts(entry);")
 KEEPS_OWN_ACCOUNT = ("shim/supervisor/sealing/sealer.cpp",
                      "return audits_ || (is_watched(", "return audits_ || entry.filtered || (is_watched(")
+# A list with a new process in it is not the last one.
+LISTS_PROCESSES_AGAIN = ("shim/supervisor/registry/identification.cpp", "      more = true;\n", "")
+LOOKS_FOR_SHARERS_OF_HELD = ("shim/supervisor/sealing/supervised_sealing.cpp",
+                             "registry_.sharers(caller) != sharing || (cloning && !watched)", "cloning && !watched")
+LOOKS_FOR_SHARERS_AGAIN = ("shim/supervisor/sealing/supervised_sealing.cpp",
+                           "  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;\n", "")
 
 HOLES = [
     Hole("i386: the filters read all of a register",
@@ -202,14 +208,14 @@ HOLES = [
     Hole("sharers: who is born during the look is not looked at",
          "shim/common/sharers.h",
          "if (last == looked_until) break;", "break;",
-         {SUPERVISED: ["sharer_relay"], FILTERS: ["sharer_relay"]}, tries=5),
+         {SUPERVISED: ["sharer_relay"], FILTERS: ["sharer_relay"]}, tries=5,
+         also=(LOOKS_FOR_SHARERS_OF_HELD, LOOKS_FOR_SHARERS_AGAIN)),
     Hole("sharers: not missed outside of the pid namespace, in a program that starts late",
          "shim/preload/sealing/start.cpp",
          "on_its_own ? check_pid_namespace() : 0;", "on_its_own ? 0 : 0;",
          {SUPERVISED: ["sharer_outside"]}),
     Hole("sharers: not looked for again when the filter is in",
-         "shim/supervisor/sealing/supervised_sealing.cpp",
-         "  if (registry_.sharers(caller) != Sharing::alone) return -EAGAIN;\n", "",
+         *LOOKS_FOR_SHARERS_AGAIN,
          {SUPERVISED: ["sharer_raced"]}, tries=5),
     Hole("threads: not held again when the filter is in",
          "shim/supervisor/sealing/supervised_sealing.cpp",
@@ -219,10 +225,11 @@ HOLES = [
     Hole("images: what can't be looked at counts as gone",
          "shim/supervisor/registry/identification.cpp",
          "return gone ? Result::gone() : Result::unknown();", "return Result::gone();",
-         {SUPERVISED: ["forgotten_by_limit"]}, tries=5,
+         {SUPERVISED: ["forgotten_by_limit"]}, tries=20,
          # What is seen of a task that is held takes no descriptor.
          also=(("shim/supervisor/registry/identification.cpp",
-                "const HeldTask* const held = found->second.task.get();", "const HeldTask* const held = nullptr;"),)),
+                "const HeldTask* const held = found->second.task.get();", "const HeldTask* const held = nullptr;"),
+               LISTS_PROCESSES_AGAIN)),
     Hole("images: a list of processes that can't be read counts as empty",
          "shim/supervisor/processes/proc.cpp",
          "return listed.is_seen() ? listed : ReadResult<std::vector<pid_t>>::unknown();",
@@ -272,7 +279,8 @@ HOLES = [
     Hole("images: who is born during a collection is not looked at",
          "shim/supervisor/registry/identification.cpp",
          "  std::vector<pid_t> born = newborns.take();", "  (void)newborns.take();\n  std::vector<pid_t> born;",
-         {SUPERVISED: ["forgotten_relay"]}, tries=5),
+         {SUPERVISED: ["forgotten_relay"]}, tries=5,
+         also=(LISTS_PROCESSES_AGAIN,)),
     Hole("images: a process none of whose threads is met alive counts as gone",
          "shim/supervisor/registry/identification.cpp",
          "return alive ? Result::seen(alive) : not_seen_by_thread(process);", "return Result::seen(alive);",
