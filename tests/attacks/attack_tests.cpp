@@ -62,6 +62,7 @@ enum class Start {
   apart_mounts,  // in a mount namespace of its own
   old_release,   // the same, and as if the kernel were an old one
   apart_pids,    // in a pid namespace of its own, with the /proc of the one outside, where it has our number
+  own_pids,      // in a pid namespace of its own, for which it may choose numbers
   hidden_processes,       // /proc shows a process only to those that may trace it
   other_user,             // by an ordinary user: the supervisor of root may look into everything
   not_readable,           // by such a user, who may execute the program and not read it
@@ -191,7 +192,7 @@ constexpr Attack kAttacks[] = {
     // The library, or the supervisor, looks at files that are covered, and takes them for nothing.
     {"proc_of_children", held(-EPERM), held(-EPERM), refused(), held(-EPERM), Start::apart_mounts},
     {"proc_maps_covered", refused(-EAGAIN), refused(-EAGAIN), refused(), held(-EPERM), Start::apart_mounts},
-    everywhere("reused_pid", held()),
+    everywhere("reused_pid", held(), Start::own_pids),
     everywhere("forgotten_without_leader", held(-EPERM)),
     everywhere("leaders_without_memory", held(-EPERM)),
     everywhere("forgotten_among_forks", held(-EPERM)),
@@ -280,6 +281,8 @@ std::vector<std::string> behind(Start start) {
     case Start::apart_pids:
       return {"unshare", "--pid",         "--fork", "sh",
               "-c",      kUnderOurNumber, "sh",     std::to_string(::getpid() - 1)};
+    case Start::own_pids:
+      return {"unshare", "--mount-proc", "--pid", "--fork", "sh", "-c", "\"$@\"; exit $?", "sh"};
     case Start::hidden_processes:
       return {"unshare", "--mount", "--pid", "--fork", "sh", "-c", kHidden, "sh"};
     case Start::other_user:
