@@ -4,8 +4,8 @@
  *   mseal run --auto=data --discard=strict -- ./frozen_settings
  *
  * Under auto=data all other static data is sealed where it is before main; what is marked is left to the
- * program. By the kernel's own rule what is mapped from a file, as static variables are, may be thrown back
- * to what the file says, sealed or not; discard=strict refuses that, on kernels with mseal(2) as well. */
+ * program. By the kernel's own rule, what is mapped from a file, as static variables are, may be reset to its
+ * contents in the file, sealed or not; discard=strict refuses that, on kernels with mseal(2) as well. */
 #include <errno.h>
 #include <mseal/mseal.h>
 #include <mseal/mutable.h>

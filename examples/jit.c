@@ -1,5 +1,5 @@
-/* Generated code as V8 keeps it: one range of 128 MiB, sealed whole, which only who holds a protection key
- * writes.
+/* Generated code as V8 keeps it: one range of 128 MiB, sealed whole, which only threads whose protection key
+ * allows it can write.
  *
  *   cc jit.c -o jit
  *   LD_PRELOAD=libmseal.so ./jit

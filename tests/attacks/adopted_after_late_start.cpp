@@ -1,5 +1,5 @@
-// A fork adopts orphans before there is a first filter, and its child seals first: what a grandchild of that
-// one has sealed holds for the great-grandchild that the first fork adopts.
+// Before the first seal, a process adopts orphans. Its child makes that seal; the child's own child seals a
+// page, and leaves one behind that is adopted. The page must be sealed for the adopted process.
 #include <sys/prctl.h>
 
 #include <atomic>
@@ -10,7 +10,7 @@ using namespace libmseal::tests;
 
 namespace {
 
-// In memory that all processes have: who waits for every child waits for the supervisor, too.
+// In shared memory, not as an exit status: to wait for every child is to wait for the supervisor, too.
 std::atomic<int>* g_outcome = nullptr;
 
 // Seals the page, and leaves a child behind that is adopted.

@@ -1,4 +1,5 @@
-// io_destroy unmaps as much as the ring had at io_setup, from where its first page is now: below the victim.
+// io_destroy unmaps as many bytes as the ring had at io_setup, from where its first page is now: that page is
+// moved below the victim.
 #include "tests/attacks/aio_ring.h"
 
 using namespace libmseal::tests;

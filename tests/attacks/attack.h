@@ -17,12 +17,13 @@
 #include "mseal/mseal.h"
 #include "policy/parsers/maps_line.h"
 #include "shim/common/raw_syscall.h"
+#include "tests/support/maps.h"
 
 namespace libmseal::tests {
 
 using shim::raw_syscall;
 
-enum Outcome { kHeld = 0, kBroken = 1, kKilled = 2, kCannotTry = 77 };
+enum Outcome { kHeld = 0, kBroken = 1, kKilled = 2, kNothingSealed = 3, kCannotTry = 77 };
 
 #ifdef __x86_64__
 inline constexpr std::size_t kPage = 4096;
@@ -51,10 +52,10 @@ inline long seal(void* at, std::size_t size) {
   return ::mseal(at, size, 0) == 0 ? 0 : -errno;
 }
 
-// mseal has sealed nothing and says so: nothing can be broken.
+// mseal has sealed nothing and says so: nothing can be broken, and nothing has held.
 inline int nothing_promised(long answer) {
   std::printf("mseal answered %ld (%s)\n", answer, std::strerror(static_cast<int>(-answer)));
-  return kHeld;
+  return kNothingSealed;
 }
 
 // How a child ended. One that was killed has shown nothing.
@@ -67,8 +68,9 @@ inline int outcome_of(pid_t child) {
   return kKilled;
 }
 
+// The first that did not hold. Where nothing was sealed in one part, the other may still tell more.
 inline int worse_of(int one, int other) {
-  return one != kHeld ? one : other;
+  return one == kHeld || (one == kNothingSealed && other != kHeld) ? other : one;
 }
 
 // Sealed memory, and whether it is still what it was.
@@ -114,21 +116,7 @@ class Victim {
     mapping_ = mapping();
     contents_ = contents();
   }
-  // Protection and file of each mapping in the range. The leader's maps are empty once it has ended, so they
-  // are asked for by the thread.
-  [[nodiscard]] std::string mapping() const {
-    const policy::Range wanted = policy::Range::of(address(), size_);
-    std::ifstream maps("/proc/thread-self/maps");
-    std::string found;
-    for (std::string line; std::getline(maps, line);) {
-      const auto vma = policy::parse_maps_line(line);
-      if (!vma || !vma->range.touches(wanted)) continue;
-      const policy::Range part = intersection(vma->range, wanted);
-      found +=
-          std::to_string(part.size()) + line.substr(line.find(' '), 5) + std::to_string(vma->inode) + ";";
-    }
-    return found;
-  }
+  [[nodiscard]] std::string mapping() const { return maps_of(at_, size_); }
   [[nodiscard]] std::string contents() const {
     if (mapping().find(" r") == std::string::npos) return "";
     return {at_, size_};

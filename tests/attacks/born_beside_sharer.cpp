@@ -1,4 +1,4 @@
-// A process has this memory since before the first seal, which is a mapping with PROT_SEAL.
+// The first seal is a mapping with PROT_SEAL, in memory that another process has shared since before it.
 #include "tests/attacks/sharer.h"
 
 using namespace libmseal::tests;

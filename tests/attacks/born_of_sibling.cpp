@@ -1,5 +1,5 @@
-// CLONE_PARENT makes a child of one process look like another's: its seals are those of whom it was copied
-// from.
+// CLONE_PARENT makes a child of one process look like another's: it inherits the seals of the process that
+// called clone, not those of its parent in /proc.
 #include <sched.h>
 
 #include <csignal>

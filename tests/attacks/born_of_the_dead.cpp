@@ -1,5 +1,5 @@
 // Processes that the supervisor meets when the one that sealed, and made them, has ended or runs another
-// program. Their seals are those of whom they were copied from.
+// program. They inherit the seals of the process that called fork.
 #include <sys/prctl.h>
 
 #include "tests/attacks/programs.h"
@@ -8,8 +8,8 @@ using namespace libmseal::tests;
 
 namespace {
 
-// A child seals a page, makes another child and ends as `end` says; this process adopts that one, and has the
-// supervisor look who is still there.
+// A child seals a page, makes another child and ends as `end` says; this process adopts that one, and makes
+// the supervisor forget processes that have ended.
 template <class End>
 int adopt(std::uint64_t where, End end) {
   char* const page = map_at(where, kPage);

@@ -1,5 +1,5 @@
-// A program that its user may run and not read: nobody may look into it when it is handed over, until it says
-// so itself.
+// A program that its user may execute and not read. The supervisor may not inspect it when the library
+// starts. Later the program makes itself dumpable.
 #include <sys/prctl.h>
 
 #include "tests/attacks/attack.h"

@@ -9,7 +9,8 @@
 
 namespace libmseal::tests {
 
-// Who touches the page while nothing is there waits; with UFFD_FEATURE_EVENT_REMOVE, so does who discards it.
+// A thread that touches the page while nothing is there waits; with UFFD_FEATURE_EVENT_REMOVE, also one that
+// discards it.
 // The descriptor, which does not block.
 inline int watch_faults(char* page, std::uint64_t features = 0) {
   const long faults = raw_syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);

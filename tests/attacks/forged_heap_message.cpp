@@ -1,5 +1,5 @@
-// The same of pages of the heap, which brk could take: a vfork child says that a filter refuses there, and
-// the process itself that the supervisor does, which hears of no brk.
+// Forged messages about pages of the heap, which brk could unmap: a vfork child says that a filter protects
+// one, and the process itself that the supervisor does, which is not notified of brk.
 #include "tests/attacks/heap.h"
 #include "tests/attacks/programs.h"
 #include "tests/attacks/sharer.h"

@@ -1,11 +1,8 @@
 // A child, or the process itself, tells the supervisor that a page is sealed by a filter, which is not there,
 // or refuses nothing: the process's own mseal must install one all the same.
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-
 #include "tests/attacks/programs.h"
 #include "tests/attacks/sharer.h"
+#include "tests/support/filters.h"
 
 using namespace libmseal::tests;
 using libmseal::policy::Control;
@@ -41,10 +38,8 @@ int understate_and_discard() {
 }
 
 void install_filter_that_allows_all() {
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-  sock_fprog program{1, allow};
-  (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+  (void)install_filter(allow);
 }
 
 // Does all that the library does to seal a page, but for the filter, which is another one.

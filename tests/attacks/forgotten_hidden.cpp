@@ -1,10 +1,11 @@
-// Where /proc hides who is not dumpable: the supervisor is made to forget a process that is, and one that it
-// has never seen.
+// /proc hides processes that are not dumpable (hidepid=): the supervisor is made to forget a process that is,
+// and one that it has never seen.
 #include <sys/prctl.h>
 
 #include <csignal>
 
 #include "tests/attacks/programs.h"
+#include "tests/support/waiting.h"
 
 using namespace libmseal::tests;
 
@@ -32,7 +33,7 @@ int main() {
   g_shared = reinterpret_cast<Shared*>(map_at(0, kPage, MAP_SHARED));
   const int helper = ::fork();
   if (helper == 0) make_forget_until_end();
-  ::usleep(50'000);  // so that it was born in an earlier tick
+  wait_for_next_tick();  // so that what follows is born later
   int worst = kHeld;
   const int parent = ::fork();
   if (parent != 0) {

@@ -1,5 +1,5 @@
-// A process that is always another: each generation makes the next and ends, so that none of those which the
-// supervisor finds in /proc is still there when it looks closer.
+// A chain of processes: each makes the next one and ends, so that none of those which the supervisor finds in
+// /proc is still there when it reads their files.
 #include <poll.h>
 #include <sys/prctl.h>
 

@@ -1,7 +1,8 @@
-// A process whose first thread has ended, and of whose other threads each makes the next and ends: none of
-// those that the supervisor finds in /proc is still there when it looks closer.
+// A process whose first thread has ended, and whose other threads are a chain: each makes the next one and
+// ends. None of those that the supervisor finds in /proc is still there when it reads their files.
 #include "tests/attacks/programs.h"
 #include "tests/attacks/sharer.h"
+#include "tests/support/waiting.h"
 
 using namespace libmseal::tests;
 
@@ -47,7 +48,7 @@ int main() {
   g_shared = reinterpret_cast<Shared*>(map_at(0, kPage, MAP_SHARED));
   const int process = ::getpid();
   if (::fork() == 0) make_forget_until_end_of(process);
-  ::usleep(50'000);  // so that it was born in an earlier tick
+  wait_for_next_tick();  // so that what follows is born later
   const Victim victim = Victim::supervised_page();
   g_victim = &victim;
   g_shared->sealed = true;

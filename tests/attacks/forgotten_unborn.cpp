@@ -1,5 +1,5 @@
 // A child that is being born for as long as its parent likes: the kernel has given it a number, and waits for
-// the page that takes its pidfd. The supervisor looks at who was born meanwhile, and once more when the
+// the page that takes its pidfd. The supervisor looks for new processes meanwhile, and once more when the
 // parent has ended.
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

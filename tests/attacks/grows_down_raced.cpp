@@ -1,5 +1,5 @@
-// mprotect with PROT_GROWSDOWN while another thread changes where the stack mapping starts: high while
-// somebody looks, at the victim when it is done.
+// mprotect with PROT_GROWSDOWN while another thread changes where the stack mapping starts: above the victim
+// when the call is judged, at the victim when it is made.
 #include <atomic>
 #include <chrono>
 #include <thread>

@@ -29,7 +29,7 @@ inline std::uint64_t heap_start() {
   return std::stoull(text.substr(at + 1)) & -kPage;
 }
 
-// Not by the first thread: of a static program, the heap holds what that one needs at every step.
+// In another thread than the first: the heap of a static program holds what the first one needs all the time.
 inline int in_a_thread(int (*attack)()) {
   int outcome = kCannotTry;
   std::thread([&] { outcome = attack(); }).join();

@@ -2,6 +2,7 @@
 // seal was asked for tells nothing.
 #include <atomic>
 
+#include "shim/common/clock.h"
 #include "tests/attacks/heap.h"
 
 using namespace libmseal::tests;
@@ -27,9 +28,8 @@ int attack() {
       for (int turn = 0; turn < 10'000 && !done; ++turn) std::atomic_signal_fence(std::memory_order_seq_cst);
     }
   });
-  constexpr int kTries = 500;
   long sealed = -ENOMEM;
-  for (int tries = 0; tries < kTries && sealed != 0; ++tries) sealed = seal(at, kPage);
+  for (const libmseal::shim::Deadline end(10'000); sealed != 0 && !end.passed();) sealed = seal(at, kPage);
   done = true;
   mover.join();
   if (sealed != 0) return nothing_promised(sealed);

@@ -1,4 +1,4 @@
-// The same with a page of the heap, which filters alone protect from brk.
+// As sealed_by_sharer, with a page of the heap, which only filters protect from brk.
 #include "tests/attacks/heap.h"
 #include "tests/attacks/sharer.h"
 

@@ -1,5 +1,4 @@
-// The same with a file of huge pages, which no flag shows. The victim is this program's text: only a
-// supervisor can know.
+// As huge_page_by_flag, with a file of huge pages: no flag of mmap shows that.
 #include "tests/attacks/attack.h"
 
 using namespace libmseal::tests;

@@ -1,4 +1,4 @@
-// The same from a file of huge pages, whose mapping no flag of mmap shows.
+// As huge_page_moved, from a file of huge pages: no flag of mmap shows that.
 #include "tests/attacks/attack.h"
 
 using namespace libmseal::tests;

@@ -1,5 +1,5 @@
-// mmap MAP_FIXED of a file that is an ordinary one while somebody looks, and one of huge pages when it is
-// mapped: another thread exchanges what stands behind the descriptor.
+// mmap MAP_FIXED by a descriptor of an ordinary file when the call is judged, and of one of huge pages when
+// it is made: another thread exchanges the file.
 #include <fcntl.h>
 
 #include <atomic>

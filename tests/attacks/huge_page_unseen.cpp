@@ -1,5 +1,5 @@
-// Maps a file of huge pages over the victim while a tmpfs covers /proc, as if the file were not there. Root
-// can.
+// Maps a file of huge pages over the victim while a tmpfs covers /proc, so that the descriptor can't be
+// looked up. It takes root.
 #include "tests/attacks/huge_page_file.h"
 
 using namespace libmseal::tests;

@@ -1,6 +1,6 @@
-// Moves a page and the beginning of a huge page in one call, which does so since Linux 6.17: the huge page
-// moves whole. This program was started as if the kernel were an old one, and hides from whoever asks later
-// how large huge pages are, which root can.
+// Moves a page and the beginning of a huge page in one call, as Linux 6.17 and later can: the huge page moves
+// whole. This program was started with the personality of an old kernel, and, as root, hides how large huge
+// pages are.
 #include <sys/mount.h>
 
 #include "tests/attacks/attack.h"

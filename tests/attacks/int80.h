@@ -32,7 +32,7 @@ inline long int80_garbage(std::uint32_t number, std::uint64_t a, std::uint64_t b
   return int80_whole(number, a | kGarbage, b | kGarbage, c | kGarbage, d | kGarbage, e | kGarbage);
 }
 
-// A kernel without the i386 ABI kills who enters by it.
+// A kernel without the i386 ABI kills a process that makes such a call.
 inline void need_int80() {
   struct sigaction before {};
   struct sigaction fatal {};

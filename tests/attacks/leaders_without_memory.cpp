@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/attacks/attack.h"
+#include "tests/support/waiting.h"
 
 using namespace libmseal::tests;
 
@@ -14,9 +15,8 @@ constexpr std::uint64_t kTarget = 0x1000'0100'0000;
 
 // Goes on in a thread, without the first one.
 void without_leader(void (*rest)()) {
-  std::thread([rest, first = ::pthread_self()] {
-    (void)::pthread_join(first, nullptr);
-    ::usleep(10'000);  // until the kernel has taken its memory away
+  std::thread([rest] {
+    if (!wait_until_first_thread_has_ended()) cannot_try("the first thread does not end");
     rest();
   }).detach();
   ::pthread_exit(nullptr);

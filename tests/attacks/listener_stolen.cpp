@@ -7,6 +7,7 @@
 
 #include "tests/attacks/attack.h"
 #include "tests/support/supervisor.h"
+#include "tests/support/waiting.h"
 
 using namespace libmseal::tests;
 
@@ -42,10 +43,13 @@ int main(int, char** arguments) {
     (void)raw_syscall(__NR_mremap, elsewhere, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, page.at());
     ::_exit(page.intact() ? kHeld : kBroken);
   }
-  ::usleep(500'000);
-  ::kill(approver, SIGKILL);
+  // Until it has approved the call, or found no listener to do so with.
+  const bool ended = eventually([&] { return ::waitpid(approver, nullptr, WNOHANG) == approver; });
+  if (!ended) {
+    ::kill(approver, SIGKILL);
+    ::waitpid(approver, nullptr, 0);
+  }
   ::kill(supervisor, SIGCONT);
-  ::waitpid(approver, nullptr, 0);
   const int outcome = outcome_of(caller);
   std::printf("the caller's page is %s\n", outcome == kHeld ? "unharmed" : "CHANGED");
   return outcome;

@@ -1,4 +1,4 @@
-// prctl(PR_SET_MM) changes what the supervisor knows this memory by, to pass for another image.
+// prctl(PR_SET_MM) changes the addresses by which the supervisor identifies an image.
 #include <sys/prctl.h>
 
 #include "tests/attacks/attack.h"

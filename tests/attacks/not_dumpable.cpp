@@ -1,5 +1,5 @@
-// PR_SET_DUMPABLE 0 hides a process from those who may not look: one that the supervisor knows, and a child
-// that it has not met yet.
+// PR_SET_DUMPABLE 0 hides the memory of a process from the supervisor of an ordinary user: of a process that
+// the supervisor knows, and of a child that it has not met yet.
 #include <sys/prctl.h>
 
 #include "tests/attacks/attack.h"

@@ -1,4 +1,7 @@
-// A program whose clock is its own and stands still, as one under faketime: mseal does not wait by it.
+// A program that replaces clock_gettime by a clock that stands still, as faketime can: mseal must not wait by
+// it for ever.
+#include <sys/prctl.h>
+
 #include <ctime>
 
 #include "tests/attacks/sharer.h"
@@ -10,10 +13,33 @@ extern "C" int clock_gettime(clockid_t /*clock*/, timespec* now) {
   return 0;
 }
 
-int main() {
-  const int child = ::clone([](void*) -> int { share(); }, stack_top<0>(), CLONE_VM | SIGCHLD, nullptr);
+namespace {
+
+int attack() {
+  const auto body = [](void*) -> int {
+    raw_syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    share();
+  };
+  const int child = ::clone(body, stack_top<0>(), CLONE_VM | SIGCHLD, nullptr);
   if (child < 0) cannot_try("clone(CLONE_VM)");
   const int outcome = seal_beside_sharer();
   ::kill(child, SIGKILL);
   return outcome;
+}
+
+}  // namespace
+
+int main() {
+  const int attacker = ::fork();
+  if (attacker == 0) leave(attack());
+  siginfo_t end{};
+  for (int looks = 0; looks < 1000; ++looks) {  // with no clock to look at
+    if (::waitid(P_PID, static_cast<id_t>(attacker), &end, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        end.si_pid == attacker)
+      return outcome_of(attacker);
+    libmseal::shim::nap(20'000'000);
+  }
+  ::kill(attacker, SIGKILL);
+  std::puts("mseal does not end");
+  return kBroken;
 }

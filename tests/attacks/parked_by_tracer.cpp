@@ -1,5 +1,5 @@
 // A tracer holds a thread at the entry of a harmless call from before the first seal, when no filter looked
-// at it. Once the page is sealed, it makes another call of that.
+// at it. Once the page is sealed, the tracer turns that call into munmap.
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>

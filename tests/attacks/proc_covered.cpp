@@ -1,4 +1,4 @@
-// Covers /proc while the supervisor looks who is still there. Root can.
+// Covers /proc while the supervisor looks for processes that have ended. It takes root.
 #include <sys/mount.h>
 
 #include "tests/attacks/programs.h"

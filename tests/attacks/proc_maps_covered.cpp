@@ -1,5 +1,5 @@
-// Covers the maps that a program sees of itself by some of its own making, in which the page to be sealed may
-// be written to: then a discard would change nothing sealed. Root can.
+// Mounts made-up files over this process's maps, in which the page to be sealed is writable: then its
+// contents would need no protection. It takes root.
 #include <fcntl.h>
 #include <sys/mount.h>
 

@@ -1,5 +1,5 @@
-// Seals a page while the procfs of a child pid namespace covers /proc, in which this program's number is
-// that of a process that may write to the page: then a discard would change nothing sealed. Root can.
+// Seals a page while the procfs of a child pid namespace covers /proc, in which this program's number is that
+// of a process that may write to the page: then its contents would need no protection. It takes root.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>

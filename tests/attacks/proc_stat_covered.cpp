@@ -1,10 +1,11 @@
-// Covers what the supervisor knows a process by, /proc/PID/stat, by that of another: of one that it has met,
-// and of a child that it has not met yet. Root can.
+// Covers /proc/PID/stat, by which the supervisor identifies a process, by that of another: for a process that
+// it has met, and for a child that it has not met yet. It takes root.
 #include <sys/mount.h>
 
 #include <csignal>
 
 #include "tests/attacks/attack.h"
+#include "tests/support/waiting.h"
 
 using namespace libmseal::tests;
 
@@ -38,7 +39,14 @@ int main() {
     ::execl("/bin/sleep", "sleep", "60", nullptr);
     ::_exit(126);
   }
-  ::usleep(200'000);  // it is another image by then
+  // Until it runs the other program.
+  const auto program_of = [](int process) {
+    char name[256] = {};
+    (void)!::readlink((folder_of(process) + "/exe").c_str(), name, sizeof name - 1);
+    return std::string(name);
+  };
+  const std::string own = program_of(::getpid());
+  if (!eventually([&] { return program_of(other) != own; })) cannot_try("another program");
   const int child = ::fork();
   if (child == 0) leave(change_behind(page, other));
   const int outcome = worse_of(outcome_of(child), change_behind(page, other));

@@ -17,7 +17,7 @@ inline void run_program(const char* path = "/bin/true") {
   (void)outcome_of(child);
 }
 
-// So many that the supervisor looks who is still there, which it does when it has nothing else to do.
+// So many that the supervisor, when it is idle, looks for processes that have ended and forgets them.
 inline void make_forget() {
   for (int count = 0; count < 70; ++count) run_program();
   ::usleep(200'000);
@@ -38,7 +38,7 @@ inline long forge(policy::Control::Kind kind, char* page, bool protects_contents
       raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]));
 }
 
-// A child that says one thing to the supervisor, which so gets to know a process more, and ends.
+// A child that sends the supervisor a message, by which that gets to know one more process, and ends.
 inline void make_known() {
   const int child = ::fork();
   if (child == 0) {

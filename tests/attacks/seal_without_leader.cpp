@@ -5,13 +5,14 @@
 #include <thread>
 
 #include "tests/attacks/attack.h"
+#include "tests/support/waiting.h"
 
 using namespace libmseal::tests;
 
 namespace {
 
 void rest() {
-  ::usleep(50'000);  // the first thread has ended by then
+  if (!wait_until_first_thread_has_ended()) cannot_try("the first thread does not end");
   char* const page = map_at(0, kPage);
   std::memset(page, 'v', kPage);
   const long sealed = seal(page, kPage);

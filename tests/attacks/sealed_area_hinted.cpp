@@ -1,5 +1,5 @@
-// What the program has itself placed where everything is sealed from birth, by a hint: mseal seals what that
-// leaves open.
+// Memory that the program itself has mapped by a hint in the area where everything is sealed from birth:
+// mseal must add what that area's own seal leaves out.
 #include <fcntl.h>
 
 #include "tests/attacks/segment.h"

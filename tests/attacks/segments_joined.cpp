@@ -1,5 +1,5 @@
-// Two processes seal the same page, each as a part of another System V segment. Who may have both seals is
-// not to detach either.
+// Two processes seal the same page, each as a part of another System V segment. A child that may have
+// inherited both seals must not detach either.
 #include <csignal>
 
 #include "tests/attacks/segment.h"

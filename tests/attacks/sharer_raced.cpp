@@ -1,6 +1,5 @@
-// A thread that makes one process in this memory after the other, and waits for it in vfork, or where nobody
-// sees that it has made one: one of them may be born after it was asked who shares the memory, and before the
-// filter is in force.
+// A thread makes one process after the other in this memory, by vfork or by clone: one of them may be born
+// after the library has looked for such processes, and before the filter is in force.
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -65,6 +64,6 @@ int main() {
   mother.join();
   std::printf("%d pages were sealed, %d seals refused; %d sealed pages were changed\n", sealed, refused,
               changed);
-  if (sealed == 0) return kHeld;
-  return changed == 0 ? kHeld : kBroken;
+  if (changed != 0) return kBroken;
+  return sealed != 0 ? kHeld : kNothingSealed;
 }

@@ -1,5 +1,5 @@
-// Who shares the memory is always another: each generation makes the next and ends, as a process, or as a
-// thread of one whose first thread has ended.
+// The memory is shared with short-lived processes: each makes the next one and ends. Then the same with the
+// threads of one process whose first thread has ended.
 #include "tests/attacks/sharer.h"
 
 using namespace libmseal::tests;

@@ -1,5 +1,5 @@
-// A child made by vfork makes the library's first call: what its parent seals then needs filters that the
-// parent has not.
+// A vfork child makes the library's first call, and so gets its first filter: what its parent seals later
+// must not rely on that filter.
 #include "tests/attacks/segment.h"
 #include "tests/attacks/sharer.h"
 

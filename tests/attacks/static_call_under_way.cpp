@@ -53,7 +53,10 @@ int once() {
   slow.join();
   remover.join();
   const bool still_there = raw_syscall(__NR_mincore, page, kPage, &there) == 0;
-  if (sealed != 0) return kHeld;
+  if (sealed != 0) {
+    (void)Victim::page();  // mseal works
+    return kNothingSealed;
+  }
   std::printf("mseal answered 0, with the page %s; munmap answered %ld; the page is %s\n",
               sealed_page ? "there" : "gone", answer, still_there ? "unharmed" : "CHANGED");
   return still_there ? kHeld : kBroken;
@@ -66,14 +69,17 @@ int main(int count, char** arguments) {
   // Emulated machines are slow.
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   int rounds = 0;
+  int refused = 0;
   for (; rounds < 30 && std::chrono::steady_clock::now() < end; ++rounds) {
     const int child = ::fork();
     if (child == 0) {
       ::execl("/proc/self/exe", arguments[0], "", "once", nullptr);
       ::_exit(126);
     }
-    if (const int outcome = outcome_of(child); outcome != kHeld) return outcome;
+    const int outcome = outcome_of(child);
+    if (outcome != kHeld && outcome != kNothingSealed) return outcome;
+    if (outcome == kNothingSealed) ++refused;
   }
-  std::printf("%d rounds\n", rounds);
-  return kHeld;
+  std::printf("%d rounds; mseal refused in %d\n", rounds, refused);
+  return kHeld;  // also if munmap always came first
 }

@@ -1,6 +1,4 @@
-// Without its supervisor, the program's own text is still refused, and by the kernel's word.
-#include <csignal>
-
+// The supervisor is killed: changes of the program's text are still refused.
 #include "tests/attacks/attack.h"
 #include "tests/support/supervisor.h"
 
@@ -9,9 +7,8 @@ using namespace libmseal::tests;
 int main(int, char** arguments) {
   const Victim text = Victim::text();
   const pid_t supervisor = supervisor_of(arguments[1]);
-  if (supervisor != 0 && ::kill(supervisor, SIGKILL) != 0) cannot_try("kill");
+  if (supervisor != 0 && !kill_supervisor(supervisor)) cannot_try("kill");
   if (supervisor != 0) std::printf("the supervisor is killed; the text is at %p\n", text.at());
-  ::usleep(100'000);
   const long answer = raw_syscall(__NR_mprotect, text.at(), text.size(), PROT_READ | PROT_WRITE | PROT_EXEC);
   return conclude(text, "mprotect of the text", answer);
 }

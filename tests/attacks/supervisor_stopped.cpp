@@ -1,4 +1,4 @@
-// While its supervisor is stopped, the program's own text is still refused, and at once.
+// The supervisor is stopped: changes of the program's text are still refused, without delay.
 #include <csignal>
 
 #include "tests/attacks/attack.h"

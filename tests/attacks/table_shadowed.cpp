@@ -1,4 +1,4 @@
-// A fork without the table of seals, which maps one of its own there for the library to read.
+// A fork without the library's table of seals, which maps a table of its own in the same place.
 #include "tests/attacks/programs.h"
 
 using namespace libmseal::tests;

@@ -29,9 +29,9 @@ from dataclasses import dataclass, field
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
-SUPERVISED = ("attack: under our seals", "backend=seccomp")
-ALL = ("attack: when every call is reported", "backend=seccomp,coverage=all")
-FILTERS = ("attack: without a supervisor*", "backend=filter")
+SUPERVISED = ("attack: under our seals", "backend=supervised")
+ALL = ("attack: when every call is reported", "backend=supervised,coverage=all")
+FILTERS = ("attack: without a supervisor*", "backend=filters")
 
 
 @dataclass
@@ -56,6 +56,12 @@ CHECKS_WHAT_IS_REPORTED = ("shim/supervisor/sealing/sealer.cpp",
                            "  if (covered || read_mappings(caller, job, now) != 0) return covered;\n")
 KEEPS_OWN_ACCOUNT = ("shim/supervisor/sealing/sealer.cpp",
                      "return audits_ || (is_watched(", "return audits_ || entry.filtered || (is_watched(")
+# A list with a new process in it is not the last one.
+LISTS_PROCESSES_AGAIN = ("shim/supervisor/registry/identification.cpp", "      more = true;\n", "")
+LOOKS_FOR_SHARERS_OF_HELD = ("shim/supervisor/sealing/supervised_sealing.cpp",
+                             "registry_.register_sharers(caller) != sharing || (cloning && !watched)", "cloning && !watched")
+LOOKS_FOR_SHARERS_AGAIN = ("shim/supervisor/sealing/supervised_sealing.cpp",
+                           "  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;\n", "")
 
 HOLES = [
     Hole("i386: the filters read all of a register",
@@ -199,14 +205,14 @@ HOLES = [
     Hole("sharers: who is born during the look is not looked at",
          "shim/common/sharers.h",
          "if (last == looked_until) break;", "break;",
-         {SUPERVISED: ["sharer_relay"], FILTERS: ["sharer_relay"]}, tries=5),
+         {SUPERVISED: ["sharer_relay"], FILTERS: ["sharer_relay"]}, tries=5,
+         also=(LOOKS_FOR_SHARERS_OF_HELD, LOOKS_FOR_SHARERS_AGAIN)),
     Hole("sharers: not missed outside of the pid namespace, in a program that starts late",
          "shim/preload/sealing/start.cpp",
          "on_its_own ? check_pid_namespace() : 0;", "on_its_own ? 0 : 0;",
          {SUPERVISED: ["sharer_outside"]}),
     Hole("sharers: not looked for again when the filter is in",
-         "shim/supervisor/sealing/supervised_sealing.cpp",
-         "  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;\n", "",
+         *LOOKS_FOR_SHARERS_AGAIN,
          {SUPERVISED: ["sharer_raced"]}, tries=5),
     Hole("threads: not held again when the filter is in",
          "shim/supervisor/sealing/supervised_sealing.cpp",
@@ -216,10 +222,11 @@ HOLES = [
     Hole("images: what can't be looked at counts as gone",
          "shim/supervisor/registry/identification.cpp",
          "return gone ? Result::gone() : Result::unknown();", "return Result::gone();",
-         {SUPERVISED: ["forgotten_by_limit"]}, tries=5,
+         {SUPERVISED: ["forgotten_by_limit"]}, tries=20,
          # What is seen of a task that is held takes no descriptor.
          also=(("shim/supervisor/registry/identification.cpp",
-                "const HeldTask* const held = found->second.task.get();", "const HeldTask* const held = nullptr;"),)),
+                "const HeldTask* const held = found->second.task.get();", "const HeldTask* const held = nullptr;"),
+               LISTS_PROCESSES_AGAIN)),
     Hole("images: a list of processes that can't be read counts as empty",
          "shim/supervisor/processes/proc.cpp",
          "return listed.is_seen() ? listed : ReadResult<std::vector<pid_t>>::unknown();",
@@ -232,7 +239,9 @@ HOLES = [
          "shim/supervisor/registry/registry.cpp",
          "    caller.record = newcomers_.seals_of_everybody();\n    return caller;",
          "    caller.standing = Caller::Standing::foreign;\n    return caller;",
-         {SUPERVISED: ["forgotten_few_files"]}),
+         {SUPERVISED: ["forgotten_few_files"]},
+         # Some descriptors are kept for this look.
+         also=(("shim/supervisor/processes/proc.cpp", "  if (is_one_of_last(file, kKeptByHolding)) {", "  if (file < 0) {"),)),
     Hole("images: a process whose first thread has ended counts as gone",
          "shim/supervisor/registry/identification.cpp",
          "  const auto thread = known_by_thread(process);\n  if (thread.is_seen() && *thread) {",
@@ -282,7 +291,8 @@ HOLES = [
     Hole("images: who is born during a collection is not looked at",
          "shim/supervisor/registry/identification.cpp",
          "  std::vector<pid_t> born = newborns.take();", "  (void)newborns.take();\n  std::vector<pid_t> born;",
-         {SUPERVISED: ["forgotten_relay"]}, tries=5),
+         {SUPERVISED: ["forgotten_relay"]}, tries=5,
+         also=(LISTS_PROCESSES_AGAIN,)),
     Hole("images: a process none of whose threads is met alive counts as gone",
          "shim/supervisor/registry/identification.cpp",
          "return alive ? Result::seen(alive) : not_seen_by_thread(process);", "return Result::seen(alive);",
@@ -472,7 +482,7 @@ class Copy:
             sys.exit(f"take_fixes_out: {attack} under {options} did not run:\n{run.stdout}{run.stderr}")
         if run.returncode == 0:
             return "held"
-        broken = re.search(r"result\.status == expected\.status.*\n.*\n +1 == 0\n", run.stdout)
+        broken = re.search(r"seen\(result\.status\) == seen\(expected\.status\).*\n.*\n +1 == [03]\n", run.stdout)
         return "gets through" if broken else "other answer"
 
 

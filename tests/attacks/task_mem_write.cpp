@@ -1,4 +1,4 @@
-// The same through the thread's own file, by way of a directory that was opened before.
+// A write through /proc/self/task/TID/mem, by way of a directory that was opened before.
 #include <fcntl.h>
 
 #include "tests/attacks/attack.h"

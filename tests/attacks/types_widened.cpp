@@ -1,5 +1,6 @@
 // Seals by type. What the base alone lets through, a change of the protection, opens no way to unmap, move or
-// replace the page in a fork; and what takes no more types gets none, whoever says so in whatever way.
+// replace the page in a fork; and a page that takes no more types gets none, in whatever way they are asked
+// for.
 #include <sched.h>
 
 #include "tests/attacks/programs.h"

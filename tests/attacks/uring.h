@@ -11,6 +11,7 @@ class Uring {
  public:
   explicit Uring(unsigned flags = 0) {
     parameters_.flags = flags;
+    parameters_.sq_thread_idle = 60'000;  // ms, for which such a thread looks
     ring_ = raw_syscall(__NR_io_uring_setup, 4, &parameters_);
     if (shim::failed(ring_)) return;
     queue_ = map(queue_size(), IORING_OFF_SQ_RING);
@@ -39,6 +40,21 @@ class Uring {
     return reinterpret_cast<io_uring_cqe*>(results_ + parameters_.cq_off.cqes)->res;
   }
 
+  // Has the thread of the kernel that looks for requests (IORING_SETUP_SQPOLL) begin to do so.
+  void wake_thread() {
+    io_uring_sqe nothing{};
+    nothing.opcode = IORING_OP_NOP;
+    nothing.fd = -1;
+    ask_thread(0, nothing);
+    (void)raw_syscall(__NR_io_uring_enter, ring_, 1, 0, IORING_ENTER_SQ_WAKEUP, 0, 0);
+    (void)answer_of_thread(0);
+  }
+  // By that thread, once it looks: no system call tells it.
+  long madvise_by_thread(const Victim& victim, unsigned advice) {
+    ask_thread(1, madvise_entry(victim, advice));
+    return answer_of_thread(1);
+  }
+
   // The same in a second: how many requests the ring has taken, of two, or -errno.
   long madvise_later(const Victim& victim, unsigned advice) {
     static __kernel_timespec second{1, 0};
@@ -56,6 +72,19 @@ class Uring {
   }
 
  private:
+  void ask_thread(unsigned index, const io_uring_sqe& entry) {
+    *entry_at(index) = entry;
+    number_at(queue_, parameters_.sq_off.array)[index] = index;
+    __atomic_store_n(number_at(queue_, parameters_.sq_off.tail), index + 1, __ATOMIC_RELEASE);
+  }
+  [[nodiscard]] long answer_of_thread(unsigned index) const {
+    for (int moments = 0; moments < 5000; ++moments) {
+      if (__atomic_load_n(number_at(results_, parameters_.cq_off.tail), __ATOMIC_ACQUIRE) > index)
+        return reinterpret_cast<io_uring_cqe*>(results_ + parameters_.cq_off.cqes)[index].res;
+      ::usleep(1000);
+    }
+    cannot_try("the kernel's thread");
+  }
   static io_uring_sqe madvise_entry(const Victim& victim, unsigned advice) {
     io_uring_sqe entry{};
     entry.opcode = IORING_OP_MADVISE;

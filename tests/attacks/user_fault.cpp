@@ -1,4 +1,4 @@
-// userfaultfd decides what a page of sealed memory holds that was never touched.
+// By userfaultfd, the program decides what a sealed page holds that was never touched.
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>

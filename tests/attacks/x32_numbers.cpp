@@ -1,4 +1,4 @@
-// The same calls under the numbers of the x32 ABI.
+// munmap and mprotect under their numbers of the x32 ABI.
 #include "tests/attacks/attack.h"
 
 using namespace libmseal::tests;

@@ -28,13 +28,13 @@ struct Mode {
 constexpr Mode kModes[] = {
     {"no shim", "none", nullptr},
     {"minimal filter, one argument", "floor", nullptr},
-    {"libmseal, backend=seccomp", "none", "backend=seccomp"},
-    {"libmseal, backend=filter", "none", "backend=filter"},
+    {"libmseal, backend=supervised", "none", "backend=supervised"},
+    {"libmseal, backend=filters", "none", "backend=filters"},
     {"libmseal, backend=kernel", "none", "backend=kernel"},
     {"every call notified", "notify", nullptr},
     {"the same, least supervisor", "least", nullptr},
-    {"libmseal, coverage=all", "few", "backend=seccomp,coverage=all"},
-    {"libmseal, mode=audit", "few", "backend=seccomp,mode=audit,events=/dev/null"},
+    {"libmseal, coverage=all", "few", "backend=supervised,coverage=all"},
+    {"libmseal, mode=audit", "few", "backend=supervised,mode=audit,events=/dev/null"},
 };
 
 Costs measure(const Mode& mode) {

@@ -60,12 +60,12 @@ struct Way {
   bool notified;  // calls cost so much that few will do
 };
 
-constexpr Way kSingle{"mseal", "backend=seccomp", false};
-constexpr Way kBatch{"mseal_ranges", "backend=seccomp", false};
-constexpr Way kBirth{"PROT_SEAL", "backend=seccomp", false};
-constexpr Way kSealable{"MAP_SEALABLE", "backend=seccomp", false};
-constexpr Way kSingleAll{"mseal, all", "backend=seccomp,coverage=all", true};
-constexpr Way kBatchAll{"mseal_ranges, all", "backend=seccomp,coverage=all", true};
+constexpr Way kSingle{"mseal", "backend=supervised", false};
+constexpr Way kBatch{"mseal_ranges", "backend=supervised", false};
+constexpr Way kBirth{"PROT_SEAL", "backend=supervised", false};
+constexpr Way kSealable{"MAP_SEALABLE", "backend=supervised", false};
+constexpr Way kSingleAll{"mseal, all", "backend=supervised,coverage=all", true};
+constexpr Way kBatchAll{"mseal_ranges, all", "backend=supervised,coverage=all", true};
 constexpr Way kWays[] = {kSingle, kBatch, kBirth, kSealable, kSingleAll, kBatchAll};
 
 bool seal_each(const std::vector<mseal_range>& ranges) {
@@ -273,22 +273,22 @@ int main(int count, char** arguments) {
   for (const std::size_t seals : {100, 1000, 10000}) print_line(self, kSingleAll, seals);
   for (const std::size_t seals : {100, 1000, 10000}) print_line(self, kBatchAll, seals);
   std::printf("\nus a seal, of 100\n");
-  print_latency("mseal by a filter", self, "backend=seccomp", "mseal");
-  print_latency("mseal by a filter, backend=filter", self, "backend=filter", "mseal");
+  print_latency("mseal by a filter", self, "backend=supervised", "mseal");
+  print_latency("mseal by a filter, backend=filters", self, "backend=filters", "mseal");
   print_latency("  of these, the seccomp() call alone", self, nullptr, "seccomp");
   for (const char* const threads : {"1", "4", "16"}) {
     const std::string title = std::string("mseal by a filter, beside so many busy threads: ") + threads;
-    print_latency(title.c_str(), self, "backend=seccomp", "busy threads", threads);
+    print_latency(title.c_str(), self, "backend=supervised", "busy threads", threads);
   }
-  print_latency("mmap(PROT_SEAL)", self, "backend=seccomp", "PROT_SEAL");
-  print_latency("mseal by the supervisor, coverage=all", self, "backend=seccomp,coverage=all", "mseal");
+  print_latency("mmap(PROT_SEAL)", self, "backend=supervised", "PROT_SEAL");
+  print_latency("mseal by the supervisor, coverage=all", self, "backend=supervised,coverage=all", "mseal");
   print_latency("mseal(2) of this kernel, by way of the library", self, "backend=kernel,require=kernel",
                 "mseal");
   std::printf("\nus a refused call of libc, of 50,000 after as many\n");
   for (const char* const mappings : {"10", "64000"}) {
     const std::string title = std::string("so many mappings: ") + mappings;
-    print_latency(title.c_str(), self, "backend=seccomp", "refusals", mappings);
-    print_latency((title + ", events=").c_str(), self, "backend=seccomp,events=/tmp/libmseal-bench-events",
+    print_latency(title.c_str(), self, "backend=supervised", "refusals", mappings);
+    print_latency((title + ", events=").c_str(), self, "backend=supervised,events=/tmp/libmseal-bench-events",
                   "refusals", mappings);
   }
   std::remove("/tmp/libmseal-bench-events");
@@ -296,7 +296,7 @@ int main(int count, char** arguments) {
   for (const char* const others : {"0", "500", "1500"}) {
     const std::string title = std::string("beside so many programs: ") + others;
     print_latency((title + ", without the library").c_str(), self, nullptr, "starts", others);
-    print_latency(title.c_str(), self, "backend=seccomp", "starts", others);
+    print_latency(title.c_str(), self, "backend=supervised", "starts", others);
   }
   return 0;
 }

@@ -23,7 +23,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE, PLACES = 4096, 1 << 28
 LIBRARIES = 0x7E0000000000  # above it, libraries; below, programs
 PROGRAMS = 0x550000000000
-OPTIONS = ["--backend=seccomp", "--policy=none", "--auto=elf"]
+OPTIONS = ["--backend=supervised", "--policy=none", "--auto=elf"]
 
 
 def split(ranges, anchors):

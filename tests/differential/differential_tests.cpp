@@ -237,7 +237,7 @@ void compare_family(Family family) {
     leave_out(sequence);
     // Where processes are to be confounded, the program is sealed by the look at who calls.
     const std::string backend =
-        "seccomp" + (family == Family::limits ? kAuto : kNoAuto) + (seed % 5 == 0 ? kAll : "");
+        "supervised" + (family == Family::limits ? kAuto : kNoAuto) + (seed % 5 == 0 ? kAll : "");
     const bool parts =
         family == Family::rings || family == Family::limits || family == Family::mixed || seed % 5 == 0;
     const Agree agree = parts ? Agree::invariant : Agree::answers;

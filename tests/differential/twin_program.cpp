@@ -1,5 +1,5 @@
 // One of two twins: replays a sequence of operations on an arena at a fixed address and prints what came of
-// each. Run under backend=kernel and under backend=seccomp, the two must print the same.
+// each. Run under backend=kernel and under backend=supervised, the two must print the same.
 //
 //   twin_program FILE      the arena's address, then a line an operation, as operation.h writes them
 //

@@ -334,7 +334,7 @@ def check_examples(given):
             if built.returncode != 0:
                 problems.append(f"the example of {name} does not compile: {built.stderr}")
                 continue
-            for options in ("policy=none,backend=seccomp", "policy=none"):
+            for options in ("policy=none,backend=supervised", "policy=none"):
                 result = run([program], {"MSEAL_OPTIONS": options})
                 said = sorted((result.stdout + result.stderr).splitlines())
                 if result.returncode != 0 or said != sorted(printed) or not printed:

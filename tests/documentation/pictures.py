@@ -41,12 +41,20 @@ def draw(name, lines):
     (HERE / f"{name}.svg").write_text(picture)
 
 
+def audit(mseal, folder, script):
+    """The file of events of a python3 that runs the script; its supervisor has written all of it."""
+    events, log = f"{folder}/hits.jsonl", pathlib.Path(folder, "log")
+    subprocess.run([mseal, "run", "--backend=supervised", "--mode=audit", f"--events={events}", f"--log={log}", "--",
+                    "/usr/bin/python3", "-c", script], check=True, env={**os.environ, "CALLS": script})
+    while "no process is left" not in log.read_text():
+        time.sleep(0.02)
+    return events
+
+
 def report(mseal):
-    with tempfile.NamedTemporaryFile(suffix=".jsonl") as events:
-        subprocess.run([mseal, "run", "--backend=seccomp", "--mode=audit", f"--events={events.name}", "--",
-                        "/usr/bin/python3", "-c", CHANGES_LIBC], check=True)
-        time.sleep(1)  # the supervisor writes the file
-        printed = subprocess.run([mseal, "report", events.name], check=True, capture_output=True, text=True).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        events = audit(mseal, folder, CHANGES_LIBC)
+        printed = subprocess.run([mseal, "report", events], check=True, capture_output=True, text=True).stdout
     draw("report", ["$ mseal run --mode=audit --events=hits.jsonl -- python3 program.py", "$ mseal report hits.jsonl",
                     *printed.splitlines()])
 
@@ -71,10 +79,7 @@ for line in open("/proc/self/maps"):
 
 def page(mseal):
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        events, drawn = f"{folder}/hits.jsonl", pathlib.Path(folder, "page.html")
-        subprocess.run([mseal, "run", "--backend=seccomp", "--mode=audit", f"--events={events}", "--", "/usr/bin/python3", "-c",
-                        CALLS], check=True, env={**os.environ, "CALLS": CALLS})
-        time.sleep(1)
+        events, drawn = audit(mseal, folder, CALLS), pathlib.Path(folder, "page.html")
         subprocess.run([mseal, "report", f"--html={drawn}", events], check=True)
         drawn.write_text(drawn.read_text().replace(str(pathlib.Path(mseal).parent), "/usr/local/lib"))
         browser = Browser("chromium", folder)
@@ -84,7 +89,7 @@ def page(mseal):
 
 
 def status(mseal):
-    with subprocess.Popen([mseal, "run", "--backend=seccomp", "--", "/usr/bin/env", "LC_ALL=C", "/bin/cat"],
+    with subprocess.Popen([mseal, "run", "--backend=supervised", "--", "/usr/bin/env", "LC_ALL=C", "/bin/cat"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         program.stdin.write(b"x\n")
         program.stdin.flush()

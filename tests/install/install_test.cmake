@@ -41,7 +41,7 @@ if(NOT said MATCHES "^mseal ${VERSION},")
   message(FATAL_ERROR "mseal --version is not of ${VERSION}: ${said}")
 endif()
 
-set(options MSEAL_OPTIONS=policy=none,backend=seccomp,require=seccomp)
+set(options MSEAL_OPTIONS=policy=none,backend=supervised,require=supervised)
 function(must_seal program)
   execute_process(COMMAND ${CMAKE_COMMAND} -E env ${options} ${ARGN} ${program}
                   OUTPUT_VARIABLE said ERROR_VARIABLE complained COMMAND_ERROR_IS_FATAL ANY)

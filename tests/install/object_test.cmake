@@ -11,7 +11,7 @@ if(SOURCE)
   endif()
   set(LIBRARY ${WORK}/libmseal/shim/libmseal.so)
   # Without a supervisor, which takes longest to build.
-  execute_process(COMMAND ${CMAKE_COMMAND} -E env MSEAL_OPTIONS=policy=none,backend=filter,require=filter ${WORK}/consumer
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env MSEAL_OPTIONS=policy=none,backend=filters,require=filters ${WORK}/consumer
                   OUTPUT_VARIABLE said ERROR_VARIABLE said COMMAND_ERROR_IS_FATAL ANY)
   if(NOT said MATCHES "sealed page: Operation not permitted")
     message(FATAL_ERROR "the consumer did not seal: ${said}")

@@ -22,6 +22,7 @@ sealed='
   my @lines = <$maps>;
   die "the library is not loaded\n" unless grep { m{/libmseal\.so\.0$} } @lines;
   my ($text) = map { /^([0-9a-f]+)-\S+ r-xp .*perl$/ ? hex $1 : () } @lines;
+  if ($ARGV[0]) { open(my $waits, ">", "waits") or die }
   while ($ARGV[0] && !-e $ARGV[0]) { select(undef, undef, undef, 0.05) }
   my $mprotect = `uname -m` =~ /aarch64/ ? 226 : 10;
   die "text was changed\n" unless syscall($mprotect, $text, 4096, 7) == -1 && $!{EPERM};
@@ -29,16 +30,25 @@ sealed='
 
 use_library() {
   ldconfig -p | grep -q 'libmseal\.so\.0 ' || fail "ldconfig does not know libmseal.so.0"
-  said=$(MSEAL_OPTIONS=backend=seccomp,require=seccomp LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" 2>&1) || true
+  said=$(MSEAL_OPTIONS=backend=supervised,require=supervised LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" 2>&1) || true
   [ "$said" = sealed ] || fail "LD_PRELOAD=libmseal.so: $said"
+}
+
+# Until the program that was started last waits for the file "go".
+until_it_waits() {
+  for _ in $(seq 300); do
+    [ ! -e waits ] || return 0
+    sleep 0.1
+  done
+  fail "the program does not start: $(cat before)"
 }
 
 # A program goes on with its seals while the package is installed anew.
 upgrade() {
-  rm -f go
-  MSEAL_OPTIONS=backend=seccomp,require=seccomp LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" go >before 2>&1 &
+  rm -f go waits
+  MSEAL_OPTIONS=backend=supervised,require=supervised LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" go >before 2>&1 &
   program=$!
-  sleep 1
+  until_it_waits
   install --reinstall ./libmseal0_*.deb || fail "libmseal0 can't be installed anew"
   use_library
   touch go
@@ -55,23 +65,24 @@ of_before='
     syscall($munmap, $page, 4096) == -1 && $!{EPERM} or die "a sealed page was unmapped\n";
   }
   seals_a_page();
+  open(my $waits, ">", "waits") or die;
   while (!-e "go") { select(undef, undef, undef, 0.05) }
   seals_a_page();
   print STDERR "before: sealed\n";
-  $ENV{MSEAL_OPTIONS} = "backend=seccomp";
+  $ENV{MSEAL_OPTIONS} = "backend=supervised";
   system("perl", "-MErrno", "-e", $ARGV[0]) == 0 or die "a program in the tree failed\n";
-  $ENV{MSEAL_OPTIONS} = "backend=seccomp,require=seccomp";
+  $ENV{MSEAL_OPTIONS} = "backend=supervised,require=supervised";
   system("/bin/true") >> 8 == 127 or die "a program in the tree ignores require=\n";'
 
 # The new version has another layout: what runs goes on with the supervisor that it has, what it starts from then on does
 # without one and says so, and whatever else starts has the new one.
 upgrade_layout() {
-  rm -f go
-  MSEAL_OPTIONS=backend=seccomp,require=seccomp LD_PRELOAD=libmseal.so perl -MErrno -e "$of_before" "$sealed" >before 2>&1 &
+  rm -f go waits
+  MSEAL_OPTIONS=backend=supervised,require=supervised LD_PRELOAD=libmseal.so perl -MErrno -e "$of_before" "$sealed" >before 2>&1 &
   program=$!
-  sleep 1
+  until_it_waits
   install ./next/libmseal0_*.deb || fail "the libmseal0 of another layout can't be installed"
-  MSEAL_OPTIONS=backend=seccomp,require=seccomp,verbose=1 LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" >fresh 2>&1 || true
+  MSEAL_OPTIONS=backend=supervised,require=supervised,verbose=1 LD_PRELOAD=libmseal.so perl -MErrno -e "$sealed" >fresh 2>&1 || true
   grep -q '^sealed$' fresh && grep -q 'backend supervised on' fresh || fail "after the upgrade: $(cat fresh)"
   touch go
   wait "$program" || fail "a program from before the upgrade: $(cat before)"
@@ -86,9 +97,9 @@ upgrade_layout() {
 use_tool() {
   mseal --version | grep -q '^mseal [0-9]' || fail "mseal --version"
   mseal check >said || [ $? = 1 ] || fail "mseal check: $(cat said)"
-  [ "$(mseal run --backend=seccomp --require=seccomp -- perl -MErrno -e "$sealed" 2>&1)" = sealed ] || fail "mseal run"
+  [ "$(mseal run --backend=supervised --require=supervised -- perl -MErrno -e "$sealed" 2>&1)" = sealed ] || fail "mseal run"
   # The tool under its own preload, and from elsewhere than /.
-  (cd /tmp && mseal run --backend=seccomp --coverage=all -- /bin/true) || fail "mseal run --coverage=all"
+  (cd /tmp && mseal run --backend=supervised --coverage=all -- /bin/true) || fail "mseal run --coverage=all"
   mseal policy check /usr/share/doc/libmseal0/examples/policy.toml || fail "the example's policy file"
   [ -f /usr/share/doc/mseal/examples/systemd/plain.conf ] || fail "the drop-ins for systemd"
 }
@@ -100,7 +111,7 @@ use_development() {
   cc $example -o by_hand -lmseal
   for program in ./by_pkg_config ./by_hand; do
     readelf -dW $program | grep -q 'NEEDED.*\[libmseal\.so\.0\]' || fail "$program does not ask for libmseal.so.0"
-    MSEAL_OPTIONS=backend=seccomp,require=seccomp $program 2>&1 | grep -q 'sealed page: *Operation not permitted' || fail "$program"
+    MSEAL_OPTIONS=backend=supervised,require=supervised $program 2>&1 | grep -q 'sealed page: *Operation not permitted' || fail "$program"
   done
 }
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/sealed.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -19,7 +19,7 @@ namespace {
 
 TEST_CASE("live: an audit refuses nothing and records everything, with the place that each call comes from") {
   const TemporaryPath events("audit.jsonl");
-  Command command = preloaded("backend=seccomp,mode=audit,events=" + events.string(),
+  Command command = preloaded("backend=supervised,mode=audit,events=" + events.string(),
                               {LIVE_PROGRAM, "audit_refuses_nothing"});
   const bool by_ptrace = GENERATE(false, true);
   if (by_ptrace) command.prepare = install_other_listener;
@@ -44,7 +44,7 @@ TEST_CASE("live: an audit by ptrace records what programs of the tree do, and ch
   const Command plain{{"/usr/bin/python3", LIVE_SOURCES "/job_control.py"}, {}, {}, 60};
   const TemporaryPath events("traced.jsonl");
   Command traced =
-      preloaded("backend=seccomp,mode=audit,events=" + events.string(),
+      preloaded("backend=supervised,mode=audit,events=" + events.string(),
                 {"/bin/sh", "-c",
                  std::string("/usr/bin/python3 " LIVE_SOURCES "/job_control.py; ") + LIVE_PROGRAM +
                      " audit_refuses_nothing; " + LIVE_PROGRAM + " audit_refuses_nothing"});
@@ -56,8 +56,8 @@ TEST_CASE("live: an audit by ptrace records what programs of the tree do, and ch
 }
 
 TEST_CASE("live: an audit that begins late changes nothing for threads that run or sleep") {
-  Command command =
-      preloaded("backend=seccomp,mode=audit,auto=off,events=/dev/null", {LIVE_PROGRAM, "audit_begins_late"});
+  Command command = preloaded("backend=supervised,mode=audit,auto=off,events=/dev/null",
+                              {LIVE_PROGRAM, "audit_begins_late"});
   if (GENERATE(false, true)) command.prepare = install_other_listener;
   expect_success(run(command));
 }
@@ -70,7 +70,7 @@ TEST_CASE("live: an audit by ptrace leaves programs alone that can't reach its s
     std::vector<std::string> words = start;
     words.insert(words.end(), {"/bin/sh", "-c", "/bin/echo works"});
     const Run result =
-        run(preloaded("backend=seccomp,mode=audit,events=/dev/null", words, install_other_listener));
+        run(preloaded("backend=supervised,mode=audit,events=/dev/null", words, install_other_listener));
     expect_success(result);
     CHECK(result.out == "works\n");
     CHECK_THAT(result.err,
@@ -79,7 +79,7 @@ TEST_CASE("live: an audit by ptrace leaves programs alone that can't reach its s
 }
 
 TEST_CASE("live: an audit by ptrace of a program that is traced already is not started") {
-  Command command = preloaded("backend=seccomp,mode=audit,events=/dev/null", {"/bin/echo", "never"});
+  Command command = preloaded("backend=supervised,mode=audit,events=/dev/null", {"/bin/echo", "never"});
   command.prepare = [] {
     install_other_listener();
     // The tracer is a fork of this process, which lets it go on until it ends.
@@ -109,7 +109,7 @@ TEST_CASE("live: refusals are recorded with the place that each call comes from"
   for (const char* coverage : {"fast", "all"}) {
     const TemporaryPath events("enforce.jsonl");
     expect_success(
-        run(preloaded(std::string("backend=seccomp,coverage=") + coverage + ",events=" + events.string(),
+        run(preloaded(std::string("backend=supervised,coverage=") + coverage + ",events=" + events.string(),
                       {LIVE_PROGRAM, "own_text_is_sealed"})));
     // A raw call that a filter refuses is told of by nobody.
     constexpr long kWays = kTextIsWatched ? 2 : 1;
@@ -126,7 +126,7 @@ TEST_CASE("live: refusals are recorded with the place that each call comes from"
 }
 
 TEST_CASE("live: an audit that can't be had ends the program") {
-  const Run result = run(preloaded("backend=filter,mode=audit", {"/bin/echo", "never"}));
+  const Run result = run(preloaded("backend=filters,mode=audit", {"/bin/echo", "never"}));
   CHECK(result.status == 127);
   CHECK(result.out == "");
   CHECK_THAT(result.err, ContainsSubstring("mode=audit cannot be met"));

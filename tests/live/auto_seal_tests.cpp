@@ -11,7 +11,7 @@ namespace {
 
 // What of its own memory the program may still change.
 void expect(const std::string& options, const char* program, const std::string& changeable) {
-  for (const std::string backend : {"seccomp", "filter", "kernel"}) {
+  for (const std::string backend : {"supervised", "filters", "kernel"}) {
     if (backend == "kernel" && !needs_mseal()) continue;
     const Run result = run(preloaded("policy=none,backend=" + backend + "," + options, {program}));
     INFO(backend << ", " << options << ": " << result.err);
@@ -33,9 +33,9 @@ TEST_CASE("live: auto=marked seals what asks for it, and nothing else") {
 }
 
 TEST_CASE("live: a program that is linked to the library asks for its own sealing by a note") {
-  const Run unmarked = run({{OWN_DATA_PROGRAM}, {{"MSEAL_OPTIONS", "backend=seccomp"}}, {}, 60});
+  const Run unmarked = run({{OWN_DATA_PROGRAM}, {{"MSEAL_OPTIONS", "backend=supervised"}}, {}, 60});
   CHECK(unmarked.out == kUnsealed);
-  const Run marked = run({{MARKED_PROGRAM}, {{"MSEAL_OPTIONS", "backend=seccomp"}}, {}, 60});
+  const Run marked = run({{MARKED_PROGRAM}, {{"MSEAL_OPTIONS", "backend=supervised"}}, {}, 60});
   CHECK(marked.out == kSealed);
 }
 

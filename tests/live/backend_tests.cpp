@@ -11,10 +11,10 @@
 #include <string>
 #include <string_view>
 
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/sealed.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -22,15 +22,15 @@ namespace libmseal::tests {
 namespace {
 
 TEST_CASE("live: a missing supervisor means backend filters, in one line") {
-  const Run result =
-      run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}));
+  const Run result = run(
+      preloaded("supervisor=/nonexistent/supervisor,backend=supervised", {LIVE_PROGRAM, "refuses_changes"}));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
              ContainsSubstring("backend filters instead of supervised: the supervisor could not be started "
                                "(/nonexistent/supervisor), no such file"));
-  const Run required = run(preloaded("supervisor=/nonexistent/supervisor,backend=seccomp,require=seccomp",
-                                     {"/bin/echo", "never"}));
+  const Run required = run(preloaded(
+      "supervisor=/nonexistent/supervisor,backend=supervised,require=supervised", {"/bin/echo", "never"}));
   CHECK(required.status == 127);
   CHECK(required.out == "");
   CHECK_THAT(required.err, ContainsSubstring("require=supervised cannot be met"));
@@ -38,15 +38,16 @@ TEST_CASE("live: a missing supervisor means backend filters, in one line") {
 
 TEST_CASE("live: a program whose page zero is mapped has a supervisor all the same") {
   if (!needs(::geteuid() == 0, "root, to map page zero")) return;
-  expect_success(run(preloaded("auto=off,backend=seccomp,require=seccomp", {LIVE_PROGRAM, "has_page_zero"})));
+  expect_success(
+      run(preloaded("auto=off,backend=supervised,require=supervised", {LIVE_PROGRAM, "has_page_zero"})));
 }
 
 TEST_CASE("live: no process can be made for the supervisor, and the line says why") {
-  // A user whom nobody else is: no process runs as that one yet.
+  // A user as which no other process runs.
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
   for (const rlim_t processes : {1, 2}) {
     const TemporaryPath copies("few-processes");
-    Command command = as_nobody(copies.string(), "backend=seccomp,policy=none", {"/bin/true"});
+    Command command = as_nobody(copies.string(), "backend=supervised,policy=none", {"/bin/true"});
     command.prepare = [processes] {
       const rlimit limit{processes, processes};
       if (::setrlimit(RLIMIT_NPROC, &limit) != 0 || ::setgid(64321) != 0 || ::setuid(64321) != 0)
@@ -64,15 +65,15 @@ TEST_CASE("live: a supervisor that is no program, or not ours") {
   const TemporaryPath text("text");
   std::ofstream(text.string()) << "no program\n";
   std::filesystem::permissions(text.string(), std::filesystem::perms::owner_all);
-  const Run no_program = run(preloaded("backend=seccomp,supervisor=" + text.string(), {"/bin/true"}));
+  const Run no_program = run(preloaded("backend=supervised,supervisor=" + text.string(), {"/bin/true"}));
   CHECK_THAT(no_program.err, ContainsSubstring("backend filters") && ContainsSubstring("not a program"));
-  const Run stranger = run(preloaded("backend=seccomp,supervisor=/bin/true", {"/bin/true"}));
+  const Run stranger = run(preloaded("backend=supervised,supervisor=/bin/true", {"/bin/true"}));
   CHECK_THAT(stranger.err, ContainsSubstring("backend filters") && ContainsSubstring("ended early"));
 }
 
 TEST_CASE("live: where another listener is in force, deny filters do the work, and one line says so") {
   const Run result =
-      run(preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"}, install_other_listener));
+      run(preloaded("backend=supervised", {LIVE_PROGRAM, "refuses_changes"}, install_other_listener));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err,
@@ -85,7 +86,7 @@ TEST_CASE("live: a profile that answers mseal(2) for itself does not cut off the
   const auto forbid = [error](int number) {
     answer_with(number, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error));
   };
-  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
+  for (const char* options : {"backend=supervised", "backend=supervised,coverage=all"}) {
     for (const char* name : {"refuses_changes", "fork_inherits", "exec_drops", "threads_are_covered",
                              "query_tells", "seals_after_the_fork_are_not_inherited", "errors_of_mseal"}) {
       INFO(error << " " << options << " " << name);
@@ -98,7 +99,7 @@ TEST_CASE("live: a profile that answers mseal(2) for itself does not cut off the
     }
   }
   Command command =
-      preloaded("backend=seccomp,verbose=1", {"/bin/sh", "-c", "/bin/echo a | /bin/cat; /bin/true"});
+      preloaded("backend=supervised,verbose=1", {"/bin/sh", "-c", "/bin/echo a | /bin/cat; /bin/true"});
   command.prepare = [&] { forbid(462); };
   const Run tree = run(command);
   CHECK(tree.status == 0);
@@ -111,7 +112,7 @@ TEST_CASE(
     "live: a filter that kills for mseal(2) or seccomp(2) does not end the program, and one line says why") {
   const int number = GENERATE(462, __NR_seccomp, 437);  // the last: openat2
   std::string options =
-      GENERATE("", "backend=seccomp", "backend=filter", "scope=process", "late=all", "policy=");
+      GENERATE("", "backend=supervised", "backend=filters", "scope=process", "late=all", "policy=");
   const TemporaryPath policy("policy.toml");
   std::ofstream(policy.string()) << "late = \"all\"\n";
   if (options == "policy=") options += policy.string();
@@ -124,7 +125,7 @@ TEST_CASE(
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err, ContainsSubstring("backend libc instead of") &&
                              ContainsSubstring("kills programs that call mseal(2), seccomp(2)"));
-  const Run hardened = run(preloaded("backend=seccomp,harden=ptrace", {"/bin/true"}, kill_for_it));
+  const Run hardened = run(preloaded("backend=supervised,harden=ptrace", {"/bin/true"}, kill_for_it));
   CHECK(hardened.status == 127);
   CHECK_THAT(hardened.err, ContainsSubstring("harden= cannot be met: a seccomp filter"));
 }
@@ -132,7 +133,7 @@ TEST_CASE(
 TEST_CASE("live: what a filter kills for, or refuses, the supervisor does without") {
   const int number = GENERATE(__NR_kcmp, __NR_ptrace, __NR_setpriority);
   const std::uint32_t action = GENERATE(SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO | EPERM);
-  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filters"}) {
+  for (const char* options : {"backend=supervised", "backend=supervised,coverage=all", "backend=filters"}) {
     for (const char* name : {"refuses_changes", "fork_inherits", "threads_are_covered"}) {
       // Busy threads that can't be stopped take their time.
       if (number == __NR_ptrace && std::string_view(name) == "threads_are_covered") continue;
@@ -150,7 +151,7 @@ TEST_CASE("live: without ioctl or poll there is no supervisor, and one line says
 #else  // libc's poll calls ppoll there, which the library needs as well
   const int number = __NR_ioctl;
 #endif
-  const Run result = run(preloaded("backend=seccomp", {LIVE_PROGRAM, "refuses_changes"},
+  const Run result = run(preloaded("backend=supervised", {LIVE_PROGRAM, "refuses_changes"},
                                    [&] { answer_with(number, SECCOMP_RET_ERRNO | ENOSYS); }));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
@@ -161,19 +162,19 @@ TEST_CASE("live: without ioctl or poll there is no supervisor, and one line says
 TEST_CASE("live: without seccomp only libc's functions are checked, and one line says so") {
   const auto hide_seccomp = [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); };
   const Run result =
-      run(preloaded("backend=seccomp", {LIVE_PROGRAM, "libc_backend_sees_libc_only"}, hide_seccomp));
+      run(preloaded("backend=supervised", {LIVE_PROGRAM, "libc_backend_sees_libc_only"}, hide_seccomp));
   expect_success(result);
   CHECK(count_lines(result.err) == 1);
   CHECK_THAT(result.err, ContainsSubstring("backend libc instead of supervised") &&
                              ContainsSubstring("raw system calls pass"));
-  CHECK(run(preloaded("backend=seccomp,require=filter", {"/bin/true"}, hide_seccomp)).status == 127);
+  CHECK(run(preloaded("backend=supervised,require=filters", {"/bin/true"}, hide_seccomp)).status == 127);
 }
 
 TEST_CASE("live: an unprivileged user gets the same, with no_new_privs") {
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
   const TemporaryPath copies("nobody");
-  const Run result = run(
-      as_nobody(copies.string(), "backend=seccomp", {copies.string() + "/live_program", "refuses_changes"}));
+  const Run result = run(as_nobody(copies.string(), "backend=supervised",
+                                   {copies.string() + "/live_program", "refuses_changes"}));
   expect_success(result);
   CHECK(result.err == "");
 }
@@ -184,7 +185,7 @@ TEST_CASE("live: in root's tree, another user's programs get no_new_privs, but n
   const TemporaryPath copies("nobody");
   const std::string as_other = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
   Command command =
-      as_nobody(copies.string(), covers_all ? "backend=seccomp,coverage=all" : "backend=seccomp",
+      as_nobody(copies.string(), covers_all ? "backend=supervised,coverage=all" : "backend=supervised",
                 {"/bin/sh", "-c",
                  as_other + "grep NoNewPrivs /proc/self/status; " + as_other + copies.string() +
                      "/live_program refuses_changes"});
@@ -200,7 +201,7 @@ TEST_CASE("live: a process of a thousand groups is looked at like any other") {
   if (!needs(::geteuid() == 0, "root, to have so many")) return;
   std::string groups = "1";
   for (int group = 1'000'001; group < 1'001'000; ++group) groups += "," + std::to_string(group);
-  for (const char* const backend : {"seccomp", "filter"}) {
+  for (const char* const backend : {"supervised", "filters"}) {
     const std::string options = std::string("MSEAL_OPTIONS=policy=none,verbose=1,backend=") + backend;
     const Run result = run({{"setpriv", "--groups=" + groups, "env", std::string("LD_PRELOAD=") + LIBMSEAL_SO,
                              options, LIVE_PROGRAM, "refuses_changes"},
@@ -208,8 +209,7 @@ TEST_CASE("live: a process of a thousand groups is looked at like any other") {
                             {},
                             60});
     expect_success(result);
-    CHECK_THAT(result.err, ContainsSubstring(backend == std::string("seccomp") ? "backend supervised on"
-                                                                               : "backend filters on"));
+    CHECK_THAT(result.err, ContainsSubstring("backend " + std::string(backend) + " on"));
   }
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("live: where a profile refuses mseal(2), that is what is said") {
 }
 
 TEST_CASE("live: a requirement that the chosen backend can't meet is said plainly") {
-  const Run result = run(preloaded("policy=none,backend=filter,require=seccomp", {"/bin/echo", "never"}));
+  const Run result = run(preloaded("policy=none,backend=filters,require=supervised", {"/bin/echo", "never"}));
   CHECK(result.status == 127);
   CHECK(result.out == "");
   CHECK_THAT(result.err,

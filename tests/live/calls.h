@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <string>
 
 #include "shim/common/raw_syscall.h"
 
@@ -72,9 +71,5 @@ inline char* map_watched(std::size_t size, int prot, std::uintptr_t where = 0x30
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   return reinterpret_cast<std::uintptr_t>(at) == where ? static_cast<char*>(at) : nullptr;
 }
-
-// The lines of /proc/self/maps that touch [at, at + size), cut to it: protection, offset and file are what a
-// refused call must leave as they were.
-std::string maps_of(const void* at, std::size_t size);
 
 }  // namespace libmseal::tests

@@ -12,7 +12,7 @@ namespace {
 
 TEST_CASE("live: coverage=all serves mseal to programs that no preload reaches") {
   const auto served = [](const std::string& program) {
-    const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", program, "few"});
+    const Run result = tool({"run", "--backend=supervised", "--coverage=all", "--", program, "few"});
     expect_success(result);
     CHECK(result.err == "");
   };
@@ -24,7 +24,7 @@ TEST_CASE("live: coverage=all serves mseal to programs that no preload reaches")
 }
 
 TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
-  const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", "/bin/bash", "-c",
+  const Run result = tool({"run", "--backend=supervised", "--coverage=all", "--", "/bin/bash", "-c",
                            "for i in 1 2 3 4 5; do (echo $i | cat); done; ls / > /dev/null; echo done"});
   CHECK(result.out == "1\n2\n3\n4\n5\ndone\n");
   CHECK(result.err == "");
@@ -33,7 +33,7 @@ TEST_CASE("live: coverage=all leaves programs that seal nothing alone") {
 // The supervisor answers mseal(2) there as the kernel would.
 TEST_CASE("live: under coverage=all a program with the library is not told that the kernel has mseal(2)") {
   const Run result =
-      run(preloaded("backend=seccomp,coverage=all", {"sh", "-c", "MSEAL_OPTIONS=verbose=1 /bin/true"}));
+      run(preloaded("backend=supervised,coverage=all", {"sh", "-c", "MSEAL_OPTIONS=verbose=1 /bin/true"}));
   CHECK(result.status == 0);
   CHECK_THAT(result.err, ContainsSubstring("backend supervised on Linux"));
   CHECK_THAT(result.err, ContainsSubstring("under the supervisor of this process tree"));
@@ -42,7 +42,7 @@ TEST_CASE("live: under coverage=all a program with the library is not told that 
 TEST_CASE("live: coverage=all leaves a static shell and its children alone") {
   const Run there = run({{"busybox", "true"}, {}, {}, 60});
   if (!needs(there.status == 0, "busybox-static")) return;
-  const Run result = tool({"run", "--backend=seccomp", "--coverage=all", "--", "busybox", "sh", "-c",
+  const Run result = tool({"run", "--backend=supervised", "--coverage=all", "--", "busybox", "sh", "-c",
                            "for i in 1 2 3; do echo $i | busybox cat; done; busybox ls / | busybox wc -l > "
                            "/dev/null; (exec busybox echo done)"});
   CHECK(result.out == "1\n2\n3\ndone\n");

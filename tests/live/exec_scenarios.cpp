@@ -14,10 +14,10 @@
 
 #include "mseal/mseal.h"
 #include "tests/live/calls.h"
-#include "tests/live/eventually.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/waiting.h"
 
 namespace libmseal::tests {
 namespace {
@@ -56,7 +56,7 @@ void execs_while_others_seal(std::span<char*> arguments) {
   }
 }
 
-// Holds a lease on the file, until a byte comes: who opens the file waits meanwhile, as on a slow file
+// Holds a lease on the file, until a byte comes: an open of the file waits meanwhile, as on a slow file
 // system. Writes a byte when it has the lease, and another when somebody waits.
 [[noreturn]] void hold_lease(const std::string& path, int told, int until) {
   sigset_t waits;

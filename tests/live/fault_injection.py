@@ -315,7 +315,7 @@ class Served:
 
     def __init__(self, path, busy):
         before = supervisors()
-        self.program = Program(path, "seccomp", "serve", busy)
+        self.program = Program(path, "supervised", "serve", busy)
         self.seal(1)
         self.report()
         (self.supervisor,) = supervisors() - before
@@ -344,7 +344,7 @@ def is_lost_answer(call):
 
 
 def test_supervisor(results, path, busy, folder, every):
-    setting = f"seccomp, supervisor of a {busy} program"
+    setting = f"supervised, supervisor of a {busy} program"
     served = Served(path, busy)
     try:
         for flavour in FLAVOURS:
@@ -417,12 +417,12 @@ def main():
     results = Results()
     settings = {f"{backend}, {busy} program": lambda folder, backend=backend, busy=busy: test_program(
         results, options.program, backend, busy, folder, options.all)
-                for backend, busy in [("libc", "quiet"), ("filter", "busy"), ("seccomp", "quiet"),
-                                      ("seccomp", "busy")]}
-    settings |= {f"seccomp, supervisor of a {busy} program": lambda folder, busy=busy: test_supervisor(
+                for backend, busy in [("libc", "quiet"), ("filters", "busy"), ("supervised", "quiet"),
+                                      ("supervised", "busy")]}
+    settings |= {f"supervised, supervisor of a {busy} program": lambda folder, busy=busy: test_supervisor(
         results, options.program, busy, folder, options.all) for busy in ["quiet", "busy"]}
     start = time.monotonic()
-    for backend, more in [("libc", ""), ("filter", ""), ("seccomp", ""), ("seccomp", ",coverage=all")]:
+    for backend, more in [("libc", ""), ("filters", ""), ("supervised", ""), ("supervised", ",coverage=all")]:
         for busy in ["quiet", "busy"]:
             test_undisturbed(results, options.program, backend, busy, more)
     print(f"undisturbed: {time.monotonic() - start:.0f} s", flush=True)

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <string>
 
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -20,7 +20,7 @@ TEST_CASE("live: a hardened program does its ordinary work, and so do its childr
   const TemporaryPath folder("hardened");
   std::filesystem::create_directories(folder.string() + "/a");
   std::filesystem::create_directories(folder.string() + "/b");
-  const std::string options = "harden=ptrace+process_vm_writev+userfaultfd+proc_mem,backend=seccomp";
+  const std::string options = "harden=ptrace+process_vm_writev+userfaultfd+proc_mem,backend=supervised";
   const Run result = run(preloaded(
       options,
       {"/bin/bash", "-c",
@@ -34,7 +34,7 @@ TEST_CASE("live: a hardened program does its ordinary work, and so do its childr
 }
 
 TEST_CASE("live: hardening that can't be had ends the program, and one line says why") {
-  const Run no_landlock = run(preloaded("harden=proc_mem,backend=seccomp", {"/bin/echo", "never"}, [] {
+  const Run no_landlock = run(preloaded("harden=proc_mem,backend=supervised", {"/bin/echo", "never"}, [] {
     answer_with(444, SECCOMP_RET_ERRNO | ENOSYS);
   }));  // landlock_create_ruleset
   CHECK(no_landlock.status == 127);

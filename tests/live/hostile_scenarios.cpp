@@ -95,7 +95,7 @@ void forks_among_refusals(std::span<char*> arguments) {
   }
 }
 
-// Children that live, and each make a call of which the supervisor has to know who makes it.
+// Children that stay alive. Each makes a call for which the supervisor has to identify its caller.
 void many_live_children(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 1);
   int done[2];

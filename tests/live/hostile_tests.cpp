@@ -36,14 +36,14 @@ void limit_for_good(decltype(RLIMIT_CPU) which, rlim_t value) {
 TEST_CASE("hostile: a limit on processor time does not end the supervisor before its tree") {
   const TemporaryPath log("cpu.log");
   const Run result =
-      run(preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
+      run(preloaded("policy=none,backend=supervised,coverage=all,verbose=1,log=" + log.string(),
                     {LIVE_PROGRAM, "keeps_supervisor_busy", "8"}, [] { limit_for_good(RLIMIT_CPU, 1); }));
   expect_success(result);
   CHECK_THAT(text_in(log.string()), ContainsSubstring("whose processor time is limited"));
 }
 
 TEST_CASE("hostile: more than a hundred processes can seal at the same time") {
-  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all"})
+  for (const char* options : {"backend=supervised", "backend=supervised,coverage=all"})
     expect_success(
         run(preloaded(std::string("policy=none,") + options, {LIVE_PROGRAM, "seal_at_once", "150"})));
 }
@@ -51,20 +51,21 @@ TEST_CASE("hostile: more than a hundred processes can seal at the same time") {
 TEST_CASE("hostile: more processes than the supervisor may open files are told apart") {
   for (const char* const coverage : {"fast", "all"}) {
     expect_success(run(
-        preloaded(std::string("policy=none,backend=seccomp,require=seccomp,coverage=") + coverage,
+        preloaded(std::string("policy=none,backend=supervised,require=supervised,coverage=") + coverage,
                   {LIVE_PROGRAM, "many_live_children", "200"}, [] { limit_for_good(RLIMIT_NOFILE, 128); })));
   }
 }
 
 TEST_CASE("hostile: more programs than the supervisor may open files are sealed by their own filters") {
-  const Run result = run(preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "many_live_images", "100"},
-                                   [] { limit_for_good(RLIMIT_NOFILE, 128); }));
+  const Run result =
+      run(preloaded("policy=none,backend=supervised", {LIVE_PROGRAM, "many_live_images", "100"},
+                    [] { limit_for_good(RLIMIT_NOFILE, 128); }));
   expect_success(result);
   CHECK_THAT(result.err, ContainsSubstring("has no file descriptor left for another program"));
 }
 
 TEST_CASE("hostile: ranges that were too many, or another image's, are not sealed with the next one") {
-  scenario("backend=seccomp", "wants_too_much");
+  scenario("backend=supervised", "wants_too_much");
 }
 
 // Refusals in a file of events: those that are there, and those that are only counted.
@@ -81,7 +82,7 @@ std::uint64_t refusals_in(const std::string& path) {
 
 TEST_CASE("hostile: refusals by the ten thousand are recorded or counted, however much is mapped") {
   const TemporaryPath events("cost.jsonl");
-  expect_success(run(preloaded("policy=none,backend=seccomp,events=" + events.string(),
+  expect_success(run(preloaded("policy=none,backend=supervised,events=" + events.string(),
                                {LIVE_PROGRAM, "refusals_among_mappings", "60000", "20000"})));
   eventually([&] { return refusals_in(events.string()) == 2 * 20'000; });
   CHECK(refusals_in(events.string()) == 2 * 20'000);
@@ -89,7 +90,7 @@ TEST_CASE("hostile: refusals by the ten thousand are recorded or counted, howeve
 
 TEST_CASE("hostile: a child counts its own refusals, and not those of its parent again") {
   const TemporaryPath events("forks.jsonl");
-  expect_success(run(preloaded("policy=none,backend=seccomp,events=" + events.string(),
+  expect_success(run(preloaded("policy=none,backend=supervised,events=" + events.string(),
                                {LIVE_PROGRAM, "forks_among_refusals", "10", "500"})));
   eventually([&] { return refusals_in(events.string()) >= 21 * 500; });
   CHECK(refusals_in(events.string()) == 21 * 500);
@@ -98,7 +99,7 @@ TEST_CASE("hostile: a child counts its own refusals, and not those of its parent
 TEST_CASE("hostile: what a program repeats is left out of the log, and counted") {
   const TemporaryPath log("flood.log");
   expect_success(
-      run(preloaded("policy=none,backend=seccomp,log=" + log.string(), {LIVE_PROGRAM, "floods_the_log"})));
+      run(preloaded("policy=none,backend=supervised,log=" + log.string(), {LIVE_PROGRAM, "floods_the_log"})));
   // Not its last line: that is among what is left out.
   const std::string text = log_with(log.string(), "lines were left out: too many per second");
   CHECK(count_lines(text) < 2000);
@@ -114,7 +115,7 @@ TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end 
   const std::string program = folder.string() + "/a\n[forged] \x1b[2J\"'''\",open=all:*";
   fs::copy_file(LIVE_PROGRAM, program);
   Command command =
-      preloaded("policy=none,backend=seccomp,log=" + log.string() + ",events=" + events.string(),
+      preloaded("policy=none,backend=supervised,log=" + log.string() + ",events=" + events.string(),
                 {program, "own_text_is_sealed"});
   command.environment["LD_LIBRARY_PATH"] = fs::path(LIBMSEAL_SO).parent_path().string();
   expect_success(run(command));
@@ -145,12 +146,12 @@ TEST_CASE("hostile: status survives what a process has for a table") {
       {"pointer", "is malformed"}, {"counts", "is malformed"},  {"writing", "half-written"}};
   for (const auto& [kind, said] : forgeries) {
     INFO(kind);
-    const std::string script = "coproc P { exec env LD_PRELOAD=" LIBMSEAL_SO
-                               " MSEAL_OPTIONS=policy=none,backend=seccomp " LIVE_PROGRAM " forges_a_table " +
-                               kind +
-                               "; }; read -r pid <&${P[0]}; " MSEAL_TOOL
-                               " status $pid > /dev/null; one=$?; " MSEAL_TOOL
-                               " status > /dev/null; exit $one";
+    const std::string script =
+        "coproc P { exec env LD_PRELOAD=" LIBMSEAL_SO
+        " MSEAL_OPTIONS=policy=none,backend=supervised " LIVE_PROGRAM " forges_a_table " +
+        kind +
+        "; }; read -r pid <&${P[0]}; " MSEAL_TOOL " status $pid > /dev/null; one=$?; " MSEAL_TOOL
+        " status > /dev/null; exit $one";
     const Run result = run({{"/bin/bash", "-c", script}, {}, {}, 60});
     INFO(result.err);
     CHECK(result.status == (said.empty() ? 0 : 2));

@@ -29,15 +29,15 @@ std::map<int, int> starts_by_fences(const std::string& log) {
 }
 
 TEST_CASE("live: a program that can't be started leaves the layout of the next as it was") {
-  scenario("backend=seccomp", "failed_start_keeps_the_layout");
+  scenario("backend=supervised", "failed_start_keeps_the_layout");
 }
 
 #ifdef __x86_64__  // elsewhere no layout keeps images apart from what others have sealed
 TEST_CASE("live: a program that would start where an ancestor sealed gets another layout, or none") {
   for (const auto& [options, way, outcome] :
-       {std::array{"backend=seccomp", "by_posix_spawn", "with the library 5, without it 0, failed 0\n"},
-        std::array{"backend=seccomp", "past_libc", "with the library 0, without it 5, failed 0\n"},
-        std::array{"backend=seccomp,require=seccomp", "past_libc",
+       {std::array{"backend=supervised", "by_posix_spawn", "with the library 5, without it 0, failed 0\n"},
+        std::array{"backend=supervised", "past_libc", "with the library 0, without it 5, failed 0\n"},
+        std::array{"backend=supervised,require=supervised", "past_libc",
                    "with the library 0, without it 0, failed 5\n"}}) {
     const Run result = run(preloaded(options, {LIVE_PROGRAM, "starts_amid_seals", way}));
     INFO(options << " " << way << ": " << result.err);
@@ -48,28 +48,28 @@ TEST_CASE("live: a program that would start where an ancestor sealed gets anothe
 #endif
 
 TEST_CASE("live: exec drops what the old image sealed") {
-  scenario("backend=seccomp", "exec_drops");
-  scenario("backend=seccomp", "exec_fences");
-  scenario("backend=seccomp", "hints_stay_out_of_watched_ranges");
-  expect_success(
-      run(preloaded("backend=seccomp,require=seccomp", {LIVE_PROGRAM, "starts_behind_many_fences", "6000"})));
+  scenario("backend=supervised", "exec_drops");
+  scenario("backend=supervised", "exec_fences");
+  scenario("backend=supervised", "hints_stay_out_of_watched_ranges");
+  expect_success(run(preloaded("backend=supervised,require=supervised",
+                               {LIVE_PROGRAM, "starts_behind_many_fences", "6000"})));
 }
 
 TEST_CASE("live: fifty images one after the other, each with its seals") {
-  std::vector<std::pair<const char*, const char*>> chains{{"backend=seccomp", "50"}};
+  std::vector<std::pair<const char*, const char*>> chains{{"backend=supervised", "50"}};
 #ifdef __x86_64__  // elsewhere images meet their ancestors' filters too often (libmseal-limits(7))
-  chains.emplace_back("backend=filter", "10");
+  chains.emplace_back("backend=filters", "10");
 #endif
   for (const auto& [backend, length] : chains)
     expect_success(run(preloaded(backend, {LIVE_PROGRAM, "exec_chain", length})));
-  scenario("backend=seccomp", "forks_by_the_thousand");
+  scenario("backend=supervised", "forks_by_the_thousand");
 }
 
 // Each fence is a mapping, so that a start would take longer and longer. Programs that ran before have as
 // many filters as the ancestors of the next ones.
 TEST_CASE("live: a program has fences of its ancestors only, however many others there were") {
   const TemporaryPath log("fences.log");
-  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+  expect_success(run(preloaded("backend=supervised,log=" + log.string(),
                                {"/bin/sh", "-c",
                                 "i=0; while [ $i -lt 40 ]; do i=$((i+1)); "
                                 "/bin/sh -c '/bin/sh -c \"/bin/true; :\"; :'; done"})));
@@ -85,7 +85,7 @@ TEST_CASE("live: a program has fences of its ancestors only, however many others
 // tree.
 std::pair<long, int> mappings_of_orphan(const std::string& command) {
   const TemporaryPath log("orphan.log");
-  const Run result = run(preloaded("backend=seccomp,log=" + log.string(),
+  const Run result = run(preloaded("backend=supervised,log=" + log.string(),
                                    {"/bin/sh", LIVE_SOURCES "/orphan_among_others.sh", command}));
   INFO(result.out << result.err);
   CHECK(result.status == 0);
@@ -126,7 +126,7 @@ TEST_CASE("live: every program of a tree has its seals, however it was started")
   if (!needs(std::filesystem::exists("/usr/bin/python3"), "/usr/bin/python3")) return;
   const TemporaryPath log("tree.log");
   const Run result =
-      run(preloaded("backend=seccomp,log=" + log.string(),
+      run(preloaded("backend=supervised,log=" + log.string(),
                     {"/usr/bin/python3", LIVE_SOURCES "/start_in_every_way.py", LIVE_PROGRAM}));
   INFO(result.err);
   CHECK(result.out == "[]\n");
@@ -142,7 +142,7 @@ TEST_CASE("live: scope=process leaves the children alone, until they ask for sea
   const std::string sealed = std::string(LIVE_PROGRAM) + " own_text_is_sealed";
   const std::string unsealed = std::string(LIVE_PROGRAM) + " own_text_is_not_sealed";
   const std::string api = std::string(LIVE_PROGRAM) + " reseals";
-  for (const char* backend : {"backend=seccomp", "backend=filter"}) {
+  for (const char* backend : {"backend=supervised", "backend=filters"}) {
     const std::string options = std::string(backend) + ",scope=process";
     expect_success(run(preloaded(options, {LIVE_PROGRAM, "own_text_is_sealed"})));
     expect_success(run(preloaded(options, {"/bin/bash", "-c", unsealed + " && " + api + "; exit $?"})));
@@ -171,11 +171,11 @@ TEST_CASE("live: exec'd images of every kind are not hurt by what their ancestor
   const std::string live = std::string(LIVE_PROGRAM);
   all += live + " own_text_is_sealed; setarch -R " + live + " own_text_is_sealed; ";
   all += "LD_PRELOAD= /bin/true; LD_PRELOAD= setarch -R /bin/true; setarch -R /bin/true; ";
-  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
+  for (const char* options : {"backend=supervised", "backend=supervised,coverage=all", "backend=filters"}) {
     for (const bool randomised : {true, false}) {
       // Without a supervisor, an image at fixed addresses meets what an earlier one has sealed there
       // (libmseal-limits(7)).
-      if (options == std::string("backend=filter") && !randomised) continue;
+      if (options == std::string("backend=filters") && !randomised) continue;
       std::vector<std::string> command{LIVE_PROGRAM, "becomes", "/bin/bash", "-c", all + "exit 0"};
       if (!randomised) command.insert(command.begin(), {"/usr/bin/setarch", "-R"});
       INFO(options << (randomised ? "" : " without randomised addresses"));
@@ -194,7 +194,7 @@ TEST_CASE("live: images one after the other at the same addresses, in every layo
            "ulimit -s unlimited && exec setarch -R " + chain, "ulimit -s unlimited && exec " + chain,
            "exec setarch -3 -R " + chain, "exec setarch -B -R " + chain}) {
     INFO(command);
-    expect_success(run(preloaded("backend=seccomp", {"/bin/sh", "-c", command})));
+    expect_success(run(preloaded("backend=supervised", {"/bin/sh", "-c", command})));
   }
 }
 

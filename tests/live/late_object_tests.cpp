@@ -24,7 +24,7 @@ std::string loaded(const std::string& options, const std::vector<std::string>& n
 
 TEST_CASE("live: objects that are never unloaded are sealed when they come, by option all") {
   for (const std::string backend :
-       {"backend=seccomp", "backend=filter", "backend=seccomp,coverage=all", "backend=kernel"}) {
+       {"backend=supervised", "backend=filters", "backend=supervised,coverage=all", "backend=kernel"}) {
     if (backend == "backend=kernel" && !needs_mseal()) continue;
     CHECK(loaded(backend, {"plain", "nodelete"}) == "plain: 42, open\nnodelete: 42, sealed\n" + kEnd);
     CHECK(loaded(backend + ",late=off", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
@@ -32,7 +32,7 @@ TEST_CASE("live: objects that are never unloaded are sealed when they come, by o
           "plain: 42, sealed\nplain: 42, sealed\n" + kEnd);  // the first one stays where it was
     CHECK(loaded(backend + ",skip=nodelete.so", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
   }
-  CHECK(loaded("auto=off,backend=seccomp", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
+  CHECK(loaded("auto=off,backend=supervised", {"nodelete"}) == "nodelete: 42, open\n" + kEnd);
 }
 
 TEST_CASE("live: late=all seals what a thread has loaded while others load and unload") {
@@ -41,15 +41,15 @@ TEST_CASE("live: late=all seals what a thread has loaded while others load and u
   fs::create_directory(folder.string());
   for (int copy = 0; copy < 6; ++copy)
     fs::copy_file(PLUGINS "/plain.so", folder.string() + "/" + std::to_string(copy) + ".so");
-  for (const std::string backend : {"backend=seccomp,coverage=all", "backend=kernel"}) {
+  for (const std::string backend : {"backend=supervised,coverage=all", "backend=kernel"}) {
     if (backend == "backend=kernel" && !needs_mseal()) continue;
     CHECK(loaded(backend + ",late=all", {"*" + folder.string()}) == "threads: 0 failures\n" + kEnd);
   }
 }
 
 TEST_CASE("live: mseal_loaded seals what is loaded, whatever was sealed at start") {
-  for (const std::string backend : {"backend=seccomp", "backend=filter", "backend=seccomp,coverage=all",
-                                    "backend=libc", "backend=kernel"}) {
+  for (const std::string backend : {"backend=supervised", "backend=filters",
+                                    "backend=supervised,coverage=all", "backend=libc", "backend=kernel"}) {
     if (backend == "backend=kernel" && !needs_mseal()) continue;
     for (const std::string options : {",late=off", ",auto=off", ",auto=marked"}) {
       CHECK(loaded(backend + options,
@@ -63,7 +63,7 @@ TEST_CASE("live: mseal_loaded seals what is loaded, whatever was sealed at start
 
 TEST_CASE("live: objects of unusual kinds work, before and after they are sealed") {
   for (const std::string options :
-       {"backend=seccomp", "backend=seccomp,auto=data", "backend=filter,auto=data"}) {
+       {"backend=supervised", "backend=supervised,auto=data", "backend=filters,auto=data"}) {
     CHECK(loaded(options, {"lazy", "ifunc", "prelinked", "patching"}) ==
           "lazy: 42, sealed\nifunc: 42, sealed\nprelinked: 42, sealed\npatching: 42, sealed\n" + kEnd);
     // Nothing tells when the dynamic linker is through with text that it patches.
@@ -79,7 +79,7 @@ TEST_CASE("live: an object that wants an executable stack needs the dynamic link
   const Run alone = run(plain);
   const std::string unsealed =
       alone.out == "execstack: not loaded\n" + kEnd ? alone.out : "execstack: 42, sealed\n" + kEnd;
-  for (const std::string backend : {"backend=seccomp", "backend=kernel"}) {
+  for (const std::string backend : {"backend=supervised", "backend=kernel"}) {
     if (backend == "backend=kernel" && !needs_mseal()) continue;
     CHECK(loaded(backend, {"execstack"}) == "execstack: not loaded\n" + kEnd);
     CHECK(loaded(backend + ",skip=ld-linux*", {"execstack"}) == unsealed);
@@ -96,7 +96,8 @@ std::string started_with(const std::string& name, const std::string& options) {
 }
 
 TEST_CASE("live: an object seals in its constructor, before that of the library has run") {
-  for (const std::string options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"}) {
+  for (const std::string options :
+       {"backend=supervised", "backend=supervised,coverage=all", "backend=filters"}) {
     CHECK(started_with("early", options) == "-: 42, sealed\n" + kEnd);
     CHECK(started_with("early", options + ",auto=off") == "-: 42, open\n" + kEnd);
   }
@@ -104,7 +105,7 @@ TEST_CASE("live: an object seals in its constructor, before that of the library 
 }
 
 TEST_CASE("live: a child seals what it loads, unless its parent had threads") {
-  for (const std::string backend : {"backend=seccomp", "backend=filter"}) {
+  for (const std::string backend : {"backend=supervised", "backend=filters"}) {
     CHECK(loaded(backend, {"child", "thread", "nodelete"}) == "nodelete: 42, sealed\n" + kEnd);
     CHECK(loaded(backend, {"thread", "child", "nodelete"}) == "nodelete: 42, open\n" + kEnd);
   }
@@ -114,7 +115,7 @@ TEST_CASE("live: objects of unusual kinds work when they are there from the star
   for (const std::string options : {"auto=elf", "auto=data"}) {
     for (const char* name : {"plain", "lazy", "ifunc", "prelinked", "textrel", "execstack", "patching"}) {
       INFO(name << " " << options);
-      CHECK(started_with(name, "backend=seccomp," + options) == "-: 42, sealed\n" + kEnd);
+      CHECK(started_with(name, "backend=supervised," + options) == "-: 42, sealed\n" + kEnd);
     }
   }
 }

@@ -47,20 +47,20 @@ void tries(const std::string& options, Limit limit, rlim_t value, const std::str
 
 TEST_CASE("live: a limit on file sizes kills no program, and is named once") {
   for (const rlim_t bytes : {0, 102'400}) {
-    tries("backend=seccomp", RLIMIT_FSIZE, bytes, "ulimit -f");
-    tries("backend=filter", RLIMIT_FSIZE, bytes, "");
+    tries("backend=supervised", RLIMIT_FSIZE, bytes, "ulimit -f");
+    tries("backend=filters", RLIMIT_FSIZE, bytes, "");
   }
-  tries("backend=seccomp", RLIMIT_FSIZE, rlim_t{1} << 30, "");
+  tries("backend=supervised", RLIMIT_FSIZE, rlim_t{1} << 30, "");
 }
 
 TEST_CASE("live: a limit on descriptors is named once") {
-  for (const rlim_t files : {5, 8, 16}) tries("backend=seccomp", RLIMIT_NOFILE, files, "ulimit -n");
-  tries("backend=seccomp", RLIMIT_NOFILE, 256, "");
+  for (const rlim_t files : {5, 8, 16}) tries("backend=supervised", RLIMIT_NOFILE, files, "ulimit -n");
+  tries("backend=supervised", RLIMIT_NOFILE, 256, "");
 }
 
 TEST_CASE("live: programs that have ended keep no descriptors from those that follow") {
   constexpr rlim_t kFew = 64;
-  Command command = preloaded("policy=none,backend=seccomp",
+  Command command = preloaded("policy=none,backend=supervised",
                               {"/bin/bash", "-c", "for i in {1..50}; do /bin/true; done; echo done"});
   command.prepare = [] {
     prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
@@ -74,8 +74,8 @@ TEST_CASE("live: programs that have ended keep no descriptors from those that fo
 
 TEST_CASE("live: a limit on memory is named once") {
   for (const rlim_t bytes : {24'000'000, 200'000'000})
-    tries("backend=seccomp", RLIMIT_AS, bytes, "ulimit -v");
-  tries("backend=seccomp", RLIMIT_AS, rlim_t{1} << 31, "");
+    tries("backend=supervised", RLIMIT_AS, bytes, "ulimit -v");
+  tries("backend=supervised", RLIMIT_AS, rlim_t{1} << 31, "");
 }
 
 TEST_CASE("live: a supervisor with the right to more takes it") {
@@ -90,8 +90,8 @@ TEST_CASE("live: a supervisor with the right to more takes it") {
     if (may) setrlimit(RLIMIT_NOFILE, &files);
     return may;
   };
-  if (!may_raise()) return;  // a container's root: what the other cases are about
-  const Run result = run(preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, "refuses_changes"},
+  if (!needs(may_raise(), "the right to raise limits, which the root of a container lacks")) return;
+  const Run result = run(preloaded("policy=none,backend=supervised", {LIVE_PROGRAM, "refuses_changes"},
                                    [none] { setrlimit(RLIMIT_FSIZE, &none); }));
   expect_success(result);
   CHECK(result.err == "");
@@ -103,7 +103,7 @@ TEST_CASE("live: a missing supervisor is said once for a tree, whoever starts it
   if (std::filesystem::exists("/usr/bin/python3")) commands.push_back({"/usr/bin/python3", "-c", kPython});
   for (const auto& arguments : commands) {
     const Run result =
-        run(preloaded("policy=none,backend=seccomp,supervisor=/nonexistent/supervisor", arguments));
+        run(preloaded("policy=none,backend=supervised,supervisor=/nonexistent/supervisor", arguments));
     INFO(arguments[0] << ": " << result.err);
     CHECK(result.out == "done\n");
     CHECK(count_lines(result.err) == 1);
@@ -112,15 +112,15 @@ TEST_CASE("live: a missing supervisor is said once for a tree, whoever starts it
 }
 
 TEST_CASE("live: a bad option is said once for a tree") {
-  const Run result = run(preloaded("policy=none,backend=seccomp,colour=red", {"/bin/bash", "-c", kShell}));
+  const Run result = run(preloaded("policy=none,backend=supervised,colour=red", {"/bin/bash", "-c", kShell}));
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
 }
 
 TEST_CASE("live: without /proc one line says so for the objects and one for the backend, once for a tree") {
-  const auto result =
-      without_proc("env LD_PRELOAD=" LIBMSEAL_SO " MSEAL_OPTIONS=policy=none,backend=seccomp /bin/bash -c '" +
-                   std::string(kShell) + "'");
+  const auto result = without_proc("env LD_PRELOAD=" LIBMSEAL_SO
+                                   " MSEAL_OPTIONS=policy=none,backend=supervised /bin/bash -c '" +
+                                   std::string(kShell) + "'");
   if (!result) return;
   CHECK(result->out == "done\n");
   CHECK(count_lines(result->err) == 2);
@@ -131,7 +131,7 @@ TEST_CASE("live: without /proc one line says so for the objects and one for the 
 
 TEST_CASE("live: a program that is linked to the library and has no /proc hears why it can't seal") {
   const auto result =
-      without_proc("env MSEAL_OPTIONS=policy=none,backend=seccomp " LIVE_PROGRAM " refuses_changes");
+      without_proc("env MSEAL_OPTIONS=policy=none,backend=supervised " LIVE_PROGRAM " refuses_changes");
   if (!result) return;
   CHECK(result->status != 0);
   CHECK_THAT(result->err, ContainsSubstring("libmseal: mseal: no such file (ENOENT): /proc/thread-self") &&

@@ -1,6 +1,4 @@
 // Other people's programs do their work, and hear nothing.
-#include <unistd.h>
-
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -15,7 +13,7 @@ namespace {
 
 TEST_CASE("live: an unmodified python3 can no longer change its own code, constants and RELRO") {
   if (!needs(std::filesystem::exists("/usr/bin/python3"), "/usr/bin/python3")) return;
-  for (const char* backend : {"seccomp", "filter"}) {
+  for (const char* backend : {"supervised", "filters"}) {
     const Run result = run(preloaded(std::string("backend=") + backend,
                                      {"/usr/bin/python3", LIVE_SOURCES "/change_own_memory.py"}));
     INFO(result.err);
@@ -26,39 +24,31 @@ TEST_CASE("live: an unmodified python3 can no longer change its own code, consta
 
 TEST_CASE("live: an unmodified bash does its work, subprocesses and all") {
   const Run result =
-      run(preloaded("backend=seccomp", {"/bin/bash", "-c",
-                                        "for i in 1 2 3; do echo $i | cat; done; (exit 3); echo $?; "
-                                        "/bin/true && ls / | grep -c . >/dev/null; wait; echo done"}));
+      run(preloaded("backend=supervised", {"/bin/bash", "-c",
+                                           "for i in 1 2 3; do echo $i | cat; done; (exit 3); echo $?; "
+                                           "/bin/true && ls / | grep -c . >/dev/null; wait; echo done"}));
   CHECK(result.out == "1\n2\n3\n3\ndone\n");
   CHECK(result.err == "");
   CHECK(result.status == 0);
 }
 
 TEST_CASE("live: exit status, signals and standard streams are the program's") {
-  CHECK(run(preloaded("backend=seccomp", {"/bin/sh", "-c", "exit 7"})).status == 7);
-  CHECK(run(preloaded("backend=seccomp", {"/bin/sh", "-c", "kill -TERM $$"})).status == 128 + SIGTERM);
-  CHECK(run(preloaded("backend=seccomp", {"/bin/sh", "-c", "kill -SEGV $$"})).status == 128 + SIGSEGV);
-  const Run streams = run(preloaded("backend=seccomp", {"/bin/sh", "-c", "echo out; echo err >&2"}));
+  CHECK(run(preloaded("backend=supervised", {"/bin/sh", "-c", "exit 7"})).status == 7);
+  CHECK(run(preloaded("backend=supervised", {"/bin/sh", "-c", "kill -TERM $$"})).status == 128 + SIGTERM);
+  CHECK(run(preloaded("backend=supervised", {"/bin/sh", "-c", "kill -SEGV $$"})).status == 128 + SIGSEGV);
+  const Run streams = run(preloaded("backend=supervised", {"/bin/sh", "-c", "echo out; echo err >&2"}));
   CHECK(streams.out == "out\n");
   CHECK(streams.err == "err\n");
 }
 
 TEST_CASE("live: a pipe ends when its program ends") {
-  Command command = preloaded("backend=seccomp", {"/bin/sh", "-c", "/bin/echo hello | /bin/cat"});
+  Command command = preloaded("backend=supervised", {"/bin/sh", "-c", "/bin/echo hello | /bin/cat"});
   command.timeout_s = 20;
   CHECK(run(command).out == "hello\n");
 }
 
-TEST_CASE("live: a program started with closed standard streams") {
-  Command command = preloaded("backend=seccomp", {LIVE_PROGRAM, "own_text_is_sealed"});
-  command.prepare = [] {
-    for (int stream = 0; stream <= 2; ++stream) ::close(stream);
-  };
-  CHECK(run(command).status == 0);
-}
-
 TEST_CASE("live: healthy programs hear nothing") {
-  const Run result = run(preloaded("backend=seccomp", {"/bin/true"}));
+  const Run result = run(preloaded("backend=supervised", {"/bin/true"}));
   CHECK(result.out + result.err == "");
   CHECK(run({{MSEAL_SUPERVISOR}, {}, {}, 60}).status == 2);
 }
@@ -67,7 +57,7 @@ TEST_CASE("live: programs of musl are sealed by the same library") {
   const TemporaryPath program("musl");
   const Run built = run({{"musl-gcc", "-o", program.string(), LIVE_SOURCES "/other_program.c"}, {}, {}, 60});
   if (!needs(built.status == 0, "musl-gcc, of musl-tools")) return;
-  for (const char* backend : {"seccomp", "filter", "libc"}) {
+  for (const char* backend : {"supervised", "filters", "libc"}) {
     CAPTURE(backend);
     expect_success(run(preloaded(std::string("backend=") + backend, {program.string()})));
   }

@@ -2,12 +2,9 @@
 // can't use; with a command line it starts that program in a tree which it serves, and gives it a table that
 // can't be used.
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +17,7 @@
 #include "policy/protocol/control.h"
 #include "shim/common/descriptor_message.h"
 #include "shim/common/seal_table.h"
+#include "tests/support/filters.h"
 
 namespace {
 
@@ -43,7 +41,7 @@ void send_with(int socket, const void* data, std::size_t size, int descriptor) {
 }
 
 // Every mseal is notified, and no second listener admitted.
-int install_filter() {
+int install_listener() {
   std::array<sock_filter, 8> filter{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, policy::kMsealNumber, 4, 0),
@@ -54,10 +52,7 @@ int install_filter() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EBUSY),
   }};
-  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  return static_cast<int>(
-      syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+  return static_cast<int>(tests::install_filter(filter, SECCOMP_FILTER_FLAG_NEW_LISTENER));
 }
 
 // Until the tree has ended. The child's status is in `status` then; before Linux 6.11 one that nobody has
@@ -101,7 +96,7 @@ int main(int count, char** arguments) {
   const pid_t child = fork();
   if (child == 0) {
     setenv("LD_PRELOAD", LIBMSEAL_SO, 1);
-    const int listener = install_filter();
+    const int listener = install_listener();
     if (listener < 0) _exit(5);
     send_with(ends[1], "", 1, listener);
     close(listener);

@@ -246,7 +246,7 @@ def make_pages(given, folder):
     events = folder / "web1.jsonl"
     environment = {**os.environ, "MSEAL_OPTIONS": "policy=none", "LD_LIBRARY_PATH": str(pathlib.Path(given.tool).parent)}
     script = '"$0"; "$1"; "$2" -c "$3"'
-    subprocess.run([given.tool, "run", "--backend=seccomp", "--mode=audit", "--auto=data", f"--events={events}", "--", "/bin/sh",
+    subprocess.run([given.tool, "run", "--backend=supervised", "--mode=audit", "--auto=data", f"--events={events}", "--", "/bin/sh",
                     "-c", script, given.program, str(hostile), sys.executable, CALLS], env=environment, check=True, stdout=subprocess.DEVNULL)
     for _ in range(100):
         lines = events.read_text().splitlines()
@@ -260,7 +260,7 @@ def make_pages(given, folder):
             print(json.dumps({**json.loads(line), "host": "web2"}), file=file)
     report = folder / "report.html"
     subprocess.run([given.tool, "report", f"--html={report}", str(events), str(other)], check=True)
-    with subprocess.Popen([given.tool, "run", "--backend=seccomp", "--", "/bin/cat"], stdin=subprocess.PIPE,
+    with subprocess.Popen([given.tool, "run", "--backend=supervised", "--", "/bin/cat"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, env=environment) as program:
         program.stdin.write(b"x\n")
         program.stdin.flush()

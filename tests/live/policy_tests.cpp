@@ -39,7 +39,7 @@ TEST_CASE("live: policies of user, command line and MSEAL_OPTIONS, each stronger
     CHECK(result.err == "");
     return result.out;
   };
-  for (const std::string backend : {"backend=seccomp", "backend=filter", "backend=kernel"}) {
+  for (const std::string backend : {"backend=supervised", "backend=filters", "backend=kernel"}) {
     if (backend == "backend=kernel" && !needs_mseal()) continue;
     CHECK(changeable(backend) == "mutable mutable_too \n");
     CHECK(changeable(backend + ",vdso=0") == "mutable mutable_too vdso \n");
@@ -55,7 +55,7 @@ TEST_CASE("live: every program of a tree gets what the policy says about it") {
         "[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n[[object]]\nname = \"libm.so*\"\nseal = "
         "false\n");
   const std::string check = std::string(OWN_DATA_PROGRAM) + "; " + MARKED_PROGRAM;
-  const Run result = under("backend=seccomp,policy=" + named.string(), "", {"/bin/bash", "-c", check});
+  const Run result = under("backend=supervised,policy=" + named.string(), "", {"/bin/bash", "-c", check});
   INFO(result.err);
   CHECK(result.out == kUnsealed + kSealed);
 }
@@ -66,7 +66,7 @@ TEST_CASE("live: what is wrong in a policy file is said once, and that file does
   write(home.string() + "/libmseal/policy.toml",
         "[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n");
   write(named.string(), "auto = \"data\"\ncolour = \"red\"\n");
-  for (const std::string backend : {"backend=seccomp", "backend=filter"}) {
+  for (const std::string backend : {"backend=supervised", "backend=filters"}) {
     const std::string options = backend + ",policy=" + named.string();
     const Run result = under(options, home.string());
     INFO(result.err);
@@ -82,7 +82,7 @@ TEST_CASE("live: what is wrong in a policy file is said once, and that file does
     CHECK(missing.out == kUnsealed);
   }
   // Once in a tree.
-  const Run in_tree = under("backend=seccomp,policy=" + named.string(), home.string(),
+  const Run in_tree = under("backend=supervised,policy=" + named.string(), home.string(),
                             {"/bin/bash", "-c", std::string(OWN_DATA_PROGRAM) + "; exit 0"});
   CHECK(in_tree.out == kUnsealed);
   CHECK(count_lines(in_tree.err) == 1);
@@ -103,7 +103,7 @@ TEST_CASE("live: in a wrong policy file, such a rule for one program stops that 
         "colour = \"red\"\n[[program]]\nname = \"own_data_program\"\nharden = [\"ptrace\"]\n");
   const std::string commands = "/bin/true; echo $?; " + std::string(OWN_DATA_PROGRAM) + "; echo $?";
   const Run result =
-      under("backend=seccomp,policy=" + named.string(), "/nonexistent", {"/bin/bash", "-c", commands});
+      under("backend=supervised,policy=" + named.string(), "/nonexistent", {"/bin/bash", "-c", commands});
   INFO(result.err);
   CHECK(result.out == "0\n127\n");
   CHECK_THAT(result.err, ContainsSubstring("it has harden, so the program is not started"));
@@ -116,7 +116,7 @@ TEST_CASE("live: a wrong policy file that has a rule without which the program m
       GENERATE("harden = [\"ptrace\"]", "require = \"supervised\"", "strict = true", "mode = \"audit\"");
   INFO(rule);
   write(named.string(), rule + "\ncolour = \"red\"\n");
-  const Run result = under("backend=seccomp,policy=" + named.string(), home.string());
+  const Run result = under("backend=supervised,policy=" + named.string(), home.string());
   CHECK(result.status == 127);
   CHECK(result.out == "");
   CHECK_THAT(result.err, ContainsSubstring("does not apply, but it has " + rule.substr(0, rule.find(' '))));
@@ -133,7 +133,7 @@ TEST_CASE("live: a program with more rules or options than the library takes is 
           "[[" + table + "]]\nname = \"/opt/vendor/plugin-" + std::to_string(index) + ".so\"\nseal = false\n";
     write(many.string(), text);
   };
-  const std::string options = "backend=seccomp,policy=" + many.string();
+  const std::string options = "backend=supervised,policy=" + many.string();
   const std::vector<std::string> shell{"/bin/bash", "-c", std::string(OWN_DATA_PROGRAM) + "; echo $?"};
   SECTION("rules for every program") {
     write_rules("auto = \"off\"\n", "object", 200);
@@ -153,8 +153,8 @@ TEST_CASE("live: a program with more rules or options than the library takes is 
     CHECK_THAT(result.err, ContainsSubstring("too many rules for this program: at most 65535 bytes"));
   }
   SECTION("MSEAL_OPTIONS") {
-    CHECK(under("backend=seccomp,skip=" + std::string(60'000, 'a'), home.string()).out == kSealed);
-    const Run result = under("backend=seccomp,skip=" + std::string(70'000, 'a'), home.string());
+    CHECK(under("backend=supervised,skip=" + std::string(60'000, 'a'), home.string()).out == kSealed);
+    const Run result = under("backend=supervised,skip=" + std::string(70'000, 'a'), home.string());
     CHECK(result.status == 127);
     CHECK_THAT(result.err, ContainsSubstring("MSEAL_OPTIONS is too long: at most 65535 bytes"));
   }
@@ -168,7 +168,7 @@ TEST_CASE("live: a policy file that is a pipe or has no end stops the program, a
   write(large.string(), "auto = \"off\"\n");
   std::filesystem::resize_file(large.string(), std::uintmax_t{1} << 30);
   const auto stops = [&](const std::string& why) {
-    Command command = preloaded("backend=seccomp", {OWN_DATA_PROGRAM});
+    Command command = preloaded("backend=supervised", {OWN_DATA_PROGRAM});
     command.environment["XDG_CONFIG_HOME"] = home.string();
     command.timeout_s = 10;
     const Run result = run(command);
@@ -195,7 +195,7 @@ TEST_CASE("live: a policy file that is a pipe or has no end stops the program, a
 
   std::filesystem::remove(user);
   std::filesystem::create_symlink("/dev/null", user);
-  Command command = preloaded("backend=seccomp", {OWN_DATA_PROGRAM});
+  Command command = preloaded("backend=supervised", {OWN_DATA_PROGRAM});
   command.environment["XDG_CONFIG_HOME"] = home.string();
   const Run masked = run(command);
   CHECK(masked.out == kSealed);
@@ -206,14 +206,14 @@ TEST_CASE("live: a policy's mode is its tree's") {
   const TemporaryPath named("audit.toml");
   const TemporaryPath events("events.jsonl");
   write(named.string(), "mode = \"audit\"\nevents = \"" + events.string() + "\"\n");
-  const Run result = under("backend=seccomp,policy=" + named.string(), "");
+  const Run result = under("backend=supervised,policy=" + named.string(), "");
   CHECK(result.out == kUnsealed);  // nothing is refused
   CHECK(count_in(events_in(events.string(), 2), "\"verdict\":\"would refuse\"") == 2);
 }
 
 TEST_CASE("live: a bad option is named, the rest applies") {
   const Run result =
-      run(preloaded("colour=red,backend=seccomp,verbose=1", {LIVE_PROGRAM, "refuses_changes"}));
+      run(preloaded("colour=red,backend=supervised,verbose=1", {LIVE_PROGRAM, "refuses_changes"}));
   expect_success(result);
   CHECK_THAT(result.err,
              ContainsSubstring("libmseal: MSEAL_OPTIONS: there is no option colour; keys are backend"));

@@ -30,7 +30,7 @@ TEST_CASE("live: a file of events or a log that can't be opened is named before 
   for (const auto& [file, why] : files) {
     for (const std::string key : {"events=", "log="}) {
       INFO(key << file);
-      Command command = preloaded("policy=none,backend=seccomp," + key + file, kEcho);
+      Command command = preloaded("policy=none,backend=supervised," + key + file, kEcho);
       command.timeout_s = 20;
       const Run result = run(command);
       CHECK(result.status == 0);
@@ -50,7 +50,7 @@ TEST_CASE("live: rings of io_setup are made and destroyed, and a line says why o
   for (const std::string more : {"", ",coverage=all", ",auto=off"}) {
     INFO(more);
     const auto runs = [&](const char* name) {
-      expect_success(run(preloaded("policy=none,backend=seccomp" + more, {LIVE_PROGRAM, name})));
+      expect_success(run(preloaded("policy=none,backend=supervised" + more, {LIVE_PROGRAM, name})));
     };
     runs("destroys_a_ring");
     if (more == ",auto=off") continue;  // these seal, after which no ring may be destroyed there
@@ -60,7 +60,7 @@ TEST_CASE("live: rings of io_setup are made and destroyed, and a line says why o
   const TemporaryPath log("ring.log");
   const TemporaryPath events("ring.jsonl");
   const std::string options =
-      "policy=none,backend=seccomp,log=" + log.string() + ",events=" + events.string();
+      "policy=none,backend=supervised,log=" + log.string() + ",events=" + events.string();
   expect_success(run(preloaded(options, {LIVE_PROGRAM, "keeps_a_ring_below_a_seal"})));
   CHECK_THAT(log_with(log.string(), "io_destroy"), ContainsSubstring("open=io_destroy allows it"));
   CHECK_THAT(events_in(events.string(), 1), ContainsSubstring("\"call\":\"io_destroy\""));
@@ -71,7 +71,8 @@ TEST_CASE("live: somebody else's file of events is named") {
   namespace fs = std::filesystem;
   const TemporaryPath folder("records");
   const std::string events = folder.string() + "/events";
-  const Command command = as_nobody(folder.string(), "policy=none,backend=seccomp,events=" + events, kEcho);
+  const Command command =
+      as_nobody(folder.string(), "policy=none,backend=supervised,events=" + events, kEcho);
   std::ofstream(events) << "";
   fs::permissions(events, fs::perms(0600));
   const Run result = run(command);
@@ -82,8 +83,9 @@ TEST_CASE("live: somebody else's file of events is named") {
 
 TEST_CASE("live: events that the disk has no room for are counted and said") {
   const TemporaryPath log("full.log");
-  expect_success(run(preloaded("policy=none,backend=seccomp,mode=audit,events=/dev/full,log=" + log.string(),
-                               {LIVE_PROGRAM, "audit_refuses_nothing"})));
+  expect_success(
+      run(preloaded("policy=none,backend=supervised,mode=audit,events=/dev/full,log=" + log.string(),
+                    {LIVE_PROGRAM, "audit_refuses_nothing"})));
   const std::string text = log_with(log.string(), "events were lost");
   CHECK_THAT(text, ContainsSubstring("events=/dev/full: No space left on device; events are being lost") &&
                        ContainsSubstring("events=/dev/full: 6 events were lost"));
@@ -98,7 +100,7 @@ TEST_CASE(
   REQUIRE(reader >= 0);
   ::fcntl(reader, F_SETPIPE_SZ, 4096);  // takes a few events
   Command command =
-      preloaded("policy=none,backend=seccomp,mode=audit,events=" + pipe.string() + ",log=" + log.string(),
+      preloaded("policy=none,backend=supervised,mode=audit,events=" + pipe.string() + ",log=" + log.string(),
                 {"/bin/bash", "-c",
                  std::string(LIVE_PROGRAM) + " audit_refuses_nothing; exec " + LIVE_PROGRAM +
                      " audit_refuses_nothing"});

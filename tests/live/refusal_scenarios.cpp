@@ -14,6 +14,8 @@
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/maps.h"
+#include "tests/support/waiting.h"
 
 namespace libmseal::tests {
 namespace {
@@ -256,7 +258,8 @@ unsigned long new_ring(long events) {
   return ring;
 }
 
-void wait_until_destroyed(unsigned long ring) {
+void wait_until_destroyed(unsigned long ring, std::atomic<pid_t>* own_number = nullptr) {
+  if (own_number != nullptr) *own_number = ::gettid();
   char events[32 * 8];
   long result = 0;
   do {
@@ -275,12 +278,15 @@ void destroys_a_ring(std::span<char*>) {
   std::thread runs([&] {
     while (!done) ++steps;
   });
+  std::atomic<pid_t> sleeping = 0;
+  std::atomic<pid_t> waiting = 0;
   std::thread sleeps([&] {
+    sleeping = ::gettid();
     char byte = 0;
     EXPECT(::read(pipe[0], &byte, 1) == 1);
   });
-  std::thread waits(wait_until_destroyed, ring);
-  ::usleep(50'000);
+  std::thread waits(wait_until_destroyed, ring, &waiting);
+  EXPECT(wait_until_in_call(sleeping, __NR_read) && wait_until_in_call(waiting, __NR_io_getevents));
   EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == 0);
   EXPECT(shim::raw_syscall(__NR_io_destroy, ring) == -EINVAL);
   waits.join();
@@ -296,7 +302,7 @@ void destroys_a_ring(std::span<char*>) {
 void many_threads_have_rings(std::span<char*>) {
   const Area area;
   const unsigned long waited_for = new_ring(8);
-  std::thread waits(wait_until_destroyed, waited_for);
+  std::thread waits(wait_until_destroyed, waited_for, nullptr);
   std::vector<std::thread> threads;
   for (int count = 0; count < 8; ++count) {
     threads.emplace_back([] {

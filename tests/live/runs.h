@@ -1,5 +1,4 @@
-// What the live tests need besides run(): programs in unusual surroundings, what was said, and files that are
-// gone with the test.
+// What the live tests need besides run(): programs in unusual surroundings, and what was said.
 #pragma once
 
 #include <unistd.h>
@@ -12,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "shim/common/no_copy.h"
-#include "tests/live/eventually.h"
 #include "tests/live/sealed.h"
 #include "tests/support/catch.h"
+#include "tests/support/folder.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
+#include "tests/support/waiting.h"
 
 namespace libmseal::tests {
 
@@ -30,7 +29,7 @@ inline void expect_success(const Run& result) {
   CHECK(result.status == 0);
 }
 
-// A scenario of live_program, which says nothing.
+// Runs a scenario of live_program, which must print nothing on standard error.
 inline void scenario(const std::string& options, const std::string& name) {
   DYNAMIC_SECTION(name << " with " << options) {
     const Run result = run(preloaded(options, {LIVE_PROGRAM, name}));
@@ -42,24 +41,6 @@ inline void scenario(const std::string& options, const std::string& name) {
 inline long count_lines(const std::string& text) {
   return std::count(text.begin(), text.end(), '\n');
 }
-
-// A path of our own, gone with the test.
-class TemporaryPath : shim::NoCopy {
- public:
-  explicit TemporaryPath(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() /
-              ("libmseal-" + std::to_string(::getpid()) + "-" + name)) {
-    std::filesystem::remove_all(path_);
-  }
-  ~TemporaryPath() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::string string() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 // A command under the preload as the user nobody, from copies in `folder` that everybody can read: the build
 // may lie in a private one. They are the library, its supervisor and live_program.

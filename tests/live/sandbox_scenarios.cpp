@@ -23,9 +23,9 @@
 #include "mseal/mseal.h"
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
-#include "tests/live/filters.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/filters.h"
 
 namespace libmseal::tests {
 namespace {
@@ -168,11 +168,8 @@ void own_filter_kills_for_mseal(std::span<char*> arguments) {
   void* const object = loaded(arguments[0]);
   char* const pages = map_far_away(8 * page_size(), PROT_READ);
   const std::string_view installed_by = arguments[1];
-  sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 462, 0, 1),
-                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-  const sock_fprog program{4, code};
+  auto code = filter_for(462, SECCOMP_RET_KILL_PROCESS);
+  const sock_fprog program{code.size(), code.data()};
   REQUIRE_OR_STOP(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
   REQUIRE_OR_STOP(installed_by == "prctl"
                       ? ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0
@@ -262,9 +259,11 @@ void runs_under_filter_of_ancestor(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
   char* const page = readable_page();
   const std::string_view outcome = arguments[0];
-  if (outcome == "sealed" || outcome == "at start")
+  if (outcome == "sealed" || outcome == "at start" || outcome == "hardened")
     EXPECT(Calls{Via::raw}.protect(own_text(), page_size(), PROT_READ | PROT_EXEC) == -EPERM);
-  if (outcome == "sealed") {
+  if (outcome == "hardened")
+    EXPECT(shim::raw_syscall(__NR_ptrace, PTRACE_SEIZE, ::getppid(), 0, 0) == -EPERM);
+  if (outcome == "sealed" || outcome == "hardened") {
     seal_page(page);
   } else if (outcome == "by libc") {
     EXPECT(::mseal(page, page_size(), 0) == 0);

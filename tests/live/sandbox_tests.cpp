@@ -13,7 +13,7 @@ namespace libmseal::tests {
 namespace {
 
 TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills for") {
-  for (const std::string options : {"backend=seccomp", "backend=seccomp,coverage=all"}) {
+  for (const std::string options : {"backend=supervised", "backend=supervised,coverage=all"}) {
     for (const char* name : {"seals_in_a_sandbox", "seals_under_a_broker", "seals_in_a_sandbox_with_threads",
                              "seals_without_descriptors"}) {
       expect_success(run(preloaded(options, {LIVE_PROGRAM, name})));
@@ -25,9 +25,9 @@ TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills
 
 TEST_CASE("live: a program whose own filter kills for mseal(2) goes on sealing") {
   const TemporaryPath events("events.jsonl");
-  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,late=all",
-                                       "backend=seccomp,coverage=all", "backend=seccomp,events=EVENTS",
-                                       "backend=seccomp,coverage=all,events=EVENTS", "backend=filter");
+  const std::string options = GENERATE("backend=supervised", "backend=supervised,late=all",
+                                       "backend=supervised,coverage=all", "backend=supervised,events=EVENTS",
+                                       "backend=supervised,coverage=all,events=EVENTS", "backend=filters");
   const std::string way = GENERATE("prctl", "syscall");
   INFO(options << ", by " << way);
   std::string given = "policy=none," + options;
@@ -39,8 +39,8 @@ TEST_CASE("live: a program whose own filter kills for mseal(2) goes on sealing")
 TEST_CASE("live: a program whose own filter kills for all that sealing does runs on, and seals no more") {
   const TemporaryPath events("events.jsonl");
   const std::string options =
-      GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter",
-               "backend=seccomp,late=all,events=EVENTS", "backend=libc", "backend=seccomp,auto=off");
+      GENERATE("backend=supervised", "backend=supervised,coverage=all", "backend=filters",
+               "backend=supervised,late=all,events=EVENTS", "backend=libc", "backend=supervised,auto=off");
   INFO(options);
   std::string given = "policy=none," + options;
   if (const auto at = given.find("EVENTS"); at != std::string::npos) given.replace(at, 6, events.string());
@@ -50,17 +50,17 @@ TEST_CASE("live: a program whose own filter kills for all that sealing does runs
 TEST_CASE(
     "live: a program that is executed under a filter that kills for calls of the library is not killed") {
   const auto [options, kind, outcome] = GENERATE(table<std::string, std::string, std::string>(
-      {{"backend=seccomp", "mseal", "sealed"},
-       {"backend=seccomp", "mseal, by a trap", "sealed"},
-       {"backend=seccomp", "mseal, then kcmp", "sealed"},
-       {"backend=seccomp", "ptrace", "sealed"},
-       {"backend=seccomp", "seccomp", kTextIsWatched ? "at start" : "by libc"},
-       {"backend=seccomp", "all else", "unsealed"},
-       {"backend=seccomp,coverage=all", "mseal", "sealed"},
-       {"backend=seccomp,coverage=all", "all else", "unsealed"},
-       {"backend=filter", "mseal", "sealed"},
-       {"backend=filter", "ptrace", "at start"},  // later, other threads have to be stopped
-       {"backend=filter", "all else", "unsealed"}}));
+      {{"backend=supervised", "mseal", "sealed"},
+       {"backend=supervised", "mseal, by a trap", "sealed"},
+       {"backend=supervised", "mseal, then kcmp", "sealed"},
+       {"backend=supervised", "ptrace", "sealed"},
+       {"backend=supervised", "seccomp", kTextIsWatched ? "at start" : "by libc"},
+       {"backend=supervised", "all else", "unsealed"},
+       {"backend=supervised,coverage=all", "mseal", "sealed"},
+       {"backend=supervised,coverage=all", "all else", "unsealed"},
+       {"backend=filters", "mseal", "sealed"},
+       {"backend=filters", "ptrace", "at start"},  // later, other threads have to be stopped
+       {"backend=filters", "all else", "unsealed"}}));
   INFO(options << ", " << kind);
   const Run result =
       run(preloaded("policy=none," + options, {LIVE_PROGRAM, "executes_under_own_filter", kind, outcome}));
@@ -74,9 +74,9 @@ TEST_CASE(
   const TemporaryPath policy("policy.toml");
   std::ofstream(policy.string())
       << "auto = \"elf\"\n[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n";
-  const Run result =
-      run(preloaded("policy=none,auto=off", {LIVE_PROGRAM, "starts_tree_under_own_filter",
-                                             "backend=seccomp,policy=" + policy.string(), OWN_DATA_PROGRAM}));
+  const Run result = run(
+      preloaded("policy=none,auto=off", {LIVE_PROGRAM, "starts_tree_under_own_filter",
+                                         "backend=supervised,policy=" + policy.string(), OWN_DATA_PROGRAM}));
   INFO(result.err);
   CHECK(result.out == kUnsealed);
   CHECK(result.err == "");
@@ -85,17 +85,25 @@ TEST_CASE(
 TEST_CASE("live: a program that is executed under such a filter reads policy files, or says why not") {
   const TemporaryPath policy("policy.toml");
   std::ofstream(policy.string()) << "auto = \"elf\"\n";
-  const auto [options, kind, outcome] = GENERATE(table<std::string, std::string, std::string>(
-      {{"backend=seccomp", "socketpair", "sealed"}, {"backend=filter", "socketpair", "sealed"}}));
-  INFO(options << ", " << kind);
+  // Under `filters` a supervisor would have to be started to read them.
+  const auto [options, why_not] = GENERATE(table<std::string, std::string>(
+      {{"backend=supervised", ""},
+       {"backend=filters", "the policy files are not read: can't create a process for the supervisor"}}));
+  INFO(options);
   const Run result = run(preloaded("policy=" + policy.string() + "," + options,
-                                   {LIVE_PROGRAM, "executes_under_own_filter", kind, outcome}));
+                                   {LIVE_PROGRAM, "executes_under_own_filter", "socketpair", "sealed"}));
   INFO(result.err);
   CHECK(result.status == 0);
+  CHECK(count_lines(result.err) == (why_not.empty() ? 0 : 1));
+  CHECK_THAT(result.err, ContainsSubstring(why_not));
 }
 
 TEST_CASE("live: harden= under such a filter is met, or the program is not started") {
-  const Run result = run(preloaded("policy=none,backend=seccomp,harden=ptrace",
+  for (const char* options : {"backend=supervised", "backend=filters"}) {
+    expect_success(run(preloaded(std::string("policy=none,harden=ptrace,") + options,
+                                 {LIVE_PROGRAM, "executes_under_own_filter", "mseal", "hardened"})));
+  }
+  const Run result = run(preloaded("policy=none,backend=supervised,harden=ptrace",
                                    {LIVE_PROGRAM, "executes_under_own_filter", "ptrace", "sealed"}));
   CHECK(result.status == 127);
   CHECK_THAT(result.err, ContainsSubstring("harden= cannot be met"));
@@ -108,11 +116,11 @@ TEST_CASE(
                "filters_that_are_refused", "own_filter_checks_arguments", "own_filter_answers_sigprocmask");
   INFO(scenario);
   expect_success(
-      run(preloaded("policy=none,backend=seccomp", {LIVE_PROGRAM, scenario, PLUGINS "/nodelete.so"})));
+      run(preloaded("policy=none,backend=supervised", {LIVE_PROGRAM, scenario, PLUGINS "/nodelete.so"})));
 }
 
 TEST_CASE("live: a filter of the program that asks a listener about seccomp(2) does not hang it") {
-  for (const char* options : {"backend=libc", "backend=seccomp,auto=off", "backend=filter,auto=off"}) {
+  for (const char* options : {"backend=libc", "backend=supervised,auto=off", "backend=filters,auto=off"}) {
     Command command =
         preloaded(std::string("policy=none,") + options, {LIVE_PROGRAM, "own_filter_notifies_of_seccomp"});
     command.timeout_s = 20;
@@ -121,16 +129,17 @@ TEST_CASE("live: a filter of the program that asks a listener about seccomp(2) d
 }
 
 TEST_CASE("live: filters of a vfork child do not count as the program's") {
-  expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "filter_of_vfork_child"})));
+  expect_success(run(preloaded("backend=supervised", {LIVE_PROGRAM, "filter_of_vfork_child"})));
 }
 
 TEST_CASE("live: a filter that answers EINTR for ever does not hang the library") {
-  for (const char* options : {"backend=seccomp", "backend=seccomp,coverage=all", "backend=filter"})
+  for (const char* options : {"backend=supervised", "backend=supervised,coverage=all", "backend=filters"})
     expect_success(run(preloaded(options, {LIVE_PROGRAM, "answered_eintr"})));
 }
 
 TEST_CASE("live: a filter that pretends that calls succeed makes no seal that is none") {
-  const std::string options = GENERATE("backend=seccomp", "backend=seccomp,coverage=all", "backend=filter");
+  const std::string options =
+      GENERATE("backend=supervised", "backend=supervised,coverage=all", "backend=filters");
   const std::string number = GENERATE(std::to_string(policy::kMsealNumber), std::to_string(__NR_seccomp));
   INFO(options << " " << number);
   expect_success(run(preloaded(options, {LIVE_PROGRAM, "seals_nothing_by_pretence", number})));

@@ -14,6 +14,7 @@
 #include "mseal/mseal.h"
 #include "tests/live/calls.h"
 #include "tests/live/expect.h"
+#include "tests/support/machine.h"
 
 namespace libmseal::tests {
 
@@ -21,13 +22,6 @@ namespace libmseal::tests {
 inline char* own_text() {
   return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&own_text) & -page_size());
 }
-
-// Whether the supervisor decides about it wherever it lies: randomisation moves images by little there.
-#ifdef __x86_64__
-inline constexpr bool kTextIsWatched = false;
-#else
-inline constexpr bool kTextIsWatched = true;
-#endif
 
 // How many filters this thread has, as a line of /proc; empty where the kernel does not tell.
 inline std::string number_of_filters() {

@@ -21,11 +21,12 @@
 #include "mseal/mseal.h"
 #include "policy/protocol/control.h"
 #include "tests/live/calls.h"
-#include "tests/live/eventually.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/maps.h"
 #include "tests/support/supervisor.h"
+#include "tests/support/waiting.h"
 
 namespace libmseal::tests {
 namespace {
@@ -121,7 +122,7 @@ void raw_mseal_is_unknown(std::span<char*>) {
   EXPECT(policy::decode_answer(
              shim::raw_syscall(462, asked[0], asked[1], asked[2], asked[3], asked[4], asked[5])) == 0);
   EXPECT(say(Kind::seal, nullptr, 0) == static_cast<long>(policy::NextStep::sealed));
-  // Who asks and goes no further has sealed nothing, and holds nobody.
+  // A process that asks and goes no further has sealed nothing, and keeps no other one waiting.
   EXPECT((say(Kind::seal, base + page, page) & 0xFF) == static_cast<long>(policy::NextStep::filter));
   EXPECT(Calls{Via::raw}.protect(base + page, page, PROT_NONE) == 0);
   EXPECT(say(Kind::give_up, nullptr, 0) == 0);
@@ -137,7 +138,7 @@ void raw_mseal_is_unknown(std::span<char*>) {
   ::close(static_cast<int>(table));
 }
 
-// A stopped supervisor: what it decides about waits, and whoever waits can be killed; nothing gets through.
+// A stopped supervisor: calls that it decides about wait, and can be killed; none of them gets through.
 void stopped_supervisor_lets_nothing_through(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
   const pid_t supervisor = logged_supervisor(arguments[0]);
@@ -244,8 +245,7 @@ void workers_of_another_user(std::span<char*>) {
     }
     std::_Exit(g_failures == 0 ? 0 : 1);
   }
-  // Time itself: births are told apart by hundredths of a second.
-  ::usleep(30'000);
+  wait_for_next_tick();  // or the worker may have been born after the seal
   REQUIRE_OR_STOP(::mseal(after, page_size(), 0) == 0);
   REQUIRE_OR_STOP(::write(ends[1], "s", 1) == 1);
   EXPECT(ends_with(worker, 0));

@@ -13,13 +13,13 @@ namespace {
 
 TEST_CASE("live: a killed supervisor fails closed") {
   const TemporaryPath log("supervisor.log");
-  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+  expect_success(run(preloaded("backend=supervised,log=" + log.string(),
                                {LIVE_PROGRAM, "dead_supervisor_fails_closed", log.string()})));
 }
 
 TEST_CASE("live: a stopped supervisor lets nothing through") {
   const TemporaryPath log("supervisor.log");
-  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+  expect_success(run(preloaded("backend=supervised,log=" + log.string(),
                                {LIVE_PROGRAM, "stopped_supervisor_lets_nothing_through", log.string()})));
 }
 
@@ -27,17 +27,17 @@ TEST_CASE("live: the supervisor is out of reach of its user's other processes") 
   if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
   const TemporaryPath log("supervisor.log");
   const TemporaryPath copies("nobody");
-  expect_success(run(as_nobody(copies.string(), "backend=seccomp,log=" + log.string(),
+  expect_success(run(as_nobody(copies.string(), "backend=supervised,log=" + log.string(),
                                {copies.string() + "/live_program", "supervisor_is_private", log.string()})));
 }
 
 TEST_CASE("live: control messages are no way out") {
-  expect_success(run(preloaded("backend=seccomp", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
+  expect_success(run(preloaded("backend=supervised", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
 }
 
 TEST_CASE("live: the supervisor rests beside first threads that have ended before the others") {
   const TemporaryPath log("supervisor.log");
-  expect_success(run(preloaded("backend=seccomp,log=" + log.string(),
+  expect_success(run(preloaded("backend=supervised,log=" + log.string(),
                                {LIVE_PROGRAM, "supervisor_rests_beside_ended_first_threads", log.string()})));
 }
 
@@ -45,7 +45,7 @@ TEST_CASE("live: the supervisor rests beside first threads that have ended befor
 // left to make one.
 TEST_CASE("live: the supervisor ends with its tree, however many calls came last") {
   const TemporaryPath log("ends.log");
-  expect_success(run(preloaded("policy=none,backend=seccomp,coverage=all,verbose=1,log=" + log.string(),
+  expect_success(run(preloaded("policy=none,backend=supervised,coverage=all,verbose=1,log=" + log.string(),
                                {LIVE_PROGRAM, "makes_many_calls"})));
   (void)whole_log(log.string());
 }

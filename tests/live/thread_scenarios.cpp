@@ -26,10 +26,11 @@
 #include "mseal/mseal.h"
 #include "shim/common/no_copy.h"
 #include "tests/live/calls.h"
-#include "tests/live/eventually.h"
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/maps.h"
+#include "tests/support/waiting.h"
 
 namespace libmseal::tests {
 namespace {
@@ -97,7 +98,7 @@ void seal_beats_in_flight_calls(std::span<char*>) {
         (void)call.protect(page, page_size(), PROT_NONE);
         (void)call.protect(page, page_size(), PROT_READ | PROT_WRITE);
         if (round % 3 == 0) (void)call.unmap(page, page_size());
-        // Time itself: who sleeps is not stopped, and may wake up at any moment of the seal.
+        // A sleeping thread is not stopped, and may wake up at any moment of the seal.
         if (round % 2 == 0) ::usleep(30);
       }
     });
@@ -365,7 +366,8 @@ void child_of_threads_starts_programs(std::span<char*>) {
   holder.join();
 }
 
-// Whoever holds the library's lock does not ask for that list: mseal_loaded takes them in the other order.
+// mseal_loaded takes the lock of that list first and the library's second: nothing may do so the other way
+// round.
 void seals_while_the_list_is_locked(std::span<char*>) {
   ::alarm(20);
   char* const page = readable_page();

@@ -12,10 +12,10 @@
 #include <string>
 
 #include "shim/common/no_copy.h"
-#include "tests/live/filters.h"
 #include "tests/live/runs.h"
 #include "tests/live/tool.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
@@ -48,7 +48,7 @@ TEST_CASE("tool: check finds the same with standard input and error closed") {
 
 TEST_CASE("tool: check says who else filters, and what to change") {
   const auto checked = [](int number, std::uint32_t action, unsigned flags = 0) {
-    Command command{{MSEAL_TOOL, "check"}, {{"MSEAL_OPTIONS", "backend=seccomp"}}, {}, 60};
+    Command command{{MSEAL_TOOL, "check"}, {{"MSEAL_OPTIONS", "backend=supervised"}}, {}, 60};
     command.prepare = [=] { ::fcntl(answer_with(number, action, flags), F_SETFD, 0); };
     const Run result = run(command);
     CHECK(result.status == 1);
@@ -71,15 +71,15 @@ TEST_CASE("tool: check says who else filters, and what to change") {
 }
 
 TEST_CASE("tool: check goes by MSEAL_OPTIONS, and says so") {
-  const Run weak = tool({"check"}, "policy=none,backend=filter");
+  const Run weak = tool({"check"}, "policy=none,backend=filters");
   CHECK(weak.status == 1);
   CHECK_THAT(weak.out,
-             ContainsSubstring("with MSEAL_OPTIONS=policy=none,backend=filter:\nbackend filters on Linux"));
-  const Run strong = tool({"check"}, "policy=none,backend=seccomp,auto=off");
+             ContainsSubstring("with MSEAL_OPTIONS=policy=none,backend=filters:\nbackend filters on Linux"));
+  const Run strong = tool({"check"}, "policy=none,backend=supervised,auto=off");
   CHECK(strong.status == 0);
   CHECK_THAT(strong.out, ContainsSubstring("backend supervised on Linux"));
   CHECK(json::parse(tool({"check", "--json"}, "policy=none,backend=libc").out)["backend"] == "libc");
-  const Run never = tool({"check"}, "policy=none,backend=filter,require=kernel");
+  const Run never = tool({"check"}, "policy=none,backend=filters,require=kernel");
   CHECK(never.status == 1);
   CHECK_THAT(never.out, ContainsSubstring("require=kernel cannot be met"));
 }
@@ -120,7 +120,7 @@ std::uint64_t size_of(const std::string& range) {
 }
 
 TEST_CASE("tool: status shows what of a process is sealed") {
-  const Waiting sealed("backend=seccomp");
+  const Waiting sealed("backend=supervised");
   const Run text = tool({"status", sealed.id()});
   INFO(text.err);
   CHECK(text.status == 0);
@@ -160,7 +160,7 @@ TEST_CASE("tool: without /proc") {
   CHECK(check->err == "");
   CHECK_THAT(check->out, ContainsSubstring("/proc                no: nothing can be sealed") &&
                              ContainsSubstring("the loaded objects are not sealed"));
-  const auto ran = without_proc(MSEAL_TOOL " run --backend=seccomp --coverage=all -- /bin/echo runs");
+  const auto ran = without_proc(MSEAL_TOOL " run --backend=supervised --coverage=all -- /bin/echo runs");
   CHECK(ran->out == "runs\n");
   CHECK(count_lines(ran->err) == 2);
   CHECK_THAT(without_proc(MSEAL_TOOL " status")->err, ContainsSubstring("/proc is not mounted"));

@@ -34,7 +34,7 @@ TEST_CASE("tool: bash completes the values of options, and commands only where c
   CHECK(completed("mseal run --policy no") == "none\n");
   CHECK_THAT(completed("mseal run --policy /etc/passw"), ContainsSubstring("/etc/passwd"));
   CHECK_THAT(completed("mseal run --backend filters bas"), ContainsSubstring("bash"));
-  CHECK_THAT(completed("mseal run --backend = filter --strict bas"), ContainsSubstring("bash"));
+  CHECK_THAT(completed("mseal run --backend = filters --strict bas"), ContainsSubstring("bash"));
   CHECK_THAT(completed("mseal run -v -- bas"), ContainsSubstring("bash"));
   CHECK_THAT(completed("mseal run -- cat /etc/passw"), ContainsSubstring("/etc/passwd"));
   CHECK(completed("mseal run --str") == "--strict\n");

@@ -68,7 +68,7 @@ TEST_CASE("tool: report groups what an audit found, and names what would allow i
   std::ofstream(policy.string()) << std::string(all["policy"]);
   CHECK(tool({"policy", "check", policy.string()}).status == 0);
   const Run allowed =
-      tool({"run", "--backend=seccomp", "--auto=data", "--policy", policy.string(), OWN_DATA_PROGRAM});
+      tool({"run", "--backend=supervised", "--auto=data", "--policy", policy.string(), OWN_DATA_PROGRAM});
   CHECK(allowed.out == kUnsealed);
 
   std::ofstream(events.string()) << "";
@@ -135,7 +135,7 @@ TEST_CASE("tool: report puts many files and hosts together, and its exit status 
 TEST_CASE("tool: report counts events of other hosts with those of this one, if they are the same") {
   const TemporaryPath here("here.jsonl");
   const TemporaryPath there("there.jsonl");
-  const Run audit = tool({"run", "--backend=seccomp", "--mode=audit", "--events", here.string(),
+  const Run audit = tool({"run", "--backend=supervised", "--mode=audit", "--events", here.string(),
                           "--auto=data", OWN_DATA_PROGRAM});
   expect_success(audit);
   std::istringstream lines(events_in(here.string(), 4));
@@ -188,8 +188,9 @@ TEST_CASE("report: with its first event, what is mapped in a program is recorded
   for (const auto& [mode, scenario] :
        {std::pair("enforce", "own_text_is_sealed"), std::pair("audit", "audit_refuses_nothing")}) {
     const TemporaryPath events("maps.jsonl");
-    expect_success(run(preloaded(std::string("backend=seccomp,mode=") + mode + ",events=" + events.string(),
-                                 {"/bin/sh", "-c", "\"$0\" \"$1\"; \"$0\" \"$1\"", LIVE_PROGRAM, scenario})));
+    expect_success(
+        run(preloaded(std::string("backend=supervised,mode=") + mode + ",events=" + events.string(),
+                      {"/bin/sh", "-c", "\"$0\" \"$1\"; \"$0\" \"$1\"", LIVE_PROGRAM, scenario})));
     const std::string program = std::filesystem::canonical(LIVE_PROGRAM);
     // The first event of each program, then its maps.
     std::vector<std::string> order;
@@ -236,7 +237,7 @@ TEST_CASE("report: with its first event, what is mapped in a program is recorded
 
 TEST_CASE("report: of a program with very many mappings, so many are recorded") {
   const TemporaryPath events("many.jsonl");
-  expect_success(run(preloaded("policy=none,backend=seccomp,events=" + events.string(),
+  expect_success(run(preloaded("policy=none,backend=supervised,events=" + events.string(),
                                {LIVE_PROGRAM, "refusals_among_mappings", "20000", "10"})));
   CHECK(eventually([&] { return text_in(events.string()).find("\"cut\":true") != std::string::npos; }));
   std::size_t rows = 0;

@@ -50,7 +50,7 @@ TEST_CASE("tool: a library of another version is not used, and one line says so"
   std::string library = text_in(LIBMSEAL_SO);
   const auto run_with = [&](const std::string& bytes) {
     std::ofstream(folder.string() + "/libmseal.so", std::ios::binary) << bytes;
-    return run({{copy, "run", "--backend=seccomp", "/bin/echo", "runs"}, {}, {}, 60});
+    return run({{copy, "run", "--backend=supervised", "/bin/echo", "runs"}, {}, {}, 60});
   };
   CHECK(run_with(library).out == "runs\n");
   const std::string name("libmseal\0\0\0\0", 12);  // in the note, before the version
@@ -65,10 +65,10 @@ TEST_CASE("tool: a library of another version is not used, and one line says so"
 }
 
 TEST_CASE("tool: run starts a program under the library, with its options and its exit status") {
-  const Run sealed = tool({"run", "--backend=seccomp", "--auto", "data", "--", OWN_DATA_PROGRAM});
+  const Run sealed = tool({"run", "--backend=supervised", "--auto", "data", "--", OWN_DATA_PROGRAM});
   CHECK(sealed.out == "mutable mutable_too vdso \n");
   CHECK(sealed.err == "");
-  CHECK(tool({"run", "--backend=seccomp", "/bin/sh", "-c", "exit 7"}).status == 7);
+  CHECK(tool({"run", "--backend=supervised", "/bin/sh", "-c", "exit 7"}).status == 7);
   CHECK(tool({"run", "/nonexistent/program"}).status == 127);
   const Run bad = tool({"run", "--backend=magic", "/bin/true"});
   CHECK(bad.status == 2);
@@ -111,20 +111,20 @@ TEST_CASE("tool: names and options are printed without control characters") {
 }
 
 TEST_CASE("tool: run says which programs it does not reach, and what to do") {
-  const Run served = tool({"run", "--backend=seccomp", "--coverage=all", STATIC_PROGRAM, "few"});
+  const Run served = tool({"run", "--backend=supervised", "--coverage=all", STATIC_PROGRAM, "few"});
   CHECK(served.err == "");
-  const Run unreached = tool({"run", "--backend=seccomp", STATIC_PROGRAM, "few"});
+  const Run unreached = tool({"run", "--backend=supervised", STATIC_PROGRAM, "few"});
   CHECK_THAT(unreached.err,
              ContainsSubstring("is static and ignores LD_PRELOAD") && ContainsSubstring("--coverage=all"));
-  CHECK(tool({"run", "-q", "--backend=seccomp", STATIC_PROGRAM, "few"}).err.find("is static") ==
+  CHECK(tool({"run", "-q", "--backend=supervised", STATIC_PROGRAM, "few"}).err.find("is static") ==
         std::string::npos);
   for (const std::string binding : {"--require=supervised", "--harden=ptrace", "--strict"})
-    refuses({"run", "-q", "--backend=seccomp", binding, "--", STATIC_PROGRAM, "few"},
+    refuses({"run", "-q", "--backend=supervised", binding, "--", STATIC_PROGRAM, "few"},
             "the program is not started");
   const TemporaryPath script("script");
   std::ofstream(script.string()) << "#!" << STATIC_PROGRAM << "\n";
   std::filesystem::permissions(script.string(), std::filesystem::perms(0755));
-  CHECK_THAT(tool({"run", "--backend=seccomp", script.string()}).err, ContainsSubstring("is static"));
+  CHECK_THAT(tool({"run", "--backend=supervised", script.string()}).err, ContainsSubstring("is static"));
 }
 
 TEST_CASE("tool: run refuses what could not work, in words") {
@@ -136,8 +136,8 @@ TEST_CASE("tool: run refuses what could not work, in words") {
     options.insert(options.end(), never.begin(), never.end());
     return options;
   };
-  refuses(with({"--backend=filter", "--require=kernel"}), "require=kernel is stronger than backend=filter");
-  refuses(with({"--require=seccomp"}), "require=supervised is stronger than backend=libc", "backend=libc");
+  refuses(with({"--backend=filters", "--require=kernel"}), "require=kernel is stronger than backend=filters");
+  refuses(with({"--require=supervised"}), "require=supervised is stronger than backend=libc", "backend=libc");
   refuses(with({"--policy=/nonexistent/policy.toml"}),
           "/nonexistent/policy.toml can't be read: No such file");
   refuses(with({"--policy=/tmp"}), "it is a directory");
@@ -148,7 +148,7 @@ TEST_CASE("tool: run refuses what could not work, in words") {
   CHECK_THAT(wrong.err, ContainsSubstring("bad.toml:1:8: 'elv' is not understood") &&
                             ContainsSubstring("the program is not started"));
 
-  CHECK(tool({"run", "--strict", "--backend=seccomp", "/bin/echo", "runs"}).out == "runs\n");
+  CHECK(tool({"run", "--strict", "--backend=supervised", "/bin/echo", "runs"}).out == "runs\n");
   const Run strict = tool({"run", "--strict", "/bin/echo", "never"}, "colour=red");
   CHECK(strict.status == 127);
   CHECK(strict.out == "");
@@ -167,7 +167,7 @@ TEST_CASE("tool: an audit whose records can't be written ends with status 2") {
   std::ofstream(policy.string()) << "mode = 'audit'\nevents = '/nonexistent/events'\n";
   refuses({"run", "--policy", policy.string(), "/bin/echo", "never"}, "the program is not started");
   // In enforce the program runs, and the library says it.
-  const Run result = tool({"run", "--backend=seccomp", "--events=" + pipe.string(), "/bin/echo", "runs"});
+  const Run result = tool({"run", "--backend=supervised", "--events=" + pipe.string(), "/bin/echo", "runs"});
   CHECK(result.out == "runs\n");
   CHECK_THAT(result.err, ContainsSubstring("a pipe that nobody reads"));
 }

@@ -94,9 +94,10 @@ TEST_CASE("tool: system enable warns where init would depend on a supervisor") {
   const auto warnings = [](const std::string& policy) {
     return "printf '" + policy + "\\n' >/etc/libmseal/policy.toml; $enable | grep -c Warning || :";
   };
-  says(warnings("backend = \"seccomp\""), "1\n");
-  says(warnings("backend = \"seccomp\"\nauto = \"off\""), "0\n");
-  says(warnings("backend = \"seccomp\"\n[[program]]\nname = \"*/systemd/systemd\"\nauto = \"off\""), "0\n");
+  says(warnings("backend = \"supervised\""), "1\n");
+  says(warnings("backend = \"supervised\"\nauto = \"off\""), "0\n");
+  says(warnings("backend = \"supervised\"\n[[program]]\nname = \"*/systemd/systemd\"\nauto = \"off\""),
+       "0\n");
 }
 
 TEST_CASE("tool: system status says what is in force") {

@@ -15,7 +15,7 @@ const std::string kManyChildren = "/bin/true; (/bin/true; /bin/true); echo done"
 
 TEST_CASE("live: a supervisor of another version means backend filters, in one line for the whole tree") {
   if (!needs_room_between_images()) return;
-  const Run result = run(preloaded(std::string("policy=none,backend=seccomp,supervisor=") + OTHER_VERSION,
+  const Run result = run(preloaded(std::string("policy=none,backend=supervised,supervisor=") + OTHER_VERSION,
                                    {"/bin/bash", "-c", kManyChildren}));
   CHECK(result.out == "done\n");
   CHECK(count_lines(result.err) == 1);
@@ -27,7 +27,7 @@ TEST_CASE("live: a supervisor of another version means backend filters, in one l
 TEST_CASE("live: in a tree whose supervisor is of another version a program does without, in one line") {
   if (!needs_room_between_images()) return;
   Command command{{OTHER_VERSION, "/bin/bash", "-c", kManyChildren},
-                  {{"MSEAL_OPTIONS", "policy=none,backend=seccomp"}},
+                  {{"MSEAL_OPTIONS", "policy=none,backend=supervised"}},
                   {},
                   60};
   const Run result = run(command);
@@ -41,18 +41,18 @@ TEST_CASE("live: in a tree whose supervisor is of another version a program does
                         "another version"));
   command.arguments = {OTHER_VERSION, LIVE_PROGRAM, "refuses_changes"};
   CHECK(run(command).status == 0);
-  command.environment["MSEAL_OPTIONS"] = "policy=none,backend=seccomp,require=seccomp";
+  command.environment["MSEAL_OPTIONS"] = "policy=none,backend=supervised,require=supervised";
   CHECK(run(command).status == 127);
 }
 
 TEST_CASE("live: in such a tree policy files are read by a supervisor of the library's own version") {
   const TemporaryPath policy("own.toml");
   std::ofstream(policy.string()) << "auto = \"off\"\nharden = [\"ptrace\"]\n";
-  const Run result = run(
-      {{OTHER_VERSION, OWN_DATA_PROGRAM},
-       {{"MSEAL_OPTIONS", "backend=seccomp,policy=" + policy.string()}, {"XDG_CONFIG_HOME", "/nonexistent"}},
-       {},
-       60});
+  const Run result = run({{OTHER_VERSION, OWN_DATA_PROGRAM},
+                          {{"MSEAL_OPTIONS", "backend=supervised,policy=" + policy.string()},
+                           {"XDG_CONFIG_HOME", "/nonexistent"}},
+                          {},
+                          60});
   CHECK(result.status == 0);
   CHECK(result.out == kUnsealed);
   CHECK(result.err == "");
@@ -79,7 +79,7 @@ TEST_CASE("live: policy files without a usable supervisor are said, and end the 
       CHECK(under("auto = \"data\"\n", supervisor, ",strict=1" + backend).status == 127);
       if (supervisor != OTHER_VERSION) continue;
       for (const std::string rule :
-           {"harden = [\"ptrace\"]", "require = \"filter\"", "strict = true", "  \"mode\"= \"audit\"",
+           {"harden = [\"ptrace\"]", "require = \"filters\"", "strict = true", "  \"mode\"= \"audit\"",
             "[[program]]\nname = \"echo\"\nharden=['proc_mem']"}) {
         INFO(rule);
         const Run bound = under("auto = \"data\"\n" + rule + "\n", supervisor, backend);

@@ -134,7 +134,7 @@ def run(name, tool, options=None, sample=False):
 
 def options_for(name, mode, auto):
     needed = PROGRAMS[name].data if auto == "data" and mode == "enforce" else ()
-    return ["--backend=seccomp", f"--mode={mode}", f"--auto={auto}", *needed]
+    return ["--backend=supervised", f"--mode={mode}", f"--auto={auto}", *needed]
 
 
 def missing(name):

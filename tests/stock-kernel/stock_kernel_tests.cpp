@@ -14,7 +14,7 @@
 namespace libmseal::tests {
 namespace {
 
-TEST_CASE("stock-kernel: seccomp is picked, and the line says why") {
+TEST_CASE("stock-kernel: the supervised backend is picked, and the line says why") {
   REQUIRE(::syscall(462, 0, 0, 0) == -1);
   REQUIRE(errno == ENOSYS);
   utsname system{};

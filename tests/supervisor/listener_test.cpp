@@ -17,6 +17,7 @@
 
 #include "shim/common/descriptor_message.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 
 namespace libmseal::tests {
 namespace {
@@ -25,20 +26,6 @@ using Listener = supervisor::SeccompListener;
 
 constexpr int kNotified = __NR_getpriority;
 constexpr int kWithDescriptor = 77;  // its argument: the answer is a descriptor
-
-// A filter that notifies of that call. The listener's descriptor, or -1.
-int install_listener() {
-  sock_filter instructions[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNotified, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  sock_fprog program{4, instructions};
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  return static_cast<int>(
-      ::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
-}
 
 struct Target {
   pid_t process = -1;
@@ -56,7 +43,8 @@ Target start_target(int calls) {
     char byte = 0;
     iovec part{&byte, 1};
     shim::DescriptorMessage message({&part, 1});
-    const int listener = install_listener();
+    const auto listener = static_cast<int>(
+        install_filter_for(kNotified, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER));
     if (listener < 0 || ::sendmsg(ends[1], message.with(listener), 0) != 1) ::_exit(2);
     for (int call = 0; call < calls; ++call) (void)::syscall(kNotified, 0, 0);
     const long descriptor = ::syscall(kNotified, kWithDescriptor, 0);

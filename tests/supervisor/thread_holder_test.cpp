@@ -9,6 +9,7 @@
 
 #include "tests/supervisor/fake_proc.h"
 #include "tests/support/catch.h"
+#include "tests/support/waiting.h"
 
 namespace libmseal::tests {
 namespace {
@@ -70,7 +71,7 @@ TEST_CASE("a thread that another holds already has left its call") {
   check_goes_on(holder, child);
 }
 
-// Nothing stops who waits for its vfork child.
+// A thread that waits for its vfork child can not be stopped.
 TEST_CASE("a thread that does not stop in time is let go of later") {
   const pid_t child = start_child([] {
     if (::vfork() == 0) {
@@ -78,7 +79,8 @@ TEST_CASE("a thread that does not stop in time is let go of later") {
       ::_exit(0);
     }
   });
-  ::usleep(100'000);
+  // It sleeps there so that it can't be interrupted.
+  REQUIRE(eventually([&] { return state_of(child) == 'D'; }));
   FakeProc proc;
   proc.first(child, 1);
   proc.where = ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::cloning);

@@ -1,9 +1,9 @@
-// A folder of our own, gone with the test.
+// Files and folders of a test, which are removed when it ends.
 #pragma once
 
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -13,22 +13,35 @@
 
 namespace libmseal::tests {
 
-class Folder : shim::NoCopy {
+// A path with nothing there.
+class TemporaryPath : shim::NoCopy {
  public:
-  explicit Folder(mode_t mode = 0777) {
-    std::string name = (std::filesystem::temp_directory_path() / "libmseal-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-    REQUIRE(::chmod(name.c_str(), mode) == 0);
+  explicit TemporaryPath(const std::string& name)
+      : path_(std::filesystem::temp_directory_path() /
+              ("libmseal-" + std::to_string(::getpid()) + "-" + name)) {
+    std::filesystem::remove_all(path_);
   }
-  ~Folder() {
+  ~TemporaryPath() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  [[nodiscard]] std::string file(const char* name) const { return path_ + "/" + name; }
+  [[nodiscard]] std::string string() const { return path_.string(); }
 
  private:
-  std::string path_;
+  std::filesystem::path path_;
+};
+
+// A folder.
+class Folder {
+ public:
+  explicit Folder(mode_t mode = 0777) {
+    REQUIRE(std::filesystem::create_directory(path_.string()));
+    REQUIRE(::chmod(path_.string().c_str(), mode) == 0);
+  }
+  [[nodiscard]] std::string file(const char* name) const { return path_.string() + "/" + name; }
+
+ private:
+  TemporaryPath path_{"folder"};
 };
 
 }  // namespace libmseal::tests

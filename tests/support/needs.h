@@ -1,5 +1,5 @@
 // Tests that need something which not every machine has. MSEAL_TESTS_MUST_RUN=1 turns the skip into a
-// failure; what stands in MSEAL_TESTS_WITHOUT ("mseal,pidfd") may be missing all the same.
+// failure; features named in MSEAL_TESTS_WITHOUT ("mseal,pidfd") may be missing.
 #pragma once
 
 #include <sys/syscall.h>
@@ -38,7 +38,7 @@ inline bool needs_landlock() {
                "landlock");
 }
 
-// Whether this kernel is.
+// Whether this kernel is older than that version.
 inline bool older_than(int major, int minor) {
   utsname system{};
   int has_major = 0;

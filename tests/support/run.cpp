@@ -36,12 +36,6 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-int patience() {
-  const char* const value = std::getenv("MSEAL_TESTS_PATIENCE");
-  const int factor = value != nullptr ? std::atoi(value) : 1;
-  return factor > 0 ? factor : 1;
-}
-
 Run run(const Command& command) {
   std::array<int, 2> out{};
   std::array<int, 2> err{};

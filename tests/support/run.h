@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/patience.h"
+
 namespace libmseal::tests {
 
 struct Run {
@@ -24,12 +26,9 @@ struct Command {
   int timeout_s = 60;
 };
 
-// MSEAL_TESTS_PATIENCE, which multiplies all time limits: for machines that are emulated or busy.
-int patience();
-
 Run run(const Command& command);
 
-// What the command says is wanted under our preload, with these options.
+// The command, run with the library preloaded and these options.
 Command preloaded(const std::string& options, std::vector<std::string> arguments,
                   std::function<void()> prepare = {});
 

@@ -1,5 +1,5 @@
-// What library, supervisor, table and tool pass to each other, member by member. Whoever changes any of it is
-// stopped here: by the compiler, where a member comes or goes, or by the test.
+// What library, supervisor, table and tool pass to each other, member by member. A change of any of these
+// members fails here: when this is compiled, where a member comes or goes, or when the test runs.
 #include "policy/protocol/layout.h"
 #include "mseal/mseal.h"
 
