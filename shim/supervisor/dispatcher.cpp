@@ -201,8 +201,7 @@ void Dispatcher::begin_to_inspect(pid_t task) {
 }
 
 // An mremap waits for calls that may unmap a ring in its memory. Such a call in turn waits for an mremap that
-// waits already: that goes first, because it might
-// otherwise wait for ever.
+// waits already: that goes first, because it might otherwise wait for ever.
 bool Dispatcher::must_wait(const Notification& notification) const {
   const pid_t task = notification.task;
   if (aio_rings_.must_wait(task, notification.call)) return true;
