@@ -23,10 +23,11 @@ extern "C" {
 #endif
 
 /* For the protection argument of mmap: the new mapping is sealed from the moment that it exists. It needs no
- * filter. There may be any number of these, up to 512 GiB in all. With MAP_FIXED or MAP_HUGETLB, and under
- * the backends kernel and libc, the mapping is made and then sealed; if that fails, mmap fails as mseal does.
- * An address hint is ignored. Works only with libc's mmap and syscall(): in a raw system call the kernel
- * ignores the bit. Use it once outside of signal handlers before you use it inside one. */
+ * filter. There may be any number of these, up to 512 GiB of private memory that is not writable, and as much
+ * of other memory. With MAP_FIXED or MAP_HUGETLB, and under the backends kernel and libc, the mapping is made
+ * and then sealed; if that fails, mmap fails as mseal does. An address hint is ignored. Works only with
+ * libc's mmap and syscall(): in a raw system call the kernel ignores the bit. Use it once outside of signal
+ * handlers before you use it inside one. */
 #ifndef PROT_SEAL
 #define PROT_SEAL 0x04000000
 #endif

@@ -18,6 +18,15 @@ using Kind = Control::Kind;
 
 namespace {
 
+// Whether the answer to a message of this kind is the end of the thread's request.
+bool ends_request(Kind kind, std::int64_t answer) {
+  const bool seals = kind == Kind::seal || kind == Kind::filters_are_in;
+  // Otherwise ranges of a failed request would be sealed by the thread's next one.
+  if (answer < 0) return seals || kind == Kind::range;
+  const policy::NextStep step = policy::decode_seal_answer(answer).step;
+  return seals && step != policy::NextStep::filter && step != policy::NextStep::again;
+}
+
 // 1 or 0, or -errno.
 std::int64_t is_writable(Proc& proc, const Caller& caller, const policy::Range& range) {
   bool writable = false;
@@ -76,8 +85,7 @@ void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, c
 }
 
 void ControlChannel::refuse(const seccomp_notif& notification, int error) {
-  const bool wrapped = static_cast<std::uint32_t>(notification.data.nr) != policy::kMsealNumber;
-  listener_.refuse(notification.id, wrapped ? error + policy::kWrappedErrors : error);
+  (void)respond(notification, -error);
 }
 
 void ControlChannel::make_image(Caller& caller) {
@@ -116,7 +124,8 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
   if (caller.foreign() && caller.identity.readable()) make_image(caller);
   if (!caller.may_seal()) return refuse(notification, EPERM);
   const long result = raw_mseal(sealer_, registry_, caller, arguments, discard_);
-  respond(notification, result);
+  (void)respond(notification, result);
+  resume_threads();
   log(Level::info, "pid ", caller.process.id, ": mseal(", Hex{arguments[0]}, ", ", Hex{arguments[1]}, ", ",
       Hex{arguments[2]}, "): ", result);
 }
@@ -160,19 +169,20 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   }
   const bool seals = message.kind == Kind::seal || message.kind == Kind::filters_are_in;
   if (answer == -EAGAIN && seals && postpone(notification)) return;
-  // Otherwise ranges of a failed request would be sealed by the thread's next one.
-  if (answer < 0 && (seals || message.kind == Kind::range)) supervised_.forget(caller);
-  respond(notification, policy::encode_answer(answer));
+  const bool arrived = respond(notification, policy::encode_answer(answer));
+  // Otherwise the message may be repeated.
+  if (arrived && ends_request(message.kind, answer)) supervised_.forget(caller);
+  resume_threads();
   log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
       RangeText{message.seal.range}, ": ", answer);
 }
 
-void ControlChannel::respond(const seccomp_notif& notification, std::int64_t answer) {
-  if (answer < 0) {
-    refuse(notification, static_cast<int>(-answer));
-  } else {
-    listener_.answer(notification.id, answer);
-  }
+bool ControlChannel::respond(const seccomp_notif& notification, std::int64_t answer) {
+  const bool wrapped = static_cast<std::uint32_t>(notification.data.nr) != policy::kMsealNumber;
+  return listener_.deliver(notification.id, answer < 0 && wrapped ? answer - policy::kWrappedErrors : answer);
+}
+
+void ControlChannel::resume_threads() {
   // Otherwise the resumed threads get the processors first, and the caller waits for as many time slices.
   constexpr long kUntilCallerRuns = 20'000;  // ns
   if (supervised_.has_stopped_to_let_go()) shim::nap(kUntilCallerRuns);

@@ -82,7 +82,9 @@ class ControlChannel {
   void refuse(const seccomp_notif& notification, int error);
   // The answer to the message: a value or -errno.
   std::int64_t answer_to(const Caller& caller, const policy::Control& message);
-  void respond(const seccomp_notif& notification, std::int64_t answer);
+  // False if the answer has not arrived (Listener::deliver).
+  bool respond(const seccomp_notif& notification, std::int64_t answer);
+  void resume_threads();
   void make_image(Caller& caller);
   // Forgets ended processes if there is no room. 0 or an errno.
   int try_to_make_image(Caller& caller);

@@ -6,6 +6,7 @@
 #include "shim/common/sharers.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/filters/install.h"
 #include "shim/preload/memory/sealed_area.h"
@@ -29,6 +30,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
     return {"too many ranges for one filter", -ENOMEM};
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"can't install a seccomp filter", error};
+  note_refused_breaks(state, arguments.refused_breaks);
   (void)state.local_seals->add(arguments.objects);
   set_windows(state, sealed_area, false);
   (void)state.local_seals->add(policy::seals_of_sealed_area(sealed_area));

@@ -58,7 +58,9 @@ long seal_by_itself(State& state, std::span<const Range> ranges, const SealOpera
     if (read != 0 && read != -EINVAL) return read;
     const long step = operations.choose_step(state, ranges, job.types, found.pieces.view());
     if (step < 0) return step;
-    if (attempt == 0 && step == static_cast<long>(NextStep::sealed)) return 0;
+    const bool refuses_breaks =
+        found.refused_breaks.empty() || state.refused_breaks.contains(found.refused_breaks);
+    if (attempt == 0 && step == static_cast<long>(NextStep::sealed) && refuses_breaks) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
     job.covered = found.pieces;
     const Range breaks = found.refused_breaks;

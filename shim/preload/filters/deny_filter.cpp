@@ -87,12 +87,17 @@ bool refuse_what_nobody_judges(std::span<const Seal> pieces, policy::Unsupervise
   return true;
 }
 
+void note_refused_breaks(State& state, const policy::Range& breaks) {
+  if (breaks.end > state.refused_breaks.end) state.refused_breaks = breaks;  // all start where the heap does
+}
+
 long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft) {
   if (!compile(state, filter, draft)) {
     if (const long error = rehearse(state, filter, draft); error != 0) return error;
   }
   const long error = install_in_parts(state, filter, draft);
   if (error != 0) return error;
+  note_refused_breaks(state, filter.refused_breaks);
   for (const Seal& piece : filter.pieces) {
     if (filter.supervised) note_filtered(state, piece.range);
   }

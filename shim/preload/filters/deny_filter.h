@@ -21,6 +21,9 @@ struct DenyFilter {
 // with no filter installed.
 long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft);
 
+// A filter that refuses these arguments of brk was installed.
+void note_refused_breaks(State& state, const policy::Range& breaks);
+
 // Splits pieces into the two lists of DeniedRanges: draft.ranges and draft.contents.
 void list_ranges(std::span<const policy::Seal> pieces, Draft& draft);
 

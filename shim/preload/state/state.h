@@ -61,6 +61,7 @@ struct State {
   bool may_adopt = false;                                // it may be the parent of others' children
   policy::TreeOptions tree_options;                      // of the tree
   Windows windows;
+  policy::Range refused_breaks;                    // the arguments of brk that filters refuse
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see exec_layout.h
   std::atomic<std::uint64_t> filtered_bytes = 0;
   ForkSample alone_since;             // when no process but `alone_process` had this memory

@@ -20,7 +20,8 @@ struct WorkingMemory {
   OptionTexts texts;
 };
 
-// Returns zeroed memory, the initial state of all members. Ends the program if there is none.
+// Returns zeroed memory, the initial state of all members but unused slots of vectors. Ends the program if
+// there is none.
 WorkingMemory& map_working_memory();
 
 }  // namespace libmseal::shim

@@ -26,7 +26,10 @@ class Listener : shim::NoCopy {
   [[nodiscard]] virtual bool still_waits(std::uint64_t id) const = 0;
 
   virtual void continue_call(std::uint64_t id) = 0;
-  virtual void answer(std::uint64_t id, std::int64_t value) = 0;
+  // False if the call does not wait any more: the process has ended, or a signal has interrupted the call,
+  // which is then repeated. (Before Linux 5.19 any signal does that.)
+  virtual bool deliver(std::uint64_t id, std::int64_t value) = 0;
+  void answer(std::uint64_t id, std::int64_t value) { (void)deliver(id, value); }
   void refuse(std::uint64_t id, int error) { answer(id, -error); }
   // Gives the notifying process a seal table, as the answer to `hello` (control.h). False, without an answer,
   // if that process can have no more descriptors.

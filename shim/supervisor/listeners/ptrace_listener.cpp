@@ -181,11 +181,12 @@ void PtraceListener::continue_call(std::uint64_t id) {
   (void)trace(PTRACE_CONT, task);
 }
 
-void PtraceListener::answer(std::uint64_t id, std::int64_t value) {
+bool PtraceListener::deliver(std::uint64_t id, std::int64_t value) {
   const pid_t task = task_of(id);
-  if (task == 0) return;
+  if (task == 0) return false;
   skip_call(task, value);
   continue_call(id);
+  return true;
 }
 
 bool PtraceListener::answer_with_table(std::uint64_t id, int file) {

@@ -24,7 +24,7 @@ class PtraceListener final : public Listener {
   [[nodiscard]] bool has_next() const override;
   [[nodiscard]] bool still_waits(std::uint64_t id) const override;
   void continue_call(std::uint64_t id) override;
-  void answer(std::uint64_t id, std::int64_t value) override;
+  bool deliver(std::uint64_t id, std::int64_t value) override;
   // ptrace can't put a descriptor into a process. So the answer says where the process can open the file.
   [[nodiscard]] bool answer_with_table(std::uint64_t id, int file) override;
   // Only the process that attached is the tracer.

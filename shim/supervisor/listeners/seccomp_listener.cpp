@@ -121,14 +121,14 @@ bool SeccompListener::answer_with_table(std::uint64_t id, int file) {
   return number >= 0;
 }
 
-void SeccompListener::answer(std::uint64_t id, std::int64_t value) {
+bool SeccompListener::deliver(std::uint64_t id, std::int64_t value) {
   const bool fails = value < 0;
-  respond({id, fails ? 0 : value, fails ? static_cast<std::int32_t>(value) : 0, 0});
+  return respond({id, fails ? 0 : value, fails ? static_cast<std::int32_t>(value) : 0, 0});
 }
 
-void SeccompListener::respond(seccomp_notif_resp response) const {
-  // On failure the caller is gone, or the kernel has answered already: nothing is left to do.
-  (void)ioctl_whole(SECCOMP_IOCTL_NOTIF_SEND, &response);
+// False if the caller is gone, or the kernel has answered already: nothing is left to do.
+bool SeccompListener::respond(seccomp_notif_resp response) const {
+  return ioctl_whole(SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
 }
 
 // A signal may interrupt it while it waits for the lock; then it has done nothing.

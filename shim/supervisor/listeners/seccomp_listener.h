@@ -20,8 +20,10 @@ class SeccompListener final : public Listener {
   Received next(seccomp_notif& notification, int timeout_ms) override;
   [[nodiscard]] bool has_next() const override;
   [[nodiscard]] bool still_waits(std::uint64_t id) const override;
-  void continue_call(std::uint64_t id) override { respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE}); }
-  void answer(std::uint64_t id, std::int64_t value) override;
+  void continue_call(std::uint64_t id) override {
+    (void)respond({id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE});
+  }
+  bool deliver(std::uint64_t id, std::int64_t value) override;
   // Puts a copy of the file (close-on-exec) into the process; its number there is the answer.
   [[nodiscard]] bool answer_with_table(std::uint64_t id, int file) override;
   void stop_signals() override { end_burst(); }
@@ -31,7 +33,7 @@ class SeccompListener final : public Listener {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void respond(seccomp_notif_resp response) const;
+  bool respond(seccomp_notif_resp response) const;
   int ioctl_whole(unsigned long request, void* argument) const;
   [[nodiscard]] bool receive(seccomp_notif& notification) const;
   [[nodiscard]] Received after_failure();

@@ -50,6 +50,8 @@ bool Sealer::is_sealed(const Caller& caller, const SealJob& job) const {
   // may be none, or one that the program has placed there. And what the process has reported may be wrong.
   Findings now;
   if (!covered || read_mappings(caller, job, now) != 0) return false;
+  // It may be a part of the heap now.
+  if (!now.refused_breaks.empty() && !audits_) return false;
   const Range all{job.ranges.front().start, job.ranges.back().end};
   return shim::still_covers(caller.record->counted(all, counts), {}, now.pieces, {});
 }

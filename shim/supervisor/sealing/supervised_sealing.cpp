@@ -84,7 +84,7 @@ bool SupervisedSealing::tidy() noexcept {
   for (auto& [task, job] : jobs_) {
     if (now - job.last_heard <= kHoldAtMost) continue;
     job.held.release();
-    job.asked_for_break = false;
+    job.asked_for_break = job.break_is_certain = false;
   }
   return holder_.let_go() || holds_threads();
 }
@@ -133,10 +133,7 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
   if (job == nullptr) return -EUSERS;
   const bool named = !message.seal.range.empty();
   if (named) job->wanted.push_back({message.seal.range});
-  if (job->wanted.empty()) {  // its ranges are lost, or nobody has sent any
-    forget(caller);
-    return -ESTALE;
-  }
+  if (job->wanted.empty()) return -ESTALE;  // its ranges are lost, or nobody has sent any
   job->present_break = message.present_break;
   job->break_is_certain = job->asked_for_break && !named;
   job->asked_for_break = false;
@@ -144,16 +141,12 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
   job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
   const std::int64_t answer = start(caller, *job);
   if (answer == -EAGAIN && named) job->wanted.pop_back();
-  return keep_if_unfinished(caller, *job, answer);
+  return release_if_busy(*job, answer);
 }
 
-std::int64_t SupervisedSealing::keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer) {
-  if (answer == -EAGAIN) {  // asked again, or given up
-    job.held.release();
-    return answer;
-  }
-  const NextStep step = answer < 0 ? NextStep::sealed : policy::decode_seal_answer(answer).step;
-  if (step != NextStep::filter && step != NextStep::again) forget(caller);
+// After EAGAIN the thread asks again, or the request is given up.
+std::int64_t SupervisedSealing::release_if_busy(Job& job, std::int64_t answer) {
+  if (answer == -EAGAIN) job.held.release();
   return answer;
 }
 
@@ -217,7 +210,7 @@ std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Contr
   Job& job = found->second;
   job.last_heard = std::chrono::steady_clock::now();
   job.present_break = message.present_break;
-  return keep_if_unfinished(caller, job, read_mappings_again(caller, job));
+  return release_if_busy(job, read_mappings_again(caller, job));
 }
 
 std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& job) {

@@ -23,14 +23,14 @@ class SupervisedSealing {
   //   E2BIG   too many mappings           ENOSPC  no room for more seals
   //   EAGAIN  another process shares this memory, or may share it; or a thread is in execve
   //   EBUSY   a thread does not leave a call that changes memory, or the range changes constantly
-  //   ESTALE  the reported filters were not asked for
+  //   ESTALE  no ranges were sent, or the reported filters were not asked for
   //   EUSERS  too many threads seal at this moment
   //   EACCES  a seal in the ranges accepts no more types
   std::int64_t add_range(const Caller& caller, const policy::Control& message);
   std::int64_t seal(const Caller& caller, const policy::Control& message);
   std::int64_t filters_are_in(const Caller& caller, const policy::Control& message);
 
-  // Forgets the thread's request.
+  // Forgets the thread's request: it has ended. Until then its messages may be repeated.
   void forget(const Caller& caller);
   // The process has called execve: the requests of its threads are void.
   void begin_anew(const Process& process);
@@ -63,8 +63,7 @@ class SupervisedSealing {
   long choose_ranges(const Caller& caller, Job& job) const;
   std::int64_t start(const Caller& caller, Job& job);
   std::int64_t read_mappings_again(const Caller& caller, Job& job);
-  // Returns the answer. Keeps the job if the thread is to ask again or to install filters.
-  std::int64_t keep_if_unfinished(const Caller& caller, Job& job, std::int64_t answer);
+  static std::int64_t release_if_busy(Job& job, std::int64_t answer);
   static std::int64_t hand_out(const Caller& caller, const Job& job, policy::NextStep step);
 
   Proc& proc_;
