@@ -90,7 +90,7 @@ TEST_CASE("live: a supervisor with the right to more takes it") {
     if (may) setrlimit(RLIMIT_NOFILE, &files);
     return may;
   };
-  if (!needs(may_raise(), "the right to raise limits, which the root of a container lacks")) return;
+  if (!needs(may_raise(), "the right to raise limits (CAP_SYS_RESOURCE)", "resource")) return;
   const Run result = run(preloaded("policy=none,backend=supervised", {LIVE_PROGRAM, "refuses_changes"},
                                    [none] { setrlimit(RLIMIT_FSIZE, &none); }));
   expect_success(result);
