@@ -102,9 +102,9 @@ void decode_attach(std::uint64_t flags, MmCall& call) {
 }
 
 void decode_detach(const Machine& machine, std::uint64_t address, MmCall& call) {
+  call.effect = Effect::detach;
   call.delegated = true;
   call.argument = address & machine.address_mask;
-  if (call.argument % machine.page_size == 0) call.effect = Effect::detach;  // or it fails
 }
 
 void decode_known(const Machine& machine, const Arguments& arguments, MmCall& call) {

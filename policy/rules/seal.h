@@ -45,7 +45,7 @@ struct Seal {
   }
   // Whether shmdt(address) may unmap some of it.
   [[nodiscard]] bool may_be_attached_at(std::uint64_t address) const {
-    return attachment == address || attachment == kSeveralAttachments;
+    return attachment != kNotAttached && (attachment == address || attachment == kSeveralAttachments);
   }
   [[nodiscard]] Seal part(const Range& within) const {
     return {within, discard_protected, may_grow_down, types, attachment};

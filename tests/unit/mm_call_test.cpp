@@ -134,7 +134,6 @@ TEST_CASE("calls that are left to the supervisor, and such as nobody can judge")
   CHECK(native(67, {kAt}).effect == MmCall::Effect::detach);
   CHECK(native(67, {kAt}).argument == kAt);
   CHECK(native(67, {0}).effect == MmCall::Effect::detach);
-  CHECK(native(67, {1}).effect == MmCall::Effect::none);
   CHECK(native(206, {kAt}).effect == MmCall::Effect::unjudgeable);
   CHECK(native(207, {kAt}).effect == MmCall::Effect::unjudgeable);
   CHECK(compat(90, {0x1000}).effect == MmCall::Effect::unjudgeable);

@@ -97,8 +97,14 @@ TEST_CASE("shmdt of a sealed segment claims success") {
   CHECK(decide(call, {seals}) == kAnswerZero);
   call.argument = 0x10000;
   CHECK(decide(call, {seals}) == kAllow);
+  for (const std::uint64_t other : {0, 1}) {  // no segment begins there
+    call.argument = other;
+    CHECK(verdict_on(call) == kAllow);
+    CHECK(decide(call, {seals}) == kAllow);
+  }
+  const std::vector<Seal> at_zero{{{0x10000, 0x12000}, false, false, kWholeSeal, 0}};
   call.argument = 0;
-  CHECK(verdict_on(call) == kAllow);
+  CHECK(decide(call, {at_zero}) == kAnswerZero);
 }
 
 TEST_CASE("where a page was sealed as one of two segments, by two processes, shmdt detaches nothing") {
