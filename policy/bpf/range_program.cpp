@@ -52,6 +52,7 @@ class Compiler {
     if (notifies()) need(kActionNotify);
     if (!what_.denied.breaks.empty() || !what_.unsupervised.attachments.empty()) need(kActionAnswerZero);
     if (what_.is_first()) need(kActionNoSuchCall);
+    if (answers_tree_question()) need(kActionIsInTree);
     need(unjudgeable().shm_remap);
     need(unjudgeable().old_mmap);
     need(unjudgeable().io_setup);
@@ -151,6 +152,8 @@ class Compiler {
   }
   Label huge_pages() { return notifies() ? delegated_ : refuse_; }
 
+  [[nodiscard]] bool answers_tree_question() const { return what_.is_first() && notifies(); }
+
   // ---- the calls ----
 
   // The file may be a bpf arena, which the kernel moves past the multiple of 4 GiB that it would cross.
@@ -181,7 +184,10 @@ class Compiler {
     Label special = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
     std::uint32_t special_flags = kMapFixed;
     if (tells_of_huge_pages()) {
-      special = out_.branch(BPF_JSET, kMapHugetlb, huge_pages(), special);
+      Label huge = huge_pages();
+      if (answers_tree_question())
+        huge = out_.branch(BPF_JEQ, kTreeQuestion, returning(kActionIsInTree), huge);
+      special = out_.branch(BPF_JSET, kMapHugetlb, huge, special);
       special_flags |= kMapHugetlb;
     }
     const Label ordinary = out_.ret(SECCOMP_RET_ALLOW);  // a separate one, within reach of the branches

@@ -14,6 +14,7 @@
 #include "policy/bpf/bpf_program.h"
 #include "policy/rules/abi.h"
 #include "policy/rules/range.h"
+#include "policy/rules/tree_question.h"
 
 namespace libmseal::policy {
 
@@ -21,6 +22,7 @@ inline constexpr std::uint32_t kActionRefuse = SECCOMP_RET_ERRNO | EPERM;
 inline constexpr std::uint32_t kActionNotify = SECCOMP_RET_USER_NOTIF;
 inline constexpr std::uint32_t kActionAnswerZero = SECCOMP_RET_ERRNO | 0;
 inline constexpr std::uint32_t kActionNoSuchCall = SECCOMP_RET_ERRNO | ENOSYS;
+inline constexpr std::uint32_t kActionIsInTree = SECCOMP_RET_ERRNO | kInTree;
 
 // What a program refuses by itself. It is exact: a call that the kernel would refuse anyway is not a hit.
 // Each list is sorted, and its ranges are disjoint.

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "policy/rules/tree_question.h"
+
 namespace libmseal::policy {
 namespace {
 
@@ -204,12 +206,8 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   return message;
 }
 
-// MAP_HUGETLB | MAP_ANONYMOUS, and 1 << 63 for the size of a page, in the lower half (mm/mmap.c,
-// ksys_mmap_pgoff). The length is 0.
-constexpr std::uint64_t kWrapping = 0x6C69626D'FC040020ULL;
-static_assert((kWrapping & kMapHugetlb) != 0 && (kWrapping & kMapAnonymous) != 0 &&
-              (kWrapping & kMapFixed) == 0);
-static_assert((kWrapping >> 26 & 63) == 63);
+// The flags of a wrapped message. The length is 0.
+constexpr std::uint64_t kWrapping = std::uint64_t{0x6C69626D} << 32 | kHugePagesOfInvalidSize;
 
 Arguments wrap_in_mmap(const Arguments& message) {
   const auto number = static_cast<std::uint16_t>(message[5]);  // of a system call

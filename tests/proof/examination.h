@@ -23,6 +23,7 @@ using policy::BpfProgram;
 inline constexpr std::uint64_t kPage = 4096;
 inline constexpr std::uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 inline constexpr std::uint32_t kAnswerZero = SECCOMP_RET_ERRNO | 0;
+inline constexpr std::uint32_t kIsInTree = SECCOMP_RET_ERRNO | EALREADY;
 inline constexpr std::uint32_t kNotify = SECCOMP_RET_USER_NOTIF;
 
 // What is sealed, and what is watched besides by the first filter.
@@ -97,6 +98,7 @@ inline Finding examine(std::span<const sock_filter> program, const policy::Machi
   z3::expr refuse = rule.no();
   z3::expr may_refuse = rule.no();
   z3::expr notify = rule.no();
+  z3::expr in_tree = rule.no();
   z3::expr zero = rule.lowers_break(call, shape.refused_breaks);
   switch (kind) {
     case Kind::alone:
@@ -111,6 +113,8 @@ inline Finding examine(std::span<const sock_filter> program, const policy::Machi
       refuse = (touches && !delegated) || rule.closed(call);
       notify = delegated || (rule.refuses(call, shape.watched, shape.watched, true) && !refuse);
       if (call == Call::mseal) notify = rule.yes();
+      in_tree = rule.asks_for_tree(call);
+      notify = notify && !in_tree;
       break;
   }
   z3::solver solver(context);
@@ -123,10 +127,10 @@ inline Finding examine(std::span<const sock_filter> program, const policy::Machi
     return result == z3::sat;
   };
   if (possible((refuse && !returns(kRefuse)) || (zero && !returns(kAnswerZero)) ||
-               (notify && !returns(kNotify))))
+               (notify && !returns(kNotify)) || (in_tree && !returns(kIsInTree))))
     return Finding::too_little;
   const z3::expr for_nothing = (returns(kRefuse) && !refuse && !may_refuse) ||
-                               (returns(kAnswerZero) && !zero) ||
+                               (returns(kAnswerZero) && !zero) || (returns(kIsInTree) && !in_tree) ||
                                (returns(kNotify) && !notify && (first ? !rule.may_notify(call) : rule.yes()));
   return possible(for_nothing) ? Finding::too_much : Finding::none;
 }

@@ -8,6 +8,7 @@
 
 #include "policy/rules/mm_call.h"
 #include "policy/rules/range.h"
+#include "policy/rules/tree_question.h"
 #include "tests/proof/symbolic_run.h"
 
 namespace libmseal::tests {
@@ -104,6 +105,10 @@ class Rule {
       default:
         return no();
     }
+  }
+
+  z3::expr asks_for_tree(Call call) {
+    return call == Call::mmap ? low(3) == word(policy::kTreeQuestion) : no();
   }
 
   z3::expr lowers_break(Call call, const Range& refused) {

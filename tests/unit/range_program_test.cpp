@@ -348,6 +348,22 @@ TEST_CASE("the first filter of coverage=all notifies every call that could chang
   CHECK(notified < calls);
 }
 
+TEST_CASE("the first filter itself answers whether there is a tree, and only to that question") {
+  const Case one = case_of({{{0x10000, 0x20000}, true}});
+  const Machine& machine = policy::kX86Machine;
+  const auto asked = [&](const policy::RangeProgram& what, std::uint32_t flags) {
+    return Compiled(machine, what).run(sample_of(machine, machine.abis[0], 9, {0, 0, 0, flags, ~0ULL}));
+  };
+  const policy::RangeProgram supervised = base_program(one, {});
+  CHECK(asked(supervised, policy::kTreeQuestion) == (SECCOMP_RET_ERRNO | EALREADY));
+  for (unsigned bit = 0; bit < 32; ++bit)
+    CHECK(asked(supervised, policy::kTreeQuestion ^ 1U << bit) != (SECCOMP_RET_ERRNO | EALREADY));
+  CHECK(asked(first_filter_without_supervisor(one.denied(), {}, kUnjudgeable), policy::kTreeQuestion) ==
+        kAllow);
+  CHECK(mmap(nullptr, 0, PROT_NONE, static_cast<int>(policy::kTreeQuestion), -1, 0) == MAP_FAILED);
+  CHECK(errno == EINVAL);  // the kernel's answer
+}
+
 TEST_CASE("the first filter with supervisor gone still refuses what it refuses alone") {
   const Machine& machine = policy::kX86Machine;
   const Case denied = case_of({{Range::of(0x5555'5555'4000, 4 * kPage), true}});

@@ -4,8 +4,8 @@
 
 #include <cerrno>
 
-#include "policy/protocol/control.h"
 #include "policy/rules/abi.h"
+#include "policy/rules/tree_question.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/state/own_filters.h"
@@ -20,17 +20,9 @@ void call_mseal_and_seccomp() {
     (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, kNowhere);
 }
 
-// A message by mmap (control.h); without a supervisor, the kernel answers it.
+// tree_question.h. It takes the same way through other filters as a message by mmap (control.h).
 long ask_by_mmap() {
-  constexpr policy::Range kNothing{0, 1U << 16};
-  return raw_syscall(__NR_mmap,
-                     policy::wrap_in_mmap(policy::encode({policy::Control::Kind::query, {kNothing}})));
-}
-
-// Whether the supervisor of a tree, or the filter of one that is gone, answers.
-bool ask_for_tree() {
-  const long answer = ask_by_mmap();
-  return answer > 0 || answer == -ENOSYS || answer < -policy::kWrappedErrors;
+  return raw_syscall(__NR_mmap, 0, 0, 0, policy::kTreeQuestion, -1, 0);
 }
 
 void do_all() {
@@ -55,7 +47,7 @@ OtherFilters look_at_other_filters() {
   OtherFilters found;
   // In this order, because an audit would record the second call as an attempt.
   if (!has_filters()) return found;
-  found.are_of_tree = !own_filters_kill(Work::wrapped_message) && ask_for_tree();
+  found.are_of_tree = !own_filters_kill(Work::wrapped_message) && ask_by_mmap() == -policy::kInTree;
   if (found.are_of_tree || tagging_is_refused() || own_filters_kill(Work::searching) || !kills(do_all))
     return found;
   found.kill_openat2 = kills(try_openat2);
