@@ -2,7 +2,6 @@
 // (F_SEAL_FUTURE_WRITE). It uses Boost.Interprocess containers, so each side can map it at any address.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <boost/interprocess/allocators/allocator.hpp>
 #include <boost/interprocess/containers/vector.hpp>
@@ -34,9 +33,10 @@ template <class T>
 using TableVector = boost::interprocess::vector<T, boost::interprocess::allocator<T, TableMemory>>;
 
 struct SealTable {
-  explicit SealTable(TableMemory* memory) : seals(memory), fences(memory), pieces(memory), keyed(memory) {}
+  explicit SealTable(TableMemory* memory)
+      : seals(memory), fences(memory), pieces(memory), keyed(memory), policy(memory), complaints(memory) {}
 
-  // Odd during a write. The vectors' storage is reserved in advance and never moves.
+  // Odd during a write, which may also move the storage of a vector.
   std::atomic<std::uint32_t> generation = 0;
   TableVector<policy::Seal> seals;    // sorted, disjoint
   TableVector<policy::Range> fences;  // where inherited deny filters of earlier images still refuse changes
@@ -48,11 +48,9 @@ struct SealTable {
   policy::Range refused_breaks;  // the arguments of brk that would unmap one of them
 
   policy::TreeOptions tree_options;  // of the tree
-  // The options that the policy files give this image, in the form of MSEAL_OPTIONS; set once. Ends with a
-  // zero. Unused pages are never written, so they take no memory.
-  std::array<char, kOptionTextBytes> policy;
-  // Mistakes in the policy files, one line each.
-  std::array<char, kOptionTextBytes> complaints;
+  // The options that the policy files give this image, in the form of MSEAL_OPTIONS; set once.
+  TableVector<char> policy;
+  TableVector<char> complaints;  // mistakes in the policy files, one line each
 };
 
 inline constexpr std::uint64_t kTableMagic = 0x6D7365616C746162ULL;

@@ -8,12 +8,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -193,6 +195,72 @@ TEST_CASE("output: a process forked while another thread writes the local seals 
   over = true;
   writer.join();
   CHECK(good == kForks);
+}
+
+TEST_CASE("output: the table of a small program takes one page") {
+  TableFile table;
+  table.set_tree({}, {});
+  table.set_policy("", "");
+  table.add_fences(std::vector<supervisor::Fence>(8));
+  for (std::uint64_t number = 1; number <= 12; ++number)
+    table.add({{number * 0x2000, number * 0x2000 + 0x1000}});
+  struct stat status {};
+  REQUIRE(::fstat(table.descriptor(), &status) == 0);
+  CHECK(status.st_blocks * 512 == ::sysconf(_SC_PAGESIZE));
+  CHECK(status.st_size == static_cast<off_t>(shim::kTableBytes));
+}
+
+TEST_CASE("output: a table has room for the most of everything, in any order") {
+  const std::string text(shim::kOptionTextBytes - 1, 'x');
+  const auto seal = [](std::uint64_t number) {
+    return policy::Seal{{number * 0x2000, number * 0x2000 + 0x1000}};
+  };
+  std::vector<std::function<void(TableFile&)>> steps{
+      [&](TableFile& table) {
+        for (std::uint64_t number = 1; number < shim::kMostSeals - 3; ++number) table.add(seal(number));
+      },
+      [&](TableFile& table) { table.add_fences(std::vector<supervisor::Fence>(shim::kMostFences)); },
+      [&](TableFile& table) { CHECK(table.put(std::vector(shim::kMostPieces, seal(1)), {}, {}) != 0); },
+      [&](TableFile& table) {
+        CHECK(table.put({}, std::vector<policy::KeyedRange>(shim::kMostKeyed), {}) != 0);
+      },
+      [&](TableFile& table) { table.set_policy(text, text); },
+  };
+  for (int order = 0; order < 5; ++order) {
+    std::ranges::rotate(steps, steps.begin() + 1);
+    TableFile table;
+    for (const auto& step : steps) step(table);
+    const void* memory = nullptr;
+    REQUIRE(shim::map_table(::fcntl(table.descriptor(), F_DUPFD_CLOEXEC, 0), memory) == 0);
+    CHECK(shim::table_coverage(memory, seal(shim::kMostSeals - 4).range) == policy::Coverage::fully);
+    CHECK(shim::table_coverage(memory, seal(shim::kMostSeals).range) == policy::Coverage::none);
+    CHECK(shim::table_fences(memory).size() == shim::kMostFences);
+    CHECK(shim::table_policy(memory) == text);
+    CHECK(shim::table_complaints(memory) == text);
+    shim::unmap_table(memory);
+  }
+}
+
+TEST_CASE("output: who reads a table while its seals are moved sees them all") {
+  constexpr int kRounds = 200;
+  std::size_t wrong = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    TableFile table;
+    table.add({{0x1000, 0x2000}});
+    const void* memory = nullptr;
+    REQUIRE(shim::map_table(::fcntl(table.descriptor(), F_DUPFD_CLOEXEC, 0), memory) == 0);
+    std::atomic<bool> over = false;
+    std::thread reader([&] {
+      while (!over)
+        wrong += shim::table_coverage(memory, {0x1000, 0x2000}) == policy::Coverage::fully ? 0 : 1;
+    });
+    for (std::uint64_t number = 2; number < 60; ++number)  // it moves once
+      table.add({{number * 0x2000, number * 0x2000 + 0x1000}});
+    over = true;
+    reader.join();
+    shim::unmap_table(memory);
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("output: a full table says that everything may be sealed, and stays so") {

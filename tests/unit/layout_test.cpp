@@ -97,8 +97,10 @@ std::string describe_everything() {
     const typename std::decay_t<decltype(fences)>::value_type fence{};
     const typename std::decay_t<decltype(pieces)>::value_type piece{};
     const typename std::decay_t<decltype(keyed)>::value_type key{};
-    all += sizes("SealTable", generation, seal, fence, ticket, piece, key, breaks, tree_options, options,
-                 complaints);
+    const typename std::decay_t<decltype(options)>::value_type option{};
+    const typename std::decay_t<decltype(complaints)>::value_type complaint{};
+    all += sizes("SealTable", generation, seal, fence, ticket, piece, key, breaks, tree_options, option,
+                 complaint);
   }
   {
     const policy::Control one;
@@ -142,8 +144,8 @@ TEST_CASE("what the parts pass to each other has not changed, or has a new versi
   const std::string text = describe_everything();
   INFO(text);
   // If this fails: raise kLayoutVersion by one, and put the new pair here.
-  CHECK(policy::kLayoutVersion == 21);
-  CHECK(fingerprint(text) == 0xd326e60c);
+  CHECK(policy::kLayoutVersion == 22);
+  CHECK(fingerprint(text) == 0xc44479e8);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "shim/common/raw_syscall.h"
@@ -15,18 +14,39 @@ const SealTable& table_in(const void* memory) {
   return *static_cast<const TableRoot*>(memory)->table;
 }
 
+template <class T>
+std::span<const T> items_of(const TableVector<T>& vector) {
+  return {vector.data(), vector.size()};
+}
+
+std::string_view text_of(const TableVector<char>& text) {
+  return {text.data(), text.size()};
+}
+
+// Where the items are, for as long as the generation is the same.
+struct Items {
+  std::span<const policy::Seal> seals;
+  std::span<const policy::Seal> pieces;
+  std::span<const policy::KeyedRange> keyed;
+};
+
 // Runs read() until no write happened meanwhile. Returns `unknown` after too many attempts, because the
-// writer may have died during a write. The storage never moves or shrinks, so a torn read only sees wrong
-// values.
+// writer may have died during a write. A write may move the items, but the memory stays mapped, so a torn
+// read only sees wrong values.
 template <class Read, class Result>
 Result consistently(const SealTable& table, Read read, Result unknown) {
   constexpr int kMostAttempts = 10'000'000;  // some ten milliseconds; a system call might end the program
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     const std::uint32_t before = table.generation.load(std::memory_order_acquire);
     if (before % 2 != 0) continue;
-    const Result result = read();
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (table.generation.load(std::memory_order_relaxed) == before) return result;
+    const auto unchanged = [&] {
+      std::atomic_thread_fence(std::memory_order_acquire);
+      return table.generation.load(std::memory_order_relaxed) == before;
+    };
+    const Items items{items_of(table.seals), items_of(table.pieces), items_of(table.keyed)};
+    if (!unchanged()) continue;  // a mixture of old and new addresses may point anywhere
+    const Result result = read(items);
+    if (unchanged()) return result;
   }
   return unknown;
 }
@@ -61,24 +81,18 @@ void unmap_table(const void* memory) {
 }
 
 policy::Coverage table_coverage(const void* memory, const policy::Range& range) {
-  const SealTable& table = table_in(memory);
-  const auto look = [&] {
-    const std::span<const policy::Seal> seals(table.seals.data(), table.seals.size());
-    return policy::coverage(seals, range);
-  };
-  return consistently(table, look, policy::Coverage::partly);
+  const auto look = [&](const Items& items) { return policy::coverage(items.seals, range); };
+  return consistently(table_in(memory), look, policy::Coverage::partly);
 }
 
 bool take_found(const void* memory, std::uint32_t ticket, FoundMappings& found) {
   const SealTable& table = table_in(memory);
-  const auto take = [&] {
+  const auto take = [&](const Items& items) {
     if (table.ticket != ticket) return false;
     found.pieces.clear();
     found.keyed.clear();
-    for (std::size_t index = 0; index < std::min(table.pieces.size(), kMostPieces); ++index)
-      (void)found.pieces.push_back(table.pieces.data()[index]);
-    for (std::size_t index = 0; index < std::min(table.keyed.size(), kMostKeyed); ++index)
-      (void)found.keyed.push_back(table.keyed.data()[index]);
+    for (const policy::Seal& piece : items.pieces) (void)found.pieces.push_back(piece);
+    for (const policy::KeyedRange& one : items.keyed) (void)found.keyed.push_back(one);
     found.refused_breaks = table.refused_breaks;
     return true;
   };
@@ -86,8 +100,7 @@ bool take_found(const void* memory, std::uint32_t ticket, FoundMappings& found) 
 }
 
 std::span<const policy::Range> table_fences(const void* memory) {
-  const SealTable& table = table_in(memory);
-  return {table.fences.data(), table.fences.size()};
+  return items_of(table_in(memory).fences);
 }
 
 policy::TreeOptions table_tree_options(const void* memory) {
@@ -95,11 +108,11 @@ policy::TreeOptions table_tree_options(const void* memory) {
 }
 
 std::string_view table_policy(const void* memory) {
-  return table_in(memory).policy.data();
+  return text_of(table_in(memory).policy);
 }
 
 std::string_view table_complaints(const void* memory) {
-  return table_in(memory).complaints.data();
+  return text_of(table_in(memory).complaints);
 }
 
 }  // namespace libmseal::shim

@@ -16,9 +16,12 @@ namespace libmseal::supervisor {
 
 using policy::Range;
 using policy::Seal;
+using shim::kSmallTableBytes;
 using shim::kTableBytes;
 
 namespace {
+
+constexpr std::size_t kFew = 32;  // seals and fences of a small program
 
 constexpr unsigned kFutureWrite = 0x0010;  // F_SEAL_FUTURE_WRITE, in the headers since glibc 2.31
 
@@ -42,12 +45,10 @@ TableFile::TableFile() {
     fail("the table can't be made read-only");
   root_ = new (memory_) shim::TableRoot;
   auto* const memory = new (static_cast<char*>(memory_) + shim::kTableHeader)
-      shim::TableMemory(kTableBytes - shim::kTableHeader);
+      shim::TableMemory(kSmallTableBytes - shim::kTableHeader);
   table_ = memory->construct<shim::SealTable>(boost::interprocess::anonymous_instance)(memory);
-  table_->seals.reserve(shim::kMostSeals);
-  table_->fences.reserve(shim::kMostFences);
-  table_->pieces.reserve(shim::kMostPieces);
-  table_->keyed.reserve(shim::kMostKeyed);
+  table_->seals.reserve(kFew);
+  table_->fences.reserve(kFew);
   root_->table = table_;
   root_->version = policy::kLayoutVersion;
   root_->size = sizeof(shim::SealTable);
@@ -67,18 +68,29 @@ std::span<const Range> TableFile::fences() const {
   return {table_->fences.data(), table_->fences.size()};
 }
 
-// `change` can't throw, because the storage is reserved.
+// Makes room for `most` items in a vector that may soon have more than `count` of them. There is room for
+// each vector to grow once, so nothing is thrown.
+template <class Vector>
+void TableFile::reserve(Vector& vector, std::size_t count, std::size_t most) {
+  if (count <= vector.capacity()) return;
+  shim::TableMemory& memory = *vector.get_stored_allocator().get_segment_manager();
+  if (memory.get_size() < kSmallTableBytes) memory.grow(kTableBytes - kSmallTableBytes);
+  vector.reserve(most);
+}
+
+// `change` can't throw, because there is room.
 template <class Change>
-void TableFile::change(Change change) noexcept {  // NOLINT(bugprone-exception-escape): room is reserved
+void TableFile::change(Change change) noexcept {  // NOLINT(bugprone-exception-escape): there is room
   table_->generation.fetch_add(1, std::memory_order_acq_rel);
   change();
   table_->generation.fetch_add(1, std::memory_order_release);
 }
 
-void TableFile::add(const Seal& seal) noexcept {  // NOLINT(bugprone-exception-escape): room is reserved
+void TableFile::add(const Seal& seal) noexcept {  // NOLINT(bugprone-exception-escape): there is room
   const bool is_full = !table_->seals.empty() && table_->seals.front().range == shim::kEverything;
   if (is_full) return;
   change([&] {
+    reserve(table_->seals, 2 * table_->seals.size() + 3, shim::kMostSeals);  // what add_seal may need
     if (policy::add_seal(table_->seals, seal, shim::kMostSeals)) return;
     table_->seals.clear();
     table_->seals.push_back({shim::kEverything, true});
@@ -86,11 +98,11 @@ void TableFile::add(const Seal& seal) noexcept {  // NOLINT(bugprone-exception-e
 }
 
 void TableFile::add_fences(
-    std::span<const Fence> fences) noexcept {  // NOLINT(bugprone-exception-escape): room is reserved
-  const std::size_t room = shim::kMostFences - table_->fences.size();
+    std::span<const Fence> fences) noexcept {  // NOLINT(bugprone-exception-escape): there is room
+  const std::size_t added = std::min(shim::kMostFences - table_->fences.size(), fences.size());
   change([&] {
-    for (const Fence& fence : fences.first(std::min(room, fences.size())))
-      table_->fences.push_back(fence.range);
+    reserve(table_->fences, table_->fences.size() + added, shim::kMostFences);
+    for (const Fence& fence : fences.first(added)) table_->fences.push_back(fence.range);
   });
 }
 
@@ -98,6 +110,8 @@ std::uint32_t TableFile::put(std::span<const Seal> pieces, std::span<const polic
                              const Range& refused_breaks) {
   if (pieces.size() > shim::kMostPieces || keyed.size() > shim::kMostKeyed) return 0;
   change([&] {
+    reserve(table_->pieces, pieces.size(), shim::kMostPieces);
+    reserve(table_->keyed, keyed.size(), shim::kMostKeyed);
     if (++table_->ticket == 0) ++table_->ticket;
     table_->pieces.assign(pieces.begin(), pieces.end());
     table_->keyed.assign(keyed.begin(), keyed.end());
@@ -114,13 +128,19 @@ void TableFile::set_tree(const Range& sealed_area, const policy::TreeOptions& tr
 }
 
 void TableFile::set_policy(std::string_view options, std::string_view complaints) {
-  if (options.size() >= table_->policy.size()) {  // a truncated rule could mean something else
+  constexpr std::size_t kMost = shim::kOptionTextBytes - 1;
+  if (options.size() > kMost) {  // a truncated rule could mean something else
     options = {};
     complaints = shim::kTooManyRules;
   }
+  const auto put_text = [this](shim::TableVector<char>& to, std::string_view text) {
+    text = text.substr(0, kMost);
+    reserve(to, text.size(), kMost);
+    to.assign(text.begin(), text.end());
+  };
   change([&] {
-    (void)options.copy(table_->policy.data(), table_->policy.size() - 1);
-    (void)complaints.copy(table_->complaints.data(), table_->complaints.size() - 1);
+    put_text(table_->policy, options);
+    put_text(table_->complaints, complaints);
   });
 }
 

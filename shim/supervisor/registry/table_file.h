@@ -29,11 +29,11 @@ class TableFile : shim::NoCopy {
   [[nodiscard]] std::span<const policy::Range> fences() const;
   // All processes of the image use one table. If it is full, it says that everything may be sealed
   // (shim::kEverything).
-  void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
+  void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): there is room
   // Adds as many as there is room for. Memory that is placed where a fence is missing, which is rare, can't
   // be changed.
   void add_fences(
-      std::span<const Fence> fences) noexcept;  // NOLINT(bugprone-exception-escape): room is reserved
+      std::span<const Fence> fences) noexcept;  // NOLINT(bugprone-exception-escape): there is room
   // Replaces the findings for a process. Returns the ticket, or 0 if they do not fit.
   std::uint32_t put(std::span<const policy::Seal> pieces, std::span<const policy::KeyedRange> keyed,
                     const policy::Range& refused_breaks);
@@ -42,6 +42,8 @@ class TableFile : shim::NoCopy {
 
  private:
   void release();
+  template <class Vector>
+  void reserve(Vector& vector, std::size_t count, std::size_t most);
   template <class Change>
   void change(Change change) noexcept;
 
