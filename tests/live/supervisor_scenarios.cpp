@@ -183,7 +183,17 @@ void hidden_process_seals_on(std::span<char*>) {
   constexpr std::size_t kPages = 4;
   char* const page = map_far_away(kPages * page_size(), PROT_READ);
   EXPECT(::mseal(page, page_size(), 0) == 0);
+  char* const below = map_far_away(5 * page_size(), PROT_READ);
+  char* const closed = below + 2 * page_size();
+  char* const above = below + 4 * page_size();
+  EXPECT(::mseal_types(closed, page_size(), MSEAL_TYPE_BASE | MSEAL_TYPE_SEAL) == 0);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  // If one of several ranges accepts no more types, none is sealed.
+  for (char* const open : {below, above}) {
+    const mseal_range both[] = {{open, page_size()}, {closed, page_size()}};
+    EXPECT(::mseal_ranges(both, std::size(both), 0) == -1 && errno == EACCES);
+    EXPECT(::mprotect(open, page_size(), PROT_READ | PROT_WRITE) == 0);
+  }
   for (std::size_t index = 1; index < kPages; ++index)
     EXPECT(::mseal(page + index * page_size(), page_size(), 0) == 0);
   for (std::size_t index = 0; index < kPages; ++index)
