@@ -38,6 +38,18 @@ TEST_CASE("live: a process that hides itself goes on sealing") {
   }
 }
 
+TEST_CASE("live: where a hidden process can't inspect its threads, nothing is sealed, and one line says so") {
+  if (!needs(::geteuid() == 0, "root, to become somebody else")) return;
+  for (const char* options : {"backend=supervised", "backend=filters"}) {
+    const TemporaryPath copies("nobody");
+    const Run result = run(as_nobody(copies.string(), options,
+                                     {copies.string() + "/live_program", "hidden_threads_prevent_sealing"}));
+    expect_success(result);
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err, ContainsSubstring("the program is not dumpable"));
+  }
+}
+
 TEST_CASE("live: programs that start with standard input, output or error closed are sealed") {
   for (const char* options : {"backend=supervised", "backend=supervised,coverage=all", "backend=filters"}) {
     for (int closed = 1; closed < 8; ++closed) {

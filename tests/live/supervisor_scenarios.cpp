@@ -204,6 +204,27 @@ void hidden_process_seals_on(std::span<char*>) {
   EXPECT(::mseal(page + page_size(), page_size(), 0) == 0);
 }
 
+// Its threads can't be inspected then: a seal fails, and nothing is sealed.
+void hidden_threads_prevent_sealing(std::span<char*>) {
+  REQUIRE_OR_STOP(::geteuid() != 0);
+  char* const below = map_far_away(5 * page_size(), PROT_READ);
+  char* const closed = below + 2 * page_size();
+  char* const above = below + 4 * page_size();
+  EXPECT(::mseal_types(closed, page_size(), MSEAL_TYPE_BASE | MSEAL_TYPE_SEAL) == 0);
+  std::latch tried(1);
+  std::thread other([&] { tried.wait(); });
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  for (char* const open : {below, above}) {
+    const mseal_range both[] = {{open, page_size()}, {closed, page_size()}};
+    EXPECT(::mseal_ranges(both, std::size(both), 0) == -1 && errno == EACCES);
+    EXPECT(::mseal(open, page_size(), 0) == -1 && errno == EAGAIN);
+    EXPECT(::mprotect(open, page_size(), PROT_READ | PROT_WRITE) == 0);
+    EXPECT(::munmap(open, page_size()) == 0);
+  }
+  tried.count_down();
+  other.join();
+}
+
 // Filters of the program's own, on one thread: later seals could not reach it, so none is promised. On all
 // threads: seals go on.
 void own_filters_on_one_thread(std::span<char*>) {
@@ -353,6 +374,7 @@ constexpr Scenario kScenarios[] = {
     {"workers_of_another_user", workers_of_another_user},
     {"stopped_supervisor_lets_nothing_through", stopped_supervisor_lets_nothing_through},
     {"hidden_process_seals_on", hidden_process_seals_on},
+    {"hidden_threads_prevent_sealing", hidden_threads_prevent_sealing},
     {"supervisor_is_private", supervisor_is_private},
     {"own_filters_on_one_thread", own_filters_on_one_thread},
     {"dead_supervisor_fails_closed", dead_supervisor_fails_closed},

@@ -1,5 +1,7 @@
 #include "shim/preload/backends/own_sealing.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 
 #include "policy/protocol/control.h"
@@ -27,6 +29,12 @@ bool cover_by_supervisor(const State& state, const SealOperations& operations, c
   return std::all_of(found.pieces.begin(), found.pieces.end(), operations.cover);
 }
 
+// Waits until no thread is in a call that began before now: 0 or -errno.
+long wait_for_threads(const State& state) {
+  if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) == 0) return 0;
+  return explain(raw_syscall(__NR_prctl, PR_GET_DUMPABLE) == 1 ? Why::thread : Why::hidden_threads);
+}
+
 // Waits until no thread is in a call that began before the pieces were covered, and no process shares the
 // memory without their filter: 0 or -errno.
 long wait_for_others(State& state, const SealOperations& operations) {
@@ -35,7 +43,7 @@ long wait_for_others(State& state, const SealOperations& operations) {
   if (const long alone = wait_until_alone(state, operations.is_alone); alone != 0) return alone;
   const ProcRoot proc;
   const ForkSample forks = sample_forks(proc);
-  if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) != 0) return explain(Why::thread);
+  if (const long error = wait_for_threads(state); error != 0) return error;
   if (const long alone = wait_until_alone(state, operations.is_alone); alone != 0) return alone;
   state.alone_since = forks;
   state.alone_process = raw_syscall(__NR_getpid);
@@ -62,6 +70,8 @@ long seal_by_itself(State& state, std::span<const Range> ranges, const SealOpera
         found.refused_breaks.empty() || state.refused_breaks.contains(found.refused_breaks);
     if (attempt == 0 && step == static_cast<long>(NextStep::sealed) && refuses_breaks) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
+    // What is covered stays covered. So first find out whether the threads can be inspected or stopped.
+    if (const long error = attempt == 0 ? wait_for_threads(state) : 0; error != 0) return error;
     job.covered = found.pieces;
     const Range breaks = found.refused_breaks;
     const bool by_supervisor =

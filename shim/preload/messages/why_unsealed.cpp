@@ -38,6 +38,10 @@ constinit Cause g_causes[] = {
     {Why::thread, EAGAIN,
      "a thread is still inside a memory call that began before the seal, or got no processor for a second",
      "such a call may still change the range; try again"},
+    {Why::hidden_threads, EAGAIN,
+     "the program is not dumpable (PR_SET_DUMPABLE, or a change of user), so it may not inspect its threads, "
+     "of which one may be inside a memory call",
+     "seal before that, or run it with CAP_SYS_PTRACE"},
     {Why::locked, EAGAIN, "the library's lock was not free for twenty seconds",
      "the thread that held it was stopped, or a process that shares this memory was killed in mseal"},
     {Why::overtaken, EAGAIN, "too many threads or processes seal at this moment", "try again"},

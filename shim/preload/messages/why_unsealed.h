@@ -14,8 +14,9 @@ enum class Why : std::uint8_t {
   pid_namespace,  // not that of the start
   unknown,        // the supervisor can't inspect the process
   thread,         // a thread stays in a call
-  locked,         // the lock was not released
-  overtaken,      // other processes of the image seal constantly
+  hidden_threads,
+  locked,     // the lock was not released
+  overtaken,  // other processes of the image seal constantly
   table_full,
   local_seals_full,
   many_pieces,

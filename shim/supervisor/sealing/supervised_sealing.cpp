@@ -166,7 +166,14 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
   const shim::ForkSample forks = proc_.sample_forks();
   const ThreadHolder::Result held = sealer_.hold(caller, job);
-  if (held == ThreadHolder::Result::forbidden) return policy::encode(SealAnswer{NextStep::by_itself});
+  const auto by_itself = [&]() -> std::int64_t {  // the program does not check the types
+    return refuses_types(caller, job.ranges, job.types) ? -EACCES
+                                                        : policy::encode(SealAnswer{NextStep::by_itself});
+  };
+  if (held == ThreadHolder::Result::forbidden) {
+    (void)choose_ranges(caller, job);
+    return by_itself();
+  }
   if (held == ThreadHolder::Result::busy) return not_now(-EAGAIN);
   if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
   // If filters are to be installed, no thread may be creating a process, which would not have them. If the
@@ -179,7 +186,7 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
   if (wrong == 0 && sealer_.is_sealed(caller, job)) return policy::encode(SealAnswer{NextStep::sealed});
   if (wrong == 0) wrong = sealer_.read_mappings(caller, job, job.found);
-  if (unreadable(wrong)) return policy::encode(SealAnswer{NextStep::by_itself});
+  if (unreadable(wrong)) return by_itself();
   if (wrong != 0) return wrong;
   if (job.found.heap_is_unclear) {
     job.asked_for_break = true;
