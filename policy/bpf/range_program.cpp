@@ -211,10 +211,27 @@ class Compiler {
     return out_.load(low_of(0));
   }
 
+  // If huge pages begin at the old address, shrinking unmaps up to a multiple of their size.
+  Label if_shrinks_huge(Label shrinks, Label otherwise) {
+    const auto load_both = [&](std::uint32_t old_size, std::uint32_t new_size) {
+      out_.load(old_size);
+      out_.copy_to_x();
+      return out_.load(new_size);
+    };
+    const Label partly = if_partly_huge(0, 1, shrinks, otherwise);
+    out_.branch_x(BPF_JGT, partly, otherwise);
+    const Label low_words = load_both(low_of(1), low_of(2));
+    if (range_.has_short_arguments()) return low_words;
+    const Label not_above = out_.branch_x(BPF_JEQ, low_words, otherwise);
+    out_.branch_x(BPF_JGT, partly, not_above);
+    return load_both(high_of(1), high_of(2));
+  }
+
   Label write_mremap() {
     if (decides()) return write_mremap_of_both();
     // A size of 0 has a zero lower word; sizes with an upper word are wide.
-    out_.branch(BPF_JEQ, 0, delegated_, search_given());
+    const Label sized = notifies() ? if_shrinks_huge(delegated_, search_given()) : search_given();
+    out_.branch(BPF_JEQ, 0, delegated_, sized);
     const Label somewhere = out_.load(low_of(1));
     out_.branch(BPF_JSET, kMremapFixed, delegated_, somewhere);
     return out_.load(low_of(3));
@@ -237,7 +254,7 @@ class Compiler {
     const Label target = range_.set(4, 2, range_.keep(source_then(sized, search_both())));
     const Label with_target = if_partly_huge(4, 2, refuse_, if_perhaps_huge(refuse_, target));
     out_.branch(BPF_JSET, kMremapFixed, with_target, source);
-    return out_.load(low_of(3));
+    return if_shrinks_huge(refuse_, out_.load(low_of(3)));
   }
 
   Label write_madvise() {

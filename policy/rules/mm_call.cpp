@@ -54,24 +54,39 @@ void decode_mmap(const Machine& machine, const Arguments& arguments, MmCall& cal
   if (wide && !range.empty() && !behind.empty()) call.ranges[1] = behind;
 }
 
+// Since 6.17 several mappings can move at once, and if the last one has huge pages, the end of the target is
+// rounded up (mm/mremap.c, remap_move). It begins at a multiple of their size, at the source as at the
+// target.
+std::uint64_t end_of_several(const Machine& machine, const Range& source, const Range& target) {
+  std::uint64_t end = target.end;
+  for (const std::uint64_t size : machine.huge_pages) {
+    const bool alike = (source.start - target.start) % size == 0;
+    if (alike && round_up(source.start, size) < source.end) end = std::max(end, round_up(target.end, size));
+  }
+  return end;
+}
+
 void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& call) {
   call.effect = Effect::modify;
   // A size of 0, also after rounding up has wrapped, means the page at the old address.
   const bool no_size = round_up(arguments[1], machine.page_size) == 0;
   const std::uint64_t old_size = no_size ? 1 : arguments[1];
-  // For huge pages the kernel rounds the old size up, too. This need not be considered, because a part of a
-  // huge page is never sealed.
-  call.ranges[0] = range_at(machine, arguments[0], old_size);
+  const Range source = call.ranges[0] = range_at(machine, arguments[0], old_size);
+  // Where huge pages begin at the source, the kernel rounds the old size up (mm/mremap.c, align_hugetlb), and
+  // shrinking then unmaps what lies behind them, too.
+  const Range huge = rounded_to_huge_pages(source, machine.huge_page_at(source.start));
+  const bool shrinks = !no_size && arguments[1] > arguments[2] && huge != source;
+  if (shrinks) call.if_huge = {source.end, huge.end};
   const bool to_chosen_place = (static_cast<std::uint32_t>(arguments[3]) & kMremapFixed) != 0;
-  call.delegated = no_size || to_chosen_place || is_wide(arguments[0], arguments[1]);
+  call.delegated = no_size || to_chosen_place || shrinks || is_wide(arguments[0], arguments[1]);
   if (!to_chosen_place) return;
   const Range target = range_at(machine, arguments[4], arguments[2]);
   call.ranges[1] = rounded_to_huge_pages(target, machine.huge_page_at(target.start));
-  // Since 6.17 several mappings can move at once, and huge pages among them are rounded up at the target.
-  const std::uint64_t reach = round_up(target.end, machine.huge_pages.back());
   const bool same_size =
       round_up(arguments[1], machine.page_size) == round_up(arguments[2], machine.page_size);
-  if (!target.empty() && same_size) call.if_huge = {call.ranges[1].end, std::max(reach, call.ranges[1].end)};
+  if (!source.empty() && !target.empty() && same_size)
+    call.if_huge = {call.ranges[1].end,
+                    std::max(call.ranges[1].end, end_of_several(machine, source, target))};
 }
 
 void decode_remap_file_pages(const Machine& machine, const Arguments& arguments, MmCall& call) {

@@ -22,8 +22,8 @@ struct MmCall {
 
   Call call = Call::munmap;
   Effect effect = Effect::none;
-  // Rare in healthy programs: a range that crosses a multiple of 4 GiB, mremap to a chosen address or with an
-  // old size of 0, uncommon advice, PROT_GROWSDOWN, possible huge pages, remap_file_pages, and shmdt. The
+  // Rare in healthy programs: a range that crosses a multiple of 4 GiB, mremap to a chosen address, with an
+  // old size of 0 or perhaps of huge pages, uncommon advice, PROT_GROWSDOWN, remap_file_pages, shmdt. The
   // filter of a single seal delegates all of them to the supervisor, if there is one, and so can be short.
   bool delegated = false;
   // mprotect with PROT_GROWSDOWN, which starts at the beginning of the stack that contains the range. Not
@@ -33,7 +33,8 @@ struct MmCall {
   // For mmap it is where the kernel moves a bpf arena that would cross a multiple of 4 GiB.
   std::array<Range, 2> ranges{};
   // What the call also touches if huge pages are involved: for mmap with MAP_FIXED, if the file `argument` is
-  // on hugetlbfs; for mremap, if the source contains huge pages (an upper bound).
+  // on hugetlbfs; for mremap, if the source contains huge pages (an upper bound, at the source if it shrinks,
+  // otherwise at the target).
   Range if_huge{};
   bool makes_huge_pages = false;
   std::uint64_t huge_page = 0;  // the size of the huge pages that it creates; 0: the default size

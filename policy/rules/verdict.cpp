@@ -23,7 +23,8 @@ Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
   if (reaches_down_to_seal(call, seals)) return kRefuse;
   if (!touches_seal(seals, call.if_huge)) return kAllow;
   if (call.call == Call::mmap) return kDependsOnFile;
-  const Range reach{call.if_huge.start, round_up(call.if_huge.start, memory.huge_page)};
+  const Range huge{call.if_huge.start, round_up(call.if_huge.start, memory.huge_page)};
+  const Range reach = intersection(huge, call.if_huge);
   // A file on hugetlbfs can be mapped without MAP_HUGETLB.
   return memory.huge_page != 0 && touches_seal(seals, reach) ? kRefuse : kDependsOnSource;
 }

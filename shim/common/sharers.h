@@ -10,6 +10,7 @@
 
 #include "shim/common/fork_sample.h"
 #include "shim/common/proc_root.h"
+#include "shim/common/thread_ids.h"
 
 namespace libmseal::shim {
 
@@ -166,25 +167,20 @@ class SharerSearch {
   // reaps it).
   struct Zombies {
     bool all = true;
-    std::uint64_t count = 0;
-    std::uint64_t numbers = 0;  // a hash of the thread IDs
+    ThreadIds ids;
 
     void add(long thread, bool is_zombie) {
-      constexpr std::uint64_t kPrime = 0x100000001B3;  // of FNV-1a
       all = all && is_zombie;
-      ++count;
-      numbers = (numbers ^ static_cast<std::uint64_t>(thread)) * kPrime;
+      ids.add(thread);
     }
-    // Whether the lists before and after a moment are equal and as long as the process's thread count at that
-    // moment: then it had no other thread, and zombies create none.
+    // Whether the process had no other thread between two lists. Zombies create none.
     [[nodiscard]] bool are_all_of(std::uint64_t threads, const Zombies& later) const {
-      return all && later.all && count == threads && later.count == threads && numbers == later.numbers;
+      return all && later.all && ids.are_all_of(threads, later.ids);
     }
   };
 
   // A leader without memory has ended or is about to, but its threads may live on. One thread with memory is
-  // enough to compare. A listed thread may have created another one and ended, and the list stops at a thread
-  // that ends. But the kernel's count of threads is consistent.
+  // enough to compare. A listed thread may have created another one and ended, so the list must be complete.
   template <class Look>
   long look_at_threads(long process, Look look) {
     if (process == group_) return 0;

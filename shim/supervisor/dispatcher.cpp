@@ -223,8 +223,10 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
   const Verdict verdict = judge_.decide(call, caller);
   if (verdict == policy::kAllow) return let_through(notification);
   if (AioRings::is_about(call) && aio_rings_.is_harmless(caller, call)) {
-    if (tree_options_.audits || aio_rings_.begin(caller)) return let_through(notification);
-    if (control_.postpone(notification.raw, kForRings)) return;  // a thread is just being created, say
+    const auto begun = tree_options_.audits ? AioRings::Begun::yes : aio_rings_.begin(caller);
+    if (begun == AioRings::Begun::yes) return let_through(notification);
+    // Later, for example if a thread is just being created.
+    if (begun == AioRings::Begun::later && control_.postpone(notification.raw, kForRings)) return;
   }
   log(Level::debug, "pid ", caller.task, ": system call ", notification.number, " on ",
       RangeText{call.ranges[0]}, ": refused");

@@ -61,7 +61,7 @@ class Rule {
       case Call::shmget:
         return makes_huge_pages(call);
       case Call::mremap:
-        return bit(3, policy::kMremapFixed) || no_size() || wide();
+        return bit(3, policy::kMremapFixed) || no_size() || wide() || shrinks_huge();
       case Call::madvise:
         return discards() && (wide() || (low(2) != word(4) && low(2) != word(8) && low(2) != word(18) &&
                                          low(2) != word(102)));
@@ -85,7 +85,7 @@ class Rule {
       case Call::remap_file_pages:
         return rounded_down(argument(0)) != argument(0);
       case Call::mremap:
-        return bit(3, policy::kMremapFixed) && (partly_huge(4, 2) || perhaps_huge());
+        return shrinks_huge() || (bit(3, policy::kMremapFixed) && (partly_huge(4, 2) || perhaps_huge()));
       default:
         return makes_huge_pages(call);
     }
@@ -171,6 +171,7 @@ class Rule {
     }
     return any;
   }
+  z3::expr shrinks_huge() { return z3::ugt(argument(1), argument(2)) && partly_huge(0, 1); }
   z3::expr perhaps_huge() {
     z3::expr any = no();
     for (const std::uint64_t size : machine_.huge_pages) {

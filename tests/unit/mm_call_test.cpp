@@ -107,8 +107,35 @@ TEST_CASE("mremap has a source, and a target if it is told one") {
   constexpr std::uint64_t kHuge = 2 << 20;
   const MmCall huge = native(25, {kAt, 0x1000, 0x2000, MREMAP_MAYMOVE | MREMAP_FIXED, 3 * kHuge});
   CHECK(huge.ranges[1] == Range{3 * kHuge, 4 * kHuge});
-  const MmCall several = native(25, {kAt, 0x2000, 0x2000, MREMAP_MAYMOVE | MREMAP_FIXED, 0x1234000});
-  CHECK(several.if_huge == Range{0x1236000, 1 << 30});
+  const auto moved = [](std::uint64_t from, std::uint64_t size, std::uint64_t to) {
+    return native(25, {from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to}).if_huge;
+  };
+  constexpr std::uint64_t kOff = kHuge - 0x1000;
+  CHECK(moved(5 * kHuge + kOff, 0x2000, 9 * kHuge + kOff) == Range{10 * kHuge + 0x1000, 11 * kHuge});
+  CHECK(moved(5 * kHuge + kOff, 0x2000, (1U << 30) + 5 * kHuge + kOff) ==
+        Range{(1U << 30) + 6 * kHuge + 0x1000, (1U << 30) + 7 * kHuge});
+  CHECK(moved((1U << 30) - 0x1000, 0x2000, (2U << 30) - 0x1000) == Range{(2U << 30) + 0x1000, 3U << 30});
+  CHECK(moved(5 * kHuge + kOff, 0x2000, 9 * kHuge + kOff - 0x1000).empty());  // not both begin huge pages
+  CHECK(moved(5 * kHuge + 0x1000, 0x2000, 9 * kHuge + 0x1000).empty());       // none begins there
+}
+
+TEST_CASE("mremap that shrinks huge pages unmaps up to a multiple of their size") {
+  constexpr std::uint64_t kHuge = 2 << 20;
+  const auto shrunk = [](std::uint64_t at, std::uint64_t from, std::uint64_t to, std::uint64_t flags = 0) {
+    return native(25, {at, from, to, flags, 64 * kHuge});
+  };
+  const Range behind{4 * kHuge + 0x1000, 5 * kHuge};
+  for (const std::uint64_t flags : {0, MREMAP_MAYMOVE, MREMAP_MAYMOVE | MREMAP_FIXED}) {
+    CHECK(shrunk(3 * kHuge, kHuge + 0x1000, kHuge, flags).if_huge == behind);
+    CHECK(shrunk(3 * kHuge, kHuge + 0x1000, kHuge, flags).delegated);
+    CHECK(shrunk(3 * kHuge, kHuge + 0x1000, 0x1000, flags).if_huge == behind);
+  }
+  CHECK(shrunk(1U << 30, kHuge + 0x1000, kHuge).if_huge == Range{(1U << 30) + kHuge + 0x1000, 2U << 30});
+  CHECK(shrunk(3 * kHuge, kHuge + 0x1000, kHuge + 0x1000).if_huge.empty());
+  CHECK_FALSE(shrunk(3 * kHuge, kHuge + 0x1000, kHuge + 0x2000).delegated);  // it grows
+  CHECK_FALSE(shrunk(3 * kHuge, 2 * kHuge, kHuge).delegated);                // the registers show all
+  CHECK_FALSE(shrunk(3 * kHuge + 0x1000, kHuge, 0x1000).delegated);          // no huge page begins there
+  CHECK(shrunk(3 * kHuge, 0, kHuge).if_huge.empty());
 }
 
 TEST_CASE("only discarding advice discards, and only its low word counts") {

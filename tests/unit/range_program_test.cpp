@@ -166,6 +166,8 @@ bool is_documented_extra(const Machine& machine, const Case& one, const Sample& 
     case Call::remap_file_pages:
       return sample.read(0) % machine.page_size != 0;
     case Call::mremap:
+      if (sample.read(1) > sample.read(2) && partly_huge(machine, sample.read(0), sample.read(1)))
+        return true;
       return (flags(3) & policy::kMremapFixed) != 0 &&
              (partly_huge(machine, sample.read(4), sample.read(2)) ||
               perhaps_huge(machine, sample.read(0), sample.read(1), sample.read(4)));

@@ -129,6 +129,8 @@ TEST_CASE("what huge pages would touch counts where there may be some") {
   CHECK(verdict_on(call) == kDependsOnSource);
   CHECK(decide(call, {kSeals, 0x20000}) == kRefuse);
   CHECK(decide(call, {kSeals, 0x2000}) == kDependsOnSource);
+  call.if_huge = {0x9000, 0x10000};  // up to the seal
+  CHECK(decide(call, {kSeals, 0x20000}) == kAllow);
   call.if_huge = {0x30000, 0x31000};
   CHECK(verdict_on(call) == kAllow);
   call.ranges[0] = {0x10000, 0x11000};

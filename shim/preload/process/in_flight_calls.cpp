@@ -26,6 +26,7 @@ constexpr long kNap = 50'000;  // ns
 constexpr std::uint64_t kEnoughTicks = 3;
 constexpr std::uint64_t kMostForThread = 3000;  // ms
 constexpr int kMostNapsForList = 2'000;
+constexpr std::uint64_t kMostForList = 3000;  // ms
 
 using policy::Begun;
 using policy::Whereabouts;
@@ -46,7 +47,7 @@ bool is_in_state(const Thread& thread, char state) {
 bool is_elsewhere(const policy::Machine& machine, Begun begun, const Thread& thread) {
   char text[256] = {};
   const long got = thread.read("syscall", text);
-  if (got == 0) return true;  // it has ended
+  if (got == 0) return thread.has_ended();  // a filter may have answered instead of the kernel
   // The files of a first thread that has ended before the others belong to root (fs/proc/base.c,
   // task_dump_owner). Otherwise it is not known.
   if (got < 0) return is_in_state(thread, 'Z');
@@ -100,9 +101,10 @@ long wait_for_in_flight_calls(const policy::Machine& machine, Begun begun) {
     });
   };
   // The filter is installed and can't be removed: if the list can't be read for lack of a descriptor or of
-  // memory, try again.
+  // memory, or changes constantly, try again.
   long waited = wait_for_all();
-  for (int naps = 0; waited != 0 && !stays && naps < kMostNapsForList; ++naps) {
+  const Deadline deadline(kMostForList);
+  for (int naps = 0; waited != 0 && !stays && naps < kMostNapsForList && !deadline.passed(); ++naps) {
     nap(kNap);
     waited = wait_for_all();
   }

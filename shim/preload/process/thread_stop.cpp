@@ -14,12 +14,11 @@ namespace libmseal::shim {
 namespace {
 
 // Attaches to the thread of another process, waits until it stops on its return to user mode, and detaches.
-// True if the thread has left its call or has ended; false if it may not be stopped or does not stop within a
-// second.
+// True if the thread has left its call; false if it has ended, may not be stopped, or does not stop within a
+// second. That it has ended must be seen otherwise: a filter may have answered instead of the kernel.
 bool trace_to_stop(long id) {
   constexpr long kNap = 20'000;  // ns
-  const long seized = raw_syscall(__NR_ptrace, PTRACE_SEIZE, id, 0, 0);
-  if (seized != 0) return seized == -ESRCH;
+  if (raw_syscall(__NR_ptrace, PTRACE_SEIZE, id, 0, 0) != 0) return false;
   (void)raw_syscall(__NR_ptrace, PTRACE_INTERRUPT, id, 0, 0);
   const Deadline deadline(1000);  // no ordinary memory call takes longer
   while (!deadline.passed()) {
@@ -31,9 +30,9 @@ bool trace_to_stop(long id) {
       if (WIFSTOPPED(status)) {
         (void)raw_syscall(__NR_ptrace, PTRACE_DETACH, id, 0, stopped_by_us ? 0 : WSTOPSIG(status));
       }
-      return true;
+      return WIFSTOPPED(status);
     }
-    if (waited == -ECHILD) return true;
+    if (waited == -ECHILD) return false;
     nap(kNap);
   }
   return false;  // the thread is detached when the tracer ends

@@ -9,6 +9,7 @@
 
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/common/thread_ids.h"
 
 namespace libmseal::shim {
 
@@ -18,6 +19,12 @@ class Thread {
   Thread(const ProcRoot& proc, const char* name) : proc_(proc), name_(name) {}
 
   [[nodiscard]] long id() const { return leading_number(name_); }
+
+  [[nodiscard]] bool has_ended() const {
+    const long opened = proc_.open(folder(), O_PATH);
+    if (!failed(opened)) (void)raw_syscall(__NR_close, opened);
+    return opened == -ENOENT;
+  }
 
   // Reads the file into `buffer`. Returns the bytes read (0 if the thread has ended), or -errno. Longer files
   // are truncated.
@@ -53,22 +60,38 @@ class Thread {
   [[nodiscard]] long open(std::string_view file, std::uint64_t flags) const {
     return proc_.open(folder().append("/").append(file), flags);
   }
-  [[nodiscard]] bool has_ended() const {
-    const long opened = proc_.open(folder(), O_PATH);
-    if (!failed(opened)) (void)raw_syscall(__NR_close, opened);
-    return opened == -ENOENT;
-  }
 
   const ProcRoot& proc_;
   const char* name_;
 };
 
 // Calls visit(thread) for each thread until one does not return 0, and returns that. Returns 0 at the end, or
-// -errno.
+// -errno: -EAGAIN if threads begin and end all the time. A thread may be visited several times.
 template <class Visit>
 long for_each_thread(Visit visit) {
+  constexpr int kTries = 20;
   const ProcRoot proc;
-  return proc.list(ProcPath("self/task"), [&](const char* name) { return visit(Thread(proc, name)); });
+  for (int tries = 0; tries < kTries; ++tries) {
+    ThreadIds visited;
+    ThreadIds later;
+    policy::StatLine process;
+    const auto list = [&](auto look) {
+      return proc.list(ProcPath("self/task"), [&](const char* name) { return look(Thread(proc, name)); });
+    };
+    long result = list([&](const Thread& thread) {
+      visited.add(thread.id());
+      return visit(thread);
+    });
+    if (result != 0) return result;
+    if (result = read_stat(proc, ProcPath("self/stat"), process); result != 0) return result;
+    result = list([&](const Thread& thread) -> long {
+      later.add(thread.id());
+      return 0;
+    });
+    if (result != 0) return result;
+    if (visited.are_all_of(process.threads, later)) return 0;
+  }
+  return -EAGAIN;
 }
 
 }  // namespace libmseal::shim

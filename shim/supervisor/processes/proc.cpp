@@ -158,8 +158,20 @@ class KernelProc final : public Proc {
     return listed.is_seen() ? listed : ReadResult<std::vector<pid_t>>::unknown();
   }
 
+  // Where a listed thread ends, the kernel's list ends, or goes on behind others (fs/proc/base.c, next_tid,
+  // first_tid). It is complete if it is the same before and after a moment, and as long as the kernel's count
+  // at that moment.
   ReadResult<std::vector<pid_t>> threads(pid_t process) override {
-    return numbers_in(ProcPath(process, "task"));
+    constexpr int kTries = 50;
+    auto listed = numbers_in(ProcPath(process, "task"));
+    for (int tries = 0; tries < kTries && listed.is_seen(); ++tries) {
+      const auto first = stat(process);
+      auto again = numbers_in(ProcPath(process, "task"));
+      if (!again.is_seen()) return again;
+      if (first.is_seen() && first->threads == listed->size() && listed.is(*again)) return again;
+      listed = std::move(again);
+    }
+    return listed.is_seen() ? ReadResult<std::vector<pid_t>>::unknown() : listed;
   }
 
   shim::ForkSample sample_forks() override { return fork_sampler_.so_far(); }

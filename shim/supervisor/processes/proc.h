@@ -74,6 +74,7 @@ class Proc : shim::NoCopy {
   virtual std::unique_ptr<HeldTask> hold(pid_t task) = 0;
   virtual std::unique_ptr<HeldMemory> hold_memory(pid_t task) = 0;
   virtual ReadResult<std::vector<pid_t>> processes() = 0;
+  // All of them at one moment.
   virtual ReadResult<std::vector<pid_t>> threads(pid_t process) = 0;
   // The forks so far. A task that is not visible yet may be missing in the count.
   virtual shim::ForkSample sample_forks() = 0;

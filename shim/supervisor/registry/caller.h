@@ -45,6 +45,8 @@ struct Caller {
   MmIdentity identity;
   bool forked = false;          // it has not called execve since it was forked
   std::uint32_t filters = ~0U;  // the number of its filters; ~0: not known
+  // Its process has no other thread, and gets none while the call waits.
+  bool only_thread = false;
   // This is certainly the task that made the notification. Otherwise it was looked up by its ID, which is
   // reliable only while the call waits.
   bool certain = false;

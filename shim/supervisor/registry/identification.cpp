@@ -15,6 +15,7 @@ ReadResult<Identified> Identification::identify(pid_t task) const {
     who.memory = MmIdentity::of(memory);
     who.forked = (process.flags & policy::kForkedNoExec) != 0;
     who.ended = memory.state == 'Z' || memory.state == 'X';
+    who.only_thread = process.threads == 1;
     return who;
   };
   // The first thread of a member: one read of an open file is enough.

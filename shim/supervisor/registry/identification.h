@@ -20,6 +20,7 @@ struct Identified {
   bool filtered = false;              // runs under seccomp filters
   std::uint32_t filters = ~0U;        // how many; ~0: not known
   bool ended = false;                 // the task has no memory any more
+  bool only_thread = false;           // of its process
   const HeldTask* seen_by = nullptr;  // the member's task that was read, if any
 
   // Whether the process belongs, or may belong, to the image: it has not called execve since, unless that

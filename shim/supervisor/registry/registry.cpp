@@ -32,6 +32,7 @@ Caller Registry::look_up(pid_t task) {
   caller.identity = who.memory;
   caller.forked = who.forked;
   caller.filters = who.filters;
+  caller.only_thread = who.only_thread && who.process.id == task;
   caller.certain = who.seen_by != nullptr;
   const std::vector<Image*> candidates = newcomers_.images_of(who);
   if (candidates.empty()) {
@@ -150,8 +151,8 @@ shim::Sharing Registry::register_sharers(const Caller& caller) {
   }
   if (since.last == 0 && !caller.forked) since = fork_sample_at_birth_of(proc_, caller.process, now);
   // If the caller is the only thread, it was seen outside of clone (sharers.h).
-  const bool makes_none = proc_.threads(caller.process.id).is({caller.task}) &&
-                          proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
+  const bool makes_none =
+      caller.only_thread && proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
   std::vector<pid_t> found;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;

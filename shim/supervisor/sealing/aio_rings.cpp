@@ -60,18 +60,19 @@ void AioRings::end_calls_of(pid_t task) {
   end_calls_if([task](const CallUnderWay& one) { return one.task == task; });
 }
 
-bool AioRings::begin(const Caller& caller) {
+AioRings::Begun AioRings::begin(const Caller& caller) {
   busy_ = true;
   end_calls_of(caller.task);
   HeldThreads others(holder_);
-  const ThreadHolder::Result result = holder_.hold({&caller.process.id, 1}, caller.task, others);
+  const auto result = caller.only_thread ? ThreadHolder::Result::held
+                                         : holder_.hold({&caller.process.id, 1}, caller.task, others);
+  if (result == ThreadHolder::Result::forbidden) return Begun::never;
   // While they are stopped, nobody else can come to have the memory. Whoever does so later has the filters.
   const bool alone =
       result == ThreadHolder::Result::held && registry_.register_sharers(caller) == shim::Sharing::alone;
   others.release();
-  const auto threads = proc_.threads(caller.process.id);
-  if (alone && (!threads.is_seen() || threads->size() > 1)) calls_.emplace_back(holder_, caller);
-  return alone;
+  if (alone && !caller.only_thread) calls_.emplace_back(holder_, caller);
+  return alone ? Begun::yes : Begun::later;
 }
 
 bool AioRings::must_wait(pid_t task, const policy::MmCall& call) const {

@@ -32,6 +32,8 @@ long as_of_mseal(long result) {
 long seal(Sealer& sealer, const Caller& caller, SealJob& job) {
   const ThreadHolder::Result result = sealer.hold(caller, job);
   const bool held = result == ThreadHolder::Result::held || result == ThreadHolder::Result::cloning;
+  // A request that has failed may have put the seal in force, and the call that it waited for may still run.
+  if (sealer.is_sealed(caller, job)) return held || sealer.wait_for_calls(caller, job) ? 0 : -EBUSY;
   if (const long wrong = sealer.read_mappings(caller, job, job.found); wrong != 0) return wrong;
   if (!job.found.refused_breaks.empty() && !sealer.audits()) {
     const Range& range = job.ranges.front();
@@ -67,7 +69,7 @@ long raw_mseal(Sealer& sealer, Registry& registry, const Caller& caller, const p
   registry.begin_sealing(caller);
   // Sharers get the seals of the memory.
   if (registry.register_sharers(caller) == Sharing::unknown) return -EAGAIN;
-  return sealer.is_sealed(caller, job) ? 0 : as_of_mseal(seal(sealer, caller, job));
+  return as_of_mseal(seal(sealer, caller, job));
 }
 
 }  // namespace libmseal::supervisor
