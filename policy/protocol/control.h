@@ -54,8 +54,8 @@ struct Control {
     // Sealing where the supervisor may not read the mappings, so that the program does.
     prepare = 7,         // may `seal.range` be sealed, and how? Answer: a NextStep
     is_alone = 8,        // does no other process share this memory? Answer: 0
-    add_supervised = 9,  // the supervisor is to refuse from now on. Answer: 0
-    add_filtered = 10,   // a deny filter refuses; the supervisor is to decide delegated calls. Answer: 0
+    add_supervised = 9,  // the supervisor is to refuse from now on. Answer: 0 or kHasOtherThreads
+    add_filtered = 10,   // a deny filter refuses; the supervisor is to decide delegated calls. As before
 
     query = 11,  // how is `seal.range` sealed? Answer: a Sealed
     // The call site of the next call, or of the call that was just refused. Answer: 0, or kTooMany
@@ -87,6 +87,9 @@ struct Control {
 
 // Too many calls are being refused, so this one is only counted.
 inline constexpr std::int64_t kTooMany = 1;
+
+// What a program that seals at its start learns: its other threads may be in calls that began before.
+inline constexpr std::int64_t kHasOtherThreads = 1;
 
 // How sealing continues.
 enum class NextStep : std::uint8_t {

@@ -94,13 +94,14 @@ class SharerSearch {
   Sharing look_at(long task) {
     if (task == group_ || task == task_) return Sharing::alone;
     const long compared = compare_memory(task_, task);
-    if (compared > 0 || compared == -ESRCH) return Sharing::alone;
+    if (compared > 0) return Sharing::alone;
     TaskStatus status;
     const long read = read_status(proc_, task, status);
     if (compared == 0) {
       if (read == 0 && status.thread_group == group_) return Sharing::alone;
       return read == -ENOENT || read == -ESRCH ? Sharing::alone : Sharing::shared;
     }
+    // Not allowed, or ESRCH, which another filter may have answered.
     if (read == 0) return judge_by_looks(task, status);
     // /proc may hide a task (hidepid=); kill shows whether it exists.
     return raw_syscall(__NR_kill, task, 0) == -ESRCH ? Sharing::alone : Sharing::unknown;

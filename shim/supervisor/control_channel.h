@@ -31,7 +31,7 @@ class ControlChannel {
         policies_(policies),
         sealer_(sealer),
         supervised_(proc, registry, holder, sealer),
-        own_(registry, sealer),
+        own_(proc, registry, sealer),
         events_(events),
         covers_all_(policy::tree_options(options).covers_all),
         discard_(options.discard) {}

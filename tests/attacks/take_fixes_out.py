@@ -209,7 +209,7 @@ HOLES = [
          also=(LOOKS_FOR_SHARERS_OF_HELD, LOOKS_FOR_SHARERS_AGAIN)),
     Hole("sharers: not missed outside of the pid namespace, in a program that starts late",
          "shim/preload/sealing/start.cpp",
-         "on_its_own ? check_pid_namespace() : 0;", "on_its_own ? 0 : 0;",
+         "return not_needed ? 0 : check_pid_namespace();", "return not_needed ? 0 : 0;",
          {SUPERVISED: ["sharer_outside"]}),
     Hole("sharers: not looked for again when the filter is in",
          *LOOKS_FOR_SHARERS_AGAIN,

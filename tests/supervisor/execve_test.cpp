@@ -70,8 +70,8 @@ TEST_CASE("the seals of a start are made with one look at the filters") {
   for (int number = 3; number < 6; ++number) REQUIRE(add(tree.registry, caller, {place(number)}, true) == 0);
   CHECK(tree.proc.looks == 1);
   // Not so later.
-  tree.proc.tasks.at(200).filters = 4;
   REQUIRE(begin_sealing(tree.registry, caller) == Sharing::alone);
+  tree.proc.tasks.at(200).filters = 4;
   REQUIRE(add(tree.registry, caller, {place(6)}, true) == 0);
   tree.proc.fork(200, 300, 10).filters = 3;  // before that
   CHECK(tree.sealed(300) == Seals{3, 4, 5});
@@ -87,7 +87,7 @@ TEST_CASE("a filter that a process tells of, and has not installed, is none") {
   ++tree.proc.tasks.at(200).filters;
   CHECK(add(tree.registry, child, {place(3)}, true) == 0);
   CHECK(add(tree.registry, child, {place(4)}, true) == 0);  // of the same filter
-  REQUIRE(begin_sealing(tree.registry, child) == Sharing::alone);
+  REQUIRE(begin_sealing(tree.registry, tree.registry.look_up(200)) == Sharing::alone);
   CHECK(add(tree.registry, child, {place(5)}, true) == -EPERM);
   CHECK(tree.sealed(200) == Seals{1, 2, 3, 4});
   tree.proc.fork(100, 300, 20);

@@ -211,6 +211,7 @@ class FakeProc final : public supervisor::Proc {
     return found;
   }
   std::uint64_t pid_max() override { return shim::ForkSample::kDefaultPidMax; }
+  pid_t newest_id() override { return forks_unknown ? 0 : static_cast<pid_t>(last_born); }
   shim::ForkSample sample_forks() override {
     if (forks_moving) ++last_born;
     shim::ForkSample forks;

@@ -45,6 +45,8 @@ inline Seals seals_in(const Caller& caller) {
 
 inline Sharing begin_sealing(Registry& registry, const Caller& caller) {
   registry.begin_sealing(caller);
+  registry.note_request(caller);
+  registry.note_request(caller);
   return registry.register_sharers(caller);
 }
 
@@ -80,6 +82,7 @@ struct Tree {
     if (!caller.may_seal()) return -EPERM;
     registry.begin_sealing(caller);
     if (registry.register_sharers(caller) != Sharing::alone) return -EAGAIN;
+    registry.note_request(caller);
     for (auto& [id, task] : proc.tasks) {
       if (task.leader == process && task.memory != nullptr) ++task.filters;
     }

@@ -5,6 +5,7 @@
 #include "shim/common/pieces.h"
 #include "shim/common/sharers.h"
 #include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/company.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/first_filter.h"
@@ -22,6 +23,9 @@ using policy::Range;
 using policy::Seal;
 
 Outcome start(State& state, const StartArguments& arguments, Job& job) {
+  const bool at_start = !arguments.objects.empty();
+  const Company company = at_start ? look_for_company(state.options) : Company();
+  if (!company.prevents.empty()) return {company.prevents};
   // Not tried yet if this process started in a tree.
   g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
   look_for_notices();
@@ -34,6 +38,8 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
   (void)state.local_seals->add(arguments.objects);
   set_windows(state, sealed_area, false);
   (void)state.local_seals->add(policy::seals_of_sealed_area(sealed_area));
+  state.has_older_threads = company.threads;
+  if (company.threads) wait_for_calls_of_before(state);
   return {};
 }
 

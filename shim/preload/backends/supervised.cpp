@@ -10,6 +10,8 @@
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
+#include "shim/preload/backends/company.h"
+#include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/backends/supervised_sealing.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/first_filter.h"
@@ -154,9 +156,11 @@ Outcome join(State& state, long table_descriptor, const StartArguments& argument
     if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
       return {"the filter of this program could not be installed", error};
   }
-  if (const long error = send_seals(seals, filtered); error != 0)
-    return {"the supervisor does not accept the seals of this program", error};
+  const long sent = ask_until_alone([&] { return send_seals(seals, filtered); });
+  if (sent == -EAGAIN) return {"another process shares this memory (vfork, clone), or may share it"};
+  if (sent < 0) return {"the supervisor does not accept the seals of this program", sent};
   note_sealed_by_filters(state, seals.first(filtered));
+  if (sent == policy::kHasOtherThreads) wait_for_calls_of_before(state);
   return {};
 }
 
@@ -200,11 +204,11 @@ void report_files(const State& state, const policy::Serving& answer) {
 
 // Installs the filter that is in job.draft, and hands over to the supervisor.
 Outcome hand_over(const State& state, const StartArguments& arguments, Job& job, std::size_t filtered,
-                  const Watched& watched, const Range& sealed_area) {
+                  const Watched& watched, const Range& sealed_area, bool is_late) {
   const auto give = [&](long listener) {
     return arguments.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
                                       watched.view(), sealed_area, {state.texts->environment.data()},
-                                      arguments.objects.empty());
+                                      is_late);
   };
   const long listener = install_filter(job.draft.program.instructions(), true);
   if (listener >= 0) {
@@ -233,6 +237,9 @@ Outcome hand_over(const State& state, const StartArguments& arguments, Job& job,
 // Starts a supervisor for this process and its descendants.
 Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& job) {
   SupervisorLaunch& launch = arguments.launch;
+  const bool at_start = !arguments.objects.empty();
+  const Company company = at_start ? look_for_company(state.options) : Company();
+  if (!company.prevents.empty()) return {company.prevents};
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
   if (const long error = launch.start(state); error != 0)
@@ -256,9 +263,13 @@ Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& jo
                            watched.view()};
   if (!write_first_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
-  const Outcome outcome = hand_over(state, arguments, job, filtered, watched, sealed_area);
-  if (outcome.started()) note_sealed_by_filters(state, seals.first(filtered));
-  return outcome;
+  const bool is_late = !at_start || company.threads || arguments.has_aio_ring;
+  const Outcome outcome = hand_over(state, arguments, job, filtered, watched, sealed_area, is_late);
+  if (!outcome.started()) return outcome;
+  note_sealed_by_filters(state, seals.first(filtered));
+  state.has_older_threads = company.threads;
+  if (company.threads) wait_for_calls_of_before(state);
+  return {};
 }
 
 // After an attempt to join or found a tree.
@@ -312,7 +323,7 @@ bool join_without_sealing(State& state, Job& job) {
   const long table = say_hello();
   if (table < 0) return false;
   SupervisorLaunch none;
-  const bool joined = join(state, table, {{}, {}, KernelMseal::not_asked, none}, job).started();
+  const bool joined = join(state, table, {{}, {}, false, KernelMseal::not_asked, none}, job).started();
   settle(state, joined);
   return joined;
 }

@@ -109,6 +109,10 @@ Asked let_supervisor_seal(State& state, const Range& last, Job& job) {
       return {false, explain_filter_failure(installed)};
     }
     answer = send_message(with_break(state, Control::Kind::filters_are_in));
+    if (answer == -EPERM) {  // the supervisor sees no filter: another one answered instead of the kernel
+      (void)send_message({Control::Kind::give_up, {}});
+      return {false, explain_filter_failure(answer)};
+    }
   }
   (void)send_message({Control::Kind::give_up, {}});
   return {false, explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread)};

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "shim/common/child.h"
+#include "shim/common/proc_root.h"
 #include "shim/preload/filters/install.h"
 #include "shim/preload/process/exec_layout.h"
 
@@ -34,6 +35,15 @@ bool compile(const State& state, const DenyFilter& filter, Draft& draft) {
   draft.program.clear();
   const auto allow = draft.program.ret(SECCOMP_RET_ALLOW);
   return policy::compile(state.machine, what, allow, draft.program);
+}
+
+constexpr std::uint32_t kNotKnown = ~0U;
+
+// The number of this thread's filters.
+std::uint32_t filters_in_force() {
+  TaskStatus status;
+  const ProcRoot proc;
+  return read_status(proc, raw_syscall(__NR_gettid), status) == 0 ? status.filters : kNotKnown;
 }
 
 // Installs as few filters as possible.
@@ -95,8 +105,15 @@ long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft) {
   if (!compile(state, filter, draft)) {
     if (const long error = rehearse(state, filter, draft); error != 0) return error;
   }
+  // A filter of the program may answer seccomp(2) instead of the kernel. A supervisor counts the filters
+  // itself.
+  const bool counts = !filter.supervised;
+  const std::uint32_t before = counts ? filters_in_force() : 0;
+  if (before == kNotKnown) return -EIO;
   const long error = install_in_parts(state, filter, draft);
   if (error != 0) return error;
+  const std::uint32_t after = counts ? filters_in_force() : 1;
+  if (after == kNotKnown || after <= before) return -EPERM;
   note_refused_breaks(state, filter.refused_breaks);
   for (const Seal& piece : filter.pieces) {
     if (filter.supervised) note_filtered(state, piece.range);

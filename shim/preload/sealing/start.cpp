@@ -32,6 +32,11 @@ long refuse_io_uring(const policy::Options& options) {
   return failed(rings) ? explain(Why::unreadable, rings) : explain(Why::io_uring);
 }
 
+// The supervisor of a tree existed before this image and sees everything.
+long check_namespace(bool not_needed) {
+  return not_needed ? 0 : check_pid_namespace();
+}
+
 KernelMseal look_for_mseal(const State& state) {
   const bool may_ask =
       !state.is_barred() && !state.other_filters.are_of_tree && !own_filters_kill(Work::message);
@@ -177,11 +182,10 @@ long start_backend_late(State& state, Job& job) {
   const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
-  // In a tree, its supervisor existed before this image and sees everything.
-  const bool on_its_own = by_filter && !state.other_filters.are_of_tree;
-  if (const long error = on_its_own ? check_pid_namespace() : 0; error != 0) return error;
+  if (const long error = check_namespace(!by_filter || state.other_filters.are_of_tree); error != 0)
+    return error;
   SupervisorLaunch launch;
-  start_backend(state, {}, {}, launch, job);
+  start_backend(state, {}, launch, job);
   g_unsettled = uses_filters(state.backend) && !options.audit;
   return 0;
 }
@@ -193,6 +197,8 @@ bool late_start_is_settled() {
 long settle_late_start(const State& state) {
   if (late_start_is_settled()) return 0;
   if (own_filters_bar_self_inspection()) return explain(Why::own_filter_kills);
+  // Filters that answered like those of a tree may have been others.
+  if (const long error = check_namespace(!state.started_late || state.joined); error != 0) return error;
   if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
     return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;
@@ -200,13 +206,14 @@ long settle_late_start(const State& state) {
   return 0;
 }
 
-void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
-                   SupervisorLaunch& launch, Job& job) {
-  const StartArguments arguments{objects, refused_breaks, look_for_mseal(state), launch};
+void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch& launch, Job& job) {
+  const StartArguments arguments{objects.pieces, objects.refused_breaks, objects.has_aio_ring,
+                                 look_for_mseal(state), launch};
   const auto [backend, reason] = start_strongest(state, arguments, job);
   if (backend == Backend::automatic) return report_no_backend(state, reason);
   state.backend = backend;
   if (uses_filters(backend)) mark_vm_peak();
+  if (state.has_older_threads) g_unsettled = uses_filters(backend);
   drop_tags(state);
   enforce_requirement(state, reason);
   report(state, arguments.kernel, reason);

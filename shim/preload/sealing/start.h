@@ -5,6 +5,7 @@
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
+#include "shim/preload/backends/backend.h"
 #include "shim/preload/state/job.h"
 #include "shim/preload/state/state.h"
 #include "shim/preload/supervisor/supervisor_link.h"
@@ -12,18 +13,16 @@
 namespace libmseal::shim {
 
 // Chooses the strongest backend that the options and the kernel allow, and starts it with the seals of
-// `objects` (those loaded at start; sorted, disjoint; may be empty) in force. `refused_breaks`: the arguments
-// of brk that would unmap one. If the backend is weaker than requested, one line says so; if it is weaker
-// than `require`, the program ends. `launch` may hold a supervisor that is ready.
-void start_backend(State& state, std::span<const policy::Seal> objects, const policy::Range& refused_breaks,
-                   SupervisorLaunch& launch, Job& job);
+// `objects` in force. If the backend is weaker than requested, one line says so; if it is weaker than
+// `require`, the program ends. `launch` may hold a supervisor that is ready.
+void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch& launch, Job& job);
 
 // The same for a program that makes its first seal while it runs (a "late start"): 0, or -EAGAIN if it has an
 // io_uring, which may already hold requests that change memory (IORING_OP_MADVISE).
 long start_backend_late(State& state, Job& job);
 
-// To be called after that before anything is sealed, until it has returned 0 once: -EAGAIN while a call from
-// before the filters may still be in flight, such as one that creates an io_uring.
+// To be called before anything is sealed, until it has returned 0 once: -EAGAIN while a call from before the
+// filters may still be in flight, such as one that creates an io_uring.
 long settle_late_start(const State& state);
 bool late_start_is_settled();
 

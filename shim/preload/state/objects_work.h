@@ -38,6 +38,7 @@ struct ObjectsWork {
   std::array<char, 4096> program{};  // the path of the program's file, once it is known
 
   bool unreadable = false;                          // the mappings could not be read
+  bool has_aio_ring = false;                        // one is mapped (io_setup)
   ObjectPieces pieces;                              // what is to be sealed, found without the supervisor
   policy::FixedVector<ConstantPart, 4096> parts;    // where the supervisor is to look for it
   policy::FixedVector<mseal_range, 2048> unsealed;  // the pieces that are not sealed yet

@@ -281,6 +281,7 @@ long send_messages(policy::Control message, std::span<const policy::Range> range
 
 long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
   using Kind = policy::Control::Kind;
+  long result = 0;
   std::size_t most = 1 + decltype(policy::Control::more)::capacity();
   while (!seals.empty()) {
     const bool by_filter = filtered != 0;
@@ -296,14 +297,15 @@ long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
     const long answer = send_message(message);
     if (sent > 1 && (answer == -ENOSYS || answer == -EPERM)) {
       most = 1;  // another filter may have answered; a message by mmap carries only one range
-    } else if (answer != 0) {
+    } else if (answer < 0) {
       return answer;
     } else {
+      result = std::max(result, answer);
       seals = seals.subspan(sent);
       filtered -= std::min(filtered, sent);
     }
   }
-  return 0;
+  return result;
 }
 
 }  // namespace libmseal::shim

@@ -103,6 +103,7 @@ class ForkSampler {
   explicit ForkSampler(const ProcRoot& root)
       : numbers_(root.open(ProcPath("loadavg"))), count_(root.open(ProcPath("stat"))) {}
 
+  pid_t newest_id() { return static_cast<pid_t>(shim::parse_last_pid(numbers_.text())); }
   shim::ForkSample so_far() { return since(before_); }
 
   // Reading the count takes longer, and is not needed if no ID was given since.
@@ -174,6 +175,7 @@ class KernelProc final : public Proc {
     return listed.is_seen() ? ReadResult<std::vector<pid_t>>::unknown() : listed;
   }
 
+  pid_t newest_id() override { return fork_sampler_.newest_id(); }
   shim::ForkSample sample_forks() override { return fork_sampler_.so_far(); }
   shim::ForkSample sample_forks_since(const shim::ForkSample& before) override {
     return fork_sampler_.since(before);

@@ -76,6 +76,8 @@ class Proc : shim::NoCopy {
   virtual ReadResult<std::vector<pid_t>> processes() = 0;
   // All of them at one moment.
   virtual ReadResult<std::vector<pid_t>> threads(pid_t process) = 0;
+  // The ID that was given last; 0: not known.
+  virtual pid_t newest_id() = 0;
   // The forks so far. A task that is not visible yet may be missing in the count.
   virtual shim::ForkSample sample_forks() = 0;
   // The same, but the count is read only if the IDs do not show that there were no forks.

@@ -121,14 +121,7 @@ bool Registry::may_have_filtered(const Caller& caller, std::uint32_t filters) {
 }
 
 void Registry::begin_sealing(const Caller& caller) {
-  SealRecord& record = *caller.record;
-  FilterCounts& filters = record.filters;
-  if (filters.at_report.process == caller.process) {
-    filters.at_request = filters.at_report;
-  } else if (filters.at_request.process != caller.process) {
-    note_request(caller);
-  }
-  record.requested = proc_.now();
+  caller.record->requested = proc_.now();
   newcomers_.register_children(*caller.image, caller);
 }
 

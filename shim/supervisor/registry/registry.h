@@ -68,6 +68,8 @@ class Registry {
   // The caller, a member, is about to seal something. Its existing children are registered first, so that
   // they don't get the seal.
   void begin_sealing(const Caller& caller);
+  // The caller is about to be asked to install a filter, which it has to report to add().
+  void note_request(const Caller& caller);
   // Gives its record to the other processes that share its memory. The result says whether there are any.
   shim::Sharing register_sharers(const Caller& caller);
   // Whether the last search found no sharers.
@@ -105,7 +107,6 @@ class Registry {
   [[nodiscard]] std::unique_ptr<HeldMemory> hold_memory(const Process& process, const Caller& caller);
   void let_share(const Caller& caller, const Identified& who);
   void note_executed(Image& image, const Process& process, const Caller& caller);
-  void note_request(const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
   static void retire(Image& image, const std::shared_ptr<SealRecord>& record);
 

@@ -27,7 +27,7 @@ struct FilterCount {
 
 // The same at two moments.
 struct FilterCounts {
-  FilterCount at_request;  // when it last said hello or asked to seal something
+  FilterCount at_request;  // when it last said hello, or was asked to install a filter
   FilterCount at_report;   // when it last reported a new filter
 };
 

@@ -19,6 +19,7 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
   if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
+  registry_.note_request(caller);
   return step(sealer_.is_watched({&range, 1}) ? NextStep::supervised : NextStep::filter);
 }
 
@@ -38,20 +39,28 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
   if (message.last_is_supervised) --filtered;
   const std::span<const Seal> all = seals;
   const auto supervised = std::span(ranges).subspan(filtered);
+  const bool at_start = caller.record->has_only_said_hello();
+  if (at_start && filtered != 0 && sharing_at_start(caller) != Sharing::alone) return -EAGAIN;
   if (!supervised.empty() && !may_supervise(caller, supervised)) return -EAGAIN;
   const auto add = [&](std::span<const Seal> some, bool by_filter) -> std::int64_t {
     return some.empty() ? 0 : registry_.add(caller, some, by_filter);
   };
-  const std::int64_t added = add(all.first(filtered), true);
-  return added != 0 ? added : add(all.subspan(filtered), false);
+  std::int64_t added = add(all.first(filtered), true);
+  if (added == 0) added = add(all.subspan(filtered), false);
+  return added == 0 && at_start && !caller.only_thread ? policy::kHasOtherThreads : added;
+}
+
+// Constructors of libraries run before the library, and may have created sharers. These have later IDs than
+// the caller, so there is none if the caller's was given last.
+Sharing OwnSealing::sharing_at_start(const Caller& caller) {
+  return proc_.newest_id() == caller.process.id ? Sharing::alone : registry_.register_sharers(caller);
 }
 
 // The supervisor is to enforce the seal, so calls there must be notified, in all processes that share the
 // memory. A message that has a filtered part, too, comes from a program that has just started.
 bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
-  // Such an image does not share its memory; a later sharer gets its seals when it is first seen.
-  if (caller.record->has_only_said_hello()) return true;
+  if (caller.record->has_only_said_hello()) return sharing_at_start(caller) != Sharing::unknown;
   registry_.begin_sealing(caller);
   return registry_.register_sharers(caller) != Sharing::unknown;
 }

@@ -10,15 +10,18 @@ namespace libmseal::supervisor {
 
 class OwnSealing {
  public:
-  OwnSealing(Registry& registry, const Sealer& sealer) : registry_(registry), sealer_(sealer) {}
+  OwnSealing(Proc& proc, Registry& registry, const Sealer& sealer)
+      : proc_(proc), registry_(registry), sealer_(sealer) {}
 
   std::int64_t prepare(const Caller& caller, const policy::Seal& wanted);
   std::int64_t is_alone(const Caller& caller);
   std::int64_t add(const Caller& caller, const policy::Control& message);
 
  private:
+  shim::Sharing sharing_at_start(const Caller& caller);
   bool may_supervise(const Caller& caller, std::span<const policy::Range> ranges);
 
+  Proc& proc_;
   Registry& registry_;
   const Sealer& sealer_;
 };

@@ -203,6 +203,7 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
 // Puts what the process needs to know into the table.
 std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, NextStep step) {
   const bool sealed = step == NextStep::sealed;
+  if (!sealed) registry_.note_request(caller);
   const Findings& found = job.found;
   if (sealed && found.keyed.empty()) return policy::encode(SealAnswer{step});
   const auto pieces = sealed ? std::span<const Seal>() : std::span<const Seal>(found.pieces);

@@ -64,7 +64,7 @@ class SupervisedSealing {
   std::int64_t start(const Caller& caller, Job& job);
   std::int64_t read_mappings_again(const Caller& caller, Job& job);
   static std::int64_t release_if_busy(Job& job, std::int64_t answer);
-  static std::int64_t hand_out(const Caller& caller, const Job& job, policy::NextStep step);
+  std::int64_t hand_out(const Caller& caller, const Job& job, policy::NextStep step);
 
   Proc& proc_;
   Registry& registry_;
