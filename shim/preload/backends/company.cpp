@@ -45,17 +45,16 @@ bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
 Company look_for_company(const policy::Options& options) {
   Company company;
   if (options.audit) return company;
-  if (look_for_io_uring(options) != 0) {
-    company.prevents =
-        "the program has an io_uring already, or may have one, and filters can't see its requests";
-  } else if (!is_alone_for_sure()) {
-    const ProcRoot proc;
-    policy::StatLine own;
-    const auto ask = [&] { return may_share_memory(proc, own) ? -EAGAIN : 0; };
-    if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0)
-      company.prevents = "another process shares this memory (vfork, clone), or may share it";
-    company.threads = own.threads != 1;
-  }
+  const long ring = look_for_io_uring(options);
+  if (ring > 0) return {{"the program has an io_uring already, and filters can't see its requests", 0}};
+  if (ring < 0) return {{"the program may have an io_uring already, whose requests filters can't see", ring}};
+  if (is_alone_for_sure()) return company;
+  const ProcRoot proc;
+  policy::StatLine own;
+  const auto ask = [&] { return may_share_memory(proc, own) ? -EAGAIN : 0; };
+  if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0)
+    return {{"another process shares this memory (vfork, clone), or may share it", 0}};
+  company.threads = own.threads != 1;
   return company;
 }
 

@@ -2,17 +2,16 @@
 // before it, and may have started threads or processes.
 #pragma once
 
-#include <string_view>
-
 #include "policy/configuration/options.h"
+#include "shim/preload/backends/backend.h"
 #include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
 
 struct Company {
-  // Why no filter can protect the objects; empty if one can: another process shares this memory, or may share
-  // it, and would not have the filter; or there is an io_uring, whose requests no filter sees.
-  std::string_view prevents;
+  // Why no filter can protect the objects: another process shares this memory, or may share it, and would not
+  // have the filter; or there is an io_uring, whose requests no filter sees.
+  Outcome outcome;
   bool threads = false;  // other threads, which may be in calls that began before
 };
 

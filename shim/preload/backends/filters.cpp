@@ -25,7 +25,7 @@ using policy::Seal;
 Outcome start(State& state, const StartArguments& arguments, Job& job) {
   const bool at_start = !arguments.objects.empty();
   const Company company = at_start ? look_for_company(state.options) : Company();
-  if (!company.prevents.empty()) return {company.prevents};
+  if (!company.outcome.started()) return company.outcome;
   // Not tried yet if this process started in a tree.
   g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
   look_for_notices();

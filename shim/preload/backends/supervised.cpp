@@ -239,7 +239,7 @@ Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& jo
   SupervisorLaunch& launch = arguments.launch;
   const bool at_start = !arguments.objects.empty();
   const Company company = at_start ? look_for_company(state.options) : Company();
-  if (!company.prevents.empty()) return {company.prevents};
+  if (!company.outcome.started()) return company.outcome;
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
   if (const long error = launch.start(state); error != 0)
