@@ -43,10 +43,12 @@ void harden(const State& state, Draft& draft) {
         "harden=", "",
         "a seccomp filter of this program or an ancestor kills processes that make a call needed for this");
   }
+  // At the root of a tree a parent's filter, of another kind, may refuse what is tried and nothing else.
+  const bool is_root = state.backend == policy::Backend::supervised && !state.joined;
   unsigned missing = 0;
   for (const policy::Hardening one : {policy::kHardenPtrace, policy::kHardenProcessVmWritev,
                                       policy::kHardenUserfaultfd, policy::kHardenProcMem}) {
-    if ((state.options.harden & one) != 0 && !refused(one)) missing |= one;
+    if ((state.options.harden & one) != 0 && (is_root || !refused(one))) missing |= one;
   }
   if ((missing & policy::kHardenProcMem) != 0) {
     if (const std::string_view why = forbid_writing_proc(); !why.empty())
