@@ -11,8 +11,9 @@
 namespace libmseal::tests {
 
 // `discard(pages, size)` makes the call. It may answer -ENOSYS where the kernel does not have it.
-template <class Discard>
-int discard_stalled(Discard discard) {
+// `seal_pages(at, size)` seals a part of the pages meanwhile, and answers as the kernel does.
+template <class Discard, class Seal>
+int discard_stalled(Discard discard, Seal seal_pages) {
   const std::size_t kSize = 4 * kPage;
   char* const pages = map_at(0x5000'0000, kSize);
   std::memset(pages, 'v', kSize);
@@ -24,7 +25,7 @@ int discard_stalled(Discard discard) {
   pollfd heard{discards, POLLIN, 0};
   const bool stalled = ::poll(&heard, 1, 500) == 1;
   const Victim victim = Victim::sealed_already(page, kPage);
-  const long sealed = seal(page, kPage);
+  const long sealed = seal_pages(page, kPage);
   uffd_msg message{};
   if (stalled && ::read(discards, &message, sizeof message) < 0) cannot_try("read of the userfaultfd");
   caller.join();
@@ -33,6 +34,15 @@ int discard_stalled(Discard discard) {
     cannot_try("madvise");
   }
   return sealed != 0 ? nothing_promised(sealed) : conclude(victim, "madvise", answer);
+}
+
+template <class Discard>
+int discard_stalled(Discard discard) {
+  return discard_stalled(discard, seal);
+}
+
+inline long discard_by_madvise(char* pages, std::size_t size) {
+  return raw_syscall(__NR_madvise, pages, size, MADV_DONTNEED);
 }
 
 }  // namespace libmseal::tests
