@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <optional>
 #include <regex>
@@ -15,7 +16,9 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/rules/tree_question.h"
 #include "tests/support/catch.h"
+#include "tests/support/filters.h"
 #include "tests/support/folder.h"
 #include "tests/support/machine.h"
 #include "tests/support/needs.h"
@@ -68,7 +71,14 @@ enum class Start {
   other_user,             // by an ordinary user: the supervisor of root may look into everything
   not_readable,           // by such a user, who may execute the program and not read it
   not_readable_by_shell,  // the same, by a shell that the library reaches, too
+  // Under a filter of its parent, which knows a call that the library makes and answers it falsely:
+  late_in_pretended_tree,    // that there is a sealed tree; auto=off
+  ptrace_refused_for_probe,  // that ptrace is refused
 };
+
+constexpr bool is_late(Start start) {
+  return start == Start::late || start == Start::late_in_pretended_tree;
+}
 
 constexpr bool is_not_readable(Start start) {
   return start == Start::not_readable || start == Start::not_readable_by_shell;
@@ -107,7 +117,7 @@ constexpr Expected kNoHugePages = not_here("without a supervisor there are no hu
 constexpr Expected kOldBreak = held();  // brk answers where the break is
 constexpr Expected kNoSealedArea = not_here("mseal(2) has no addresses where all is sealed");
 constexpr Expected kNoTypes = not_here("mseal(2) has no types");
-constexpr Expected kNotServed = not_here("programs without the library are served under coverage=all alone");
+constexpr Expected kNotServed = not_here("raw mseal(2) is served under coverage=all alone");
 // The program's own text, while the supervisor is stopped.
 constexpr Expected kOfStopped = kTextIsWatched ? no_answer() : held(-EPERM);
 
@@ -120,6 +130,9 @@ constexpr Attack kAttacks[] = {
     everywhere("huge_page_moved", held(-EPERM)),
     ours("huge_pages_among_several", held(-EPERM), held()),  // the kernel has moved one by the second attempt
     ours("huge_pages_before_seal", held(-EPERM), held(), Start::late),
+    everywhere("huge_page_shrunk", held(-EPERM)),
+    everywhere("huge_page_shrunk_before_seal", held(-EPERM), Start::late),
+    everywhere("huge_page_shrunk_at_library", held()),
     ours("huge_page_file_moved", held(-ENOSYS), held(-EPERM)),
     {"huge_page_part_sealed", refused(-EINVAL), refused(-EINVAL), kNoHugePages, refused(-EINVAL)},
     ours("huge_page_swapped", held(-ENOSYS), held()),
@@ -167,6 +180,7 @@ constexpr Attack kAttacks[] = {
     everywhere("i386_calls", held(-EPERM)),
     everywhere("i386_across_4g", held(-EPERM)),
     everywhere("i386_upper_halves", held(-EPERM)),
+    everywhere("i386_huge_page_shrunk", held(-EPERM)),
     ours("i386_break", held(0), kOldBreak),
     ours("i386_segments", held(), held()),  // refused to attach, and answered 0 for what is not detached
     everywhere("i386_segment_detached", held()),  // with garbage it is not allowed to try
@@ -225,10 +239,17 @@ constexpr Attack kAttacks[] = {
     {"own_clock", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
     // The filter would answer for the kernel, too.
     {"pretended_success", held(), held(), held(), not_here("under the kernel's own seals mseal is its call")},
+    {"pretended_filter", refused(), held(-EPERM), refused(), held(-EPERM)},
     {"sharer_orphaned", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", refused(-EAGAIN), held(-EPERM), Start::late),
+    // In a tree, the kernel is not asked.
+    everywhere("sharer_outside_of_no_tree", refused(-EAGAIN), Start::late_in_pretended_tree),
+    ours("pretended_no_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("pretended_thread_list", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("pretended_thread_end", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("pretended_empty_file", refused(-EAGAIN), held(-EPERM), Start::late),
     everywhere("adopted_after_late_start", held(-EPERM), Start::late),
     ours("started_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("born_beside_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
@@ -246,6 +267,8 @@ constexpr Attack kAttacks[] = {
 
     {"static_seal_without_leader", kNotServed, held(-EPERM), kNotServed, held(-EPERM), Start::by_shell},
     {"static_call_under_way", kNotServed, held(), kNotServed, held(), Start::by_shell},
+    {"raw_mseal_repeated", kNotServed, refused(-EAGAIN), kNotServed, held(-EPERM)},
+    {"raw_mseal_forged", kNotServed, refused(-EAGAIN), kNotServed, held(-EPERM)},
     // No filter can refuse brk there, and no brk is notified: mseal promises nothing.
     {"static_heap_start_over_mapped", kNotServed, refused(-EAGAIN), kNotServed, kOldBreak, Start::by_shell},
     {"static_large_heap", kNotServed, refused(-EAGAIN), kNotServed, kOldBreak, Start::by_shell},
@@ -310,6 +333,28 @@ bool can_start(Start start) {
   return needs(run({arguments, {}, {}, 60}).status == 0, "root, to start a program by " + arguments.front());
 }
 
+// A filter that answers one call, of which it knows an argument too, with an error.
+void answer_call(std::uint32_t number, std::uint32_t argument, std::uint32_t value, int error) {
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+               static_cast<std::uint32_t>(offsetof(seccomp_data, args) + argument * sizeof(std::uint64_t))),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  if (install_filter(code) != 0) ::_exit(125);
+}
+
+// The filter of a program's parent.
+std::function<void()> filter_for(Start start) {
+  if (start == Start::late_in_pretended_tree)
+    return [] { answer_call(__NR_mmap, 3, policy::kTreeQuestion, policy::kInTree); };
+  if (start == Start::ptrace_refused_for_probe) return [] { answer_call(__NR_ptrace, 1, 0xFFFFFFFF, EPERM); };
+  return {};
+}
+
 // `folder`: for its log, and the program where that must be a copy.
 Command command_for(const char* name, Start start, const Folder& folder,
                     const std::map<std::string, std::string>& environment) {
@@ -327,7 +372,7 @@ Command command_for(const char* name, Start start, const Folder& folder,
   if (start == Start::by_shell || start == Start::not_readable_by_shell)
     arguments.insert(arguments.end(), {"sh", "-c", "\"$@\"; exit $?", "sh"});
   arguments.insert(arguments.end(), {program, folder.file("log")});
-  return {arguments, {}, {}, 120};
+  return {arguments, {}, filter_for(start), 120};
 }
 
 // Every "answered N" of the program.
@@ -354,7 +399,7 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     }
     if (!can_start(start)) return;
     const Folder folder;
-    const char* const sealed_at_start = start == Start::late        ? ",auto=off"
+    const char* const sealed_at_start = is_late(start)              ? ",auto=off"
                                         : start == Start::with_data ? ",auto=data"
                                                                     : "";
     const std::string all = options + sealed_at_start + ",log=" + folder.file("log");
@@ -406,6 +451,13 @@ TEST_CASE("attack: what harden= refuses") {
   }
 }
 
+TEST_CASE("attack: harden=ptrace beside a filter that refuses ptrace of nobody") {
+  for (const char* backend : {"supervised", "filters"}) {
+    attack("traced_write", Start::ptrace_refused_for_probe, std::string("harden=ptrace,backend=") + backend,
+           held(-EPERM));
+  }
+}
+
 TEST_CASE("attack: root can rob the supervisor of its listener, unless hardened") {
   if (!needs(::geteuid() == 0, "root")) return;
   attack("listener_stolen", Start::plainly, "backend=supervised", changes());
@@ -419,7 +471,8 @@ TEST_CASE("attack: under the kernel's own seals") {
 
 // Why an attack does not show its force on a page that nobody sealed.
 std::string_view reason_unsealed(std::string_view name) {
-  if (name.starts_with("static_")) return "its seals are the kernel's or nobody's: no preload reaches it";
+  if (name.starts_with("static_") || name.starts_with("raw_mseal_"))
+    return "its seals are the kernel's or nobody's: no preload reaches it";
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
   if (name.starts_with("sealed_area_") || name == "born_beside_sharer") return "it needs PROT_SEAL";
@@ -428,7 +481,8 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";
   const bool moves_huge_page = name.starts_with("huge_page_") && name.ends_with("moved");
-  if ((moves_huge_page || name == "huge_page_part_sealed") && older_than(5, 16))
+  const bool shrinks_huge_page = name.find("huge_page_shrunk") != std::string_view::npos;
+  if ((moves_huge_page || shrinks_huge_page || name == "huge_page_part_sealed") && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
   if (name == "huge_page_with_another" && older_than(6, 17))
     return "several mappings are not moved at once before Linux 6.17";
