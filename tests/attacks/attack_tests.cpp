@@ -232,6 +232,8 @@ constexpr Attack kAttacks[] = {
     everywhere("born_of_the_dead", held(-EPERM)),
     everywhere("threads_being_born", held()),
     everywhere("woken_between", held()),
+    ours("thread_list_cut", refused(-EAGAIN), held(-EPERM)),
+    ours("thread_list_cut_by_stop", refused(-EAGAIN), held(-EPERM)),
 
     // A filter does not reach them: mseal promises nothing while they live.
     {"sibling_process", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},

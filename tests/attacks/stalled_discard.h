@@ -13,9 +13,9 @@ namespace libmseal::tests {
 // `discard(pages, size)` makes the call. It may answer -ENOSYS where the kernel does not have it.
 // `seal_pages(at, size)` seals a part of the pages meanwhile, and answers as the kernel does.
 template <class Discard, class Seal>
-int discard_stalled(Discard discard, Seal seal_pages) {
+int discard_stalled(Discard discard, Seal seal_pages, std::uint64_t where = 0x5000'0000) {
   const std::size_t kSize = 4 * kPage;
-  char* const pages = map_at(0x5000'0000, kSize);
+  char* const pages = map_at(where, kSize);
   std::memset(pages, 'v', kSize);
   char* const page = pages + 2 * kPage;
   if (::mprotect(page, 2 * kPage, PROT_READ) != 0) cannot_try("mprotect");

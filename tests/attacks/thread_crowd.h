@@ -3,13 +3,12 @@
 // (fs/proc/base.c, first_tid). Where as many threads have ended as it has returned, others are left out.
 #pragma once
 
-#include <atomic>
-#include <functional>
-#include <string>
-#include <thread>
-#include <vector>
+#include <linux/futex.h>
 
-#include "tests/attacks/attack.h"
+#include <climits>
+#include <string>
+
+#include "tests/attacks/sharer.h"
 #include "tests/support/waiting.h"
 
 namespace libmseal::tests {
@@ -34,24 +33,32 @@ bool soon(Look holds) {
   return holds_now;
 }
 
+// They make no system call when they end that the supervisor is notified of: it may be stopped.
 class Crowd {
  public:
   explicit Crowd(int count) {
-    for (int made = 0; made < count; ++made) threads_.emplace_back([this] { ends_.wait(false); });
-  }
-  ~Crowd() {
-    for (std::thread& thread : threads_) thread.join();
+    constexpr std::size_t kStack = 16 * 1024;
+    char* top = map_at(0, static_cast<std::size_t>(count) * kStack);
+    for (int made = 0; made < count; ++made) {
+      top += kStack;
+      if (::clone(wait_for_end, top, kNextThread, this) < 0) cannot_try("many threads");
+    }
   }
   // Returns when no more than `left` threads of the process are left.
   void end(long left) {
-    ends_ = true;
-    ends_.notify_all();
+    ends_ = 1;
+    (void)raw_syscall(__NR_futex, &ends_, FUTEX_WAKE, INT_MAX, 0, 0, 0);
     if (!eventually([&] { return number_in_status("Threads:") <= left; })) cannot_try("an end of threads");
   }
 
  private:
-  std::atomic<bool> ends_ = false;
-  std::vector<std::thread> threads_;
+  static int wait_for_end(void* crowd) {
+    auto* const ends = &static_cast<Crowd*>(crowd)->ends_;
+    while (*ends == 0) (void)raw_syscall(__NR_futex, ends, FUTEX_WAIT, 0, 0, 0, 0);
+    while (true) raw_syscall(__NR_exit, 0);
+  }
+
+  volatile int ends_ = 0;
 };
 
 }  // namespace libmseal::tests

@@ -1,6 +1,8 @@
 // A madvise that began before the seal waits, in the last thread of a long list. While mseal waits for a
 // thread of which it has read the name, those that come next end: the rest of the list is cut off. mseal
 // reads the list twice, before it installs a filter and afterwards.
+#include <functional>
+
 #include "tests/attacks/stalled_discard.h"
 #include "tests/attacks/thread_crowd.h"
 
