@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 
 #include "shim/common/clock.h"
@@ -59,7 +60,9 @@ inline std::uint64_t parse_fork_count(std::string_view stat) {
 // The number of forks after which IDs wrap around.
 inline std::uint64_t pid_max(const ProcRoot& proc) {
   char text[32];
-  const long got = proc.read(ProcPath("sys/kernel/pid_max"), text);
+  long got = proc.read(ProcPath("sys/kernel/pid_max"), text);
+  // Container runtimes mount /proc/sys over itself, read-only. No other folder of a procfs has such a file.
+  if (got == -EXDEV) got = ProcRoot("/proc/sys").read(ProcPath("kernel/pid_max"), text);
   if (got <= 0) return ForkSample::kDefaultPidMax;
   return static_cast<std::uint64_t>(leading_number({text, static_cast<std::size_t>(got)}));
 }

@@ -1,13 +1,18 @@
 // What the kernel says of the forks so far.
 #include "shim/common/fork_sample.h"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <fstream>
 #include <memory>
 
 #include "shim/supervisor/processes/proc.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 
 namespace libmseal::tests {
 
@@ -20,6 +25,21 @@ TEST_CASE("without a clock nothing is known to be recent") {
   CHECK_FALSE(shim::ForkSample{100, 0, 0}.none_since(before));
   CHECK_FALSE(shim::ForkSample{101, 0, 0}.few_since(before, 32768));
   CHECK(shim::ForkSample{101, 2, 0}.few_since({100, 1, 0}, 32768));
+}
+
+// As container runtimes do, read-only.
+TEST_CASE("after how many forks numbers wrap around is read where /proc/sys is mounted over itself") {
+  std::uint64_t most = 0;
+  REQUIRE(std::ifstream("/proc/sys/kernel/pid_max") >> most);
+  CHECK(holds_in_child([most] {
+    const bool mounted = ::unshare(CLONE_NEWNS) == 0 &&
+                         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                         ::mount("/proc/sys", "/proc/sys", nullptr, MS_BIND | MS_REC, nullptr) == 0;
+    const shim::ProcRoot proc;
+    char text[32];
+    const bool hidden = proc.read(shim::ProcPath("sys/kernel/pid_max"), text) == -EXDEV;
+    return (hidden || !mounted) && shim::pid_max(proc) == most;
+  }));
 }
 
 TEST_CASE("a number that was read long after the clock is not recent") {
