@@ -36,6 +36,11 @@ inline constexpr std::size_t kLargestPage = std::size_t{64} * 1024;
   std::printf("%s: %s\n", why, std::strerror(errno));
   std::exit(kCannotTry);
 }
+// The same after a raw system call.
+[[noreturn]] inline void cannot_call(const char* call, long answer) {
+  errno = static_cast<int>(-answer);
+  cannot_try(call);
+}
 
 inline char* map_at(std::uint64_t where, std::size_t size, int flags = MAP_PRIVATE) {
   if (where != 0) flags |= MAP_FIXED_NOREPLACE;

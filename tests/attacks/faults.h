@@ -14,7 +14,7 @@ namespace libmseal::tests {
 // The descriptor, which does not block.
 inline int watch_faults(char* page, std::uint64_t features = 0) {
   const long faults = raw_syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-  if (shim::failed(faults)) cannot_try("userfaultfd");
+  if (shim::failed(faults)) cannot_call("userfaultfd", faults);
   const int descriptor = static_cast<int>(faults);
   uffdio_api api{};
   api.api = UFFD_API;

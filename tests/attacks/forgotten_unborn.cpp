@@ -63,7 +63,8 @@ class Trap {
     if (!libmseal::shim::failed(by_call)) return static_cast<int>(by_call);
     constexpr unsigned long kNew = 0xAA00;  // USERFAULTFD_IOC_NEW
     const int device = ::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-    return device < 0 ? -1 : static_cast<int>(raw_syscall(__NR_ioctl, device, kNew, O_CLOEXEC));
+    if (device < 0) cannot_call("userfaultfd", by_call);
+    return static_cast<int>(raw_syscall(__NR_ioctl, device, kNew, O_CLOEXEC));
   }
 
   char* at_;

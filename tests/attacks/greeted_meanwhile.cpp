@@ -3,6 +3,7 @@
 
 #include "policy/protocol/control.h"
 #include "tests/attacks/sharer.h"
+#include "tests/support/message.h"
 
 using namespace libmseal::tests;
 using libmseal::policy::Control;
@@ -10,9 +11,7 @@ using libmseal::policy::Control;
 namespace {
 
 void greet() {
-  const auto hello = libmseal::policy::encode({Control::Kind::hello, {}});
-  const long table =
-      raw_syscall(libmseal::policy::kMsealNumber, hello[0], hello[1], hello[2], hello[3], hello[4], hello[5]);
+  const long table = tell_supervisor(libmseal::policy::encode({Control::Kind::hello, {}}));
   if (table >= 0) (void)raw_syscall(__NR_close, table);
 }
 

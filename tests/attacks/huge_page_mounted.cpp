@@ -10,7 +10,8 @@ int main() {
   const Victim victim = Victim::page(kTarget + 0x10'0000);
   const bool apart =
       ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-  const int file = apart ? huge_page_file() : -1;
+  if (!apart) cannot_try("unshare");
+  const int file = huge_page_file();
   if (file < 0 || ::ftruncate(file, 2 << 20) != 0) cannot_try("a file of huge pages");
   const long by_mmap =
       raw_syscall(__NR_mmap, kTarget, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0);

@@ -18,7 +18,7 @@ namespace {
 // Writes to the page wait.
 int stall_writes(char* page) {
   const long faults = raw_syscall(__NR_userfaultfd, O_CLOEXEC);
-  if (libmseal::shim::failed(faults)) return -1;
+  if (libmseal::shim::failed(faults)) cannot_call("userfaultfd", faults);
   const int descriptor = static_cast<int>(faults);
   const Range range = Range::of(reinterpret_cast<std::uint64_t>(page), kPage);
   uffdio_api api{};

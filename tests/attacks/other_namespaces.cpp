@@ -10,7 +10,7 @@ int main() {
   const Victim supervised = Victim::supervised_page();
   // Inside a chroot there are no new user namespaces.
   constexpr int kNamespaces = CLONE_NEWPID | CLONE_NEWNS;
-  if (::unshare(CLONE_NEWUSER | kNamespaces) != 0 && ::unshare(kNamespaces) != 0) cannot_try("namespaces");
+  if (::unshare(CLONE_NEWUSER | kNamespaces) != 0 && ::unshare(kNamespaces) != 0) cannot_try("unshare");
   const int child = ::fork();
   if (child == 0) {
     const int held = conclude(victim, "munmap", raw_syscall(__NR_munmap, victim.at(), victim.size()));

@@ -4,6 +4,7 @@
 #include "policy/protocol/control.h"
 #include "shim/common/machine.h"
 #include "tests/attacks/attack.h"
+#include "tests/support/message.h"
 
 namespace libmseal::tests {
 
@@ -34,8 +35,7 @@ inline long forge(policy::Control::Kind kind, char* page, bool protects_contents
   bool malformed = false;
   (void)policy::decode_control(shim::this_machine(), said, malformed);
   if (malformed) std::abort();  // nobody would listen
-  return policy::decode_answer(
-      raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]));
+  return policy::decode_answer(tell_supervisor(said));
 }
 
 // A child that sends the supervisor a message, by which that gets to know one more process, and ends.

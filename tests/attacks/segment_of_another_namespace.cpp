@@ -35,7 +35,8 @@ int main() {
   const int child = ::fork();
   if (child == 0) {
     const bool alone = ::unshare(CLONE_NEWIPC) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWIPC) == 0;
-    if (!alone || !make_segment(small, 16 * kPage)) cannot_try("the same segment in another namespace");
+    if (!alone) cannot_try("unshare");
+    if (!make_segment(small, 16 * kPage)) cannot_try("the same segment in another namespace");
     const int outcome =
         conclude(victim, "shmat(SHM_REMAP)", raw_syscall(__NR_shmat, small, kTarget, SHM_REMAP));
     leave(outcome);

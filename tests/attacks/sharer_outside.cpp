@@ -20,7 +20,7 @@ int sealer(void*) {
 
 int main() {
   const int child = ::clone(sealer, stack_top<0>(), CLONE_VM | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, nullptr);
-  if (child < 0) cannot_try("namespaces");
+  if (child < 0) cannot_try("unshare, by clone");
   int status = 0;
   while (!g_sharer.sealed && ::waitpid(child, &status, WNOHANG) == 0) nap();
   if (g_sharer.sealed && !g_sharer.done) {

@@ -1,10 +1,14 @@
 // Which backend is taken where the wanted one is not to be had, and the line that says so.
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +18,7 @@
 #include "tests/live/runs.h"
 #include "tests/live/sealed.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 #include "tests/support/filters.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
@@ -37,7 +42,10 @@ TEST_CASE("live: a missing supervisor means backend filters, in one line") {
 }
 
 TEST_CASE("live: a program whose page zero is mapped has a supervisor all the same") {
-  if (!needs(::geteuid() == 0, "root, to map page zero")) return;
+  const bool maps_it = holds_in_child([] {
+    return ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == nullptr;
+  });
+  if (!needs(maps_it, "CAP_SYS_RAWIO, to map page zero", "rawio")) return;
   expect_success(
       run(preloaded("auto=off,backend=supervised,require=supervised", {LIVE_PROGRAM, "has_page_zero"})));
 }
@@ -193,6 +201,15 @@ TEST_CASE("live: in root's tree, another user's programs get no_new_privs, but n
   const Run result = run(command);
   expect_success(result);
   const bool needs_filter = !covers_all && !kTextIsWatched;
+  const bool goes_without = holds_in_child([] {
+    std::array<sock_filter, 1> allow{{BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+    const sock_fprog program{1, allow.data()};
+    return ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 &&
+           ::syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
+  });
+  if (!needs_filter &&
+      !needs(goes_without, "CAP_SYS_ADMIN, to install filters without no_new_privs", "admin"))
+    return;
   CHECK_THAT(result.out, ContainsSubstring(needs_filter ? "NoNewPrivs:\t1" : "NoNewPrivs:\t0"));
 }
 

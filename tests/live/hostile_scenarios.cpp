@@ -18,6 +18,7 @@
 #include "tests/live/expect.h"
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
+#include "tests/support/message.h"
 
 namespace libmseal::tests {
 namespace {
@@ -227,7 +228,7 @@ void forges_a_table(std::span<char*> arguments) {
 
 void floods_the_log(std::span<char*>) {
   for (int index = 0; index < 20'000; ++index)
-    EXPECT(shim::raw_syscall(462, 0, page_size(), 77, policy::kControlMagic, 0, 0) == -EINVAL);
+    EXPECT(tell_supervisor({0, page_size(), 77, policy::kControlMagic, 0, 0}) == -EINVAL);
 }
 
 // Where a message of this program says that a page shall be sealed with the next one.
@@ -241,9 +242,7 @@ long announce(const char* page) {
   policy::Control message;
   message.kind = policy::Control::Kind::range;
   message.seal.range = policy::Range::of(reinterpret_cast<std::uint64_t>(page), page_size());
-  const policy::Arguments said = policy::encode(message);
-  return policy::decode_answer(
-      shim::raw_syscall(policy::kMsealNumber, said[0], said[1], said[2], said[3], said[4], said[5]));
+  return policy::decode_answer(tell_supervisor(policy::encode(message)));
 }
 
 // What has failed, and what an earlier image wanted, is not sealed with what comes next.

@@ -17,6 +17,7 @@
 #include "tests/live/runs.h"
 #include "tests/live/tool.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -34,6 +35,7 @@ void limit_for_good(decltype(RLIMIT_CPU) which, rlim_t value) {
 }
 
 TEST_CASE("hostile: a limit on processor time does not end the supervisor before its tree") {
+  if (!needs_mseal_to_be_notified()) return;
   const TemporaryPath log("cpu.log");
   const Run result =
       run(preloaded("policy=none,backend=supervised,coverage=all,verbose=1,log=" + log.string(),
@@ -140,7 +142,7 @@ TEST_CASE("hostile: names of programs steer no terminal, begin no line, and end 
 }
 
 TEST_CASE("hostile: status survives what a process has for a table") {
-  if (!needs(::geteuid() == 0, "root")) return;
+  if (!needs_map_files()) return;
   const std::pair<std::string, std::string> forgeries[] = {
       {"short", "is malformed"},   {"garbage", "is malformed"}, {"empty", ""},
       {"pointer", "is malformed"}, {"counts", "is malformed"},  {"writing", "half-written"}};

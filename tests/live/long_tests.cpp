@@ -9,6 +9,7 @@
 
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -34,11 +35,12 @@ TEST_CASE("live-long: coverage=all takes ten thousand seals, and enforces every 
 }
 
 TEST_CASE("live-long: what is sealed is sealed again, more often than there is room for seals") {
+  if (!needs_mseal_to_be_notified()) return;
   expect_success(run(preloaded("backend=supervised,coverage=all", {LIVE_PROGRAM, "seals_again", "70000"})));
 }
 
 TEST_CASE("live-long: the supervisor forgets images that have ended, stays small, and rests") {
-  if (!needs(::geteuid() == 0, "root, to look at the supervisor")) return;
+  if (!needs_ptrace_capability()) return;
   for (const char* options : {"backend=supervised", "backend=supervised,coverage=all"}) {
     const TemporaryPath log("small.log");
     Command command = preloaded(std::string(options) + ",log=" + log.string(),
@@ -98,6 +100,7 @@ TEST_CASE("live-long: seals, forks, dlopen and signals meet in the middle of eac
 
 #ifdef MSEAL_TOOL
 TEST_CASE("live-long: coverage=all serves thousands of seals to a static program") {
+  if (!needs_mseal_to_be_notified()) return;
   const Run result =
       run({{MSEAL_TOOL, "run", "--backend=supervised", "--coverage=all", "--", STATIC_PROGRAM, "many"},
            {},
@@ -110,6 +113,7 @@ TEST_CASE("live-long: coverage=all serves thousands of seals to a static program
 
 // 200 of them filled the kernel's room for filters.
 TEST_CASE("live-long: more than a thousand images one after the other, each with its seals") {
+  if (!needs_personality()) return;  // without another layout each image adds a filter
   for (const auto& [scenario, images] : {std::pair{"exec_chain", "1100"}, std::pair{"fork_chain", "400"}}) {
     Command command = preloaded("backend=supervised,require=supervised", {LIVE_PROGRAM, scenario, images});
     command.timeout_s = 600;

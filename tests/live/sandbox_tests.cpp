@@ -7,6 +7,7 @@
 #include "policy/rules/abi.h"
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
@@ -15,11 +16,11 @@ namespace {
 TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills for") {
   for (const std::string options : {"backend=supervised", "backend=supervised,coverage=all"}) {
     for (const char* name : {"seals_in_a_sandbox", "seals_under_a_broker", "seals_in_a_sandbox_with_threads",
-                             "seals_without_descriptors"}) {
-      expect_success(run(preloaded(options, {LIVE_PROGRAM, name})));
+                             "seals_without_descriptors", "late_object_in_a_sandbox"}) {
+      Command command = preloaded(options, {LIVE_PROGRAM, name, PLUGINS "/nodelete.so"});
+      if (!mseal_is_notified()) command.environment["SEALS_BY_MMAP"] = "1";
+      expect_success(run(command));
     }
-    expect_success(
-        run(preloaded(options, {LIVE_PROGRAM, "late_object_in_a_sandbox", PLUGINS "/nodelete.so"})));
   }
 }
 

@@ -25,6 +25,7 @@
 #include "tests/live/scenario.h"
 #include "tests/live/sealed.h"
 #include "tests/support/maps.h"
+#include "tests/support/message.h"
 #include "tests/support/supervisor.h"
 #include "tests/support/waiting.h"
 
@@ -79,21 +80,29 @@ void dead_supervisor_fails_closed(std::span<char*> arguments) {
   EXPECT(::syscall(__NR_seccomp, 1UL, 8UL, nullptr) == -1 && errno == EBUSY);
 }
 
-// mseal past the library is no system call of this kernel; forged messages add seals at most.
+// Neither without a message nor with one whose flags are too wide.
 void raw_mseal_is_unknown(std::span<char*>) {
   const std::size_t page = page_size();
-  char* const base = map_far_away(4 * page, PROT_READ);
+  char* const base = map_far_away(page, PROT_READ);
   EXPECT(shim::raw_syscall(462, base, page, 0) == -ENOSYS);
+  EXPECT(shim::raw_syscall(462, base, page, 1UL << 40 | 9, policy::kControlMagic, 0, 0) == -EINVAL);
+  EXPECT(Calls{Via::raw}.unmap(base, page) == 0);
+}
+
+// They add seals at most.
+void forged_messages(std::span<char*>) {
+  const std::size_t page = page_size();
+  char* const base = map_far_away(4 * page, PROT_READ);
   EXPECT(Calls{Via::raw}.unmap(base, page) == 0);
   using Kind = policy::Control::Kind;
   constexpr auto kMagic = policy::kControlMagic;
   const auto say = [](Kind kind, const void* at, std::size_t size, unsigned long last = 0) {
-    const long answer = shim::raw_syscall(462, at, size, static_cast<unsigned long>(kind), kMagic, 0, last);
+    const long answer = tell_supervisor(
+        {reinterpret_cast<std::uint64_t>(at), size, static_cast<std::uint64_t>(kind), kMagic, 0, last});
     return kind == Kind::hello ? answer : policy::decode_answer(answer);
   };
-  for (const unsigned long flags : {0UL, 13UL, 77UL, 1UL << 40 | 9}) {
-    EXPECT(shim::raw_syscall(462, base, page, flags, kMagic, 0, 0) == -EINVAL);
-  }
+  for (const std::uint64_t flags : {0UL, 13UL, 77UL})
+    EXPECT(tell_supervisor({reinterpret_cast<std::uint64_t>(base), page, flags, kMagic, 0, 0}) == -EINVAL);
   EXPECT(say(Kind::add_supervised, base + 1, page) == -EINVAL);
   EXPECT(say(Kind::add_supervised, base, page, 1) == -EINVAL);
   EXPECT(say(Kind::add_supervised, base + page, page) == -EAGAIN);  // not watched
@@ -104,8 +113,7 @@ void raw_mseal_is_unknown(std::span<char*>) {
   };
   EXPECT(policy::put_ranges(both, std::array{at(1), at(3)}) == 2);
   both.last_is_supervised = true;
-  const policy::Arguments said = policy::encode(both);
-  EXPECT(shim::raw_syscall(462, said[0], said[1], said[2], said[3], said[4], said[5]) == -EAGAIN);
+  EXPECT(tell_supervisor(policy::encode(both)) == -EAGAIN);
   EXPECT(say(Kind::query, base + page, page) == 0);
   // Filters that nobody has asked for, and the end of what was not begun.
   EXPECT(say(Kind::filters_are_in, nullptr, 0) == -ESTALE);
@@ -118,9 +126,7 @@ void raw_mseal_is_unknown(std::span<char*>) {
   policy::Control constant{Kind::range,
                            {policy::Range::of(reinterpret_cast<std::uint64_t>(own_data()), page)}};
   constant.constant = true;
-  const policy::Arguments asked = policy::encode(constant);
-  EXPECT(policy::decode_answer(
-             shim::raw_syscall(462, asked[0], asked[1], asked[2], asked[3], asked[4], asked[5])) == 0);
+  EXPECT(policy::decode_answer(tell_supervisor(policy::encode(constant))) == 0);
   EXPECT(say(Kind::seal, nullptr, 0) == static_cast<long>(policy::NextStep::sealed));
   // A process that asks and goes no further has sealed nothing, and keeps no other one waiting.
   EXPECT((say(Kind::seal, base + page, page) & 0xFF) == static_cast<long>(policy::NextStep::filter));
@@ -379,6 +385,7 @@ constexpr Scenario kScenarios[] = {
     {"own_filters_on_one_thread", own_filters_on_one_thread},
     {"dead_supervisor_fails_closed", dead_supervisor_fails_closed},
     {"raw_mseal_is_unknown", raw_mseal_is_unknown},
+    {"forged_messages", forged_messages},
 };
 
 }  // namespace

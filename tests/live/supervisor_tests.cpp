@@ -5,6 +5,7 @@
 
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -32,10 +33,16 @@ TEST_CASE("live: the supervisor is out of reach of its user's other processes") 
 }
 
 TEST_CASE("live: control messages are no way out") {
+  expect_success(run(preloaded("backend=supervised", {LIVE_PROGRAM, "forged_messages"})));
+}
+
+TEST_CASE("live: mseal past the library is no system call of this kernel") {
+  if (!needs_mseal_to_be_notified()) return;
   expect_success(run(preloaded("backend=supervised", {LIVE_PROGRAM, "raw_mseal_is_unknown"})));
 }
 
 TEST_CASE("live: the supervisor rests beside first threads that have ended before the others") {
+  if (!needs_kcmp()) return;  // forks of one program could not seal
   const TemporaryPath log("supervisor.log");
   expect_success(run(preloaded("backend=supervised,log=" + log.string(),
                                {LIVE_PROGRAM, "supervisor_rests_beside_ended_first_threads", log.string()})));

@@ -6,6 +6,7 @@
 
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 #include "tests/support/run.h"
 
 namespace libmseal::tests {
@@ -25,7 +26,7 @@ TEST_CASE("live: a supervisor of another version means backend filters, in one l
 }
 
 TEST_CASE("live: in a tree whose supervisor is of another version a program does without, in one line") {
-  if (!needs_room_between_images()) return;
+  if (!needs_room_between_images() || !needs_mseal_to_be_notified()) return;
   Command command{{OTHER_VERSION, "/bin/bash", "-c", kManyChildren},
                   {{"MSEAL_OPTIONS", "policy=none,backend=supervised"}},
                   {},
