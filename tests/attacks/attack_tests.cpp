@@ -196,6 +196,8 @@ constexpr Attack kAttacks[] = {
     ours("x32_stalled", refused(-EAGAIN), held(), Start::late),
     everywhere("skipped_call", held()),
     ours("i386_wide_stalled", held(-EPERM), held()),
+    ours("i386_early_stalled", refused(-EAGAIN), held()),
+    ours("i386_early_stalled_in_tree", held(-EPERM), held(), Start::by_shell),
     {"parked_by_tracer", refused(-EAGAIN), refused(-EAGAIN), refused(-EAGAIN), held(-EPERM), Start::late},
 #endif
     everywhere("upper_halves", held(-EPERM)),
@@ -264,6 +266,13 @@ constexpr Attack kAttacks[] = {
     {"heap_sealed_by_sharer", refused(-EAGAIN), refused(-EAGAIN), refused(-EAGAIN), held()},
     everywhere("sharer_raced", held()),
     {"sharer_relay", refused(-EAGAIN), held(), refused(-EAGAIN), held()},
+    // A constructor has made what they use, before libmseal starts. In a tree, that is refused or seen.
+    ours("early_sharer", refused(-EAGAIN), held(-EPERM)),
+    {"early_sharer_in_tree", refused(), held(-EPERM), refused(), held(-EPERM), Start::by_shell},
+    ours("early_io_uring", refused(-EAGAIN), held(-EPERM)),
+    ours("early_io_uring_in_tree", held(-ENOSYS), held(-EPERM), Start::by_shell),
+    ours("early_aio_ring", held(-EPERM), held(0)),
+    {"early_aio_ring_in_tree", held(-EPERM), held(-EPERM), kNoRings, held(0), Start::by_shell},
     {"io_setup_stalled", refused(-EAGAIN), refused(-EAGAIN), kNoRings, held()},
     everywhere("io_setup_fails", held()),
 

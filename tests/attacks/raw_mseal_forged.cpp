@@ -20,7 +20,7 @@ void say_that_it_is_sealed(char* at, std::size_t size) {
 }  // namespace
 
 int main() {
-  return discard_stalled(discard_by_madvise, [](char* at, std::size_t size) {
+  return StalledDiscard(discard_by_madvise).end_after([](char* at, std::size_t size) {
     say_that_it_is_sealed(at, size);
     return raw_syscall(libmseal::policy::kMsealNumber, at, size, 0);
   });

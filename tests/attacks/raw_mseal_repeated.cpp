@@ -6,7 +6,7 @@
 using namespace libmseal::tests;
 
 int main() {
-  return discard_stalled(discard_by_madvise, [](char* at, std::size_t size) {
+  return StalledDiscard(discard_by_madvise).end_after([](char* at, std::size_t size) {
     constexpr int kAttempts = 3;
     long answer = -EAGAIN;
     for (int attempt = 0; attempt < kAttempts && answer == -EAGAIN; ++attempt) {

@@ -10,35 +10,50 @@
 
 namespace libmseal::tests {
 
-// `discard(pages, size)` makes the call. It may answer -ENOSYS where the kernel does not have it.
-// `seal_pages(at, size)` seals a part of the pages meanwhile, and answers as the kernel does.
-template <class Discard, class Seal>
-int discard_stalled(Discard discard, Seal seal_pages, std::uint64_t where = 0x5000'0000) {
-  const std::size_t kSize = 4 * kPage;
-  char* const pages = map_at(where, kSize);
-  std::memset(pages, 'v', kSize);
-  char* const page = pages + 2 * kPage;
-  if (::mprotect(page, 2 * kPage, PROT_READ) != 0) cannot_try("mprotect");
-  const int discards = watch_faults(pages, UFFD_FEATURE_EVENT_REMOVE);
-  std::atomic<long> answer = 0;
-  std::thread caller([&] { answer = discard(pages, kSize); });
-  pollfd heard{discards, POLLIN, 0};
-  const bool stalled = ::poll(&heard, 1, 500) == 1;
-  const Victim victim = Victim::sealed_already(page, kPage);
-  const long sealed = seal_pages(page, kPage);
-  uffd_msg message{};
-  if (stalled && ::read(discards, &message, sizeof message) < 0) cannot_try("read of the userfaultfd");
-  caller.join();
-  if (answer == -ENOSYS) {
-    errno = ENOSYS;
-    cannot_try("madvise");
+class StalledDiscard {
+ public:
+  // `discard(pages, size)` makes the call. It may answer -ENOSYS where the kernel does not have it.
+  template <class Discard>
+  explicit StalledDiscard(Discard discard, std::uint64_t where = 0x5000'0000)
+      : pages_(map_at(where, size())) {
+    std::memset(pages_, 'v', size());
+    if (::mprotect(page(), 2 * kPage, PROT_READ) != 0) cannot_try("mprotect");
+    discards_ = watch_faults(pages_, UFFD_FEATURE_EVENT_REMOVE);
+    caller_ = std::thread([this, discard] { answer_ = discard(pages_, size()); });
+    pollfd heard{discards_, POLLIN, 0};
+    stalled_ = ::poll(&heard, 1, 500) == 1;
   }
-  return sealed != 0 ? nothing_promised(sealed) : conclude(victim, "madvise", answer);
-}
+
+  // `seal_pages(at, size)` seals a part of the pages meanwhile, and answers as the kernel does. Then the call
+  // goes on.
+  template <class Seal>
+  int end_after(Seal seal_pages) {
+    const Victim victim = Victim::sealed_already(page(), kPage);
+    const long sealed = seal_pages(page(), kPage);
+    uffd_msg message{};
+    if (stalled_ && ::read(discards_, &message, sizeof message) < 0) cannot_try("read of the userfaultfd");
+    caller_.join();
+    if (answer_ == -ENOSYS) {
+      errno = ENOSYS;
+      cannot_try("madvise");
+    }
+    return sealed != 0 ? nothing_promised(sealed) : conclude(victim, "madvise", answer_);
+  }
+
+ private:
+  static std::size_t size() { return 4 * kPage; }
+  [[nodiscard]] char* page() const { return pages_ + 2 * kPage; }
+
+  char* pages_;
+  int discards_ = -1;
+  bool stalled_ = false;
+  std::atomic<long> answer_ = 0;
+  std::thread caller_;
+};
 
 template <class Discard>
 int discard_stalled(Discard discard) {
-  return discard_stalled(discard, seal);
+  return StalledDiscard(discard).end_after(seal);
 }
 
 inline long discard_by_madvise(char* pages, std::size_t size) {

@@ -77,7 +77,7 @@ int main() {
     late.end(kOthers - 1);
     second.end();
   };
-  return discard_stalled(discard_by_madvise, [&](char* at, std::size_t size) {
+  return StalledDiscard(discard_by_madvise).end_after([&](char* at, std::size_t size) {
     seals = true;
     seals.notify_all();
     const long answer = seal(at, size);

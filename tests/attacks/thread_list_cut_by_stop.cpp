@@ -107,7 +107,7 @@ int attempt(pid_t supervisor) {
     return answer;
   };
   constexpr std::uint64_t kSupervised = 0x3000'0000;  // no filter is installed, so the list is read only once
-  const int outcome = discard_stalled(discard_by_madvise, seal_meanwhile, kSupervised);
+  const int outcome = StalledDiscard(discard_by_madvise, kSupervised).end_after(seal_meanwhile);
   ender.join();
   (void)outcome_of(stopper);
   return outcome;
