@@ -13,6 +13,7 @@
 #include "shim/preload/messages/message.h"
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
+#include "shim/preload/process/printed_notices.h"
 #include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
@@ -53,9 +54,19 @@ Company look_for_company(const policy::Options& options) {
   policy::StatLine own;
   const auto ask = [&] { return may_share_memory(proc, own) ? -EAGAIN : 0; };
   if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0)
-    return {{"another process shares this memory (vfork, clone), or may share it", 0}};
+    return {{kSharedMemory, 0}};
   company.threads = own.threads != 1;
   return company;
+}
+
+void leave_objects_unsealed(State& state, const Outcome& reason) {
+  state.objects_are_unsealed = true;
+  const bool required = state.options.require != policy::Backend::automatic;
+  if (required || first_in_tree(state, Notice::unsealed_objects, 0, reason.error)) {
+    Message() << "the loaded objects are not sealed: " << reason
+              << (required ? "; the program is not started" : "");
+  }
+  if (required) give_up();
 }
 
 void wait_for_calls_of_before(const State& state) {

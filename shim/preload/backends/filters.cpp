@@ -25,7 +25,10 @@ using policy::Seal;
 Outcome start(State& state, const StartArguments& arguments, Job& job) {
   const bool at_start = !arguments.objects.empty();
   const Company company = at_start ? look_for_company(state.options) : Company();
-  if (!company.outcome.started()) return company.outcome;
+  if (!company.outcome.started()) {
+    leave_objects_unsealed(state, company.outcome);
+    return start(state, {{}, {}, false, arguments.kernel, arguments.launch}, job);
+  }
   // Not tried yet if this process started in a tree.
   g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
   look_for_notices();

@@ -157,7 +157,10 @@ Outcome join(State& state, long table_descriptor, const StartArguments& argument
       return {"the filter of this program could not be installed", error};
   }
   const long sent = ask_until_alone([&] { return send_seals(seals, filtered); });
-  if (sent == -EAGAIN) return {"another process shares this memory (vfork, clone), or may share it"};
+  if (sent == -EAGAIN) {
+    leave_objects_unsealed(state, {kSharedMemory});
+    return {};
+  }
   if (sent < 0) return {"the supervisor does not accept the seals of this program", sent};
   note_sealed_by_filters(state, seals.first(filtered));
   if (sent == policy::kHasOtherThreads) wait_for_calls_of_before(state);
@@ -239,7 +242,10 @@ Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& jo
   SupervisorLaunch& launch = arguments.launch;
   const bool at_start = !arguments.objects.empty();
   const Company company = at_start ? look_for_company(state.options) : Company();
-  if (!company.outcome.started()) return company.outcome;
+  if (!company.outcome.started()) {
+    leave_objects_unsealed(state, company.outcome);
+    return launch_supervisor(state, {{}, {}, false, arguments.kernel, launch}, job);
+  }
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
   if (const long error = launch.start(state); error != 0)

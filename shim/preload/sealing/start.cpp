@@ -213,7 +213,7 @@ void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch
   if (backend == Backend::automatic) return report_no_backend(state, reason);
   state.backend = backend;
   if (uses_filters(backend)) mark_vm_peak();
-  if (state.has_older_threads) g_unsettled = uses_filters(backend);
+  if (state.has_older_threads || state.objects_are_unsealed) g_unsettled = uses_filters(backend);
   drop_tags(state);
   enforce_requirement(state, reason);
   report(state, arguments.kernel, reason);

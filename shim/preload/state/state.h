@@ -56,6 +56,7 @@ struct State {
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
   bool started_late = false;                             // by a call of the program, not at its start
   bool has_older_threads = false;                        // than the first filter of the tree
+  bool objects_are_unsealed = false;                     // those that were loaded at the start
   const void* table = nullptr;                           // the seal table, if there is a supervisor
   bool joined = false;                                   // the supervisor existed before this image
   long announced_process = 0;                            // the one that the supervisor has met; 0: none
