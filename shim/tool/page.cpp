@@ -46,7 +46,7 @@ std::string numbers_of(const Page& page) {
 }
 
 // Not readable by other users: the page contains addresses, as the events do.
-constexpr mode_t kMode = 0660;
+constexpr mode_t kMode = 0600;
 
 }  // namespace
 

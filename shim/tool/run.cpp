@@ -1,5 +1,4 @@
 // mseal run: starts a program under the library.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,7 +9,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "policy/configuration/options.h"
@@ -47,9 +45,6 @@ bool asks(const RunChoice& options, std::string_view key, std::string_view value
 
 std::string option_text(const RunChoice& options) {
   std::string text;
-  // An audit needs an output.
-  const bool heard = asks(options, "log") || asks(options, "events");
-  if (asks(options, "mode", "audit") && !heard) text = "log=stderr";
   for (const auto& [key, value] : options.items) {
     // Paths must be absolute: the supervisor, and perhaps the program, change their directory.
     const bool is_file = key == "events" || key == "supervisor" || (key == "policy" && value != "none") ||
@@ -84,22 +79,6 @@ void check(const policy::Options& options) {
     const std::string file(options.policy);
     if (!print_errors(read_regular_policy_file(file)))
       throw std::invalid_argument("policy=" + file + " does not apply; the program is not started");
-  }
-  if (!options.audit) return;
-  const bool log_is_file = options.log.starts_with('/');
-  for (const auto& [key, path] : {std::pair("events", options.events), std::pair("log", options.log)}) {
-    if (path.empty() || (key == std::string_view("log") && !log_is_file)) continue;
-    const std::string file(path);
-    // As the supervisor opens it: fails for a pipe without a reader.
-    const int descriptor =
-        open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
-    const int why = errno;
-    if (descriptor < 0) {
-      throw std::runtime_error(key + ("=" + file) + " can't be written: " +
-                               (why == ENXIO ? "it is a pipe that nobody reads" : std::strerror(why)) +
-                               "; the program is not started");
-    }
-    close(descriptor);
   }
 }
 
@@ -148,11 +127,13 @@ void run(const RunChoice& options) {
                              " can't be preloaded: the dynamic linker ends a name in LD_PRELOAD at a "
                              "blank or a colon; install it elsewhere");
   }
-  const std::string all = joined(variable("MSEAL_OPTIONS"), ',', option_text(options));
-  check(parsed(all));
+  std::string all = joined(variable("MSEAL_OPTIONS"), ',', option_text(options));
   const std::string with_files = with_policies(all, options.command.front());
   const policy::Options effective = parsed(with_files);
   check(effective);
+  // An audit needs an output.
+  const bool heard = !effective.log.empty() || !effective.events.empty();
+  if (asks(options, "mode", "audit") && !heard) all = joined("log=stderr", ',', all);
   const policy::BindingOption binding = binding_option(effective);
   const bool is_bound = !binding.key.empty();
   const std::string why = options.quiet && !is_bound ? "" : why_not_reached(options, library);

@@ -157,22 +157,42 @@ TEST_CASE("tool: run refuses what could not work, in words") {
   CHECK(strict.out == "");
 }
 
-TEST_CASE("tool: an audit whose records can't be written ends with status 2") {
+TEST_CASE("tool: an audit whose records can't be written does not start") {
+  const auto is_not_started = [](const std::vector<std::string>& arguments) {
+    const Run result = tool(arguments);
+    CHECK(result.status == 127);
+    CHECK(result.out == "");
+    CHECK_THAT(result.err,
+               ContainsSubstring(" can't be written: ") && ContainsSubstring("the program is not started"));
+  };
   const TemporaryPath pipe("fifo");
   REQUIRE(::mkfifo(pipe.string().c_str(), 0600) == 0);
   for (const std::string& file : {std::string("/nonexistent/events"), std::string("/proc"), pipe.string()}) {
     for (const std::string key : {"--events=", "--log="}) {
-      refuses({"run", "--mode=audit", key + file, "/bin/echo", "never"}, "the program is not started");
+      is_not_started({"run", "--mode=audit", key + file, "/bin/echo", "never"});
     }
   }
   // The same where a policy file says that it is an audit.
   const TemporaryPath policy("audit.toml");
   std::ofstream(policy.string()) << "mode = 'audit'\nevents = '/nonexistent/events'\n";
-  refuses({"run", "--policy", policy.string(), "/bin/echo", "never"}, "the program is not started");
+  is_not_started({"run", "--policy", policy.string(), "/bin/echo", "never"});
   // In enforce the program runs, and the library says it.
   const Run result = tool({"run", "--backend=supervised", "--events=" + pipe.string(), "/bin/echo", "runs"});
   CHECK(result.out == "runs\n");
   CHECK_THAT(result.err, ContainsSubstring("a pipe that nobody reads"));
+}
+
+TEST_CASE("tool: the records of an audit go where the options say, and only their owner can read them") {
+  namespace fs = std::filesystem;
+  const TemporaryPath events("events");
+  const TemporaryPath log("log");
+  CHECK(tool({"run", "--mode=audit", "--events=" + events.string(), "/bin/true"}).status == 0);
+  CHECK(tool({"run", "--mode=audit", "/bin/true"}, "log=" + log.string()).status == 0);
+  for (const std::string& file : {events.string(), log.string()}) {
+    INFO(file);
+    REQUIRE(fs::exists(file));
+    CHECK(fs::status(file).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  }
 }
 
 }  // namespace

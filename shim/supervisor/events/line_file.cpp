@@ -17,7 +17,7 @@ constexpr int kToAppend = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC;
 // Otherwise a pipe could block this process, and every call that it has to answer.
 constexpr int kNotWaiting = O_NONBLOCK;
 // Not readable by other users: events contain addresses.
-constexpr mode_t kMode = 0660;
+constexpr mode_t kMode = 0600;
 
 bool is_trusted(uid_t owner) {
   return owner == 0 || owner == geteuid();
