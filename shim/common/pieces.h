@@ -110,9 +110,8 @@ class PieceSearch {
 
   // Whether `part` begins or ends inside a huge page.
   [[nodiscard]] bool cuts_huge_page(const policy::Vma& vma, const policy::Range& part) const {
-    const std::uint64_t smallest = machine_.huge_pages.front();
-    const bool whole = part.start % smallest == 0 && part.end % smallest == 0;
-    if (whole && part.start % (1ULL << 30) == 0 && part.end % (1ULL << 30) == 0) return false;
+    const std::uint64_t largest = machine_.huge_pages.back();
+    if (part.start % largest == 0 && part.end % largest == 0) return false;
     if (part == vma.range || !policy::may_have_huge_pages(machine_, vma)) return false;
     const std::uint64_t page = page_size_at(open_("smaps"), vma.range.start);
     return page == ~0ULL || part.start % page != 0 || part.end % page != 0;
