@@ -128,6 +128,19 @@ void large_batch(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(ranges[kCount - 2].addr, page) == -EPERM);
 }
 
+// The same where the library keeps the only list: two batches, of which both do not fit.
+void second_batch_past_the_room(std::span<char*>) {
+  constexpr std::size_t kCount = 6000;
+  const std::size_t page = page_size();
+  char* const base = map_far_away(4 * kCount * page, PROT_READ | PROT_WRITE);
+  REQUIRE_OR_STOP(base != nullptr);
+  std::vector<mseal_range> ranges = every_other_page(base, 2 * kCount);
+  EXPECT(::mseal_ranges(ranges.data(), kCount, 0) == 0);
+  EXPECT(libc_value(::mseal_ranges(&ranges[kCount], kCount, 0)) == -ENOMEM);
+  EXPECT(::mprotect(ranges[kCount].addr, 2 * kCount * page, PROT_READ) == 0);
+  EXPECT(::mprotect(ranges[kCount - 1].addr, page, PROT_READ) == -1 && errno == EPERM);
+}
+
 // A range of which some parts are sealed already: they merge with their neighbours.
 void seals_around_sealed_pages(std::span<char*>) {
   constexpr std::size_t kPages = 32;
@@ -148,6 +161,7 @@ constexpr Scenario kScenarios[] = {
     {"seals_in_batches", seals_in_batches},
     {"errors_of_batches", errors_of_batches},
     {"batch_past_the_budget", batch_past_the_budget},
+    {"second_batch_past_the_room", second_batch_past_the_room},
     {"large_batch", large_batch},
 };
 

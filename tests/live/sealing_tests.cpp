@@ -172,6 +172,7 @@ TEST_CASE("live: thousands of ranges in one call, all or nothing") {
   expect_success(run(preloaded("backend=supervised", {LIVE_PROGRAM, "seals_in_batches", "5000"})));
   expect_success(run(preloaded("backend=filters", {LIVE_PROGRAM, "seals_in_batches", "1000"})));
   expect_success(run(preloaded("backend=libc", {LIVE_PROGRAM, "errors_of_batches"})));
+  expect_success(run(preloaded("backend=libc", {LIVE_PROGRAM, "second_batch_past_the_room"})));
   for (const char* backend : {"backend=supervised", "backend=filters"}) {
     scenario(backend, "errors_of_batches");
     expect_success(run(preloaded(backend, {LIVE_PROGRAM, "batch_past_the_budget"})));

@@ -10,9 +10,7 @@ namespace {
 
 Outcome start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
-  for (const policy::Seal& object : arguments.objects) {
-    if (!state.local_seals->add(object)) return {"no room for the loaded objects", -ENOMEM};
-  }
+  if (!state.local_seals->add(arguments.objects)) return {"no room for the loaded objects", -ENOMEM};
   return {};
 }
 
@@ -20,10 +18,8 @@ long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
   if (!state.precedes_libc) return explain(Why::late_library);
   if (const long wrong = find_own_pieces(state, ranges, job.types, job.found); wrong != 0) return wrong;
   if (local_seals_refuse_types(state, ranges, job.types)) return -EACCES;
-  for (const policy::Seal& piece : job.found.pieces) {
-    if (!state.local_seals->add(piece)) return explain(Why::local_seals_full);
-  }
-  for (const policy::KeyedRange& piece : job.found.keyed) (void)state.keyed_seals->add(piece);
+  if (!state.local_seals->add(job.found.pieces.view())) return explain(Why::local_seals_full);
+  (void)state.keyed_seals->add(job.found.keyed.view());
   return 0;
 }
 

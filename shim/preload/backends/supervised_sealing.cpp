@@ -70,8 +70,7 @@ Asked not_taken(const State& state, long answer) {
 // Notes the sealed memory with protection keys.
 void take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
   // If its keys are not known, the memory is sealed, but no thread may discard it.
-  if (ticket == 0 || !take_found(state.table, ticket, found)) return;
-  for (const policy::KeyedRange& piece : found.keyed) (void)state.keyed_seals->add(piece);
+  if (ticket != 0 && take_found(state.table, ticket, found)) (void)state.keyed_seals->add(found.keyed.view());
 }
 
 // Lets the supervisor seal the ranges that it was sent before and `last`, and installs the filters that it
