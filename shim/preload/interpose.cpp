@@ -1,4 +1,4 @@
-// libc's functions that change mappings, and syscall().
+// libc's functions that change mappings, prctl() and syscall().
 //
 // With filters the kernel refuses calls, so these functions only make the system call; a refused madvise may
 // still be allowed by protection keys. Only under the backend `libc`, which has no filter, they check the

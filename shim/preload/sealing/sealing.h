@@ -1,4 +1,5 @@
-// mseal, by the current backend. Each function takes the lock, and starts the backend if necessary.
+// mseal, by the current backend. Each function takes the lock, and starts the backend if necessary, unless it
+// says otherwise.
 #pragma once
 
 #include <span>
@@ -24,7 +25,7 @@ long seal_all_for_program(State& state, std::span<const mseal_range> ranges);
 long seal_all(State& state, std::span<const mseal_range> ranges);
 
 // Lets the supervisor find what is constant in the parts, and seals it: `result` is 0 or -errno. False if the
-// supervisor may not read the mappings, or there is none.
+// supervisor may not read the mappings, or there is none. Starts no backend.
 bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result);
 
 // Without the lock.

@@ -38,7 +38,7 @@ struct Words {
   UnreportedRefusals unreported_refusals;
 };
 
-Words g_fallback;  // if there is no memory for the page
+Words g_fallback;  // if there is no page that is wiped
 Words* g_words = &g_fallback;
 
 WorkingMemory* g_memory = nullptr;
@@ -64,10 +64,9 @@ void prepare_lock(WorkingMemory& memory) {
   g_memory = &memory;
   const long page =
       raw_syscall(__NR_mmap, 0, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (!failed(page) && !own_filters_kill(Work::joining)) {
-    (void)raw_syscall(__NR_madvise, page, kPageBytes, MADV_WIPEONFORK);
-    g_words = reinterpret_cast<Words*>(page);
-  }
+  const bool is_wiped = !failed(page) && !own_filters_kill(Work::joining) &&
+                        raw_syscall(__NR_madvise, page, kPageBytes, MADV_WIPEONFORK) == 0;
+  if (is_wiped) g_words = reinterpret_cast<Words*>(page);
   g_words->list_is_free = true;
   if (!own_filters_kill(Work::reading)) g_words->process = raw_syscall(__NR_getpid);
   g_one_thread = static_cast<const char*>(find_variable("__libc_single_threaded"));
