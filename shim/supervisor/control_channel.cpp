@@ -150,11 +150,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
                                     const Control& message) {
   if (message.kind == Kind::hello) return handle_hello(notification, caller);
   if (message.kind == Kind::call_site) {
-    try {
-      events_.record_site(caller, message);
-    } catch (...) {
-      events_.note_failure();
-    }
+    events_.record_site(caller, message);
     return listener_.answer(notification.id, policy::encode_answer(0));
   }
   const bool asks = message.kind == Kind::query || message.kind == Kind::is_writable;

@@ -42,6 +42,15 @@ bool would_lose_library(Proc& proc, const Caller& caller) {
   return lost;
 }
 
+// In an audit the call does change the memory, which then counts as no longer sealed: otherwise all later
+// calls there would be reported.
+void drop_seals(const Caller& caller, const MmCall& call) {
+  const bool changes_only = call.call == policy::Call::mprotect || call.effect != MmCall::Effect::modify;
+  for (const policy::Range& range : call.ranges) {
+    if (!changes_only && !range.empty()) caller.record->drop(range);
+  }
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
@@ -56,7 +65,6 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       sealer_(proc, registry, holder_, calls_, std::move(watched), tree_options_.audits),
       aio_rings_(proc, registry, holder_, late_process, sizes.processors),
       events_(proc, options),
-      audit_(proc, events_, tree_options_),
       control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
       judge_(proc, sizes.huge_page, late_process) {
   holder_.set_waits([this](pid_t task) { return control_.has_postponed(task); });
@@ -184,7 +192,7 @@ void Dispatcher::handle_start(const Notification& notification) {
 
 void Dispatcher::handle_blocked_call(const Notification& notification) {
   begin_to_inspect(notification.task);
-  audit_.record_blocked_call(notification.raw, registry_);
+  events_.record_blocked_call(notification.raw, registry_);
   listener_.continue_call(notification.raw.id);
 }
 
@@ -244,10 +252,9 @@ void Dispatcher::let_through(const Notification& notification) {
 void Dispatcher::refuse(const Notification& notification, const Caller& caller, const Verdict& verdict) {
   const MmCall& call = notification.call;
   const std::uint64_t id = notification.raw.id;
-  if (tree_options_.wants_sites) audit_.record(notification.raw, caller, call);
+  if (tree_options_.wants_sites) events_.record(notification.raw, caller, call);
   if (tree_options_.audits) {
     drop_seals(caller, call);
-    calls_.begun(caller.task, call);
     return listener_.continue_call(id);
   }
   if (verdict.kind == Verdict::Kind::answer) return listener_.answer(id, verdict.value);

@@ -1,5 +1,5 @@
 // Takes one notification after the other, identifies the caller, and passes both on: to the verdict
-// (judge.h), to the handling of messages (control_channel.h), and to the record of refusals (audit.h).
+// (judge.h), to the handling of messages (control_channel.h), and to the record of refusals (event_log.h).
 #pragma once
 
 #include <linux/seccomp.h>
@@ -15,7 +15,6 @@
 #include "policy/rules/mm_call.h"
 #include "shim/common/machine.h"
 #include "shim/supervisor/control_channel.h"
-#include "shim/supervisor/events/audit.h"
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listeners/listener.h"
@@ -103,7 +102,6 @@ class Dispatcher {
   Sealer sealer_;
   AioRings aio_rings_;
   EventLog events_;
-  Audit audit_;
   ControlChannel control_;
   Judge judge_;
   std::optional<Clock::time_point> due_;  // catch_up(), if anything waits for it

@@ -81,6 +81,14 @@ TEST_CASE("live: somebody else's file of events is named") {
   CHECK_THAT(result.err, ContainsSubstring("access denied"));
 }
 
+TEST_CASE("live: an event names the program, also if its first thread has ended") {
+  const TemporaryPath events("events.jsonl");
+  expect_success(run(preloaded("policy=none,backend=supervised,events=" + events.string(),
+                               {LIVE_PROGRAM, "seals_without_first_thread"})));
+  const std::string program = std::string("\"program\":\"") + LIVE_PROGRAM;
+  CHECK_THAT(events_in(events.string(), 1), ContainsSubstring(program) && !ContainsSubstring("\"pid "));
+}
+
 TEST_CASE("live: events that the disk has no room for are counted and said") {
   const TemporaryPath log("full.log");
   expect_success(

@@ -1,6 +1,7 @@
-// Where refusals are recorded: the log, and a file of JSON lines.
+// Records refusals and, in an audit, calls that would be refused: in the log, and in a file of JSON lines.
 #pragma once
 
+#include <linux/seccomp.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -10,6 +11,7 @@
 
 #include "policy/configuration/options.h"
 #include "policy/protocol/control.h"
+#include "policy/rules/mm_call.h"
 #include "shim/common/no_copy.h"
 #include "shim/supervisor/events/event.h"
 #include "shim/supervisor/events/line_file.h"
@@ -18,6 +20,9 @@
 
 namespace libmseal::supervisor {
 
+class Registry;
+
+// If a call can't be recorded, it is counted; the verdict does not change.
 class EventLog : shim::NoCopy {
  public:
   using Clock = std::chrono::steady_clock;
@@ -29,25 +34,18 @@ class EventLog : shim::NoCopy {
   // errno of opening the file of events; 0: it is open, or there is none.
   [[nodiscard]] int error() const { return error_; }
 
-  // Whether the thread's refusal is to be recorded. If not, it is counted, and the process is not inspected.
-  [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
   // Adds `count` to the refusals that are only counted.
   void note_suppressed(std::uint32_t count) noexcept { suppressed_ += count; }
-  // The refusal just admitted could not be recorded after all.
-  void note_failure() noexcept { ++failed_; }
 
-  // Limits the time spent on inspecting processes for refusals.
-  [[nodiscard]] RefusalLimit& limit() { return limit_; }
-
-  // Records a refusal, perhaps without its call site. The thread sends that before the call (in audit mode),
-  // or as soon as it sees the refusal.
-  void record(Event event);
+  // A call that is, or would be, refused because of a seal. Its thread sends the call site before the call
+  // (in audit mode), or as soon as it sees the refusal.
+  void record(const seccomp_notif& notification, const Caller& caller, const policy::MmCall& call) noexcept;
+  // A blocked call, which only an audit allows.
+  void record_blocked_call(const seccomp_notif& notification, Registry& registry) noexcept;
   // Takes a call site: of the thread's next call, of its latest refusal, or of a call that a filter has
   // refused. True if record_site() is to be called; otherwise it is only counted.
   [[nodiscard]] bool accept_site(pid_t thread, const policy::Control& message) noexcept;
-  void record_site(const Caller& caller, const policy::Control& message);
-  // Adds the image of the caller and, for its first event, its mappings.
-  void add_image(Event& event, const Caller& caller);
+  void record_site(const Caller& caller, const policy::Control& message) noexcept;
 
   // Whether flush() has something to write.
   [[nodiscard]] bool waiting() const { return pending_.has_value() || suppressed_ != 0 || failed_ != 0; }
@@ -55,6 +53,12 @@ class EventLog : shim::NoCopy {
   void flush();
 
  private:
+  // Whether the thread's refusal is to be recorded. If not, it is counted, and the process is not inspected.
+  [[nodiscard]] bool admits(pid_t thread, std::uint64_t number) noexcept;
+  void take(Event event);
+  void take_site(const Caller& caller, const policy::Control& message);
+  void add_places(Event& event, const Caller& caller, std::uint64_t sealed, std::uint64_t site);
+  void add_image(Event& event, const Caller& caller);
   void write(const Event& event);
   void flush_pending();
   void write_line(const std::string& line);
@@ -80,12 +84,12 @@ class EventLog : shim::NoCopy {
   std::size_t rows_left_;     // of maps
   LineFile lines_;
   int error_ = 0;
-  bool failing_ = false;  // the last line could not be written
-  bool limited_;
+  std::uint64_t lost_ = 0;  // lines since the last one that could be written
+  bool audits_;
   std::optional<Event> pending_;
   std::map<pid_t, Site> announced_;
 
-  RefusalLimit limit_;
+  RefusalLimit limit_;                // also of the time spent on inspecting processes
   std::optional<Call> not_admitted_;  // the latest one; its thread may still send the call site
   Clock::time_point reported_{};      // when the number of missing refusals was last written
   unsigned long suppressed_ = 0;

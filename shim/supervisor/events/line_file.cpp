@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <climits>
-#include <utility>
 
 namespace libmseal::supervisor {
 namespace {
@@ -92,7 +91,7 @@ long LineFile::put(std::string_view text) {
   return ::write(descriptor_, text.data(), text.size());
 }
 
-int LineFile::write(std::string_view text, bool counts) {
+int LineFile::write(std::string_view text) {
   const std::string whole = torn_ ? "\n" + std::string(text) : "";  // ends the rest of a torn line
   const std::string_view wanted = torn_ ? whole : text;
   long written = 0;
@@ -105,12 +104,7 @@ int LineFile::write(std::string_view text, bool counts) {
   }
   const int why = written < 0 ? errno : ENOSPC;
   torn_ = torn_ || written > 0;
-  if (counts) ++lost_;
   return why;
-}
-
-std::uint64_t LineFile::take_lost() {
-  return std::exchange(lost_, 0);
 }
 
 }  // namespace libmseal::supervisor

@@ -1,8 +1,6 @@
-// A file to which lines are appended. Writing never blocks, even if it is full or a pipe without a reader;
-// lost lines are counted.
+// A file to which lines are appended. Writing never blocks, even if it is full or a pipe without a reader.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,12 +19,8 @@ class LineFile : shim::NoCopy {
   int adopt(int descriptor);
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
 
-  // Appends `text`, which ends with a newline, in one piece. 0, or errno: then it is lost, and counted if
-  // `counts`.
-  int write(std::string_view text, bool counts = true);
-
-  // The number of lines lost since the last call.
-  std::uint64_t take_lost();
+  // Appends `text`, which ends with a newline, in one piece. 0, or errno: then it is lost.
+  int write(std::string_view text);
 
  private:
   long put(std::string_view text);
@@ -35,7 +29,6 @@ class LineFile : shim::NoCopy {
   bool may_block_ = false;  // a shared pipe or terminal: poll() before writing
   bool is_socket_ = false;
   bool torn_ = false;  // the last line was written in part
-  std::uint64_t lost_ = 0;
 };
 
 }  // namespace libmseal::supervisor
