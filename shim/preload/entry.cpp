@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "shim/common/killed_calls.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/preload/filters/hardening.h"
@@ -123,17 +122,6 @@ void report_unsealed_start(State& state) {
   if (wanted) Message() << "nothing is sealed: " << kWhy << "; let the filter answer with an error";
 }
 
-void look_at_others(State& state) {
-  const OtherFilters& others = state.other_filters = look_at_other_filters();
-  g_killed_calls.openat2 = others.kill_openat2;
-  g_killed_calls.kcmp = g_killed_calls.kcmp || others.kill_kcmp;
-  if (others.kill_sealing) {
-    state.barred =
-        "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
-        "openat2(2); make the filter allow them";
-  }
-}
-
 enum class Progress : std::uint8_t { not_begun, under_way, done };
 constinit std::atomic<Progress> g_progress = Progress::not_begun;
 
@@ -158,7 +146,7 @@ void start(State& state) {
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
   } else {
-    look_at_others(state);
+    look_at_other_filters(state);
   }
   SupervisorLaunch launch;
   read_options(state, launch);

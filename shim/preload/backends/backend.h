@@ -49,7 +49,7 @@ struct BackendFunctions {
   long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
   policy::Sealed (*query)(const State& state, const policy::Range& range);
   // Whether another process shares this memory: 0 if not or if that does not matter, -EAGAIN if one does,
-  // -EPERM if it is not known.
+  // -EPERM if it is not known. Null without filters, which are the only seals that a sharer may lack.
   long (*is_alone)(const State& state);
 };
 
@@ -63,10 +63,6 @@ const BackendFunctions& functions_of(policy::Backend backend);
 
 // Joins the tree of an existing supervisor without sealing anything. False if there is none.
 bool join_without_sealing(State& state, Job& job);
-
-inline long sharers_do_not_matter(const State& /*state*/) {
-  return 0;
-}
 
 // `query` by the local seals.
 policy::Sealed query_local_seals(const State& state, const policy::Range& range);

@@ -73,7 +73,7 @@ long choose_step(const State& state, std::span<const Range> ranges, policy::Seal
   if (local_seals_cover(state, ranges, types) && is_enough_for(state, pieces))
     return static_cast<long>(NextStep::sealed);
   if (const long error = check_pid_namespace(); error != 0) return error;
-  if (ask_until_alone([&] { return look_for_sharers(state); }) != 0) return explain(Why::shared);
+  if (const long error = wait_until_alone(state, look_for_sharers); error != 0) return error;
   return static_cast<long>(NextStep::filter);
 }
 

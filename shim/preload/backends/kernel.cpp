@@ -89,6 +89,6 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
 
 }  // namespace
 
-const BackendFunctions kKernelBackend{start, seal, query_local_seals, sharers_do_not_matter};
+const BackendFunctions kKernelBackend{start, seal, query_local_seals, nullptr};
 
 }  // namespace libmseal::shim

@@ -25,6 +25,6 @@ long seal(State& state, std::span<const policy::Range> ranges, Job& job) {
 
 }  // namespace
 
-const BackendFunctions kLibcBackend{start, seal, query_local_seals, sharers_do_not_matter};
+const BackendFunctions kLibcBackend{start, seal, query_local_seals, nullptr};
 
 }  // namespace libmseal::shim

@@ -137,22 +137,23 @@ void put_up_fences(State& state) {
 }
 
 // Joins the tree.
-Outcome join(State& state, long table_descriptor, const StartArguments& arguments, Job& job) {
+Outcome join(State& state, long table_descriptor, std::span<const Seal> objects, const Range& refused_breaks,
+             Job& job) {
   state.joined = true;
   const long mapped = map_own_table(state, table_descriptor);
   if (mapped == -EPROTO) return {"the supervisor of this process tree is of another version", 0};
   if (mapped != 0) return {"the supervisor's table could not be mapped", mapped};
   state.tree_options = table_tree_options(state.table);
   put_up_fences(state);
-  if (arguments.objects.empty()) return {};
+  if (objects.empty()) return {};
 
-  if (!add_table(state, arguments.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
-  const bool by_supervisor = state.tree_options.audits || arguments.refused_breaks.empty();
+  if (!add_table(state, objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
+  const bool by_supervisor = state.tree_options.audits || refused_breaks.empty();
   const auto is_left = [&](const Seal& piece) { return by_supervisor && is_watched(state, piece.range); };
   const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
   const std::span<const Seal> seals = job.covered.view();
   if (filtered != 0) {
-    const DenyFilter filter{seals.first(filtered), arguments.refused_breaks, true};
+    const DenyFilter filter{seals.first(filtered), refused_breaks, true};
     if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
       return {"the filter of this program could not be installed", error};
   }
@@ -298,7 +299,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
   const long table = say_hello();
   const long probed = table >= 0 ? 0 : probe_listener();
   const Outcome outcome = [&]() -> Outcome {
-    if (table >= 0) return join(state, table, arguments, job);
+    if (table >= 0) return join(state, table, arguments.objects, arguments.refused_breaks, job);
     if (probed == -EBUSY || table == -EXDEV) return explain_no_answer(table);
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, arguments, job);
@@ -328,8 +329,7 @@ const BackendFunctions kSupervisedBackend{start, seal, query, is_alone_supervise
 bool join_without_sealing(State& state, Job& job) {
   const long table = say_hello();
   if (table < 0) return false;
-  SupervisorLaunch none;
-  const bool joined = join(state, table, {{}, {}, false, KernelMseal::not_asked, none}, job).started();
+  const bool joined = join(state, table, {}, {}, job).started();
   settle(state, joined);
   return joined;
 }

@@ -3,7 +3,6 @@
 #include <cerrno>
 
 #include "mseal/mseal.h"
-#include "shim/common/raw_syscall.h"
 #include "shim/preload/libc/next_function.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
@@ -11,7 +10,6 @@
 #include "shim/preload/sealing/sealing.h"
 #include "shim/preload/state/lock.h"
 #include "shim/preload/state/own_filters.h"
-#include "shim/preload/supervisor/supervisor_link.h"
 
 namespace libmseal::shim {
 namespace {
@@ -25,17 +23,11 @@ void report_failure(long result) {
   if (result != -EAGAIN) message << ": " << ErrorText{result};  // otherwise explain() has said why
 }
 
-Answer ask_for_writable(const policy::Range& range) {
-  const long answer = send_message({policy::Control::Kind::is_writable, {range}});
-  return failed(answer) ? Answer::unknown : answer == 0 ? Answer::no : Answer::yes;
-}
-
-// False if the supervisor may not read the mappings.
-bool seal_as_supervisor_sees(State& state, const Selection& selection, ObjectsWork& work, long& result,
-                             bool& all_ready) {
-  if (state.backend != policy::Backend::supervised) return false;
-  if (!list_ready_objects(state, selection, ask_for_writable, work, all_ready)) return false;
-  return work.parts.empty() || seal_constant_parts(state, work.parts.view(), result);
+Asked seal_as_supervisor_sees(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
+  const bool is_seen =
+      state.backend == policy::Backend::supervised && list_ready_objects(state, selection, work, all_ready);
+  if (!is_seen) return {true, 0};
+  return work.parts.empty() ? Asked{} : seal_constant_parts(state, work.parts.view());
 }
 
 long seal_new_segments(State& state, ObjectsWork& work) {
@@ -51,7 +43,9 @@ long seal_new_segments(State& state, ObjectsWork& work) {
 long seal_objects(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
   long result = 0;
   const auto seal_them = [&] {
-    if (!seal_as_supervisor_sees(state, selection, work, result, all_ready)) {
+    const Asked asked = seal_as_supervisor_sees(state, selection, work, all_ready);
+    result = asked.result;
+    if (asked.must_read_mappings) {
       if (own_filters_bar_self_inspection()) {
         result = explain(Why::own_filter_kills);
         return;

@@ -15,6 +15,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/sealing/sealing.h"
+#include "shim/preload/supervisor/supervisor_link.h"
 
 namespace libmseal::shim {
 namespace {
@@ -212,6 +213,12 @@ bool drop_unready(ObjectsWork& work) {
   return all_ready;
 }
 
+enum class Answer : std::uint8_t { no, yes, unknown };
+Answer has_writable(const Range& range) {
+  const long answer = send_message({policy::Control::Kind::is_writable, {range}});
+  return failed(answer) ? Answer::unknown : answer == 0 ? Answer::no : Answer::yes;
+}
+
 int read_counter(dl_phdr_info* info, std::size_t size, void* data) {
   (void)size;
   *static_cast<unsigned long long*>(data) = info->dlpi_adds;
@@ -251,8 +258,7 @@ unsigned long long count_objects() {
   return adds;
 }
 
-bool list_ready_objects(const State& state, const Selection& selection, Answer (*has_writable)(const Range&),
-                        ObjectsWork& work, bool& all_ready) {
+bool list_ready_objects(const State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
   work.parts.clear();
   all_ready = false;
   if (find_objects(state, selection, work) != 0) return true;

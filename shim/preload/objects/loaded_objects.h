@@ -50,9 +50,7 @@ long find_constant_segments(const State& state, ObjectsWork& work);
 // Puts the parts of the objects that the dynamic linker has finished into work.parts; the supervisor then
 // selects what is constant in them. An object is ready once nothing in its RELRO is writable; `all_ready`:
 // all of them are. False if that is not known.
-enum class Answer : std::uint8_t { no, yes, unknown };
-bool list_ready_objects(const State& state, const Selection& selection,
-                        Answer (*has_writable)(const policy::Range&), ObjectsWork& work, bool& all_ready);
+bool list_ready_objects(const State& state, const Selection& selection, ObjectsWork& work, bool& all_ready);
 
 // The same without the supervisor, into work.pieces. False if an object is not ready, or on failure.
 bool find_ready_segments(const State& state, const Selection& selection, ObjectsWork& work);

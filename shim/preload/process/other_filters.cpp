@@ -43,18 +43,21 @@ bool tagging_is_refused() {
 #endif
 }
 
-OtherFilters look_at_other_filters() {
-  OtherFilters found;
+void look_at_other_filters(State& state) {
+  OtherFilters& found = state.other_filters;
   // In this order, because an audit would record the second call as an attempt.
-  if (!has_filters()) return found;
+  if (!has_filters()) return;
   found.are_of_tree = !own_filters_kill(Work::wrapped_message) && ask_by_mmap() == -policy::kInTree;
   if (found.are_of_tree || tagging_is_refused() || own_filters_kill(Work::searching) || !kills(do_all))
-    return found;
-  found.kill_openat2 = kills(try_openat2);
-  found.kill_kcmp = kills(try_kcmp);
+    return;
+  g_killed_calls.openat2 = kills(try_openat2);
+  g_killed_calls.kcmp = g_killed_calls.kcmp || kills(try_kcmp);
   found.kill_wrapped_message = kills(ask_by_mmap);
-  found.kill_sealing = found.kill_openat2 || kills(call_mseal_and_seccomp);
-  return found;
+  if (g_killed_calls.openat2 || kills(call_mseal_and_seccomp)) {
+    state.barred =
+        "a seccomp filter of a service or sandbox kills programs that call mseal(2), seccomp(2) or "
+        "openat2(2); make the filter allow them";
+  }
 }
 
 }  // namespace libmseal::shim

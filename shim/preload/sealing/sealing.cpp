@@ -38,6 +38,14 @@ long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
   return result;
 }
 
+// The result of work(job), which holds the lock, or -errno.
+template <class Work>
+long locked(const State& state, Work work) {
+  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
+  const ExclusiveSection section;
+  return section.holds() ? work(section.job()) : explain(Why::locked);
+}
+
 // Adds to the ranges and keeps them sorted and disjoint. False if there is no room.
 bool add(policy::FixedVector<Range, kMostRanges>& ranges, Range added) {
   auto* const first = std::partition_point(ranges.begin(), ranges.end(),
@@ -81,53 +89,43 @@ long seal(State& state, std::uint64_t address, std::uint64_t length, policy::Sea
   if (const long error = policy::check_request(state.machine, address, length, range); error != 0)
     return error;
   if (range.empty()) return 0;
-  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
-  const ExclusiveSection section;
-  if (!section.holds()) return explain(Why::locked);
-  if (const long error = start_if_needed(state, section.job()); error != 0) return error;
-  if (state.backend == Backend::kernel) {  // the kernel itself handles tag bits of the address
-    range = Range::of(address, range.size());
-  } else if (const long error = policy::check_request(state.machine, address, length, range); error != 0) {
-    return error;  // only now it is known whether addresses can have tags
-  }
-  section.job().types = types;
-  return seal_by_backend(state, {&range, 1}, section.job());
+  return locked(state, [&](Job& job) -> long {
+    if (const long error = start_if_needed(state, job); error != 0) return error;
+    if (state.backend == Backend::kernel) {  // the kernel itself handles tag bits of the address
+      range = Range::of(address, range.size());
+    } else if (const long error = policy::check_request(state.machine, address, length, range); error != 0) {
+      return error;  // only now it is known whether addresses can have tags
+    }
+    job.types = types;
+    return seal_by_backend(state, {&range, 1}, job);
+  });
 }
 
 long seal_all(State& state, std::span<const mseal_range> ranges) {
-  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
-  const ExclusiveSection section;
-  if (!section.holds()) return explain(Why::locked);
-  Job& job = section.job();
   if (ranges.empty()) return 0;
-  if (const long error = start_if_needed(state, job); error != 0) return error;
-  job.wanted.clear();
-  job.types = policy::kWholeSeal;
-  for (const mseal_range& one : ranges) {
-    Range range;
-    const auto start = reinterpret_cast<std::uint64_t>(one.addr);
-    if (const long error = policy::check_request(state.machine, start, one.len, range); error != 0)
-      return error;
-    if (!range.empty() && !add(job.wanted, range)) return -ENOMEM;
-  }
-  return job.wanted.empty() ? 0 : seal_by_backend(state, job.wanted.view(), job);
+  return locked(state, [&](Job& job) -> long {
+    if (const long error = start_if_needed(state, job); error != 0) return error;
+    job.wanted.clear();
+    job.types = policy::kWholeSeal;
+    for (const mseal_range& one : ranges) {
+      Range range;
+      const auto start = reinterpret_cast<std::uint64_t>(one.addr);
+      if (const long error = policy::check_request(state.machine, start, one.len, range); error != 0)
+        return error;
+      if (!range.empty() && !add(job.wanted, range)) return -ENOMEM;
+    }
+    return job.wanted.empty() ? 0 : seal_by_backend(state, job.wanted.view(), job);
+  });
 }
 
-bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result) {
-  if (own_filters_bar_sealing(state)) {
-    result = explain(Why::own_filter_kills);
-    return true;
-  }
-  const ExclusiveSection section;
-  if (!section.holds()) {
-    result = explain(Why::locked);
-    return true;
-  }
-  if (state.backend != Backend::supervised) return false;
-  section.job().types = policy::kWholeSeal;
-  const Asked asked = seal_constant_as_supervisor_says(state, parts, section.job());
-  result = asked.result;
-  return !asked.must_read_mappings;
+Asked seal_constant_parts(State& state, std::span<const ConstantPart> parts) {
+  Asked asked;
+  asked.result = locked(state, [&](Job& job) {
+    job.types = policy::kWholeSeal;
+    asked = seal_constant_as_supervisor_says(state, parts, job);
+    return asked.result;
+  });
+  return asked;
 }
 
 policy::Sealed query(const State& state, const Range& range) {
@@ -136,11 +134,10 @@ policy::Sealed query(const State& state, const Range& range) {
 
 long start_backend_if_needed(State& state) {
   if (state.backend != Backend::automatic && late_start_is_settled()) return 0;
-  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
-  const ExclusiveSection section;
-  if (!section.holds()) return explain(Why::locked);
-  const long error = start_if_needed(state, section.job());
-  return error != 0 ? error : settle_late_start(state);
+  return locked(state, [&](Job& job) {
+    const long error = start_if_needed(state, job);
+    return error != 0 ? error : settle_late_start(state);
+  });
 }
 
 long start_backend_for_sealed_mappings(State& state) {
@@ -148,12 +145,11 @@ long start_backend_for_sealed_mappings(State& state) {
   if (!uses_filters(state.backend)) return 0;
   if (!has_first_filter(state)) return explain(Why::not_ours);
   if (!g_may_be_shared) return 0;
-  const ExclusiveSection section;
-  if (!section.holds()) return explain(Why::locked);
-  if (const long error = wait_until_alone(state, functions_of(state.backend).is_alone); error != 0)
+  return locked(state, [&](Job&) {
+    const long error = wait_until_alone(state, functions_of(state.backend).is_alone);
+    if (error == 0) g_may_be_shared = false;
     return error;
-  g_may_be_shared = false;
-  return 0;
+  });
 }
 
 }  // namespace libmseal::shim

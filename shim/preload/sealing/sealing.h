@@ -24,9 +24,8 @@ long seal_all_for_program(State& state, std::span<const mseal_range> ranges);
 // As mseal_ranges(): all of them, or none.
 long seal_all(State& state, std::span<const mseal_range> ranges);
 
-// Lets the supervisor find what is constant in the parts, and seals it: `result` is 0 or -errno. False if the
-// supervisor may not read the mappings, or there is none. Starts no backend.
-bool seal_constant_parts(State& state, std::span<const ConstantPart> parts, long& result);
+// Lets the supervisor, which must be there, find what is constant in the parts, and seals that.
+Asked seal_constant_parts(State& state, std::span<const ConstantPart> parts);
 
 // Without the lock.
 policy::Sealed query(const State& state, const policy::Range& range);

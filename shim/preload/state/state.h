@@ -26,10 +26,7 @@ struct Windows {
 
 // What is known of seccomp filters from before the library started.
 struct OtherFilters {
-  bool are_of_tree = false;   // so they answer mseal(2)
-  bool kill_sealing = false;  // the process, for mseal(2), seccomp(2) or openat2(2)
-  bool kill_openat2 = false;
-  bool kill_kcmp = false;
+  bool are_of_tree = false;           // so they answer mseal(2)
   bool kill_wrapped_message = false;  // a message to the supervisor by mmap (control.h)
 };
 
