@@ -119,5 +119,9 @@ void parse_options(std::string_view text, Options& options, Report report) {
     if (!item.empty() && !parse_option(item, options, error)) report(error);
   }
 }
+// The same where mistakes are reported elsewhere.
+inline void parse_options(std::string_view text, Options& options) {
+  parse_options(text, options, [](const OptionError&) {});
+}
 
 }  // namespace libmseal::policy

@@ -110,7 +110,7 @@ void report_unsealed_start(State& state) {
   const char* const text = secure_getenv("MSEAL_OPTIONS");
   if (text != nullptr && std::strlen(text) < kOptionTextBytes) {
     std::strcpy(state.texts->environment.data(), text);
-    policy::parse_options(state.texts->environment.data(), state.options, [](const policy::OptionError&) {});
+    policy::parse_options(state.texts->environment.data(), state.options);
   }
   constexpr std::string_view kWhy =
       "an inherited seccomp filter kills processes that make system calls of the library";

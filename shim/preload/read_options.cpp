@@ -221,12 +221,11 @@ void read_options(State& state, SupervisorLaunch& launch) {
   find_levels(state);
   if (state.policy_count != 0) {
     good = read_levels(state, launch) && good;
-    const auto ignore = [](const policy::OptionError&) {};  // reported above, or by the supervisor
     state.options = defaults;
-    policy::parse_options(state.texts->policy.data(), state.options, ignore);
+    policy::parse_options(state.texts->policy.data(), state.options);
     state.policy_options = state.options;
     state.options.skip = state.options.mutable_data = {};
-    policy::parse_options(state.texts->environment.data(), state.options, ignore);
+    policy::parse_options(state.texts->environment.data(), state.options);
   }
   const bool strict = state.options.strict || text.find("strict=1") != std::string_view::npos;
   if (good || !strict) return;

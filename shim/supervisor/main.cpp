@@ -153,9 +153,8 @@ std::optional<Service> prepare_service(std::span<const char* const> policy_paths
 // They point into the service.
 policy::Options options_of(const Service& service) {
   policy::Options options;
-  const auto said_already = [](const policy::OptionError&) {};
-  policy::parse_options(service.policy, options, said_already);
-  policy::parse_options(service.handover.options, options, said_already);
+  policy::parse_options(service.policy, options);
+  policy::parse_options(service.handover.options, options);
   return options;
 }
 

@@ -64,7 +64,7 @@ std::string option_text(const RunChoice& options) {
 // The options as the library will parse them. It will report mistakes itself.
 policy::Options parsed(const std::string& text) {
   policy::Options options;
-  policy::parse_options(text, options, [](const policy::OptionError&) {});
+  policy::parse_options(text, options);
   return options;
 }
 

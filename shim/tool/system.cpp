@@ -167,7 +167,7 @@ bool seals_init() {
   if (fs::exists(kPolicy, missing)) levels.push_back(read_regular_policy_file(kPolicy));
   policy::Options options;
   options.auto_seal = policy::AutoSeal::elf;
-  policy::parse_options(options_of(levels, kInit), options, [](const policy::OptionError&) {});
+  policy::parse_options(options_of(levels, kInit), options);
   return options.auto_seal != policy::AutoSeal::off;
 }
 

@@ -22,24 +22,27 @@ std::uint64_t end_of_addresses() {
 
 #ifdef __x86_64__
 
-// arch/x86/mm/mmap.c: mmap_base and mmap_legacy_base; ELF_ET_DYN_BASE in arch/x86/include/asm/elf.h.
-std::span<const Range> load_ranges_without_aslr() {
-  static constexpr std::array kRanges{
-      Range{0, kGiB},                                    // programs linked to a fixed address
-      Range{0x7C00'0000, 0x8000'0000},                   // wine's loader
-      Range{0x1555'5555'5000 - kGiB, 0x1555'5555'5000},  // libraries, with an unlimited stack
-      Range{0x2AAA'AAAA'B000, 0x2AAA'AAAA'B000 + kGiB},  // libraries, in the legacy layout (setarch -L)
-      Range{0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
-      Range{0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},  // libraries, below the gap for the stack
-  };
-  return kRanges;
-}
-
 namespace {
 
+// arch/x86/mm/mmap.c: mmap_base and mmap_legacy_base; ELF_ET_DYN_BASE in arch/x86/include/asm/elf.h.
+constexpr std::array kLoadRanges{
+    Range{0, kGiB},                                    // programs linked to a fixed address
+    Range{0x7C00'0000, 0x8000'0000},                   // wine's loader
+    Range{0x1555'5555'5000 - kGiB, 0x1555'5555'5000},  // libraries, with an unlimited stack
+    Range{0x2AAA'AAAA'B000, 0x2AAA'AAAA'B000 + kGiB},  // libraries, in the legacy layout (setarch -L)
+    Range{0x5555'5555'4000, 0x5555'5555'4000 + kGiB},  // position-independent programs
+    Range{0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},  // libraries, below the gap for the stack
+};
+constexpr std::size_t kLegacyLibraries = 3;
+constexpr std::size_t kPrograms = 4;
+
 constexpr std::uint64_t kMostRandom = 1ULL << 44;  // vm.mmap_rnd_bits is 28 to 32, in pages
-constexpr Range kRandomPrograms{0x5555'5555'4000, 0x5555'5555'4000 + kMostRandom + kGiB};
-constexpr Range kRandomLibraries{0x2AAA'AAAA'B000, 0x2AAA'AAAA'B000 + kMostRandom + kGiB};  // legacy
+constexpr auto kWatchedRanges = [] {
+  auto ranges = kLoadRanges;
+  for (const std::size_t random : {kLegacyLibraries, kPrograms}) ranges[random].end += kMostRandom;
+  return ranges;
+}();
+constexpr Range kRandomLibraries = kWatchedRanges[kLegacyLibraries];
 
 bool has_old_layout() {
   return kRandomLibraries.contains(reinterpret_cast<std::uint64_t>(&has_old_layout));
@@ -47,16 +50,12 @@ bool has_old_layout() {
 
 }  // namespace
 
+std::span<const Range> load_ranges_without_aslr() {
+  return kLoadRanges;
+}
+
 std::span<const Range> watched_ranges() {
-  static constexpr std::array kRanges{
-      Range{0, kGiB},
-      Range{0x7C00'0000, 0x8000'0000},
-      Range{0x1555'5555'5000 - kGiB, 0x1555'5555'5000},
-      kRandomLibraries,
-      kRandomPrograms,
-      Range{0x7FFF'F7FF'F000 - kGiB, 0x7FFF'F7FF'F000},
-  };
-  return kRanges;
+  return kWatchedRanges;
 }
 
 std::uint64_t moved_hint(std::uint64_t address, std::uint64_t flags) {

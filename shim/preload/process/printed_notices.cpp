@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstddef>
 
+#include "policy/bpf/call_fields.h"
 #include "policy/rules/abi.h"
 #include "policy/rules/fixed_vector.h"
 #include "shim/common/raw_syscall.h"
@@ -57,11 +57,11 @@ bool may_install(const State& state) {
 // Does not set no_new_privs for it: EACCES if that would be needed.
 long install_notice_filter(std::uint32_t flags) {
   std::array<sock_filter, 8> notice{{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::kNumberField),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, policy::kMsealNumber, 0, 5),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[3])),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::low_of(3)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNoticeMagic, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::low_of(2)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, flags, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(-kPrinted)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

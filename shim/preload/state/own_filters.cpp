@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <span>
 
+#include "policy/bpf/call_fields.h"
 #include "policy/bpf/evaluator.h"
 #include "policy/protocol/control.h"
 #include "shim/common/killed_calls.h"
@@ -218,19 +219,16 @@ std::uint16_t work_of_mark(std::uint16_t killed) {
 void install_mark(std::uint16_t killed, unsigned long flags_of_program) {
   const std::uint16_t work = work_of_mark(killed);
   const unsigned long threads = flags_of_program & SECCOMP_FILTER_FLAG_TSYNC;
-  const auto low_of = [](int argument) {
-    return static_cast<std::uint32_t>(offsetof(seccomp_data, args) + 8 * static_cast<std::size_t>(argument));
-  };
   std::array<sock_filter, 12> mark{{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::kArchField),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, this_machine().abis[0].audit_arch, 0, 9),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::kNumberField),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 0, 7),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_of(0)),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::low_of(0)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(kMarkHint), 0, 5),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_of(0) + 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::high_of(0)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMarkHint >> 32, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_of(1)),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::low_of(1)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | kMarked | work),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
