@@ -435,7 +435,7 @@ HOLES = [
          {SUPERVISED: ["forged_message"]}),
     Hole("forks: children are not met before their parent is forgotten",
          "shim/supervisor/registry/collection.cpp",
-         "  for (const Identified& one : *alive) newcomers.register_process(one);\n", "  (void)newcomers;\n",
+         "  for (const Identified& one : *alive) newcomers_.register_process(one);\n", "",
          {SUPERVISED: ["born_of_the_dead"], ALL: ["born_of_the_dead"]}),
     Hole("static programs: no wait for calls that were let through",
          "shim/supervisor/sealing/raw_mseal.cpp",

@@ -20,8 +20,8 @@ ReadResult<Identified> Identification::identify(pid_t task) const {
   };
   // The first thread of a member: one read of an open file is enough.
   for (const Image* const image : images_.with_member(task)) {
-    const auto found = image->members.lower_bound({task, 0});
-    if (found == image->members.end() || found->first.id != task) continue;
+    const auto* const found = image->find_by_id(task);
+    if (found == nullptr) continue;
     const HeldTask* const held = found->second.task.get();
     if (held == nullptr) continue;
     const auto stat = held->stat();

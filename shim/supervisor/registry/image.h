@@ -48,6 +48,18 @@ struct Image {
   [[nodiscard]] Member* find(const Process& process) {
     return const_cast<Member*>(std::as_const(*this).find(process));
   }
+  // The first member with that ID, and which process it is; null if there is none.
+  [[nodiscard]] const std::pair<const Process, Member>* find_by_id(pid_t id) const {
+    const auto found = members.lower_bound({id, 0});
+    return found != members.end() && found->first.id == id ? &*found : nullptr;
+  }
+
+  // Of the members, then of those that have ended.
+  template <class Visit>
+  void for_each_record(Visit visit) const {
+    for (const auto& [process, member] : members) visit(*member.record);
+    for (const auto& record : ended) visit(*record);
+  }
 };
 
 }  // namespace libmseal::supervisor

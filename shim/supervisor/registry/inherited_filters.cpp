@@ -20,8 +20,7 @@ class FilteredEntries {
   }
   template <class Visit>
   void visit(const Image& image, Visit one) {
-    for (const auto& [process, member] : image.members) visit(*member.record, one);
-    for (const auto& ended : image.ended) visit(*ended, one);
+    image.for_each_record([&](const SealRecord& record) { visit(record, one); });
   }
 
  private:

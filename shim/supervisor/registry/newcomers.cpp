@@ -2,27 +2,13 @@
 
 #include <algorithm>
 
-#include "shim/common/no_copy.h"
 #include "shim/supervisor/registry/birth_times.h"
 
 namespace libmseal::supervisor {
-namespace {
 
-// Increases a count as long as it lives.
-class ScopedIncrement : shim::NoCopy {
- public:
-  explicit ScopedIncrement(int& count) : count_(count) { ++count_; }
-  ~ScopedIncrement() { --count_; }
-
- private:
-  int& count_;
-};
-
-}  // namespace
-
-Newcomers::Newcomers(Proc& proc, Images& images, const Identification& identification, CollectionTimes& times,
-                     const policy::Range& sealed_area)
-    : proc_(proc), images_(images), identification_(identification), times_(times) {
+Newcomers::Newcomers(Proc& proc, Images& images, const Identification& identification, const Lineage& lineage,
+                     CollectionTimes& times, const policy::Range& sealed_area)
+    : proc_(proc), images_(images), identification_(identification), lineage_(lineage), times_(times) {
   // The first filter refuses changes of the sealed area in every process.
   for (const policy::Seal& half : policy::seals_of_sealed_area(sealed_area))
     (void)at_birth_.add({half, false, 0, 0, {}});
@@ -64,8 +50,7 @@ std::shared_ptr<SealRecord> Newcomers::seals_of_everybody() {
   auto record = fresh_record();
   std::vector<SealRecord*> all;
   for (const Image& image : images_) {
-    for (const auto& [process, member] : image.members) all.push_back(member.record.get());
-    for (const auto& ended : image.ended) all.push_back(ended.get());
+    image.for_each_record([&](SealRecord& each) { all.push_back(&each); });
   }
   record->inherit(all, {});
   return record;
@@ -102,24 +87,23 @@ std::vector<SealRecord*> Newcomers::records_of_possible_parents(const std::vecto
 
 // A parent that has not touched a seal is not a member yet. If it becomes one first, its child gets what the
 // parent has inherited, and not the seals of all processes.
-void Newcomers::register_parent(Image& image, const Process& process) {
+void Newcomers::register_parent(Image& image, const Process& process, int generation) {
   constexpr int kMostGenerations = 64;
   const auto child = proc_.stat(process.id);
-  if (generations_ == kMostGenerations || !child.is_seen() || child->parent <= 1) return;
+  if (generation == kMostGenerations || !child.is_seen() || child->parent <= 1) return;
   const auto parent = identification_.identify(static_cast<pid_t>(child->parent));
   if (!parent.is_seen() || !parent->memory.readable() || image.members.contains(parent->process)) return;
   Identified who = *parent;
   who.seen_by = nullptr;  // as in everybody(): the member it was read from may be forgotten
-  const ScopedIncrement generation(generations_);
-  register_process(who, &image);
+  register_process(who, &image, generation + 1);
 }
 
 // Null if it is not certain that a member of the image has forked the process.
 SealRecord* Newcomers::record_of_parent(const Image& image, const Process& process) const {
   const auto child = proc_.stat(process.id);
   if (!child.is_seen() || child->start_time != process.start_time) return nullptr;
-  const auto parent = image.members.lower_bound({static_cast<pid_t>(child->parent), 0});
-  if (parent == image.members.end() || parent->first.id != static_cast<pid_t>(child->parent)) return nullptr;
+  const auto* const parent = image.find_by_id(static_cast<pid_t>(child->parent));
+  if (parent == nullptr) return nullptr;
   const Member& member = parent->second;
   // The member existed before the child was read and still exists: so the parent's ID was this member's.
   if (member.task == nullptr || member.first_seen_hidden || !member.task->stat().is_seen()) return nullptr;
@@ -185,9 +169,9 @@ void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Imag
 // The ID of a member that can't be held may belong to another process now. Its record stays the same object,
 // because sharers may use it, and is about to get a seal.
 Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task,
-                                 const std::vector<Image*>& candidates) {
+                                 const std::vector<Image*>& candidates, int generation) {
   // First, because the process may share its parent's memory.
-  if (candidates.size() == 1 && who.memory.readable()) register_parent(image, who.process);
+  if (candidates.size() == 1 && who.memory.readable()) register_parent(image, who.process, generation);
   auto record = record_of_memory(candidates, who.process, task);
   if (record == nullptr) record = seals_of_newcomer(candidates, who);
   for (const Image* const one : candidates) {
@@ -208,13 +192,13 @@ Member& Newcomers::join_newcomer(Image& image, const Identified& who, pid_t task
   return image.members.at(who.process);
 }
 
-void Newcomers::register_process(const Identified& who, const Image* image) {
+void Newcomers::register_process(const Identified& who, const Image* image, int generation) {
   const std::vector<Image*> candidates = images_of(who);
   const auto its = image == nullptr ? candidates.begin() : std::ranges::find(candidates, image);
   if (its == candidates.end()) return;
   const bool is_registered =
       std::ranges::any_of(candidates, [&](const Image* one) { return held_member(*one, who) != nullptr; });
-  if (!is_registered) (void)join_newcomer(**its, who, who.process.id, candidates);
+  if (!is_registered) (void)join_newcomer(**its, who, who.process.id, candidates, generation);
 }
 
 bool Newcomers::is_gone(const Member& member) {

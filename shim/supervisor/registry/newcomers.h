@@ -20,10 +20,8 @@ namespace libmseal::supervisor {
 
 class Newcomers {
  public:
-  Newcomers(Proc& proc, Images& images, const Identification& identification, CollectionTimes& times,
-            const policy::Range& sealed_area);
-
-  [[nodiscard]] Lineage& lineage() { return lineage_; }
+  Newcomers(Proc& proc, Images& images, const Identification& identification, const Lineage& lineage,
+            CollectionTimes& times, const policy::Range& sealed_area);
 
   // The images that it may belong to.
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
@@ -35,12 +33,13 @@ class Newcomers {
   [[nodiscard]] std::shared_ptr<SealRecord> seals_of_everybody();
 
   Member& join(Image& image, const Process& process, std::shared_ptr<SealRecord> record);
+  // `generation`: how many descendants are registered after it, because of it.
   Member& join_newcomer(Image& image, const Identified& who, pid_t task,
-                        const std::vector<Image*>& candidates);
+                        const std::vector<Image*>& candidates, int generation = 0);
   // The memory of a member that was first seen hidden can be read now.
   void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
   // Adds it to the members of its image, or only of this one, if it belongs there and is not one yet.
-  void register_process(const Identified& who, const Image* image = nullptr);
+  void register_process(const Identified& who, const Image* image = nullptr, int generation = 0);
   // Adds all existing processes of the image to its members, and forgets those that have ended.
   void register_children(Image& image, const Caller& caller);
 
@@ -49,7 +48,7 @@ class Newcomers {
                                                               const Identified& who);
   [[nodiscard]] std::vector<SealRecord*> records_of_possible_parents(const std::vector<Image*>& candidates,
                                                                      const Identified& who) const;
-  void register_parent(Image& image, const Process& process);
+  void register_parent(Image& image, const Process& process, int generation);
   [[nodiscard]] SealRecord* record_of_parent(const Image& image, const Process& process) const;
   [[nodiscard]] std::shared_ptr<SealRecord> record_of_memory(const std::vector<Image*>& candidates,
                                                              const Process& own, pid_t task);
@@ -61,9 +60,8 @@ class Newcomers {
   Proc& proc_;
   Images& images_;
   const Identification& identification_;
+  const Lineage& lineage_;
   CollectionTimes& times_;
-  Lineage lineage_{proc_};
-  int generations_ = 0;  // of parents that are being registered, each for its child
   SealRecord at_birth_;  // see fresh_record()
 };
 

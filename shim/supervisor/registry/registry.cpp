@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include "shim/supervisor/registry/birth_times.h"
-#include "shim/supervisor/registry/collection.h"
 
 namespace libmseal::supervisor {
 
@@ -66,10 +65,9 @@ bool Registry::may_have_left(const Identified& who, const Image& image, const Me
 
 void Registry::note_lineage(pid_t task, bool makes_sibling) {
   const auto who = identification_.identify(task);
-  Lineage& lineage = newcomers_.lineage();
   if (who.is_gone()) return;  // it makes no call any more
-  if (!who.is_seen()) return lineage.note_unknown();
-  makes_sibling ? lineage.note_sibling_of(who->process) : lineage.note_adopter(who->process);
+  if (!who.is_seen()) return lineage_.note_unknown();
+  makes_sibling ? lineage_.note_sibling_of(who->process) : lineage_.note_adopter(who->process);
 }
 
 // ---- images ----
@@ -258,20 +256,6 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
 void Registry::greet(const Caller& caller) {
   note_request(caller);
   if (!caller.forked) note_executed(*caller.image, caller.process, caller);
-}
-
-// ---- forgetting ----
-
-bool Registry::collect(bool idle) {
-  return times_.is_due(idle) && collect_now();
-}
-
-bool Registry::collect_now() {
-  times_.note_attempt();
-  if (!forget_ended(images_, identification_, newcomers_, inherited_filters_)) return false;
-  all_seals_.set(newcomers_.seals_of_everybody()->seals());
-  times_.note_success();
-  return true;
 }
 
 }  // namespace libmseal::supervisor

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,7 @@
 #include "shim/supervisor/registry/identification.h"
 #include "shim/supervisor/registry/images.h"
 #include "shim/supervisor/registry/inherited_filters.h"
+#include "shim/supervisor/registry/lineage.h"
 #include "shim/supervisor/registry/newcomers.h"
 #include "shim/supervisor/registry/seal_record.h"
 
@@ -52,9 +54,9 @@ class Registry {
   // The task is about to create a child of its parent, or to become a subreaper.
   void note_lineage(pid_t task, bool makes_sibling);
   // The tree's first process is a subreaper.
-  void note_subreaper(const Process& process) { newcomers_.lineage().note_adopter(process); }
+  void note_subreaper(const Process& process) { lineage_.note_adopter(process); }
   // Calls of clone are not reported, so it is never known who forked a process.
-  void note_unknown_lineage() { newcomers_.lineage().note_unknown(); }
+  void note_unknown_lineage() { lineage_.note_unknown(); }
   // The tree's first process ran before it had the first filter. Processes that it had created by then have
   // no filter and are not notified.
   void note_late_start(const Process& process) {
@@ -109,6 +111,9 @@ class Registry {
   void note_executed(Image& image, const Process& process, const Caller& caller);
   [[nodiscard]] static bool may_have_filtered(const Caller& caller, std::uint32_t filters);
   static void retire(Image& image, const std::shared_ptr<SealRecord>& record);
+  // False, with nothing forgotten, if it can't be proved who has ended. Inspects every process.
+  [[nodiscard]] bool forget_ended();
+  void forget_images(const std::vector<Identified>& alive, const std::set<Process>& processes);
 
   Proc& proc_;
   policy::Range sealed_area_;
@@ -117,8 +122,9 @@ class Registry {
   Images images_;
   CollectionTimes times_;
   Identification identification_{proc_, images_};
-  Newcomers newcomers_{proc_, images_, identification_, times_, sealed_area_};
-  InheritedFilters inherited_filters_{proc_, newcomers_.lineage(), images_};
+  Lineage lineage_{proc_};
+  Newcomers newcomers_{proc_, images_, identification_, lineage_, times_, sealed_area_};
+  InheritedFilters inherited_filters_{proc_, lineage_, images_};
   AllSeals all_seals_;
 };
 
