@@ -1,4 +1,4 @@
-// A socket message that carries one descriptor.
+// A socket message that carries one descriptor, or none.
 #pragma once
 
 #include <sys/socket.h>
@@ -20,19 +20,18 @@ class DescriptorMessage : NoCopy {
     header_.msg_controllen = control_.size();
   }
 
-  // For sendmsg.
+  // For sendmsg. A negative number is no descriptor.
   const msghdr* with(int descriptor) {
+    if (descriptor < 0) {
+      header_.msg_control = nullptr;
+      header_.msg_controllen = 0;
+      return &header_;
+    }
     cmsghdr* const attached = CMSG_FIRSTHDR(&header_);
     attached->cmsg_level = SOL_SOCKET;
     attached->cmsg_type = SCM_RIGHTS;
     attached->cmsg_len = CMSG_LEN(sizeof descriptor);
     std::memcpy(CMSG_DATA(attached), &descriptor, sizeof descriptor);
-    return &header_;
-  }
-
-  const msghdr* without() {
-    header_.msg_control = nullptr;
-    header_.msg_controllen = 0;
     return &header_;
   }
 

@@ -19,7 +19,6 @@ struct KilledCalls {
   bool openat2 = false;
   bool kcmp = false;
   bool ptrace = false;
-  bool setpriority = false;
 };
 inline KilledCalls g_killed_calls;
 
@@ -46,10 +45,6 @@ inline void try_kcmp() {
 }
 inline void try_ptrace() {
   (void)raw_syscall(__NR_ptrace, PTRACE_DETACH, -1, 0, 0);
-}
-inline void try_setpriority() {
-  constexpr long kNone = -1;
-  (void)raw_syscall(__NR_setpriority, kNone, 0, 0);
 }
 
 // Whether two tasks share memory: 0 if they do, positive if not, or -errno.

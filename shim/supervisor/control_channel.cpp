@@ -42,7 +42,7 @@ std::int64_t is_writable(Proc& proc, const Caller& caller, const policy::Range& 
 ControlChannel::ReceivedCall ControlChannel::receive(const seccomp_notif& notification,
                                                      const policy::Arguments& arguments, bool native) {
   bool malformed = false;
-  ReceivedCall received{false, std::nullopt, arguments};
+  ReceivedCall received;
   if (native) received.message = policy::decode_control(shim::this_machine(), arguments, malformed);
   // mseal by a raw system call does not exist on this kernel, unless the supervisor serves it.
   received.answered = malformed || (!received.message && !covers_all_);
@@ -77,11 +77,12 @@ std::optional<std::int64_t> ControlChannel::answer_without_caller(const seccomp_
   }
 }
 
-void ControlChannel::handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received) {
+void ControlChannel::handle(const seccomp_notif& notification, const policy::Arguments& arguments,
+                            Caller& caller, const ReceivedCall& received) {
   const bool begins_to_seal = !received.message || received.message->kind == Kind::seal;
   if (begins_to_seal && !holds_threads() && gives_way(notification)) return;
   if (received.message) return handle_message(notification, caller, *received.message);
-  handle_raw(notification, caller, received.arguments);
+  handle_raw(notification, caller, arguments);
 }
 
 void ControlChannel::refuse(const seccomp_notif& notification, int error) {

@@ -39,12 +39,12 @@ class ControlChannel {
   struct ReceivedCall {
     bool answered = false;
     std::optional<policy::Control> message;  // nothing: it is mseal itself
-    policy::Arguments arguments{};
   };
   // Decodes the call, and answers it if the answer does not depend on the caller. `native`: made by the
   // machine's own ABI.
   ReceivedCall receive(const seccomp_notif& notification, const policy::Arguments& arguments, bool native);
-  void handle(const seccomp_notif& notification, Caller& caller, const ReceivedCall& received);
+  void handle(const seccomp_notif& notification, const policy::Arguments& arguments, Caller& caller,
+              const ReceivedCall& received);
 
   // Makes the call wait. False if it has already waited that long.
   [[nodiscard]] bool postpone(const seccomp_notif& notification,

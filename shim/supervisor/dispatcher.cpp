@@ -159,7 +159,8 @@ void Dispatcher::handle_mseal(const Notification& notification) {
   aio_rings_.ended(notification.task);
   const auto received = control_.receive(notification.raw, notification.arguments, notification.native);
   if (received.answered) return;
-  if (auto caller = identify_caller(notification)) control_.handle(notification.raw, *caller, received);
+  if (auto caller = identify_caller(notification))
+    control_.handle(notification.raw, notification.arguments, *caller, received);
 }
 
 void Dispatcher::handle_memory_call(const Notification& notification) {

@@ -15,10 +15,14 @@ using policy::kHandoverSocket;
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 18;
 
-bool send_with_descriptor(const void* data, std::size_t size, int descriptor) {
-  iovec part{const_cast<void*>(data), size};
+// `table`: -1 if there is none.
+bool send_ready(policy::Trouble trouble, int error, int table) {
+  policy::Ready ready;
+  ready.trouble = trouble;
+  ready.error = error;
+  iovec part{&ready, sizeof ready};
   shim::DescriptorMessage message({&part, 1});
-  return sendmsg(kHandoverSocket, message.with(descriptor), MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+  return sendmsg(kHandoverSocket, message.with(table), MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof ready);
 }
 
 template <class T>
@@ -44,19 +48,11 @@ pid_t peer() {
 }
 
 void report_trouble(policy::Trouble trouble, int error, int table) {
-  policy::Ready answer;
-  answer.trouble = trouble;
-  answer.error = error;
-  if (table < 0) {
-    (void)!write(kHandoverSocket, &answer, sizeof answer);  // SIGPIPE is ignored
-  } else {
-    (void)send_with_descriptor(&answer, sizeof answer, table);
-  }
+  (void)send_ready(trouble, error, table);
 }
 
 std::optional<Handover> receive_handover(int table) {
-  const policy::Ready ready;
-  if (!send_with_descriptor(&ready, sizeof ready, table)) return std::nullopt;
+  if (!send_ready(policy::Trouble::none, 0, table)) return std::nullopt;
 
   std::vector<char> buffer(kMostBytes);
   iovec part{buffer.data(), buffer.size()};
@@ -83,7 +79,6 @@ std::optional<Handover> receive_handover(int table) {
   handover.sealed_area = start.sealed_area;
   handover.is_late = start.is_late != 0;
   handover.may_be_subreaper = start.may_be_subreaper != 0;
-  handover.by_ptrace = start.by_ptrace != 0;
   handover.options.assign(from, start.options);
   return handover;
 }

@@ -15,7 +15,7 @@ namespace libmseal::supervisor {
 
 struct Handover {
   pid_t process = 0;  // the shim's
-  int listener = -1;
+  int listener = -1;  // -1: calls are to be notified by ptrace
   std::vector<policy::Seal> seals;
   std::size_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::vector<policy::Range> watched;
@@ -23,7 +23,6 @@ struct Handover {
   std::string options;
   bool is_late = false;           // the program may have called io_setup before
   bool may_be_subreaper = false;  // the program may be a subreaper
-  bool by_ptrace = false;         // there is no listener: calls are to be notified by ptrace
 };
 
 // False if the program was started by hand.

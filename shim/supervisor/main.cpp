@@ -79,7 +79,7 @@ std::unique_ptr<TableFile> make_first_table() {
 
 // Null, with errno set, if the program may not be traced.
 std::unique_ptr<Listener> make_listener(Proc& proc, const Handover& handover) {
-  if (!handover.by_ptrace) return std::make_unique<SeccompListener>(handover.listener);
+  if (handover.listener >= 0) return std::make_unique<SeccompListener>(handover.listener);
   prctl(PR_SET_DUMPABLE, 1);  // an audit protects nothing, and the programs open their tables in /proc
   return PtraceListener::attach(proc, handover.process);
 }
@@ -91,7 +91,6 @@ void look_for_killed_calls() {
   found.openat2 = shim::kills(shim::try_openat2);
   found.kcmp = shim::kills(shim::try_kcmp);
   found.ptrace = shim::kills(shim::try_ptrace);
-  found.setpriority = shim::kills(shim::try_setpriority);
 }
 
 void prepare_process() {
@@ -103,7 +102,8 @@ void prepare_process() {
   raise_limits();
   // A higher priority, because programs wait for each answer. Only root may set it.
   constexpr int kBeforeOthers = -10;
-  if (!shim::g_killed_calls.setpriority) (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers);
+  const auto raise_priority = [] { (void)setpriority(PRIO_PROCESS, 0, kBeforeOthers); };
+  if (!shim::has_filters() || !shim::kills(raise_priority)) raise_priority();
   ask_to_be_spared();
 }
 

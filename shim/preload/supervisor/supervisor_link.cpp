@@ -216,8 +216,7 @@ policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy
   };
   policy::Serving answer;
   DescriptorMessage message(parts);
-  const long sent = raw_syscall(__NR_sendmsg, socket_,
-                                listener >= 0 ? message.with(listener) : message.without(), MSG_NOSIGNAL);
+  const long sent = raw_syscall(__NR_sendmsg, socket_, message.with(listener), MSG_NOSIGNAL);
   int none = -1;
   const long got = failed(sent) ? sent : receive(socket_, &answer, sizeof answer, none);
   if (got != static_cast<long>(sizeof answer))
