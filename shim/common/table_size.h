@@ -1,4 +1,4 @@
-// Size and capacities of the seal table. seal_table.h has the layout, which needs Boost.
+// Name, size and capacities of the seal table. seal_table.h has the layout, which needs Boost.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,9 @@ inline constexpr std::size_t kMostPieces = 8192;   // of one call: more than fil
 inline constexpr std::size_t kMostKeyed = 1024;    // of these: the writable ones with a protection key
 inline constexpr std::size_t kTableBytes = std::size_t{4} << 20;  // room for all of these
 inline constexpr std::size_t kSmallTableBytes = 4096;             // used as long as a table is almost empty
+
+inline constexpr const char* kTableName = "libmseal-table";
+inline constexpr std::string_view kTablePath = "/memfd:libmseal-table";  // in /proc/PID/maps
 
 // The complaint about options that are longer. The program must not start, because they may refuse that.
 inline constexpr std::string_view kTooManyRules = "the policy files have too many rules for this program";

@@ -40,6 +40,10 @@ std::string hex(std::uint64_t number) {
   return text.data();
 }
 
+std::string base_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+}
+
 bool is_this_host(const std::string& host) {
   std::array<char, HOST_NAME_MAX + 1> name{};
   return host.empty() || (gethostname(name.data(), name.size() - 1) == 0 && host == name.data());

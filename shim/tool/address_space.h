@@ -42,6 +42,9 @@ struct Image {
 // Without 0x.
 std::string hex(std::uint64_t number);
 
+// The path without its folders.
+std::string base_name(const std::string& path);
+
 // Whether the events come from this machine, so that its files can be used for names.
 bool is_this_host(const std::string& host);
 

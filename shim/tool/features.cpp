@@ -17,6 +17,7 @@
 #include "shim/common/machine.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/common/seccomp_flags.h"
+#include "shim/common/table_size.h"
 
 namespace libmseal::tool {
 namespace {
@@ -88,7 +89,7 @@ Feature filters(int error) {
 bool has_own_supervisor() {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
-    if (line.find("/memfd:libmseal-table") != std::string::npos) return true;
+    if (line.find(shim::kTablePath) != std::string::npos) return true;
   }
   return false;
 }

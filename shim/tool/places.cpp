@@ -1,15 +1,12 @@
 #include "shim/tool/places.h"
 
-#include <fcntl.h>
 #include <gelf.h>
-#include <libelf.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -17,6 +14,7 @@
 
 #include "policy/parsers/elf_note.h"
 #include "policy/protocol/layout.h"
+#include "shim/tool/elf_file.h"
 
 namespace libmseal::tool {
 
@@ -31,11 +29,9 @@ std::string own_program() {
 }
 
 std::uint32_t layout_of(const std::string& library) {
-  const int file = open(library.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0 || elf_version(EV_CURRENT) == EV_NONE) return 0;
-  const std::unique_ptr<Elf, int (*)(Elf*)> elf(elf_begin(file, ELF_C_READ, nullptr), elf_end);
+  const ElfFile file(library);
   std::uint32_t version = 0;
-  for (Elf_Scn* section = nullptr; elf && (section = elf_nextscn(elf.get(), section)) != nullptr;) {
+  for (Elf_Scn* section = nullptr; (section = elf_nextscn(file.get(), section)) != nullptr;) {
     GElf_Shdr header{};
     if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_NOTE) continue;
     Elf_Data* const data = elf_getdata(section, nullptr);
@@ -46,7 +42,6 @@ std::uint32_t layout_of(const std::string& library) {
         std::memcpy(&version, note.value.data(), sizeof version);
     });
   }
-  close(file);
   return version;
 }
 

@@ -1,8 +1,6 @@
 #include "shim/tool/program_file.h"
 
-#include <fcntl.h>
 #include <gelf.h>
-#include <libelf.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -10,10 +8,10 @@
 #include <array>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
 #include <sstream>
 
 #include "shim/tool/child_output.h"
+#include "shim/tool/elf_file.h"
 
 namespace libmseal::tool {
 namespace {
@@ -46,30 +44,26 @@ std::string script_interpreter(const std::string& path) {
 }
 
 void read_elf(ProgramFile& program) {
-  const int file = open(program.path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0 || elf_version(EV_CURRENT) == EV_NONE) return;
-  const std::unique_ptr<Elf, int (*)(Elf*)> elf(elf_begin(file, ELF_C_READ, nullptr), elf_end);
+  const ElfFile file(program.path);
   GElf_Ehdr header{};
-  program.is_elf = elf && gelf_getehdr(elf.get(), &header) != nullptr;
+  program.is_elf = gelf_getehdr(file.get(), &header) != nullptr;
   std::size_t count = 0;
-  if (program.is_elf && elf_getphdrnum(elf.get(), &count) == 0) {
+  if (!program.is_elf || elf_getphdrnum(file.get(), &count) != 0) return;
 #ifdef __x86_64__
-    constexpr int kOurs = EM_X86_64;
+  constexpr int kOurs = EM_X86_64;
 #else
-    constexpr int kOurs = EM_AARCH64;
+  constexpr int kOurs = EM_AARCH64;
 #endif
-    program.other_machine = header.e_machine != kOurs || header.e_ident[EI_CLASS] != ELFCLASS64;
-    for (std::size_t index = 0; index < count; ++index) {
-      GElf_Phdr segment{};
-      if (gelf_getphdr(elf.get(), static_cast<int>(index), &segment) == nullptr) break;
-      if (segment.p_type != PT_INTERP) continue;
-      std::array<char, 4096> text{};
-      const std::size_t size = std::min<std::size_t>(segment.p_filesz, text.size() - 1);
-      if (pread(file, text.data(), size, static_cast<off_t>(segment.p_offset)) > 0)
-        program.interpreter = text.data();
-    }
+  program.other_machine = header.e_machine != kOurs || header.e_ident[EI_CLASS] != ELFCLASS64;
+  for (std::size_t index = 0; index < count; ++index) {
+    GElf_Phdr segment{};
+    if (gelf_getphdr(file.get(), static_cast<int>(index), &segment) == nullptr) break;
+    if (segment.p_type != PT_INTERP) continue;
+    std::array<char, 4096> text{};
+    const std::size_t size = std::min<std::size_t>(segment.p_filesz, text.size() - 1);
+    if (pread(file.descriptor(), text.data(), size, static_cast<off_t>(segment.p_offset)) > 0)
+      program.interpreter = text.data();
   }
-  close(file);
 }
 
 }  // namespace

@@ -19,10 +19,6 @@ using shim::printable;
 constexpr std::size_t kMostDrawn = 64;
 constexpr std::size_t kMostTables = 8;
 
-std::string base_name(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);
-}
-
 // 09:12:52 of 2026-11-26T09:12:52.046Z.
 std::string clock_time(const std::string& time) {
   return time.size() < 19 ? time : time.substr(11, 8);
@@ -47,6 +43,10 @@ std::string path_html(const std::string& path) {
   return "<code><span class=\"folder\">" + folder + "</span>" + escaped(path.substr(slash + 1)) + "</code>";
 }
 
+bool is_refused(const Finding& one) {
+  return one.verdict == "refused";
+}
+
 std::string row_of(const Finding& one, bool has_hosts, bool has_verdicts) {
   std::string hosts;
   for (const auto& [host, count] : one.hosts)
@@ -55,17 +55,13 @@ std::string row_of(const Finding& one, bool has_hosts, bool has_verdicts) {
   if (!one.section.empty()) sealed += " " + code(one.section);
   std::string call = code(one.call);
   if (has_verdicts)
-    call += std::string(" <span class=\"verdict\">") + (one.verdict == "refused" ? "" : "would be ") +
-            "refused</span>";
+    call +=
+        std::string(" <span class=\"verdict\">") + (is_refused(one) ? "" : "would be ") + "refused</span>";
   return "<tr>" + cell("count", grouped(one.count), " class=\"n\"") + cell("call", call) +
          cell("sealed", "<span>" + sealed + "</span>") + cell("called from", path_html(one.site)) +
          cell("program",
               path_html(one.program) + (has_hosts ? "<span class=\"hosts\">on " + hosts + "</span>" : "")) +
          cell("to allow it", one.exemption.empty() ? "&ndash;" : code(one.exemption)) + "</tr>\n";
-}
-
-bool is_refused(const Finding& one) {
-  return one.verdict == "refused";
 }
 
 std::string lead_of(const Report& report) {

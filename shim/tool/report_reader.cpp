@@ -1,6 +1,5 @@
 // Reads event files and groups the events.
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <tuple>
@@ -26,8 +25,7 @@ std::string exemption_of(const Finding& finding, bool of_static_data) {
     return std::string(policy::item_that_opens(finding.call));
   }
   if (!finding.object.starts_with('/')) return "";
-  return (of_static_data ? "mutable=" : "skip=") +
-         pattern_for(finding.object.substr(finding.object.rfind('/') + 1));
+  return (of_static_data ? "mutable=" : "skip=") + pattern_for(base_name(finding.object));
 }
 
 // Describes what is wrong with a line.
@@ -148,9 +146,7 @@ class Reader {
     if (object.empty()) return "code outside of any file";
     const std::uint64_t offset = number_in(site.at("offset"));
     const std::string function = is_local ? symbols_.function_at(object, offset) : "";
-    char text[32];
-    std::snprintf(text, sizeof text, "+%#lx", static_cast<unsigned long>(offset));
-    return object + (function.empty() ? text : " " + function);
+    return object + (function.empty() ? "+0x" + hex(offset) : " " + function);
   }
 
   bool with_picture_;
@@ -166,7 +162,7 @@ Report read_reports(const std::vector<std::string>& paths, bool with_picture) {
   Reader reader(with_picture);
   for (const std::string& path : paths) {
     // Events of earlier versions do not name their host; each file then counts as a host.
-    reader.read(path, paths.size() > 1 ? path.substr(path.rfind('/') + 1) : "");
+    reader.read(path, paths.size() > 1 ? base_name(path) : "");
   }
   return reader.take();
 }

@@ -13,6 +13,7 @@
 
 #include "policy/parsers/maps_line.h"
 #include "shim/common/seal_table.h"
+#include "shim/common/table_size.h"
 
 namespace libmseal::tool {
 
@@ -27,8 +28,6 @@ BadTable::BadTable(int process)
                          " is malformed, so its seals are unknown") {}
 
 namespace {
-
-constexpr std::string_view kTableName = "/memfd:libmseal-table";
 
 // A copy of a seal table. It is untrusted, because a process may give any file that name. So it is not
 // mapped, and no pointer is followed out of the copy.
@@ -104,7 +103,7 @@ class TableCopy {
 // The table that the process maps, read through /proc/PID/map_files. Nothing if it maps none.
 std::optional<std::vector<Seal>> read_table(int process, const std::vector<MapsLine>& lines) {
   for (const MapsLine& line : lines) {
-    if (!line.name.starts_with(kTableName)) continue;
+    if (!line.name.starts_with(shim::kTablePath)) continue;
     char path[96];
     std::snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", process,
                   static_cast<unsigned long>(line.range.start), static_cast<unsigned long>(line.range.end));

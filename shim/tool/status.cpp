@@ -136,7 +136,7 @@ int draw(int process, const std::string& path) {
 
   Symbols symbols;
   const std::vector<Object> objects = objects_of(image, symbols);
-  const std::string name = image.program.substr(image.program.rfind('/') + 1);
+  const std::string name = base_name(image.program);
   Page page;
   page.kind = "status";
   page.title = name + ", process " + std::to_string(process);

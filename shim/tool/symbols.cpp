@@ -2,14 +2,12 @@
 
 #include <cxxabi.h>
 #include <elfutils/libdwfl.h>
-#include <fcntl.h>
 #include <gelf.h>
-#include <libelf.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+
+#include "shim/tool/address_space.h"
+#include "shim/tool/elf_file.h"
 
 namespace libmseal::tool {
 namespace {
@@ -25,12 +23,8 @@ constexpr std::uint64_t kPage = 4096;
 
 class Symbols::File : shim::NoCopy {
  public:
-  explicit File(const std::string& path)
-      : file_(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
-    // The name comes from an event and may be anything, such as a pipe or an endless device.
-    struct stat status {};
-    if (file_ < 0 || fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) return;
-    elf_ = elf_begin(file_, ELF_C_READ, nullptr);
+  explicit File(const std::string& path) : file_(path) {
+    if (file_.get() == nullptr) return;
     dwfl_ = dwfl_begin(&kCallbacks);
     if (dwfl_ == nullptr) return;
     module_ = dwfl_report_offline(dwfl_, path.c_str(), path.c_str(), -1);
@@ -38,8 +32,6 @@ class Symbols::File : shim::NoCopy {
   }
   ~File() {
     if (dwfl_ != nullptr) dwfl_end(dwfl_);
-    if (elf_ != nullptr) elf_end(elf_);
-    if (file_ >= 0) close(file_);
   }
 
   std::string function_at(std::uint64_t offset) {
@@ -53,11 +45,9 @@ class Symbols::File : shim::NoCopy {
     const char* const name =
         dwfl_module_addrinfo(module_, address + bias - 1, &distance, &symbol, nullptr, nullptr, nullptr);
     if (name == nullptr) return "";
-    char text[32];
-    std::snprintf(text, sizeof text, "+%#lx", static_cast<unsigned long>(distance + 1));
     const std::unique_ptr<char, void (*)(void*)> readable(
         abi::__cxa_demangle(name, nullptr, nullptr, nullptr), std::free);
-    return (readable ? readable.get() : name) + std::string(text);
+    return (readable ? readable.get() : name) + ("+0x" + hex(distance + 1));
   }
 
   std::string section_at(std::uint64_t offset) const {
@@ -98,12 +88,12 @@ class Symbols::File : shim::NoCopy {
   template <class Visit>
   void for_each_section(Visit visit) const {
     std::size_t names = 0;
-    if (elf_ == nullptr || elf_getshdrstrndx(elf_, &names) != 0) return;
-    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section)) != nullptr;) {
+    if (elf_getshdrstrndx(file_.get(), &names) != 0) return;
+    for (Elf_Scn* section = nullptr; (section = elf_nextscn(file_.get(), section)) != nullptr;) {
       GElf_Shdr header{};
       if (gelf_getshdr(section, &header) == nullptr) continue;
       if ((header.sh_flags & SHF_ALLOC) == 0 || header.sh_size == 0) continue;
-      const char* const name = elf_strptr(elf_, names, header.sh_name);
+      const char* const name = elf_strptr(file_.get(), names, header.sh_name);
       if (name != nullptr) visit(header, name);
     }
   }
@@ -112,9 +102,9 @@ class Symbols::File : shim::NoCopy {
   bool find_segment(std::uint32_t type, std::uint64_t offset, GElf_Phdr& segment,
                     std::uint64_t alignment = 1) const {
     std::size_t count = 0;
-    if (elf_ == nullptr || elf_getphdrnum(elf_, &count) != 0) return false;
+    if (elf_getphdrnum(file_.get(), &count) != 0) return false;
     for (std::size_t index = 0; index < count; ++index) {
-      if (gelf_getphdr(elf_, static_cast<int>(index), &segment) == nullptr || segment.p_type != type)
+      if (gelf_getphdr(file_.get(), static_cast<int>(index), &segment) == nullptr || segment.p_type != type)
         continue;
       const std::uint64_t first = segment.p_offset - segment.p_offset % alignment;
       if (offset >= first && offset < segment.p_offset + segment.p_filesz) return true;
@@ -129,16 +119,12 @@ class Symbols::File : shim::NoCopy {
     return true;
   }
 
-  int file_;
-  Elf* elf_ = nullptr;
+  ElfFile file_;
   Dwfl* dwfl_ = nullptr;
   Dwfl_Module* module_ = nullptr;
 };
 
-Symbols::Symbols() {
-  elf_version(EV_CURRENT);
-}
-
+Symbols::Symbols() = default;
 Symbols::~Symbols() = default;
 
 Symbols::File& Symbols::open_file(const std::string& path) {

@@ -60,10 +60,6 @@ std::optional<std::string> read_list() {
   return TextFile(kList).whole(kLargest);
 }
 
-bool is_ours(const std::string& name) {
-  return fs::path(name).filename().string().starts_with("libmseal.so");
-}
-
 struct List {
   std::vector<std::string> ours;  // its entries for this library
   std::string others;             // the rest of its text
@@ -81,7 +77,7 @@ List take_apart(const std::string& text) {
       const std::string name = line.substr(begin, end - begin);
       begin = end + 1;
       if (name.empty()) continue;
-      if (is_ours(name)) {
+      if (has_our_name(name)) {
         list.ours.push_back(name);
         has_ours = true;
       } else {

@@ -88,6 +88,10 @@ std::string not_roots(const std::string& path) {
   return "";
 }
 
+bool has_our_name(const std::string& path) {
+  return fs::path(path).filename().string().starts_with("libmseal.so");
+}
+
 std::string flaw_of_library(const std::string& library) {
   if (!library.starts_with('/')) return "is not an absolute path";
   for (const char character : library) {
@@ -95,7 +99,7 @@ std::string flaw_of_library(const std::string& library) {
     if (std::isspace(static_cast<unsigned char>(character)) != 0 || std::strchr(":#$", character) != nullptr)
       return "has a character in its path that /etc/ld.so.preload can't hold";
   }
-  if (!fs::path(library).filename().string().starts_with("libmseal.so"))
+  if (!has_our_name(library))
     return "is not called libmseal.so, so that mseal system disable would not find it";
   std::error_code missing;
   if (!fs::exists(library, missing)) return "does not exist";

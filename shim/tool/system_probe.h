@@ -9,6 +9,9 @@ namespace libmseal::tool {
 // if there is none.
 std::string not_roots(const std::string& path);
 
+// Whether the file is called as this library is.
+bool has_our_name(const std::string& path);
+
 // Why the library can't be loaded into all programs; empty if it can.
 std::string flaw_of_library(const std::string& library);
 

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "shim/common/seal_table.h"
+#include "shim/common/table_size.h"
 #include "shim/supervisor/processes/descriptor_reserve.h"
 
 namespace libmseal::supervisor {
@@ -33,7 +34,7 @@ TableFile::TableFile() {
     release();
     throw std::system_error(why, std::generic_category(), what);
   };
-  descriptor_ = memfd_create("libmseal-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  descriptor_ = memfd_create(shim::kTableName, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (descriptor_ < 0 || ftruncate(descriptor_, kTableBytes) != 0) fail("can't create a memfd");
   if (is_one_of_last(descriptor_, kKeptByTables)) {
     errno = ENFILE;
