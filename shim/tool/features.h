@@ -14,4 +14,8 @@ struct Feature {
 
 std::vector<Feature> features();
 
+// Whether a filter, such as a container's profile, answers mseal(2), so that no supervisor hears of the call.
+// False if there can be no listener here.
+bool mseal_is_answered();
+
 }  // namespace libmseal::tool

@@ -15,6 +15,7 @@
 #include "shim/common/printable.h"
 #include "shim/tool/child_output.h"
 #include "shim/tool/command.h"
+#include "shim/tool/features.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"
 #include "shim/tool/program_file.h"
@@ -105,8 +106,13 @@ std::string why_not_reached(const RunChoice& options, const std::string& library
   const ProgramFile program = look_at_program(options.command.front());
   if (program.path.empty()) return {};  // execvp will say so
   std::string why = why_not_preloaded(program);
-  const bool served = covers_all(options) && program.is_elf && !program.set_id;
-  if (!why.empty() && served) why.clear();
+  const bool may_be_served = covers_all(options) && program.is_elf && !program.set_id;
+  if (!why.empty() && may_be_served) {
+    why = mseal_is_answered()
+              ? "can seal nothing: it does not load the library, and a seccomp profile, such as a "
+                "container's, answers its calls of mseal(2)"
+              : "";
+  }
   if (why.empty() && !program.interpreter.empty() && !program.other_machine) {
     const std::string said = complaints_of_linker(program, library);
     if (!said.empty()) why = "does not load the library: " + said;

@@ -89,7 +89,8 @@ constexpr bool is_not_readable(Start start) {
 // What the attack takes that not every machine has, as MSEAL_TESTS_WITHOUT calls it. `said` begins with a
 // system call that a container refuses.
 constexpr std::string_view feature_of(std::string_view name, std::string_view said) {
-  for (const std::string_view call : {"userfaultfd", "io_uring", "personality", "unshare", "mount"})
+  for (const std::string_view call :
+       {"userfaultfd", "io_uring", "process_madvise", "personality", "unshare", "mount"})
     if (said.starts_with(call)) return call;
   if (name.starts_with("i386_")) return "i386";
   if (name == "x32_stalled") return "x32";

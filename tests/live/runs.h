@@ -65,7 +65,8 @@ inline std::optional<Run> without_proc(const std::string& command) {
   Run result =
       run({{"unshare", "-m", "sh", "-c", "mount -t tmpfs none /proc && exec " + command}, {}, {}, 60});
   INFO(result.err);
-  if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return {};
+  if (!needs(result.err.find("unshare:") == std::string::npos, "unshare(2) of a mount namespace", "unshare"))
+    return {};
   return result;
 }
 

@@ -116,6 +116,12 @@ TEST_CASE("tool: run says which programs it does not reach, and what to do") {
     const Run served = tool({"run", "--backend=supervised", "--coverage=all", STATIC_PROGRAM, "few"});
     CHECK(served.err == "");
   }
+  // A filter that answers mseal(2), as a container's profile does.
+  Command command{
+      {MSEAL_TOOL, "run", "--backend=supervised", "--coverage=all", STATIC_PROGRAM, "few"}, {}, {}, 60};
+  command.prepare = [] { answer_with(462, SECCOMP_RET_ERRNO | ENOSYS); };
+  CHECK_THAT(run(command).err,
+             ContainsSubstring("static_program can seal nothing: it does not load the library"));
   const Run unreached = tool({"run", "--backend=supervised", STATIC_PROGRAM, "few"});
   CHECK_THAT(unreached.err,
              ContainsSubstring("is static and ignores LD_PRELOAD") && ContainsSubstring("--coverage=all"));

@@ -31,7 +31,8 @@ std::optional<Run> in_private_etc(const std::string& script) {
       "\nas_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"; }\n";
   Run result = run({{"unshare", "-m", "sh", "-euc", setup + script}, {{"MSEAL_OPTIONS", ""}}, {}, 60});
   INFO(result.err);
-  if (!needs(result.err.find("unshare:") == std::string::npos, "mount namespaces")) return {};
+  if (!needs(result.err.find("unshare:") == std::string::npos, "unshare(2) of a mount namespace", "unshare"))
+    return {};
   return result;
 }
 
