@@ -44,7 +44,7 @@ TEST_CASE("live: under coverage=all a program with the library is not told that 
 TEST_CASE("live: coverage=all leaves a static shell and its children alone") {
   const Run there = run({{"busybox", "true"}, {}, {}, 60});
   if (!needs(there.status == 0, "busybox-static")) return;
-  const Run result = tool({"run", "--backend=supervised", "--coverage=all", "--", "busybox", "sh", "-c",
+  const Run result = tool({"run", "-q", "--backend=supervised", "--coverage=all", "--", "busybox", "sh", "-c",
                            "for i in 1 2 3; do echo $i | busybox cat; done; busybox ls / | busybox wc -l > "
                            "/dev/null; (exec busybox echo done)"});
   CHECK(result.out == "1\n2\n3\ndone\n");
