@@ -86,11 +86,13 @@ constexpr bool is_not_readable(Start start) {
   return start == Start::not_readable || start == Start::not_readable_by_shell;
 }
 
+constexpr std::string_view kRefusedCalls[] = {"userfaultfd", "io_uring", "process_madvise",
+                                              "personality", "unshare",  "mount"};
+
 // What the attack takes that not every machine has, as MSEAL_TESTS_WITHOUT calls it. `said` begins with a
 // system call that a container refuses.
 constexpr std::string_view feature_of(std::string_view name, std::string_view said) {
-  for (const std::string_view call :
-       {"userfaultfd", "io_uring", "process_madvise", "personality", "unshare", "mount"})
+  for (const std::string_view call : kRefusedCalls)
     if (said.starts_with(call)) return call;
   if (name.starts_with("i386_")) return "i386";
   if (name == "x32_stalled") return "x32";

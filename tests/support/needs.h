@@ -29,7 +29,8 @@ inline bool needs(bool present, const std::string& what, std::string_view name =
 }
 
 inline bool needs_mseal() {
-  return needs(::syscall(462, 0, 0, 0) == 0, "a kernel with mseal(2)", "mseal");
+  return needs(::syscall(462, 0, 0, 0) == 0, "a kernel with mseal(2), and no profile that refuses it",
+               "mseal");
 }
 
 // One that lets files be moved between directories (5.19).
