@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <string_view>
 
@@ -71,10 +72,16 @@ template <class Visit>
 long for_each_thread(Visit visit) {
   constexpr int kTries = 20;
   const ProcRoot proc;
+  policy::StatLine process;
+  if (const long result = read_stat(proc, ProcPath("self/stat"), process); result != 0) return result;
+  if (process.threads == 1) {
+    char own[24] = {};
+    std::to_chars(own, own + sizeof own - 1, raw_syscall(__NR_gettid));
+    return visit(Thread(proc, own));
+  }
   for (int tries = 0; tries < kTries; ++tries) {
     ThreadIds visited;
     ThreadIds later;
-    policy::StatLine process;
     const auto list = [&](auto look) {
       return proc.list(ProcPath("self/task"), [&](const char* name) { return look(Thread(proc, name)); });
     };
