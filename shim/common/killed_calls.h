@@ -18,6 +18,7 @@ namespace libmseal::shim {
 struct KilledCalls {
   bool openat2 = false;
   bool kcmp = false;
+  bool kcmp_was_tried = false;
   bool ptrace = false;
 };
 inline KilledCalls g_killed_calls;
@@ -45,6 +46,13 @@ inline void try_kcmp() {
 }
 inline void try_ptrace() {
   (void)raw_syscall(__NR_ptrace, PTRACE_DETACH, -1, 0, 0);
+}
+
+// To be called before kcmp is first used, where other filters may be in force.
+inline void find_out_about_kcmp() {
+  if (g_killed_calls.kcmp_was_tried) return;
+  g_killed_calls.kcmp_was_tried = true;
+  g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
 }
 
 // Whether two tasks share memory: 0 if they do, positive if not, or -errno.

@@ -140,7 +140,7 @@ constexpr Attack kAttacks[] = {
     ours("huge_pages_before_seal", held(-EPERM), held(), Start::late),
     everywhere("huge_page_shrunk", held(-EPERM)),
     everywhere("huge_page_shrunk_before_seal", held(-EPERM), Start::late),
-    everywhere("huge_page_shrunk_at_library", held()),
+    everywhere("library_behind_huge_page", held()),
     ours("huge_page_file_moved", held(-ENOSYS), held(-EPERM)),
     {"huge_page_part_sealed", refused(-EINVAL), refused(-EINVAL), kNoHugePages, refused(-EINVAL)},
     ours("huge_page_swapped", held(-ENOSYS), held()),
@@ -518,7 +518,8 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";
   const bool moves_huge_page = name.starts_with("huge_page_") && name.ends_with("moved");
-  const bool shrinks_huge_page = name.find("huge_page_shrunk") != std::string_view::npos;
+  const bool shrinks_huge_page =
+      name.find("huge_page_shrunk") != std::string_view::npos || name == "library_behind_huge_page";
   if ((moves_huge_page || shrinks_huge_page || name == "huge_page_part_sealed") && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
   if (name == "huge_page_with_another" && older_than(6, 17))

@@ -5,8 +5,8 @@
 #include "shim/common/pieces.h"
 #include "shim/common/sharers.h"
 #include "shim/preload/backends/backend.h"
-#include "shim/preload/backends/company.h"
 #include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/backends/ran_before.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/filters/install.h"
@@ -22,30 +22,6 @@ using policy::NextStep;
 using policy::Range;
 using policy::Seal;
 
-Outcome start(State& state, const StartArguments& arguments, Job& job) {
-  const bool at_start = !arguments.objects.empty();
-  const Company company = at_start ? look_for_company(state.options) : Company();
-  if (!company.outcome.started()) {
-    leave_objects_unsealed(state, company.outcome);
-    return start(state, {{}, {}, false, arguments.kernel, arguments.launch}, job);
-  }
-  // Not tried yet if this process started in a tree.
-  g_killed_calls.kcmp = g_killed_calls.kcmp || (has_filters() && kills(try_kcmp));
-  look_for_notices();
-  const Range sealed_area = choose_sealed_area();
-  if (!write_first_filter(state, {arguments.objects, arguments.refused_breaks, sealed_area}, job.draft))
-    return {"too many ranges for one filter", -ENOMEM};
-  if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
-    return {"can't install a seccomp filter", error};
-  note_refused_breaks(state, arguments.refused_breaks);
-  (void)state.local_seals->add(arguments.objects);
-  set_windows(state, sealed_area, false);
-  (void)state.local_seals->add(policy::seals_of_sealed_area(sealed_area));
-  state.has_older_threads = company.threads;
-  if (company.threads) wait_for_calls_of_before(state);
-  return {};
-}
-
 // Whether another process shares this memory: 0, or -EAGAIN.
 long look_for_sharers(const State& state) {
   const ProcRoot proc;
@@ -57,6 +33,28 @@ long look_for_sharers(const State& state) {
   const auto at_first = [](long) { return false; };
   const Sharing sharing = search.run(since, sample(), pid_max(proc), sample, at_first);
   return sharing == Sharing::alone ? 0 : -EAGAIN;
+}
+
+Outcome start(State& state, const StartArguments& arguments, Job& job) {
+  const RanBefore before = look_at_what_ran_before(state, arguments);
+  if (!before.outcome.started()) {
+    leave_objects_unsealed(state, before.outcome);
+    return start(state, {{}, {}, false, false, arguments.kernel, arguments.launch}, job);
+  }
+  find_out_about_kcmp();  // not tried yet if this process started in a tree
+  look_for_notices();
+  const Range sealed_area = choose_sealed_area();
+  if (!write_first_filter(state, {arguments.objects, arguments.refused_breaks, sealed_area}, job.draft))
+    return {"too many ranges for one filter", -ENOMEM};
+  if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
+    return {"can't install a seccomp filter", error};
+  note_refused_breaks(state, arguments.refused_breaks);
+  (void)state.local_seals->add(arguments.objects);
+  set_windows(state, sealed_area, false);
+  (void)state.local_seals->add(policy::seals_of_sealed_area(sealed_area));
+  state.has_older_threads = before.threads;
+  if (before.threads) wait_for_older_threads(state, look_for_sharers);
+  return {};
 }
 
 // Whether the existing seals are strict enough for these pieces. They may not be in the sealed area, where

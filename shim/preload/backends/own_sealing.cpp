@@ -12,6 +12,7 @@
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/in_flight_calls.h"
+#include "shim/preload/state/own_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -29,10 +30,15 @@ bool cover_by_supervisor(const State& state, const SealOperations& operations, c
   return std::all_of(found.pieces.begin(), found.pieces.end(), operations.cover);
 }
 
+// Whether this process may not inspect or stop its threads, unless it has CAP_SYS_PTRACE.
+bool is_hidden() {
+  return !own_filters_kill(Work::hardening) && raw_syscall(__NR_prctl, PR_GET_DUMPABLE) != 1;
+}
+
 // Waits until no thread is in a call that began before now: 0 or -errno.
 long wait_for_threads(const State& state) {
   if (wait_for_in_flight_calls(state.machine, policy::Begun::under_filters) == 0) return 0;
-  return explain(raw_syscall(__NR_prctl, PR_GET_DUMPABLE) == 1 ? Why::thread : Why::hidden_threads);
+  return explain(is_hidden() ? Why::hidden_threads : Why::thread);
 }
 
 // Waits until no thread is in a call that began before the pieces were covered, and no process shares the
@@ -70,8 +76,8 @@ long seal_by_itself(State& state, std::span<const Range> ranges, const SealOpera
         found.refused_breaks.empty() || state.refused_breaks.contains(found.refused_breaks);
     if (attempt == 0 && step == static_cast<long>(NextStep::sealed) && refuses_breaks) return 0;
     if (read != 0) return read;  // a part of a huge page, which is not sealed as a whole
-    // What is covered stays covered. So first find out whether the threads can be inspected or stopped.
-    if (const long error = attempt == 0 ? wait_for_threads(state) : 0; error != 0) return error;
+    // What is covered stays covered. So if the threads may be hidden, first find out whether they are.
+    if (const long error = is_hidden() ? wait_for_threads(state) : 0; error != 0) return error;
     job.covered = found.pieces;
     const Range breaks = found.refused_breaks;
     const bool by_supervisor =

@@ -10,14 +10,15 @@
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
-#include "shim/preload/backends/company.h"
 #include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/backends/ran_before.h"
 #include "shim/preload/backends/supervised_sealing.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/filters/install.h"
 #include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/sealed_area.h"
+#include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/exec_layout.h"
@@ -145,6 +146,7 @@ Outcome join(State& state, long table_descriptor, std::span<const Seal> objects,
   if (mapped != 0) return {"the supervisor's table could not be mapped", mapped};
   state.tree_options = table_tree_options(state.table);
   put_up_fences(state);
+  mark_vm_peak();
   if (objects.empty()) return {};
 
   if (!add_table(state, objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
@@ -164,7 +166,7 @@ Outcome join(State& state, long table_descriptor, std::span<const Seal> objects,
   }
   if (sent < 0) return {"the supervisor does not accept the seals of this program", sent};
   note_sealed_by_filters(state, seals.first(filtered));
-  if (sent == policy::kHasOtherThreads) wait_for_calls_of_before(state);
+  if (sent == policy::kHasOtherThreads) wait_for_older_threads(state, is_alone_supervised);
   return {};
 }
 
@@ -242,10 +244,10 @@ Outcome hand_over(const State& state, const StartArguments& arguments, Job& job,
 Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& job) {
   SupervisorLaunch& launch = arguments.launch;
   const bool at_start = !arguments.objects.empty();
-  const Company company = at_start ? look_for_company(state.options) : Company();
-  if (!company.outcome.started()) {
-    leave_objects_unsealed(state, company.outcome);
-    return launch_supervisor(state, {{}, {}, false, arguments.kernel, launch}, job);
+  const RanBefore before = look_at_what_ran_before(state, arguments);
+  if (!before.outcome.started()) {
+    leave_objects_unsealed(state, before.outcome);
+    return launch_supervisor(state, {{}, {}, false, false, arguments.kernel, launch}, job);
   }
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
@@ -270,12 +272,12 @@ Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& jo
                            watched.view()};
   if (!write_first_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
-  const bool is_late = !at_start || company.threads || arguments.has_aio_ring;
+  const bool is_late = !at_start || before.threads || arguments.has_aio_ring;
   const Outcome outcome = hand_over(state, arguments, job, filtered, watched, sealed_area, is_late);
   if (!outcome.started()) return outcome;
   note_sealed_by_filters(state, seals.first(filtered));
-  state.has_older_threads = company.threads;
-  if (company.threads) wait_for_calls_of_before(state);
+  state.has_older_threads = before.threads;
+  if (before.threads) wait_for_older_threads(state, is_alone_supervised);
   return {};
 }
 

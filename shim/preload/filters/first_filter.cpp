@@ -74,8 +74,9 @@ bool write_first_filter(const State& state, const FirstFilter& filter, Draft& dr
 }
 
 bool has_first_filter(const State& state) {
-  // At program start no other process shares the memory; an audit refuses nothing, so it can't be tested.
-  if (!state.started_late || state.tree_options.audits) return true;
+  // A sharer is younger than the filter, and has it. An audit refuses nothing, so it can't be tested.
+  const bool has_older_sharers = state.started_late || state.objects_are_unsealed;
+  if (!has_older_sharers || state.tree_options.audits) return true;
   if (!has_window(state, Window::protected_contents)) return probe_listener() == -EBUSY;
   // The last page of the window is not in use yet; the first filter refuses to unmap it.
   const std::uint64_t last = state.windows.ranges.front().end - state.machine.page_size;

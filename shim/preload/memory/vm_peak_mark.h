@@ -7,7 +7,7 @@
 
 namespace libmseal::shim {
 
-// Maps 1 to 4 GiB, at random, for a moment. Does nothing if there is no room for them.
+// Maps 1 to 4 GiB, at random, for a moment; only once. Does nothing if there is no room for them.
 void mark_vm_peak();
 
 }  // namespace libmseal::shim

@@ -17,10 +17,11 @@ constexpr std::string_view kRing = "anon_inode:[io_uring]";
 // In any thread's table of descriptors: unshare(2) gives a thread its own table.
 long has_descriptor() {
   const long self = raw_syscall(__NR_gettid);
-  const bool compares = !has_filters() || !kills(try_kcmp);
   return for_each_thread([&](const Thread& thread) -> long {
     const bool ours = thread.id() == self;
-    if (!ours && compares && raw_syscall(__NR_kcmp, self, thread.id(), KCMP_FILES, 0, 0) == 0) return 0;
+    if (!ours) find_out_about_kcmp();
+    const bool compares = !ours && !g_killed_calls.kcmp;
+    if (compares && raw_syscall(__NR_kcmp, self, thread.id(), KCMP_FILES, 0, 0) == 0) return 0;
     return thread.for_each_entry("fd", [](long directory, const char* name) -> long {
       char target[64] = {};
       const long got =

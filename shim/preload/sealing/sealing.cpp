@@ -1,7 +1,6 @@
 #include "shim/preload/sealing/sealing.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 
 #include "policy/rules/seal_request.h"
@@ -20,13 +19,9 @@ namespace {
 using policy::Backend;
 using policy::Range;
 
-// A process that has shared this memory since before a late start lacks the first filter. mseal searches for
-// it each time and fails while it exists; PROT_SEAL mappings need one successful search.
-constinit std::atomic<bool> g_may_be_shared = false;
-
 long start_if_needed(State& state, Job& job) {
   if (state.backend != Backend::automatic) return 0;
-  g_may_be_shared = state.started_late = true;
+  state.may_be_shared = state.started_late = true;
   return start_backend_late(state, job);
 }
 
@@ -34,7 +29,7 @@ long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
   const long error = settle_late_start(state);
   if (error != 0) return error;
   const long result = functions_of(state.backend).seal(state, ranges, job);
-  if (result == 0) g_may_be_shared = false;
+  if (result == 0) state.may_be_shared = false;
   return result;
 }
 
@@ -144,10 +139,10 @@ long start_backend_for_sealed_mappings(State& state) {
   if (const long error = start_backend_if_needed(state); error != 0) return error;
   if (!uses_filters(state.backend)) return 0;
   if (!has_first_filter(state)) return explain(Why::not_ours);
-  if (!g_may_be_shared) return 0;
+  if (!state.may_be_shared) return 0;
   return locked(state, [&](Job&) {
     const long error = wait_until_alone(state, functions_of(state.backend).is_alone);
-    if (error == 0) g_may_be_shared = false;
+    if (error == 0) state.may_be_shared = false;
     return error;
   });
 }

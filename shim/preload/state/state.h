@@ -54,11 +54,14 @@ struct State {
   bool started_late = false;                             // by a call of the program, not at its start
   bool has_older_threads = false;                        // than the first filter of the tree
   bool objects_are_unsealed = false;                     // those that were loaded at the start
-  const void* table = nullptr;                           // the seal table, if there is a supervisor
-  bool joined = false;                                   // the supervisor existed before this image
-  long announced_process = 0;                            // the one that the supervisor has met; 0: none
-  bool may_adopt = false;                                // it may be the parent of others' children
-  policy::TreeOptions tree_options;                      // of the tree
+  // A process that has shared this memory since before the first filter lacks it. mseal searches for it each
+  // time and fails while it exists; for PROT_SEAL mappings one search that finds none is enough.
+  std::atomic<bool> may_be_shared = false;
+  const void* table = nullptr;       // the seal table, if there is a supervisor
+  bool joined = false;               // the supervisor existed before this image
+  long announced_process = 0;        // the one that the supervisor has met; 0: none
+  bool may_adopt = false;            // it may be the parent of others' children
+  policy::TreeOptions tree_options;  // of the tree
   Windows windows;
   policy::Range refused_breaks;                    // the arguments of brk that filters refuse
   std::atomic<std::uint64_t> filtered_ranges = 0;  // see exec_layout.h

@@ -164,8 +164,9 @@ class KernelProc final : public Proc {
   // at that moment.
   ReadResult<std::vector<pid_t>> threads(pid_t process) override {
     constexpr int kTries = 50;
+    const shim::Deadline deadline(20);
     auto listed = numbers_in(ProcPath(process, "task"));
-    for (int tries = 0; tries < kTries && listed.is_seen(); ++tries) {
+    for (int tries = 0; tries < kTries && listed.is_seen() && !deadline.passed(); ++tries) {
       const auto first = stat(process);
       auto again = numbers_in(ProcPath(process, "task"));
       if (!again.is_seen()) return again;

@@ -45,7 +45,8 @@ struct Caller {
   MmIdentity identity;
   bool forked = false;          // it has not called execve since it was forked
   std::uint32_t filters = ~0U;  // the number of its filters; ~0: not known
-  // Its process has no other thread, and gets none while the call waits.
+  // Its process had no other thread. It gets none while the call waits, but before Linux 5.19 a signal can
+  // end that.
   bool only_thread = false;
   // This is certainly the task that made the notification. Otherwise it was looked up by its ID, which is
   // reliable only while the call waits.

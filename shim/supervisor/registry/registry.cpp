@@ -15,6 +15,12 @@ Registry::Registry(Proc& proc, const Range& sealed_area, const policy::TreeOptio
   all_seals_.set(newcomers_.seals_of_everybody()->seals());
 }
 
+bool is_only_thread(Proc& proc, const Caller& caller) {
+  if (!caller.only_thread) return false;
+  const auto stat = proc.stat(caller.process.id);
+  return stat.is_seen() && stat->threads == 1;
+}
+
 // ---- identifying callers ----
 
 Caller Registry::look_up(pid_t task) {
@@ -143,7 +149,7 @@ shim::Sharing Registry::register_sharers(const Caller& caller) {
   if (since.last == 0 && !caller.forked) since = fork_sample_at_birth_of(proc_, caller.process, now);
   // If the caller is the only thread, it was seen outside of clone (sharers.h).
   const bool makes_none =
-      caller.only_thread && proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
+      is_only_thread(proc_, caller) && proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
   std::vector<pid_t> found;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;

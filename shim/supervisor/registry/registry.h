@@ -39,6 +39,9 @@
 
 namespace libmseal::supervisor {
 
+// Whether the caller is still the only thread of its process.
+bool is_only_thread(Proc& proc, const Caller& caller);
+
 class Registry {
  public:
   Registry(Proc& proc, const policy::Range& sealed_area, const policy::TreeOptions& tree_options);

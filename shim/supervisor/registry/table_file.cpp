@@ -83,6 +83,7 @@ void TableFile::reserve(Vector& vector, std::size_t count, std::size_t most) {
 template <class Change>
 void TableFile::change(Change change) noexcept {  // NOLINT(bugprone-exception-escape): there is room
   table_->generation.fetch_add(1, std::memory_order_acq_rel);
+  std::atomic_thread_fence(std::memory_order_release);  // readers see that before any of the changes
   change();
   table_->generation.fetch_add(1, std::memory_order_release);
 }

@@ -53,7 +53,8 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
 // Constructors of libraries run before the library, and may have created sharers. These have later IDs than
 // the caller, so there is none if the caller's was given last.
 Sharing OwnSealing::sharing_at_start(const Caller& caller) {
-  return proc_.newest_id() == caller.process.id ? Sharing::alone : registry_.register_sharers(caller);
+  if (Registry::was_alone(caller) || proc_.newest_id() == caller.process.id) return Sharing::alone;
+  return registry_.register_sharers(caller);
 }
 
 // The supervisor is to enforce the seal, so calls there must be notified, in all processes that share the

@@ -81,7 +81,7 @@ ThreadHolder::Result Sealer::hold(const Caller& caller, SealJob& job) {
   // Nothing is enforced, and a stop may end a call with EINTR.
   if (audits_) return Result::held;
   std::vector<pid_t> processes = registry_.processes_with(*caller.record);
-  if (caller.only_thread) std::erase(processes, caller.process.id);
+  if (is_only_thread(proc_, caller)) std::erase(processes, caller.process.id);
   const Result result = holder_.hold(processes, caller.task, job.held);
   if (result != Result::held && result != Result::cloning) job.held.release();
   return result;

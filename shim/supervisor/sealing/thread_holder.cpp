@@ -79,7 +79,7 @@ ThreadHolder::Result ThreadHolder::hold(std::span<const pid_t> processes, pid_t 
 ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, HeldThreads& held) {
   const auto threads = proc_.threads(process);
   if (threads.is_gone()) return Result::held;
-  if (!threads.is_seen()) return Result::forbidden;
+  if (!threads.is_seen()) return proc_.stat(process).is_seen() ? Result::busy : Result::forbidden;
   Result result = Result::held;
   for (const pid_t task : *threads) {
     const bool known = std::ranges::find(held.threads_, task, &TracedThread::id) != held.threads_.end();

@@ -58,7 +58,7 @@ class ThreadHolder {
     forbidden,  // one may not be stopped (Yama, a debugger, another user), or can't be inspected
     cloning,    // as `held`, but one is creating a sharer, or waits for its vfork child
     stuck,      // one does not return from its call
-    busy,       // one is in execve (seize.h): later
+    busy,       // one is in execve (seize.h), or threads begin and end all the time: later
   };
 
   // Stops the threads of the processes except `except`. Whatever the result, some may be held.

@@ -1,0 +1,97 @@
+#include "shim/preload/backends/ran_before.h"
+
+#include <sched.h>
+#include <sys/auxv.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "shim/common/clock.h"
+#include "shim/common/fork_sample.h"
+#include "shim/common/killed_calls.h"
+#include "shim/common/raw_syscall.h"
+#include "shim/common/sharers.h"
+#include "shim/preload/backends/own_sealing.h"
+#include "shim/preload/memory/vm_peak_mark.h"
+#include "shim/preload/messages/message.h"
+#include "shim/preload/process/in_flight_calls.h"
+#include "shim/preload/process/io_uring.h"
+#include "shim/preload/process/printed_notices.h"
+#include "shim/preload/state/own_filters.h"
+
+namespace libmseal::shim {
+namespace {
+
+constexpr std::string_view kHasRing =
+    "the program has an io_uring already, or may have one, and filters can't see its requests";
+
+// Whether there is neither another thread nor another process with this memory. The kernel allows unshare of
+// what is not shared (kernel/fork.c, check_unshare_flags), and does nothing then. A filter might kill for it,
+// or answer instead of the kernel.
+bool is_alone_for_sure() {
+  return !has_filters() && raw_syscall(__NR_unshare, CLONE_VM) == 0;
+}
+
+// Processes that share this memory are younger than this one. So is whatever got a later ID.
+bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
+  const long process = raw_syscall(__NR_getpid);
+  if (!shows_own_namespace(proc)) return false;  // a guess: /proc shows nothing about that
+  const ForkSample now = sample_forks(proc);
+  if (now.last == process) return false;
+  find_out_about_kcmp();
+  mark_vm_peak();
+  const std::uint64_t tick = 1'000'000'000 / getauxval(AT_CLKTCK);  // ns
+  const std::uint64_t age = nanoseconds_of(CLOCK_BOOTTIME) - own.start_time * tick;
+  const ForkSample birth{process, monotonic_ns() - age};
+  SharerSearch search(proc, process, raw_syscall(__NR_gettid));
+  const auto sample = [&] { return sample_forks(proc); };
+  const auto at_first = [](long) { return false; };
+  return search.run(birth, now, pid_max(proc), sample, at_first) != Sharing::alone;
+}
+
+}  // namespace
+
+RanBefore look_at_what_ran_before(const State& state, const StartArguments& arguments) {
+  RanBefore before;
+  if (state.options.audit || arguments.objects.empty()) return before;
+  if (!is_alone_for_sure()) {
+    const ProcRoot proc;
+    policy::StatLine own;
+    const auto ask = [&] { return may_share_memory(proc, own) ? -EAGAIN : 0; };
+    if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0)
+      return {{kSharedMemory, 0}};
+    before.threads = own.threads != 1;
+  }
+  // The first filter blocks what starts a request. Only the kernel's threads go on, which belong to the
+  // process since Linux 5.12; before that the ring is mapped.
+  if (!before.threads && !arguments.has_io_uring) return before;
+  const long ring = look_for_io_uring(state.options);
+  if (ring != 0) return {{kHasRing, std::min(ring, 0L)}};
+  return before;
+}
+
+void leave_objects_unsealed(State& state, const Outcome& reason) {
+  state.objects_are_unsealed = state.may_be_shared = true;
+  const bool required = state.options.require != policy::Backend::automatic;
+  // That memory is shared says nothing about other programs of the tree.
+  const bool is_said = required || reason.what == kSharedMemory ||
+                       first_in_tree(state, Notice::unsealed_objects, detail_of(reason.what), reason.error);
+  if (is_said) {
+    Message() << "the loaded objects are not sealed: " << reason
+              << (required ? "; the program is not started" : "");
+  }
+  if (required) give_up();
+}
+
+void wait_for_older_threads(State& state, long (*is_alone)(const State&)) {
+  const auto begun = state.joined ? policy::Begun::under_filters : policy::Begun::perhaps_before;
+  if (wait_for_in_flight_calls(state.machine, begun) != 0) {
+    return leave_objects_unsealed(
+        state, {"a thread that was started before main is in a memory call, which may still change them"});
+  }
+  if (is_alone(state) != 0) return leave_objects_unsealed(state, {kSharedMemory});
+  // A tree's first filter blocks rings.
+  if (!state.joined && look_for_io_uring(state.options) != 0) leave_objects_unsealed(state, {kHasRing});
+}
+
+}  // namespace libmseal::shim

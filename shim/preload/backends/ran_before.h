@@ -1,0 +1,33 @@
+// What ran before the library. The constructors of other libraries of the program may run before its own, and
+// may have started threads and processes, or created rings.
+#pragma once
+
+#include <string_view>
+
+#include "shim/preload/backends/backend.h"
+#include "shim/preload/state/state.h"
+
+namespace libmseal::shim {
+
+inline constexpr std::string_view kSharedMemory =
+    "another process shares this memory (vfork, clone), or may share it";
+
+struct RanBefore {
+  // Why no filter can protect the objects: another process shares this memory, or may share it, and would not
+  // have the filter; or there is an io_uring, whose requests no filter sees.
+  Outcome outcome;
+  bool threads = false;  // there are other threads, which may be in calls that began before
+};
+
+// To be called before the first filter of a tree is installed. Looks for nothing if no object is to be
+// sealed.
+RanBefore look_at_what_ran_before(const State& state, const StartArguments& arguments);
+
+// The objects are not sealed, for that reason: prints it, and ends a program that requires a backend.
+void leave_objects_unsealed(State& state, const Outcome& reason);
+
+// To be called after the objects are covered by filters, if there are other threads: waits for their calls
+// and looks again. If one may change an object, the objects count as unsealed.
+void wait_for_older_threads(State& state, long (*is_alone)(const State&));
+
+}  // namespace libmseal::shim
