@@ -96,9 +96,10 @@ std::uint64_t hint_outside_windows(const State& state, std::uint64_t address, st
                                    std::uint64_t flags) {
   const bool fixed = (flags & (policy::kMapFixed | policy::kMapFixedNoreplace)) != 0;
   if (address == 0 || fixed) return address;
-  // The kernel rounds both up, to huge pages at most.
-  const std::uint64_t most = 2 * state.machine.huge_pages.back();
-  const Range wanted = Range::of(address, length > ~0ULL - most ? length : length + most);
+  // The kernel rounds both up, to huge pages at most. The largest of any machine: the program may call mmap
+  // before the library has started and knows its own.
+  constexpr std::uint64_t kLargest = 16ULL << 30;
+  const Range wanted = Range::of(address, length > ~0ULL - 2 * kLargest ? length : length + 2 * kLargest);
   return policy::any_touches(state.windows.ranges, wanted) ? 0 : address;
 }
 
