@@ -84,9 +84,9 @@ void decode_mremap(const Machine& machine, const Arguments& arguments, MmCall& c
   call.ranges[1] = rounded_to_huge_pages(target, machine.huge_page_at(target.start));
   const bool same_size =
       round_up(arguments[1], machine.page_size) == round_up(arguments[2], machine.page_size);
-  if (!source.empty() && !target.empty() && same_size)
-    call.if_huge = {call.ranges[1].end,
-                    std::max(call.ranges[1].end, end_of_several(machine, source, target))};
+  if (source.empty() || target.empty() || !same_size) return;
+  const std::uint64_t end = std::max(call.ranges[1].end, end_of_several(machine, source, target));
+  call.if_huge = {call.ranges[1].end, end};
 }
 
 void decode_remap_file_pages(const Machine& machine, const Arguments& arguments, MmCall& call) {
