@@ -166,7 +166,9 @@ Outcome join(State& state, long table_descriptor, std::span<const Seal> objects,
   }
   if (sent < 0) return {"the supervisor does not accept the seals of this program", sent};
   note_sealed_by_filters(state, seals.first(filtered));
-  if (sent == policy::kHasOtherThreads) wait_for_older_threads(state, is_alone_supervised);
+  // An audit stops no thread.
+  if (sent == policy::kHasOtherThreads && !state.tree_options.audits)
+    wait_for_older_threads(state, is_alone_supervised);
   return {};
 }
 
