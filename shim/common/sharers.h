@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cerrno>
+#include <optional>
 
 #include "shim/common/fork_sample.h"
 #include "shim/common/proc_root.h"
@@ -38,6 +39,22 @@ class SharerSearch {
   Sharing run(const ForkSample& since, const ForkSample& now, std::uint64_t most, SampleForks sample_forks,
               Found found) {
     if (now.none_since(since)) return Sharing::alone;
+    auto sharing = search(since, now, most, sample_forks, found);
+    for (int again = 0; !sharing && again < kMostRepetitions; ++again)
+      sharing = search(since, sample_forks(), most, sample_forks, found);
+    return sharing.value_or(Sharing::unknown);
+  }
+
+ private:
+  static constexpr int kMostRepetitions = 10;             // of a search that was interrupted for too long
+  static constexpr int kLooks = 3;                        // at values that may change
+  static constexpr int kMostRounds = 100;                 // with new forks
+  static constexpr std::uint64_t kNoteAfter = 2'000'000;  // ns
+
+  // Nothing if IDs may have wrapped around during the search, because this thread did not run for a while.
+  template <class SampleForks, class Found>
+  std::optional<Sharing> search(const ForkSample& since, const ForkSample& now, std::uint64_t most,
+                                SampleForks sample_forks, Found found) {
     Sharing sharing = Sharing::alone;
     bool stopped = false;
     ForkSample seen = now;
@@ -61,9 +78,10 @@ class SharerSearch {
     } else if (look_at_all(look) < 0) {
       return unless_found(Sharing::unknown);
     }
-    if (now.last == 0 && hides_forks()) return sharing;
+    if (now.last == 0) return hides_forks() ? sharing : unless_found(Sharing::unknown);
     for (int round = 0; !stopped; ++round) {
       note();
+      if (!sure && sharing != Sharing::shared) return std::nullopt;
       if (!sure || round == kMostRounds) return unless_found(Sharing::unknown);
       const long last = seen.last;
       if (last == looked_until) break;
@@ -72,11 +90,6 @@ class SharerSearch {
     }
     return sharing;
   }
-
- private:
-  static constexpr int kLooks = 3;                        // at values that may change
-  static constexpr int kMostRounds = 100;                 // with new forks
-  static constexpr std::uint64_t kNoteAfter = 2'000'000;  // ns
 
   // A procfs mounted with subset=pid, as by ProcSubset= of systemd, does not show them.
   bool hides_forks() const {

@@ -14,10 +14,10 @@ TEST_CASE("nothing is forgotten without a proof") {
       {"hidepid, or no directory", [](FakeProc& proc) { proc.list_unknown = true; }},
       {"forks unknown", [](FakeProc& proc) { proc.forks_unknown = true; }},
       {"forks meanwhile", [](FakeProc& proc) { proc.forks_moving = true; }},
-      {"a process born behind the list, with a number that has come around",
+      {"processes born behind the list, with numbers that have come around",
        [](FakeProc& proc) {
          proc.after_list = [&proc] {
-           if (proc.tasks.contains(300)) proc.fork(300, 50, 20);
+           if (proc.tasks.contains(300)) proc.fork(300, static_cast<pid_t>(proc.last_born) - 1, 20);
          };
        }},
       {"a process born behind the list that can't be looked at",
@@ -209,6 +209,33 @@ TEST_CASE("without a clock, looks are not held back") {
     CHECK(budget.allows(0));
     budget.spend(0);
   }
+}
+
+// At tick 100, long after the last look, so that everybody is inspected. Child 201 was born just before.
+TEST_CASE("an inspection of everybody is repeated if IDs may have wrapped around meanwhile") {
+  SealedTree tree;
+  tree.at_tick(100);
+  tree.proc.fork(100, 201, 100);
+  int pauses = 0;
+  tree.proc.after_list = [&] {
+    if (pauses++ < 2) tree.proc.clock += 10 * kTick;  // 0.1 s: the supervisor did not run
+  };
+  REQUIRE(tree.seal(100, 4) == 0);
+  CHECK(pauses > 2);
+  tree.proc.after_list = nullptr;
+  CHECK(tree.sealed(201) == Seals{1, 2});
+}
+
+TEST_CASE("an inspection of everybody ends while processes are born all the time") {
+  SealedTree tree;
+  tree.at_tick(100);
+  tree.proc.fork(100, 201, 100);
+  int next = 202;
+  tree.proc.after_list = [&] { tree.proc.fork(100, next++, 100); };
+  REQUIRE(tree.seal(100, 4) == 0);
+  CHECK(next < 210);
+  tree.proc.after_list = nullptr;
+  CHECK(tree.sealed(201) == Seals{1, 2});
 }
 
 TEST_CASE("a child that is born at the last moment of its parent has what that had") {

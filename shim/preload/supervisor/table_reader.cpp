@@ -30,15 +30,26 @@ struct Items {
   std::span<const policy::KeyedRange> keyed;
 };
 
+void pause_processor() {
+#ifdef __x86_64__
+  __builtin_ia32_pause();
+#else
+  asm volatile("yield");
+#endif
+}
+
 // Runs read() until no write happened meanwhile. Returns `unknown` after too many attempts, because the
 // writer may have died during a write. A write may move the items, but the memory stays mapped, so a torn
 // read only sees wrong values.
 template <class Read, class Result>
 Result consistently(const SealTable& table, Read read, Result unknown) {
-  constexpr int kMostAttempts = 10'000'000;  // some ten milliseconds; a system call might end the program
+  constexpr int kMostAttempts = 10'000'000;  // at least 0.1 s; a system call might end the program
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     const std::uint32_t before = table.generation.load(std::memory_order_acquire);
-    if (before % 2 != 0) continue;
+    if (before % 2 != 0) {
+      pause_processor();  // the writer may wait for this processor
+      continue;
+    }
     const auto unchanged = [&] {
       std::atomic_thread_fence(std::memory_order_acquire);
       return table.generation.load(std::memory_order_relaxed) == before;
