@@ -22,6 +22,9 @@ struct StatLine {
   std::uint64_t start_brk = 0;    // 47
   std::uint64_t arg_start = 0;    // 48
   std::uint64_t env_start = 0;    // 50
+
+  // Whether the reader may not inspect the memory.
+  [[nodiscard]] bool is_hidden() const { return size != 0 && start_stack == 0; }
 };
 
 inline constexpr std::uint64_t kForkedNoExec =

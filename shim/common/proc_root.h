@@ -134,6 +134,7 @@ inline std::string_view after_key(std::string_view line, std::string_view key) {
 struct TaskStatus {
   long thread_group = 0;
   long user = -1;                     // real
+  long group = -1;                    // real
   bool filtered = false;              // runs under seccomp filters
   std::uint32_t filters = ~0U;        // how many; kernels before 5.9 do not say
   long peak = -1;                     // the most memory that it has had mapped, in KiB; -1: it has none
@@ -148,6 +149,7 @@ inline long read_status(const ProcRoot& proc, long task, TaskStatus& status) {
     if (const auto group = after_key(line, "Tgid:"); !group.empty())
       status.thread_group = leading_number(group);
     if (const auto users = after_key(line, "Uid:"); !users.empty()) status.user = leading_number(users);
+    if (const auto groups = after_key(line, "Gid:"); !groups.empty()) status.group = leading_number(groups);
     if (const auto numbers = after_key(line, "NSpid:"); !numbers.empty())
       status.is_first_of_namespace = numbers.ends_with("\t1");
     if (const auto peak = after_key(line, "VmPeak:"); !peak.empty()) status.peak = leading_number(peak);

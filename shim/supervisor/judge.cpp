@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string>
 
 #include "policy/rules/seal_request.h"
 #include "shim/common/machine.h"
@@ -21,16 +20,12 @@ namespace {
 
 // Whether the file is certainly not on hugetlbfs.
 bool has_ordinary_pages(Proc& proc, pid_t task, std::uint64_t descriptor) {
-  const long folder = proc.open(shim::ProcPath(task, "fd"), O_PATH | O_DIRECTORY);
-  if (shim::failed(folder)) return false;
-  const std::string name = std::to_string(static_cast<int>(descriptor));
-  const int file = openat(static_cast<int>(folder), name.c_str(), O_PATH | O_CLOEXEC);
-  const bool none = file < 0 && errno == ENOENT;  // then the call fails: EBADF
-  close(static_cast<int>(folder));
+  const auto file = static_cast<int>(proc.open_descriptor(task, static_cast<int>(descriptor)));
+  if (file < 0) return file == -ENOENT;  // then the call fails: EBADF
   struct statfs filesystem {};
-  const bool seen = file >= 0 && fstatfs(file, &filesystem) == 0;
-  if (file >= 0) close(file);
-  return none || (seen && filesystem.f_type != HUGETLBFS_MAGIC);
+  const bool seen = fstatfs(file, &filesystem) == 0;
+  close(file);
+  return seen && filesystem.f_type != HUGETLBFS_MAGIC;
 }
 
 // The largest page size of the mappings in `range`; that of the machine if it is not known.
@@ -39,7 +34,7 @@ std::uint64_t largest_page(Proc& proc, pid_t task, const policy::Range& range) {
   std::uint64_t largest = machine.page_size;
   const long read = visit_maps(proc, task, [&](const policy::Vma& vma) {
     if (vma.range.touches(range) && policy::may_have_huge_pages(machine, vma)) {
-      const long smaps = proc.open(shim::ProcPath(task, "smaps"), O_RDONLY);
+      const long smaps = proc.open(shim::ProcPath(task, "smaps"));
       largest = std::max(largest, shim::page_size_at(smaps, vma.range.start));
     }
     return vma.range.start < range.end;

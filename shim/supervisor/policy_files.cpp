@@ -54,7 +54,7 @@ PolicyFiles::PolicyFiles(std::span<const char* const> paths) {
 std::string PolicyFiles::options_for(Proc* proc, pid_t process, const std::string& otherwise) const {
   if (files_.empty()) return {};
   const std::string program =
-      proc != nullptr ? path_of_program(*proc, task_with_memory(*proc, process)) : std::string();
+      proc != nullptr ? proc->path_of_program(task_with_memory(*proc, process)) : std::string();
   return policy::options_for(files_, program.empty() ? otherwise : program);
 }
 

@@ -159,7 +159,9 @@ class FakeProc final : public supervisor::Proc {
 
   // ---- supervisor::Proc ----
 
-  long open(const shim::ProcPath& /*path*/, std::uint64_t /*flags*/) override { return -ENOENT; }
+  long open(const shim::ProcPath& /*path*/) override { return -ENOENT; }
+  long open_descriptor(pid_t /*task*/, int /*number*/) override { return -ESRCH; }
+  std::string path_of_program(pid_t /*process*/) override { return {}; }
   ReadResult<policy::StatLine> stat(pid_t task) override {
     ++looks;
     return look<policy::StatLine>(stat_faults, task, [&](const Task& one) { return line_of(one); });

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -94,9 +95,11 @@ class Place:
 
     def sealing(self, options):
         """A shell's command: the seals of a scenario, and whether a child is sealed too."""
-        at = self.folder
-        preload = f"LD_PRELOAD={at}/{self.library} MSEAL_OPTIONS=policy=none,verbose=1,{options}"
-        return f"{preload} {at}/{self.program} refuses_changes && {preload} {at}/{self.program} fork_inherits && echo held"
+        preload, program = self.preload(f"verbose=1,{options}"), f"{self.folder}/{self.program}"
+        return f"{preload} {program} refuses_changes && {preload} {program} fork_inherits && echo held"
+
+    def preload(self, options):
+        return f"LD_PRELOAD={self.folder}/{self.library} MSEAL_OPTIONS=policy=none,{options}"
 
 
 def runc(place, command, capabilities=(), profile=True, unknown=errno.ENOSYS, user_namespace=False,
@@ -151,6 +154,12 @@ def oci(**settings):
     return lambda place, command: runc(place, command, **settings)
 
 
+def as_another_user(place, command):
+    """By a program of a sealed tree of root, as the entry points of many images do (gosu, setpriv)."""
+    tree = place.preload("backend=supervised") if "LD_PRELOAD" in command else ""
+    return runc(place, f"{tree} {' '.join(AS_NOBODY)} /bin/sh -c {shlex.quote(command)}")
+
+
 WITH_NEEDED = "runc, a profile of its own with what is needed"
 HOLD, REFUSED = "seals hold", "mseal fails"
 # name: the program it takes, what makes it, the backend that programs get there, what becomes of seals
@@ -160,6 +169,7 @@ SURROUNDINGS = {
     "runc, default profile, CAP_SYS_PTRACE": ("runc", oci(capabilities=["CAP_SYS_PTRACE"]), "supervised", HOLD),
     "runc, default profile, user namespace": ("runc", oci(user_namespace=True), "supervised", HOLD),
     "runc, default profile, ordinary user without capabilities": ("runc", oci(user=65534), "supervised", HOLD),
+    "runc, default profile, a program that root starts as another user": ("runc", as_another_user, "supervised", HOLD),
     "runc, a profile of its own with the fragment": ("runc", oci(allowed=sum(fragment(), [])), "supervised", HOLD),
     WITH_NEEDED: ("runc", oci(allowed=fragment()[0]), "supervised", HOLD),
     "runc, no profile, writable root": ("runc", oci(profile=False, read_only=False), "supervised", HOLD),

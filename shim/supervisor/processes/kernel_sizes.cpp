@@ -9,7 +9,7 @@ namespace {
 
 std::uint64_t usual_huge_page(Proc& proc, std::uint64_t otherwise) {
   long size = 0;  // KiB
-  (void)shim::read_lines(proc.open(shim::ProcPath("meminfo"), O_RDONLY), [&](std::string_view line) {
+  (void)shim::read_lines(proc.open(shim::ProcPath("meminfo")), [&](std::string_view line) {
     size = shim::leading_number(shim::after_key(line, "Hugepagesize:"));
     return size == 0;
   });

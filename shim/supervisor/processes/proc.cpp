@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <new>
 #include <string_view>
 
@@ -16,6 +15,7 @@
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/supervisor/processes/descriptor_reserve.h"
+#include "shim/supervisor/processes/task_files.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -48,15 +48,23 @@ class Descriptor : shim::NoCopy {
 // An open stat file refers to one task: once that has ended, reading fails with ESRCH.
 class HeldStat final : public HeldTask, Descriptor {
  public:
-  using Descriptor::Descriptor;
+  HeldStat(long file, TaskFiles& files, pid_t task) : Descriptor(file), files_(files), task_(task) {}
 
   [[nodiscard]] ReadResult<policy::StatLine> stat() const override {
+    return files_.inspect(task_, [&] { return read(); });
+  }
+
+ private:
+  [[nodiscard]] ReadResult<policy::StatLine> read() const {
     std::array<char, 2048> buffer{};
     const ssize_t got = pread(number(), buffer.data(), buffer.size(), 0);
     if (got < 0) return read_result(-errno, policy::StatLine());
     const auto line = policy::parse_stat_line({buffer.data(), static_cast<std::size_t>(got)});
     return line ? ReadResult<policy::StatLine>::seen(*line) : ReadResult<policy::StatLine>::unknown();
   }
+
+  TaskFiles& files_;
+  pid_t task_;
 };
 
 // An open maps file refers to the memory: once that is gone, it is empty. Once the task by which it was
@@ -73,14 +81,14 @@ class HeldMaps final : public HeldMemory, Descriptor {
 };
 
 // Wraps the open file; null if there is none, or if it has to be closed again.
-template <class T>
-std::unique_ptr<T> held(long file) {
+template <class T, class... More>
+std::unique_ptr<T> held(long file, More&&... more) {
   if (shim::failed(file)) return nullptr;
   if (is_one_of_last(file, kKeptByHolding)) {
     close(static_cast<int>(file));
     return nullptr;
   }
-  std::unique_ptr<T> one(new (std::nothrow) T(file));
+  std::unique_ptr<T> one(new (std::nothrow) T(file, std::forward<More>(more)...));
   if (one == nullptr) close(static_cast<int>(file));
   return one;
 }
@@ -128,12 +136,40 @@ class KernelProc final : public Proc {
  public:
   [[nodiscard]] const ProcRoot& root() const { return root_; }
 
-  long open(const ProcPath& path, std::uint64_t flags) override { return root_.open(path, flags); }
+  long open(const ProcPath& path) override {
+    return files_.inspect(shim::leading_number(path.text()), [&] { return root_.open(path); });
+  }
+
+  long open_descriptor(pid_t task, int number) override {
+    return files_.inspect(task, [&]() -> long {
+      const long folder = root_.open(ProcPath(task, "fd"), O_PATH | O_DIRECTORY);
+      if (shim::failed(folder)) return folder == -ENOENT ? -ESRCH : folder;
+      const long file = openat(static_cast<int>(folder), std::to_string(number).c_str(), O_PATH | O_CLOEXEC);
+      const long error = -errno;
+      close(static_cast<int>(folder));
+      return file < 0 ? error : file;
+    });
+  }
+
+  std::string path_of_program(pid_t process) override {
+    std::array<char, 4096> path{};
+    const long size = files_.inspect(process, [&]() -> long {
+      const long link = root_.open(ProcPath(process, "exe"), O_PATH | O_NOFOLLOW);
+      if (shim::failed(link)) return link;
+      const ssize_t got = readlinkat(static_cast<int>(link), "", path.data(), path.size());
+      const long error = -errno;
+      close(static_cast<int>(link));
+      return got < 0 ? error : got;
+    });
+    return {path.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+  }
 
   ReadResult<policy::StatLine> stat(pid_t task) override {
-    policy::StatLine line;
-    const long result = shim::read_stat(root_, task, line);
-    return read_result(result, line);
+    return files_.inspect(task, [&] {
+      policy::StatLine line;
+      const long result = shim::read_stat(root_, task, line);
+      return read_result(result, line);
+    });
   }
 
   ReadResult<shim::TaskStatus> status(pid_t task) override {
@@ -143,11 +179,11 @@ class KernelProc final : public Proc {
   }
 
   std::unique_ptr<HeldTask> hold(pid_t task) override {
-    return held<HeldStat>(root_.open(ProcPath(task, "stat")));
+    return held<HeldStat>(root_.open(ProcPath(task, "stat")), files_, task);
   }
 
   std::unique_ptr<HeldMemory> hold_memory(pid_t task) override {
-    return held<HeldMaps>(root_.open(ProcPath(task, "maps")));
+    return held<HeldMaps>(open(ProcPath(task, "maps")));
   }
 
   ReadResult<std::vector<pid_t>> processes() override {
@@ -209,7 +245,7 @@ class KernelProc final : public Proc {
 
   ReadResult<policy::Whereabouts> whereabouts(pid_t task) override {
     char text[256];
-    const long got = root_.read(ProcPath(task, "syscall"), text);
+    const long got = files_.inspect(task, [&] { return root_.read(ProcPath(task, "syscall"), text); });
     if (got < 0) {
       // The files of a first thread that has ended before the others belong to root (fs/proc/base.c,
       // task_dump_owner).
@@ -238,7 +274,7 @@ class KernelProc final : public Proc {
     uid_t saved = 0;
     if (getresuid(&real, &effective, &saved) != 0 || real != effective || real != saved) return -1;
     constexpr std::uint64_t kMayChange = std::uint64_t{1} << CAP_SETUID | std::uint64_t{1} << CAP_SYS_ADMIN;
-    return (capabilities("CapPrm:\t") & kMayChange) == 0 ? static_cast<long>(real) : -1;
+    return (files_.capabilities("CapPrm:\t") & kMayChange) == 0 ? static_cast<long>(real) : -1;
   }
   // With hidepid= a process of another user, or one that is not dumpable, seems not to exist.
   [[nodiscard]] bool may_hide_some() const {
@@ -252,20 +288,9 @@ class KernelProc final : public Proc {
     return read != 0 || !shown || (hides && !may_trace_all());
   }
   [[nodiscard]] bool may_trace_all() const {
-    const std::uint64_t effective = capabilities("CapEff:\t");
+    const std::uint64_t effective = files_.capabilities("CapEff:\t");
     return effective != ~0ULL && (effective >> CAP_SYS_PTRACE & 1) != 0;
   }
-  // This process's set of them; all if that is not known.
-  [[nodiscard]] std::uint64_t capabilities(std::string_view key) const {
-    std::uint64_t set = ~0ULL;
-    (void)shim::visit_status(root_, ProcPath("self/status"), [&](std::string_view line) {
-      const std::string_view digits = shim::after_key(line, key);
-      std::from_chars(digits.data(), digits.data() + digits.size(), set, 16);
-      return digits.empty();
-    });
-    return set;
-  }
-
   ReadResult<std::vector<pid_t>> numbers_in(const ProcPath& path) {
     std::vector<pid_t> numbers;
     const long result = root_.list(path, [&](const char* name) -> long {
@@ -275,7 +300,8 @@ class KernelProc final : public Proc {
     return read_result(result, std::move(numbers));
   }
 
-  ProcRoot root_;
+  TaskFiles files_;
+  const ProcRoot& root_ = files_.root();
   ForkSampler fork_sampler_{root_};
   long only_user_ = only_user();
 };
@@ -311,17 +337,8 @@ std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
   return nullptr;
 }
 
-std::string path_of_program(Proc& proc, pid_t process) {
-  const long link = proc.open(ProcPath(process, "exe"), O_PATH | O_NOFOLLOW);
-  if (shim::failed(link)) return {};
-  std::array<char, 4096> path{};
-  const ssize_t got = readlinkat(static_cast<int>(link), "", path.data(), path.size());
-  close(static_cast<int>(link));
-  return {path.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
-}
-
 std::string program_of(Proc& proc, pid_t process) {
-  const std::string path = path_of_program(proc, process);
+  const std::string path = proc.path_of_program(process);
   return path.empty() ? "pid " + std::to_string(process) : path;
 }
 

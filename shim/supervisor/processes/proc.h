@@ -67,7 +67,11 @@ class Proc : shim::NoCopy {
   virtual ~Proc() = default;
 
   // A descriptor of the file, or -errno.
-  virtual long open(const shim::ProcPath& path, std::uint64_t flags) = 0;
+  virtual long open(const shim::ProcPath& path) = 0;
+  // A path descriptor (O_PATH) of what the task has open under that number, or -errno; ENOENT: nothing.
+  virtual long open_descriptor(pid_t task, int number) = 0;
+  // The path of the file that the process runs; empty if not known.
+  virtual std::string path_of_program(pid_t process) = 0;
   virtual ReadResult<policy::StatLine> stat(pid_t task) = 0;
   virtual ReadResult<shim::TaskStatus> status(pid_t task) = 0;
   // Null if it can't be held.
@@ -110,15 +114,12 @@ std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble);
 // read_maps() for the task.
 template <class Visit>
 long visit_maps(Proc& proc, pid_t task, const Visit& visit) {
-  return shim::read_maps(proc.open(shim::ProcPath(task, "maps"), O_RDONLY), visit);
+  return shim::read_maps(proc.open(shim::ProcPath(task, "maps")), visit);
 }
-
-// The path of the file that the process runs; empty if not known.
-std::string path_of_program(Proc& proc, pid_t process);
 
 // ---- only for messages and events ----
 
-// The same; the PID if not known.
+// The path of the file that the process runs; the PID if not known.
 std::string program_of(Proc& proc, pid_t process);
 
 // The current parent of the process; 0 if not known.

@@ -58,9 +58,7 @@ bool Sealer::is_sealed(const Caller& caller, const SealJob& job) const {
 
 long Sealer::read_mappings(const Caller& caller, const SealJob& job, Findings& found) const {
   const policy::Machine machine = shim::this_machine();
-  const auto open = [&](std::string_view file) {
-    return proc_.open(shim::ProcPath(caller.task, file), O_RDONLY);
-  };
+  const auto open = [&](std::string_view file) { return proc_.open(shim::ProcPath(caller.task, file)); };
   shim::PieceSearch search(machine, job.discard, job.types, open);
   if (const long wrong = search.find(job.ranges, found.pieces, shim::kMostRanges); wrong != 0) return wrong;
   const long wrong =
