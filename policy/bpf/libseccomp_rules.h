@@ -64,9 +64,16 @@ inline std::vector<SeccompRule> blocked_call_rules(const SeccompAbis& abis) {
   };
   for (const std::uint32_t advice : kDiscardingAdvice)
     rules.push_back({kBlockedProcessMadvise, EINVAL, SCMP_SYS(process_madvise), {is_int(3, advice)}});
+  // When a thread ends, the kernel unmaps whatever lies at the original address of its shadow stack
+  // (arch/arm64/mm/gcs.c, gcs_free; arch/x86/kernel/shstk.c, shstk_free).
+  if (abis == kSeccompArm64) {
+    rules.push_back({kBlockedShadowStack,
+                     EINVAL,
+                     SCMP_SYS(prctl),
+                     {is_int(0, kShadowStackStatus), has_bit(1, kShadowStackEnable)}});
+  }
   if (abis == kSeccompX86) {
     rules.push_back({kBlockedUselib, ENOSYS, SCMP_SYS(uselib)});
-    // The kernel unmaps whatever lies at the original address of the shadow stack.
     rules.push_back({kBlockedShadowStack, EOPNOTSUPP, SCMP_SYS(arch_prctl), {is_int(0, kArchShadowStackOn)}});
     rules.push_back({kBlockedShadowStack, EPERM, SCMP_SYS(arch_prctl), {is_int(0, kArchShadowStackOff)}});
     rules.push_back(

@@ -28,7 +28,9 @@ bool is_blocked(const Abi& abi, std::uint64_t number, const Arguments& arguments
   // (arch/x86/kernel/shstk.c).
   if (number == kMapShadowStackNumber) return true;
   if (number == kProcessMadviseNumber) return is_discarding(static_cast<std::uint32_t>(arguments[3]));
-  if (number == blocked.prctl) return first == PR_SET_MM;
+  if (number == blocked.prctl) {
+    return first == PR_SET_MM || (first == kShadowStackStatus && (arguments[1] & kShadowStackEnable) != 0);
+  }
   if (number == blocked.arch_prctl) return std::ranges::find(kArchSettings, first) != std::end(kArchSettings);
   if (number == blocked.memfd_create) return (arguments[1] & kMemfdHugetlb) != 0;
   return number == blocked.seccomp && first == SECCOMP_SET_MODE_FILTER &&

@@ -91,6 +91,8 @@ inline constexpr std::uint32_t kArchGetUntagMask = 0x4001;     // ARCH_GET_UNTAG
 inline constexpr std::uint32_t kArchTaggedAddresses = 0x4002;  // ARCH_ENABLE_TAGGED_ADDR
 inline constexpr std::uint32_t kArchShadowStackOn = 0x5001;    // ARCH_SHSTK_ENABLE
 inline constexpr std::uint32_t kArchShadowStackOff = 0x5002;   // ARCH_SHSTK_DISABLE
+inline constexpr std::uint32_t kShadowStackStatus = 75;        // PR_SET_SHADOW_STACK_STATUS
+inline constexpr std::uint32_t kShadowStackEnable = 1;         // PR_SHADOW_STACK_ENABLE
 inline constexpr std::uint32_t kMemfdHugetlb = 4;              // MFD_HUGETLB
 inline constexpr std::uint32_t kNewUserfault = 0xAA00;         // USERFAULTFD_IOC_NEW, of /dev/userfaultfd
 

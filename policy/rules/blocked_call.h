@@ -25,6 +25,7 @@ inline constexpr auto kBlockedCallNames = std::to_array<BlockedCallName>({
     {"arch_prctl(ARCH_ENABLE_TAGGED_ADDR)", "open=tagged_addresses"},
     {"arch_prctl(ARCH_SHSTK_ENABLE)", "open=shadow_stack"},
     {"arch_prctl(ARCH_SHSTK_DISABLE)", "open=shadow_stack"},
+    {"prctl(PR_SET_SHADOW_STACK_STATUS)", "open=shadow_stack"},
     {"uselib", "open=uselib"},
 });
 
@@ -42,7 +43,11 @@ constexpr std::string_view name_of_blocked_call(const Abi& abi, std::uint32_t nu
     return kBlockedCallNames[number - kIoUringSetupNumber].name;
   if (number == blocked.memfd_create) return "memfd_create(MFD_HUGETLB)";
   if (number == kProcessMadviseNumber) return "process_madvise";
-  if (number == blocked.prctl) return "prctl(PR_SET_MM)";
+  if (number == blocked.prctl) {
+    return static_cast<std::uint32_t>(arguments[0]) == kShadowStackStatus
+               ? "prctl(PR_SET_SHADOW_STACK_STATUS)"
+               : "prctl(PR_SET_MM)";
+  }
   if (number == blocked.uselib) return "uselib";
   if (number != blocked.arch_prctl) return {};
   switch (static_cast<std::uint32_t>(arguments[0])) {

@@ -29,7 +29,9 @@ Seal seal_of(const Vma& vma, const Range& part, DiscardRule rule, SealTypes type
 
 bool may_have_huge_pages(const Machine& machine, const Vma& vma) {
   const std::uint64_t smallest = machine.huge_pages.front();
-  return vma.inode != 0 && vma.range.start % smallest == 0 && vma.range.end % smallest == 0;
+  // A System V segment has its ID as inode number, which may be 0.
+  const bool has_file = vma.inode != 0 || !vma.anonymous();
+  return has_file && vma.range.start % smallest == 0 && vma.range.end % smallest == 0;
 }
 
 }  // namespace libmseal::policy

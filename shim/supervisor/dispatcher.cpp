@@ -229,7 +229,7 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
     log(Level::warning, "pid ", caller.task, ": system call ", notification.number,
         ": the caller can't be identified, so the seals of all processes apply");
   }
-  const Verdict verdict = judge_.decide(call, caller);
+  const Verdict verdict = judge_.decide(call, caller, registry_);
   if (verdict == policy::kAllow) return let_through(notification);
   if (AioRings::is_about(call) && aio_rings_.is_harmless(caller, call)) {
     const auto begun = tree_options_.audits ? AioRings::Begun::yes : aio_rings_.begin(caller);

@@ -69,14 +69,20 @@ bool Judge::allows_everybody(const MmCall& call, const Registry& registry) const
   return !seals.empty() && policy::decide(call, {seals, huge_page_}) == policy::kAllow;
 }
 
-Verdict Judge::decide(const MmCall& call, const Caller& caller) const {
+// Another thread, or a process that shares the memory, could map huge pages there before the kernel runs the
+// call. So there must be none.
+bool Judge::moves_no_huge_pages(const MmCall& mremap, const Caller& caller, Registry& registry) const {
+  return is_only_thread(proc_, caller) && registry.register_sharers(caller) == shim::Sharing::alone &&
+         largest_page(proc_, caller.task, mremap.ranges[0]) == shim::this_machine().page_size;
+}
+
+Verdict Judge::decide(const MmCall& call, const Caller& caller, Registry& registry) const {
   if (caller.foreign()) return policy::kAllow;
   const Verdict verdict = policy::decide(call, {caller.record->seals(), huge_page_});
   const auto allow_if = [](bool ordinary) { return ordinary ? policy::kAllow : policy::kRefuse; };
   if (verdict == policy::kDependsOnFile)
     return allow_if(has_ordinary_pages(proc_, caller.task, call.argument));
-  if (verdict == policy::kDependsOnSource)
-    return allow_if(largest_page(proc_, caller.task, call.ranges[0]) == shim::this_machine().page_size);
+  if (verdict == policy::kDependsOnSource) return allow_if(moves_no_huge_pages(call, caller, registry));
   return verdict;
 }
 

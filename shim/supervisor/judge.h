@@ -19,9 +19,13 @@ class Judge {
   void note_huge_pages(const policy::MmCall& call);
   // Whether the call touches nothing that any process has sealed.
   [[nodiscard]] bool allows_everybody(const policy::MmCall& call, const Registry& registry) const;
-  [[nodiscard]] policy::Verdict decide(const policy::MmCall& call, const Caller& caller) const;
+  [[nodiscard]] policy::Verdict decide(const policy::MmCall& call, const Caller& caller,
+                                       Registry& registry) const;
 
  private:
+  [[nodiscard]] bool moves_no_huge_pages(const policy::MmCall& mremap, const Caller& caller,
+                                         Registry& registry) const;
+
   Proc& proc_;
   std::uint64_t usual_huge_page_;
   // The largest huge page that a process of the tree may have, where that matters (verdict.h).

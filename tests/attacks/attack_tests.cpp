@@ -69,6 +69,8 @@ enum class Start {
   old_release,   // the same, and as if the kernel were an old one
   apart_pids,    // in a pid namespace of its own, with the /proc of the one outside, where it has our number
   own_pids,      // in a pid namespace of its own, for which it may choose numbers
+  own_segments,  // in an IPC namespace of its own; auto=off
+  own_time,      // in a time namespace, where the machine seems to have run for a day longer
   hidden_processes,       // /proc shows a process only to those that may trace it
   other_user,             // by an ordinary user: the supervisor of root may look into everything
   not_readable,           // by such a user, who may execute the program and not read it
@@ -79,7 +81,7 @@ enum class Start {
 };
 
 constexpr bool is_late(Start start) {
-  return start == Start::late || start == Start::late_in_pretended_tree;
+  return start == Start::late || start == Start::late_in_pretended_tree || start == Start::own_segments;
 }
 
 constexpr bool is_not_readable(Start start) {
@@ -140,6 +142,8 @@ constexpr Attack kAttacks[] = {
     ours("huge_pages_before_seal", held(-EPERM), held(), Start::late),
     everywhere("huge_page_shrunk", held(-EPERM)),
     everywhere("huge_page_shrunk_before_seal", held(-EPERM), Start::late),
+    everywhere("huge_page_made_meanwhile", held(-EPERM)),
+    everywhere("huge_segment_zero", held(-EPERM), Start::own_segments),
     everywhere("library_behind_huge_page", held()),
     ours("huge_page_file_moved", held(-ENOSYS), held(-EPERM)),
     {"huge_page_part_sealed", refused(-EINVAL), refused(-EINVAL), kNoHugePages, refused(-EINVAL)},
@@ -170,6 +174,7 @@ constexpr Attack kAttacks[] = {
     {"aio_ring_aimed", held(-EPERM), held(-EPERM), kNoRings, held(0)},
     {"aio_ring_replaced", held(-EPERM), held(-EPERM), kNoRings, held(0)},
     {"aio_ring_tail", held(-EPERM), held(-EPERM), kNoRings, held(0)},
+    {"aio_ring_wrapped", held(-EPERM), held(-EPERM), kNoRings, held(0)},
     {"aio_ring_of_many", held(-EPERM), held(-EPERM), kNoRings, held(0), Start::apart_mounts},
 
     ours("heap_over_file", held(0), kOldBreak),
@@ -239,6 +244,7 @@ constexpr Attack kAttacks[] = {
     everywhere("executed_again", held(), Start::late),
     everywhere("greeted_meanwhile", held()),
     everywhere("born_of_sibling", held(-EPERM)),
+    everywhere("born_in_time_namespace", held(-EPERM), Start::own_time),
     everywhere("born_of_the_dead", held(-EPERM)),
     everywhere("threads_being_born", held()),
     everywhere("woken_between", held()),
@@ -334,6 +340,10 @@ std::vector<std::string> behind(Start start) {
               "-c",      kUnderOurNumber, "sh",     std::to_string(::getpid() - 1)};
     case Start::own_pids:
       return {"unshare", "--mount-proc", "--pid", "--fork", "sh", "-c", "\"$@\"; exit $?", "sh"};
+    case Start::own_segments:
+      return {"unshare", "--ipc"};
+    case Start::own_time:
+      return {"unshare", "--time", "--boottime", "86400", "--fork", "sh", "-c", "\"$@\"; exit $?", "sh"};
     case Start::hidden_processes:
       return {"unshare", "--mount", "--pid", "--fork", "sh", "-c", kHidden, "sh"};
     case Start::other_user:
@@ -518,8 +528,9 @@ std::string_view reason_unsealed(std::string_view name) {
   if (name == "x32_numbers") return "few kernels have the x32 ABI";
   if (name == "tagged_addresses") return "few processors ignore tags";
   const bool moves_huge_page = name.starts_with("huge_page_") && name.ends_with("moved");
-  const bool shrinks_huge_page =
-      name.find("huge_page_shrunk") != std::string_view::npos || name == "library_behind_huge_page";
+  const bool shrinks_huge_page = name.find("huge_page_shrunk") != std::string_view::npos ||
+                                 name == "library_behind_huge_page" || name == "huge_page_made_meanwhile" ||
+                                 name == "huge_segment_zero";
   if ((moves_huge_page || shrinks_huge_page || name == "huge_page_part_sealed") && older_than(5, 16))
     return "huge pages can't be moved before Linux 5.16";
   if (name == "huge_page_with_another" && older_than(6, 17))

@@ -104,6 +104,11 @@ void block_calls(Rule& rule, const Numbers& numbers, const policy::Options& opti
   rule.block(numbers.uselib, action(policy::kBlockedUselib, ENOSYS));
   rule.block(numbers.arch_prctl, action(policy::kBlockedShadowStack, EOPNOTSUPP), rule.is(0, 0x5001));
   rule.block(numbers.arch_prctl, action(policy::kBlockedShadowStack, EPERM), rule.is(0, 0x5002));
+  const bool is_of_x86 = numbers.arch == policy::kAuditX86_64 || numbers.arch == policy::kAuditI386;
+  if (!is_of_x86) {
+    rule.block(numbers.prctl, action(policy::kBlockedShadowStack, EINVAL),
+               rule.is(0, 75) && rule.has_bit(1, 0));
+  }
   rule.block(numbers.arch_prctl, action(policy::kBlockedTaggedAddresses, EPERM), rule.is(0, 0x4002));
 }
 

@@ -11,6 +11,7 @@
 #include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/common/sharers.h"
+#include "shim/common/time_namespace.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
@@ -42,7 +43,8 @@ bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   mark_vm_peak();
   const std::uint64_t tick = 1'000'000'000 / getauxval(AT_CLKTCK);  // ns
   const std::uint64_t age = nanoseconds_of(CLOCK_BOOTTIME) - own.start_time * tick;
-  const ForkSample birth{process, monotonic_ns() - age};
+  ForkSample birth;  // unknown, unless the clocks can be compared
+  if (boot_time_offset(proc) == 0) birth = {process, monotonic_ns() - age};
   SharerSearch search(proc, process, raw_syscall(__NR_gettid));
   const auto sample = [&] { return sample_forks(proc); };
   const auto at_first = [](long) { return false; };

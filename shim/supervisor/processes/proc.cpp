@@ -15,6 +15,7 @@
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/supervisor/processes/descriptor_reserve.h"
+#include "shim/supervisor/processes/start_clock.h"
 #include "shim/supervisor/processes/task_files.h"
 
 namespace libmseal::supervisor {
@@ -262,7 +263,7 @@ class KernelProc final : public Proc {
     return only_user_ < 0 || status.user < 0 || status.user == only_user_;
   }
 
-  std::uint64_t now() override { return shim::nanoseconds_of(CLOCK_BOOTTIME); }
+  std::uint64_t now() override { return clock_.now(); }
 
  private:
   // The user that all processes of the tree have; -1: they may change. This process has the user and the
@@ -303,6 +304,7 @@ class KernelProc final : public Proc {
   TaskFiles files_;
   const ProcRoot& root_ = files_.root();
   ForkSampler fork_sampler_{root_};
+  StartClock clock_{root_};
   long only_user_ = only_user();
 };
 

@@ -1,20 +1,14 @@
 // When a live process was created, and how many filters it inherited, according to /proc.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
 
 #include "shim/common/fork_sample.h"
 #include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/processes/start_clock.h"
 #include "shim/supervisor/registry/seal_entry.h"
 
 namespace libmseal::supervisor {
-
-inline std::uint64_t nanoseconds_of_ticks(std::uint64_t ticks) {
-  static const auto per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
-  return ticks * (1'000'000'000 / per_second);
-}
 
 // The number of its filters; ~0: not known.
 inline std::uint32_t filters_of(Proc& proc, pid_t task) {

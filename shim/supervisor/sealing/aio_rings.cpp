@@ -15,11 +15,11 @@ namespace {
 constexpr auto kToReturn = std::chrono::milliseconds(5);
 
 // The size of the ring that the kernel creates (fs/aio.c, ioctx_alloc and aio_setup_ring): a header and twice
-// the number of events, of 32 bytes each. 0: none.
-std::uint64_t ring_bytes(std::uint64_t events, std::uint64_t processors) {
+// the number of events, of 32 bytes each. 0: none. The kernel computes the number in 32 bits.
+std::uint64_t ring_bytes(std::uint32_t events, std::uint32_t processors) {
   constexpr std::uint64_t kEvent = 32;
   constexpr std::uint64_t kMostBytes = 0x1000'0000;
-  const std::uint64_t places = 2 * std::max(events, 4 * processors);
+  const std::uint32_t places = 2 * std::max(events, 4 * processors);
   if (places > kMostBytes / kEvent) return 0;
   return policy::round_up(kEvent + kEvent * (places + 2), shim::this_machine().page_size);
 }
@@ -38,7 +38,8 @@ AioRings::AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t l
 }
 
 void AioRings::note_request(const policy::MmCall& io_setup) {
-  largest_ = std::max(largest_, ring_bytes(io_setup.argument, processors_));
+  const auto events = static_cast<std::uint32_t>(io_setup.argument);
+  largest_ = std::max(largest_, ring_bytes(events, static_cast<std::uint32_t>(processors_)));
 }
 
 bool AioRings::is_harmless(const Caller& caller, const policy::MmCall& call) const {
