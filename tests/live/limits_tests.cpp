@@ -1,4 +1,4 @@
-// What a program's surroundings leave no room for: the true cause, once for its tree.
+// Limits on resources that a program starts under: one message names the true cause, once for its tree.
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

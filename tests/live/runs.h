@@ -1,4 +1,4 @@
-// What the live tests need besides run(): programs in unusual surroundings, and what was said.
+// What the live tests need besides run(): programs in unusual environments, and the messages that they print.
 #pragma once
 
 #include <unistd.h>

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Tries libmseal in containers and sandboxes, as root: which backend programs get there, and whether their seals hold.
 
-    surroundings.py --library build/dev/shim/libmseal.so --program build/dev/tests/live/live_program [NAME ...]
-    surroundings.py --library ... --program ... --needed    # leaves out each call that examples/containers says is needed
+    environments.py --library build/dev/shim/libmseal.so --program build/dev/tests/live/live_program [NAME ...]
+    environments.py --library ... --program ... --needed    # leaves out each call that examples/containers says is needed
 
-Prints a line for each surrounding. Exit status: 0 if all that could be tried are as expected, 1 if not, 77 if none could
+Prints a line for each environment. Exit status: 0 if all that could be tried are as expected, 1 if not, 77 if none could
 be tried. What is not installed (.ci/setup programs installs it) is skipped, and a failure with MSEAL_TESTS_MUST_RUN=1.
 What this machine does not let run at all, without libmseal, is skipped and said: a container in a container, say.
 """
@@ -81,7 +81,7 @@ def own_profile(names):
 
 
 class Place:
-    """What every surrounding is given: the library, its supervisor and the program, in a folder of their own."""
+    """What every environment is given: the library, its supervisor and the program, in a folder of their own."""
 
     def __init__(self, folder, library, program):
         self.folder = folder
@@ -142,7 +142,7 @@ def run(command):
 
 
 def within(*prefix):
-    """A surrounding that a program makes for the command behind it."""
+    """An environment that a program makes for the command behind it."""
     return lambda place, command: run([*prefix, "/bin/sh", "-c", command])
 
 
@@ -163,7 +163,7 @@ def as_another_user(place, command):
 WITH_NEEDED = "runc, a profile of its own with what is needed"
 HOLD, REFUSED = "seals hold", "mseal fails"
 # name: the program it takes, what makes it, the backend that programs get there, what becomes of seals
-SURROUNDINGS = {
+ENVIRONMENTS = {
     "runc, default profile, unknown calls ENOSYS": ("runc", oci(), "supervised", HOLD),
     "runc, default profile, unknown calls EPERM": ("runc", oci(unknown=errno.EPERM), "supervised", HOLD),
     "runc, default profile, CAP_SYS_PTRACE": ("runc", oci(capabilities=["CAP_SYS_PTRACE"]), "supervised", HOLD),
@@ -215,7 +215,7 @@ def main():
     count, failed = 0, 0
     with tempfile.TemporaryDirectory(prefix="libmseal-place", dir="/opt" if os.path.isdir("/opt") else None) as folder:
         place = Place(pathlib.Path(folder), arguments.library, arguments.program)
-        for name, (tool, start, backend, outcome) in SURROUNDINGS.items():
+        for name, (tool, start, backend, outcome) in ENVIRONMENTS.items():
             if name != WITH_NEEDED if arguments.needed else arguments.names and name not in arguments.names:
                 continue
             if os.geteuid() != 0 or shutil.which(tool) is None or (tool == "runc" and not PROFILE.exists()):
