@@ -1,8 +1,8 @@
 /* libmseal: mseal(2) on kernels without it.
  *
  * For programs that are started with LD_PRELOAD=libmseal.so or linked with -lmseal. Functions return -1 and
- * set errno on failure. They may be called from any thread. Do not call those that seal from a signal handler
- * that has interrupted a fork. libmseal(3) describes all functions in full.
+ * set errno on failure. They may be called from any thread. libmseal(3) describes all functions in full, and
+ * which of them may be called from signal handlers.
  */
 #ifndef LIBMSEAL_MSEAL_H
 #define LIBMSEAL_MSEAL_H
@@ -23,11 +23,11 @@ extern "C" {
 #endif
 
 /* For the protection argument of mmap: the new mapping is sealed from the moment that it exists. It needs no
- * filter. There may be any number of these, up to 512 GiB of private memory that is not writable, and as much
- * of other memory. With MAP_FIXED or MAP_HUGETLB, and under the backends kernel and libc, the mapping is made
- * and then sealed; if that fails, mmap fails as mseal does. An address hint is ignored. Works only with
- * libc's mmap and syscall(): in a raw system call the kernel ignores the bit. Use it once outside of signal
- * handlers before you use it inside one. */
+ * filter. There is room for 512 GiB of private memory that is not writable, and for as much other memory.
+ * With MAP_FIXED or MAP_HUGETLB, and under the backends kernel and libc, the mapping is made and then sealed;
+ * if that fails, mmap fails as mseal does. An address hint is ignored. Works only with libc's mmap and
+ * syscall(): in a raw system call the kernel ignores the bit. Use it once outside of signal handlers before
+ * you use it inside one. */
 #ifndef PROT_SEAL
 #define PROT_SEAL 0x04000000
 #endif
@@ -57,7 +57,7 @@ extern "C" {
  * - ENOMEM  a page of the range is not mapped, or there is no room for more seals
  * - EACCES  the option sealable=required is set, and the range was not mapped with MAP_SEALABLE
  * - EAGAIN  the seal could not be enforced in every process that has this memory: another one shares it
- *           (vfork, clone) or may share it, a thread has filters of its own, the program made an io_uring
+ *           (vfork, clone) or may share it, a thread has filters of its own, the program created an io_uring
  *           before its first seal, or the supervisor does not know the process
  */
 int mseal(void* addr, size_t len, unsigned long flags) MSEAL_NOTHROW;
@@ -76,7 +76,7 @@ struct mseal_range {
  *
  * Errors are those of mseal, and
  * - EINVAL  ranges is a null pointer and count is not 0
- * - ENOMEM  also if there are more than 16384 ranges after neighbours are joined */
+ * - ENOMEM  also if there are more than 16,384 ranges after neighbours are joined */
 int mseal_ranges(const struct mseal_range* ranges, size_t count, unsigned long flags);
 
 /* Seals the text, the read-only data and RELRO of every loaded object: the program, its libraries, and what
