@@ -1,4 +1,4 @@
-// Messages between the library ("shim") and the supervisor.
+// Messages between the library and the supervisor.
 //
 // Once the first filter is installed, a message is the system call mseal with a magic fourth argument. The
 // notification tells the supervisor which process sent it. The flags are never zero, so a kernel with
@@ -178,12 +178,12 @@ enum class Trouble : std::uint32_t {
   few_files,       // the limit on open files is too low
   no_proc,         // there is no procfs at /proc
   foreign_proc,    // /proc belongs to another pid namespace
-  hidden_program,  // the supervisor may not inspect the program
+  hidden_program,  // the supervisor is not allowed to inspect the program
   refused_call,    // a filter refuses a call that the supervisor needs
 };
 
-// Supervisor to shim, with the descriptor of the table if there is no trouble. The first two fields have the
-// same place in every version.
+// Supervisor to library, with the descriptor of the table if there is no trouble. The first two fields have
+// the same place in every version.
 struct Ready {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kLayoutVersion;
@@ -192,8 +192,8 @@ struct Ready {
   std::uint32_t reserved = 0;
 };
 
-// Shim to supervisor, with the listener unless the supervisor is to trace the program. `seals` structs Seal,
-// `watched` structs Range and `options` bytes of MSEAL_OPTIONS follow.
+// Library to supervisor, with the listener unless the supervisor is to trace the program. `seals` structs
+// Seal, `watched` structs Range and `options` bytes of MSEAL_OPTIONS follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kLayoutVersion;
@@ -207,7 +207,7 @@ struct Start {
   Range sealed_area;                  // empty if there is none
 };
 
-// Supervisor to shim: it serves from now on if `result` is 0; otherwise that is -errno.
+// Supervisor to library: it serves from now on if `result` is 0; otherwise that is -errno.
 struct Serving {
   std::int32_t result = 0;
   std::int32_t log = 0;     // errno of opening the log file; 0: it is open, or there is none

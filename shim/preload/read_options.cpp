@@ -85,7 +85,7 @@ struct Unread {
 
 // The table of this tree's supervisor, or of a new one. Null if there is none.
 const void* table_with_policy(State& state, SupervisorLaunch& launch, Unread& why) {
-  // Where a filter kills for mseal(2), there is no tree.
+  // Where a filter kills callers of mseal(2), there is no tree.
   if (const long joined = state.is_barred() ? -ENOSYS : say_hello(); joined >= 0) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
@@ -108,7 +108,7 @@ std::string_view binding_rule(const char* path) {
   });
   const bool nobody_can =
       read == -EACCES || read == -ENOENT;  // the supervisor could not read it either, and would ignore it
-  return read == 0 || nobody_can ? rules.found() : "rules that could not be examined";
+  return read == 0 || nobody_can ? rules.found() : "contents that could not be examined";
 }
 
 void report_unread(const State& state, const Unread& why) {

@@ -1,4 +1,4 @@
-// How the supervisor gets its listener from the shim that started it.
+// How the supervisor gets its listener from the library that started it.
 #pragma once
 
 #include <sys/types.h>
@@ -14,8 +14,8 @@
 namespace libmseal::supervisor {
 
 struct Handover {
-  pid_t process = 0;  // the shim's
-  int listener = -1;  // -1: calls are to be notified by ptrace
+  pid_t process = 0;  // that of the library
+  int listener = -1;  // -1: the program is to be traced by ptrace instead
   std::vector<policy::Seal> seals;
   std::size_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::vector<policy::Range> watched;
@@ -28,16 +28,16 @@ struct Handover {
 // False if the program was started by hand.
 bool started_by_shim();
 
-// The shim's process; 0 if not known.
+// The library's process; 0 if not known.
 pid_t peer();
 
-// Tells the shim what is wrong. `table`: one that has only the policy; -1: there is none.
+// Tells the library what is wrong. `table`: one that has only the policy; -1: there is none.
 void report_trouble(policy::Trouble trouble, int error, int table = -1);
 
-// Sends the table, and waits. Nothing if the shim does not need a supervisor or has another version.
+// Sends the table, and waits. Nothing if the library does not need a supervisor or has another version.
 std::optional<Handover> receive_handover(int table);
 
-// Lets the shim continue. From then on its calls may be notified.
+// Lets the library continue. From then on, filters may send its calls to the supervisor.
 void acknowledge(const policy::Serving& answer);
 
 }  // namespace libmseal::supervisor

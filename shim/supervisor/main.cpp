@@ -56,7 +56,7 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   return static_cast<int>(error);
 }
 
-// The table of the tree's first image; null after the shim has been told why there is none.
+// The table of the tree's first image; null after the library has been told why there is none.
 std::unique_ptr<TableFile> make_first_table() {
   // Better no supervisor than one that can't serve later programs of the tree.
   if (!may_open_files()) {
@@ -117,7 +117,7 @@ struct Service {
   Handover handover;
 };
 
-// Nothing if this process is not needed, or after the shim has been told what is wrong.
+// Nothing if this process is not needed, or after the library has been told what is wrong.
 std::optional<Service> prepare_service(std::span<const char* const> policy_paths) {
   // Without these calls no notification is received, and each notified call would hang.
   if (const int error = SeccompListener::find_refused_call(); error != 0) {

@@ -87,7 +87,7 @@ bool ProcessorTime::move_if_wanted() {
   if (child > 0) _exit(EXIT_SUCCESS);
   if (child < 0) return false;
   set_timer();
-  log(Level::info, "supervisor ", getpid(), " replaces ", old, ", whose processor time is limited");
+  log(Level::info, "supervisor ", getpid(), " replaces ", old, ", whose CPU time is limited");
   return true;
 }
 

@@ -19,7 +19,7 @@ void ask_to_be_spared();
 // Ignores signals except those of faults: notified calls would fail with ENOSYS if this process ended first.
 void ignore_signals();
 
-// Circumvents a limit on processor time (`ulimit -t`) by forking: a fork starts at zero.
+// Circumvents a limit on CPU time (`ulimit -t`) by forking: a fork starts at zero.
 class ProcessorTime {
  public:
   ProcessorTime();

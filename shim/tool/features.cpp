@@ -34,7 +34,7 @@ using shim::raw_syscall;
 // The result of a child that was killed.
 constexpr int kKilled = -1;
 
-// Returns answer(), called in a child, which a filter may kill for it. Answers are 0 to 255.
+// Returns answer(), called in a child, because a filter may kill the caller. Answers are 0 to 255.
 template <class Answer>
 int in_child(Answer answer) {
   const long status = shim::run_in_child(answer);
@@ -127,7 +127,7 @@ std::optional<Feature> wait_killable(bool has_listener) {
   const int error = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | shim::kWaitKillableRecv);
   if (error == EBUSY) return std::nullopt;
   return Feature{"WAIT_KILLABLE_RECV", has_listener && error == 0,
-                 "a signal may restart a call that was notified"};
+                 "a signal may restart a call that waits for the supervisor"};
 }
 
 Feature landlock() {

@@ -29,12 +29,12 @@ constexpr OptionHelp kOptions[] = {
     {"auto",
      "what to seal at start: elf (code, read-only data, RELRO), data (static data too), marked (objects that "
      "ask for it), off"},
-    {"late", "which objects to seal when dlopen loads them: nodelete, all, off"},
+    {"late", "which of the objects that dlopen loads are sealed: nodelete, all, off"},
     {"skip", "objects not to seal: patterns for their file names, joined by :"},
     {"mutable", "objects whose static data auto=data does not seal: patterns, as for skip"},
-    {"vdso", "1: also seal the pages that the kernel maps into the process"},
+    {"vdso", "1: also seal the pages that the kernel maps into the process (vdso, vvar)"},
     {"coverage",
-     "fast; or all: the supervisor sees every memory call except brk, and serves static programs"},
+     "fast; or all: every memory call except brk goes to the supervisor, which also serves static programs"},
     {"scope", "tree; or process: do not seal programs that the program starts"},
     {"discard", "which sealed memory keeps its contents: strict, kernel"},
     {"sealable", "whether mseal accepts only memory mapped with MAP_SEALABLE: optional, required"},
@@ -42,7 +42,7 @@ constexpr OptionHelp kOptions[] = {
      "refuse writes that change no mapping: ptrace, process_vm_writev, userfaultfd, proc_mem, joined by +"},
     {"open", "blocked calls to allow again, joined by +: see libmseal-policy(5)"},
     {"policy", "a policy file that overrides the system's and the user's; none: read no policy file"},
-    {"events", "a file for refusals, as JSON lines for mseal report"},
+    {"events", "a file for refused calls, as JSON lines for mseal report"},
     {"log", "the supervisor's log: a file, stderr, syslog"},
     {"supervisor", "the supervisor program"},
 };
@@ -100,8 +100,9 @@ void add_json_and_html(CLI::App& command, Choices& choices) {
 }
 
 void add_status(CLI::App& app, Choices& choices) {
-  CLI::App* const command =
-      app.add_subcommand("status", "Shows which mappings of a process are sealed; exit status 1 if none is");
+  CLI::App* const command = app.add_subcommand("status",
+                                               "Shows which mappings of a process are sealed; exit status 1 "
+                                               "if none is, or if no process has the library");
   command->add_option("pid", choices.process, "the process; without it, list all that run with the library");
   add_json_and_html(*command, choices);
   command->callback([&choices] { choices.status = status(choices.process, choices.form(), choices.page); });
@@ -115,8 +116,9 @@ void add_report(CLI::App& app, Choices& choices) {
                    "written by `mseal run --mode=audit --events=FILE`; - is standard input")
       ->required();
   add_json_and_html(*command, choices);
-  command->add_flag("--exit-code", choices.report.exit_code,
-                    "exit status 0 if no call was refused, 1 if any was or if events are missing");
+  command->add_flag(
+      "--exit-code", choices.report.exit_code,
+      "exit status 0 if the files hold no event, 1 if they hold any or if some were not recorded");
   command->callback([&choices] {
     choices.report.form = choices.form();
     choices.report.page = choices.page;

@@ -34,7 +34,7 @@ end
 
 complete -c mseal -f
 complete -c mseal -n __fish_use_subcommand -a 'run\t"Start a program under the library"
-check\t"Which backend programs get here"
+check\t"Print which backend programs get on this machine"
 status\t"Which mappings of a process are sealed"
 report\t"Group recorded events"
 policy\t"Check policy files"

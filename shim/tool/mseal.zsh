@@ -46,7 +46,7 @@ _mseal() {
   _arguments -C '(- *)--help[print help]' '(- *)--version[print the version]' '1:command:->command' '*::argument:->argument'
   case $state in
     command)
-      local -a commands=('run:start a program under the library' 'check:which backend programs get here'
+      local -a commands=('run:start a program under the library' 'check:which backend programs get on this machine'
         'status:which mappings of a process are sealed' 'report:group recorded events' 'policy:check policy files'
         'system:load the library into every program')
       _describe command commands

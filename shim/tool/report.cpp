@@ -24,13 +24,13 @@ std::string hosts_of(const Finding& finding) {
 
 void print(const Report& report) {
   if (report.lost != 0)
-    std::printf("%lu more events are missing in the file\n", static_cast<unsigned long>(report.lost));
+    std::printf("%lu more events were not recorded\n", static_cast<unsigned long>(report.lost));
   if (report.findings.empty()) {
     if (report.lost == 0) std::printf("nothing was refused, and nothing would have been\n");
     return;
   }
   for (const Finding& one : report.findings) {
-    const std::string object = one.object.empty() ? "memory of its own" : one.object;
+    const std::string object = one.object.empty() ? "anonymous memory" : one.object;
     const std::string lines[] = {one.verdict + "  " + one.program + ": " + one.call,
                                  object + (one.section.empty() ? "" : " ") + one.section, "from " + one.site,
                                  report.hosts.size() < 2 ? "" : "on " + hosts_of(one),
@@ -40,7 +40,8 @@ void print(const Report& report) {
       if (!line.empty()) std::printf("        %s\n", shim::printable(line).c_str());
     }
   }
-  std::printf("events: %lu, kinds: %zu\n", static_cast<unsigned long>(report.events), report.findings.size());
+  std::printf("events: %lu, groups: %zu\n", static_cast<unsigned long>(report.events),
+              report.findings.size());
   if (const std::string policy = policy_of(report); !policy.empty())
     std::printf("\nA policy file that allows all of this (mseal run --policy=FILE):\n\n%s", policy.c_str());
 }

@@ -51,7 +51,7 @@ std::string row_of(const Finding& one, bool has_hosts, bool has_verdicts) {
   std::string hosts;
   for (const auto& [host, count] : one.hosts)
     hosts += (hosts.empty() ? "" : ", ") + escaped(host) + " (" + grouped(count) + ")";
-  std::string sealed = one.object.empty() ? "memory of its own" : path_html(one.object);
+  std::string sealed = one.object.empty() ? "anonymous memory" : path_html(one.object);
   if (!one.section.empty()) sealed += " " + code(one.section);
   std::string call = code(one.call);
   if (has_verdicts)
@@ -67,7 +67,7 @@ std::string row_of(const Finding& one, bool has_hosts, bool has_verdicts) {
 std::string lead_of(const Report& report) {
   if (report.findings.empty())
     return report.lost == 0 ? "Nothing was refused, and nothing would have been."
-                            : "The file holds no events; some are missing.";
+                            : "The file holds no events; some were not recorded.";
   std::string first = report.findings.front().first;
   std::string last;
   for (const Finding& one : report.findings) {
@@ -147,10 +147,10 @@ void write_report_page(const Report& report, const std::string& path) {
   if (report.images.size() == 1) page.title += ": " + base_name(report.images.front().program);
   page.lead = lead_of(report);
   page.numbers = {{report.events == 1 ? "call" : "calls", grouped(report.events)},
-                  {report.findings.size() == 1 ? "kind" : "kinds", grouped(report.findings.size())},
+                  {report.findings.size() == 1 ? "group" : "groups", grouped(report.findings.size())},
                   {report.images.size() == 1 ? "program" : "programs", grouped(report.images.size())},
                   {report.hosts.size() == 1 ? "host" : "hosts", grouped(report.hosts.size())}};
-  if (report.lost != 0) page.numbers.emplace_back("events missing", grouped(report.lost));
+  if (report.lost != 0) page.numbers.emplace_back("events not recorded", grouped(report.lost));
   const bool has_verdicts =
       std::ranges::any_of(report.findings, is_refused) && !std::ranges::all_of(report.findings, is_refused);
   for (const Finding& one : report.findings)

@@ -65,8 +65,8 @@ class Reader {
                                  ": not an event of libmseal: " + reason_of(error));
       }
       if (groups_.size() > kMostKinds)
-        throw std::runtime_error(file.name() + " has events of more than " + std::to_string(kMostKinds) +
-                                 " kinds: split it");
+        throw std::runtime_error(file.name() + " has more than " + std::to_string(kMostKinds) +
+                                 " groups of events: split it");
     });
   }
 

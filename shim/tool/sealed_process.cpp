@@ -47,7 +47,7 @@ class TableCopy {
       read(file, &after, sizeof after, offset_of(&table().generation));
       if (before % 2 == 0 && before == after) return;
     }
-    throw std::runtime_error("the table of process " + std::to_string(process) +
+    throw std::runtime_error("the seal table of process " + std::to_string(process) +
                              " changes constantly, or was left half-written");
   }
 
@@ -109,9 +109,9 @@ std::optional<std::vector<Seal>> read_table(int process, const std::vector<MapsL
                   static_cast<unsigned long>(line.range.start), static_cast<unsigned long>(line.range.end));
     const int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (file < 0) {
-      throw std::runtime_error("the table of process " + std::to_string(process) +
-                               " may not be inspected: this needs root outside containers, or "
-                               "CAP_CHECKPOINT_RESTORE");
+      throw std::runtime_error("no permission to inspect the seal table of process " +
+                               std::to_string(process) +
+                               ": this needs root outside of containers, or CAP_CHECKPOINT_RESTORE");
     }
     const std::unique_ptr<const int, void (*)(const int*)> closed(&file, [](const int* one) { close(*one); });
     return TableCopy(process, file).seals();
@@ -138,7 +138,7 @@ std::vector<MapsLine> read_maps_of(int process) {
   std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
   if (!maps) {
     throw std::runtime_error("there is no process " + std::to_string(process) +
-                             ", or it may not be inspected");
+                             ", or you are not allowed to inspect it");
   }
   std::vector<MapsLine> lines;
   for (std::string text; std::getline(maps, text);) {

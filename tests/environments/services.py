@@ -130,7 +130,7 @@ UNITS = [
     Unit("ordinary-user", "plain.conf", ["User=nobody", "CapabilityBoundingSet="]),
     # What is sealed at start. Later seals wait for the hidden processes of others (libmseal-services(7)).
     Unit("ordinary-user-alone", "plain.conf", ["User=games", "ProtectProc=invisible"], **SEALED_AT_START),
-    # A filter that kills for what the supervisor would like to do: kcmp, ptrace, setpriority.
+    # A filter that kills callers of what the supervisor would like to call: kcmp, ptrace, setpriority.
     Unit("forbidden-groups", "plain.conf", FORBIDDEN),
     Unit("forbidden-groups-all-calls", "plain.conf", FORBIDDEN, options="backend=supervised,verbose=1,coverage=all"),
     Unit("all-but-filter", "plain.conf", HARDENED[:-1], "threads_are_covered"),
@@ -288,8 +288,8 @@ def main():
 def wrong_with_fleet(results):
     """What came back from the journal is what was written, of one host and of two."""
     one, two = ((results / name).read_text() if (results / name).exists() else "" for name in ("fleet-one", "fleet-two"))
-    wrong = [] if "events: 4, kinds: 4" in one else ["the journal does not have the four events: " + one]
-    wrong += [] if "events: 8, kinds: 4" in two and "web2 (1)" in two else ["events of two hosts are not put together: " + two]
+    wrong = [] if "events: 4, groups: 4" in one else ["the journal does not have the four events: " + one]
+    wrong += [] if "events: 8, groups: 4" in two and "web2 (1)" in two else ["events of two hosts are not put together: " + two]
     return wrong
 
 

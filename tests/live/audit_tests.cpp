@@ -107,7 +107,7 @@ TEST_CASE("live: an audit by ptrace of a program that is traced already is not s
   const Run result = run(command);
   CHECK(result.status == 127);
   CHECK(result.out == "");
-  CHECK_THAT(result.err, ContainsSubstring("the supervisor may not trace the program"));
+  CHECK_THAT(result.err, ContainsSubstring("the supervisor is not allowed to trace the program"));
 }
 
 TEST_CASE("live: refusals are recorded with the place that each call comes from") {

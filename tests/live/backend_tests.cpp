@@ -117,7 +117,8 @@ TEST_CASE("live: a profile that answers mseal(2) for itself does not cut off the
 }
 
 TEST_CASE(
-    "live: a filter that kills for mseal(2) or seccomp(2) does not end the program, and one line says why") {
+    "live: a filter that kills callers of mseal(2) or seccomp(2) does not end the program, and one line says "
+    "why") {
   const int number = GENERATE(462, __NR_seccomp, 437);  // the last: openat2
   std::string options =
       GENERATE("", "backend=supervised", "backend=filters", "scope=process", "late=all", "policy=");
@@ -138,7 +139,7 @@ TEST_CASE(
   CHECK_THAT(hardened.err, ContainsSubstring("harden= cannot be met: a seccomp filter"));
 }
 
-TEST_CASE("live: what a filter kills for, or refuses, the supervisor does without") {
+TEST_CASE("live: the supervisor does without calls that a filter refuses, or whose callers it kills") {
   const int number = GENERATE(__NR_kcmp, __NR_ptrace, __NR_setpriority);
   const std::uint32_t action = GENERATE(SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO | EPERM);
   for (const char* options : {"backend=supervised", "backend=supervised,coverage=all", "backend=filters"}) {

@@ -34,14 +34,14 @@ void limit_for_good(decltype(RLIMIT_CPU) which, rlim_t value) {
   if (setrlimit(which, &limit) != 0) _exit(125);
 }
 
-TEST_CASE("hostile: a limit on processor time does not end the supervisor before its tree") {
+TEST_CASE("hostile: a limit on CPU time does not end the supervisor before its tree") {
   if (!needs_mseal_to_be_notified()) return;
   const TemporaryPath log("cpu.log");
   const Run result =
       run(preloaded("policy=none,backend=supervised,coverage=all,verbose=1,log=" + log.string(),
                     {LIVE_PROGRAM, "keeps_supervisor_busy", "8"}, [] { limit_for_good(RLIMIT_CPU, 1); }));
   expect_success(result);
-  CHECK_THAT(text_in(log.string()), ContainsSubstring("whose processor time is limited"));
+  CHECK_THAT(text_in(log.string()), ContainsSubstring("whose CPU time is limited"));
 }
 
 TEST_CASE("hostile: more than a hundred processes can seal at the same time") {

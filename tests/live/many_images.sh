@@ -1,5 +1,5 @@
 # Starts 500 images, and says how many descriptors and how much memory (PSS, KiB) the supervisor has before, with
-# 100 of them alive, and after; then the processor time (ticks) that it has used before and after a second of rest.
+# 100 of them alive, and after; then the CPU time (ticks) that it has used before and after a second of rest.
 # The argument is the supervisor's log.
 supervisor=$(sed -n 's/.*supervisor \([0-9]*\) serves.*/\1/p' "$1")
 look() { echo $(ls /proc/$supervisor/fd | wc -l) $(awk '/^Pss:/ { print $2 }' /proc/$supervisor/smaps_rollup); }

@@ -176,12 +176,12 @@ TEST_CASE("live: a policy file that is a pipe or has no end stops the program, a
     CHECK(result.out == "");
     CHECK(result.err ==
           "libmseal: " + user + ": can't be read: " + why + "; it does not apply\nlibmseal: " + user +
-              " does not apply, but it has rules that could not be examined, so the program is not "
+              " does not apply, but it has contents that could not be examined, so the program is not "
               "started (policy=none starts it without the files)\n");
     command.environment["MSEAL_OPTIONS"] = "backend=libc,supervisor=/nonexistent/supervisor";
     const Run unread = run(command);
     CHECK(unread.status == 127);
-    CHECK_THAT(unread.err, ContainsSubstring("has rules that could not be examined"));
+    CHECK_THAT(unread.err, ContainsSubstring("has contents that could not be examined"));
   };
   REQUIRE(::mkfifo(user.c_str(), 0600) == 0);
   stops("it is not a regular file");

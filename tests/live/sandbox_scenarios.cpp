@@ -76,7 +76,7 @@ void seal_page(char* page) {
   EXPECT(Calls{Via::raw}.protect(page, page_size(), PROT_NONE) == -EPERM);
 }
 
-// A page, several at once, errors, and again: the filter kills for any call but those of shut_in().
+// A page, several at once, errors, and again: the filter kills callers of all calls but those of shut_in().
 void seals_in_a_sandbox(std::span<char*>) {
   const std::size_t page = page_size();
   char* const pages =
@@ -169,7 +169,7 @@ void late_object_in_a_sandbox(std::span<char*> arguments) {
   ::_exit(g_failures);
 }
 
-// A filter of the program that kills for mseal(2). Messages to the supervisor are sent by mmap then.
+// A filter of the program that kills callers of mseal(2). Messages to the supervisor are sent by mmap then.
 void own_filter_kills_for_mseal(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 2);
   void* const object = loaded(arguments[0]);
@@ -196,7 +196,8 @@ void own_filter_kills_for_mseal(std::span<char*> arguments) {
   EXPECT(ends_with(child, 0));
 }
 
-// One that kills for all calls that sealing makes: nothing can be sealed any more, and nothing is tried.
+// One that kills callers of all calls that sealing makes: nothing can be sealed any more, and nothing is
+// tried.
 void own_filter_kills_for_all(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
   void* const object = loaded(arguments[0]);
@@ -214,7 +215,7 @@ void own_filter_kills_for_all(std::span<char*> arguments) {
   ::_exit(g_failures);
 }
 
-// The next program knows what filters of this one kill for.
+// The next program knows which calls it must not make under the filters of this one.
 void executes_under_own_filter(std::span<char*> arguments) {
   REQUIRE_OR_STOP(arguments.size() == 2);
   const std::string_view kind = arguments[0];
@@ -282,7 +283,7 @@ void runs_under_filter_of_ancestor(std::span<char*> arguments) {
   ::_exit(g_failures);
 }
 
-// Several filters, each of which kills for something else. The library looks at each.
+// Several filters, each of which kills callers of something else. The library looks at each.
 void sandbox_in_stages(std::span<char*> arguments) {
   REQUIRE_OR_STOP(!arguments.empty());
   void* const object = loaded(arguments[0]);

@@ -13,7 +13,7 @@
 namespace libmseal::tests {
 namespace {
 
-TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills for") {
+TEST_CASE("live: a program seals under its own filter, which refuses, traps or kills") {
   for (const std::string options : {"backend=supervised", "backend=supervised,coverage=all"}) {
     for (const char* name : {"seals_in_a_sandbox", "seals_under_a_broker", "seals_in_a_sandbox_with_threads",
                              "seals_without_descriptors", "late_object_in_a_sandbox"}) {
@@ -24,7 +24,7 @@ TEST_CASE("live: a program seals whatever its own filter forbids, traps or kills
   }
 }
 
-TEST_CASE("live: a program whose own filter kills for mseal(2) goes on sealing") {
+TEST_CASE("live: a program whose own filter kills callers of mseal(2) can still seal") {
   const TemporaryPath events("events.jsonl");
   const std::string options = GENERATE("backend=supervised", "backend=supervised,late=all",
                                        "backend=supervised,coverage=all", "backend=supervised,events=EVENTS",
@@ -37,7 +37,8 @@ TEST_CASE("live: a program whose own filter kills for mseal(2) goes on sealing")
       run(preloaded(given, {LIVE_PROGRAM, "own_filter_kills_for_mseal", PLUGINS "/nodelete.so", way})));
 }
 
-TEST_CASE("live: a program whose own filter kills for all that sealing does runs on, and seals no more") {
+TEST_CASE(
+    "live: a program whose own filter kills callers of all that sealing needs runs on, and seals no more") {
   const TemporaryPath events("events.jsonl");
   const std::string options =
       GENERATE("backend=supervised", "backend=supervised,coverage=all", "backend=filters",
@@ -49,7 +50,8 @@ TEST_CASE("live: a program whose own filter kills for all that sealing does runs
 }
 
 TEST_CASE(
-    "live: a program that is executed under a filter that kills for calls of the library is not killed") {
+    "live: a program is not killed if it is executed under a filter that kills callers of what the library "
+    "calls") {
   const auto [options, kind, outcome] = GENERATE(table<std::string, std::string, std::string>(
       {{"backend=supervised", "mseal", "sealed"},
        {"backend=supervised", "mseal, by a trap", "sealed"},
@@ -71,7 +73,8 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "live: a filter that kills for what the supervisor can do without keeps no program from its policy") {
+    "live: a filter that kills callers of what the supervisor can do without keeps no program from its "
+    "policy") {
   const TemporaryPath policy("policy.toml");
   std::ofstream(policy.string())
       << "auto = \"elf\"\n[[program]]\nname = \"own_data_program\"\nauto = \"off\"\n";
@@ -111,7 +114,8 @@ TEST_CASE("live: harden= under such a filter is met, or the program is not start
 }
 
 TEST_CASE(
-    "live: what the program's own filters kill for is found out, filter by filter and thread by thread") {
+    "live: the library finds out what the program's own filters kill, filter by filter and thread by "
+    "thread") {
   const std::string scenario =
       GENERATE("sandbox_in_stages", "own_filter_traps", "own_filter_of_one_thread",
                "filters_that_are_refused", "own_filter_checks_arguments", "own_filter_answers_sigprocmask");

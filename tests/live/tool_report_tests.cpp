@@ -49,7 +49,7 @@ TEST_CASE("tool: report groups what an audit found, and names what would allow i
   CHECK(text.status == 0);
   CHECK_THAT(text.out, ContainsSubstring("to allow it: skip=own_data_program") &&
                            ContainsSubstring("to allow it: mutable=own_data_program") &&
-                           ContainsSubstring("events: 4, kinds: 4"));
+                           ContainsSubstring("events: 4, groups: 4"));
   const json all = json::parse(tool({"report", "--json", events.string()}).out);
   CHECK(all["events"] == 4);
   std::set<std::string> sections;
@@ -252,8 +252,8 @@ TEST_CASE("tool: report tells of events that are missing in the file") {
   std::ofstream(events.string()) << "{\"time\":\"t\",\"lost\":7,\"why\":\"too many per second\"}\n";
   const Run text = tool({"report", events.string()});
   CHECK(text.status == 1);
-  CHECK_THAT(text.out,
-             ContainsSubstring("7 more events are missing") && !ContainsSubstring("nothing was refused"));
+  CHECK_THAT(text.out, ContainsSubstring("7 more events were not recorded") &&
+                           !ContainsSubstring("nothing was refused"));
   CHECK(json::parse(tool({"report", "--json", events.string()}).out)["lost"] == 7);
 }
 

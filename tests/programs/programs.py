@@ -67,7 +67,7 @@ def refusals_in(path):
         for line in path.read_text().splitlines():
             event = json.loads(line)
             if event.get("verdict") in ("refused", "would refuse"):
-                found[f"{event['program']}: {event['call']} of {event['sealed']['object'] or 'memory of its own'}"] += 1
+                found[f"{event['program']}: {event['call']} of {event['sealed']['object'] or 'anonymous memory'}"] += 1
     return found
 
 

@@ -46,7 +46,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
   if (arguments.kernel == KernelMseal::refused) return {"a seccomp profile refuses mseal(2) (EPERM)", 0};
   if (arguments.kernel == KernelMseal::not_asked)
-    return {"a seccomp filter of this process or of its ancestors answers mseal(2) or kills for it", 0};
+    return {"a seccomp filter of this process or of its ancestors answers mseal(2), or kills its callers", 0};
   if (arguments.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
   if (state.options.asks_for_strict_discard()) return {"mseal(2) does not follow discard=strict", 0};
   g_each_alone = mseal_may_miss_mappings();

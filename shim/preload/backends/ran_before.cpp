@@ -27,8 +27,8 @@ constexpr std::string_view kHasRing =
     "the program has an io_uring already, or may have one, and filters can't see its requests";
 
 // Whether there is neither another thread nor another process with this memory. The kernel allows unshare of
-// what is not shared (kernel/fork.c, check_unshare_flags), and does nothing then. A filter might kill for it,
-// or answer instead of the kernel.
+// what is not shared (kernel/fork.c, check_unshare_flags), and does nothing then. A filter might kill
+// the caller, or answer instead of the kernel.
 bool is_alone_for_sure() {
   return !has_filters() && raw_syscall(__NR_unshare, CLONE_VM) == 0;
 }

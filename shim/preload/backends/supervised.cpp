@@ -232,7 +232,8 @@ Outcome hand_over(const State& state, const StartArguments& arguments, Job& job,
   // traced calls fail.
   const policy::Serving answer = give(-1);
   if (answer.result != 0)
-    return {"no seccomp listener is possible, and the supervisor may not trace the program", answer.result};
+    return {"no seccomp listener is possible, and the supervisor is not allowed to trace the program",
+            answer.result};
   report_files(state, answer);
   job.draft.program.replace_action(policy::kActionNotify, SECCOMP_RET_TRACE);
   const long installed = install_filter(job.draft.program.instructions(), false);

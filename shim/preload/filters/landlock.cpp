@@ -80,7 +80,7 @@ std::string_view forbid_writing_proc() {
   const long version = raw_syscall(__NR_landlock_create_ruleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < kLeastVersion)
     return "it needs Landlock of Linux 5.19 or later, enabled at boot (lsm=landlock,...)";
-  if (has_other_threads()) return "the program has threads already, which Landlock would not reach";
+  if (has_other_threads()) return "the program has threads already, which Landlock would not restrict";
   if (proc_is_mounted_elsewhere()) return "a second procfs is mounted elsewhere than on /proc";
   landlock_ruleset_attr handled{};
   handled.handled_access_fs = kWrite | kRefer;

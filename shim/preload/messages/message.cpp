@@ -61,7 +61,7 @@ std::string_view text_of(long error) {
     case EFBIG:
       return "the file would be too large (EFBIG): ulimit -f limits it";
     case EAGAIN:
-      return "no resources (EAGAIN): ulimit -u may limit processes";
+      return "no resources (EAGAIN): ulimit -u may be too low";
     case EISDIR:
       return "it is a directory (EISDIR)";
     case ENOTDIR:

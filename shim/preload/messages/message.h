@@ -21,8 +21,8 @@ class Message : NoCopy {
   policy::FixedVector<char, 512> line_;
 };
 
-// For a program whose own filter kills for write(2), or for the system calls by which the text of an error is
-// found.
+// For a program whose own filter kills callers of write(2), or of the system calls by which the text of an
+// error is found.
 void restrict_messages(bool silent, bool asks_nothing);
 
 // An error in words, with the limit or profile that may have caused it.

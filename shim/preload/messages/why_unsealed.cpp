@@ -36,11 +36,11 @@ constinit Cause g_causes[] = {
     {Why::unknown, EAGAIN, "the supervisor can't inspect this process",
      "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
     {Why::thread, EAGAIN,
-     "a thread is still inside a memory call that began before the seal, or got no processor for a second",
+     "a thread is still inside a memory call that began before the seal, or got no CPU time for a second",
      "such a call may still change the range; try again"},
     {Why::hidden_threads, EAGAIN,
-     "the program is not dumpable (PR_SET_DUMPABLE, or a change of user), so it may not inspect its threads, "
-     "of which one may be inside a memory call",
+     "the program is not dumpable (PR_SET_DUMPABLE, or a change of user), so it is not allowed to inspect "
+     "its threads, of which one may be inside a memory call",
      "seal before that, or run it with CAP_SYS_PTRACE"},
     {Why::locked, EAGAIN, "the library's lock was not free for twenty seconds",
      "the thread that held it was stopped, or a process that shares this memory was killed in mseal"},
@@ -58,8 +58,8 @@ constinit Cause g_causes[] = {
      "the backend is libc, and libmseal.so was loaded after libc, so it can't intercept the program's calls",
      "preload the library, or link the program to it"},
     {Why::own_filter_kills, EAGAIN,
-     "a seccomp filter of this program, or of one that has executed it, kills the process for a system call "
-     "that sealing needs",
+     "a seccomp filter of this program, or of one that has executed it, kills the process if it makes a "
+     "system call that sealing needs",
      "seal before the filter is installed, or let it answer with an error"},
 };
 

@@ -13,7 +13,7 @@
 namespace libmseal::shim {
 namespace {
 
-// Neither call has an effect. A call that a known filter kills for is not tried.
+// Neither call has an effect. A call is not tried if a known filter kills its callers.
 void call_mseal_and_seccomp() {
   if (!own_filters_kill(Work::message)) (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
   if (!own_filters_kill(Work::filtering))

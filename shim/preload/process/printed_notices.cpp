@@ -47,7 +47,7 @@ bool is_printed(std::uint32_t flags) {
   return printed;
 }
 
-// Before the backend has started, other filters may kill for seccomp(2).
+// Before the backend has started, other filters may kill callers of seccomp(2).
 bool may_install(const State& state) {
   if (own_filters_kill(Work::filtering)) return false;
   if (uses_filters(state.backend) || state.other_filters.are_of_tree) return true;

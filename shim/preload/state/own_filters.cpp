@@ -167,7 +167,7 @@ std::uint32_t verdict_of(std::span<const sock_filter> program, std::uint32_t num
   return policy::evaluate(program, data) & SECCOMP_RET_ACTION_FULL;
 }
 
-// A trap counts as a kill: handlers of sandboxes often end the program, and execve resets them.
+// A trap is treated as a kill: handlers of sandboxes often end the program, and execve resets them.
 bool kills(std::span<const sock_filter> program, std::uint32_t number, const Arguments& arguments) {
   switch (verdict_of(program, number, arguments)) {
     case SECCOMP_RET_ALLOW:
@@ -208,8 +208,8 @@ std::uint16_t read_mark() {
              : std::uint16_t{0};
 }
 
-// Of several marks the last one answers. It includes the calls that filters of other threads kill for: if it
-// is not certain which filters apply, the next program makes fewer calls.
+// Of several marks the last one answers. It includes the calls whose callers filters of other threads kill:
+// if it is not certain which filters apply, the next program makes fewer calls.
 std::uint16_t work_of_mark(std::uint16_t killed) {
   return g_killed | killed;
 }

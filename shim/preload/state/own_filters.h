@@ -1,5 +1,5 @@
-// Seccomp filters that programs of the tree install themselves, and the system calls of the library for which
-// they kill. The library no longer makes these calls.
+// Seccomp filters that programs of the tree install themselves, and the system calls of the library whose
+// caller they kill. The library stops making these calls.
 //
 // Only filters that are installed with libc's prctl() or syscall() are seen. A program that is executed later
 // learns of them from a mark: a filter that answers an mmap of no bytes.
@@ -27,7 +27,7 @@ enum class Work : std::uint16_t {
   optional = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
 };
 
-// Whether a filter kills for that work.
+// Whether a filter kills the process when it makes a call of that work.
 [[nodiscard]] bool own_filters_kill(Work work);
 
 [[nodiscard]] inline bool own_filters_bar_messages() {

@@ -164,7 +164,7 @@ long SupervisorLaunch::wait_ready() {
     if (table >= 0) (void)raw_syscall(__NR_close, table);
     return error;
   };
-  if (got < 0) return fails("the supervisor did not get ready", got);
+  if (got < 0) return fails("the supervisor did not become ready", got);
   const bool speaks = got == static_cast<long>(sizeof ready) && ready.magic == policy::kControlMagic &&
                       ready.version == policy::kLayoutVersion;
   if (!speaks) return fails("the supervisor is of another version", -EPROTO);
@@ -174,7 +174,7 @@ long SupervisorLaunch::wait_ready() {
     case policy::Trouble::no_table:
       return fails("the supervisor has no memory for its table", -static_cast<long>(ready.error));
     case policy::Trouble::few_files:
-      return fails("the supervisor may open too few files", -static_cast<long>(ready.error));
+      return fails("the limit on open files is too low for the supervisor", -static_cast<long>(ready.error));
     case policy::Trouble::no_proc:
       return fails("the supervisor needs a procfs at /proc", -ENOENT);
     case policy::Trouble::foreign_proc:
@@ -182,7 +182,8 @@ long SupervisorLaunch::wait_ready() {
     case policy::Trouble::hidden_program:
       if (table >= 0) (void)map_table(std::exchange(table, -1), table_);
       return fails(
-          "the supervisor may not inspect this program: its file is not readable, or it is not dumpable",
+          "the supervisor is not allowed to inspect this program: its file is not readable, or it is not "
+          "dumpable",
           -EACCES);
     case policy::Trouble::refused_call:
       return fails("a seccomp filter refuses ioctl(2) or poll(2), which the supervisor needs",
