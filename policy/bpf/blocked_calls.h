@@ -15,7 +15,7 @@ namespace libmseal::policy {
 
 // Both functions prepend a program to `program` that allows every other call.
 
-// Blocks the calls that no filter can judge, except those that the options open. A second listener is always
+// Blocks the calls that no filter can decide, except those that the options open. A second listener is always
 // refused: with one, a process could approve its own calls. `notified`: what the supervisor is notified of.
 struct NotifiedCalls {
   bool lineage = false;  // lineage.h

@@ -146,7 +146,7 @@ class Compiler {
     return others;
   }
 
-  // Whether calls that create huge pages are notified or refused.
+  // Whether calls that create huge pages go to the supervisor or are refused.
   [[nodiscard]] bool tells_of_huge_pages() const {
     return notifies() || what_.unsupervised.refuse_huge_pages;
   }

@@ -29,8 +29,8 @@ inline constexpr std::uint32_t kActionIsInTree = SECCOMP_RET_ERRNO | kInTree;
 struct DeniedRanges {
   std::span<const Range> ranges;    // what no call may unmap, replace, move, resize or re-protect
   std::span<const Range> contents;  // what no madvise may discard
-  // brk arguments that answer 0. brk is never notified: a signal could end it with EINTR, which libc would
-  // mistake for the new break, and malloc would write past the heap.
+  // brk arguments that answer 0. brk is never a notified call: a signal could end it with EINTR, which libc
+  // would mistake for the new break, and malloc would write past the heap.
   Range breaks{};
   bool protection = true;  // whether mprotect is refused, too
 };
@@ -42,7 +42,7 @@ struct Unsupervised {
   bool refuse_huge_pages = false;                // every creation of huge pages; only in the first filter
 };
 
-// The first filter's answers to calls that no filter can judge; nullopt: the call is allowed.
+// The first filter's answers to calls that no filter can decide; nullopt: the call is allowed.
 struct UnjudgeableCalls {
   std::optional<std::uint32_t> shm_remap;   // shmat with SHM_REMAP
   std::optional<std::uint32_t> old_mmap;    // i386, arguments in memory

@@ -7,7 +7,8 @@
 
 namespace libmseal::policy {
 
-// Not a real parser of TOML. If it is not certain, a rule counts as present and as applying to the program.
+// Not a real parser of TOML. If it is not certain, a rule is treated as present and as applying to the
+// program.
 class BindingRule {
  public:
   // In bytes. A longer one may be given in part.

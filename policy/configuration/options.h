@@ -23,7 +23,7 @@ constexpr bool uses_filters(Backend backend) {
   return backend == Backend::filters || backend == Backend::supervised;
 }
 
-// Calls that are blocked in a sealed process because no filter can judge them. open= allows each again.
+// Calls that are blocked in a sealed process because no filter can decide them. open= allows each again.
 enum BlockedCall : std::uint16_t {
   kBlockedIoUring = 1 << 0,
   kBlockedProcessMadvise = 1 << 1,

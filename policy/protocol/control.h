@@ -203,7 +203,7 @@ struct Start {
   std::uint32_t options = 0;
   std::uint16_t is_late = 0;          // 1: the program has run before, and may have called io_setup
   std::uint8_t may_be_subreaper = 0;  // 1: the program may be a subreaper
-  std::uint8_t by_ptrace = 0;         // 1: calls are notified by ptrace
+  std::uint8_t by_ptrace = 0;         // 1: the supervisor traces the program
   Range sealed_area;                  // empty if there is none
 };
 

@@ -7,8 +7,8 @@
 
 namespace libmseal::policy {
 
-// [start, end) in bytes. A range that wraps around the address space has end <= start and counts as empty:
-// the kernel refuses every call that names one.
+// [start, end) in bytes. A range that wraps around the address space has end <= start and is treated as
+// empty: the kernel refuses every call that names one.
 struct Range {
   std::uint64_t start = 0;
   std::uint64_t end = 0;

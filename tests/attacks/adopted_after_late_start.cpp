@@ -41,7 +41,7 @@ int adopt(char* page) {
 
 int main() {
   g_outcome = new (map_at(0, kPage, MAP_SHARED)) std::atomic<int>(-1);
-  char* const page = map_at(0x3000'0000, kPage);  // judged by the supervisor
+  char* const page = map_at(0x3000'0000, kPage);  // decided by the supervisor
   std::memset(page, 'v', kPage);
   const pid_t adopter = ::fork();
   if (adopter == 0) leave(adopt(page));

@@ -101,7 +101,8 @@ class Victim {
     victim.remember();
     return victim;
   }
-  // The same where programs with fixed addresses are: judged by the supervisor, as other images may be there.
+  // The same where programs with fixed addresses are: decided by the supervisor, as other images may be
+  // there.
   static Victim supervised_page() { return page(0x3000'0000); }
   // This program's own code: sealed at start, by a filter where addresses are randomised.
   static Victim text() {

@@ -37,7 +37,7 @@ int adopt(std::uint64_t where, End end) {
 
 int main() {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  constexpr std::uint64_t kWhere = 0x3000'0000;  // judged by the supervisor
+  constexpr std::uint64_t kWhere = 0x3000'0000;  // decided by the supervisor
   const int ended = adopt(kWhere, [] { ::_exit(kHeld); });
   const auto run = [] {
     ::execl("/bin/true", "true", nullptr);

@@ -1,5 +1,5 @@
 // mprotect with PROT_GROWSDOWN while another thread changes where the stack mapping starts: above the victim
-// when the call is judged, at the victim when it is made.
+// when the call is checked, at the victim when it is made.
 #include <atomic>
 #include <chrono>
 #include <thread>

@@ -1,4 +1,4 @@
-// mmap MAP_FIXED by a descriptor of an ordinary file when the call is judged, and of one of huge pages when
+// mmap MAP_FIXED by a descriptor of an ordinary file when the call is checked, and of one of huge pages when
 // it is made: another thread exchanges the file.
 #include <fcntl.h>
 

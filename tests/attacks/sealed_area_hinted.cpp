@@ -1,4 +1,4 @@
-// Memory that the program itself has mapped by a hint in the area where everything is sealed from birth:
+// Memory that the program itself has mapped by a hint in the area where everything is sealed at once:
 // mseal must add what that area's own seal leaves out.
 #include <fcntl.h>
 

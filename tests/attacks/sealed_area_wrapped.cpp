@@ -1,5 +1,5 @@
 // PROT_SEAL is asked for so often in vain, and for so much, that a count of it would wrap around to addresses
-// below the area where everything is sealed from birth.
+// below the area where everything is sealed at once.
 #include "tests/attacks/attack.h"
 
 using namespace libmseal::tests;

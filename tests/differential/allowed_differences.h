@@ -50,7 +50,7 @@ inline std::uint64_t pages_in(std::string_view size) {
 inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, const Step& ours) {
   const bool refused = ours.result == "-1";
   const bool unknown = ours.result == "-38";
-  // Whether the source is of huge pages can't be told for sure, so the size counts as rounded up to the
+  // Whether the source is of huge pages can't be told for sure, so the size is treated as rounded up to the
   // target's alignment, never beyond what a huge page could take. The same goes for mappings of huge pages:
   // how large these are is not in the arguments.
   const bool places =
@@ -76,7 +76,7 @@ inline std::optional<std::string_view> refused_to_be_safe(const Step& kernel, co
   if (refused && ours.any && protection.size() == 9 && protection.starts_with("0x1")) return "PROT_GROWSDOWN";
   // The kernel unmaps the ring where it is by then, which another thread may choose.
   if (refused && ours.call.starts_with("io_destroy")) return "io_destroy";
-  // Arguments in memory, rings and files of huge pages can't be judged, and no healthy program has them.
+  // Arguments in memory, rings and files of huge pages can't be decided on, and no healthy program has them.
   if (unknown) {
     for (const std::string_view call : {"io_uring_setup", "uselib", "memfd_create_huge", "old_mmap"}) {
       if (ours.call.starts_with(call)) return call;
@@ -118,7 +118,7 @@ inline std::optional<std::string_view> allowed_difference(const Step& kernel, co
   if (ours.touches && ours.call.starts_with("shmdt") && ours.result == "0" && kernel.result == "-22") {
     return "shmdt all or nothing";
   }
-  // The raw call answers what every libc takes for ENOMEM; the kernel's answers the present break.
+  // The raw call answers what every libc takes for ENOMEM; the kernel's answers the current break.
   // It answers so below the heap as well, where the kernel may be one that goes down to the data.
   if (ours.call.starts_with("brk") && ours.result == "0" && kernel.result.starts_with("page")) {
     return "brk answers 0";

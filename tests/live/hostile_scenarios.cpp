@@ -105,7 +105,7 @@ void many_live_children(std::span<char*> arguments) {
     if (::fork() != 0) continue;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     char* const pages = map_pages(3);
-    constexpr std::uintptr_t kHugePage = 2 << 20;  // an mremap to such a boundary counts as larger
+    constexpr std::uintptr_t kHugePage = 2 << 20;  // an mremap to such a boundary is treated as larger
     char* const second = pages + page_size();
     char* const to =
         reinterpret_cast<std::uintptr_t>(second) % kHugePage == 0 ? second + page_size() : second;

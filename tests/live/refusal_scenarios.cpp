@@ -189,7 +189,7 @@ void keeps_sealed_heap(std::span<char*>) {
   const long lowered = shim::raw_syscall(__NR_brk, block);
   EXPECT(lowered == 0 || lowered == before);
   EXPECT(shim::raw_syscall(__NR_brk, 0) == before);
-  // libc believes a kernel that answers with the present break; ours answers 0, which libc reports
+  // libc believes a kernel that answers with the current break; ours answers 0, which libc reports
   errno = 0;
   EXPECT(::brk(old_break) == 0 || errno == ENOMEM);
   EXPECT(shim::raw_syscall(__NR_brk, 0) == before);
@@ -342,7 +342,7 @@ void keeps_a_ring_below_a_seal(std::span<char*>) {
   std::optional<Area> area;
   char* below = nullptr;
   constexpr std::uintptr_t kHugePage = 2 << 20;
-  do {  // an mremap to a huge page boundary counts as larger
+  do {  // an mremap to a huge page boundary is treated as larger
     area.emplace();
     below = area->sealed - area->page;
   } while (reinterpret_cast<std::uintptr_t>(below) % kHugePage == 0);

@@ -1,4 +1,4 @@
-// The backend `filters`: filters refuse calls that touch a seal, and calls that they can't judge from the
+// The backend `filters`: filters refuse calls that touch a seal, and calls that they can't decide from the
 // arguments. For processes that can't have a listener.
 #include <cerrno>
 

@@ -27,7 +27,7 @@ RanBefore look_at_what_ran_before(const State& state, const StartArguments& argu
 void leave_objects_unsealed(State& state, const Outcome& reason);
 
 // To be called after the objects are covered by filters, if there are other threads: waits for their calls
-// and looks again. If one may change an object, the objects count as unsealed.
+// and looks again. If one may change an object, the objects are treated as unsealed.
 void wait_for_older_threads(State& state, long (*is_alone)(const State&));
 
 }  // namespace libmseal::shim

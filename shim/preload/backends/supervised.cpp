@@ -1,4 +1,4 @@
-// The backend `supervised`: filters refuse what they can judge, and one supervisor for each process tree
+// The backend `supervised`: filters refuse what they can decide, and one supervisor for each process tree
 // decides the rest.
 #include <fcntl.h>
 #include <linux/seccomp.h>

@@ -1,5 +1,5 @@
 // The first filter. It refuses changes of what is sealed at start and of the sealed area, notifies the
-// supervisor of the calls that it has to decide, and blocks the calls that no filter can judge.
+// supervisor of the calls that it has to decide, and blocks the calls that no filter can decide.
 #pragma once
 
 #include <span>

@@ -12,7 +12,7 @@ namespace libmseal::shim {
 void mark_vm_peak() {
   static constinit bool is_marked = false;
   if (std::exchange(is_marked, true)) return;
-  // Memory that does not cross a multiple of 4 GiB: filters judge its munmap without the supervisor.
+  // Memory that does not cross a multiple of 4 GiB: filters decide its munmap without the supervisor.
   constexpr std::uint64_t kLine = 4ULL << 30;
   constexpr std::uint64_t kLeast = kLine / 4;
   constexpr std::uint64_t kBelowLibraries = 16 * kLine;  // where the kernel has placed nothing yet

@@ -14,7 +14,7 @@ namespace libmseal::shim {
 // stopped, it is assumed to be past the lock once it has run for a while: evidence, not proof.
 //
 // The ABI of a call that may have begun before the first filter is not known. A thread that a tracer has
-// stopped at the entry of such a call could make any call without a filter: it counts as inside one.
+// stopped at the entry of such a call could make any call without a filter: it is treated as inside one.
 long wait_for_in_flight_calls(const policy::Machine& machine, policy::Begun begun);
 
 }  // namespace libmseal::shim

@@ -23,7 +23,7 @@ long with_whole_pages(const State& state, std::uint64_t length, Call call) {
 }
 
 long map_then_seal(State& state, const policy::Arguments& arguments) {
-  // Both calls are notified in some places, and a signal may interrupt that.
+  // In some places both calls go to the supervisor, and a signal may interrupt the wait for it.
   const long mapped = uninterrupted_syscall(__NR_mmap, arguments[0], arguments[1], arguments[2], arguments[3],
                                             arguments[4], arguments[5]);
   if (failed(mapped)) return mapped;

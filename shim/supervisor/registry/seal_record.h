@@ -90,7 +90,7 @@ class SealRecord {
   }
 
   // Adds what a process with this birth may have inherited from the others. If there is no room for a seal,
-  // the whole range from the first seal to the last counts as sealed: too much rather than too little.
+  // the whole range from the first seal to the last is treated as sealed: too much rather than too little.
   void inherit(std::span<SealRecord* const> others, const Birth& birth) {
     start_from(others, birth);
     const auto is_known = [&](const SealRecord* other) { return entries_.is_same_as(other->entries_); };

@@ -5,7 +5,7 @@
 // can't grow (VM_DONTEXPAND), and each such call is notified. So no thread may be in an mremap when the call
 // begins, and those that come later wait until it is over. Then io_setup unmaps only its own ring, and
 // io_destroy the one at the address that it names (lookup_ioctx). Only the kernel knows the first size of a
-// ring, so each counts as large as the largest that a process of the tree has asked for.
+// ring, so each is treated as large as the largest that a process of the tree has asked for.
 #pragma once
 
 #include <sys/types.h>

@@ -57,7 +57,7 @@ Sharing OwnSealing::sharing_at_start(const Caller& caller) {
   return registry_.register_sharers(caller);
 }
 
-// The supervisor is to enforce the seal, so calls there must be notified, in all processes that share the
+// The supervisor is to enforce the seal, so calls there must go to it, in all processes that share the
 // memory. A message that has a filtered part, too, comes from a program that has just started.
 bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
