@@ -23,8 +23,10 @@ enum class Sharing : std::uint8_t {
 
 class SharerSearch {
  public:
-  // For the process `group`, of which `task` is a thread that does not end during the search.
-  SharerSearch(const ProcRoot& proc, long group, long task) : proc_(proc), group_(group), task_(task) {}
+  // For the process `group`, of which `task` is a thread that does not end during the search. `only_user`:
+  // the user that all processes which may share the memory have; -1: not known.
+  SharerSearch(const ProcRoot& proc, long group, long task, long only_user = -1)
+      : proc_(proc), group_(group), task_(task), only_user_(only_user) {}
 
   // Calls found(process) for each sharer; it returns false to stop. `since`: a moment without sharers. `now`:
   // the forks so far; sample_forks() returns them anew. `most`: the forks after which IDs wrap around.
@@ -123,6 +125,7 @@ class SharerSearch {
   // kcmp is not allowed. A sharer may have another user, and need not have filters.
   Sharing judge_by_looks(long task, const TaskStatus& status) {
     if (status.thread_group == group_ || status.peak < 0) return Sharing::alone;  // peak < 0: no memory
+    if (only_user_ >= 0 && status.user >= 0 && status.user != only_user_) return Sharing::alone;
     return peaks_differ(task) || images_differ(task) ? Sharing::alone : Sharing::unknown;
   }
 
@@ -226,6 +229,7 @@ class SharerSearch {
   const ProcRoot& proc_;
   long group_;
   long task_;
+  long only_user_;
 };
 
 }  // namespace libmseal::shim

@@ -6,7 +6,9 @@
 #include <cstring>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/protocol/layout.h"
@@ -173,6 +175,15 @@ std::string explain(const CLI::App* app, const CLI::Error& error) {
   return "mseal: " + shim::printable(what) + "; see " + command + " --help\n";
 }
 
+// CLI11 takes the next word as the value of --option=, which may be the program.
+void refuse_empty_values(int count, char** arguments) {
+  for (int at = 2; at < count && arguments[at][0] == '-'; ++at) {
+    const std::string_view word = arguments[at];
+    if (word == "--") return;
+    if (word.ends_with('=')) throw std::invalid_argument(std::string(word) + " has no value");
+  }
+}
+
 int parse(int count, char** arguments) {
   CLI::App app("Runs programs with sealed memory, and inspects them", "mseal");
   app.require_subcommand(1);
@@ -188,6 +199,7 @@ int parse(int count, char** arguments) {
   add_report(app, choices);
   add_policy(app, choices);
   add_system(app, choices);
+  refuse_empty_values(count, arguments);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

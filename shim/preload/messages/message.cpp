@@ -67,7 +67,9 @@ std::string_view text_of(long error) {
     case ENOTDIR:
       return "part of the path is not a directory (ENOTDIR)";
     case ENXIO:
-      return "it is a pipe that nobody reads (ENXIO)";
+      return "nobody reads the pipe, or there is no such device (ENXIO)";
+    case ETXTBSY:
+      return "it is a program that runs (ETXTBSY)";
     case EROFS:
       return "it is on a read-only file system (EROFS)";
     case ENOSPC:

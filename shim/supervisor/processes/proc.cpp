@@ -224,7 +224,8 @@ class KernelProc final : public Proc {
   shim::Sharing sharers(pid_t process, pid_t task, const shim::ForkSample& since, const shim::ForkSample& now,
                         std::vector<pid_t>& found) override {
     const auto sample = [&] { return sample_forks(); };
-    return shim::SharerSearch(root_, process, task).run(since, now, pid_max(), sample, [&](long sharer) {
+    shim::SharerSearch search(root_, process, task, only_user_);
+    return search.run(since, now, pid_max(), sample, [&](long sharer) {
       found.push_back(static_cast<pid_t>(sharer));
       return true;
     });
