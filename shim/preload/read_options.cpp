@@ -77,23 +77,14 @@ void find_levels(State& state) {
   if (!state.options.policy.empty()) add_level(state, {state.options.policy}, true);
 }
 
-// Why the files could not be read.
-struct Unread {
-  std::string_view what;
-  long error = 0;
-};
-
 // The table of this tree's supervisor, or of a new one. Null if there is none.
-const void* table_with_policy(State& state, SupervisorLaunch& launch, Unread& why) {
+const void* table_with_policy(State& state, SupervisorLaunch& launch, Reason& why) {
   // Where a filter kills for mseal(2), there is no tree.
   if (const long joined = state.is_barred() ? -ENOSYS : say_hello(); joined >= 0) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
   }
-  why = {"can't create a process for the supervisor", launch.start(state)};
-  if (why.error != 0) return nullptr;
-  why.error = launch.wait_ready();
-  why.what = launch.trouble();
+  why = launch.start(state);
   return launch.table();
 }
 
@@ -109,26 +100,6 @@ std::string_view binding_rule(const char* path) {
   const bool nobody_can =
       read == -EACCES || read == -ENOENT;  // the supervisor could not read it either, and would ignore it
   return read == 0 || nobody_can ? rules.found() : "rules that could not be examined";
-}
-
-void report_unread(const State& state, const Unread& why) {
-  const auto tell = [&](std::string_view path, std::string_view rule) {
-    Message message;
-    message << "the policy files are not read: " << why.what << " (" << state.supervisor_path.data() << "), "
-            << ErrorText{why.error};
-    if (!rule.empty()) {
-      message << "; " << path << " has " << rule
-              << ", so the program is not started (policy=none starts it without the files)";
-    }
-  };
-  for (std::size_t level = 0; level < state.policy_count; ++level) {
-    const char* const path = state.policies[level].data();
-    const std::string_view rule = binding_rule(path);
-    if (rule.empty()) continue;
-    tell(path, rule);
-    give_up();
-  }
-  if (first_in_tree(state, Notice::unread_policies, 0, why.error)) tell({}, {});
 }
 
 // Whether one of the complaints is about the file.
@@ -152,15 +123,22 @@ bool is_complained_of(std::string_view path, std::string_view complaints) {
   give_up();
 }
 
+constexpr std::string_view kUnread = "the policy files are not read: ";
+
 // Ends the program if a file that does not apply has, or may have, a rule without which the program must not
-// start.
-void give_up_if_bound(const State& state, std::string_view complaints) {
+// start. `unread`: why none of them applies.
+void give_up_if_bound(const State& state, std::string_view complaints, const Reason& unread) {
   for (std::size_t level = 0; level < state.policy_count; ++level) {
     const char* const path = state.policies[level].data();
-    const std::string_view rule = is_complained_of(path, complaints) ? binding_rule(path) : "";
+    const bool applies = unread.none() && !is_complained_of(path, complaints);
+    const std::string_view rule = applies ? "" : binding_rule(path);
     if (rule.empty()) continue;
-    Message() << path << " does not apply, but it has " << rule
+    {
+      Message message;
+      if (!unread.none()) message << kUnread << unread << "; ";
+      message << path << (unread.none() ? " does not apply, but it has " : " has ") << rule
               << ", so the program is not started (policy=none starts it without the files)";
+    }
     give_up();
   }
 }
@@ -175,10 +153,11 @@ void print_complaints(const State& state, std::string_view complaints) {
 
 // True if all of them could be read.
 bool read_levels(State& state, SupervisorLaunch& launch) {
-  Unread why;
+  Reason why;
   const void* const table = table_with_policy(state, launch, why);
   if (table == nullptr) {
-    report_unread(state, why);
+    give_up_if_bound(state, {}, why);
+    if (first_in_tree(state, Notice::unread_policies, 0, why.error)) Message() << kUnread << why;
     return false;
   }
   const std::string_view complaints = table_complaints(table);
@@ -186,7 +165,7 @@ bool read_levels(State& state, SupervisorLaunch& launch) {
   const bool good = complaints.empty();
   if (complaints == kTooManyRules) give_up_for_too_many_rules();
   print_complaints(state, complaints);
-  give_up_if_bound(state, complaints);
+  give_up_if_bound(state, complaints, {});
   if (table != launch.table()) unmap_table(table);
   return good;
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <span>
-#include <string_view>
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
@@ -13,18 +12,6 @@
 #include "shim/preload/supervisor/supervisor_link.h"
 
 namespace libmseal::shim {
-
-// Why a backend did not start. `what` is empty if it did.
-struct Outcome {
-  std::string_view what;
-  long error = 0;              // 0: there is no errno
-  std::string_view subject{};  // the file concerned, if any
-
-  [[nodiscard]] bool started() const { return what.empty(); }
-};
-
-// "what (file), error text".
-Message& operator<<(Message& message, const Outcome& outcome);
 
 // The objects that are loaded when the program starts.
 struct ObjectsAtStart {
@@ -46,7 +33,8 @@ struct StartArguments {
 
 // The caller holds the lock, except for `query`.
 struct BackendFunctions {
-  Outcome (*start)(State& state, const StartArguments& arguments, Job& job);
+  // Why it did not start; none if it did.
+  Reason (*start)(State& state, const StartArguments& arguments, Job& job);
   // Seals the ranges (sorted, disjoint) with job.types; all of them or none: 0 or -errno.
   long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
   policy::Sealed (*query)(const State& state, const policy::Range& range);

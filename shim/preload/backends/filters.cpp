@@ -35,10 +35,10 @@ long look_for_sharers(const State& state) {
   return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
-Outcome start(State& state, const StartArguments& arguments, Job& job) {
+Reason start(State& state, const StartArguments& arguments, Job& job) {
   const RanBefore before = look_at_what_ran_before(state, arguments);
-  if (!before.outcome.started()) {
-    leave_objects_unsealed(state, before.outcome);
+  if (!before.reason.none()) {
+    leave_objects_unsealed(state, before.reason);
     return start(state, {{}, {}, false, false, arguments.kernel, arguments.launch}, job);
   }
   find_out_about_kcmp();  // not tried yet if this process started in a tree

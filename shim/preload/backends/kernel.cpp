@@ -42,7 +42,7 @@ long seal_range(const State& state, const Range& range) {
   return read != 0 ? explain(Why::unreadable, read) : wrong;
 }
 
-Outcome start(State& state, const StartArguments& arguments, Job& job) {
+Reason start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
   if (arguments.kernel == KernelMseal::refused) return {"a seccomp profile refuses mseal(2) (EPERM)", 0};
   if (arguments.kernel == KernelMseal::not_asked)

@@ -70,7 +70,7 @@ RanBefore look_at_what_ran_before(const State& state, const StartArguments& argu
   return before;
 }
 
-void leave_objects_unsealed(State& state, const Outcome& reason) {
+void leave_objects_unsealed(State& state, const Reason& reason) {
   state.objects_are_unsealed = state.may_be_shared = true;
   const bool required = state.options.require != policy::Backend::automatic;
   // That memory is shared says nothing about other programs of the tree.

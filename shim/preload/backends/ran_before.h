@@ -15,7 +15,7 @@ inline constexpr std::string_view kSharedMemory =
 struct RanBefore {
   // Why no filter can protect the objects: another process shares this memory, or may share it, and would not
   // have the filter; or there is an io_uring, whose requests no filter sees.
-  Outcome outcome;
+  Reason reason;
   bool threads = false;  // there are other threads, which may be in calls that began before
 };
 
@@ -24,7 +24,7 @@ struct RanBefore {
 RanBefore look_at_what_ran_before(const State& state, const StartArguments& arguments);
 
 // The objects are not sealed, for that reason: prints it, and ends a program that requires a backend.
-void leave_objects_unsealed(State& state, const Outcome& reason);
+void leave_objects_unsealed(State& state, const Reason& reason);
 
 // To be called after the objects are covered by filters, if there are other threads: waits for their calls
 // and looks again. If one may change an object, the objects count as unsealed.

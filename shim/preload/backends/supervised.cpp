@@ -138,8 +138,8 @@ void put_up_fences(State& state) {
 }
 
 // Joins the tree.
-Outcome join(State& state, long table_descriptor, std::span<const Seal> objects, const Range& refused_breaks,
-             Job& job) {
+Reason join(State& state, long table_descriptor, std::span<const Seal> objects, const Range& refused_breaks,
+            Job& job) {
   state.joined = true;
   const long mapped = map_own_table(state, table_descriptor);
   if (mapped == -EPROTO) return {"the supervisor of this process tree is of another version", 0};
@@ -174,7 +174,7 @@ Outcome join(State& state, long table_descriptor, std::span<const Seal> objects,
 
 // Filters of this tree are in force, so no second listener is possible. Explains why its supervisor does not
 // serve.
-Outcome explain_no_answer(long answer) {
+Reason explain_no_answer(long answer) {
   switch (answer) {
     case -ENOSYS:
     case -EINVAL:
@@ -211,8 +211,8 @@ void report_files(const State& state, const policy::Serving& answer) {
 }
 
 // Installs the filter that is in job.draft, and hands over to the supervisor.
-Outcome hand_over(const State& state, const StartArguments& arguments, Job& job, std::size_t filtered,
-                  const Watched& watched, const Range& sealed_area, bool is_late) {
+Reason hand_over(const State& state, const StartArguments& arguments, Job& job, std::size_t filtered,
+                 const Watched& watched, const Range& sealed_area, bool is_late) {
   const auto give = [&](long listener) {
     return arguments.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
                                       watched.view(), sealed_area, {state.texts->environment.data()},
@@ -243,20 +243,17 @@ Outcome hand_over(const State& state, const StartArguments& arguments, Job& job,
 }
 
 // Starts a supervisor for this process and its descendants.
-Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& job) {
+Reason launch_supervisor(State& state, const StartArguments& arguments, Job& job) {
   SupervisorLaunch& launch = arguments.launch;
   const bool at_start = !arguments.objects.empty();
   const RanBefore before = look_at_what_ran_before(state, arguments);
-  if (!before.outcome.started()) {
-    leave_objects_unsealed(state, before.outcome);
+  if (!before.reason.none()) {
+    leave_objects_unsealed(state, before.reason);
     return launch_supervisor(state, {{}, {}, false, false, arguments.kernel, launch}, job);
   }
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
-  if (const long error = launch.start(state); error != 0)
-    return {"can't create a process for the supervisor", error};
-  if (const long error = launch.wait_ready(); error != 0)
-    return {launch.trouble(), error, {state.supervisor_path.data()}};
+  if (const Reason failure = launch.start(state); !failure.none()) return failure;
   state.table = launch.keep_table();
   state.tree_options = policy::tree_options(state.options);
   const Range sealed_area = choose_sealed_area();
@@ -275,8 +272,8 @@ Outcome launch_supervisor(State& state, const StartArguments& arguments, Job& jo
   if (!write_first_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
   const bool is_late = !at_start || before.threads || arguments.has_aio_ring;
-  const Outcome outcome = hand_over(state, arguments, job, filtered, watched, sealed_area, is_late);
-  if (!outcome.started()) return outcome;
+  const Reason failure = hand_over(state, arguments, job, filtered, watched, sealed_area, is_late);
+  if (!failure.none()) return failure;
   note_sealed_by_filters(state, seals.first(filtered));
   state.has_older_threads = before.threads;
   if (before.threads) wait_for_older_threads(state, is_alone_supervised);
@@ -299,18 +296,18 @@ void settle(State& state, bool started) {
 
 // ---- the backend ----
 
-Outcome start(State& state, const StartArguments& arguments, Job& job) {
+Reason start(State& state, const StartArguments& arguments, Job& job) {
   const long table = say_hello();
   const long probed = table >= 0 ? 0 : probe_listener();
-  const Outcome outcome = [&]() -> Outcome {
+  const Reason failure = [&]() -> Reason {
     if (table >= 0) return join(state, table, arguments.objects, arguments.refused_breaks, job);
     if (probed == -EBUSY || table == -EXDEV) return explain_no_answer(table);
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, arguments, job);
   }();
-  settle(state, outcome.started());
-  if (!outcome.started()) arguments.launch.stop();  // descriptors may be few
-  return outcome;
+  settle(state, failure.none());
+  if (!failure.none()) arguments.launch.stop();  // descriptors may be few
+  return failure;
 }
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
@@ -333,7 +330,7 @@ const BackendFunctions kSupervisedBackend{start, seal, query, is_alone_supervise
 bool join_without_sealing(State& state, Job& job) {
   const long table = say_hello();
   if (table < 0) return false;
-  const bool joined = join(state, table, {}, {}, job).started();
+  const bool joined = join(state, table, {}, {}, job).none();
   settle(state, joined);
   return joined;
 }

@@ -59,7 +59,7 @@ void harden(const State& state, Draft& draft) {
   draft.program.clear();
   policy::write_hardening(state.machine, missing, draft.program);
   if (const long error = install_filter(draft.program.instructions(), false); error != 0) {
-    refuse_to_start("harden=", " by seccomp", ErrorText{error});
+    refuse_to_start("harden=", "", Reason{"the filter could not be installed", error});
   }
 }
 

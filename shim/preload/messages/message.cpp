@@ -135,6 +135,13 @@ Message& operator<<(Message& message, ErrorText shown) {
   return error < kErrors ? message << " " << error : message;
 }
 
+Message& operator<<(Message& message, const Reason& reason) {
+  message << reason.what;
+  if (!reason.subject.empty()) message << " (" << reason.subject << ")";
+  if (reason.error == 0) return message;
+  return message << ", " << ErrorText{reason.error};
+}
+
 void give_up() {
   end_process(127);
 }

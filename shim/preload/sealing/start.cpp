@@ -43,7 +43,7 @@ KernelMseal look_for_mseal(const State& state) {
   return may_ask ? ask_kernel(state.machine) : KernelMseal::not_asked;
 }
 
-Outcome try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {
+Reason try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {
   if (state.is_barred() && backend != Backend::libc) return {state.barred, 0};
   if (state.options.audit && backend != Backend::supervised)
     return {"mode=audit needs the backend supervised", -EINVAL};
@@ -77,20 +77,20 @@ bool has_no_tags([[maybe_unused]] Backend backend) {
 
 struct Choice {
   Backend backend;  // automatic: none could start
-  Outcome reason;   // why no stronger one
+  Reason reason;    // why no stronger one
 };
 
 // Starts the strongest backend that can start.
 Choice start_strongest(State& state, const StartArguments& arguments, Job& job) {
   constexpr Backend kByStrength[] = {Backend::kernel, Backend::supervised, Backend::filters, Backend::libc};
   const Backend asked = state.options.backend;
-  Outcome reason;
+  Reason reason;
   for (const Backend backend : kByStrength) {
     if (asked != Backend::automatic && backend > asked) continue;
-    const Outcome outcome = try_backend(state, backend, arguments, job);
-    if (outcome.started()) return {backend, reason};
+    const Reason failure = try_backend(state, backend, arguments, job);
+    if (failure.none()) return {backend, reason};
     // Keep the reason of the first backend that failed. A kernel without mseal(2) is not worth reporting.
-    if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised)) reason = outcome;
+    if (reason.none() || (asked == Backend::automatic && backend == Backend::supervised)) reason = failure;
   }
   return {Backend::automatic, reason};
 }
@@ -123,7 +123,7 @@ void report_unwritten_events(const State& state) {
 }
 
 // Ends the program if the backend is weaker than it requires.
-void enforce_requirement(const State& state, Outcome reason) {
+void enforce_requirement(const State& state, Reason reason) {
   const policy::Options& options = state.options;
   if (options.require <= state.backend) return;
   if (options.backend != Backend::automatic && options.require > options.backend)
@@ -132,7 +132,7 @@ void enforce_requirement(const State& state, Outcome reason) {
 }
 
 // Ends the program, unless it is one that an audit leaves out.
-void report_no_backend(State& state, const Outcome& reason) {
+void report_no_backend(State& state, const Reason& reason) {
   if (state.options.audit && reason.error == -EXDEV) {
     Message() << "this program is not audited: " << reason.what;
     state.backend = Backend::libc;
@@ -143,11 +143,11 @@ void report_no_backend(State& state, const Outcome& reason) {
   give_up();
 }
 
-void report(const State& state, KernelMseal kernel, const Outcome& reason) {
+void report(const State& state, KernelMseal kernel, const Reason& reason) {
   const Backend asked = state.options.backend;
   const Backend started = state.backend;
   const Backend wanted = asked == Backend::automatic ? Backend::supervised : asked;
-  if (!reason.started() && started < wanted) {
+  if (!reason.none() && started < wanted) {
     // The cause does not matter: a process that lacks a backend because an ancestor does prints nothing.
     if (!first_in_tree(state, Notice::weaker_backend, static_cast<std::uint32_t>(started), reason.error))
       return;

@@ -112,12 +112,19 @@ void SupervisorLaunch::stop() {
   if (socket_ >= 0) (void)raw_syscall(__NR_close, socket_);  // a supervisor that still waits then exits
   if (table_ != nullptr) unmap_table(table_);
   socket_ = -1;
-  failure_ = 0;
+  failure_ = {};
   table_ = nullptr;
 }
 
-long SupervisorLaunch::start(const State& state) {
-  if (socket_ >= 0) return 0;
+Reason SupervisorLaunch::start(const State& state) {
+  if (socket_ >= 0) return failure_;
+  if (const long error = create_process(state); error != 0)
+    return {"can't create a process for the supervisor", error};
+  return failure_ = wait_until_ready(state);
+}
+
+// 0 or -errno.
+long SupervisorLaunch::create_process(const State& state) {
   if (own_filters_kill(Work::launching)) return -ECANCELED;
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
@@ -152,47 +159,40 @@ const void* SupervisorLaunch::keep_table() {
   return std::exchange(table_, nullptr);
 }
 
-long SupervisorLaunch::wait_ready() {
-  if (failure_ != 0) return failure_;
-  if (table_ != nullptr) return 0;
+Reason SupervisorLaunch::wait_until_ready(const State& state) {
   policy::Ready ready;
   int table = -1;
   const long got = receive(socket_, &ready, sizeof ready, table);
-  const auto fails = [&](std::string_view what, long error) {
-    trouble_ = what;
-    failure_ = error;
-    if (table >= 0) (void)raw_syscall(__NR_close, table);
-    return error;
-  };
-  if (got < 0) return fails("the supervisor did not get ready", got);
+  if (got < 0) return {"the supervisor did not get ready", got};
   const bool speaks = got == static_cast<long>(sizeof ready) && ready.magic == policy::kControlMagic &&
                       ready.version == policy::kLayoutVersion;
-  if (!speaks) return fails("the supervisor is of another version", -EPROTO);
+  if (!speaks) {
+    if (table >= 0) (void)raw_syscall(__NR_close, table);
+    return {"the supervisor is of another version", -EPROTO};
+  }
+  const long mapped = table < 0 ? -EMFILE : map_table(table, table_);  // EMFILE: no descriptor is left
+  const long error = -static_cast<long>(ready.error);
   switch (ready.trouble) {
     case policy::Trouble::not_run:
-      return fails("the supervisor could not be started", -static_cast<long>(ready.error));
+      return {"the supervisor could not be started", error, state.supervisor_path.data()};
     case policy::Trouble::no_table:
-      return fails("the supervisor has no memory for its table", -static_cast<long>(ready.error));
+      return {"the supervisor has no memory for its table", error};
     case policy::Trouble::few_files:
-      return fails("the supervisor may open too few files", -static_cast<long>(ready.error));
+      return {"the supervisor may open too few files", error};
     case policy::Trouble::no_proc:
-      return fails("the supervisor needs a procfs at /proc", -ENOENT);
+      return {"the supervisor needs a procfs at /proc", 0};
     case policy::Trouble::foreign_proc:
-      return fails("/proc belongs to another pid namespace: mount a procfs of this one", -ESRCH);
+      return {"/proc belongs to another pid namespace: mount a procfs of this one", 0};
     case policy::Trouble::hidden_program:
-      if (table >= 0) (void)map_table(std::exchange(table, -1), table_);
-      return fails(
-          "the supervisor may not inspect this program: its file is not readable, or it is not dumpable",
-          -EACCES);
+      return {"the supervisor may not inspect this program: its file is not readable, or it is not dumpable",
+              -EACCES};
     case policy::Trouble::refused_call:
-      return fails("a seccomp filter refuses ioctl(2) or poll(2), which the supervisor needs",
-                   -static_cast<long>(ready.error));
+      return {"a seccomp filter refuses ioctl(2) or poll(2), which the supervisor needs", error};
     case policy::Trouble::none:
       break;
   }
-  if (table < 0) return fails("the supervisor's table did not arrive", -EMFILE);  // no descriptor is left
-  const long mapped = map_table(std::exchange(table, -1), table_);
-  return mapped == 0 ? 0 : fails("the supervisor's table could not be mapped", mapped);
+  if (table < 0) return {"the supervisor's table did not arrive", mapped};
+  return mapped == 0 ? Reason{} : Reason{"the supervisor's table could not be mapped", mapped};
 }
 
 policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy::Seal> seals,

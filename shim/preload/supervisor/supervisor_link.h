@@ -8,6 +8,7 @@
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/common/no_copy.h"
+#include "shim/preload/messages/message.h"
 #include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
@@ -18,13 +19,10 @@ class SupervisorLaunch : NoCopy {
   ~SupervisorLaunch();
 
   // Starts the program at state.supervisor_path in its own session, without our descriptors, and so that no
-  // wait() of the program returns it. It also gets the paths of the policy files. Does nothing if it was
-  // started. 0 or -errno.
-  long start(const State& state);
-  // Waits until it is ready and has sent its table. 0 or -errno, with a reason in trouble(). A supervisor
-  // that can't serve this program may still send a table with the policy.
-  long wait_ready();
-  [[nodiscard]] std::string_view trouble() const { return trouble_; }
+  // wait() of the program returns it. It also gets the paths of the policy files. Waits until it is ready and
+  // has sent its table. A supervisor that can't serve this program may still send a table with the policy.
+  // Only the first call does something; the others return the same.
+  Reason start(const State& state);
   [[nodiscard]] const void* table() const { return table_; }
   // Ends the launch; the supervisor is not needed.
   void stop();
@@ -40,10 +38,12 @@ class SupervisorLaunch : NoCopy {
                             std::string_view options, bool is_late);
 
  private:
+  long create_process(const State& state);
+  Reason wait_until_ready(const State& state);
+
   int socket_ = -1;
-  long failure_ = 0;
   const void* table_ = nullptr;
-  std::string_view trouble_;
+  Reason failure_;
 };
 
 // Joins this process to the supervisor that serves it: a descriptor of the seal table, or -errno as for other
