@@ -28,8 +28,10 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "policy/protocol/layout.h"
 #include "policy/rules/fixed_vector.h"
@@ -84,6 +86,14 @@ struct Control {
 
   std::uint32_t count = 0;  // only for `refusals`
 };
+
+constexpr std::string_view name_of(Control::Kind kind) {
+  constexpr std::string_view kNames[] = {
+      "hello",    "range",          "seal",         "filters_are_in", "give_up",   "is_writable", "prepare",
+      "is_alone", "add_supervised", "add_filtered", "query",          "call_site", "refusals"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(Control::Kind::refusals));
+  return kNames[static_cast<std::size_t>(kind) - 1];
+}
 
 // Too many calls are being refused, so this one is only counted.
 inline constexpr std::int64_t kTooMany = 1;

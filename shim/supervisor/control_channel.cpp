@@ -170,7 +170,7 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   // Otherwise the message may be repeated.
   if (arrived && ends_request(message.kind, answer)) supervised_.forget(caller);
   resume_threads();
-  log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
+  log(Level::info, "pid ", caller.process.id, ": ", policy::name_of(message.kind), " on ",
       RangeText{message.seal.range}, ": ", answer);
 }
 

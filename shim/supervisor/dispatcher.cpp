@@ -226,7 +226,7 @@ bool Dispatcher::must_wait(const Notification& notification) const {
 void Dispatcher::decide(const Notification& notification, const Caller& caller) {
   const MmCall& call = notification.call;
   if (caller.standing == Caller::Standing::unknown) {
-    log(Level::warning, "pid ", caller.task, ": system call ", notification.number,
+    log(Level::warning, "pid ", caller.task, ": ", policy::name_of(call.call),
         ": the caller can't be identified, so the seals of all processes apply");
   }
   const Verdict verdict = judge_.decide(call, caller);
@@ -237,14 +237,14 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
     // Later, for example if a thread is just being created.
     if (begun == AioRings::Begun::later && control_.postpone(notification.raw, kForRings)) return;
   }
-  log(Level::debug, "pid ", caller.task, ": system call ", notification.number, " on ",
-      RangeText{call.ranges[0]}, ": refused");
+  log(Level::debug, "pid ", caller.task, ": ", policy::name_of(call.call), " on ", RangeText{call.ranges[0]},
+      ": refused");
   refuse(notification, caller, verdict);
 }
 
 void Dispatcher::let_through(const Notification& notification) {
   const MmCall& call = notification.call;
-  log(Level::debug, "pid ", notification.task, ": system call ", notification.number, " on ",
+  log(Level::debug, "pid ", notification.task, ": ", policy::name_of(call.call), " on ",
       RangeText{call.ranges[0]}, ": allowed");
   if (tree_options_.covers_all) calls_.begun(notification.task, call);
   listener_.continue_call(notification.raw.id);
