@@ -93,8 +93,7 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
     refused_breaks = {1, ~0ULL};  // the position of the heap is not known
   start_backend(state, {objects.view(), refused_breaks, turn.work().has_aio_ring, turn.work().has_io_uring},
                 launch, job);
-  const bool is_not_audited = state.options.audit && state.backend == policy::Backend::libc;
-  if (!objects.empty() && !is_not_audited && !state.objects_are_unsealed)
+  if (!objects.empty() && !state.objects_are_unsealed)
     note_sealed_objects(state, all_objects(state), turn.work());
 }
 

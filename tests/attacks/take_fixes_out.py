@@ -236,7 +236,7 @@ HOLES = [
          {SUPERVISED: ["early_aio_ring"]}),
     Hole("before main: a call of i386 with wide registers",
          "shim/preload/backends/ran_before.cpp",
-         "before.threads = own.threads != 1;", "before.threads = false;",
+         "threads = own.threads != 1;", "threads = false;",
          {SUPERVISED: ["i386_early_stalled"], FILTERS: ["i386_early_stalled"]}),
     Hole("threads: a list that is cut short counts as complete, in the library",
          "shim/preload/process/threads.h",

@@ -15,7 +15,7 @@ namespace libmseal::shim {
 
 // The objects that are loaded when the program starts.
 struct ObjectsAtStart {
-  std::span<const policy::Seal> pieces;  // that are to be sealed; sorted, disjoint
+  std::span<const policy::Seal> pieces;  // that are to be sealed; sorted, disjoint; may be empty
   policy::Range refused_breaks;          // the arguments of brk that would unmap one of them
   bool has_aio_ring = false;             // a ring of io_setup is mapped already
   bool has_io_uring = false;             // a ring of io_uring is
@@ -23,10 +23,7 @@ struct ObjectsAtStart {
 
 // The arguments of a backend's start.
 struct StartArguments {
-  std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, disjoint; may be empty
-  policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
-  bool has_aio_ring = false;              // as above
-  bool has_io_uring = false;
+  ObjectsAtStart objects;
   KernelMseal kernel = KernelMseal::not_asked;
   SupervisorLaunch& launch;  // may hold a supervisor that is ready
 };

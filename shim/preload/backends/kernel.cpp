@@ -50,7 +50,7 @@ Reason start(State& state, const StartArguments& arguments, Job& job) {
   if (arguments.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
   if (state.options.asks_for_strict_discard()) return {"mseal(2) does not follow discard=strict", 0};
   g_each_alone = mseal_may_miss_mappings();
-  for (const policy::Seal& object : arguments.objects) {
+  for (const policy::Seal& object : arguments.objects.pieces) {
     // Nothing is sealed yet, so no mapping merges with a sealed one.
     const long sealed = call_mseal(object.range);
     if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};

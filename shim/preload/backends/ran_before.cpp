@@ -10,7 +10,6 @@
 #include "shim/common/fork_sample.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/common/sharers.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
@@ -43,31 +42,41 @@ bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   const std::uint64_t tick = 1'000'000'000 / getauxval(AT_CLKTCK);  // ns
   const std::uint64_t age = nanoseconds_of(CLOCK_BOOTTIME) - own.start_time * tick;
   const ForkSample birth{process, monotonic_ns() - age};
-  SharerSearch search(proc, process, raw_syscall(__NR_gettid));
-  const auto sample = [&] { return sample_forks(proc); };
-  const auto at_first = [](long) { return false; };
-  return search.run(birth, now, pid_max(proc), sample, at_first) != Sharing::alone;
+  return search_own_sharers(proc, birth, now) != Sharing::alone;
 }
 
-}  // namespace
-
-RanBefore look_at_what_ran_before(const State& state, const StartArguments& arguments) {
-  RanBefore before;
-  if (state.options.audit || arguments.objects.empty()) return before;
+// Why no filter can protect the objects. Sets `threads` if there are other threads.
+Reason why_not_sealable(const State& state, const ObjectsAtStart& objects, bool& threads) {
+  if (state.options.audit || objects.pieces.empty()) return {};
   if (!is_alone_for_sure()) {
     const ProcRoot proc;
     policy::StatLine own;
     const auto ask = [&] { return may_share_memory(proc, own) ? -EAGAIN : 0; };
-    if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0)
-      return {{kSharedMemory, 0}};
-    before.threads = own.threads != 1;
+    if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0) return {kSharedMemory};
+    threads = own.threads != 1;
   }
   // The first filter blocks what starts a request. Only the kernel's threads go on, which belong to the
   // process since Linux 5.12; before that the ring is mapped.
-  if (!before.threads && !arguments.has_io_uring) return before;
+  if (!threads && !objects.has_io_uring) return {};
   const long ring = look_for_io_uring(state.options);
-  if (ring != 0) return {{kHasRing, std::min(ring, 0L)}};
-  return before;
+  return ring != 0 ? Reason{kHasRing, std::min(ring, 0L)} : Reason{};
+}
+
+}  // namespace
+
+RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects) {
+  bool threads = false;
+  const Reason reason = why_not_sealable(state, objects, threads);
+  if (reason.none()) return {objects, threads};
+  leave_objects_unsealed(state, reason);
+  return {};
+}
+
+Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const ForkSample& now) {
+  SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid));
+  const auto sample = [&] { return sample_forks(proc); };
+  const auto at_first = [](long) { return false; };
+  return search.run(since, now, pid_max(proc), sample, at_first);
 }
 
 void leave_objects_unsealed(State& state, const Reason& reason) {

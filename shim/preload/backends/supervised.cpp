@@ -4,7 +4,6 @@
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "policy/protocol/control.h"
@@ -50,9 +49,7 @@ Watched choose_watched(const State& state, const Range& sealed_area) {
     return watched;
   }
   for (const Range& one : watched_ranges()) (void)watched.push_back(one);
-  const Range window = range_of(Window::sealable, sealed_area);
-  const auto after = [&](const Range& one) { return one.start > window.start; };
-  if (!window.empty()) watched.insert(std::find_if(watched.begin(), watched.end(), after), window);
+  (void)policy::insert_range(watched, range_of(Window::sealable, sealed_area));
   return watched;
 }
 
@@ -138,8 +135,7 @@ void put_up_fences(State& state) {
 }
 
 // Joins the tree.
-Reason join(State& state, long table_descriptor, std::span<const Seal> objects, const Range& refused_breaks,
-            Job& job) {
+Reason join(State& state, long table_descriptor, const ObjectsAtStart& objects, Job& job) {
   state.joined = true;
   const long mapped = map_own_table(state, table_descriptor);
   if (mapped == -EPROTO) return {"the supervisor of this process tree is of another version", 0};
@@ -147,15 +143,15 @@ Reason join(State& state, long table_descriptor, std::span<const Seal> objects, 
   state.tree_options = table_tree_options(state.table);
   put_up_fences(state);
   mark_vm_peak();
-  if (objects.empty()) return {};
+  if (objects.pieces.empty()) return {};
 
-  if (!add_table(state, objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
-  const bool by_supervisor = state.tree_options.audits || refused_breaks.empty();
+  if (!add_table(state, objects.pieces, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
+  const bool by_supervisor = state.tree_options.audits || objects.refused_breaks.empty();
   const auto is_left = [&](const Seal& piece) { return by_supervisor && is_watched(state, piece.range); };
   const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
   const std::span<const Seal> seals = job.covered.view();
   if (filtered != 0) {
-    const DenyFilter filter{seals.first(filtered), refused_breaks, true};
+    const DenyFilter filter{seals.first(filtered), objects.refused_breaks, true};
     if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
       return {"the filter of this program could not be installed", error};
   }
@@ -245,12 +241,7 @@ Reason hand_over(const State& state, const StartArguments& arguments, Job& job, 
 // Starts a supervisor for this process and its descendants.
 Reason launch_supervisor(State& state, const StartArguments& arguments, Job& job) {
   SupervisorLaunch& launch = arguments.launch;
-  const bool at_start = !arguments.objects.empty();
-  const RanBefore before = look_at_what_ran_before(state, arguments);
-  if (!before.reason.none()) {
-    leave_objects_unsealed(state, before.reason);
-    return launch_supervisor(state, {{}, {}, false, false, arguments.kernel, launch}, job);
-  }
+  const auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
   if (const Reason failure = launch.start(state); !failure.none()) return failure;
@@ -260,23 +251,22 @@ Reason launch_supervisor(State& state, const StartArguments& arguments, Job& job
   set_windows(state, sealed_area, true);
   move_table(state);
 
-  if (!add_table(state, arguments.objects, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
+  if (!add_table(state, objects.pieces, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
   const auto is_left = [&](const Seal& piece) {
     return state.tree_options.audits || may_be_load_range(piece.range);
   };
   const std::size_t filtered = sort_by_decider(job.found.pieces, is_left, job.covered);
   const std::span<const Seal> seals = job.covered.view();
   const Watched watched = choose_watched(state, sealed_area);
-  const FirstFilter filter{seals.first(filtered), arguments.refused_breaks, sealed_area, true,
-                           watched.view()};
+  const FirstFilter filter{seals.first(filtered), objects.refused_breaks, sealed_area, true, watched.view()};
   if (!write_first_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
-  const bool is_late = !at_start || before.threads || arguments.has_aio_ring;
+  const bool is_late = objects.pieces.empty() || threads || objects.has_aio_ring;
   const Reason failure = hand_over(state, arguments, job, filtered, watched, sealed_area, is_late);
   if (!failure.none()) return failure;
   note_sealed_by_filters(state, seals.first(filtered));
-  state.has_older_threads = before.threads;
-  if (before.threads) wait_for_older_threads(state, is_alone_supervised);
+  state.has_older_threads = threads;
+  if (threads) wait_for_older_threads(state, is_alone_supervised);
   return {};
 }
 
@@ -300,7 +290,7 @@ Reason start(State& state, const StartArguments& arguments, Job& job) {
   const long table = say_hello();
   const long probed = table >= 0 ? 0 : probe_listener();
   const Reason failure = [&]() -> Reason {
-    if (table >= 0) return join(state, table, arguments.objects, arguments.refused_breaks, job);
+    if (table >= 0) return join(state, table, arguments.objects, job);
     if (probed == -EBUSY || table == -EXDEV) return explain_no_answer(table);
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, arguments, job);
@@ -330,7 +320,7 @@ const BackendFunctions kSupervisedBackend{start, seal, query, is_alone_supervise
 bool join_without_sealing(State& state, Job& job) {
   const long table = say_hello();
   if (table < 0) return false;
-  const bool joined = join(state, table, {}, {}, job).none();
+  const bool joined = join(state, table, {}, job).none();
   settle(state, joined);
   return joined;
 }

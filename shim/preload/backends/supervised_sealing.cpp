@@ -176,8 +176,7 @@ Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPar
 }
 
 long seal_by_itself_supervised(State& state, std::span<const Range> ranges, Job& job) {
-  return seal_by_itself(state, ranges,
-                        {choose_step, is_alone_supervised, register_filtered, seal_by_supervisor}, job);
+  return seal_by_itself(state, ranges, {choose_step, register_filtered, seal_by_supervisor}, job);
 }
 
 long is_alone_supervised(const State& /*state*/) {

@@ -141,7 +141,7 @@ long start_backend_for_sealed_mappings(State& state) {
   if (!has_first_filter(state)) return explain(Why::not_ours);
   if (!state.may_be_shared) return 0;
   return locked(state, [&](Job&) {
-    const long error = wait_until_alone(state, functions_of(state.backend).is_alone);
+    const long error = wait_until_alone(state);
     if (error == 0) state.may_be_shared = false;
     return error;
   });

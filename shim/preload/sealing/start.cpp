@@ -207,8 +207,7 @@ long settle_late_start(const State& state) {
 }
 
 void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch& launch, Job& job) {
-  const StartArguments arguments{objects.pieces,       objects.refused_breaks, objects.has_aio_ring,
-                                 objects.has_io_uring, look_for_mseal(state),  launch};
+  const StartArguments arguments{objects, look_for_mseal(state), launch};
   const auto [backend, reason] = start_strongest(state, arguments, job);
   if (backend == Backend::automatic) return report_no_backend(state, reason);
   state.backend = backend;
