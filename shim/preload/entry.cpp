@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "policy/parsers/text.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/preload/filters/hardening.h"
@@ -137,8 +138,7 @@ void start(State& state) {
   find_dlsym();
   state.precedes_libc = find_next_function("munmap") != nullptr;
   state.library_path = library_path();
-  const std::string_view name =
-      state.library_path.substr(state.library_path.rfind('/') + 1);  // npos + 1 is 0
+  const std::string_view name = policy::last_component(state.library_path);
   const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   // Merely linked, the library seals nothing unless the program asks.
   state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;

@@ -49,8 +49,8 @@ void find_supervisor(State& state) {
     (void)copy_text(path, {state.options.supervisor});
     return;
   }
-  const std::string_view directory(state.library_path.data(),
-                                   state.library_path.rfind('/') + 1);  // npos + 1 is 0
+  std::string_view directory = state.library_path;
+  directory.remove_suffix(policy::last_component(directory).size());
   if (copy_text(path, {directory, kName}) && raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), X_OK) == 0)
     return;
   (void)copy_text(path, {directory, LIBMSEAL_SUPERVISOR_DIRECTORY, kName});
@@ -97,8 +97,8 @@ std::string_view binding_rule(const char* path) {
     rules.look_at(line);
     return true;
   });
-  const bool nobody_can =
-      read == -EACCES || read == -ENOENT;  // the supervisor could not read it either, and would ignore it
+  // The supervisor could not read it either, and would ignore it.
+  const bool nobody_can = read == -EACCES || read == -ENOENT;
   return read == 0 || nobody_can ? rules.found() : "rules that could not be examined";
 }
 

@@ -8,6 +8,7 @@
 #include <exception>
 #include <utility>
 
+#include "policy/parsers/text.h"
 #include "policy/rules/lineage.h"
 #include "shim/common/killed_calls.h"
 #include "shim/supervisor/events/log.h"
@@ -36,7 +37,7 @@ bool would_lose_library(Proc& proc, const Caller& caller) {
   if (!caller.foreign()) return false;
   bool lost = false;
   (void)visit_maps(proc, caller.task, [&](const policy::Vma& vma) {
-    if (vma.name.substr(vma.name.rfind('/') + 1).starts_with("libmseal.so")) lost = !vma.writable;
+    if (policy::last_component(vma.name).starts_with("libmseal.so")) lost = !vma.writable;
     return true;
   });
   return lost;
@@ -75,8 +76,9 @@ void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   try {
     control_.make_spare_table();
     if (registry_.wants_to_collect()) listener_.stop_signals();
-    if (registry_.collect()) calls_.collect();  // now, because no call waits
-  } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
+    // Now, because no call waits.
+    if (registry_.collect()) calls_.collect();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
 
@@ -114,33 +116,23 @@ Dispatcher::Notification Dispatcher::decode(const seccomp_notif& raw, const poli
     }
   }
   const MmCall call = policy::decode(machine_, abi, number, arguments);
-  Kind kind = Kind::blocked;
-  if (policy::makes_sibling(abi, number, arguments) || policy::makes_subreaper(abi, number, arguments)) {
-    kind = Kind::lineage;
-  } else if (policy::find_call(abi, number) != nullptr) {
-    kind = call.effect == MmCall::Effect::seal ? Kind::mseal : Kind::memory_call;
-  } else if (is_start(raw, abi)) {
-    kind = Kind::start;
-  }
-  return {raw, abi, static_cast<pid_t>(raw.pid), native, number, arguments, call, kind};
+  return {raw, abi, static_cast<pid_t>(raw.pid), native, number, arguments, call};
 }
 
 void Dispatcher::dispatch(const seccomp_notif& raw) {
   const policy::Abi* const abi = policy::find_abi(machine_, raw.data.arch);
   if (abi == nullptr) return listener_.refuse(raw.id, ENOSYS);
   const Notification notification = decode(raw, *abi);
-  switch (notification.kind) {
-    case Kind::lineage:
-      return handle_lineage(notification);
-    case Kind::mseal:
-      return handle_mseal(notification);
-    case Kind::memory_call:
-      return handle_memory_call(notification);
-    case Kind::start:
-      return handle_start(notification);
-    case Kind::blocked:
-      return handle_blocked_call(notification);
+  const std::uint32_t number = notification.number;
+  if (policy::makes_sibling(*abi, number, notification.arguments) ||
+      policy::makes_subreaper(*abi, number, notification.arguments))
+    return handle_lineage(notification);
+  if (policy::find_call(*abi, number) != nullptr) {
+    const bool seals = notification.call.effect == MmCall::Effect::seal;
+    return seals ? handle_mseal(notification) : handle_memory_call(notification);
   }
+  if (is_start(raw, *abi)) return handle_start(notification);
+  handle_blocked_call(notification);
 }
 
 void Dispatcher::handle_lineage(const Notification& notification) {

@@ -54,13 +54,6 @@ class Dispatcher {
  private:
   using Clock = std::chrono::steady_clock;
 
-  enum class Kind : std::uint8_t {
-    lineage,      // changes the parents in /proc (lineage.h)
-    mseal,        // a message of the library, or mseal itself
-    memory_call,  // any other call that can change mappings
-    start,        // a new image is about to run, and the library is required
-    blocked,      // what is left: only an audit allows it
-  };
   // A notification, decoded.
   struct Notification {
     const seccomp_notif& raw;
@@ -70,7 +63,6 @@ class Dispatcher {
     std::uint32_t number;         // that of mseal if the message came as mmap
     policy::Arguments arguments;  // likewise
     policy::MmCall call;
-    Kind kind;
   };
 
   [[nodiscard]] Notification decode(const seccomp_notif& raw, const policy::Abi& abi) const;
@@ -79,10 +71,15 @@ class Dispatcher {
   void catch_up();
   [[nodiscard]] int patience_while_busy() const;
   void dispatch(const seccomp_notif& raw);
+  // A call that changes the parents in /proc (lineage.h).
   void handle_lineage(const Notification& notification);
+  // A message of the library, or mseal itself.
   void handle_mseal(const Notification& notification);
+  // Any other call that can change mappings.
   void handle_memory_call(const Notification& notification);
+  // A new image is about to run, and the library is required.
   void handle_start(const Notification& notification);
+  // What is left: only an audit is notified of it.
   void handle_blocked_call(const Notification& notification);
   // Nothing if the call does not wait any more.
   [[nodiscard]] std::optional<Caller> identify_caller(const Notification& notification);

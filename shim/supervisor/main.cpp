@@ -134,8 +134,8 @@ std::optional<Service> prepare_service(std::span<const char* const> policy_paths
   auto table = make_first_table();
   if (!table) return std::nullopt;
   PolicyFiles policies(policy_paths);
-  const char* const program =
-      getenv("MSEAL_PROGRAM");  // the path of a program that this process may not inspect
+  // The path of a program that this process may not inspect.
+  const char* const program = getenv("MSEAL_PROGRAM");
   std::string policy = policies.options_for(proc.get(), peer(), program != nullptr ? program : "");
   table->set_policy(policy, policies.complaints());
   if (is_hidden) {

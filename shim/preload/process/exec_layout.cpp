@@ -20,8 +20,8 @@ constexpr unsigned long kAsk = 0xFFFFFFFF;
 
 bool is_much(const State& state) {
   constexpr std::uint64_t kMany = 64;  // ranges, of some twenty images
-  constexpr std::uint64_t kLarge =
-      1ULL << 30;  // bytes: a thousandth of the range in which the kernel places libraries
+  // Bytes: a thousandth of the range in which the kernel places libraries.
+  constexpr std::uint64_t kLarge = 1ULL << 30;
   return state.filtered_ranges.load(std::memory_order_relaxed) >= kMany ||
          state.filtered_bytes.load(std::memory_order_relaxed) >= kLarge;
 }

@@ -153,7 +153,7 @@ shim::Sharing Registry::register_sharers(const Caller& caller) {
   std::vector<pid_t> found;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;
-  if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
+  if (sharing == shim::Sharing::alone && makes_none) caller.note_alone(now);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;
@@ -182,10 +182,6 @@ void Registry::let_share(const Caller& caller, const Identified& who) {
   }
   if (!held) (void)newcomers_.join(*caller.image, who.process, caller.record);
   if (!who.forked) note_executed(*caller.image, who.process, caller);
-}
-
-void Registry::note_alone(const Caller& caller, const shim::ForkSample& since) {
-  caller.record->alone = {caller.process, since, true};
 }
 
 std::vector<pid_t> Registry::processes_with(const SealRecord& record) const {

@@ -77,13 +77,6 @@ class Registry {
   void note_request(const Caller& caller);
   // Gives its record to the other processes that share its memory. The result says whether there are any.
   shim::Sharing register_sharers(const Caller& caller);
-  // Whether the last search found no sharers.
-  [[nodiscard]] static bool was_alone(const Caller& caller) {
-    const Alone& alone = caller.record->alone;
-    return alone.still && alone.process == caller.process;
-  }
-  // No other process shared the caller's memory at `since` (sharers.h).
-  static void note_alone(const Caller& caller, const shim::ForkSample& since);
   // Only those that have been seen.
   [[nodiscard]] std::vector<pid_t> processes_with(const SealRecord& record) const;
 

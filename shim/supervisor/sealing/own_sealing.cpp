@@ -53,7 +53,7 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
 // Constructors of libraries run before the library, and may have created sharers. These have later IDs than
 // the caller, so there is none if the caller's was given last.
 Sharing OwnSealing::sharing_at_start(const Caller& caller) {
-  if (Registry::was_alone(caller) || proc_.newest_id() == caller.process.id) return Sharing::alone;
+  if (caller.was_alone() || proc_.newest_id() == caller.process.id) return Sharing::alone;
   return registry_.register_sharers(caller);
 }
 

@@ -140,20 +140,17 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
   job->types = message.seal.types;
   job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
   const std::int64_t answer = start(caller, *job);
-  if (answer == -EAGAIN && named) job->wanted.pop_back();
-  return release_if_busy(*job, answer);
-}
-
-// After EAGAIN the thread asks again, or the request is given up.
-std::int64_t SupervisedSealing::release_if_busy(Job& job, std::int64_t answer) {
-  if (answer == -EAGAIN) job.held.release();
+  if (answer != -EAGAIN) return answer;
+  // The thread asks again, or the request is given up.
+  if (named) job->wanted.pop_back();
+  job->held.release();
   return answer;
 }
 
 std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
   // A process without sharers probably still has none: search only once, when the threads are stopped.
-  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.register_sharers(caller);
+  const Sharing sharing = caller.was_alone() ? Sharing::alone : registry_.register_sharers(caller);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });
@@ -180,7 +177,7 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
   if (registry_.register_sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
-  if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, forks);
+  if (sharing == Sharing::alone && !cloning) caller.note_alone(forks);
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
   if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
@@ -218,7 +215,9 @@ std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Contr
   Job& job = found->second;
   job.last_heard = std::chrono::steady_clock::now();
   job.present_break = message.present_break;
-  return release_if_busy(job, read_mappings_again(caller, job));
+  const std::int64_t answer = read_mappings_again(caller, job);
+  if (answer == -EAGAIN) job.held.release();
+  return answer;
 }
 
 std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& job) {
@@ -231,7 +230,7 @@ std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& j
   if (held != ThreadHolder::Result::held) return -EBUSY;
   // A process that began to share the memory before the filter was installed does not have the filter.
   if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
-  Registry::note_alone(caller, forks);
+  caller.note_alone(forks);
   Findings now;
   // The filter can't be removed, so retry if the reading failed, for example for lack of a descriptor.
   if (const long wrong = sealer_.read_mappings(caller, job, now); wrong != 0)

@@ -63,7 +63,6 @@ class SupervisedSealing {
   long choose_ranges(const Caller& caller, Job& job) const;
   std::int64_t start(const Caller& caller, Job& job);
   std::int64_t read_mappings_again(const Caller& caller, Job& job);
-  static std::int64_t release_if_busy(Job& job, std::int64_t answer);
   std::int64_t hand_out(const Caller& caller, const Job& job, policy::NextStep step);
 
   Proc& proc_;
