@@ -161,7 +161,7 @@ bool is_sealed_by_filters(const State& state, std::span<const Range> ranges, pol
 
 Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
   if (ranges.size() == 1) return let_supervisor_seal(state, ranges[0], job);
-  const long sent = send_messages(Control{Control::Kind::range, {}}, ranges);
+  const long sent = send_ranges(ranges);
   return sent == 0 ? let_supervisor_seal(state, {}, job) : not_taken(state, sent);
 }
 

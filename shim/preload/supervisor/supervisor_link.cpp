@@ -262,37 +262,17 @@ long say_hello() {
   return is_table ? table : -EXDEV;
 }
 
-long send_messages(policy::Control message, std::span<const policy::Range> ranges) {
-  bool several = true;
-  while (!ranges.empty()) {
-    const std::size_t sent = policy::put_ranges(message, several ? ranges : ranges.first(1));
-    const long answer = send_message(message);
-    if (sent > 1 && (answer == -ENOSYS || answer == -EPERM)) {
-      several = false;  // another filter may have answered; a message by mmap carries only one range
-    } else if (answer != 0) {
-      return answer;
-    } else {
-      ranges = ranges.subspan(sent);
-    }
-  }
-  return 0;
-}
+namespace {
 
-long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
-  using Kind = policy::Control::Kind;
+// Sends `count` items. put(message, done, most) puts at least one and at most `most` of those that are not
+// done into the message, and returns how many. Returns -errno, or the largest answer.
+template <class Put>
+long send_in_portions(std::size_t count, Put put) {
   long result = 0;
   std::size_t most = 1 + decltype(policy::Control::more)::capacity();
-  while (!seals.empty()) {
-    const bool by_filter = filtered != 0;
-    policy::Control message{by_filter ? Kind::add_filtered : Kind::add_supervised, seals[0]};
-    // A message about seals of filters may end with one for the supervisor.
-    const std::size_t together = std::min({seals.size(), most, by_filter ? filtered + 1 : most});
-    policy::FixedVector<policy::Range, 4> alike;
-    for (const policy::Seal& seal : seals.first(together)) {
-      if (!seal.same_attributes(seals[0]) || !alike.push_back(seal.range)) break;
-    }
-    const std::size_t sent = policy::put_ranges(message, alike.view());
-    message.last_is_supervised = by_filter && sent > filtered;
+  for (std::size_t done = 0; done < count;) {
+    policy::Control message;
+    const std::size_t sent = put(message, done, most);
     const long answer = send_message(message);
     if (sent > 1 && (answer == -ENOSYS || answer == -EPERM)) {
       most = 1;  // another filter may have answered; a message by mmap carries only one range
@@ -300,11 +280,39 @@ long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
       return answer;
     } else {
       result = std::max(result, answer);
-      seals = seals.subspan(sent);
-      filtered -= std::min(filtered, sent);
+      done += sent;
     }
   }
   return result;
+}
+
+}  // namespace
+
+long send_ranges(std::span<const policy::Range> ranges) {
+  return send_in_portions(ranges.size(), [&](policy::Control& message, std::size_t done, std::size_t most) {
+    const auto rest = ranges.subspan(done);
+    message.kind = policy::Control::Kind::range;
+    return policy::put_ranges(message, rest.first(std::min(most, rest.size())));
+  });
+}
+
+long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
+  using Kind = policy::Control::Kind;
+  return send_in_portions(seals.size(), [&](policy::Control& message, std::size_t done, std::size_t most) {
+    const auto rest = seals.subspan(done);
+    const std::size_t by_filter = filtered - std::min(filtered, done);
+    message.kind = by_filter != 0 ? Kind::add_filtered : Kind::add_supervised;
+    message.seal = rest[0];
+    // A message about seals of filters may end with one for the supervisor.
+    const std::size_t together = std::min({rest.size(), most, by_filter != 0 ? by_filter + 1 : most});
+    policy::FixedVector<policy::Range, 4> alike;
+    for (const policy::Seal& seal : rest.first(together)) {
+      if (!seal.same_attributes(rest[0]) || !alike.push_back(seal.range)) break;
+    }
+    const std::size_t sent = policy::put_ranges(message, alike.view());
+    message.last_is_supervised = by_filter != 0 && sent > by_filter;
+    return sent;
+  });
 }
 
 }  // namespace libmseal::shim

@@ -55,10 +55,10 @@ long say_hello();
 // supervisor.
 long send_message(const policy::Control& message);
 
-// The same for every range, several per message if possible: 0, or the first other answer.
-long send_messages(policy::Control message, std::span<const policy::Range> ranges);
+// Announces what the next `seal` is to seal, several ranges per message if possible: 0 or -errno.
+long send_ranges(std::span<const policy::Range> ranges);
 // Reports seals, with their attributes: filters enforce the first `filtered` of them, and the supervisor is
-// to enforce the others. 0, or the first other answer.
+// to enforce the others. -errno, or the largest answer.
 long send_seals(std::span<const policy::Seal> seals, std::size_t filtered);
 
 }  // namespace libmseal::shim
