@@ -17,7 +17,7 @@
 #include "shim/preload/messages/message.h"
 #include "shim/preload/objects/late_objects.h"
 #include "shim/preload/objects/loaded_objects.h"
-#include "shim/preload/process/other_filters.h"
+#include "shim/preload/process/earlier_filters.h"
 #include "shim/preload/process/parent.h"
 #include "shim/preload/process/pid_namespace.h"
 #include "shim/preload/process/printed_notices.h"
@@ -25,7 +25,7 @@
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/start_program.h"
 #include "shim/preload/state/lock.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/state/state.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 
@@ -84,7 +84,7 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
                 << (required ? "; the program is not started" : "");
     }
     objects.clear();
-    if (required) give_up();
+    if (required) end_program();
   }
   // Does nothing in a program that is merely linked if no object is marked.
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && objects.empty();
@@ -128,7 +128,7 @@ constinit std::atomic<Progress> g_progress = Progress::not_begun;
 
 void start(State& state) {
   state.machine = this_machine();
-  look_for_own_filters();
+  look_for_program_filters();
   WorkingMemory& memory = map_working_memory();
   state.local_seals = &memory.local_seals;
   state.keyed_seals = &memory.keyed_seals;
@@ -142,11 +142,11 @@ void start(State& state) {
   const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   // Merely linked, the library seals nothing unless the program asks.
   state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
-  if (own_filters_bar_start()) return report_unsealed_start(state);
+  if (program_filters_bar_start()) return report_unsealed_start(state);
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
   } else {
-    look_at_other_filters(state);
+    look_at_earlier_filters(state);
   }
   SupervisorLaunch launch;
   read_options(state, launch);

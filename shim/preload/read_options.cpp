@@ -18,7 +18,7 @@
 #include "shim/preload/messages/message.h"
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/process/printed_notices.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -91,7 +91,7 @@ const void* table_with_policy(State& state, SupervisorLaunch& launch, Reason& wh
 // A rule in that file without which this program must not start; empty if there is none.
 std::string_view binding_rule(const char* path) {
   std::array<char, 4096> program{};
-  if (!own_filters_kill(Work::reading)) (void)read_program_path(program);
+  if (!program_filters_kill(Task::reading)) (void)read_program_path(program);
   policy::BindingRule rules(program.data());
   const long read = read_lines(open_policy_file(path), [&](std::string_view line) {
     rules.look_at(line);
@@ -117,17 +117,17 @@ bool is_complained_of(std::string_view path, std::string_view complaints) {
   return false;
 }
 
-[[noreturn]] void give_up_for_too_many_rules() {
+[[noreturn]] void end_for_too_many_rules() {
   Message() << kTooManyRules << ": at most " << static_cast<long>(kOptionTextBytes - 1)
             << " bytes of options; the program is not started";
-  give_up();
+  end_program();
 }
 
 constexpr std::string_view kUnread = "the policy files are not read: ";
 
 // Ends the program if a file that does not apply has, or may have, a rule without which the program must not
 // start. `unread`: why none of them applies.
-void give_up_if_bound(const State& state, std::string_view complaints, const Reason& unread) {
+void end_if_bound(const State& state, std::string_view complaints, const Reason& unread) {
   for (std::size_t level = 0; level < state.policy_count; ++level) {
     const char* const path = state.policies[level].data();
     const bool applies = unread.none() && !is_complained_of(path, complaints);
@@ -139,7 +139,7 @@ void give_up_if_bound(const State& state, std::string_view complaints, const Rea
       message << path << (unread.none() ? " does not apply, but it has " : " has ") << rule
               << ", so the program is not started (policy=none starts it without the files)";
     }
-    give_up();
+    end_program();
   }
 }
 
@@ -156,16 +156,16 @@ bool read_levels(State& state, SupervisorLaunch& launch) {
   Reason why;
   const void* const table = table_with_policy(state, launch, why);
   if (table == nullptr) {
-    give_up_if_bound(state, {}, why);
+    end_if_bound(state, {}, why);
     if (first_in_tree(state, Notice::unread_policies, 0, why.error)) Message() << kUnread << why;
     return false;
   }
   const std::string_view complaints = table_complaints(table);
   (void)copy_text(state.texts->policy, {table_policy(table)});
   const bool good = complaints.empty();
-  if (complaints == kTooManyRules) give_up_for_too_many_rules();
+  if (complaints == kTooManyRules) end_for_too_many_rules();
   print_complaints(state, complaints);
-  give_up_if_bound(state, complaints, {});
+  end_if_bound(state, complaints, {});
   if (table != launch.table()) unmap_table(table);
   return good;
 }
@@ -181,7 +181,7 @@ void read_options(State& state, SupervisorLaunch& launch) {
     Message() << "MSEAL_OPTIONS is too long: at most "
               << static_cast<long>(state.texts->environment.size() - 1)
               << " bytes; the program is not started";
-    give_up();
+    end_program();
   }
   policy::parse_options(
       state.texts->environment.data(), state.options, [&](const policy::OptionError& error) {
@@ -209,7 +209,7 @@ void read_options(State& state, SupervisorLaunch& launch) {
   const bool strict = state.options.strict || text.find("strict=1") != std::string_view::npos;
   if (good || !strict) return;
   Message() << "strict=1: the program is not started";
-  give_up();
+  end_program();
 }
 
 }  // namespace libmseal::shim

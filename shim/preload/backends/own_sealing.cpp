@@ -13,7 +13,7 @@
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/in_flight_calls.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -33,7 +33,7 @@ bool cover_by_supervisor(const State& state, const SealOperations& operations, c
 
 // Whether this process may not inspect or stop its threads, unless it has CAP_SYS_PTRACE.
 bool is_hidden() {
-  return !own_filters_kill(Work::hardening) && raw_syscall(__NR_prctl, PR_GET_DUMPABLE) != 1;
+  return !program_filters_kill(Task::hardening) && raw_syscall(__NR_prctl, PR_GET_DUMPABLE) != 1;
 }
 
 // Waits until no thread is in a call that began before now: 0 or -errno.

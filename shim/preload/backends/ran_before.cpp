@@ -16,7 +16,7 @@
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
 #include "shim/preload/process/printed_notices.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -89,7 +89,7 @@ void leave_objects_unsealed(State& state, const Reason& reason) {
     Message() << "the loaded objects are not sealed: " << reason
               << (required ? "; the program is not started" : "");
   }
-  if (required) give_up();
+  if (required) end_program();
 }
 
 void wait_for_older_threads(State& state, long (*is_alone)(const State&)) {

@@ -21,7 +21,7 @@
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/exec_layout.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/announce.h"
 #include "shim/preload/supervisor/table_reader.h"
 
@@ -115,7 +115,7 @@ std::size_t sort_by_decider(const Pieces& pieces, IsLeft is_left, Pieces& sorted
 // Unmaps inaccessible memory if no filter refuses changes of it. True if one does, or may: where a range
 // crosses a multiple of 4 GiB, the supervisor decides about the whole, and filters about smaller parts.
 bool keep_if_filtered(const Range& range) {
-  if (range.start >> 32 != (range.end - 1) >> 32 || own_filters_kill(Work::optional)) return true;
+  if (range.start >> 32 != (range.end - 1) >> 32 || program_filters_kill(Task::optional)) return true;
   const auto is_refused = [&](long number, long argument) {
     return raw_syscall(number, range.start, range.size(), argument) == -EPERM;
   };
@@ -200,7 +200,7 @@ void report_files(const State& state, const policy::Serving& answer) {
               << (state.options.audit
                       ? "; an audit needs a place for its events, so the program is not started"
                       : "");
-    if (state.options.audit) give_up();
+    if (state.options.audit) end_program();
   };
   tell("events=", state.options.events, answer.events);
   tell("log=", state.options.log, answer.log);
@@ -271,7 +271,7 @@ Reason launch_supervisor(State& state, const StartArguments& arguments, Job& job
 }
 
 // After an attempt to join or found a tree.
-void settle(State& state, bool started) {
+void note_outcome(State& state, bool started) {
   if (started) {
     state.options.audit = state.tree_options.audits;  // the tree's mode applies to each of its programs
     note_announced(state);
@@ -295,16 +295,16 @@ Reason start(State& state, const StartArguments& arguments, Job& job) {
     if (probed != 0 && !state.options.audit) return {"no seccomp listener", probed};
     return launch_supervisor(state, arguments, job);
   }();
-  settle(state, failure.none());
+  note_outcome(state, failure.none());
   if (!failure.none()) arguments.launch.stop();  // descriptors may be few
   return failure;
 }
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
   if (is_sealed_by_filters(state, ranges, job.types)) return 0;
-  const Asked asked = seal_as_supervisor_says(state, ranges, job);
+  const SupervisorAnswer asked = seal_as_supervisor_says(state, ranges, job);
   if (!asked.must_read_mappings) return asked.result;
-  if (own_filters_bar_self_inspection()) return explain(Why::own_filter_kills);
+  if (program_filters_bar_self_inspection()) return explain(Why::program_filter_kills);
   return seal_by_itself_supervised(state, ranges, job);
 }
 
@@ -321,7 +321,7 @@ bool join_without_sealing(State& state, Job& job) {
   const long table = say_hello();
   if (table < 0) return false;
   const bool joined = join(state, table, {}, job).none();
-  settle(state, joined);
+  note_outcome(state, joined);
   return joined;
 }
 

@@ -60,7 +60,7 @@ long explain_answer(long error) {
 }
 
 // What the supervisor means by refusing a range.
-Asked not_taken(const State& state, long answer) {
+SupervisorAnswer not_taken(const State& state, long answer) {
   if (answer == -ENOSYS) return {true, 0};
   // Without the filter, the kernel's own mseal(2) answers.
   if (answer == -EINVAL && !has_first_filter(state)) return {false, explain(Why::not_ours)};
@@ -75,7 +75,7 @@ void take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
 
 // Lets the supervisor seal the ranges that it was sent before and `last`, and installs the filters that it
 // asks for.
-Asked let_supervisor_seal(State& state, const Range& last, Job& job) {
+SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) {
   const auto ask = [&] { return send_message(with_break(state, Control::Kind::seal, last, job.types)); };
   long answer = ask();
   if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
@@ -159,13 +159,14 @@ bool is_sealed_by_filters(const State& state, std::span<const Range> ranges, pol
   return !local_seals_are_of_parent() && local_seals_cover(state, ranges, types);
 }
 
-Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
+SupervisorAnswer seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
   if (ranges.size() == 1) return let_supervisor_seal(state, ranges[0], job);
   const long sent = send_ranges(ranges);
   return sent == 0 ? let_supervisor_seal(state, {}, job) : not_taken(state, sent);
 }
 
-Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job) {
+SupervisorAnswer seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts,
+                                                  Job& job) {
   for (const ConstantPart& part : parts) {
     Control message{Control::Kind::range, {part.range}};
     message.constant = true;

@@ -142,7 +142,7 @@ Message& operator<<(Message& message, const Reason& reason) {
   return message << ", " << ErrorText{reason.error};
 }
 
-void give_up() {
+void end_program() {
   end_process(127);
 }
 

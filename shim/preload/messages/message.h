@@ -42,13 +42,13 @@ struct Reason {
 Message& operator<<(Message& message, const Reason& reason);
 
 // Ends the program with status 127, as a shell does for a program that could not be started.
-[[noreturn]] void give_up();
+[[noreturn]] void end_program();
 
 // The same, with a message: an option's requirement is not met.
 template <class Cause>
 [[noreturn]] void refuse_to_start(std::string_view option, std::string_view value, const Cause& cause) {
   Message() << option << value << " cannot be met: " << cause << "; the program is not started";
-  give_up();
+  end_program();
 }
 
 }  // namespace libmseal::shim

@@ -11,12 +11,12 @@
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/earlier_filters.h"
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
-#include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/pid_namespace.h"
 #include "shim/preload/process/printed_notices.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -24,7 +24,7 @@ namespace {
 using policy::Backend;
 
 // Set under the lock: calls from before the filters may be in flight.
-constinit std::atomic<bool> g_unsettled = false;
+constinit std::atomic<bool> g_earlier_calls_may_run = false;
 
 long refuse_io_uring(const policy::Options& options) {
   const long rings = look_for_io_uring(options);
@@ -39,7 +39,7 @@ long check_namespace(bool not_needed) {
 
 KernelMseal look_for_mseal(const State& state) {
   const bool may_ask =
-      !state.is_barred() && !state.other_filters.are_of_tree && !own_filters_kill(Work::message);
+      !state.is_barred() && !state.earlier_filters.are_of_tree && !program_filters_kill(Task::message);
   return may_ask ? ask_kernel(state.machine) : KernelMseal::not_asked;
 }
 
@@ -136,11 +136,12 @@ void report_no_backend(State& state, const Reason& reason) {
   if (state.options.audit && reason.error == -EXDEV) {
     Message() << "this program is not audited: " << reason.what;
     state.backend = Backend::libc;
+    state.is_not_audited = true;
     return;
   }
   if (state.options.audit) refuse_to_start("mode=", "audit", reason);
   Message() << "nothing can be sealed: " << reason;
-  give_up();
+  end_program();
 }
 
 void report(const State& state, KernelMseal kernel, const Reason& reason) {
@@ -182,27 +183,27 @@ long start_backend_late(State& state, Job& job) {
   const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
-  if (const long error = check_namespace(!by_filter || state.other_filters.are_of_tree); error != 0)
+  if (const long error = check_namespace(!by_filter || state.earlier_filters.are_of_tree); error != 0)
     return error;
   SupervisorLaunch launch;
   start_backend(state, {}, launch, job);
-  g_unsettled = uses_filters(state.backend) && !options.audit;
+  g_earlier_calls_may_run = uses_filters(state.backend) && !options.audit;
   return 0;
 }
 
-bool late_start_is_settled() {
-  return !g_unsettled;
+bool earlier_calls_have_ended() {
+  return !g_earlier_calls_may_run;
 }
 
-long settle_late_start(const State& state) {
-  if (late_start_is_settled()) return 0;
-  if (own_filters_bar_self_inspection()) return explain(Why::own_filter_kills);
+long wait_for_earlier_calls(const State& state) {
+  if (earlier_calls_have_ended()) return 0;
+  if (program_filters_bar_self_inspection()) return explain(Why::program_filter_kills);
   // Filters that answered like those of a tree may have been others.
   if (const long error = check_namespace(!state.started_late || state.joined); error != 0) return error;
   if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
     return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;
-  g_unsettled = false;
+  g_earlier_calls_may_run = false;
   return 0;
 }
 
@@ -212,7 +213,7 @@ void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch
   if (backend == Backend::automatic) return report_no_backend(state, reason);
   state.backend = backend;
   if (uses_filters(backend)) mark_vm_peak();
-  if (state.has_older_threads || state.objects_are_unsealed) g_unsettled = uses_filters(backend);
+  if (state.has_older_threads || state.objects_are_unsealed) g_earlier_calls_may_run = uses_filters(backend);
   drop_tags(state);
   enforce_requirement(state, reason);
   report(state, arguments.kernel, reason);

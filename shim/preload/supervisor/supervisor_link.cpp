@@ -15,7 +15,7 @@
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/own_proc.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -125,7 +125,7 @@ Reason SupervisorLaunch::start(const State& state) {
 
 // 0 or -errno.
 long SupervisorLaunch::create_process(const State& state) {
-  if (own_filters_kill(Work::launching)) return -ECANCELED;
+  if (program_filters_kill(Task::launching)) return -ECANCELED;
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
@@ -233,9 +233,9 @@ long send_message(const policy::Control& message) {
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
-  const long answer = own_filters_kill(Work::message) ? -EPERM : call(policy::kMsealNumber, said);
-  const bool may_wrap = message.more.empty() && !g_state.other_filters.kill_wrapped_message &&
-                        !own_filters_kill(Work::wrapped_message);
+  const long answer = program_filters_kill(Task::message) ? -EPERM : call(policy::kMsealNumber, said);
+  const bool may_wrap = message.more.empty() && !g_state.earlier_filters.kill_wrapped_message &&
+                        !program_filters_kill(Task::wrapped_message);
   if ((answer != -ENOSYS && answer != -EPERM) || !may_wrap) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
