@@ -80,7 +80,7 @@ void find_levels(State& state) {
 // The table of this tree's supervisor, or of a new one. Null if there is none.
 const void* table_with_policy(State& state, SupervisorLaunch& launch, Reason& why) {
   // Where a filter kills for mseal(2), there is no tree.
-  if (const long joined = state.is_barred() ? -ENOSYS : say_hello(); joined >= 0) {
+  if (const long joined = state.is_barred() ? -ENOSYS : ask_to_join(); joined >= 0) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
   }

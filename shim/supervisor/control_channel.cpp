@@ -110,7 +110,7 @@ int ControlChannel::try_to_make_image(Caller& caller) {
       make_image(caller);
       return 0;
     } catch (const std::system_error& error) {
-      if (again && registry_.collect_now()) continue;
+      if (again && registry_.forget_ended_now()) continue;
       log(Level::error, "pid ", caller.process.id, " can't join: ", error.what());
       // EMFILE means that the process itself can have no more descriptors.
       const int why = error.code().value();
@@ -131,16 +131,16 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
       Hex{arguments[2]}, "): ", result);
 }
 
-void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& caller) {
+void ControlChannel::handle_join(const seccomp_notif& notification, Caller& caller) {
   // If its memory is not readable now, the image could not be recognised later.
   if (!caller.identity.readable()) return refuse(notification, EPERM);
   if (!caller.foreign()) {
-    registry_.greet(caller);
+    registry_.note_join(caller);
     supervised_.forget(caller);  // only this thread's request: others may be sealing
   } else if (const int error = try_to_make_image(caller); error != 0) {
     return refuse(notification, error);
   } else {
-    supervised_.begin_anew(caller.process);
+    supervised_.drop_jobs_of(caller.process);
   }
   const TableFile& table = *caller.image->table;
   if (!listener_.answer_with_table(notification.id, table.descriptor())) refuse(notification, EMFILE);
@@ -149,7 +149,7 @@ void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& cal
 
 void ControlChannel::handle_message(const seccomp_notif& notification, Caller& caller,
                                     const Control& message) {
-  if (message.kind == Kind::hello) return handle_hello(notification, caller);
+  if (message.kind == Kind::join) return handle_join(notification, caller);
   if (message.kind == Kind::call_site) {
     events_.record_site(caller, message);
     return listener_.answer(notification.id, policy::encode_answer(0));
@@ -195,7 +195,7 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
       return supervised_.seal(caller, message);
     case Kind::filters_are_in:
       return supervised_.filters_are_in(caller, message);
-    case Kind::give_up:
+    case Kind::cancel:
       supervised_.forget(caller);
       return 0;
     case Kind::is_writable:
@@ -209,7 +209,7 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
       return own_.add(caller, message);
     case Kind::query:
       return policy::encode(policy::how_sealed(caller.record->seals(), range));
-    case Kind::hello:
+    case Kind::join:
     case Kind::call_site:
     case Kind::refusals:
       break;

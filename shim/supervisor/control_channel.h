@@ -77,7 +77,7 @@ class ControlChannel {
                                                                   const policy::Control& message);
   // mseal by a raw system call, which the supervisor serves under coverage=all.
   void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
-  void handle_hello(const seccomp_notif& notification, Caller& caller);
+  void handle_join(const seccomp_notif& notification, Caller& caller);
   void handle_message(const seccomp_notif& notification, Caller& caller, const policy::Control& message);
   void refuse(const seccomp_notif& notification, int error);
   // The answer to the message: a value or -errno.

@@ -55,7 +55,7 @@ void drop_seals(const Caller& caller, const MmCall& call) {
 }  // namespace
 
 Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
-                       const KernelSizes& sizes, pid_t late_process, std::vector<policy::Range> watched,
+                       const KernelSizes& sizes, pid_t early_process, std::vector<policy::Range> watched,
                        const policy::Options& options)
     : listener_(listener),
       proc_(proc),
@@ -64,10 +64,10 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       holder_(proc),
       calls_(proc, holder_),
       sealer_(proc, registry, holder_, calls_, std::move(watched), tree_options_.audits),
-      aio_rings_(proc, registry, holder_, late_process, sizes.processors),
+      aio_rings_(proc, registry, holder_, early_process, sizes.processors),
       events_(proc, options),
       control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
-      judge_(proc, sizes.huge_page, late_process) {
+      judge_(proc, sizes.huge_page, early_process) {
   holder_.set_waits([this](pid_t task) { return control_.has_postponed(task); });
 }
 
@@ -75,9 +75,9 @@ void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
     control_.make_spare_table();
-    if (registry_.wants_to_collect()) listener_.stop_signals();
+    if (registry_.wants_to_forget()) listener_.stop_signals();
     // Now, because no call waits.
-    if (registry_.collect()) calls_.collect();
+    if (registry_.forget_ended_if_due()) calls_.forget_ended();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
@@ -89,7 +89,7 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
     try {
       log(Level::error, "pid ", notification.pid, ": system call ", notification.data.nr,
           " is refused: ", error.what());
-      (void)registry_.collect_now();
+      (void)registry_.forget_ended_now();
     } catch (...) {  // NOLINT(bugprone-empty-catch): nothing is left to be done about it
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
@@ -274,7 +274,7 @@ void Dispatcher::catch_up() {
 void Dispatcher::idle() noexcept {
   try {
     catch_up();
-    if (registry_.collect(true)) calls_.collect();
+    if (registry_.forget_ended_if_due(true)) calls_.forget_ended();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
@@ -302,9 +302,9 @@ int Dispatcher::patience_while_busy() const {
 }
 
 int Dispatcher::patience() const {
-  constexpr int kMomentToCollect = 50;  // ms
+  constexpr int kMomentToForget = 50;  // ms
   const int patience = patience_while_busy();
-  return patience < 0 && registry_.wants_to_collect() ? kMomentToCollect : patience;
+  return patience < 0 && registry_.wants_to_forget() ? kMomentToForget : patience;
 }
 
 }  // namespace libmseal::supervisor

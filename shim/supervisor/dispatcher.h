@@ -31,10 +31,10 @@ namespace libmseal::supervisor {
 
 class Dispatcher {
  public:
-  // `late_process`: see aio_rings.h and judge.h; `watched`: the ranges in which the first filter notifies of
+  // `early_process`: see aio_rings.h and judge.h; `watched`: the ranges in which the first filter notifies of
   // every call.
   Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
-             const KernelSizes& sizes, pid_t late_process, std::vector<policy::Range> watched,
+             const KernelSizes& sizes, pid_t early_process, std::vector<policy::Range> watched,
              const policy::Options& options);
 
   // Always answers. On an internal failure, the call is refused.

@@ -208,11 +208,11 @@ void report_files(const State& state, const policy::Serving& answer) {
 
 // Installs the filter that is in job.draft, and hands over to the supervisor.
 Reason hand_over(const State& state, const StartArguments& arguments, Job& job, std::size_t filtered,
-                 const Watched& watched, const Range& sealed_area, bool is_late) {
+                 const Watched& watched, const Range& sealed_area, bool ran_before_filter) {
   const auto give = [&](long listener) {
     return arguments.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
                                       watched.view(), sealed_area, {state.texts->environment.data()},
-                                      is_late);
+                                      ran_before_filter);
   };
   const long listener = install_filter(job.draft.program.instructions(), true);
   if (listener >= 0) {
@@ -261,8 +261,8 @@ Reason launch_supervisor(State& state, const StartArguments& arguments, Job& job
   const FirstFilter filter{seals.first(filtered), objects.refused_breaks, sealed_area, true, watched.view()};
   if (!write_first_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
-  const bool is_late = objects.pieces.empty() || threads || objects.has_aio_ring;
-  const Reason failure = hand_over(state, arguments, job, filtered, watched, sealed_area, is_late);
+  const bool ran_before_filter = objects.pieces.empty() || threads || objects.has_aio_ring;
+  const Reason failure = hand_over(state, arguments, job, filtered, watched, sealed_area, ran_before_filter);
   if (!failure.none()) return failure;
   note_sealed_by_filters(state, seals.first(filtered));
   state.has_older_threads = threads;
@@ -287,7 +287,7 @@ void note_outcome(State& state, bool started) {
 // ---- the backend ----
 
 Reason start(State& state, const StartArguments& arguments, Job& job) {
-  const long table = say_hello();
+  const long table = ask_to_join();
   const long probed = table >= 0 ? 0 : probe_listener();
   const Reason failure = [&]() -> Reason {
     if (table >= 0) return join(state, table, arguments.objects, job);
@@ -318,7 +318,7 @@ policy::Sealed query(const State& state, const Range& range) {
 const BackendFunctions kSupervisedBackend{start, seal, query, is_alone_supervised};
 
 bool join_without_sealing(State& state, Job& job) {
-  const long table = say_hello();
+  const long table = ask_to_join();
   if (table < 0) return false;
   const bool joined = join(state, table, {}, job).none();
   note_outcome(state, joined);

@@ -104,16 +104,16 @@ SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) 
     job.covered = job.found.pieces;
     const DenyFilter filter{job.covered.view(), job.found.refused_breaks, true};
     if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0) {
-      (void)send_message({Control::Kind::give_up, {}});
+      (void)send_message({Control::Kind::cancel, {}});
       return {false, explain_filter_failure(installed)};
     }
     answer = send_message(with_break(state, Control::Kind::filters_are_in));
     if (answer == -EPERM) {  // the supervisor sees no filter: another one answered instead of the kernel
-      (void)send_message({Control::Kind::give_up, {}});
+      (void)send_message({Control::Kind::cancel, {}});
       return {false, explain_filter_failure(answer)};
     }
   }
-  (void)send_message({Control::Kind::give_up, {}});
+  (void)send_message({Control::Kind::cancel, {}});
   return {false, explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread)};
 }
 
@@ -165,12 +165,11 @@ SupervisorAnswer seal_as_supervisor_says(State& state, std::span<const Range> ra
   return sent == 0 ? let_supervisor_seal(state, {}, job) : not_taken(state, sent);
 }
 
-SupervisorAnswer seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts,
-                                                  Job& job) {
-  for (const ConstantPart& part : parts) {
+SupervisorAnswer seal_objects_as_supervisor_says(State& state, std::span<const ObjectPart> parts, Job& job) {
+  for (const ObjectPart& part : parts) {
     Control message{Control::Kind::range, {part.range}};
-    message.constant = true;
-    message.with_data = part.with_data;
+    message.object_part = true;
+    message.writable_too = part.writable_too;
     if (const long sent = send_message(message); sent != 0) return not_taken(state, sent);
   }
   return let_supervisor_seal(state, {}, job);

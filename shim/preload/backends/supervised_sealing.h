@@ -20,8 +20,7 @@ struct SupervisorAnswer {
 // Seals all of the ranges or none, with job.types.
 SupervisorAnswer seal_as_supervisor_says(State& state, std::span<const policy::Range> ranges, Job& job);
 
-SupervisorAnswer seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts,
-                                                  Job& job);
+SupervisorAnswer seal_objects_as_supervisor_says(State& state, std::span<const ObjectPart> parts, Job& job);
 
 // Sealing where the program reads its own mappings (own_sealing.h), under a supervisor.
 long seal_by_itself_supervised(State& state, std::span<const policy::Range> ranges, Job& job);

@@ -28,7 +28,7 @@ SupervisorAnswer seal_as_supervisor_sees(State& state, const Selection& selectio
   const bool is_seen =
       state.backend == policy::Backend::supervised && list_ready_objects(state, selection, work, all_ready);
   if (!is_seen) return {true, 0};
-  return work.parts.empty() ? SupervisorAnswer{} : seal_constant_parts(state, work.parts.view());
+  return work.parts.empty() ? SupervisorAnswer{} : seal_object_parts(state, work.parts.view());
 }
 
 long seal_new_segments(State& state, ObjectsWork& work) {

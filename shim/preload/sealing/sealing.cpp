@@ -113,11 +113,11 @@ long seal_all(State& state, std::span<const mseal_range> ranges) {
   });
 }
 
-SupervisorAnswer seal_constant_parts(State& state, std::span<const ConstantPart> parts) {
+SupervisorAnswer seal_object_parts(State& state, std::span<const ObjectPart> parts) {
   SupervisorAnswer asked;
   asked.result = locked(state, [&](Job& job) {
     job.types = policy::kWholeSeal;
-    asked = seal_constant_as_supervisor_says(state, parts, job);
+    asked = seal_objects_as_supervisor_says(state, parts, job);
     return asked.result;
   });
   return asked;

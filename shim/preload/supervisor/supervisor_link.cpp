@@ -198,9 +198,9 @@ Reason SupervisorLaunch::wait_until_ready(const State& state) {
 policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy::Seal> seals,
                                             std::size_t filtered, std::span<const policy::Range> watched,
                                             const policy::Range& sealed_area, std::string_view options,
-                                            bool is_late) {
+                                            bool ran_before_filter) {
   policy::Start start;
-  start.is_late = is_late ? 1 : 0;
+  start.ran_before_filter = ran_before_filter ? 1 : 0;
   start.may_be_subreaper = is_subreaper() ? std::uint8_t{1} : std::uint8_t{0};
   start.by_ptrace = listener < 0 ? std::uint8_t{1} : std::uint8_t{0};
   start.seals = static_cast<std::uint32_t>(seals.size());
@@ -229,7 +229,7 @@ long send_message(const policy::Control& message) {
   const auto call = [&](long number, const policy::Arguments& a) -> long {
     const long answer = uninterrupted_syscall(number, a);
     policy::Range sealed_area;
-    const bool is_descriptor = message.kind == policy::Control::Kind::hello &&
+    const bool is_descriptor = message.kind == policy::Control::Kind::join &&
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
@@ -245,8 +245,8 @@ long send_message(const policy::Control& message) {
   return g_state.backend == policy::Backend::supervised ? -EPERM : answer;
 }
 
-long say_hello() {
-  const long answer = send_message({policy::Control::Kind::hello, {}});
+long ask_to_join() {
+  const long answer = send_message({policy::Control::Kind::join, {}});
   const auto place = policy::decode_table_place(answer);
   if (!place) return answer;
   // Not by ProcRoot::open, which follows no such link.

@@ -35,7 +35,7 @@ class SupervisorLaunch : NoCopy {
   // and the return of this function.
   policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                             std::span<const policy::Range> watched, const policy::Range& sealed_area,
-                            std::string_view options, bool is_late);
+                            std::string_view options, bool ran_before_filter);
 
  private:
   long create_process(const State& state);
@@ -49,7 +49,7 @@ class SupervisorLaunch : NoCopy {
 // Joins this process to the supervisor that serves it: a descriptor of the seal table, or -errno as for other
 // messages. EXDEV: the supervisor traces this process, which can't open the table (another user or
 // namespace).
-long say_hello();
+long ask_to_join();
 
 // Sends a control message through the filter. Returns the answer, or -errno. ENOSYS or EINVAL: there is no
 // supervisor.

@@ -39,7 +39,7 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
   if (message.last_is_supervised) --filtered;
   const std::span<const Seal> all = seals;
   const auto supervised = std::span(ranges).subspan(filtered);
-  const bool at_start = caller.record->has_only_said_hello();
+  const bool at_start = caller.record->has_only_joined();
   if (at_start && filtered != 0 && sharing_at_start(caller) != Sharing::alone) return -EAGAIN;
   if (!supervised.empty() && !may_supervise(caller, supervised)) return -EAGAIN;
   const auto add = [&](std::span<const Seal> some, bool by_filter) -> std::int64_t {
@@ -61,7 +61,7 @@ Sharing OwnSealing::sharing_at_start(const Caller& caller) {
 // memory. A message that has a filtered part, too, comes from a program that has just started.
 bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
-  if (caller.record->has_only_said_hello()) return sharing_at_start(caller) != Sharing::unknown;
+  if (caller.record->has_only_joined()) return sharing_at_start(caller) != Sharing::unknown;
   registry_.begin_sealing(caller);
   return registry_.register_sharers(caller) != Sharing::unknown;
 }

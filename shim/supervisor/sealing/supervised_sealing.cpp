@@ -75,7 +75,7 @@ void SupervisedSealing::forget(const Caller& caller) {
   jobs_.erase(caller.task);
 }
 
-void SupervisedSealing::begin_anew(const Process& process) {
+void SupervisedSealing::drop_jobs_of(const Process& process) {
   std::erase_if(jobs_, [&](const auto& entry) { return entry.second.process == process; });
 }
 
@@ -96,17 +96,17 @@ bool SupervisedSealing::holds_threads() const {
 // Where only the constant parts of a range are to be sealed, selects these parts.
 long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
   job.ranges.clear();
-  bool constant = false;
+  bool any = false;
   for (const Wanted& wanted : job.wanted) {
-    constant = constant || wanted.constant;
-    if (!wanted.constant) job.ranges.push_back(wanted.range);
+    any = any || wanted.object_part;
+    if (!wanted.object_part) job.ranges.push_back(wanted.range);
   }
   long read = 0;
-  if (constant) {
+  if (any) {
     read = visit_maps(proc_, caller.task, [&](const policy::Vma& vma) {
       for (const Wanted& wanted : job.wanted) {
-        if (!wanted.constant) continue;
-        policy::select_segments(vma, {{&wanted.range, 1}, {}, wanted.with_data},
+        if (!wanted.object_part) continue;
+        policy::select_segments(vma, {{&wanted.range, 1}, {}, wanted.writable_too},
                                 [&](const Range& part, bool) { job.ranges.push_back(part); });
       }
       return true;
@@ -121,7 +121,7 @@ std::int64_t SupervisedSealing::add_range(const Caller& caller, const Control& m
   if (job == nullptr) return -EUSERS;
   if (job->wanted.size() + message.more.size() >= shim::kMostRanges) return -E2BIG;
   const auto want = [&](const Range& range) {
-    job->wanted.push_back({range, message.constant, message.with_data});
+    job->wanted.push_back({range, message.object_part, message.writable_too});
   };
   want(message.seal.range);
   std::ranges::for_each(message.more, want);

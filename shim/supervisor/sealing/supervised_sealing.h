@@ -33,7 +33,7 @@ class SupervisedSealing {
   // Forgets the thread's request: it has ended. Until then its messages may be repeated.
   void forget(const Caller& caller);
   // The process has called execve: the requests of its threads are void.
-  void begin_anew(const Process& process);
+  void drop_jobs_of(const Process& process);
 
   // Resumes threads. To be called every few milliseconds while it returns true, and after each answer, so
   // that the thread that waits for the answer runs first.
@@ -44,8 +44,8 @@ class SupervisedSealing {
  private:
   struct Wanted {
     policy::Range range;
-    bool constant = false;
-    bool with_data = false;
+    bool object_part = false;
+    bool writable_too = false;
   };
   // A thread's request and its state.
   struct Job : SealJob {
