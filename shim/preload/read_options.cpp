@@ -13,7 +13,7 @@
 #include "policy/configuration/binding_rule.h"
 #include "policy/parsers/text.h"
 #include "shim/common/line_reader.h"
-#include "shim/common/policy_file.h"
+#include "shim/common/policy_path.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/process/own_proc.h"

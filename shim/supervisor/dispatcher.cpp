@@ -66,9 +66,10 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       sealer_(proc, registry, holder_, calls_, std::move(watched), tree_options_.audits),
       aio_rings_(proc, registry, holder_, early_process, sizes.processors),
       events_(proc, options),
-      control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
+      postponed_(listener),
+      control_(listener, proc, registry, policies, postponed_, holder_, sealer_, events_, options),
       judge_(proc, sizes.huge_page, early_process) {
-  holder_.set_waits([this](pid_t task) { return control_.has_postponed(task); });
+  holder_.set_waits([this](pid_t task) { return postponed_.has_call_of(task); });
 }
 
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
@@ -161,7 +162,7 @@ void Dispatcher::handle_memory_call(const Notification& notification) {
   const MmCall& call = notification.call;
   if (call.call == policy::Call::io_setup) aio_rings_.note_request(call);
   if (must_wait(notification)) {
-    if (!control_.postpone(notification.raw, kForRings)) listener_.refuse(notification.raw.id, EAGAIN);
+    if (!postponed_.add(notification.raw, kForRings)) listener_.refuse(notification.raw.id, EAGAIN);
     return;
   }
   judge_.note_huge_pages(call);
@@ -207,7 +208,7 @@ bool Dispatcher::must_wait(const Notification& notification) const {
   const pid_t task = notification.task;
   if (aio_rings_.must_wait(task, notification.call)) return true;
   if (!AioRings::is_about(notification.call)) return false;
-  return std::ranges::any_of(control_.postponed(), [&](const seccomp_notif& other) {
+  return std::ranges::any_of(postponed_.all(), [&](const seccomp_notif& other) {
     const policy::Abi* const abi = policy::find_abi(machine_, other.data.arch);
     const auto* const known = policy::find_call(*abi, static_cast<std::uint32_t>(other.data.nr));
     return known != nullptr && known->call == policy::Call::mremap && listener_.still_waits(other.id) &&
@@ -227,7 +228,7 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
     const auto begun = tree_options_.audits ? AioRings::Begun::yes : aio_rings_.begin(caller);
     if (begun == AioRings::Begun::yes) return let_through(notification);
     // Later, for example if a thread is just being created.
-    if (begun == AioRings::Begun::later && control_.postpone(notification.raw, kForRings)) return;
+    if (begun == AioRings::Begun::later && postponed_.add(notification.raw, kForRings)) return;
   }
   log(Level::debug, "pid ", caller.task, ": ", policy::name_of(call.call), " on ", RangeText{call.ranges[0]},
       ": refused");
@@ -262,11 +263,11 @@ void Dispatcher::catch_up() {
   constexpr auto kAtMost = std::chrono::milliseconds(20);  // new notifications wait meanwhile
   const auto until = Clock::now() + kAtMost;
   events_.flush();
-  for (const seccomp_notif& notification : control_.postponed()) {
+  for (const seccomp_notif& notification : postponed_.all()) {
     if (listener_.still_waits(notification.id)) handle(notification);
     if (Clock::now() >= until) break;
   }
-  control_.forget_answered();
+  postponed_.forget_answered();
   control_.tidy();
   (void)aio_rings_.tidy();
 }
@@ -297,7 +298,7 @@ void Dispatcher::catch_up_if_due() noexcept {
 
 int Dispatcher::patience_while_busy() const {
   constexpr int kMoment = 50;  // ms, in which a refused thread sends its call site
-  if (control_.busy() || aio_rings_.busy()) return 1;
+  if (!postponed_.empty() || control_.busy() || aio_rings_.busy()) return 1;
   return events_.waiting() || holder_.has_some_to_let_go() ? kMoment : -1;
 }
 

@@ -19,6 +19,7 @@
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listeners/listener.h"
 #include "shim/supervisor/policy_files.h"
+#include "shim/supervisor/postponed_calls.h"
 #include "shim/supervisor/processes/kernel_sizes.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
@@ -99,6 +100,7 @@ class Dispatcher {
   Sealer sealer_;
   AioRings aio_rings_;
   EventLog events_;
+  PostponedCalls postponed_;
   ControlChannel control_;
   Judge judge_;
   std::optional<Clock::time_point> due_;  // catch_up(), if anything waits for it

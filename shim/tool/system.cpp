@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "policy/configuration/options.h"
-#include "shim/common/policy_file.h"
+#include "shim/common/policy_path.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"

@@ -58,9 +58,9 @@ KEEPS_OWN_ACCOUNT = ("shim/supervisor/sealing/sealer.cpp",
                      "return audits_ || (is_watched(", "return audits_ || entry.filtered || (is_watched(")
 # A list with a new process in it is not the last one.
 LISTS_PROCESSES_AGAIN = ("shim/supervisor/registry/identification.cpp", "      more = true;\n", "")
-LOOKS_FOR_SHARERS_OF_HELD = ("shim/supervisor/sealing/supervised_sealing.cpp",
+LOOKS_FOR_SHARERS_OF_HELD = ("shim/supervisor/sealing/inspected_requests.cpp",
                              "registry_.register_sharers(caller) != sharing || (cloning && !watched)", "cloning && !watched")
-LOOKS_FOR_SHARERS_AGAIN = ("shim/supervisor/sealing/supervised_sealing.cpp",
+LOOKS_FOR_SHARERS_AGAIN = ("shim/supervisor/sealing/inspected_requests.cpp",
                            "  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;\n", "")
 
 HOLES = [
@@ -220,7 +220,7 @@ HOLES = [
          "if (!is_alone_for_sure()) {", "if (false) {",
          {SUPERVISED: ["early_sharer"], FILTERS: ["early_sharer"]}),
     Hole("before main: a process shares the memory, in a tree",
-         "shim/supervisor/sealing/own_sealing.cpp",
+         "shim/supervisor/sealing/reported_requests.cpp",
          "sharing_at_start(caller) != Sharing::alone) return -EAGAIN;", "false) return -EAGAIN;",
          {SUPERVISED: ["early_sharer_in_tree"]}),
     Hole("before main: an io_uring",
@@ -256,7 +256,7 @@ HOLES = [
          "if (got == 0) return thread.has_ended();", "if (got == 0) return true;",
          {FILTERS: ["pretended_empty_file"]}),
     Hole("filters: another one says that they are in, to the supervisor",
-         "shim/supervisor/sealing/supervised_sealing.cpp",
+         "shim/supervisor/sealing/inspected_requests.cpp",
          "  if (!sealed) registry_.note_request(caller);\n", "",
          {SUPERVISED: ["pretended_filter"]}),
     Hole("filters: another one says that they are in, without a supervisor",
@@ -279,7 +279,7 @@ HOLES = [
          *LOOKS_FOR_SHARERS_AGAIN,
          {SUPERVISED: ["sharer_raced"]}, tries=5),
     Hole("threads: not held again when the filter is in",
-         "shim/supervisor/sealing/supervised_sealing.cpp",
+         "shim/supervisor/sealing/inspected_requests.cpp",
          "  ThreadHolder::Result held = sealer_.hold(caller, job);\n  if (held == ThreadHolder::Result::forbidden)\n",
          "  ThreadHolder::Result held = ThreadHolder::Result::held;\n  if (held == ThreadHolder::Result::forbidden)\n",
          {SUPERVISED: ["woken_between"]}, tries=5),
@@ -344,9 +344,9 @@ HOLES = [
          {SUPERVISED: ["segment_at_page_zero"], ALL: ["segment_at_page_zero"], FILTERS: ["segment_at_page_zero"]}),
     Hole("messages: a greeting ends what other threads ask for",
          "shim/supervisor/control_channel.cpp",
-         "supervised_.forget(caller);  // only this", "supervised_.drop_jobs_of(caller.process);  // only this",
+         "inspected_.forget(caller);  // only this", "inspected_.drop_jobs_of(caller.process);  // only this",
          {SUPERVISED: ["greeted_meanwhile"]},
-         also=(("shim/supervisor/sealing/supervised_sealing.cpp", "  if (job->wanted.empty()) return -ESTALE;", "  if (false) return -ESTALE;"),)),
+         also=(("shim/supervisor/sealing/inspected_requests.cpp", "  if (job->wanted.empty()) return -ESTALE;", "  if (false) return -ESTALE;"),)),
     Hole("brk: a fork without a supervisor does not look whether its heap has grown over a hole",
          "shim/preload/backends/own_sealing.cpp",
          "found.refused_breaks.empty() || state.refused_breaks.contains(found.refused_breaks);", "true;",
@@ -424,7 +424,7 @@ HOLES = [
          "is_watched({&entry.seal.range, 1}) || entry.seal.range.touches(heap)",
          {SUPERVISED: ["forged_heap_message"], ALL: ["forged_heap_message"]}, also=(CHECKS_WHAT_IS_REPORTED,)),
     Hole("types: what takes no more gets some by a message",
-         "shim/supervisor/sealing/own_sealing.cpp",
+         "shim/supervisor/sealing/reported_requests.cpp",
          "  if (refuses_types(caller, ranges, message.seal.types)) return -EACCES;\n", "",
          {SUPERVISED: ["types_widened"], ALL: ["types_widened"]}),
     Hole("types: the same by mseal(2) itself",

@@ -10,8 +10,8 @@
 
 #include "policy/rules/blocked_call.h"
 #include "shim/common/machine.h"
+#include "shim/supervisor/events/format.h"
 #include "shim/supervisor/events/log.h"
-#include "shim/supervisor/events/text.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/image.h"
 #include "shim/supervisor/registry/registry.h"

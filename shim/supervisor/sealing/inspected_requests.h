@@ -1,5 +1,5 @@
-// The library's requests if the supervisor reads the mappings of the process. One request takes several
-// messages, and the process may have to install filters for it.
+// The library's requests if the supervisor inspects the process and reads its mappings. One request takes
+// several messages, and the process may have to install filters for it.
 #pragma once
 
 #include <sys/types.h>
@@ -13,9 +13,9 @@
 
 namespace libmseal::supervisor {
 
-class SupervisedSealing {
+class InspectedRequests {
  public:
-  SupervisedSealing(Proc& proc, Registry& registry, ThreadHolder& holder, Sealer& sealer)
+  InspectedRequests(Proc& proc, Registry& registry, ThreadHolder& holder, Sealer& sealer)
       : proc_(proc), registry_(registry), holder_(holder), sealer_(sealer) {}
 
   // The answers to the messages of control.h, or -errno:

@@ -1,4 +1,4 @@
-#include "shim/supervisor/sealing/supervised_sealing.h"
+#include "shim/supervisor/sealing/inspected_requests.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -37,7 +37,7 @@ constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 
 // Null if there are too many. A thread may be stopped between two messages for any time, but no part of its
 // job may get lost meanwhile: the answer would be that everything is sealed.
-SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
+InspectedRequests::Job* InspectedRequests::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
   if (found != jobs_.end() && found->second.process != caller.process) jobs_.erase(found);
   const auto is_full = [&] {
@@ -61,7 +61,7 @@ SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
 }
 
 // Only once per second, because it takes a system call for each job.
-void SupervisedSealing::forget_ended() {
+void InspectedRequests::forget_ended() {
   constexpr auto kOften = std::chrono::seconds(1);
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_for_ended_ < kOften) return;
@@ -71,15 +71,15 @@ void SupervisedSealing::forget_ended() {
   });
 }
 
-void SupervisedSealing::forget(const Caller& caller) {
+void InspectedRequests::forget(const Caller& caller) {
   jobs_.erase(caller.task);
 }
 
-void SupervisedSealing::drop_jobs_of(const Process& process) {
+void InspectedRequests::drop_jobs_of(const Process& process) {
   std::erase_if(jobs_, [&](const auto& entry) { return entry.second.process == process; });
 }
 
-bool SupervisedSealing::tidy() noexcept {
+bool InspectedRequests::tidy() noexcept {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [task, job] : jobs_) {
     if (now - job.last_heard <= kHoldAtMost) continue;
@@ -89,12 +89,12 @@ bool SupervisedSealing::tidy() noexcept {
   return holder_.let_go() || holds_threads();
 }
 
-bool SupervisedSealing::holds_threads() const {
+bool InspectedRequests::holds_threads() const {
   return std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
 }
 
 // Where only the constant parts of a range are to be sealed, selects these parts.
-long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
+long InspectedRequests::choose_ranges(const Caller& caller, Job& job) const {
   job.ranges.clear();
   bool any = false;
   for (const Wanted& wanted : job.wanted) {
@@ -116,7 +116,7 @@ long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
   return read;
 }
 
-std::int64_t SupervisedSealing::add_range(const Caller& caller, const Control& message) {
+std::int64_t InspectedRequests::add_range(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
   if (job == nullptr) return -EUSERS;
   if (job->wanted.size() + message.more.size() >= shim::kMostRanges) return -E2BIG;
@@ -128,7 +128,7 @@ std::int64_t SupervisedSealing::add_range(const Caller& caller, const Control& m
   return 0;
 }
 
-std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& message) {
+std::int64_t InspectedRequests::seal(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
   if (job == nullptr) return -EUSERS;
   const bool named = !message.seal.range.empty();
@@ -147,7 +147,7 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
   return answer;
 }
 
-std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
+std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
   // A process without sharers probably still has none: search only once, when the threads are stopped.
   const Sharing sharing = caller.was_alone() ? Sharing::alone : registry_.register_sharers(caller);
@@ -198,7 +198,7 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
 }
 
 // Puts what the process needs to know into the table.
-std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, NextStep step) {
+std::int64_t InspectedRequests::hand_out(const Caller& caller, const Job& job, NextStep step) {
   const bool sealed = step == NextStep::sealed;
   if (!sealed) registry_.note_request(caller);
   const Findings& found = job.found;
@@ -208,7 +208,7 @@ std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, N
   return ticket == 0 ? -E2BIG : policy::encode(SealAnswer{step, ticket});
 }
 
-std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Control& message) {
+std::int64_t InspectedRequests::filters_are_in(const Caller& caller, const Control& message) {
   const auto found = jobs_.find(caller.task);
   if (found == jobs_.end() || found->second.process != caller.process || found->second.found.pieces.empty())
     return -ESTALE;
@@ -220,7 +220,7 @@ std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Contr
   return answer;
 }
 
-std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& job) {
+std::int64_t InspectedRequests::read_mappings_again(const Caller& caller, Job& job) {
   const shim::ForkSample forks = proc_.sample_forks();
   // A thread that was asleep and has woken up since may have begun a call before the filter was installed.
   ThreadHolder::Result held = sealer_.hold(caller, job);
