@@ -1,4 +1,4 @@
-// The interface of the four backends, each of which is one file.
+// The interface of the four backends.
 #pragma once
 
 #include <span>
