@@ -33,6 +33,12 @@ constexpr Load kMostOfProcess{64, 4 * shim::kMostRanges};
 // A program installs the filters at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 
+// The answer if the mappings may not be read. The program does not check the types.
+std::int64_t by_itself(const Caller& caller, const SealJob& job) {
+  return refuses_types(caller, job.ranges, job.types) ? -EACCES
+                                                      : policy::encode(SealAnswer{NextStep::by_itself});
+}
+
 }  // namespace
 
 // Null if there are too many. A thread may be stopped between two messages for any time, but no part of its
@@ -163,13 +169,9 @@ std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
   if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
   const shim::ForkSample forks = proc_.sample_forks();
   const ThreadHolder::Result held = sealer_.hold(caller, job);
-  const auto by_itself = [&]() -> std::int64_t {  // the program does not check the types
-    return refuses_types(caller, job.ranges, job.types) ? -EACCES
-                                                        : policy::encode(SealAnswer{NextStep::by_itself});
-  };
   if (held == ThreadHolder::Result::forbidden) {
     (void)choose_ranges(caller, job);
-    return by_itself();
+    return by_itself(caller, job);
   }
   if (held == ThreadHolder::Result::busy) return not_now(-EAGAIN);
   if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
@@ -177,13 +179,18 @@ std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
   if (registry_.register_sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
-  if (sharing == Sharing::alone && !cloning) caller.note_alone(forks);
+  const bool alone = sharing == Sharing::alone && !cloning;
+  if (alone) caller.note_alone(forks);
+  return seal_mappings(caller, job, alone);
+}
+
+std::int64_t InspectedRequests::seal_mappings(const Caller& caller, Job& job, bool alone) {
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
   if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
   if (wrong == 0 && sealer_.is_sealed(caller, job)) return policy::encode(SealAnswer{NextStep::sealed});
   if (wrong == 0) wrong = sealer_.read_mappings(caller, job, job.found);
-  if (unreadable(wrong)) return by_itself();
+  if (unreadable(wrong)) return by_itself(caller, job);
   if (wrong != 0) return wrong;
   if (job.found.heap_is_unclear) {
     job.asked_for_break = true;
@@ -194,7 +201,7 @@ std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
     wrong = sealer_.cover(caller, job);
     return wrong != 0 ? wrong : hand_out(caller, job, NextStep::sealed);
   }
-  return sharing == Sharing::alone && !cloning ? hand_out(caller, job, NextStep::filter) : -EAGAIN;
+  return alone ? hand_out(caller, job, NextStep::filter) : -EAGAIN;
 }
 
 // Puts what the process needs to know into the table.

@@ -62,6 +62,8 @@ class InspectedRequests {
   void forget_ended();
   long choose_ranges(const Caller& caller, Job& job) const;
   std::int64_t start(const Caller& caller, Job& job);
+  // The threads are stopped, and nothing else prevents the seal. `alone`: filters may enforce it.
+  std::int64_t seal_mappings(const Caller& caller, Job& job, bool alone);
   std::int64_t read_mappings_again(const Caller& caller, Job& job);
   std::int64_t hand_out(const Caller& caller, const Job& job, policy::NextStep step);
 
