@@ -52,7 +52,7 @@ LineFile::~LineFile() {
 
 int LineFile::open(const std::string& path) {
   const char* const name = policy::last_component(path).data();
-  const std::string folder = name == path.data() ? "." : path.substr(0, name - path.data());
+  const std::string folder = name == path.data() ? "." : std::string(path.data(), name);
   const int parent = ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (parent < 0) return errno;
   // An empty name means a directory: open() fails.
