@@ -33,8 +33,8 @@ BpfProgram::Label BpfProgram::within_reach(Label target, std::uint32_t reach) {
 }
 
 BpfProgram::Label BpfProgram::emit_branch(std::uint16_t code, std::uint32_t k, Label yes, Label no) {
-  yes =
-      within_reach(yes, kLongestBranch - 1);  // the bridge for `no` may move it one instruction further away
+  // The bridge for `no` may move it one instruction further away.
+  yes = within_reach(yes, kLongestBranch - 1);
   no = within_reach(no, kLongestBranch);
   return emit(code, k, static_cast<std::uint8_t>(size_ - yes), static_cast<std::uint8_t>(size_ - no));
 }

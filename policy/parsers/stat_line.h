@@ -27,8 +27,8 @@ struct StatLine {
   [[nodiscard]] bool is_hidden() const { return size != 0 && start_stack == 0; }
 };
 
-inline constexpr std::uint64_t kForkedNoExec =
-    0x40;  // PF_FORKNOEXEC: has not called execve since it was forked
+// PF_FORKNOEXEC: has not called execve since it was forked.
+inline constexpr std::uint64_t kForkedNoExec = 0x40;
 
 // Nothing if the text is malformed or ends before the last of these fields.
 std::optional<StatLine> parse_stat_line(std::string_view text);

@@ -30,4 +30,10 @@ inline std::string_view take_until(std::string_view& text, char separator) {
   return part;
 }
 
+// What is after the last slash; all of the path if it has none.
+inline std::string_view last_component(std::string_view path) {
+  path.remove_prefix(path.rfind('/') + 1);  // npos + 1 is 0
+  return path;
+}
+
 }  // namespace libmseal::policy

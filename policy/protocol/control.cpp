@@ -17,8 +17,9 @@ constexpr std::uint64_t kDiscardProtected = 1U << 8;
 constexpr std::uint64_t kRefused = 1U << 9;
 constexpr std::uint64_t kMayGrowDown = 1U << 10;
 constexpr std::uint64_t kLastIsSupervised = 1U << 11;
-constexpr std::uint64_t kConstant = 1U << 12;
-constexpr std::uint64_t kWithData = 1U << 13;
+constexpr std::uint64_t kObjectPart = 1U << 12;
+constexpr std::uint64_t kIsAlone = 1U << 12;  // of other kinds than kObjectPart
+constexpr std::uint64_t kWritableToo = 1U << 13;
 constexpr std::uint64_t kDiscardAsKernel = 1U << 14;
 constexpr std::uint64_t kSeveral = 1U << 15;  // packed ranges, in these registers:
 constexpr std::array<std::size_t, 4> kPackedIn{0, 1, 4, 5};
@@ -54,9 +55,9 @@ constexpr bool tells_of_break(Kind kind) {
 constexpr std::uint64_t flags_of(Kind kind) {
   if (adds_seal(kind)) {
     const std::uint64_t by_both = kind == Kind::add_filtered ? kLastIsSupervised : 0;
-    return kDiscardProtected | kMayGrowDown | kTypes | kSeveral | by_both;
+    return kDiscardProtected | kMayGrowDown | kTypes | kSeveral | kIsAlone | by_both;
   }
-  if (kind == Kind::range) return kConstant | kWithData | kSeveral;
+  if (kind == Kind::range) return kObjectPart | kWritableToo | kSeveral;
   if (kind == Kind::seal) return kDiscardAsKernel | kTypes;
   if (kind == Kind::filters_are_in) return kDiscardAsKernel;
   if (kind == Kind::prepare) return kTypes;
@@ -64,7 +65,7 @@ constexpr std::uint64_t flags_of(Kind kind) {
 }
 
 constexpr bool names_pages(Kind kind) {
-  return kind != Kind::hello && kind != Kind::filters_are_in && kind != Kind::give_up &&
+  return kind != Kind::join && kind != Kind::filters_are_in && kind != Kind::cancel &&
          kind != Kind::is_alone && kind != Kind::refusals;
 }
 
@@ -85,7 +86,7 @@ bool well_packed(const Machine& machine, const Arguments& arguments) {
 
 // Whether the message has no field that its kind does not have.
 bool well_formed(const Machine& machine, Kind kind, std::uint64_t flags, const Arguments& arguments) {
-  if (kind < Kind::hello || kind > Kind::refusals) return false;
+  if (kind < Kind::join || kind > Kind::refusals) return false;
   if ((flags & ~flags_of(kind)) != 0) return false;
   if (kind == Kind::call_site) return true;
   if ((flags & kSeveral) != 0) return well_packed(machine, arguments);
@@ -137,12 +138,12 @@ SealTypes types_of(std::uint64_t flags) {
 
 Arguments encode(const Control& message) {
   const auto flag = [](bool set, std::uint64_t bit) { return set ? bit : 0; };
-  const std::uint64_t flags = static_cast<std::uint64_t>(message.kind) | flags_of_types(message.seal.types) |
-                              flag(message.seal.discard_protected, kDiscardProtected) |
-                              flag(message.seal.may_grow_down, kMayGrowDown) |
-                              flag(message.constant, kConstant) | flag(message.with_data, kWithData) |
-                              flag(message.discard_as_kernel, kDiscardAsKernel) |
-                              flag(message.refused, kRefused);
+  const std::uint64_t flags =
+      static_cast<std::uint64_t>(message.kind) | flags_of_types(message.seal.types) |
+      flag(message.seal.discard_protected, kDiscardProtected) |
+      flag(message.seal.may_grow_down, kMayGrowDown) | flag(message.object_part, kObjectPart) |
+      flag(message.writable_too, kWritableToo) | flag(message.discard_as_kernel, kDiscardAsKernel) |
+      flag(message.refused, kRefused);
   if (!message.more.empty()) {
     const std::uint64_t several = kSeveral | flag(message.last_is_supervised, kLastIsSupervised);
     Arguments packed{pack(message.seal.range), 0, flags | several, kControlMagic, 0, 0};
@@ -181,8 +182,8 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.seal.discard_protected = (flags & kDiscardProtected) != 0;
   message.seal.may_grow_down = (flags & kMayGrowDown) != 0;
   message.seal.types = types_of(flags);
-  message.constant = (flags & kConstant) != 0;
-  message.with_data = (flags & kWithData) != 0;
+  message.object_part = (flags & kObjectPart) != 0;
+  message.writable_too = (flags & kWritableToo) != 0;
   message.discard_as_kernel = (flags & kDiscardAsKernel) != 0;
   message.refused = (flags & kRefused) != 0;
   if ((flags & kSeveral) != 0) {

@@ -1,4 +1,4 @@
-// Messages between the library and the supervisor.
+// Messages between the library ("shim") and the supervisor.
 //
 // Once the first filter is installed, a message is the system call mseal with a magic fourth argument. The
 // notification tells the supervisor which process sent it. The flags are never zero, so a kernel with
@@ -28,8 +28,10 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "policy/protocol/layout.h"
 #include "policy/rules/fixed_vector.h"
@@ -42,13 +44,13 @@ inline constexpr std::uint64_t kControlMagic = 0x6C69626D7365616CULL;
 
 struct Control {
   enum class Kind : std::uint8_t {
-    hello = 1,  // a new image joins the tree. Answer: a descriptor of its seal table, or a TablePlace
+    join = 1,  // a new image joins the tree. Answer: a descriptor of its seal table, or a TablePlace
 
     // Sealing where the supervisor reads the mappings, with the threads of the program stopped.
     range = 2,           // `seal.range` is to be sealed by the next `seal`. Answer: 0
     seal = 3,            // seal those ranges and this one, which may be empty. Answer: a SealAnswer
     filters_are_in = 4,  // the filters that were asked for are installed. Answer: a SealAnswer
-    give_up = 5,         // they could not be installed. Answer: 0
+    cancel = 5,          // they could not be installed. Answer: 0
     is_writable = 6,     // is anything in `seal.range` writable? Answer: 1 or 0
 
     // Sealing where the supervisor may not read the mappings, so that the program does.
@@ -63,14 +65,16 @@ struct Control {
     refusals = 13,  // filters refused `count` calls for which no call_site was sent. Answer: 0
   };
 
-  Kind kind = Kind::hello;
+  Kind kind = Kind::join;
   Seal seal;  // most kinds use only the range, `seal` and `prepare` also the types, call_site nothing
   // For `range`, add_supervised and add_filtered: further ranges. Not in a message by mmap.
   FixedVector<Range, 3> more{};
   bool last_is_supervised = false;  // for add_filtered: the last of `more` is meant as in add_supervised
+  bool is_alone = false;            // for these two, at the start: the library has proved that no other
+                                    // process shares the memory
 
-  bool constant = false;   // for `range`: seal only what is private and not writable there
-  bool with_data = false;  // for a constant `range`: also what is writable
+  bool object_part = false;   // for `range`: seal only what is private and not writable there
+  bool writable_too = false;  // for such a `range`: also what is writable
 
   // For `seal` and `filters_are_in`.
   std::uint64_t present_break = 0;  // the current break
@@ -84,6 +88,14 @@ struct Control {
 
   std::uint32_t count = 0;  // only for `refusals`
 };
+
+constexpr std::string_view name_of(Control::Kind kind) {
+  constexpr std::string_view kNames[] = {
+      "join",     "range",          "seal",         "filters_are_in", "cancel",    "is_writable", "prepare",
+      "is_alone", "add_supervised", "add_filtered", "query",          "call_site", "refusals"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(Control::Kind::refusals));
+  return kNames[static_cast<std::size_t>(kind) - 1];
+}
 
 // Too many calls are being refused, so this one is only counted.
 inline constexpr std::int64_t kTooMany = 1;
@@ -123,7 +135,7 @@ constexpr Sealed decode_sealed(std::int64_t answer) {
   return {static_cast<Coverage>(answer & 0xFF), SealTypes::of_bits(static_cast<std::uint8_t>(answer >> 8))};
 }
 
-// The answer to a message. Except for the descriptor of `hello` it is never 0, which would mean that a filter
+// The answer to a message. Except for the descriptor of `join` it is never 0, which would mean that a filter
 // of the program has answered with errno 0 and the supervisor has not received the message.
 constexpr std::int64_t encode_answer(std::int64_t answer) {
   return answer < 0 ? answer : answer + 1;
@@ -178,12 +190,12 @@ enum class Trouble : std::uint32_t {
   few_files,       // the limit on open files is too low
   no_proc,         // there is no procfs at /proc
   foreign_proc,    // /proc belongs to another pid namespace
-  hidden_program,  // the supervisor is not allowed to inspect the program
+  hidden_program,  // the supervisor may not inspect the program
   refused_call,    // a filter refuses a call that the supervisor needs
 };
 
-// Supervisor to library, with the descriptor of the table if there is no trouble. The first two fields have
-// the same place in every version.
+// Supervisor to shim, with the descriptor of the table if there is no trouble. The first two fields have the
+// same place in every version.
 struct Ready {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kLayoutVersion;
@@ -192,8 +204,8 @@ struct Ready {
   std::uint32_t reserved = 0;
 };
 
-// Library to supervisor, with the listener unless the supervisor is to trace the program. `seals` structs
-// Seal, `watched` structs Range and `options` bytes of MSEAL_OPTIONS follow.
+// Shim to supervisor, with the listener unless the supervisor is to trace the program. `seals` structs Seal,
+// `watched` structs Range and `options` bytes of MSEAL_OPTIONS follow.
 struct Start {
   std::uint64_t magic = kControlMagic;
   std::uint32_t version = kLayoutVersion;
@@ -201,13 +213,13 @@ struct Start {
   std::uint32_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::uint32_t watched = 0;
   std::uint32_t options = 0;
-  std::uint16_t is_late = 0;          // 1: the program has run before, and may have called io_setup
-  std::uint8_t may_be_subreaper = 0;  // 1: the program may be a subreaper
-  std::uint8_t by_ptrace = 0;         // 1: the supervisor traces the program
-  Range sealed_area;                  // empty if there is none
+  std::uint16_t ran_before_filter = 0;  // 1: the program, which may have called io_setup
+  std::uint8_t may_be_subreaper = 0;    // 1: the program may be a subreaper
+  std::uint8_t by_ptrace = 0;           // 1: the supervisor traces the program
+  Range sealed_area;                    // empty if there is none
 };
 
-// Supervisor to library: it serves from now on if `result` is 0; otherwise that is -errno.
+// Supervisor to shim: it serves from now on if `result` is 0; otherwise that is -errno.
 struct Serving {
   std::int32_t result = 0;
   std::int32_t log = 0;     // errno of opening the log file; 0: it is open, or there is none

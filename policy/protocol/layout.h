@@ -11,6 +11,6 @@
 
 namespace libmseal::policy {
 
-inline constexpr std::uint32_t kLayoutVersion = 22;
+inline constexpr std::uint32_t kLayoutVersion = 23;
 
 }  // namespace libmseal::policy

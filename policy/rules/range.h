@@ -66,6 +66,15 @@ constexpr bool for_each_gap(const Range& range, const Holes& holes, Visit visit,
   return true;
 }
 
+// Inserts a range that touches none in the sorted list. False if there is no room.
+template <class Ranges>
+bool insert_range(Ranges& ranges, const Range& range) {
+  if (range.empty()) return true;
+  if (ranges.full()) return false;
+  ranges.insert(std::ranges::upper_bound(ranges, range.start, {}, &Range::start), range);
+  return true;
+}
+
 // For sorting by it.
 inline constexpr auto start_of = [](const auto& item) { return item.range.start; };
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "policy/parsers/text.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/preload/filters/hardening.h"
@@ -16,7 +17,7 @@
 #include "shim/preload/messages/message.h"
 #include "shim/preload/objects/late_objects.h"
 #include "shim/preload/objects/loaded_objects.h"
-#include "shim/preload/process/other_filters.h"
+#include "shim/preload/process/earlier_filters.h"
 #include "shim/preload/process/parent.h"
 #include "shim/preload/process/pid_namespace.h"
 #include "shim/preload/process/printed_notices.h"
@@ -24,7 +25,7 @@
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/start_program.h"
 #include "shim/preload/state/lock.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/state/state.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 
@@ -83,7 +84,7 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
                 << (required ? "; the program is not started" : "");
     }
     objects.clear();
-    if (required) give_up();
+    if (required) end_program();
   }
   // Does nothing in a program that is merely linked if no object is marked.
   const bool nothing_asked = state.options.auto_seal == policy::AutoSeal::marked && objects.empty();
@@ -93,8 +94,7 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
     refused_breaks = {1, ~0ULL};  // the position of the heap is not known
   start_backend(state, {objects.view(), refused_breaks, turn.work().has_aio_ring, turn.work().has_io_uring},
                 launch, job);
-  const bool is_not_audited = state.options.audit && state.backend == policy::Backend::libc;
-  if (!objects.empty() && !is_not_audited && !state.objects_are_unsealed)
+  if (!objects.empty() && !state.objects_are_unsealed)
     note_sealed_objects(state, all_objects(state), turn.work());
 }
 
@@ -128,7 +128,7 @@ constinit std::atomic<Progress> g_progress = Progress::not_begun;
 
 void start(State& state) {
   state.machine = this_machine();
-  look_for_own_filters();
+  look_for_program_filters();
   WorkingMemory& memory = map_working_memory();
   state.local_seals = &memory.local_seals;
   state.keyed_seals = &memory.keyed_seals;
@@ -138,16 +138,15 @@ void start(State& state) {
   find_dlsym();
   state.precedes_libc = find_next_function("munmap") != nullptr;
   state.library_path = library_path();
-  const std::string_view name =
-      state.library_path.substr(state.library_path.rfind('/') + 1);  // npos + 1 is 0
+  const std::string_view name = policy::last_component(state.library_path);
   const bool preloaded = preloads(name) || (!name.empty() && system_preloads(name));
   // Merely linked, the library seals nothing unless the program asks.
   state.options.auto_seal = preloaded ? policy::AutoSeal::elf : policy::AutoSeal::marked;
-  if (own_filters_bar_start()) return report_unsealed_start(state);
+  if (program_filters_bar_start()) return report_unsealed_start(state);
   if (preloads("/vgpreload_core")) {
     state.barred = "valgrind has no seccomp";
   } else {
-    look_at_other_filters(state);
+    look_at_earlier_filters(state);
   }
   SupervisorLaunch launch;
   read_options(state, launch);

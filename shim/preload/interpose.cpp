@@ -20,7 +20,7 @@
 #include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/sealing/sealed_mapping.h"
 #include "shim/preload/sealing/sealing.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/state/state.h"
 #include "shim/preload/supervisor/call_sites.h"
 
@@ -29,8 +29,7 @@ namespace {
 
 // Makes the call under the backend `libc` and in audits, which have to check it first.
 long looked_at_first(const State& state, long number, const policy::Arguments& a, Site site) {
-  const bool is_not_audited = state.backend == policy::Backend::libc && state.options.audit;
-  if (is_not_audited) return raw_syscall(number, a);
+  if (state.is_not_audited) return raw_syscall(number, a);
   if (state.backend == policy::Backend::libc) {
     const policy::MmCall call =
         policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), a);

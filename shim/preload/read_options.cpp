@@ -13,12 +13,12 @@
 #include "policy/configuration/binding_rule.h"
 #include "policy/parsers/text.h"
 #include "shim/common/line_reader.h"
-#include "shim/common/policy_file.h"
+#include "shim/common/policy_path.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/process/printed_notices.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -49,8 +49,8 @@ void find_supervisor(State& state) {
     (void)copy_text(path, {state.options.supervisor});
     return;
   }
-  const std::string_view directory(state.library_path.data(),
-                                   state.library_path.rfind('/') + 1);  // npos + 1 is 0
+  std::string_view directory = state.library_path;
+  directory.remove_suffix(policy::last_component(directory).size());
   if (copy_text(path, {directory, kName}) && raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), X_OK) == 0)
     return;
   (void)copy_text(path, {directory, LIBMSEAL_SUPERVISOR_DIRECTORY, kName});
@@ -77,58 +77,29 @@ void find_levels(State& state) {
   if (!state.options.policy.empty()) add_level(state, {state.options.policy}, true);
 }
 
-// Why the files could not be read.
-struct Unread {
-  std::string_view what;
-  long error = 0;
-};
-
 // The table of this tree's supervisor, or of a new one. Null if there is none.
-const void* table_with_policy(State& state, SupervisorLaunch& launch, Unread& why) {
+const void* table_with_policy(State& state, SupervisorLaunch& launch, Reason& why) {
   // Where a filter kills callers of mseal(2), there is no tree.
-  if (const long joined = state.is_barred() ? -ENOSYS : say_hello(); joined >= 0) {
+  if (const long joined = state.is_barred() ? -ENOSYS : ask_to_join(); joined >= 0) {
     const void* table = nullptr;
     if (map_table(joined, table) == 0) return table;
   }
-  why = {"can't create a process for the supervisor", launch.start(state)};
-  if (why.error != 0) return nullptr;
-  why.error = launch.wait_ready();
-  why.what = launch.trouble();
+  why = launch.start(state);
   return launch.table();
 }
 
 // A rule in that file without which this program must not start; empty if there is none.
 std::string_view binding_rule(const char* path) {
   std::array<char, 4096> program{};
-  if (!own_filters_kill(Work::reading)) (void)read_program_path(program);
+  if (!program_filters_kill(Task::reading)) (void)read_program_path(program);
   policy::BindingRule rules(program.data());
   const long read = read_lines(open_policy_file(path), [&](std::string_view line) {
     rules.look_at(line);
     return true;
   });
-  const bool nobody_can =
-      read == -EACCES || read == -ENOENT;  // the supervisor could not read it either, and would ignore it
+  // The supervisor could not read it either, and would ignore it.
+  const bool nobody_can = read == -EACCES || read == -ENOENT;
   return read == 0 || nobody_can ? rules.found() : "contents that could not be examined";
-}
-
-void report_unread(const State& state, const Unread& why) {
-  const auto tell = [&](std::string_view path, std::string_view rule) {
-    Message message;
-    message << "the policy files are not read: " << why.what << " (" << state.supervisor_path.data() << "), "
-            << ErrorText{why.error};
-    if (!rule.empty()) {
-      message << "; " << path << " has " << rule
-              << ", so the program is not started (policy=none starts it without the files)";
-    }
-  };
-  for (std::size_t level = 0; level < state.policy_count; ++level) {
-    const char* const path = state.policies[level].data();
-    const std::string_view rule = binding_rule(path);
-    if (rule.empty()) continue;
-    tell(path, rule);
-    give_up();
-  }
-  if (first_in_tree(state, Notice::unread_policies, 0, why.error)) tell({}, {});
 }
 
 // Whether one of the complaints is about the file.
@@ -146,22 +117,29 @@ bool is_complained_of(std::string_view path, std::string_view complaints) {
   return false;
 }
 
-[[noreturn]] void give_up_for_too_many_rules() {
+[[noreturn]] void end_for_too_many_rules() {
   Message() << kTooManyRules << ": at most " << static_cast<long>(kOptionTextBytes - 1)
             << " bytes of options; the program is not started";
-  give_up();
+  end_program();
 }
 
+constexpr std::string_view kUnread = "the policy files are not read: ";
+
 // Ends the program if a file that does not apply has, or may have, a rule without which the program must not
-// start.
-void give_up_if_bound(const State& state, std::string_view complaints) {
+// start. `unread`: why none of them applies.
+void end_if_bound(const State& state, std::string_view complaints, const Reason& unread) {
   for (std::size_t level = 0; level < state.policy_count; ++level) {
     const char* const path = state.policies[level].data();
-    const std::string_view rule = is_complained_of(path, complaints) ? binding_rule(path) : "";
+    const bool applies = unread.none() && !is_complained_of(path, complaints);
+    const std::string_view rule = applies ? "" : binding_rule(path);
     if (rule.empty()) continue;
-    Message() << path << " does not apply, but it has " << rule
+    {
+      Message message;
+      if (!unread.none()) message << kUnread << unread << "; ";
+      message << path << (unread.none() ? " does not apply, but it has " : " has ") << rule
               << ", so the program is not started (policy=none starts it without the files)";
-    give_up();
+    }
+    end_program();
   }
 }
 
@@ -175,18 +153,19 @@ void print_complaints(const State& state, std::string_view complaints) {
 
 // True if all of them could be read.
 bool read_levels(State& state, SupervisorLaunch& launch) {
-  Unread why;
+  Reason why;
   const void* const table = table_with_policy(state, launch, why);
   if (table == nullptr) {
-    report_unread(state, why);
+    end_if_bound(state, {}, why);
+    if (first_in_tree(state, Notice::unread_policies, 0, why.error)) Message() << kUnread << why;
     return false;
   }
   const std::string_view complaints = table_complaints(table);
   (void)copy_text(state.texts->policy, {table_policy(table)});
   const bool good = complaints.empty();
-  if (complaints == kTooManyRules) give_up_for_too_many_rules();
+  if (complaints == kTooManyRules) end_for_too_many_rules();
   print_complaints(state, complaints);
-  give_up_if_bound(state, complaints);
+  end_if_bound(state, complaints, {});
   if (table != launch.table()) unmap_table(table);
   return good;
 }
@@ -202,7 +181,7 @@ void read_options(State& state, SupervisorLaunch& launch) {
     Message() << "MSEAL_OPTIONS is too long: at most "
               << static_cast<long>(state.texts->environment.size() - 1)
               << " bytes; the program is not started";
-    give_up();
+    end_program();
   }
   policy::parse_options(
       state.texts->environment.data(), state.options, [&](const policy::OptionError& error) {
@@ -230,7 +209,7 @@ void read_options(State& state, SupervisorLaunch& launch) {
   const bool strict = state.options.strict || text.find("strict=1") != std::string_view::npos;
   if (good || !strict) return;
   Message() << "strict=1: the program is not started";
-  give_up();
+  end_program();
 }
 
 }  // namespace libmseal::shim

@@ -1,6 +1,5 @@
 #include "shim/supervisor/control_channel.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <system_error>
@@ -110,7 +109,7 @@ int ControlChannel::try_to_make_image(Caller& caller) {
       make_image(caller);
       return 0;
     } catch (const std::system_error& error) {
-      if (again && registry_.collect_now()) continue;
+      if (again && registry_.forget_ended_now()) continue;
       log(Level::error, "pid ", caller.process.id, " can't join: ", error.what());
       // EMFILE means that the process itself can have no more descriptors.
       const int why = error.code().value();
@@ -131,16 +130,16 @@ void ControlChannel::handle_raw(const seccomp_notif& notification, Caller& calle
       Hex{arguments[2]}, "): ", result);
 }
 
-void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& caller) {
+void ControlChannel::handle_join(const seccomp_notif& notification, Caller& caller) {
   // If its memory is not readable now, the image could not be recognised later.
   if (!caller.identity.readable()) return refuse(notification, EPERM);
   if (!caller.foreign()) {
-    registry_.greet(caller);
-    supervised_.forget(caller);  // only this thread's request: others may be sealing
+    registry_.note_join(caller);
+    inspected_.forget(caller);  // only this thread's request: others may be sealing
   } else if (const int error = try_to_make_image(caller); error != 0) {
     return refuse(notification, error);
   } else {
-    supervised_.begin_anew(caller.process);
+    inspected_.drop_jobs_of(caller.process);
   }
   const TableFile& table = *caller.image->table;
   if (!listener_.answer_with_table(notification.id, table.descriptor())) refuse(notification, EMFILE);
@@ -149,7 +148,7 @@ void ControlChannel::handle_hello(const seccomp_notif& notification, Caller& cal
 
 void ControlChannel::handle_message(const seccomp_notif& notification, Caller& caller,
                                     const Control& message) {
-  if (message.kind == Kind::hello) return handle_hello(notification, caller);
+  if (message.kind == Kind::join) return handle_join(notification, caller);
   if (message.kind == Kind::call_site) {
     events_.record_site(caller, message);
     return listener_.answer(notification.id, policy::encode_answer(0));
@@ -161,16 +160,16 @@ void ControlChannel::handle_message(const seccomp_notif& notification, Caller& c
   try {
     answer = answer_to(caller, message);
   } catch (...) {
-    supervised_.forget(caller);
+    inspected_.forget(caller);
     throw;
   }
   const bool seals = message.kind == Kind::seal || message.kind == Kind::filters_are_in;
-  if (answer == -EAGAIN && seals && postpone(notification)) return;
+  if (answer == -EAGAIN && seals && postponed_.add(notification)) return;
   const bool arrived = respond(notification, policy::encode_answer(answer));
   // Otherwise the message may be repeated.
-  if (arrived && ends_request(message.kind, answer)) supervised_.forget(caller);
+  if (arrived && ends_request(message.kind, answer)) inspected_.forget(caller);
   resume_threads();
-  log(Level::info, "pid ", caller.process.id, ": message ", static_cast<int>(message.kind), " on ",
+  log(Level::info, "pid ", caller.process.id, ": ", policy::name_of(message.kind), " on ",
       RangeText{message.seal.range}, ": ", answer);
 }
 
@@ -182,7 +181,7 @@ bool ControlChannel::respond(const seccomp_notif& notification, std::int64_t ans
 void ControlChannel::resume_threads() {
   // Otherwise the resumed threads get the processors first, and the caller waits for as many time slices.
   constexpr long kUntilCallerRuns = 20'000;  // ns
-  if (supervised_.has_stopped_to_let_go()) shim::nap(kUntilCallerRuns);
+  if (inspected_.has_stopped_to_let_go()) shim::nap(kUntilCallerRuns);
   tidy();
 }
 
@@ -190,26 +189,26 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
   const policy::Range& range = message.seal.range;
   switch (message.kind) {
     case Kind::range:
-      return supervised_.add_range(caller, message);
+      return inspected_.add_range(caller, message);
     case Kind::seal:
-      return supervised_.seal(caller, message);
+      return inspected_.seal(caller, message);
     case Kind::filters_are_in:
-      return supervised_.filters_are_in(caller, message);
-    case Kind::give_up:
-      supervised_.forget(caller);
+      return inspected_.filters_are_in(caller, message);
+    case Kind::cancel:
+      inspected_.forget(caller);
       return 0;
     case Kind::is_writable:
       return is_writable(proc_, caller, range);
     case Kind::prepare:
-      return own_.prepare(caller, message.seal);
+      return reported_.prepare(caller, message.seal);
     case Kind::is_alone:
-      return own_.is_alone(caller);
+      return reported_.is_alone(caller);
     case Kind::add_supervised:
     case Kind::add_filtered:
-      return own_.add(caller, message);
+      return reported_.add(caller, message);
     case Kind::query:
       return policy::encode(policy::how_sealed(caller.record->seals(), range));
-    case Kind::hello:
+    case Kind::join:
     case Kind::call_site:
     case Kind::refusals:
       break;
@@ -217,43 +216,8 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
   return -EINVAL;
 }
 
-// ---- later ----
-
 bool ControlChannel::gives_way(const seccomp_notif& notification) {
-  const auto is_this = [&](const Postponed& one) { return one.notification.id == notification.id; };
-  return std::ranges::none_of(postponed_, is_this) && listener_.has_next() && postpone(notification);
-}
-
-bool ControlChannel::postpone(const seccomp_notif& notification, std::chrono::seconds at_most) {
-  constexpr int kFewest = 20;  // tries, however slow the machine is
-  constexpr std::size_t kMost = 4096;
-  const auto known = std::ranges::find_if(
-      postponed_, [&](const Postponed& one) { return one.notification.id == notification.id; });
-  if (known != postponed_.end()) {
-    std::rotate(known, known + 1, postponed_.end());
-    Postponed& one = postponed_.back();
-    return ++one.tries <= kFewest || Clock::now() < one.since + at_most;
-  }
-  if (postponed_.size() == kMost) return false;
-  postponed_.push_back({notification});
-  return true;
-}
-
-bool ControlChannel::has_postponed(pid_t task) const {
-  return std::ranges::any_of(postponed_, [&](const Postponed& one) {
-    return static_cast<pid_t>(one.notification.pid) == task && listener_.still_waits(one.notification.id);
-  });
-}
-
-std::vector<seccomp_notif> ControlChannel::postponed() const {
-  std::vector<seccomp_notif> all;
-  for (const Postponed& one : postponed_) all.push_back(one.notification);
-  return all;
-}
-
-void ControlChannel::forget_answered() {
-  std::erase_if(postponed_,
-                [&](const Postponed& one) { return !listener_.still_waits(one.notification.id); });
+  return !postponed_.contains(notification) && listener_.has_next() && postponed_.add(notification);
 }
 
 }  // namespace libmseal::supervisor

@@ -3,10 +3,8 @@
 
 #include <linux/seccomp.h>
 
-#include <chrono>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "policy/configuration/options.h"
 #include "policy/configuration/tree_options.h"
@@ -14,24 +12,27 @@
 #include "shim/supervisor/events/event_log.h"
 #include "shim/supervisor/listeners/listener.h"
 #include "shim/supervisor/policy_files.h"
+#include "shim/supervisor/postponed_calls.h"
 #include "shim/supervisor/registry/registry.h"
-#include "shim/supervisor/sealing/own_sealing.h"
+#include "shim/supervisor/sealing/inspected_requests.h"
+#include "shim/supervisor/sealing/reported_requests.h"
 #include "shim/supervisor/sealing/sealer.h"
-#include "shim/supervisor/sealing/supervised_sealing.h"
 
 namespace libmseal::supervisor {
 
 class ControlChannel {
  public:
   ControlChannel(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
-                 ThreadHolder& holder, Sealer& sealer, EventLog& events, const policy::Options& options)
+                 PostponedCalls& postponed, ThreadHolder& holder, Sealer& sealer, EventLog& events,
+                 const policy::Options& options)
       : listener_(listener),
         proc_(proc),
         registry_(registry),
         policies_(policies),
+        postponed_(postponed),
         sealer_(sealer),
-        supervised_(proc, registry, holder, sealer),
-        own_(proc, registry, sealer),
+        inspected_(proc, registry, holder, sealer),
+        reported_(proc, registry, sealer),
         events_(events),
         covers_all_(policy::tree_options(options).covers_all),
         discard_(options.discard) {}
@@ -46,38 +47,22 @@ class ControlChannel {
   void handle(const seccomp_notif& notification, const policy::Arguments& arguments, Caller& caller,
               const ReceivedCall& received);
 
-  // Makes the call wait. False if it has already waited that long.
-  [[nodiscard]] bool postpone(const seccomp_notif& notification,
-                              std::chrono::seconds at_most = std::chrono::seconds(1));
-  // Whether the task's call waits here.
-  [[nodiscard]] bool has_postponed(pid_t task) const;
-  // Calls that wait, for example until no other process shares the memory. Each is to be handled again, in
-  // this order; if it is not answered then, it waits behind the others.
-  [[nodiscard]] std::vector<seccomp_notif> postponed() const;
-  void forget_answered();
   // Resumes threads.
-  void tidy() noexcept { tidying_ = supervised_.tidy(); }
-  [[nodiscard]] bool holds_threads() const { return supervised_.holds_threads(); }
+  void tidy() noexcept { tidying_ = inspected_.tidy(); }
+  [[nodiscard]] bool holds_threads() const { return inspected_.holds_threads(); }
   // Creates a table for the next program, if one has joined since. To be called when no call waits for it.
   void make_spare_table() noexcept;
-  // Whether threads are still to be resumed, or calls wait.
-  [[nodiscard]] bool busy() const { return !postponed_.empty() || tidying_; }
+  // Whether threads are still to be resumed.
+  [[nodiscard]] bool busy() const { return tidying_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  struct Postponed {
-    seccomp_notif notification;
-    Clock::time_point since = Clock::now();
-    int tries = 1;
-  };
-
   // The answer if it is the same for every caller: the message is about memory that no process has sealed, or
   // refusals are only counted.
   [[nodiscard]] std::optional<std::int64_t> answer_without_caller(const seccomp_notif& notification,
                                                                   const policy::Control& message);
   // mseal by a raw system call, which the supervisor serves under coverage=all.
   void handle_raw(const seccomp_notif& notification, Caller& caller, const policy::Arguments& arguments);
-  void handle_hello(const seccomp_notif& notification, Caller& caller);
+  void handle_join(const seccomp_notif& notification, Caller& caller);
   void handle_message(const seccomp_notif& notification, Caller& caller, const policy::Control& message);
   void refuse(const seccomp_notif& notification, int error);
   // The answer to the message: a value or -errno.
@@ -96,13 +81,13 @@ class ControlChannel {
   Proc& proc_;
   Registry& registry_;
   const PolicyFiles& policies_;
+  PostponedCalls& postponed_;
   Sealer& sealer_;
-  SupervisedSealing supervised_;
-  OwnSealing own_;
+  InspectedRequests inspected_;
+  ReportedRequests reported_;
   EventLog& events_;
   bool covers_all_;
   policy::DiscardRule discard_;
-  std::vector<Postponed> postponed_;
   std::unique_ptr<TableFile> spare_table_;
   bool has_joined_ = false;  // a program, since the last spare table was created
   bool tidying_ = false;     // threads are to be resumed

@@ -8,6 +8,7 @@
 #include <exception>
 #include <utility>
 
+#include "policy/parsers/text.h"
 #include "policy/rules/lineage.h"
 #include "shim/common/killed_calls.h"
 #include "shim/supervisor/events/log.h"
@@ -36,7 +37,7 @@ bool would_lose_library(Proc& proc, const Caller& caller) {
   if (!caller.foreign()) return false;
   bool lost = false;
   (void)visit_maps(proc, caller.task, [&](const policy::Vma& vma) {
-    if (vma.name.substr(vma.name.rfind('/') + 1).starts_with("libmseal.so")) lost = !vma.writable;
+    if (policy::last_component(vma.name).starts_with("libmseal.so")) lost = !vma.writable;
     return true;
   });
   return lost;
@@ -54,7 +55,7 @@ void drop_seals(const Caller& caller, const MmCall& call) {
 }  // namespace
 
 Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
-                       const KernelSizes& sizes, pid_t late_process, std::vector<policy::Range> watched,
+                       const KernelSizes& sizes, pid_t early_process, std::vector<policy::Range> watched,
                        const policy::Options& options)
     : listener_(listener),
       proc_(proc),
@@ -63,20 +64,22 @@ Dispatcher::Dispatcher(Listener& listener, Proc& proc, Registry& registry, const
       holder_(proc),
       calls_(proc, holder_),
       sealer_(proc, registry, holder_, calls_, std::move(watched), tree_options_.audits),
-      aio_rings_(proc, registry, holder_, late_process, sizes.processors),
+      aio_rings_(proc, registry, holder_, early_process, sizes.processors),
       events_(proc, options),
-      control_(listener, proc, registry, policies, holder_, sealer_, events_, options),
-      judge_(proc, sizes.huge_page, late_process) {
-  holder_.set_waits([this](pid_t task) { return control_.has_postponed(task); });
+      postponed_(listener),
+      control_(listener, proc, registry, policies, postponed_, holder_, sealer_, events_, options),
+      judge_(proc, sizes.huge_page, early_process) {
+  holder_.set_waits([this](pid_t task) { return postponed_.has_call_of(task); });
 }
 
 void Dispatcher::handle(const seccomp_notif& notification) noexcept {
   answer(notification);
   try {
     control_.make_spare_table();
-    if (registry_.wants_to_collect()) listener_.stop_signals();
-    if (registry_.collect()) calls_.collect();  // now, because no call waits
-  } catch (...) {                               // NOLINT(bugprone-empty-catch): it is tried again
+    if (registry_.wants_to_forget()) listener_.stop_signals();
+    // Now, because no call waits.
+    if (registry_.forget_ended_if_due()) calls_.forget_ended();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
 
@@ -87,7 +90,7 @@ void Dispatcher::answer(const seccomp_notif& notification) noexcept {
     try {
       log(Level::error, "pid ", notification.pid, ": system call ", notification.data.nr,
           " is refused: ", error.what());
-      (void)registry_.collect_now();
+      (void)registry_.forget_ended_now();
     } catch (...) {  // NOLINT(bugprone-empty-catch): nothing is left to be done about it
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is refused, below
@@ -114,33 +117,23 @@ Dispatcher::Notification Dispatcher::decode(const seccomp_notif& raw, const poli
     }
   }
   const MmCall call = policy::decode(machine_, abi, number, arguments);
-  Kind kind = Kind::blocked;
-  if (policy::makes_sibling(abi, number, arguments) || policy::makes_subreaper(abi, number, arguments)) {
-    kind = Kind::lineage;
-  } else if (policy::find_call(abi, number) != nullptr) {
-    kind = call.effect == MmCall::Effect::seal ? Kind::mseal : Kind::memory_call;
-  } else if (is_start(raw, abi)) {
-    kind = Kind::start;
-  }
-  return {raw, abi, static_cast<pid_t>(raw.pid), native, number, arguments, call, kind};
+  return {raw, abi, static_cast<pid_t>(raw.pid), native, number, arguments, call};
 }
 
 void Dispatcher::dispatch(const seccomp_notif& raw) {
   const policy::Abi* const abi = policy::find_abi(machine_, raw.data.arch);
   if (abi == nullptr) return listener_.refuse(raw.id, ENOSYS);
   const Notification notification = decode(raw, *abi);
-  switch (notification.kind) {
-    case Kind::lineage:
-      return handle_lineage(notification);
-    case Kind::mseal:
-      return handle_mseal(notification);
-    case Kind::memory_call:
-      return handle_memory_call(notification);
-    case Kind::start:
-      return handle_start(notification);
-    case Kind::blocked:
-      return handle_blocked_call(notification);
+  const std::uint32_t number = notification.number;
+  if (policy::makes_sibling(*abi, number, notification.arguments) ||
+      policy::makes_subreaper(*abi, number, notification.arguments))
+    return handle_lineage(notification);
+  if (policy::find_call(*abi, number) != nullptr) {
+    const bool seals = notification.call.effect == MmCall::Effect::seal;
+    return seals ? handle_mseal(notification) : handle_memory_call(notification);
   }
+  if (is_start(raw, *abi)) return handle_start(notification);
+  handle_blocked_call(notification);
 }
 
 void Dispatcher::handle_lineage(const Notification& notification) {
@@ -169,7 +162,7 @@ void Dispatcher::handle_memory_call(const Notification& notification) {
   const MmCall& call = notification.call;
   if (call.call == policy::Call::io_setup) aio_rings_.note_request(call);
   if (must_wait(notification)) {
-    if (!control_.postpone(notification.raw, kForRings)) listener_.refuse(notification.raw.id, EAGAIN);
+    if (!postponed_.add(notification.raw, kForRings)) listener_.refuse(notification.raw.id, EAGAIN);
     return;
   }
   judge_.note_huge_pages(call);
@@ -215,7 +208,7 @@ bool Dispatcher::must_wait(const Notification& notification) const {
   const pid_t task = notification.task;
   if (aio_rings_.must_wait(task, notification.call)) return true;
   if (!AioRings::is_about(notification.call)) return false;
-  return std::ranges::any_of(control_.postponed(), [&](const seccomp_notif& other) {
+  return std::ranges::any_of(postponed_.all(), [&](const seccomp_notif& other) {
     const policy::Abi* const abi = policy::find_abi(machine_, other.data.arch);
     const auto* const known = policy::find_call(*abi, static_cast<std::uint32_t>(other.data.nr));
     return known != nullptr && known->call == policy::Call::mremap && listener_.still_waits(other.id) &&
@@ -226,7 +219,7 @@ bool Dispatcher::must_wait(const Notification& notification) const {
 void Dispatcher::decide(const Notification& notification, const Caller& caller) {
   const MmCall& call = notification.call;
   if (caller.standing == Caller::Standing::unknown) {
-    log(Level::warning, "pid ", caller.task, ": system call ", notification.number,
+    log(Level::warning, "pid ", caller.task, ": ", policy::name_of(call.call),
         ": the caller can't be identified, so the seals of all processes apply");
   }
   const Verdict verdict = judge_.decide(call, caller, registry_);
@@ -235,16 +228,16 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
     const auto begun = tree_options_.audits ? AioRings::Begun::yes : aio_rings_.begin(caller);
     if (begun == AioRings::Begun::yes) return let_through(notification);
     // Later, for example if a thread is just being created.
-    if (begun == AioRings::Begun::later && control_.postpone(notification.raw, kForRings)) return;
+    if (begun == AioRings::Begun::later && postponed_.add(notification.raw, kForRings)) return;
   }
-  log(Level::debug, "pid ", caller.task, ": system call ", notification.number, " on ",
-      RangeText{call.ranges[0]}, ": refused");
+  log(Level::debug, "pid ", caller.task, ": ", policy::name_of(call.call), " on ", RangeText{call.ranges[0]},
+      ": refused");
   refuse(notification, caller, verdict);
 }
 
 void Dispatcher::let_through(const Notification& notification) {
   const MmCall& call = notification.call;
-  log(Level::debug, "pid ", notification.task, ": system call ", notification.number, " on ",
+  log(Level::debug, "pid ", notification.task, ": ", policy::name_of(call.call), " on ",
       RangeText{call.ranges[0]}, ": allowed");
   if (tree_options_.covers_all) calls_.begun(notification.task, call);
   listener_.continue_call(notification.raw.id);
@@ -270,11 +263,11 @@ void Dispatcher::catch_up() {
   constexpr auto kAtMost = std::chrono::milliseconds(20);  // new notifications wait meanwhile
   const auto until = Clock::now() + kAtMost;
   events_.flush();
-  for (const seccomp_notif& notification : control_.postponed()) {
+  for (const seccomp_notif& notification : postponed_.all()) {
     if (listener_.still_waits(notification.id)) handle(notification);
     if (Clock::now() >= until) break;
   }
-  control_.forget_answered();
+  postponed_.forget_answered();
   control_.tidy();
   (void)aio_rings_.tidy();
 }
@@ -282,7 +275,7 @@ void Dispatcher::catch_up() {
 void Dispatcher::idle() noexcept {
   try {
     catch_up();
-    if (registry_.collect(true)) calls_.collect();
+    if (registry_.forget_ended_if_due(true)) calls_.forget_ended();
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is tried again
   }
 }
@@ -305,14 +298,14 @@ void Dispatcher::catch_up_if_due() noexcept {
 
 int Dispatcher::patience_while_busy() const {
   constexpr int kMoment = 50;  // ms, in which a refused thread sends its call site
-  if (control_.busy() || aio_rings_.busy()) return 1;
+  if (!postponed_.empty() || control_.busy() || aio_rings_.busy()) return 1;
   return events_.waiting() || holder_.has_some_to_let_go() ? kMoment : -1;
 }
 
 int Dispatcher::patience() const {
-  constexpr int kMomentToCollect = 50;  // ms
+  constexpr int kMomentToForget = 50;  // ms
   const int patience = patience_while_busy();
-  return patience < 0 && registry_.wants_to_collect() ? kMomentToCollect : patience;
+  return patience < 0 && registry_.wants_to_forget() ? kMomentToForget : patience;
 }
 
 }  // namespace libmseal::supervisor

@@ -19,6 +19,7 @@
 #include "shim/supervisor/judge.h"
 #include "shim/supervisor/listeners/listener.h"
 #include "shim/supervisor/policy_files.h"
+#include "shim/supervisor/postponed_calls.h"
 #include "shim/supervisor/processes/kernel_sizes.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
@@ -31,10 +32,10 @@ namespace libmseal::supervisor {
 
 class Dispatcher {
  public:
-  // `late_process`: see aio_rings.h and judge.h; `watched`: the ranges in which the first filter notifies of
+  // `early_process`: see aio_rings.h and judge.h; `watched`: the ranges in which the first filter notifies of
   // every call.
   Dispatcher(Listener& listener, Proc& proc, Registry& registry, const PolicyFiles& policies,
-             const KernelSizes& sizes, pid_t late_process, std::vector<policy::Range> watched,
+             const KernelSizes& sizes, pid_t early_process, std::vector<policy::Range> watched,
              const policy::Options& options);
 
   // Always answers. On an internal failure, the call is refused.
@@ -54,13 +55,6 @@ class Dispatcher {
  private:
   using Clock = std::chrono::steady_clock;
 
-  enum class Kind : std::uint8_t {
-    lineage,      // changes the parents in /proc (lineage.h)
-    mseal,        // a message of the library, or mseal itself
-    memory_call,  // any other call that can change mappings
-    start,        // a new image is about to run, and the library is required
-    blocked,      // what is left: only an audit allows it
-  };
   // A notification, decoded.
   struct Notification {
     const seccomp_notif& raw;
@@ -70,7 +64,6 @@ class Dispatcher {
     std::uint32_t number;         // that of mseal if the message came as mmap
     policy::Arguments arguments;  // likewise
     policy::MmCall call;
-    Kind kind;
   };
 
   [[nodiscard]] Notification decode(const seccomp_notif& raw, const policy::Abi& abi) const;
@@ -79,10 +72,15 @@ class Dispatcher {
   void catch_up();
   [[nodiscard]] int patience_while_busy() const;
   void dispatch(const seccomp_notif& raw);
+  // A call that changes the parents in /proc (lineage.h).
   void handle_lineage(const Notification& notification);
+  // A message of the library, or mseal itself.
   void handle_mseal(const Notification& notification);
+  // Any other call that can change mappings.
   void handle_memory_call(const Notification& notification);
+  // A new image is about to run, and the library is required.
   void handle_start(const Notification& notification);
+  // What is left: only an audit is notified of it.
   void handle_blocked_call(const Notification& notification);
   // Nothing if the call does not wait any more.
   [[nodiscard]] std::optional<Caller> identify_caller(const Notification& notification);
@@ -102,6 +100,7 @@ class Dispatcher {
   Sealer sealer_;
   AioRings aio_rings_;
   EventLog events_;
+  PostponedCalls postponed_;
   ControlChannel control_;
   Judge judge_;
   std::optional<Clock::time_point> due_;  // catch_up(), if anything waits for it

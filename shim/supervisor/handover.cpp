@@ -35,7 +35,7 @@ std::vector<T> take(const char*& from, std::uint32_t count) {
 
 }  // namespace
 
-bool started_by_shim() {
+bool started_by_library() {
   int type = 0;
   socklen_t size = sizeof type;
   return getsockopt(kHandoverSocket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
@@ -77,7 +77,7 @@ std::optional<Handover> receive_handover(int table) {
   handover.filtered = start.filtered;
   handover.watched = take<policy::Range>(from, start.watched);
   handover.sealed_area = start.sealed_area;
-  handover.is_late = start.is_late != 0;
+  handover.ran_before_filter = start.ran_before_filter != 0;
   handover.may_be_subreaper = start.may_be_subreaper != 0;
   handover.options.assign(from, start.options);
   return handover;

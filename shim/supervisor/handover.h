@@ -21,12 +21,12 @@ struct Handover {
   std::vector<policy::Range> watched;
   policy::Range sealed_area;
   std::string options;
-  bool is_late = false;           // the program may have called io_setup before
-  bool may_be_subreaper = false;  // the program may be a subreaper
+  bool ran_before_filter = false;  // the program, which may have called io_setup
+  bool may_be_subreaper = false;   // the program may be a subreaper
 };
 
 // False if the program was started by hand.
-bool started_by_shim();
+bool started_by_library();
 
 // The library's process; 0 if not known.
 pid_t peer();

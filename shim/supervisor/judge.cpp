@@ -44,13 +44,13 @@ std::uint64_t largest_page(Proc& proc, pid_t task, const policy::Range& range) {
 
 }  // namespace
 
-Judge::Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process)
+Judge::Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t early_process)
     : proc_(proc), usual_huge_page_(usual_huge_page) {
-  if (late_process == 0) return;
+  if (early_process == 0) return;
   // Another thread may be about to create huge pages.
-  const auto threads = proc.threads(late_process);
+  const auto threads = proc.threads(early_process);
   const bool alone = threads.is_seen() && threads->size() == 1;
-  const std::uint64_t largest = alone ? largest_page(proc, late_process, {0, ~0ULL}) : ~0ULL;
+  const std::uint64_t largest = alone ? largest_page(proc, early_process, {0, ~0ULL}) : ~0ULL;
   if (largest != shim::this_machine().page_size)
     huge_page_ = std::min(largest, shim::this_machine().huge_pages.back());
 }

@@ -12,8 +12,8 @@ namespace libmseal::supervisor {
 
 class Judge {
  public:
-  // `usual_huge_page`: kernel_sizes.h. `late_process`: a process that ran before the first filter; 0: none.
-  Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t late_process);
+  // `usual_huge_page`: kernel_sizes.h. `early_process`: a process that ran before the first filter; 0: none.
+  Judge(Proc& proc, std::uint64_t usual_huge_page, pid_t early_process);
 
   // To be called for every memory call, before the verdict on it.
   void note_huge_pages(const policy::MmCall& call);

@@ -48,7 +48,7 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   if (!caller.foreign()) return -EACCES;  // it was readable a moment ago
   registry.make_image(caller, std::move(table));
   if (handover.may_be_subreaper) registry.note_subreaper(caller.process);
-  if (handover.is_late) registry.note_late_start(caller.process);
+  if (handover.ran_before_filter) registry.note_ran_before_filter(caller.process);
   const std::span<const policy::Seal> seals = handover.seals;
   long error = registry.add(caller, seals.first(handover.filtered), true, Registry::Maker::first_filter);
   if (error == 0)
@@ -134,8 +134,8 @@ std::optional<Service> prepare_service(std::span<const char* const> policy_paths
   auto table = make_first_table();
   if (!table) return std::nullopt;
   PolicyFiles policies(policy_paths);
-  const char* const program =
-      getenv("MSEAL_PROGRAM");  // the path of a program that this process may not inspect
+  // The path of a program that this process may not inspect.
+  const char* const program = getenv("MSEAL_PROGRAM");
   std::string policy = policies.options_for(proc.get(), peer(), program != nullptr ? program : "");
   table->set_policy(policy, policies.complaints());
   if (is_hidden) {
@@ -212,7 +212,8 @@ int serve(std::span<const char* const> policy_paths) {
   log(Level::info, "supervisor ", getpid(), " serves pid ", handover.process, ": ", handover.seals.size(),
       " seals, ", handover.watched.size(), " watched ranges");
   Dispatcher dispatcher(*listener, proc, registry, service->policies, service->sizes,
-                        handover.is_late ? handover.process : 0, std::move(handover.watched), options);
+                        handover.ran_before_filter ? handover.process : 0, std::move(handover.watched),
+                        options);
   answer.events = dispatcher.events_error();
   if (options.log != "stderr")
     leave_standard_error();  // only now, because a path may refer to standard error
@@ -226,7 +227,7 @@ int serve(std::span<const char* const> policy_paths) {
 int main(int count, char** arguments) {
   using namespace libmseal::supervisor;
   libmseal::shim::occupy_standard_descriptors();
-  if (!started_by_shim()) {
+  if (!started_by_library()) {
     std::fputs("mseal-supervisor is started by libmseal.so: run LD_PRELOAD=libmseal.so PROGRAM\n", stderr);
     return 2;
   }

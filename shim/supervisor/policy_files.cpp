@@ -6,7 +6,7 @@
 #include <cstring>
 #include <string>
 
-#include "shim/common/policy_file.h"
+#include "shim/common/policy_path.h"
 
 namespace libmseal::supervisor {
 namespace {

@@ -18,8 +18,8 @@ namespace {
 // Each image takes two descriptors, and trees may be large.
 constexpr rlim_t kManyFiles = 65536;
 constexpr rlim_t kFewestFiles = 64;
-constexpr rlim_t kLeastMemory =
-    kFewestFiles * shim::kTableBytes;  // of address space: one table for each image
+// Of address space: one table for each image.
+constexpr rlim_t kLeastMemory = kFewestFiles * shim::kTableBytes;
 
 void raise_limit(decltype(RLIMIT_AS) which, rlim_t wanted) {
   rlimit limit{};

@@ -7,6 +7,7 @@
 #include <climits>
 #include <cstdio>
 
+#include "policy/parsers/text.h"
 #include "shim/common/printable.h"
 
 namespace libmseal::tool {
@@ -41,7 +42,7 @@ std::string hex(std::uint64_t number) {
 }
 
 std::string base_name(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+  return std::string(policy::last_component(path));
 }
 
 bool is_this_host(const std::string& host) {

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "shim/common/policy_file.h"
+#include "shim/common/policy_path.h"
 #include "shim/common/table_size.h"
 #include "shim/tool/program_file.h"
 #include "shim/tool/text_file.h"

@@ -26,7 +26,7 @@ void ReportPicture::add_hit(const json& event, const std::string& host, Hit hit,
                             const std::string& protection) {
   const std::int64_t process = event.at("pid");
   const std::string program = event.at("program");
-  // Events of earlier versions do not name their image.
+  // An event has no image if its process was not known.
   const std::string unnamed = std::to_string(process) + " " + program;
   const std::size_t index =
       event.contains("image") ? image_of(host, event.at("image"), true) : image_of(host, unnamed, false);

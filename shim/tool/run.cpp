@@ -37,13 +37,6 @@ std::string joined(const std::string& first, char separator, const std::string& 
   return first.empty() || second.empty() ? first + second : first + separator + second;
 }
 
-bool asks(const RunChoice& options, std::string_view key, std::string_view value = {}) {
-  for (const auto& [one, its] : options.items) {
-    if (one == key && (value.empty() || its == value)) return true;
-  }
-  return false;
-}
-
 std::string option_text(const RunChoice& options) {
   std::string text;
   for (const auto& [key, value] : options.items) {
@@ -90,10 +83,6 @@ std::string with_policies(const std::string& text, const std::string& program) {
   return joined(options_of(read_policy_levels(std::string(options.policy)), program), ',', text);
 }
 
-bool covers_all(const RunChoice& options) {
-  return asks(options, "coverage", "all");
-}
-
 [[noreturn]] void become(const std::vector<std::string>& command) {
   execute(command);
   const int why = errno;
@@ -102,11 +91,11 @@ bool covers_all(const RunChoice& options) {
 }
 
 // Why the library will not be in the program; empty if it will be.
-std::string why_not_reached(const RunChoice& options, const std::string& library) {
-  const ProgramFile program = look_at_program(options.command.front());
+std::string why_not_reached(const std::string& command, bool covers_all, const std::string& library) {
+  const ProgramFile program = look_at_program(command);
   if (program.path.empty()) return {};  // execvp will say so
   std::string why = why_not_preloaded(program);
-  const bool may_be_served = covers_all(options) && program.is_elf && !program.set_id;
+  const bool may_be_served = covers_all && program.is_elf && !program.set_id;
   if (!why.empty() && may_be_served) {
     why = mseal_is_answered()
               ? "can seal nothing: it does not load the library, and a seccomp profile, such as a "
@@ -139,10 +128,13 @@ void run(const RunChoice& options) {
   check(effective);
   // An audit needs an output.
   const bool heard = !effective.log.empty() || !effective.events.empty();
-  if (asks(options, "mode", "audit") && !heard) all = joined("log=stderr", ',', all);
+  if (effective.audit && !heard) all = joined("log=stderr", ',', all);
   const policy::BindingOption binding = binding_option(effective);
   const bool is_bound = !binding.key.empty();
-  const std::string why = options.quiet && !is_bound ? "" : why_not_reached(options, library);
+  // What a policy file says about the program does not count: the tool is the root of the tree.
+  const bool covers_all = parsed(all).covers_all;
+  const bool is_unasked = options.quiet && !is_bound;
+  const std::string why = is_unasked ? "" : why_not_reached(options.command.front(), covers_all, library);
   if (!why.empty()) {
     if (is_bound) {
       throw std::runtime_error(why + "; the program is not started, because " + std::string(binding.key) +
@@ -152,7 +144,7 @@ void run(const RunChoice& options) {
   }
   setenv("MSEAL_OPTIONS", all.c_str(), 1);
   setenv("LD_PRELOAD", joined(library, ':', variable("LD_PRELOAD")).c_str(), 1);
-  if (!covers_all(options)) become(options.command);
+  if (!covers_all) become(options.command);
   setenv(kSecondStage, "1", 1);
   std::vector<std::string> second{own_program(), "run", "--"};
   second.insert(second.end(), options.command.begin(), options.command.end());

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "policy/configuration/options.h"
-#include "shim/common/policy_file.h"
+#include "shim/common/policy_path.h"
 #include "shim/tool/command.h"
 #include "shim/tool/places.h"
 #include "shim/tool/policy_reader.h"
@@ -137,7 +137,7 @@ std::string flaw_of_policy() {
   if (const std::string weak = not_roots(kPolicy); !weak.empty())
     return std::string(kPolicy) + " is not safe: users other than root can change " + weak;
   const PolicyLevel level = read_regular_policy_file(kPolicy);
-  return level.applies() ? "" : level.errors.front();
+  return level.applies() ? "" : level.errors.front() + "; it does not apply";
 }
 
 void must_be_harmless(const std::string& library, bool no_setuid) {
@@ -247,7 +247,7 @@ int show_system(const SystemChoice& choice) {
     return good ? kDone : kNo;
   }
   if (const std::string flaw = flaw_of_policy(); !flaw.empty()) {
-    std::printf("%s: does not apply, or is unsafe: %s\n", kPolicy, flaw.c_str());
+    std::printf("%s\n", flaw.c_str());
     return kNo;
   }
   const PolicyLevel level = read_regular_policy_file(kPolicy);

@@ -10,8 +10,8 @@ using libmseal::policy::Control;
 
 namespace {
 
-void greet() {
-  const long table = tell_supervisor(libmseal::policy::encode({Control::Kind::hello, {}}));
+void join() {
+  const long table = tell_supervisor(libmseal::policy::encode({Control::Kind::join, {}}));
   if (table >= 0) (void)raw_syscall(__NR_close, table);
 }
 
@@ -30,7 +30,7 @@ int main() {
   if (::clone(share_for_a_moment, stack_top<1>(), CLONE_VM | SIGCHLD, nullptr) < 0) cannot_try("clone");
   std::thread other([] {
     libmseal::shim::nap(150'000'000);
-    greet();
+    join();
   });
   const mseal_range ranges[] = {{memory, kPage}, {memory + 2 * kPage, kPage}};
   const long sealed = ::mseal_ranges(ranges, 2, 0) == 0 ? 0 : -errno;

@@ -23,8 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tests::must(policy::unwrap_from_mmap(policy::wrap_in_mmap(arguments)) == arguments);
   using Kind = policy::Control::Kind;
   if (message->kind == Kind::call_site) return 0;
-  const bool without_pages = message->kind == Kind::hello || message->kind == Kind::filters_are_in ||
-                             message->kind == Kind::give_up || message->kind == Kind::is_alone ||
+  const bool without_pages = message->kind == Kind::join || message->kind == Kind::filters_are_in ||
+                             message->kind == Kind::cancel || message->kind == Kind::is_alone ||
                              message->kind == Kind::refusals;
   const bool may_be_empty = without_pages || message->kind == Kind::seal;
   tests::must(message->seal.range.empty() ? may_be_empty : !without_pages);

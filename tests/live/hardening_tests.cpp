@@ -45,7 +45,7 @@ TEST_CASE("live: hardening that can't be had ends the program, and one line says
   const Run no_seccomp = run(preloaded("harden=ptrace,backend=libc", {"/bin/echo", "never"},
                                        [] { answer_with(__NR_seccomp, SECCOMP_RET_ERRNO | ENOSYS); }));
   CHECK(no_seccomp.status == 127);
-  CHECK_THAT(no_seccomp.err, ContainsSubstring("harden= by seccomp cannot be met"));
+  CHECK_THAT(no_seccomp.err, ContainsSubstring("harden= cannot be met: the filter could not be installed"));
 }
 
 TEST_CASE("live: the mode of the tree, and not a program's own, decides whether the program is hardened") {

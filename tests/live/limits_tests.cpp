@@ -1,5 +1,6 @@
 // Limits on resources that a program starts under: one message names the true cause, once for its tree.
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #include "tests/live/runs.h"
 #include "tests/support/catch.h"
+#include "tests/support/container.h"
 #include "tests/support/needs.h"
 #include "tests/support/run.h"
 
@@ -127,6 +129,17 @@ TEST_CASE("live: without /proc one line says so for the objects and one for the 
   CHECK_THAT(result->err,
              ContainsSubstring("the loaded objects are not sealed: /proc/thread-self/maps, no such file") &&
                  ContainsSubstring("the supervisor needs /proc"));
+}
+
+TEST_CASE("live: with the /proc of another pid namespace one line says so") {
+  if (!needs_unshare(CLONE_NEWPID, "a pid namespace")) return;
+  const Run result = run({{"unshare", "-pf", "env", "LD_PRELOAD=" LIBMSEAL_SO,
+                           "MSEAL_OPTIONS=policy=none,backend=supervised", "/bin/true"},
+                          {},
+                          {},
+                          60});
+  CHECK_THAT(result.err,
+             ContainsSubstring("/proc belongs to another pid namespace: mount a procfs of this one; calls"));
 }
 
 TEST_CASE("live: a program that is linked to the library and has no /proc hears why it can't seal") {

@@ -99,7 +99,7 @@ void forged_messages(std::span<char*>) {
   const auto say = [](Kind kind, const void* at, std::size_t size, unsigned long last = 0) {
     const long answer = tell_supervisor(
         {reinterpret_cast<std::uint64_t>(at), size, static_cast<std::uint64_t>(kind), kMagic, 0, last});
-    return kind == Kind::hello ? answer : policy::decode_answer(answer);
+    return kind == Kind::join ? answer : policy::decode_answer(answer);
   };
   for (const std::uint64_t flags : {0UL, 13UL, 77UL})
     EXPECT(tell_supervisor({reinterpret_cast<std::uint64_t>(base), page, flags, kMagic, 0, 0}) == -EINVAL);
@@ -117,7 +117,7 @@ void forged_messages(std::span<char*>) {
   EXPECT(say(Kind::query, base + page, page) == 0);
   // Filters that nobody has asked for, and the end of what was not begun.
   EXPECT(say(Kind::filters_are_in, nullptr, 0) == -ESTALE);
-  EXPECT(say(Kind::give_up, nullptr, 0) == 0);
+  EXPECT(say(Kind::cancel, nullptr, 0) == 0);
   EXPECT(say(Kind::is_writable, base + page, page) == 0);
   EXPECT(say(Kind::is_writable, own_data(), page) == 1);
   EXPECT(say(Kind::seal, base, page) == -ENOMEM);
@@ -125,16 +125,16 @@ void forged_messages(std::span<char*>) {
   EXPECT(say(Kind::seal, nullptr, 0) == -ESTALE);
   policy::Control constant{Kind::range,
                            {policy::Range::of(reinterpret_cast<std::uint64_t>(own_data()), page)}};
-  constant.constant = true;
+  constant.object_part = true;
   EXPECT(policy::decode_answer(tell_supervisor(policy::encode(constant))) == 0);
   EXPECT(say(Kind::seal, nullptr, 0) == static_cast<long>(policy::NextStep::sealed));
   // A process that asks and goes no further has sealed nothing, and keeps no other one waiting.
   EXPECT((say(Kind::seal, base + page, page) & 0xFF) == static_cast<long>(policy::NextStep::filter));
   EXPECT(Calls{Via::raw}.protect(base + page, page, PROT_NONE) == 0);
-  EXPECT(say(Kind::give_up, nullptr, 0) == 0);
+  EXPECT(say(Kind::cancel, nullptr, 0) == 0);
   EXPECT(Calls{Via::raw}.unmap(base + page, page) == 0);
   // a second hello is answered and drops nothing
-  const long table = say(Kind::hello, nullptr, 0);
+  const long table = say(Kind::join, nullptr, 0);
   EXPECT(table >= 0);
   EXPECT(Calls{Via::raw}.unmap(own_text(), page) == -EPERM);
   // and the table is for reading

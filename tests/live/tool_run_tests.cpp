@@ -137,6 +137,20 @@ TEST_CASE("tool: run says which programs it does not reach, and what to do") {
   CHECK_THAT(tool({"run", "--backend=supervised", script.string()}).err, ContainsSubstring("is static"));
 }
 
+TEST_CASE("tool: run heeds options from the environment and from files as its own") {
+  const std::vector<std::string> shows{"run", "/bin/sh", "-c", "echo $MSEAL_OPTIONS"};
+  CHECK(tool(shows, "mode=audit").out == "log=stderr,mode=audit\n");
+  CHECK(tool(shows, "mode=audit,log=syslog").out == "mode=audit,log=syslog\n");
+  CHECK(tool(shows, "backend=supervised").out == "backend=supervised\n");
+  const TemporaryPath policy("audit.toml");
+  std::ofstream(policy.string()) << "mode = 'audit'\n";
+  CHECK_THAT(tool(shows, "policy=" + policy.string()).out, StartsWith("log=stderr,policy="));
+  if (!needs_mseal_to_be_notified()) return;
+  const Run served = tool({"run", STATIC_PROGRAM, "few"}, "backend=supervised,coverage=all");
+  CHECK(served.err == "");
+  CHECK(served.status == 0);
+}
+
 TEST_CASE("tool: run refuses what could not work, in words") {
   const TemporaryPath bad("bad.toml");
   std::ofstream(bad.string()) << "auto = \"elv\"\n";

@@ -127,6 +127,7 @@ TEST_CASE("tool: system status says what is wrong with a file, and with programs
     CHECK_THAT(result->out, ContainsSubstring(expected) && ContainsSubstring("\n1\n"));
   };
   status_after("rm /etc/lm/mseal-supervisor", "/mseal-supervisor, which does not exist");
+  status_after("echo 'auto = 7' >/etc/libmseal/policy.toml", "\n/etc/libmseal/policy.toml:1:8: ");
   status_after("chmod 600 /etc/libmseal/policy.toml",
                "Programs do not start as they should: true as nobody: libmseal: /etc/libmseal/policy.toml");
 }

@@ -128,9 +128,9 @@ TEST_CASE("fences outlive the images that they come from") {
   REQUIRE(tree.join(100).standing == Standing::member);
   tree.at_tick(20);
   REQUIRE(tree.seal_by_filter(100, 3) == 0);
-  CHECK(tree.registry.collect_now());  // the first image is gone
-  tree.proc.exec(100, 9);              // a program without the library
-  CHECK(tree.registry.collect_now());  // so is the second
+  CHECK(tree.registry.forget_ended_now());  // the first image is gone
+  tree.proc.exec(100, 9);                   // a program without the library
+  CHECK(tree.registry.forget_ended_now());  // so is the second
   CHECK(tree.registry.look_up(100).foreign());
   tree.proc.exec(100, 10);
   const Caller caller = tree.join(100);
@@ -145,10 +145,10 @@ TEST_CASE("fences without the process being known are those of everybody, and en
   tree.proc.exec(201, 9);
   tree.proc.exec(200, 8);
   tree.proc.exit(100);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(fences_of(tree.join(200)) == std::vector<Range>{place(2)});
   tree.proc.exit(200);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(fences_of(tree.join(201)).empty());
 }
 
@@ -166,7 +166,7 @@ TEST_CASE("a process with too few filters has no fences of images that have ende
   tree.proc.exec(400, 10);
   tree.proc.exit(300);
   tree.proc.exit(200);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   tree.at_tick(30);
   tree.proc.fork(100, 500, 30);
   tree.proc.exec(500, 11);
@@ -198,7 +198,7 @@ TEST_CASE("fences are those of ancestors, and not of others with as many filters
   const auto collect = [&] {
     if (!forgotten) return;
     tree.proc.exit(210);
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
   };
   SECTION("of a member's child") {
     tree.proc.fork(200, 300, 20);
@@ -255,7 +255,7 @@ TEST_CASE("of images that have ended, the ranges that were seen last are remembe
     REQUIRE(tree.join(200).standing == Standing::member);
     REQUIRE(tree.seal_by_filter(200, kFirst + image) == 0);
     tree.proc.exit(200);
-    if (image % 100 == 99) CHECK(tree.registry.collect_now());
+    if (image % 100 == 99) CHECK(tree.registry.forget_ended_now());
   }
   tree.proc.fork(150, 160, 30);
   tree.proc.exec(160, 50);
@@ -352,7 +352,7 @@ TEST_CASE("who has called execve is foreign, whether its memory shows or not") {
   for (const bool readable : {false, true}) {  // mode 0111, or another user
     tree.proc.tasks.at(200).readable = readable;
     CHECK(tree.registry.look_up(200).foreign());
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
   }
   CHECK(tree.sealed(100) == Seals{1, 2});
 }
@@ -389,20 +389,20 @@ TEST_CASE("a fork whose memory does not show is of every image that it may be of
     CHECK(tree.sealed(500) == Seals{5});
   }
   SECTION("seen by a collection") {
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
   }
   SECTION("seen when another seals") {
     CHECK(tree.seal(100, 7) == 0);
   }
   tree.proc.exit(100);
   tree.proc.exit(500);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(holds(tree.sealed(task), {1, 2}));
   tree.proc.tasks.at(task).readable = true;
   CHECK(holds(tree.sealed(task), {1, 2}));
   tree.proc.exit(300);
   tree.proc.exit(301);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   tree.proc.first(600, 7, 600);
   tree.proc.tasks.at(600).forked = true;
   CHECK(tree.registry.look_up(600).foreign());
@@ -443,7 +443,7 @@ TEST_CASE("a number that comes again, in the same tick, is another process") {
   tree.proc.fork(200, 300, 10);
   if (parent_is_forgotten) {  // its child is registered first
     tree.proc.exit(200);
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
   }
   CHECK(holds(tree.sealed(300), {1, 2, 3}));
 }

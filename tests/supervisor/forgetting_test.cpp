@@ -62,12 +62,12 @@ TEST_CASE("nothing is forgotten without a proof") {
     tree.proc.first(400, 9, 10);  // somebody else
     tree.proc.exit(400);
     row.fail(tree.proc);
-    CHECK_FALSE(tree.registry.collect_now());
+    CHECK_FALSE(tree.registry.forget_ended_now());
     tree.proc.heal();
     for (auto& [id, task] : tree.proc.tasks) task.readable = true;
     const pid_t caller = tree.proc.tasks.contains(301) ? 301 : tree.proc.tasks.contains(300) ? 300 : 401;
     CHECK(holds(tree.sealed(caller), {1, 2}));
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
     CHECK(holds(tree.sealed(caller), {1, 2}));
   }
 }
@@ -83,7 +83,7 @@ TEST_CASE("who is born while all are looked at is looked at, too") {
       tree.proc.exit(child - 1);
     }
   };
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(holds(tree.sealed(303), {1, 2}));
 }
 
@@ -101,10 +101,10 @@ TEST_CASE("an image whose processes are all without their first thread is there"
     REQUIRE(tree.join(101).standing == Standing::member);
     REQUIRE(tree.seal(101, 1) == 0);
     if (filtered) tree.proc.end_leader(100);
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
     CHECK(tree.sealed(101) == Seals{1});
     tree.proc.exit(101);
-    CHECK(tree.registry.collect_now());  // a zombie alone has nothing
+    CHECK(tree.registry.forget_ended_now());  // a zombie alone has nothing
   }
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("a process whose threads each make the next and end is there") {
     tree.proc.thread(100, thread + 1).memory = memory;
     tree.proc.exit(thread++);
   };
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(thread > 101);
   tree.proc.heal();
   CHECK(tree.sealed(thread) == Seals{1, 2});
@@ -133,13 +133,13 @@ TEST_CASE("what has ended is forgotten") {
     REQUIRE(tree.seal(child, child) == 0);
     tree.proc.exit(child);
   }
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   tree.at_tick(400);
   tree.proc.fork(100, 300, 400);
   CHECK(tree.sealed(300) == Seals{1, 2});
   tree.proc.exit(100);
   tree.proc.exit(300);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   // Nobody is left, so a process with those addresses is proved to be another.
   tree.proc.first(500, 7, 500);
   tree.proc.tasks.at(500).forked = true;
@@ -283,11 +283,11 @@ TEST_CASE("a child that was being born when all were listed has what its parent 
     tree.proc.exit(200);
   };
   SECTION("for a collection") {
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
   }
   SECTION("for a collection, and it is the last one of its image") {
     tree.proc.exit(100);
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
   }
   SECTION("for a seal") {
     tree.at_tick(100);
@@ -322,7 +322,7 @@ TEST_CASE("nobody is forgotten where /proc hides processes") {
 
 TEST_CASE("collections are rare, and rarer when nothing could be proved") {
   SealedTree tree;
-  CHECK_FALSE(tree.registry.collect());
+  CHECK_FALSE(tree.registry.forget_ended_if_due());
   const auto make_many = [&](pid_t from, int count) {
     for (pid_t child = from; child < from + count; ++child) {
       tree.proc.fork(100, child, 10);
@@ -331,19 +331,19 @@ TEST_CASE("collections are rare, and rarer when nothing could be proved") {
   };
   make_many(1000, 200);
   tree.proc.list_unknown = true;
-  CHECK_FALSE(tree.registry.collect());
+  CHECK_FALSE(tree.registry.forget_ended_if_due());
   tree.proc.heal();
-  CHECK_FALSE(tree.registry.collect());  // not at once again
-  CHECK_FALSE(tree.registry.wants_to_collect());
+  CHECK_FALSE(tree.registry.forget_ended_if_due());  // not at once again
+  CHECK_FALSE(tree.registry.wants_to_forget());
   make_many(2000, 100);
-  CHECK(tree.registry.collect());
-  CHECK_FALSE(tree.registry.collect());
+  CHECK(tree.registry.forget_ended_if_due());
+  CHECK_FALSE(tree.registry.forget_ended_if_due());
   // When there is nothing else to do, a little earlier.
   make_many(3000, 100);
-  CHECK_FALSE(tree.registry.collect());
-  CHECK(tree.registry.wants_to_collect());
-  CHECK(tree.registry.collect(true));
-  CHECK_FALSE(tree.registry.wants_to_collect());
+  CHECK_FALSE(tree.registry.forget_ended_if_due());
+  CHECK(tree.registry.wants_to_forget());
+  CHECK(tree.registry.forget_ended_if_due(true));
+  CHECK_FALSE(tree.registry.wants_to_forget());
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ class Chaos {
       check();
       if (below(12) == 0) {
         show_who_is_there();
-        const bool collected = tree_.registry.collect_now();
+        const bool collected = tree_.registry.forget_ended_now();
         if (collected) note("collected", 0);
         collected_ += collected ? 1 : 0;
       }

@@ -219,9 +219,9 @@ TEST_CASE("a child of a process that has ended has its seals") {
     CHECK(holds(tree.sealed(300), {1, 2, 3}));
   }
   SECTION("and is seen by nobody before that") {
-    CHECK(tree.registry.collect_now());
+    CHECK(tree.registry.forget_ended_now());
   }
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(holds(tree.sealed(300), {1, 2, 3}));
 }
 
@@ -329,7 +329,7 @@ TEST_CASE("all seals are there, until nobody may have one any more") {
   CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2, 3});
   tree.proc.exit(200);
   CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2, 3});
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2});
 }
 
@@ -351,7 +351,7 @@ TEST_CASE("all seals are none that could be asked once they are too many, until 
   REQUIRE(tree.seal(100, 3) == 0);
   CHECK(tree.registry.all_seals().empty());
   tree.proc.exit(300);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(numbers_of(tree.registry.all_seals()) == Seals{1, 2, 3});
 }
 

@@ -66,7 +66,7 @@ struct Tree {
     if (caller.foreign() && caller.identity.readable())
       registry.make_image(caller, std::make_unique<TableFile>());
     else if (caller.standing == Standing::member)
-      registry.greet(caller);
+      registry.note_join(caller);
     return caller;
   }
   // The supervisor refuses what touches it from now on.

@@ -84,7 +84,7 @@ TEST_CASE("after a late start only the first process is sure to have the first f
   Tree tree;
   tree.proc.first(100, 0x1000);
   REQUIRE(tree.join(100).standing == Standing::member);
-  tree.registry.note_late_start(tree.registry.look_up(100).process);
+  tree.registry.note_ran_before_filter(tree.registry.look_up(100).process);
   tree.proc.share(100, 200, 10);  // with filters, which may be others
   const Caller first = tree.registry.look_up(100);
   CHECK(begin_sealing(tree.registry, first) == Sharing::unknown);
@@ -95,7 +95,7 @@ TEST_CASE("after a late start only the first process is sure to have the first f
 
 TEST_CASE("after a late start nobody's parent tells from whom it was copied") {
   SealedTree tree;
-  tree.registry.note_late_start(tree.registry.look_up(100).process);
+  tree.registry.note_ran_before_filter(tree.registry.look_up(100).process);
   tree.add_child();
   tree.proc.fork(100, 300, 20);
   CHECK(tree.sealed(300) == Seals{1, 2, 3});
@@ -114,7 +114,7 @@ TEST_CASE("a sharer that was taken for one of another image with the same addres
   CHECK(tree.sealed(300).empty());
   REQUIRE(tree.seal(200, 1) == 0);
   CHECK(tree.sealed(300) == Seals{1});
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   REQUIRE(tree.seal(200, 2) == 0);
   CHECK(tree.sealed(300) == Seals{1, 2});
 }
@@ -129,7 +129,7 @@ TEST_CASE("the parent has what a child in its memory sealed first") {
   CHECK(tree.sealed(200) == Seals{3});
   CHECK(tree.sealed(100) == Seals{3});
   tree.proc.exit(200);
-  CHECK(tree.registry.collect_now());
+  CHECK(tree.registry.forget_ended_now());
   CHECK(tree.sealed(100) == Seals{3});
   tree.proc.exec(100, 8);
   CHECK(tree.registry.look_up(100).foreign());

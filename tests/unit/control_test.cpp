@@ -43,7 +43,7 @@ TEST_CASE("a message survives the registers") {
     REQUIRE(decoded);
     CHECK(decoded->seal.range == Range{0x7f0000001000, 0x7f0000004000});
   }
-  for (const auto kind : {Control::Kind::hello, Control::Kind::filters_are_in, Control::Kind::give_up,
+  for (const auto kind : {Control::Kind::join, Control::Kind::filters_are_in, Control::Kind::cancel,
                           Control::Kind::is_alone, Control::Kind::seal}) {
     bool malformed = true;
     CHECK(decode_control(kX86Machine, encode({kind, {}}), malformed)->kind == kind);
@@ -89,13 +89,13 @@ TEST_CASE("what shall be sealed is told with what the supervisor can't know") {
   for (int flags = 0; flags < 4; ++flags) {
     bool malformed = true;
     Control range{Control::Kind::range, {{0x7f0000001000, 0x7f0000004000}}};
-    range.constant = (flags & 1) != 0;
-    range.with_data = (flags & 2) != 0;
+    range.object_part = (flags & 1) != 0;
+    range.writable_too = (flags & 2) != 0;
     const auto one = decode_control(kX86Machine, encode(range), malformed);
     REQUIRE(one);
     CHECK(one->seal.range == range.seal.range);
-    CHECK(one->constant == range.constant);
-    CHECK(one->with_data == range.with_data);
+    CHECK(one->object_part == range.object_part);
+    CHECK(one->writable_too == range.writable_too);
     Control last{(flags & 2) != 0 ? Control::Kind::seal : Control::Kind::filters_are_in, {}};
     last.present_break = 0x555555560000;
     last.discard_as_kernel = (flags & 1) != 0;
@@ -116,12 +116,12 @@ TEST_CASE("one message names several ranges, as far as they fit into registers")
     bool malformed = true;
     const auto decoded = decode_control(kX86Machine, encode(message), malformed);
     return decoded && decoded->kind == message.kind && decoded->seal == message.seal &&
-           decoded->constant == message.constant &&
+           decoded->object_part == message.object_part &&
            decoded->last_is_supervised == message.last_is_supervised &&
            std::ranges::equal(decoded->more, message.more);
   };
   Control message{Control::Kind::range, {}};
-  message.constant = true;
+  message.object_part = true;
   CHECK(put_ranges(message, std::span(ranges).first(1)) == 1);
   CHECK(message.more.empty());
   CHECK(put_ranges(message, ranges) == 3);  // the fourth ends at an address that is too high

@@ -110,7 +110,7 @@ std::string describe_everything() {
     for (int kind = 1; kind <= last; ++kind) {
       policy::Control message{static_cast<policy::Control::Kind>(kind),
                               {{0x1000, 0x3000}, true, true, policy::kBaseType, 7}};
-      message.constant = message.with_data = true;
+      message.object_part = message.writable_too = true;
       message.discard_as_kernel = message.refused = true;
       message.present_break = 0x800000;
       message.site = 0x401234;

@@ -6,13 +6,6 @@ namespace libmseal::shim {
 
 using policy::Backend;
 
-Message& operator<<(Message& message, const Outcome& outcome) {
-  message << outcome.what;
-  if (!outcome.subject.empty()) message << " (" << outcome.subject << ")";
-  if (outcome.error == 0) return message;
-  return message << ", " << ErrorText{outcome.error};
-}
-
 const BackendFunctions& functions_of(Backend backend) {
   switch (backend) {
     case Backend::kernel:

@@ -1,8 +1,7 @@
-// The interface of the four backends, each of which is one file.
+// The interface of the four backends.
 #pragma once
 
 #include <span>
-#include <string_view>
 
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
@@ -14,21 +13,9 @@
 
 namespace libmseal::shim {
 
-// Why a backend did not start. `what` is empty if it did.
-struct Outcome {
-  std::string_view what;
-  long error = 0;              // 0: there is no errno
-  std::string_view subject{};  // the file concerned, if any
-
-  [[nodiscard]] bool started() const { return what.empty(); }
-};
-
-// "what (file), error text".
-Message& operator<<(Message& message, const Outcome& outcome);
-
 // The objects that are loaded when the program starts.
 struct ObjectsAtStart {
-  std::span<const policy::Seal> pieces;  // that are to be sealed; sorted, disjoint
+  std::span<const policy::Seal> pieces;  // that are to be sealed; sorted, disjoint; may be empty
   policy::Range refused_breaks;          // the arguments of brk that would unmap one of them
   bool has_aio_ring = false;             // a ring of io_setup is mapped already
   bool has_io_uring = false;             // a ring of io_uring is
@@ -36,17 +23,15 @@ struct ObjectsAtStart {
 
 // The arguments of a backend's start.
 struct StartArguments {
-  std::span<const policy::Seal> objects;  // to be sealed from the start; sorted, disjoint; may be empty
-  policy::Range refused_breaks;           // the arguments of brk that would unmap one of them
-  bool has_aio_ring = false;              // as above
-  bool has_io_uring = false;
+  ObjectsAtStart objects;
   KernelMseal kernel = KernelMseal::not_asked;
   SupervisorLaunch& launch;  // may hold a supervisor that is ready
 };
 
 // The caller holds the lock, except for `query`.
 struct BackendFunctions {
-  Outcome (*start)(State& state, const StartArguments& arguments, Job& job);
+  // Why it did not start; none if it did.
+  Reason (*start)(State& state, const StartArguments& arguments, Job& job);
   // Seals the ranges (sorted, disjoint) with job.types; all of them or none: 0 or -errno.
   long (*seal)(State& state, std::span<const policy::Range> ranges, Job& job);
   policy::Sealed (*query)(const State& state, const policy::Range& range);

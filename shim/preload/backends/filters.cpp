@@ -22,38 +22,29 @@ using policy::NextStep;
 using policy::Range;
 using policy::Seal;
 
-// Whether another process shares this memory: 0, or -EAGAIN.
 long look_for_sharers(const State& state) {
   const ProcRoot proc;
   if (!shows_own_namespace(proc)) return -EAGAIN;
   const long process = raw_syscall(__NR_getpid);
-  SharerSearch search(proc, process, raw_syscall(__NR_gettid));
   const ForkSample since = process == state.alone_process ? state.alone_since : ForkSample{};
-  const auto sample = [&] { return sample_forks(proc); };
-  const auto at_first = [](long) { return false; };
-  const Sharing sharing = search.run(since, sample(), pid_max(proc), sample, at_first);
-  return sharing == Sharing::alone ? 0 : -EAGAIN;
+  return search_own_sharers(proc, since, sample_forks(proc)) == Sharing::alone ? 0 : -EAGAIN;
 }
 
-Outcome start(State& state, const StartArguments& arguments, Job& job) {
-  const RanBefore before = look_at_what_ran_before(state, arguments);
-  if (!before.outcome.started()) {
-    leave_objects_unsealed(state, before.outcome);
-    return start(state, {{}, {}, false, false, arguments.kernel, arguments.launch}, job);
-  }
+Reason start(State& state, const StartArguments& arguments, Job& job) {
+  const auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
   find_out_about_kcmp();  // not tried yet if this process started in a tree
   look_for_notices();
   const Range sealed_area = choose_sealed_area();
-  if (!write_first_filter(state, {arguments.objects, arguments.refused_breaks, sealed_area}, job.draft))
+  if (!write_first_filter(state, {objects.pieces, objects.refused_breaks, sealed_area}, job.draft))
     return {"too many ranges for one filter", -ENOMEM};
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"can't install a seccomp filter", error};
-  note_refused_breaks(state, arguments.refused_breaks);
-  (void)state.local_seals->add(arguments.objects);
+  note_refused_breaks(state, objects.refused_breaks);
+  (void)state.local_seals->add(objects.pieces);
   set_windows(state, sealed_area, false);
   (void)state.local_seals->add(policy::seals_of_sealed_area(sealed_area));
-  state.has_older_threads = before.threads;
-  if (before.threads) wait_for_older_threads(state, look_for_sharers);
+  state.has_older_threads = threads;
+  if (threads) wait_for_older_threads(state, look_for_sharers);
   return {};
 }
 
@@ -71,7 +62,7 @@ long choose_step(const State& state, std::span<const Range> ranges, policy::Seal
   if (local_seals_cover(state, ranges, types) && is_enough_for(state, pieces))
     return static_cast<long>(NextStep::sealed);
   if (const long error = check_pid_namespace(); error != 0) return error;
-  if (const long error = wait_until_alone(state, look_for_sharers); error != 0) return error;
+  if (const long error = wait_until_alone(state); error != 0) return error;
   return static_cast<long>(NextStep::filter);
 }
 
@@ -81,8 +72,7 @@ long keep(State& state, std::span<const Seal> pieces) {
 }
 
 long seal(State& state, std::span<const Range> ranges, Job& job) {
-  return seal_by_itself(state, ranges,
-                        {.choose_step = choose_step, .is_alone = look_for_sharers, .keep = keep}, job);
+  return seal_by_itself(state, ranges, {.choose_step = choose_step, .keep = keep}, job);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "shim/preload/backends/own_mappings.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/own_proc.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -29,7 +29,7 @@ Range without_tags(const State& state, const Range& range) {
 // 0 or -errno. The first call finds what is wrong with the range; then it has sealed nothing.
 long seal_range(const State& state, const Range& range) {
   const bool each_alone = g_each_alone && range.size() > state.machine.page_size;
-  if (each_alone && own_filters_kill(Work::reading)) return explain(Why::own_filter_kills);
+  if (each_alone && program_filters_kill(Task::reading)) return explain(Why::program_filter_kills);
   const long result = call_mseal(range);
   if (result != 0 || !each_alone) return result;
   const Range plain = without_tags(state, range);
@@ -42,7 +42,7 @@ long seal_range(const State& state, const Range& range) {
   return read != 0 ? explain(Why::unreadable, read) : wrong;
 }
 
-Outcome start(State& state, const StartArguments& arguments, Job& job) {
+Reason start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
   if (arguments.kernel == KernelMseal::refused) return {"a seccomp profile refuses mseal(2) (EPERM)", 0};
   if (arguments.kernel == KernelMseal::not_asked)
@@ -50,7 +50,7 @@ Outcome start(State& state, const StartArguments& arguments, Job& job) {
   if (arguments.kernel == KernelMseal::missing) return {"no mseal(2) in this kernel", 0};
   if (state.options.asks_for_strict_discard()) return {"mseal(2) does not follow discard=strict", 0};
   g_each_alone = mseal_may_miss_mappings();
-  for (const policy::Seal& object : arguments.objects) {
+  for (const policy::Seal& object : arguments.objects.pieces) {
     // Nothing is sealed yet, so no mapping merges with a sealed one.
     const long sealed = call_mseal(object.range);
     if (sealed != 0) return {"mseal(2) refused a loaded object", sealed};

@@ -8,9 +8,9 @@
 namespace libmseal::shim {
 namespace {
 
-Outcome start(State& state, const StartArguments& arguments, Job& job) {
+Reason start(State& state, const StartArguments& arguments, Job& job) {
   (void)job;
-  if (!state.local_seals->add(arguments.objects)) return {"no room for the loaded objects", -ENOMEM};
+  if (!state.local_seals->add(arguments.objects.pieces)) return {"no room for the loaded objects", -ENOMEM};
   return {};
 }
 

@@ -7,12 +7,13 @@
 #include "policy/protocol/control.h"
 #include "shim/common/fork_sample.h"
 #include "shim/common/pieces.h"
+#include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_mappings.h"
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/in_flight_calls.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -32,7 +33,7 @@ bool cover_by_supervisor(const State& state, const SealOperations& operations, c
 
 // Whether this process may not inspect or stop its threads, unless it has CAP_SYS_PTRACE.
 bool is_hidden() {
-  return !own_filters_kill(Work::hardening) && raw_syscall(__NR_prctl, PR_GET_DUMPABLE) != 1;
+  return !program_filters_kill(Task::hardening) && raw_syscall(__NR_prctl, PR_GET_DUMPABLE) != 1;
 }
 
 // Waits until no thread is in a call that began before now: 0 or -errno.
@@ -43,14 +44,14 @@ long wait_for_threads(const State& state) {
 
 // Waits until no thread is in a call that began before the pieces were covered, and no process shares the
 // memory without their filter: 0 or -errno.
-long wait_for_others(State& state, const SealOperations& operations) {
+long wait_for_others(State& state) {
   // First for a vfork child, because its parent is stuck in vfork; then for a process that was not visible
   // before.
-  if (const long alone = wait_until_alone(state, operations.is_alone); alone != 0) return alone;
+  if (const long alone = wait_until_alone(state); alone != 0) return alone;
   const ProcRoot proc;
   const ForkSample forks = sample_forks(proc);
   if (const long error = wait_for_threads(state); error != 0) return error;
-  if (const long alone = wait_until_alone(state, operations.is_alone); alone != 0) return alone;
+  if (const long alone = wait_until_alone(state); alone != 0) return alone;
   state.alone_since = forks;
   state.alone_process = raw_syscall(__NR_getpid);
   return 0;
@@ -58,8 +59,8 @@ long wait_for_others(State& state, const SealOperations& operations) {
 
 }  // namespace
 
-long wait_until_alone(const State& state, long (*is_alone)(const State&)) {
-  const long answer = ask_until_alone([&] { return is_alone(state); });
+long wait_until_alone(const State& state) {
+  const long answer = ask_until_alone([&] { return functions_of(state.backend).is_alone(state); });
   if (answer == 0) return 0;
   return explain(answer == -EPERM ? Why::unknown : Why::shared);
 }
@@ -87,7 +88,7 @@ long seal_by_itself(State& state, std::span<const Range> ranges, const SealOpera
       if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
         return explain_filter_failure(error);
     }
-    if (const long error = wait_for_others(state, operations); error != 0) return error;
+    if (const long error = wait_for_others(state); error != 0) return error;
     if (const long again = find_own_pieces_again(state, ranges, job.types, found); again != 0) return again;
     if (!still_covers(job.covered.view(), breaks, found.pieces.view(), found.refused_breaks)) continue;
     if (!by_supervisor) {

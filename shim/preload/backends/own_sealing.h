@@ -19,8 +19,6 @@ struct SealOperations {
   // EACCES: a piece accepts no more types.
   long (*choose_step)(const State& state, std::span<const policy::Range> ranges, policy::SealTypes types,
                       std::span<const policy::Seal> pieces);
-  // Whether another process shares this memory: 0, or -EAGAIN.
-  long (*is_alone)(const State& state);
   // Notes that filters refuse changes of these pieces from now on: 0 or -errno.
   long (*keep)(State& state, std::span<const policy::Seal> pieces);
   // Tells the supervisor, if there is one, to refuse changes of the piece. False if it does not.
@@ -46,7 +44,7 @@ long ask_until_alone(Ask ask) {
   return answer;
 }
 
-// The same for a backend's is_alone: 0, or -errno after a message.
-long wait_until_alone(const State& state, long (*is_alone)(const State&));
+// The same for the backend's is_alone: 0, or -errno after a message.
+long wait_until_alone(const State& state);
 
 }  // namespace libmseal::shim

@@ -10,7 +10,6 @@
 #include "shim/common/fork_sample.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/common/sharers.h"
 #include "shim/common/time_namespace.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/memory/vm_peak_mark.h"
@@ -18,7 +17,7 @@
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
 #include "shim/preload/process/printed_notices.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -27,8 +26,8 @@ constexpr std::string_view kHasRing =
     "the program has an io_uring already, or may have one, and filters can't see its requests";
 
 // Whether there is neither another thread nor another process with this memory. The kernel allows unshare of
-// what is not shared (kernel/fork.c, check_unshare_flags), and does nothing then. A filter might kill
-// the caller, or answer instead of the kernel.
+// what is not shared (kernel/fork.c, check_unshare_flags), and does nothing then. A filter might kill for it,
+// or answer instead of the kernel.
 bool is_alone_for_sure() {
   return !has_filters() && raw_syscall(__NR_unshare, CLONE_VM) == 0;
 }
@@ -45,34 +44,44 @@ bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   const std::uint64_t age = nanoseconds_of(CLOCK_BOOTTIME) - own.start_time * tick;
   ForkSample birth;  // unknown, unless the clocks can be compared
   if (boot_time_offset(proc) == 0) birth = {process, monotonic_ns() - age};
-  SharerSearch search(proc, process, raw_syscall(__NR_gettid));
-  const auto sample = [&] { return sample_forks(proc); };
-  const auto at_first = [](long) { return false; };
-  return search.run(birth, now, pid_max(proc), sample, at_first) != Sharing::alone;
+  return search_own_sharers(proc, birth, now) != Sharing::alone;
 }
 
-}  // namespace
-
-RanBefore look_at_what_ran_before(const State& state, const StartArguments& arguments) {
-  RanBefore before;
-  if (state.options.audit || arguments.objects.empty()) return before;
+// Why no filter can protect the objects. Sets `threads` if there are other threads.
+Reason why_not_sealable(const State& state, const ObjectsAtStart& objects, bool& threads) {
+  if (state.options.audit || objects.pieces.empty()) return {};
   if (!is_alone_for_sure()) {
     const ProcRoot proc;
     policy::StatLine own;
     const auto ask = [&] { return may_share_memory(proc, own) ? -EAGAIN : 0; };
-    if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0)
-      return {{kSharedMemory, 0}};
-    before.threads = own.threads != 1;
+    if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0) return {kSharedMemory};
+    threads = own.threads != 1;
   }
   // The first filter blocks what starts a request. Only the kernel's threads go on, which belong to the
   // process since Linux 5.12; before that the ring is mapped.
-  if (!before.threads && !arguments.has_io_uring) return before;
+  if (!threads && !objects.has_io_uring) return {};
   const long ring = look_for_io_uring(state.options);
-  if (ring != 0) return {{kHasRing, std::min(ring, 0L)}};
-  return before;
+  return ring != 0 ? Reason{kHasRing, std::min(ring, 0L)} : Reason{};
 }
 
-void leave_objects_unsealed(State& state, const Outcome& reason) {
+}  // namespace
+
+RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects) {
+  bool threads = false;
+  const Reason reason = why_not_sealable(state, objects, threads);
+  if (reason.none()) return {objects, threads};
+  leave_objects_unsealed(state, reason);
+  return {};
+}
+
+Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const ForkSample& now) {
+  SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid));
+  const auto sample = [&] { return sample_forks(proc); };
+  const auto at_first = [](long) { return false; };
+  return search.run(since, now, pid_max(proc), sample, at_first);
+}
+
+void leave_objects_unsealed(State& state, const Reason& reason) {
   state.objects_are_unsealed = state.may_be_shared = true;
   const bool required = state.options.require != policy::Backend::automatic;
   // That memory is shared says nothing about other programs of the tree.
@@ -82,7 +91,7 @@ void leave_objects_unsealed(State& state, const Outcome& reason) {
     Message() << "the loaded objects are not sealed: " << reason
               << (required ? "; the program is not started" : "");
   }
-  if (required) give_up();
+  if (required) end_program();
 }
 
 void wait_for_older_threads(State& state, long (*is_alone)(const State&)) {

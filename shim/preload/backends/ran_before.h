@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "shim/common/sharers.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/state/state.h"
 
@@ -13,18 +14,20 @@ inline constexpr std::string_view kSharedMemory =
     "another process shares this memory (vfork, clone), or may share it";
 
 struct RanBefore {
-  // Why no filter can protect the objects: another process shares this memory, or may share it, and would not
-  // have the filter; or there is an io_uring, whose requests no filter sees.
-  Outcome outcome;
-  bool threads = false;  // there are other threads, which may be in calls that began before
+  ObjectsAtStart objects;  // that can be sealed: all, or none
+  bool threads = false;    // there are other threads, which may be in calls that began before
 };
 
-// To be called before the first filter of a tree is installed. Looks for nothing if no object is to be
-// sealed.
-RanBefore look_at_what_ran_before(const State& state, const StartArguments& arguments);
+// To be called before the first filter of a tree is installed. No filter can protect the objects if another
+// process shares this memory, or may share it, because it would not have the filter; or if there is an
+// io_uring, whose requests no filter sees. Then they are left unsealed.
+RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects);
 
 // The objects are not sealed, for that reason: prints it, and ends a program that requires a backend.
-void leave_objects_unsealed(State& state, const Outcome& reason);
+void leave_objects_unsealed(State& state, const Reason& reason);
+
+// Whether another process shares this memory, which none did at `since`. See sharers.h.
+Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const ForkSample& now);
 
 // To be called after the objects are covered by filters, if there are other threads: waits for their calls
 // and looks again. If one may change an object, the objects are treated as unsealed.

@@ -60,7 +60,7 @@ long explain_answer(long error) {
 }
 
 // What the supervisor means by refusing a range.
-Asked not_taken(const State& state, long answer) {
+SupervisorAnswer not_taken(const State& state, long answer) {
   if (answer == -ENOSYS) return {true, 0};
   // Without the filter, the kernel's own mseal(2) answers.
   if (answer == -EINVAL && !has_first_filter(state)) return {false, explain(Why::not_ours)};
@@ -75,7 +75,7 @@ void take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
 
 // Lets the supervisor seal the ranges that it was sent before and `last`, and installs the filters that it
 // asks for.
-Asked let_supervisor_seal(State& state, const Range& last, Job& job) {
+SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) {
   const auto ask = [&] { return send_message(with_break(state, Control::Kind::seal, last, job.types)); };
   long answer = ask();
   if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
@@ -104,16 +104,16 @@ Asked let_supervisor_seal(State& state, const Range& last, Job& job) {
     job.covered = job.found.pieces;
     const DenyFilter filter{job.covered.view(), job.found.refused_breaks, true};
     if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0) {
-      (void)send_message({Control::Kind::give_up, {}});
+      (void)send_message({Control::Kind::cancel, {}});
       return {false, explain_filter_failure(installed)};
     }
     answer = send_message(with_break(state, Control::Kind::filters_are_in));
     if (answer == -EPERM) {  // the supervisor sees no filter: another one answered instead of the kernel
-      (void)send_message({Control::Kind::give_up, {}});
+      (void)send_message({Control::Kind::cancel, {}});
       return {false, explain_filter_failure(answer)};
     }
   }
-  (void)send_message({Control::Kind::give_up, {}});
+  (void)send_message({Control::Kind::cancel, {}});
   return {false, explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread)};
 }
 
@@ -159,25 +159,24 @@ bool is_sealed_by_filters(const State& state, std::span<const Range> ranges, pol
   return !local_seals_are_of_parent() && local_seals_cover(state, ranges, types);
 }
 
-Asked seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
+SupervisorAnswer seal_as_supervisor_says(State& state, std::span<const Range> ranges, Job& job) {
   if (ranges.size() == 1) return let_supervisor_seal(state, ranges[0], job);
-  const long sent = send_messages(Control{Control::Kind::range, {}}, ranges);
+  const long sent = send_ranges(ranges);
   return sent == 0 ? let_supervisor_seal(state, {}, job) : not_taken(state, sent);
 }
 
-Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job) {
-  for (const ConstantPart& part : parts) {
+SupervisorAnswer seal_objects_as_supervisor_says(State& state, std::span<const ObjectPart> parts, Job& job) {
+  for (const ObjectPart& part : parts) {
     Control message{Control::Kind::range, {part.range}};
-    message.constant = true;
-    message.with_data = part.with_data;
+    message.object_part = true;
+    message.writable_too = part.writable_too;
     if (const long sent = send_message(message); sent != 0) return not_taken(state, sent);
   }
   return let_supervisor_seal(state, {}, job);
 }
 
 long seal_by_itself_supervised(State& state, std::span<const Range> ranges, Job& job) {
-  return seal_by_itself(state, ranges,
-                        {choose_step, is_alone_supervised, register_filtered, seal_by_supervisor}, job);
+  return seal_by_itself(state, ranges, {choose_step, register_filtered, seal_by_supervisor}, job);
 }
 
 long is_alone_supervised(const State& /*state*/) {

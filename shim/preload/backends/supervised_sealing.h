@@ -12,15 +12,15 @@
 
 namespace libmseal::shim {
 
-struct Asked {
+struct SupervisorAnswer {
   bool must_read_mappings = false;  // the supervisor may not read the mappings: see own_sealing.h
   long result = 0;                  // otherwise 0 or -errno
 };
 
 // Seals all of the ranges or none, with job.types.
-Asked seal_as_supervisor_says(State& state, std::span<const policy::Range> ranges, Job& job);
+SupervisorAnswer seal_as_supervisor_says(State& state, std::span<const policy::Range> ranges, Job& job);
 
-Asked seal_constant_as_supervisor_says(State& state, std::span<const ConstantPart> parts, Job& job);
+SupervisorAnswer seal_objects_as_supervisor_says(State& state, std::span<const ObjectPart> parts, Job& job);
 
 // Sealing where the program reads its own mappings (own_sealing.h), under a supervisor.
 long seal_by_itself_supervised(State& state, std::span<const policy::Range> ranges, Job& job);

@@ -2,7 +2,6 @@
 
 #include <linux/seccomp.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <optional>
 
@@ -14,20 +13,9 @@
 #include "shim/preload/memory/sealed_area.h"
 
 namespace libmseal::shim {
-namespace {
 
+using policy::insert_range;
 using policy::Range;
-
-// Inserts a range that touches none in the list.
-bool insert(Ranges& ranges, const Range& range) {
-  if (range.empty()) return true;
-  if (ranges.full()) return false;
-  const auto after = [&](const Range& one) { return one.start > range.start; };
-  ranges.insert(std::find_if(ranges.begin(), ranges.end(), after), range);
-  return true;
-}
-
-}  // namespace
 
 bool write_first_filter(const State& state, const FirstFilter& filter, Draft& draft) {
   const policy::Options& options = state.options;
@@ -41,9 +29,9 @@ bool write_first_filter(const State& state, const FirstFilter& filter, Draft& dr
   list_ranges(filter.denied, draft);
   if (!audits) {
     const Range protected_contents = range_of(Window::protected_contents, filter.sealed_area);
-    const bool fits = insert(draft.ranges, protected_contents) &&
-                      insert(draft.contents, protected_contents) &&
-                      insert(draft.ranges, range_of(Window::other_contents, filter.sealed_area));
+    const bool fits = insert_range(draft.ranges, protected_contents) &&
+                      insert_range(draft.contents, protected_contents) &&
+                      insert_range(draft.ranges, range_of(Window::other_contents, filter.sealed_area));
     if (!fits) return false;
   }
   policy::DeniedRanges denied{draft.ranges.view(), draft.contents.view()};

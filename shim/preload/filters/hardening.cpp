@@ -11,7 +11,7 @@
 #include "shim/preload/filters/install.h"
 #include "shim/preload/filters/landlock.h"
 #include "shim/preload/messages/message.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -38,7 +38,7 @@ bool refused(policy::Hardening what) {
 
 void harden(const State& state, Draft& draft) {
   if (state.options.harden != 0 && state.is_barred()) refuse_to_start("harden=", "", state.barred);
-  if (state.options.harden != 0 && own_filters_kill(Work::hardening)) {
+  if (state.options.harden != 0 && program_filters_kill(Task::hardening)) {
     refuse_to_start(
         "harden=", "",
         "a seccomp filter of this program or an ancestor kills processes that make a call needed for this");
@@ -59,7 +59,7 @@ void harden(const State& state, Draft& draft) {
   draft.program.clear();
   policy::write_hardening(state.machine, missing, draft.program);
   if (const long error = install_filter(draft.program.instructions(), false); error != 0) {
-    refuse_to_start("harden=", " by seccomp", ErrorText{error});
+    refuse_to_start("harden=", "", Reason{"the filter could not be installed", error});
   }
 }
 

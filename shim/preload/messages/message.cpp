@@ -137,7 +137,14 @@ Message& operator<<(Message& message, ErrorText shown) {
   return error < kErrors ? message << " " << error : message;
 }
 
-void give_up() {
+Message& operator<<(Message& message, const Reason& reason) {
+  message << reason.what;
+  if (!reason.subject.empty()) message << " (" << reason.subject << ")";
+  if (reason.error == 0) return message;
+  return message << ", " << ErrorText{reason.error};
+}
+
+void end_program() {
   end_process(127);
 }
 

@@ -31,14 +31,24 @@ struct ErrorText {
 };
 Message& operator<<(Message& message, ErrorText shown);
 
+// Why something failed: "what (file), error text".
+struct Reason {
+  std::string_view what{};     // empty: it did not fail
+  long error = 0;              // 0: there is no errno
+  std::string_view subject{};  // the file concerned, if any
+
+  [[nodiscard]] bool none() const { return what.empty(); }
+};
+Message& operator<<(Message& message, const Reason& reason);
+
 // Ends the program with status 127, as a shell does for a program that could not be started.
-[[noreturn]] void give_up();
+[[noreturn]] void end_program();
 
 // The same, with a message: an option's requirement is not met.
-template <class Reason>
-[[noreturn]] void refuse_to_start(std::string_view option, std::string_view value, const Reason& reason) {
-  Message() << option << value << " cannot be met: " << reason << "; the program is not started";
-  give_up();
+template <class Cause>
+[[noreturn]] void refuse_to_start(std::string_view option, std::string_view value, const Cause& cause) {
+  Message() << option << value << " cannot be met: " << cause << "; the program is not started";
+  end_program();
 }
 
 }  // namespace libmseal::shim

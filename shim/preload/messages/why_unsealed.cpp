@@ -21,7 +21,7 @@ constexpr std::string_view kFewer = "seal fewer or larger ranges; what is sealed
 
 constinit Cause g_causes[] = {
     {Why::filters_full, ENOMEM, "the kernel accepts no more filters for this process", kFewer},
-    {Why::own_filters, EAGAIN, "a thread of this program installed seccomp filters of its own",
+    {Why::program_filters, EAGAIN, "a thread of this program installed seccomp filters of its own",
      "seal before that, or install them in all threads (SECCOMP_FILTER_FLAG_TSYNC)"},
     {Why::filter_failed, EAGAIN, "", "the filter could not be installed, nothing was sealed"},
     {Why::shared, EAGAIN, "another process shares this memory (vfork, clone), or may share it",
@@ -36,11 +36,11 @@ constinit Cause g_causes[] = {
     {Why::unknown, EAGAIN, "the supervisor can't inspect this process",
      "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
     {Why::thread, EAGAIN,
-     "a thread is still inside a memory call that began before the seal, or got no CPU time for a second",
+     "a thread is still inside a memory call that began before the seal, or got no processor for a second",
      "such a call may still change the range; try again"},
     {Why::hidden_threads, EAGAIN,
-     "the program is not dumpable (PR_SET_DUMPABLE, or a change of user), so it is not allowed to inspect "
-     "its threads, of which one may be inside a memory call",
+     "the program is not dumpable (PR_SET_DUMPABLE, or a change of user), so it may not inspect its threads, "
+     "of which one may be inside a memory call",
      "seal before that, or run it with CAP_SYS_PTRACE"},
     {Why::locked, EAGAIN, "the library's lock was not free for twenty seconds",
      "the thread that held it was stopped, or a process that shares this memory was killed in mseal"},
@@ -57,7 +57,7 @@ constinit Cause g_causes[] = {
     {Why::late_library, EAGAIN,
      "the backend is libc, and libmseal.so was loaded after libc, so it can't intercept the program's calls",
      "preload the library, or link the program to it"},
-    {Why::own_filter_kills, EAGAIN,
+    {Why::program_filter_kills, EAGAIN,
      "a seccomp filter of this program, or of one that has executed it, kills the process if it makes a "
      "system call that sealing needs",
      "seal before the filter is installed, or let it answer with an error"},
@@ -84,7 +84,7 @@ long explain_filter_failure(long error) {
     case -ENOMEM:
       return explain(Why::filters_full);
     case -ESRCH:
-      return explain(Why::own_filters);
+      return explain(Why::program_filters);
     default:
       return explain(Why::filter_failed, error);
   }

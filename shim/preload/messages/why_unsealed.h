@@ -6,9 +6,9 @@
 namespace libmseal::shim {
 
 enum class Why : std::uint8_t {
-  filters_full,   // the kernel accepts no more filters
-  own_filters,    // a thread of the program has filters of its own
-  filter_failed,  // with an error
+  filters_full,     // the kernel accepts no more filters
+  program_filters,  // a thread of the program has filters of its own
+  filter_failed,    // with an error
   shared,
   not_ours,       // another process has started the backend
   pid_namespace,  // not that of the start
@@ -24,7 +24,7 @@ enum class Why : std::uint8_t {
   io_uring,
   not_sealable,
   late_library,
-  own_filter_kills,  // of the program, for a call that sealing makes
+  program_filter_kills,  // of the program, for a call that sealing makes
 };
 
 // Prints the message, once for each cause, and returns the -errno for the program. `error`: for causes that

@@ -9,7 +9,7 @@
 #include "shim/preload/objects/loaded_objects.h"
 #include "shim/preload/sealing/sealing.h"
 #include "shim/preload/state/lock.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -23,11 +23,12 @@ void report_failure(long result) {
   if (result != -EAGAIN) message << ": " << ErrorText{result};  // otherwise explain() has said why
 }
 
-Asked seal_as_supervisor_sees(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
+SupervisorAnswer seal_as_supervisor_sees(State& state, const Selection& selection, ObjectsWork& work,
+                                         bool& all_ready) {
   const bool is_seen =
       state.backend == policy::Backend::supervised && list_ready_objects(state, selection, work, all_ready);
   if (!is_seen) return {true, 0};
-  return work.parts.empty() ? Asked{} : seal_constant_parts(state, work.parts.view());
+  return work.parts.empty() ? SupervisorAnswer{} : seal_object_parts(state, work.parts.view());
 }
 
 long seal_new_segments(State& state, ObjectsWork& work) {
@@ -43,11 +44,11 @@ long seal_new_segments(State& state, ObjectsWork& work) {
 long seal_objects(State& state, const Selection& selection, ObjectsWork& work, bool& all_ready) {
   long result = 0;
   const auto seal_them = [&] {
-    const Asked asked = seal_as_supervisor_sees(state, selection, work, all_ready);
+    const SupervisorAnswer asked = seal_as_supervisor_sees(state, selection, work, all_ready);
     result = asked.result;
     if (asked.must_read_mappings) {
-      if (own_filters_bar_self_inspection()) {
-        result = explain(Why::own_filter_kills);
+      if (program_filters_bar_self_inspection()) {
+        result = explain(Why::program_filter_kills);
         return;
       }
       all_ready = find_ready_segments(state, selection, work);
@@ -76,8 +77,8 @@ void seal_late_objects(State& state) {
   if (now == state.objects_seen) return;
   const ObjectsTurn turn;
   if (!turn.mine()) return;
-  if (own_filters_bar_sealing(state)) {
-    (void)explain(Why::own_filter_kills);
+  if (program_filters_bar_sealing(state)) {
+    (void)explain(Why::program_filter_kills);
     state.objects_seen = now;
     return;
   }
@@ -93,8 +94,8 @@ long seal_loaded_objects(State& state) {
   using policy::AutoSeal;
   if (const long error = start_backend_if_needed(state); error != 0) return error;
   // The path of the program is in /proc.
-  if (own_filters_bar_sealing(state) || own_filters_kill(Work::reading))
-    return explain(Why::own_filter_kills);
+  if (program_filters_bar_sealing(state) || program_filters_kill(Task::reading))
+    return explain(Why::program_filter_kills);
   const ObjectsTurn turn;
   if (!turn.mine()) return -EAGAIN;
   bool all_ready = false;

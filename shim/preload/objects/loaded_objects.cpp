@@ -266,8 +266,8 @@ bool list_ready_objects(const State& state, const Selection& selection, ObjectsW
   all_ready = true;
   const bool data = selection.level == policy::AutoSeal::data;
   for (LateObject& object : work.late) {
-    const auto append = [&](const Range& range, bool with_data) {
-      if (!range.empty()) object.unready = !work.parts.push_back({range, with_data}) || object.unready;
+    const auto append = [&](const Range& range, bool writable_too) {
+      if (!range.empty()) object.unready = !work.parts.push_back({range, writable_too}) || object.unready;
     };
     const Answer writable = object.relro.empty() ? Answer::no : has_writable(object.relro);
     if (writable == Answer::unknown) return false;

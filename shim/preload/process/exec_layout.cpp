@@ -3,7 +3,7 @@
 #include <sys/personality.h>
 
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 
@@ -20,8 +20,8 @@ constexpr unsigned long kAsk = 0xFFFFFFFF;
 
 bool is_much(const State& state) {
   constexpr std::uint64_t kMany = 64;  // ranges, of some twenty images
-  constexpr std::uint64_t kLarge =
-      1ULL << 30;  // bytes: a thousandth of the range in which the kernel places libraries
+  // Bytes: a thousandth of the range in which the kernel places libraries.
+  constexpr std::uint64_t kLarge = 1ULL << 30;
   return state.filtered_ranges.load(std::memory_order_relaxed) >= kMany ||
          state.filtered_bytes.load(std::memory_order_relaxed) >= kLarge;
 }
@@ -29,7 +29,7 @@ bool is_much(const State& state) {
 }  // namespace
 
 long set_exec_layout(const State& state) {
-  if (!is_much(state) || own_filters_kill(Work::optional)) [[likely]]
+  if (!is_much(state) || program_filters_kill(Task::optional)) [[likely]]
     return -1;
   const long present = raw_syscall(__NR_personality, kAsk);
   if (failed(present) || (present & ADDR_COMPAT_LAYOUT) != 0) return -1;

@@ -3,9 +3,7 @@
 #include <sys/mman.h>
 
 #include <cerrno>
-#include <optional>
 
-#include "policy/parsers/stat_line.h"
 #include "policy/parsers/syscall_line.h"
 #include "shim/common/clock.h"
 #include "shim/common/proc_root.h"
@@ -31,16 +29,9 @@ constexpr std::uint64_t kMostForList = 3000;  // ms
 using policy::Begun;
 using policy::Whereabouts;
 
-std::optional<policy::StatLine> stat_of(const Thread& thread) {
-  char text[2048] = {};
-  const long got = thread.read("stat", text);
-  if (got <= 0) return std::nullopt;
-  return policy::parse_stat_line({text, static_cast<std::size_t>(got)});
-}
-
 bool is_in_state(const Thread& thread, char state) {
-  const auto stat = stat_of(thread);
-  return stat && stat->state == state;
+  policy::StatLine stat;
+  return thread.stat(stat) > 0 && stat.state == state;
 }
 
 // Asleep outside of every call that changes memory, or ended.
@@ -69,12 +60,13 @@ bool soon_elsewhere(const policy::Machine& machine, Begun begun, const Thread& t
 
 // For a thread that can't be stopped: evidence, not proof.
 bool wait_for_evidence(const policy::Machine& machine, Begun begun, const Thread& thread) {
-  const auto before = stat_of(thread);
+  policy::StatLine before;
+  policy::StatLine now;
+  const bool known = thread.stat(before) > 0;
   const Deadline deadline(kMostForThread);
   while (!deadline.passed()) {
     if (is_elsewhere(machine, begun, thread)) return true;
-    const auto now = stat_of(thread);
-    if (before && now && now->user_time >= before->user_time + kEnoughTicks) return true;
+    if (known && thread.stat(now) > 0 && now.user_time >= before.user_time + kEnoughTicks) return true;
     nap(kNap);
   }
   return false;

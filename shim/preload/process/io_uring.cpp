@@ -44,12 +44,9 @@ long has_mapping() {
 long has_worker() {
   constexpr std::uint64_t kIoWorker = 0x10;  // PF_IO_WORKER
   return for_each_thread([](const Thread& thread) -> long {
-    char text[2048] = {};
-    const long got = thread.read("stat", text);
-    if (got == 0) return 0;
-    const auto stat = got < 0 ? std::nullopt : policy::parse_stat_line({text, static_cast<std::size_t>(got)});
-    if (!stat) return got < 0 ? got : -EIO;
-    return (stat->flags & kIoWorker) != 0 ? 1 : 0;
+    policy::StatLine stat;
+    const long got = thread.stat(stat);
+    return got <= 0 ? got : (stat.flags & kIoWorker) != 0 ? 1 : 0;
   });
 }
 

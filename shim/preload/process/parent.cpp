@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "policy/parsers/text.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
@@ -12,10 +13,10 @@ namespace {
 // libmseal.so for /usr/lib/libmseal.so.0: LD_PRELOAD may name a symbolic link, but maps shows the file. Also
 // for a file that an upgrade has replaced ("libmseal.so.0 (deleted)").
 std::string_view plain_name(std::string_view path) {
-  path.remove_prefix(path.rfind('/') + 1);  // npos + 1 is 0
+  const std::string_view name = policy::last_component(path);
   constexpr std::string_view kSuffix = ".so";
-  const std::size_t suffix = path.find(kSuffix);
-  return suffix == std::string_view::npos ? path : path.substr(0, suffix + kSuffix.size());
+  const std::size_t suffix = name.find(kSuffix);
+  return suffix == std::string_view::npos ? name : name.substr(0, suffix + kSuffix.size());
 }
 
 }  // namespace

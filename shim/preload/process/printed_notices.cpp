@@ -14,7 +14,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/common/seccomp_flags.h"
 #include "shim/preload/process/parent.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -32,7 +32,7 @@ std::uint32_t flags_of(Notice notice, std::uint32_t detail) {
 }
 
 bool has_filter_of(std::uint32_t flags) {
-  return !own_filters_kill(Work::message) &&
+  return !program_filters_kill(Task::message) &&
          raw_syscall(policy::kMsealNumber, 0, 0, flags, kNoticeMagic, 0, 0) == kPrinted;
 }
 
@@ -49,8 +49,8 @@ bool is_printed(std::uint32_t flags) {
 
 // Before the backend has started, other filters may kill callers of seccomp(2).
 bool may_install(const State& state) {
-  if (own_filters_kill(Work::filtering)) return false;
-  if (uses_filters(state.backend) || state.other_filters.are_of_tree) return true;
+  if (program_filters_kill(Task::filtering)) return false;
+  if (uses_filters(state.backend) || state.earlier_filters.are_of_tree) return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 

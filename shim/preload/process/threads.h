@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "policy/parsers/stat_line.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/common/thread_ids.h"
@@ -43,6 +44,17 @@ class Thread {
     }
     (void)raw_syscall(__NR_close, opened);
     return held;
+  }
+
+  // Reads its stat line. Returns what read() does, or -EIO if it is malformed.
+  long stat(policy::StatLine& stat) const {
+    char text[2048];
+    const long got = read("stat", text);
+    if (got <= 0) return got;
+    const auto line = policy::parse_stat_line({text, static_cast<std::size_t>(got)});
+    if (!line) return -EIO;
+    stat = *line;
+    return got;
   }
 
   // Calls visit(descriptor, name) for each entry of a directory of the thread, as for_each_entry(); 0 if the

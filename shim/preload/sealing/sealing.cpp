@@ -11,7 +11,7 @@
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/sealing/start.h"
 #include "shim/preload/state/lock.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -26,7 +26,7 @@ long start_if_needed(State& state, Job& job) {
 }
 
 long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
-  const long error = settle_late_start(state);
+  const long error = wait_for_earlier_calls(state);
   if (error != 0) return error;
   const long result = functions_of(state.backend).seal(state, ranges, job);
   if (result == 0) state.may_be_shared = false;
@@ -36,7 +36,7 @@ long seal_by_backend(State& state, std::span<const Range> ranges, Job& job) {
 // The result of work(job), which holds the lock, or -errno.
 template <class Work>
 long locked(const State& state, Work work) {
-  if (own_filters_bar_sealing(state)) return explain(Why::own_filter_kills);
+  if (program_filters_bar_sealing(state)) return explain(Why::program_filter_kills);
   const ExclusiveSection section;
   return section.holds() ? work(section.job()) : explain(Why::locked);
 }
@@ -113,11 +113,11 @@ long seal_all(State& state, std::span<const mseal_range> ranges) {
   });
 }
 
-Asked seal_constant_parts(State& state, std::span<const ConstantPart> parts) {
-  Asked asked;
+SupervisorAnswer seal_object_parts(State& state, std::span<const ObjectPart> parts) {
+  SupervisorAnswer asked;
   asked.result = locked(state, [&](Job& job) {
     job.types = policy::kWholeSeal;
-    asked = seal_constant_as_supervisor_says(state, parts, job);
+    asked = seal_objects_as_supervisor_says(state, parts, job);
     return asked.result;
   });
   return asked;
@@ -128,10 +128,10 @@ policy::Sealed query(const State& state, const Range& range) {
 }
 
 long start_backend_if_needed(State& state) {
-  if (state.backend != Backend::automatic && late_start_is_settled()) return 0;
+  if (state.backend != Backend::automatic && earlier_calls_have_ended()) return 0;
   return locked(state, [&](Job& job) {
     const long error = start_if_needed(state, job);
-    return error != 0 ? error : settle_late_start(state);
+    return error != 0 ? error : wait_for_earlier_calls(state);
   });
 }
 
@@ -141,7 +141,7 @@ long start_backend_for_sealed_mappings(State& state) {
   if (!has_first_filter(state)) return explain(Why::not_ours);
   if (!state.may_be_shared) return 0;
   return locked(state, [&](Job&) {
-    const long error = wait_until_alone(state, functions_of(state.backend).is_alone);
+    const long error = wait_until_alone(state);
     if (error == 0) state.may_be_shared = false;
     return error;
   });

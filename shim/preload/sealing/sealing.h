@@ -25,7 +25,7 @@ long seal_all_for_program(State& state, std::span<const mseal_range> ranges);
 long seal_all(State& state, std::span<const mseal_range> ranges);
 
 // Lets the supervisor, which must be there, find what is constant in the parts, and seals that.
-Asked seal_constant_parts(State& state, std::span<const ConstantPart> parts);
+SupervisorAnswer seal_object_parts(State& state, std::span<const ObjectPart> parts);
 
 // Without the lock.
 policy::Sealed query(const State& state, const policy::Range& range);

@@ -11,12 +11,12 @@
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/earlier_filters.h"
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
-#include "shim/preload/process/other_filters.h"
 #include "shim/preload/process/pid_namespace.h"
 #include "shim/preload/process/printed_notices.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -24,7 +24,7 @@ namespace {
 using policy::Backend;
 
 // Set under the lock: calls from before the filters may be in flight.
-constinit std::atomic<bool> g_unsettled = false;
+constinit std::atomic<bool> g_earlier_calls_may_run = false;
 
 long refuse_io_uring(const policy::Options& options) {
   const long rings = look_for_io_uring(options);
@@ -39,11 +39,11 @@ long check_namespace(bool not_needed) {
 
 KernelMseal look_for_mseal(const State& state) {
   const bool may_ask =
-      !state.is_barred() && !state.other_filters.are_of_tree && !own_filters_kill(Work::message);
+      !state.is_barred() && !state.earlier_filters.are_of_tree && !program_filters_kill(Task::message);
   return may_ask ? ask_kernel(state.machine) : KernelMseal::not_asked;
 }
 
-Outcome try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {
+Reason try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {
   if (state.is_barred() && backend != Backend::libc) return {state.barred, 0};
   if (state.options.audit && backend != Backend::supervised)
     return {"mode=audit needs the backend supervised", -EINVAL};
@@ -77,20 +77,20 @@ bool has_no_tags([[maybe_unused]] Backend backend) {
 
 struct Choice {
   Backend backend;  // automatic: none could start
-  Outcome reason;   // why no stronger one
+  Reason reason;    // why no stronger one
 };
 
 // Starts the strongest backend that can start.
 Choice start_strongest(State& state, const StartArguments& arguments, Job& job) {
   constexpr Backend kByStrength[] = {Backend::kernel, Backend::supervised, Backend::filters, Backend::libc};
   const Backend asked = state.options.backend;
-  Outcome reason;
+  Reason reason;
   for (const Backend backend : kByStrength) {
     if (asked != Backend::automatic && backend > asked) continue;
-    const Outcome outcome = try_backend(state, backend, arguments, job);
-    if (outcome.started()) return {backend, reason};
+    const Reason failure = try_backend(state, backend, arguments, job);
+    if (failure.none()) return {backend, reason};
     // Keep the reason of the first backend that failed. A kernel without mseal(2) is not worth reporting.
-    if (reason.started() || (asked == Backend::automatic && backend == Backend::supervised)) reason = outcome;
+    if (reason.none() || (asked == Backend::automatic && backend == Backend::supervised)) reason = failure;
   }
   return {Backend::automatic, reason};
 }
@@ -123,7 +123,7 @@ void report_unwritten_events(const State& state) {
 }
 
 // Ends the program if the backend is weaker than it requires.
-void enforce_requirement(const State& state, Outcome reason) {
+void enforce_requirement(const State& state, Reason reason) {
   const policy::Options& options = state.options;
   if (options.require <= state.backend) return;
   if (options.backend != Backend::automatic && options.require > options.backend)
@@ -132,22 +132,23 @@ void enforce_requirement(const State& state, Outcome reason) {
 }
 
 // Ends the program, unless it is one that an audit leaves out.
-void report_no_backend(State& state, const Outcome& reason) {
+void report_no_backend(State& state, const Reason& reason) {
   if (state.options.audit && reason.error == -EXDEV) {
     Message() << "this program is not audited: " << reason.what;
     state.backend = Backend::libc;
+    state.is_not_audited = true;
     return;
   }
   if (state.options.audit) refuse_to_start("mode=", "audit", reason);
   Message() << "nothing can be sealed: " << reason;
-  give_up();
+  end_program();
 }
 
-void report(const State& state, KernelMseal kernel, const Outcome& reason) {
+void report(const State& state, KernelMseal kernel, const Reason& reason) {
   const Backend asked = state.options.backend;
   const Backend started = state.backend;
   const Backend wanted = asked == Backend::automatic ? Backend::supervised : asked;
-  if (!reason.started() && started < wanted) {
+  if (!reason.none() && started < wanted) {
     // The cause does not matter: a process that lacks a backend because an ancestor does prints nothing.
     if (!first_in_tree(state, Notice::weaker_backend, static_cast<std::uint32_t>(started), reason.error))
       return;
@@ -182,38 +183,37 @@ long start_backend_late(State& state, Job& job) {
   const bool by_filter = options.backend != Backend::libc && !state.is_barred() &&
                          !(by_kernel && look_for_mseal(state) == KernelMseal::works);
   if (const long error = by_filter ? refuse_io_uring(options) : 0; error != 0) return error;
-  if (const long error = check_namespace(!by_filter || state.other_filters.are_of_tree); error != 0)
+  if (const long error = check_namespace(!by_filter || state.earlier_filters.are_of_tree); error != 0)
     return error;
   SupervisorLaunch launch;
   start_backend(state, {}, launch, job);
-  g_unsettled = uses_filters(state.backend) && !options.audit;
+  g_earlier_calls_may_run = uses_filters(state.backend) && !options.audit;
   return 0;
 }
 
-bool late_start_is_settled() {
-  return !g_unsettled;
+bool earlier_calls_have_ended() {
+  return !g_earlier_calls_may_run;
 }
 
-long settle_late_start(const State& state) {
-  if (late_start_is_settled()) return 0;
-  if (own_filters_bar_self_inspection()) return explain(Why::own_filter_kills);
+long wait_for_earlier_calls(const State& state) {
+  if (earlier_calls_have_ended()) return 0;
+  if (program_filters_bar_self_inspection()) return explain(Why::program_filter_kills);
   // Filters that answered like those of a tree may have been others.
   if (const long error = check_namespace(!state.started_late || state.joined); error != 0) return error;
   if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
     return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;
-  g_unsettled = false;
+  g_earlier_calls_may_run = false;
   return 0;
 }
 
 void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch& launch, Job& job) {
-  const StartArguments arguments{objects.pieces,       objects.refused_breaks, objects.has_aio_ring,
-                                 objects.has_io_uring, look_for_mseal(state),  launch};
+  const StartArguments arguments{objects, look_for_mseal(state), launch};
   const auto [backend, reason] = start_strongest(state, arguments, job);
   if (backend == Backend::automatic) return report_no_backend(state, reason);
   state.backend = backend;
   if (uses_filters(backend)) mark_vm_peak();
-  if (state.has_older_threads || state.objects_are_unsealed) g_unsettled = uses_filters(backend);
+  if (state.has_older_threads || state.objects_are_unsealed) g_earlier_calls_may_run = uses_filters(backend);
   drop_tags(state);
   enforce_requirement(state, reason);
   report(state, arguments.kernel, reason);

@@ -23,8 +23,8 @@ long start_backend_late(State& state, Job& job);
 
 // To be called before anything is sealed, until it has returned 0 once: -EAGAIN while a call from before the
 // filters may still be in flight, such as one that creates an io_uring.
-long settle_late_start(const State& state);
-bool late_start_is_settled();
+long wait_for_earlier_calls(const State& state);
+bool earlier_calls_have_ended();
 
 // For an image that is not sealed until it asks for it (scope=process): if there is a supervisor, only keeps
 // mappings away from addresses that filters of earlier images refuse.

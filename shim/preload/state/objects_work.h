@@ -23,9 +23,9 @@ struct LateObject {
 };
 
 // A part of a loaded object, in which only private read-only memory is to be sealed.
-struct ConstantPart {
+struct ObjectPart {
   policy::Range range;
-  bool with_data = false;  // also private writable memory
+  bool writable_too = false;  // also private writable memory
 };
 
 struct ObjectsWork {
@@ -41,7 +41,7 @@ struct ObjectsWork {
   bool has_aio_ring = false;                        // one is mapped (io_setup)
   bool has_io_uring = false;                        // one is mapped
   ObjectPieces pieces;                              // what is to be sealed, found without the supervisor
-  policy::FixedVector<ConstantPart, 4096> parts;    // where the supervisor is to look for it
+  policy::FixedVector<ObjectPart, 4096> parts;      // where the supervisor is to look for it
   policy::FixedVector<mseal_range, 2048> unsealed;  // the pieces that are not sealed yet
 };
 

@@ -25,7 +25,7 @@ struct Windows {
 };
 
 // What is known of seccomp filters from before the library started.
-struct OtherFilters {
+struct EarlierFilters {
   bool are_of_tree = false;           // so they answer mseal(2)
   bool kill_wrapped_message = false;  // a message to the supervisor by mmap (control.h)
 };
@@ -47,10 +47,11 @@ struct State {
   bool precedes_libc = false;     // false if it was loaded after libc, for example by dlopen
   std::string_view barred;        // why mseal(2) and seccomp(2) must not be called; empty: they may be
   [[nodiscard]] bool is_barred() const { return !barred.empty(); }
-  OtherFilters other_filters;
+  EarlierFilters earlier_filters;
 
   std::atomic<unsigned long long> objects_seen = 0;      // the number of loaded objects at the last check
   policy::Backend backend = policy::Backend::automatic;  // automatic: not started yet
+  bool is_not_audited = false;                           // an audit leaves this program out; `libc` then
   bool started_late = false;                             // by a call of the program, not at its start
   bool has_older_threads = false;                        // than the first filter of the tree
   bool objects_are_unsealed = false;                     // those that were loaded at the start

@@ -13,7 +13,7 @@ WorkingMemory& map_working_memory() {
                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (failed(mapped)) {
     Message() << "no memory for the library, " << ErrorText{mapped} << "; the program is not started";
-    give_up();
+    end_program();
   }
   return *reinterpret_cast<WorkingMemory*>(mapped);
 }

@@ -3,14 +3,14 @@
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/common/table_size.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 
 namespace libmseal::shim {
 namespace {
 
 bool can_ask_for_parent() {
-  return !own_filters_kill(Work::reading) && !own_filters_kill(Work::joining);
+  return !program_filters_kill(Task::reading) && !program_filters_kill(Task::joining);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "policy/rules/verdict.h"
 #include "shim/common/clock.h"
 #include "shim/preload/state/lock.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 #include "shim/preload/supervisor/table_reader.h"
 
@@ -73,7 +73,7 @@ void announce_call(const State& state, long number, const policy::Arguments& arg
 void report_refusal(const State& state, long number, const policy::Arguments& arguments, Site site) {
   constexpr std::uint64_t kQuiet = 1'000'000;  // ns
   constexpr std::uint64_t kMostUnreported = 63;
-  if (own_filters_kill(Work::optional) || own_filters_bar_messages()) return;
+  if (program_filters_kill(Task::optional) || program_filters_bar_messages()) return;
   const MmCall call = decoded(state, number, arguments);
   if (!changes_mappings(call)) return;
   UnreportedRefusals& unreported = unreported_refusals();

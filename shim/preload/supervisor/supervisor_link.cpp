@@ -15,7 +15,7 @@
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/own_proc.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -112,13 +112,20 @@ void SupervisorLaunch::stop() {
   if (socket_ >= 0) (void)raw_syscall(__NR_close, socket_);  // a supervisor that still waits then exits
   if (table_ != nullptr) unmap_table(table_);
   socket_ = -1;
-  failure_ = 0;
+  failure_ = {};
   table_ = nullptr;
 }
 
-long SupervisorLaunch::start(const State& state) {
-  if (socket_ >= 0) return 0;
-  if (own_filters_kill(Work::launching)) return -ECANCELED;
+Reason SupervisorLaunch::start(const State& state) {
+  if (socket_ >= 0) return failure_;
+  if (const long error = create_process(state); error != 0)
+    return {"can't create a process for the supervisor", error};
+  return failure_ = wait_until_ready(state);
+}
+
+// 0 or -errno.
+long SupervisorLaunch::create_process(const State& state) {
+  if (program_filters_kill(Task::launching)) return -ECANCELED;
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
@@ -152,56 +159,50 @@ const void* SupervisorLaunch::keep_table() {
   return std::exchange(table_, nullptr);
 }
 
-long SupervisorLaunch::wait_ready() {
-  if (failure_ != 0) return failure_;
-  if (table_ != nullptr) return 0;
+Reason SupervisorLaunch::wait_until_ready(const State& state) {
   policy::Ready ready;
   int table = -1;
   const long got = receive(socket_, &ready, sizeof ready, table);
-  const auto fails = [&](std::string_view what, long error) {
-    trouble_ = what;
-    failure_ = error;
-    if (table >= 0) (void)raw_syscall(__NR_close, table);
-    return error;
-  };
-  if (got < 0) return fails("the supervisor did not become ready", got);
+  if (got < 0) return {"the supervisor did not become ready", got};
   const bool speaks = got == static_cast<long>(sizeof ready) && ready.magic == policy::kControlMagic &&
                       ready.version == policy::kLayoutVersion;
-  if (!speaks) return fails("the supervisor is of another version", -EPROTO);
+  if (!speaks) {
+    if (table >= 0) (void)raw_syscall(__NR_close, table);
+    return {"the supervisor is of another version", -EPROTO};
+  }
+  const long mapped = table < 0 ? -EMFILE : map_table(table, table_);  // EMFILE: no descriptor is left
+  const long error = -static_cast<long>(ready.error);
   switch (ready.trouble) {
     case policy::Trouble::not_run:
-      return fails("the supervisor could not be started", -static_cast<long>(ready.error));
+      return {"the supervisor could not be started", error, state.supervisor_path.data()};
     case policy::Trouble::no_table:
-      return fails("the supervisor has no memory for its table", -static_cast<long>(ready.error));
+      return {"the supervisor has no memory for its table", error};
     case policy::Trouble::few_files:
-      return fails("the limit on open files is too low for the supervisor", -static_cast<long>(ready.error));
+      return {"the limit on open files is too low for the supervisor", error};
     case policy::Trouble::no_proc:
-      return fails("the supervisor needs a procfs at /proc", -ENOENT);
+      return {"the supervisor needs a procfs at /proc", 0};
     case policy::Trouble::foreign_proc:
-      return fails("/proc belongs to another pid namespace: mount a procfs of this one", -ESRCH);
+      return {"/proc belongs to another pid namespace: mount a procfs of this one", 0};
     case policy::Trouble::hidden_program:
-      if (table >= 0) (void)map_table(std::exchange(table, -1), table_);
-      return fails(
+      return {
           "the supervisor is not allowed to inspect this program: its file is not readable, or it is not "
           "dumpable",
-          -EACCES);
+          -EACCES};
     case policy::Trouble::refused_call:
-      return fails("a seccomp filter refuses ioctl(2) or poll(2), which the supervisor needs",
-                   -static_cast<long>(ready.error));
+      return {"a seccomp filter refuses ioctl(2) or poll(2), which the supervisor needs", error};
     case policy::Trouble::none:
       break;
   }
-  if (table < 0) return fails("the supervisor's table did not arrive", -EMFILE);  // no descriptor is left
-  const long mapped = map_table(std::exchange(table, -1), table_);
-  return mapped == 0 ? 0 : fails("the supervisor's table could not be mapped", mapped);
+  if (table < 0) return {"the supervisor's table did not arrive", mapped};
+  return mapped == 0 ? Reason{} : Reason{"the supervisor's table could not be mapped", mapped};
 }
 
 policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy::Seal> seals,
                                             std::size_t filtered, std::span<const policy::Range> watched,
                                             const policy::Range& sealed_area, std::string_view options,
-                                            bool is_late) {
+                                            bool ran_before_filter) {
   policy::Start start;
-  start.is_late = is_late ? 1 : 0;
+  start.ran_before_filter = ran_before_filter ? 1 : 0;
   start.may_be_subreaper = is_subreaper() ? std::uint8_t{1} : std::uint8_t{0};
   start.by_ptrace = listener < 0 ? std::uint8_t{1} : std::uint8_t{0};
   start.seals = static_cast<std::uint32_t>(seals.size());
@@ -230,13 +231,13 @@ long send_message(const policy::Control& message) {
   const auto call = [&](long number, const policy::Arguments& a) -> long {
     const long answer = uninterrupted_syscall(number, a);
     policy::Range sealed_area;
-    const bool is_descriptor = message.kind == policy::Control::Kind::hello &&
+    const bool is_descriptor = message.kind == policy::Control::Kind::join &&
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
-  const long answer = own_filters_kill(Work::message) ? -EPERM : call(policy::kMsealNumber, said);
-  const bool may_wrap = message.more.empty() && !g_state.other_filters.kill_wrapped_message &&
-                        !own_filters_kill(Work::wrapped_message);
+  const long answer = program_filters_kill(Task::message) ? -EPERM : call(policy::kMsealNumber, said);
+  const bool may_wrap = message.more.empty() && !g_state.earlier_filters.kill_wrapped_message &&
+                        !program_filters_kill(Task::wrapped_message);
   if ((answer != -ENOSYS && answer != -EPERM) || !may_wrap) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));
@@ -246,8 +247,8 @@ long send_message(const policy::Control& message) {
   return g_state.backend == policy::Backend::supervised ? -EPERM : answer;
 }
 
-long say_hello() {
-  const long answer = send_message({policy::Control::Kind::hello, {}});
+long ask_to_join() {
+  const long answer = send_message({policy::Control::Kind::join, {}});
   const auto place = policy::decode_table_place(answer);
   if (!place) return answer;
   // Not by ProcRoot::open, which follows no such link.
@@ -263,37 +264,17 @@ long say_hello() {
   return is_table ? table : -EXDEV;
 }
 
-long send_messages(policy::Control message, std::span<const policy::Range> ranges) {
-  bool several = true;
-  while (!ranges.empty()) {
-    const std::size_t sent = policy::put_ranges(message, several ? ranges : ranges.first(1));
-    const long answer = send_message(message);
-    if (sent > 1 && (answer == -ENOSYS || answer == -EPERM)) {
-      several = false;  // another filter may have answered; a message by mmap carries only one range
-    } else if (answer != 0) {
-      return answer;
-    } else {
-      ranges = ranges.subspan(sent);
-    }
-  }
-  return 0;
-}
+namespace {
 
-long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
-  using Kind = policy::Control::Kind;
+// Sends `count` items. put(message, done, most) puts at least one and at most `most` of those that are not
+// done into the message, and returns how many. Returns -errno, or the largest answer.
+template <class Put>
+long send_in_portions(std::size_t count, Put put) {
   long result = 0;
   std::size_t most = 1 + decltype(policy::Control::more)::capacity();
-  while (!seals.empty()) {
-    const bool by_filter = filtered != 0;
-    policy::Control message{by_filter ? Kind::add_filtered : Kind::add_supervised, seals[0]};
-    // A message about seals of filters may end with one for the supervisor.
-    const std::size_t together = std::min({seals.size(), most, by_filter ? filtered + 1 : most});
-    policy::FixedVector<policy::Range, 4> alike;
-    for (const policy::Seal& seal : seals.first(together)) {
-      if (!seal.same_attributes(seals[0]) || !alike.push_back(seal.range)) break;
-    }
-    const std::size_t sent = policy::put_ranges(message, alike.view());
-    message.last_is_supervised = by_filter && sent > filtered;
+  for (std::size_t done = 0; done < count;) {
+    policy::Control message;
+    const std::size_t sent = put(message, done, most);
     const long answer = send_message(message);
     if (sent > 1 && (answer == -ENOSYS || answer == -EPERM)) {
       most = 1;  // another filter may have answered; a message by mmap carries only one range
@@ -301,11 +282,39 @@ long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
       return answer;
     } else {
       result = std::max(result, answer);
-      seals = seals.subspan(sent);
-      filtered -= std::min(filtered, sent);
+      done += sent;
     }
   }
   return result;
+}
+
+}  // namespace
+
+long send_ranges(std::span<const policy::Range> ranges) {
+  return send_in_portions(ranges.size(), [&](policy::Control& message, std::size_t done, std::size_t most) {
+    const auto rest = ranges.subspan(done);
+    message.kind = policy::Control::Kind::range;
+    return policy::put_ranges(message, rest.first(std::min(most, rest.size())));
+  });
+}
+
+long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
+  using Kind = policy::Control::Kind;
+  return send_in_portions(seals.size(), [&](policy::Control& message, std::size_t done, std::size_t most) {
+    const auto rest = seals.subspan(done);
+    const std::size_t by_filter = filtered - std::min(filtered, done);
+    message.kind = by_filter != 0 ? Kind::add_filtered : Kind::add_supervised;
+    message.seal = rest[0];
+    // A message about seals of filters may end with one for the supervisor.
+    const std::size_t together = std::min({rest.size(), most, by_filter != 0 ? by_filter + 1 : most});
+    policy::FixedVector<policy::Range, 4> alike;
+    for (const policy::Seal& seal : rest.first(together)) {
+      if (!seal.same_attributes(rest[0]) || !alike.push_back(seal.range)) break;
+    }
+    const std::size_t sent = policy::put_ranges(message, alike.view());
+    message.last_is_supervised = by_filter != 0 && sent > by_filter;
+    return sent;
+  });
 }
 
 }  // namespace libmseal::shim

@@ -8,6 +8,7 @@
 #include "policy/rules/range.h"
 #include "policy/rules/seal.h"
 #include "shim/common/no_copy.h"
+#include "shim/preload/messages/message.h"
 #include "shim/preload/state/state.h"
 
 namespace libmseal::shim {
@@ -18,13 +19,10 @@ class SupervisorLaunch : NoCopy {
   ~SupervisorLaunch();
 
   // Starts the program at state.supervisor_path in its own session, without our descriptors, and so that no
-  // wait() of the program returns it. It also gets the paths of the policy files. Does nothing if it was
-  // started. 0 or -errno.
-  long start(const State& state);
-  // Waits until it is ready and has sent its table. 0 or -errno, with a reason in trouble(). A supervisor
-  // that can't serve this program may still send a table with the policy.
-  long wait_ready();
-  [[nodiscard]] std::string_view trouble() const { return trouble_; }
+  // wait() of the program returns it. It also gets the paths of the policy files. Waits until it is ready and
+  // has sent its table. A supervisor that can't serve this program may still send a table with the policy.
+  // Only the first call does something; the others return the same.
+  Reason start(const State& state);
   [[nodiscard]] const void* table() const { return table_; }
   // Ends the launch; the supervisor is not needed.
   void stop();
@@ -37,28 +35,30 @@ class SupervisorLaunch : NoCopy {
   // and the return of this function.
   policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                             std::span<const policy::Range> watched, const policy::Range& sealed_area,
-                            std::string_view options, bool is_late);
+                            std::string_view options, bool ran_before_filter);
 
  private:
+  long create_process(const State& state);
+  Reason wait_until_ready(const State& state);
+
   int socket_ = -1;
-  long failure_ = 0;
   const void* table_ = nullptr;
-  std::string_view trouble_;
+  Reason failure_;
 };
 
 // Joins this process to the supervisor that serves it: a descriptor of the seal table, or -errno as for other
 // messages. EXDEV: the supervisor traces this process, which can't open the table (another user or
 // namespace).
-long say_hello();
+long ask_to_join();
 
 // Sends a control message through the filter. Returns the answer, or -errno. ENOSYS or EINVAL: there is no
 // supervisor.
 long send_message(const policy::Control& message);
 
-// The same for every range, several per message if possible: 0, or the first other answer.
-long send_messages(policy::Control message, std::span<const policy::Range> ranges);
+// Announces what the next `seal` is to seal, several ranges per message if possible: 0 or -errno.
+long send_ranges(std::span<const policy::Range> ranges);
 // Reports seals, with their attributes: filters enforce the first `filtered` of them, and the supervisor is
-// to enforce the others. 0, or the first other answer.
+// to enforce the others. -errno, or the largest answer.
 long send_seals(std::span<const policy::Seal> seals, std::size_t filtered);
 
 }  // namespace libmseal::shim

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "shim/common/json_text.h"
-#include "shim/supervisor/events/text.h"
+#include "shim/supervisor/events/format.h"
 #include "shim/supervisor/processes/proc.h"
 
 namespace libmseal::supervisor {

@@ -10,8 +10,8 @@
 
 #include "policy/rules/blocked_call.h"
 #include "shim/common/machine.h"
+#include "shim/supervisor/events/format.h"
 #include "shim/supervisor/events/log.h"
-#include "shim/supervisor/events/text.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/image.h"
 #include "shim/supervisor/registry/registry.h"
@@ -99,6 +99,7 @@ void EventLog::record(const seccomp_notif& notification, const Caller& caller,
     event.range = call.ranges[0];
     add_places(event, caller, first_seal_in(caller.record->seals(), call),
                notification.data.instruction_pointer);
+    add_image(event, caller);
     take(std::move(event));
   } catch (...) {
     ++failed_;
@@ -135,12 +136,10 @@ void EventLog::take(Event event) {
   pending_ = std::move(event);
 }
 
-// Also adds the image.
 void EventLog::add_places(Event& event, const Caller& caller, std::uint64_t sealed, std::uint64_t site) {
   std::vector<Place> places = places_in(proc_, caller.task, {sealed, site});
   event.sealed = std::move(places[0]);
   event.site = std::move(places[1]);
-  add_image(event, caller);
 }
 
 // Adds the image of the caller and, for its first event, its mappings.
@@ -198,6 +197,7 @@ void EventLog::take_site(const Caller& caller, const policy::Control& message) {
     event.arguments = {message.seal.range.start, message.seal.range.size(), message.third_argument};
     event.range = message.seal.range;
     add_places(event, caller, message.seal.range.start, message.site);
+    add_image(event, caller);
   }
   flush_pending();
   write(event);

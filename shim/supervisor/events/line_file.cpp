@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <climits>
 
+#include "policy/parsers/text.h"
+
 namespace libmseal::supervisor {
 namespace {
 
@@ -49,9 +51,8 @@ LineFile::~LineFile() {
 }
 
 int LineFile::open(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const char* const name = path.c_str() + (slash + 1);  // npos + 1 is 0
+  const char* const name = policy::last_component(path).data();
+  const std::string folder = name == path.data() ? "." : std::string(path.data(), name);
   const int parent = ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (parent < 0) return errno;
   // An empty name means a directory: open() fails.

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "policy/configuration/options.h"
-#include "shim/supervisor/events/text.h"
+#include "shim/supervisor/events/format.h"
 
 namespace libmseal::supervisor {
 

@@ -31,7 +31,7 @@ class Listener : shim::NoCopy {
   virtual bool deliver(std::uint64_t id, std::int64_t value) = 0;
   void answer(std::uint64_t id, std::int64_t value) { (void)deliver(id, value); }
   void refuse(std::uint64_t id, int error) { answer(id, -error); }
-  // Gives the notifying process a seal table, as the answer to `hello` (control.h). False, without an answer,
+  // Gives the notifying process a seal table, as the answer to `join` (control.h). False, without an answer,
   // if that process can have no more descriptors.
   [[nodiscard]] virtual bool answer_with_table(std::uint64_t id, int file) = 0;
 

@@ -19,7 +19,7 @@ itimerval g_timer_before{};
 std::span<const pid_t> g_attached;  // while the handler may run
 
 // The kernel restarts PTRACE_SEIZE after any signal, so a handler has to leave it.
-void give_up(int /*signal*/) {
+void stop_waiting(int /*signal*/) {
   if (g_may_give_up == 0) return;  // it is the listener's timer, which only interrupts
   g_may_give_up = 0;
   siglongjmp(g_give_up, 1);
@@ -38,7 +38,7 @@ bool set_handlers() {
   struct sigaction action {};
   action.sa_handler = reap;
   (void)sigaction(SIGCHLD, &action, nullptr);
-  action.sa_handler = give_up;
+  action.sa_handler = stop_waiting;
   (void)sigaction(SIGALRM, &action, nullptr);
   return true;
 }

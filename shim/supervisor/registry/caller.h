@@ -59,6 +59,10 @@ struct Caller {
 
   [[nodiscard]] bool may_seal() const { return standing == Standing::member && !hidden; }
   [[nodiscard]] bool foreign() const { return standing == Standing::foreign; }
+  // Whether the last search for sharers found none.
+  [[nodiscard]] bool was_alone() const { return record->alone.still && record->alone.process == process; }
+  // No other process shared its memory at `since` (sharers.h).
+  void note_alone(const shim::ForkSample& since) const { record->alone = {process, since, true}; }
 };
 
 }  // namespace libmseal::supervisor

@@ -183,7 +183,7 @@ bool Identification::add_newborns(Newborns& newborns, std::vector<Identified>& a
 // Repeated if IDs may have wrapped around, because this process did not run for a while.
 ReadResult<std::vector<Identified>> Identification::everybody() const {
   using Result = ReadResult<std::vector<Identified>>;
-  constexpr int kAttempts = 4;
+  constexpr int kAttempts = 3;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Newborns newborns(proc_, proc_.sample_forks());
     std::vector<Identified> alive;

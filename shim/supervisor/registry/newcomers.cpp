@@ -7,7 +7,7 @@
 namespace libmseal::supervisor {
 
 Newcomers::Newcomers(Proc& proc, Images& images, const Identification& identification, const Lineage& lineage,
-                     CollectionTimes& times, const policy::Range& sealed_area)
+                     ForgettingTimes& times, const policy::Range& sealed_area)
     : proc_(proc), images_(images), identification_(identification), lineage_(lineage), times_(times) {
   // The first filter refuses changes of the sealed area in every process.
   for (const policy::Seal& half : policy::seals_of_sealed_area(sealed_area))
@@ -153,7 +153,8 @@ void Newcomers::forget_guesses(const Process& process, const std::vector<Image*>
 
 // The memory of a member that was first seen hidden can be read now (through another thread if the first one
 // has none). Others may share it and have sealed something since.
-void Newcomers::settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates) {
+void Newcomers::note_memory_readable(const Identified& who, pid_t task,
+                                     const std::vector<Image*>& candidates) {
   const auto shared = record_of_memory(candidates, who.process, task);
   for (Image* const image : candidates) {
     Member* const member = image->find(who.process);

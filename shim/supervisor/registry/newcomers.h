@@ -10,7 +10,7 @@
 #include "policy/rules/range.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/caller.h"
-#include "shim/supervisor/registry/collection_times.h"
+#include "shim/supervisor/registry/forgetting_times.h"
 #include "shim/supervisor/registry/identification.h"
 #include "shim/supervisor/registry/images.h"
 #include "shim/supervisor/registry/lineage.h"
@@ -21,7 +21,7 @@ namespace libmseal::supervisor {
 class Newcomers {
  public:
   Newcomers(Proc& proc, Images& images, const Identification& identification, const Lineage& lineage,
-            CollectionTimes& times, const policy::Range& sealed_area);
+            ForgettingTimes& times, const policy::Range& sealed_area);
 
   // The images that it may belong to.
   [[nodiscard]] std::vector<Image*> images_of(const Identified& who);
@@ -37,7 +37,7 @@ class Newcomers {
   Member& join_newcomer(Image& image, const Identified& who, pid_t task,
                         const std::vector<Image*>& candidates, int generation = 0);
   // The memory of a member that was first seen hidden can be read now.
-  void settle(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
+  void note_memory_readable(const Identified& who, pid_t task, const std::vector<Image*>& candidates);
   // Adds it to the members of its image, or only of this one, if it belongs there and is not one yet.
   void register_process(const Identified& who, const Image* image = nullptr, int generation = 0);
   // Adds all existing processes of the image to its members, and forgets those that have ended.
@@ -61,7 +61,7 @@ class Newcomers {
   Images& images_;
   const Identification& identification_;
   const Lineage& lineage_;
-  CollectionTimes& times_;
+  ForgettingTimes& times_;
   SealRecord at_birth_;  // see fresh_record()
 };
 

@@ -47,7 +47,8 @@ Caller Registry::look_up(pid_t task) {
   caller.standing = Caller::Standing::member;
   for (Image* const image : candidates) {
     if (const Member* const member = newcomers_.held_member(*image, who)) {
-      if (member->first_seen_hidden && who.memory.readable()) newcomers_.settle(who, task, candidates);
+      if (member->first_seen_hidden && who.memory.readable())
+        newcomers_.note_memory_readable(who, task, candidates);
       caller.image = image;
       caller.record = member->record;
       caller.hidden =
@@ -133,7 +134,7 @@ void Registry::begin_sealing(const Caller& caller) {
 // that installs it has, and its later descendants. False if not sure.
 bool Registry::has_first_filter(const Process& process, pid_t task) const {
   const auto status = proc_.status(task);
-  return status.is_seen() && status->filtered && (!late_process_ || process == *late_process_);
+  return status.is_seen() && status->filtered && (!early_process_ || process == *early_process_);
 }
 
 shim::Sharing Registry::register_sharers(const Caller& caller) {
@@ -153,7 +154,7 @@ shim::Sharing Registry::register_sharers(const Caller& caller) {
   std::vector<pid_t> found;
   auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, found);
   alone.still = sharing == shim::Sharing::alone;
-  if (sharing == shim::Sharing::alone && makes_none) note_alone(caller, now);
+  if (sharing == shim::Sharing::alone && makes_none) caller.note_alone(now);
   for (const pid_t sharer : found) {
     const auto who = identification_.identify(sharer);
     if (who.is_gone()) continue;
@@ -182,10 +183,6 @@ void Registry::let_share(const Caller& caller, const Identified& who) {
   }
   if (!held) (void)newcomers_.join(*caller.image, who.process, caller.record);
   if (!who.forked) note_executed(*caller.image, who.process, caller);
-}
-
-void Registry::note_alone(const Caller& caller, const shim::ForkSample& since) {
-  caller.record->alone = {caller.process, since, true};
 }
 
 std::vector<pid_t> Registry::processes_with(const SealRecord& record) const {
@@ -235,7 +232,7 @@ std::unique_ptr<HeldMemory> Registry::hold_memory(const Process& process, const 
 long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filtered, Maker maker) {
   SealRecord& record = *caller.record;
   FilterCount& reported = record.filters.at_report;
-  const bool starts = record.has_only_said_hello();
+  const bool starts = record.has_only_joined();
   if (!caller.forked && !starts) note_executed(*caller.image, caller.process, caller);
   if (filtered && (!starts || reported.at_least() == 0)) {
     const std::uint32_t filters = filters_of(proc_, caller.task);
@@ -259,7 +256,7 @@ long Registry::add(const Caller& caller, std::span<const Seal> seals, bool filte
   return 0;
 }
 
-void Registry::greet(const Caller& caller) {
+void Registry::note_join(const Caller& caller) {
   note_request(caller);
   if (!caller.forked) note_executed(*caller.image, caller.process, caller);
 }

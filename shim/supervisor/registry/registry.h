@@ -29,7 +29,7 @@
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/all_seals.h"
 #include "shim/supervisor/registry/caller.h"
-#include "shim/supervisor/registry/collection_times.h"
+#include "shim/supervisor/registry/forgetting_times.h"
 #include "shim/supervisor/registry/identification.h"
 #include "shim/supervisor/registry/images.h"
 #include "shim/supervisor/registry/inherited_filters.h"
@@ -62,13 +62,13 @@ class Registry {
   void note_unknown_lineage() { lineage_.note_unknown(); }
   // The tree's first process ran before it had the first filter. Processes that it had created by then have
   // no filter and are not notified.
-  void note_late_start(const Process& process) {
-    late_process_ = process;
+  void note_ran_before_filter(const Process& process) {
+    early_process_ = process;
     note_unknown_lineage();  // processes that it had created may adopt, too
   }
 
   // The caller, a member, has just started, or has called execve and looks the same as before.
-  void greet(const Caller& caller);
+  void note_join(const Caller& caller);
 
   // The caller, a member, is about to seal something. Its existing children are registered first, so that
   // they don't get the seal.
@@ -77,13 +77,6 @@ class Registry {
   void note_request(const Caller& caller);
   // Gives its record to the other processes that share its memory. The result says whether there are any.
   shim::Sharing register_sharers(const Caller& caller);
-  // Whether the last search found no sharers.
-  [[nodiscard]] static bool was_alone(const Caller& caller) {
-    const Alone& alone = caller.record->alone;
-    return alone.still && alone.process == caller.process;
-  }
-  // No other process shared the caller's memory at `since` (sharers.h).
-  static void note_alone(const Caller& caller, const shim::ForkSample& since);
   // Only those that have been seen.
   [[nodiscard]] std::vector<pid_t> processes_with(const SealRecord& record) const;
 
@@ -101,10 +94,10 @@ class Registry {
 
   // To be called regularly: forgets processes that have ended and images without processes. True if it did.
   // It inspects every process, so it is best done when no call waits.
-  bool collect(bool idle = false);
-  [[nodiscard]] bool wants_to_collect() const { return times_.is_due(true); }
+  bool forget_ended_if_due(bool idle = false);
+  [[nodiscard]] bool wants_to_forget() const { return times_.is_due(true); }
   // The same at once, because a resource has run out.
-  bool collect_now();
+  bool forget_ended_now();
 
  private:
   [[nodiscard]] bool has_first_filter(const Process& process, pid_t task) const;
@@ -121,9 +114,9 @@ class Registry {
   Proc& proc_;
   policy::Range sealed_area_;
   policy::TreeOptions tree_options_;
-  std::optional<Process> late_process_;  // note_late_start()
+  std::optional<Process> early_process_;  // note_ran_before_filter()
   Images images_;
-  CollectionTimes times_;
+  ForgettingTimes times_;
   Identification identification_{proc_, images_};
   Lineage lineage_{proc_};
   Newcomers newcomers_{proc_, images_, identification_, lineage_, times_, sealed_area_};

@@ -27,7 +27,7 @@ struct FilterCount {
 
 // The same at two moments.
 struct FilterCounts {
-  FilterCount at_request;  // when it last said hello, or was asked to install a filter
+  FilterCount at_request;  // when it last joined, or was asked to install a filter
   FilterCount at_report;   // when it last reported a new filter
 };
 
@@ -142,8 +142,8 @@ class SealRecord {
       entries_.rewrite([&](std::vector<SealEntry>& entries) { std::erase_if(entries, dropped); });
   }
 
-  // Until its first request after hello, an image has the same memory and the same filters.
-  [[nodiscard]] bool has_only_said_hello() const { return requested == 0; }
+  // Until its first request after it has joined, an image has the same memory and the same filters.
+  [[nodiscard]] bool has_only_joined() const { return requested == 0; }
 
   Alone alone;                  // for one of the processes that share the memory; not valid for the others
   std::uint64_t requested = 0;  // when one of them last asked to seal something, in ns since boot

@@ -99,8 +99,8 @@ void TableFile::add(const Seal& seal) noexcept {  // NOLINT(bugprone-exception-e
   });
 }
 
-void TableFile::add_fences(
-    std::span<const Fence> fences) noexcept {  // NOLINT(bugprone-exception-escape): there is room
+// NOLINTNEXTLINE(bugprone-exception-escape): there is room
+void TableFile::add_fences(std::span<const Fence> fences) noexcept {
   const std::size_t added = std::min(shim::kMostFences - table_->fences.size(), fences.size());
   change([&] {
     reserve(table_->fences, table_->fences.size() + added, shim::kMostFences);

@@ -32,8 +32,8 @@ class TableFile : shim::NoCopy {
   void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): there is room
   // Adds as many as there is room for. Memory that is placed where a fence is missing, which is rare, can't
   // be changed.
-  void add_fences(
-      std::span<const Fence> fences) noexcept;  // NOLINT(bugprone-exception-escape): there is room
+  // NOLINTNEXTLINE(bugprone-exception-escape): there is room
+  void add_fences(std::span<const Fence> fences) noexcept;
   // Replaces the findings for a process. Returns the ticket, or 0 if they do not fit.
   std::uint32_t put(std::span<const policy::Seal> pieces, std::span<const policy::KeyedRange> keyed,
                     const policy::Range& refused_breaks);

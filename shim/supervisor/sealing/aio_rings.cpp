@@ -26,15 +26,15 @@ std::uint64_t ring_bytes(std::uint32_t events, std::uint32_t processors) {
 
 }  // namespace
 
-AioRings::AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t late_process,
+AioRings::AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t early_process,
                    std::uint64_t processors)
     : proc_(proc),
       registry_(registry),
       holder_(holder),
-      has_late_process_(late_process != 0),
+      has_early_process_(early_process != 0),
       processors_(processors) {
-  if (!has_late_process_) return;
-  if (const auto stat = proc_.stat(late_process); stat.is_seen()) late_memory_ = MmIdentity::of(*stat);
+  if (!has_early_process_) return;
+  if (const auto stat = proc_.stat(early_process); stat.is_seen()) early_memory_ = MmIdentity::of(*stat);
 }
 
 void AioRings::note_request(const policy::MmCall& io_setup) {
@@ -47,8 +47,9 @@ bool AioRings::is_harmless(const Caller& caller, const policy::MmCall& call) con
   if (call.call == policy::Call::io_setup) return true;
   const policy::Range reach{call.argument, call.argument + largest_};
   // If the memory of the late process is not known, it may be the caller's.
-  const bool may_be_late = has_late_process_ && (!late_memory_.readable() || caller.identity == late_memory_);
-  return !may_be_late && reach.start <= reach.end && !policy::touches_seal(caller.record->seals(), reach);
+  const bool may_be_early =
+      has_early_process_ && (!early_memory_.readable() || caller.identity == early_memory_);
+  return !may_be_early && reach.start <= reach.end && !policy::touches_seal(caller.record->seals(), reach);
 }
 
 template <class Condition>

@@ -23,9 +23,9 @@ namespace libmseal::supervisor {
 
 class AioRings {
  public:
-  // `late_process`: one that may have created rings of unknown size before its calls were notified, so none
+  // `early_process`: one that may have created rings of unknown size before its calls were notified, so none
   // may be destroyed in its memory. 0: there is none. `processors`: kernel_sizes.h.
-  AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t late_process,
+  AioRings(Proc& proc, Registry& registry, ThreadHolder& holder, pid_t early_process,
            std::uint64_t processors);
 
   static bool is_about(const policy::MmCall& call) {
@@ -69,8 +69,8 @@ class AioRings {
   Proc& proc_;
   Registry& registry_;
   ThreadHolder& holder_;
-  bool has_late_process_;
-  MmIdentity late_memory_;
+  bool has_early_process_;
+  MmIdentity early_memory_;
   std::uint64_t processors_;
   std::uint64_t largest_ = 0;  // bytes
   std::list<CallUnderWay> calls_;

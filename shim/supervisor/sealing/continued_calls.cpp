@@ -46,9 +46,9 @@ bool ContinuedCalls::wait_for(const policy::Range& range, const std::function<bo
   return all;
 }
 
-void ContinuedCalls::collect() {
+void ContinuedCalls::forget_ended() {
   std::erase_if(calls_, [&](const auto& entry) { return proc_.whereabouts(entry.first).is_gone(); });
-  collect_at_ = 2 * calls_.size() + kMany;
+  forget_at_ = 2 * calls_.size() + kMany;
 }
 
 }  // namespace libmseal::supervisor

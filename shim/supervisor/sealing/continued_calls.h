@@ -26,10 +26,10 @@ class ContinuedCalls {
   bool wait_for(const policy::Range& range, const std::function<bool(pid_t)>& concerned);
 
   // Forgets threads that have ended.
-  void collect();
+  void forget_ended();
   // The same, but only if there are many, because a program may start one thread after the other.
   void keep_few() {
-    if (calls_.size() >= collect_at_) collect();
+    if (calls_.size() >= forget_at_) forget_ended();
   }
 
  private:
@@ -39,7 +39,7 @@ class ContinuedCalls {
 
   Proc& proc_;
   ThreadHolder& holder_;
-  std::size_t collect_at_ = kMany;
+  std::size_t forget_at_ = kMany;
   std::map<pid_t, policy::MmCall> calls_;
 };
 

@@ -1,4 +1,5 @@
-// The library's requests if the process reads its mappings itself. For the answers see control.h.
+// The library's requests if the process reads its mappings itself and reports what it seals. For the answers
+// see control.h.
 #pragma once
 
 #include <span>
@@ -8,9 +9,9 @@
 
 namespace libmseal::supervisor {
 
-class OwnSealing {
+class ReportedRequests {
  public:
-  OwnSealing(Proc& proc, Registry& registry, const Sealer& sealer)
+  ReportedRequests(Proc& proc, Registry& registry, const Sealer& sealer)
       : proc_(proc), registry_(registry), sealer_(sealer) {}
 
   std::int64_t prepare(const Caller& caller, const policy::Seal& wanted);

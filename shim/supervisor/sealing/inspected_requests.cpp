@@ -1,4 +1,4 @@
-#include "shim/supervisor/sealing/supervised_sealing.h"
+#include "shim/supervisor/sealing/inspected_requests.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -33,11 +33,17 @@ constexpr Load kMostOfProcess{64, 4 * shim::kMostRanges};
 // A program installs the filters at once.
 constexpr auto kHoldAtMost = std::chrono::milliseconds(100);
 
+// The answer if the mappings may not be read. The program does not check the types.
+std::int64_t by_itself(const Caller& caller, const SealJob& job) {
+  return refuses_types(caller, job.ranges, job.types) ? -EACCES
+                                                      : policy::encode(SealAnswer{NextStep::by_itself});
+}
+
 }  // namespace
 
 // Null if there are too many. A thread may be stopped between two messages for any time, but no part of its
 // job may get lost meanwhile: the answer would be that everything is sealed.
-SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
+InspectedRequests::Job* InspectedRequests::job_of(const Caller& caller) {
   const auto found = jobs_.find(caller.task);
   if (found != jobs_.end() && found->second.process != caller.process) jobs_.erase(found);
   const auto is_full = [&] {
@@ -61,7 +67,7 @@ SupervisedSealing::Job* SupervisedSealing::job_of(const Caller& caller) {
 }
 
 // Only once per second, because it takes a system call for each job.
-void SupervisedSealing::forget_ended() {
+void InspectedRequests::forget_ended() {
   constexpr auto kOften = std::chrono::seconds(1);
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_for_ended_ < kOften) return;
@@ -71,15 +77,15 @@ void SupervisedSealing::forget_ended() {
   });
 }
 
-void SupervisedSealing::forget(const Caller& caller) {
+void InspectedRequests::forget(const Caller& caller) {
   jobs_.erase(caller.task);
 }
 
-void SupervisedSealing::begin_anew(const Process& process) {
+void InspectedRequests::drop_jobs_of(const Process& process) {
   std::erase_if(jobs_, [&](const auto& entry) { return entry.second.process == process; });
 }
 
-bool SupervisedSealing::tidy() noexcept {
+bool InspectedRequests::tidy() noexcept {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [task, job] : jobs_) {
     if (now - job.last_heard <= kHoldAtMost) continue;
@@ -89,24 +95,24 @@ bool SupervisedSealing::tidy() noexcept {
   return holder_.let_go() || holds_threads();
 }
 
-bool SupervisedSealing::holds_threads() const {
+bool InspectedRequests::holds_threads() const {
   return std::ranges::any_of(jobs_, [](const auto& entry) { return !entry.second.held.empty(); });
 }
 
 // Where only the constant parts of a range are to be sealed, selects these parts.
-long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
+long InspectedRequests::choose_ranges(const Caller& caller, Job& job) const {
   job.ranges.clear();
-  bool constant = false;
+  bool any = false;
   for (const Wanted& wanted : job.wanted) {
-    constant = constant || wanted.constant;
-    if (!wanted.constant) job.ranges.push_back(wanted.range);
+    any = any || wanted.object_part;
+    if (!wanted.object_part) job.ranges.push_back(wanted.range);
   }
   long read = 0;
-  if (constant) {
+  if (any) {
     read = visit_maps(proc_, caller.task, [&](const policy::Vma& vma) {
       for (const Wanted& wanted : job.wanted) {
-        if (!wanted.constant) continue;
-        policy::select_segments(vma, {{&wanted.range, 1}, {}, wanted.with_data},
+        if (!wanted.object_part) continue;
+        policy::select_segments(vma, {{&wanted.range, 1}, {}, wanted.writable_too},
                                 [&](const Range& part, bool) { job.ranges.push_back(part); });
       }
       return true;
@@ -116,19 +122,19 @@ long SupervisedSealing::choose_ranges(const Caller& caller, Job& job) const {
   return read;
 }
 
-std::int64_t SupervisedSealing::add_range(const Caller& caller, const Control& message) {
+std::int64_t InspectedRequests::add_range(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
   if (job == nullptr) return -EUSERS;
   if (job->wanted.size() + message.more.size() >= shim::kMostRanges) return -E2BIG;
   const auto want = [&](const Range& range) {
-    job->wanted.push_back({range, message.constant, message.with_data});
+    job->wanted.push_back({range, message.object_part, message.writable_too});
   };
   want(message.seal.range);
   std::ranges::for_each(message.more, want);
   return 0;
 }
 
-std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& message) {
+std::int64_t InspectedRequests::seal(const Caller& caller, const Control& message) {
   Job* const job = job_of(caller);
   if (job == nullptr) return -EUSERS;
   const bool named = !message.seal.range.empty();
@@ -140,20 +146,17 @@ std::int64_t SupervisedSealing::seal(const Caller& caller, const Control& messag
   job->types = message.seal.types;
   job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
   const std::int64_t answer = start(caller, *job);
-  if (answer == -EAGAIN && named) job->wanted.pop_back();
-  return release_if_busy(*job, answer);
-}
-
-// After EAGAIN the thread asks again, or the request is given up.
-std::int64_t SupervisedSealing::release_if_busy(Job& job, std::int64_t answer) {
-  if (answer == -EAGAIN) job.held.release();
+  if (answer != -EAGAIN) return answer;
+  // The thread asks again, or the request is given up.
+  if (named) job->wanted.pop_back();
+  job->held.release();
   return answer;
 }
 
-std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
+std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
   // A process without sharers probably still has none: search only once, when the threads are stopped.
-  const Sharing sharing = Registry::was_alone(caller) ? Sharing::alone : registry_.register_sharers(caller);
+  const Sharing sharing = caller.was_alone() ? Sharing::alone : registry_.register_sharers(caller);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });
@@ -166,13 +169,9 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
   const shim::ForkSample forks = proc_.sample_forks();
   const ThreadHolder::Result held = sealer_.hold(caller, job);
-  const auto by_itself = [&]() -> std::int64_t {  // the program does not check the types
-    return refuses_types(caller, job.ranges, job.types) ? -EACCES
-                                                        : policy::encode(SealAnswer{NextStep::by_itself});
-  };
   if (held == ThreadHolder::Result::forbidden) {
     (void)choose_ranges(caller, job);
-    return by_itself();
+    return by_itself(caller, job);
   }
   if (held == ThreadHolder::Result::busy) return not_now(-EAGAIN);
   if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
@@ -180,13 +179,18 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
   if (registry_.register_sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
-  if (sharing == Sharing::alone && !cloning) Registry::note_alone(caller, forks);
+  const bool alone = sharing == Sharing::alone && !cloning;
+  if (alone) caller.note_alone(forks);
+  return seal_mappings(caller, job, alone);
+}
+
+std::int64_t InspectedRequests::seal_mappings(const Caller& caller, Job& job, bool alone) {
   const auto unreadable = [](long error) { return error == -EACCES || error == -EPERM || error == -ESRCH; };
   long wrong = choose_ranges(caller, job);
   if (wrong == 0 && refuses_types(caller, job.ranges, job.types)) return -EACCES;
   if (wrong == 0 && sealer_.is_sealed(caller, job)) return policy::encode(SealAnswer{NextStep::sealed});
   if (wrong == 0) wrong = sealer_.read_mappings(caller, job, job.found);
-  if (unreadable(wrong)) return by_itself();
+  if (unreadable(wrong)) return by_itself(caller, job);
   if (wrong != 0) return wrong;
   if (job.found.heap_is_unclear) {
     job.asked_for_break = true;
@@ -197,11 +201,11 @@ std::int64_t SupervisedSealing::start(const Caller& caller, Job& job) {
     wrong = sealer_.cover(caller, job);
     return wrong != 0 ? wrong : hand_out(caller, job, NextStep::sealed);
   }
-  return sharing == Sharing::alone && !cloning ? hand_out(caller, job, NextStep::filter) : -EAGAIN;
+  return alone ? hand_out(caller, job, NextStep::filter) : -EAGAIN;
 }
 
 // Puts what the process needs to know into the table.
-std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, NextStep step) {
+std::int64_t InspectedRequests::hand_out(const Caller& caller, const Job& job, NextStep step) {
   const bool sealed = step == NextStep::sealed;
   if (!sealed) registry_.note_request(caller);
   const Findings& found = job.found;
@@ -211,17 +215,19 @@ std::int64_t SupervisedSealing::hand_out(const Caller& caller, const Job& job, N
   return ticket == 0 ? -E2BIG : policy::encode(SealAnswer{step, ticket});
 }
 
-std::int64_t SupervisedSealing::filters_are_in(const Caller& caller, const Control& message) {
+std::int64_t InspectedRequests::filters_are_in(const Caller& caller, const Control& message) {
   const auto found = jobs_.find(caller.task);
   if (found == jobs_.end() || found->second.process != caller.process || found->second.found.pieces.empty())
     return -ESTALE;
   Job& job = found->second;
   job.last_heard = std::chrono::steady_clock::now();
   job.present_break = message.present_break;
-  return release_if_busy(job, read_mappings_again(caller, job));
+  const std::int64_t answer = read_mappings_again(caller, job);
+  if (answer == -EAGAIN) job.held.release();
+  return answer;
 }
 
-std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& job) {
+std::int64_t InspectedRequests::read_mappings_again(const Caller& caller, Job& job) {
   const shim::ForkSample forks = proc_.sample_forks();
   // A thread that was asleep and has woken up since may have begun a call before the filter was installed.
   ThreadHolder::Result held = sealer_.hold(caller, job);
@@ -231,7 +237,7 @@ std::int64_t SupervisedSealing::read_mappings_again(const Caller& caller, Job& j
   if (held != ThreadHolder::Result::held) return -EBUSY;
   // A process that began to share the memory before the filter was installed does not have the filter.
   if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
-  Registry::note_alone(caller, forks);
+  caller.note_alone(forks);
   Findings now;
   // The filter can't be removed, so retry if the reading failed, for example for lack of a descriptor.
   if (const long wrong = sealer_.read_mappings(caller, job, now); wrong != 0)

@@ -1,4 +1,4 @@
-#include "shim/preload/process/other_filters.h"
+#include "shim/preload/process/earlier_filters.h"
 
 #include <linux/seccomp.h>
 
@@ -8,15 +8,15 @@
 #include "policy/rules/tree_question.h"
 #include "shim/common/killed_calls.h"
 #include "shim/common/raw_syscall.h"
-#include "shim/preload/state/own_filters.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
 
 // Neither call has an effect. A call is not tried if a known filter kills its callers.
 void call_mseal_and_seccomp() {
-  if (!own_filters_kill(Work::message)) (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
-  if (!own_filters_kill(Work::filtering))
+  if (!program_filters_kill(Task::message)) (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
+  if (!program_filters_kill(Task::filtering))
     (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, kNowhere);
 }
 
@@ -43,12 +43,12 @@ bool tagging_is_refused() {
 #endif
 }
 
-void look_at_other_filters(State& state) {
-  OtherFilters& found = state.other_filters;
+void look_at_earlier_filters(State& state) {
+  EarlierFilters& found = state.earlier_filters;
   // In this order, because an audit would record the second call as an attempt.
   if (!has_filters()) return;
-  found.are_of_tree = !own_filters_kill(Work::wrapped_message) && ask_by_mmap() == -policy::kInTree;
-  if (found.are_of_tree || tagging_is_refused() || own_filters_kill(Work::searching) || !kills(do_all))
+  found.are_of_tree = !program_filters_kill(Task::wrapped_message) && ask_by_mmap() == -policy::kInTree;
+  if (found.are_of_tree || tagging_is_refused() || program_filters_kill(Task::searching) || !kills(do_all))
     return;
   g_killed_calls.openat2 = kills(try_openat2);
   g_killed_calls.kcmp = g_killed_calls.kcmp || kills(try_kcmp);

@@ -5,10 +5,9 @@
 
 namespace libmseal::shim {
 
-// A child tries the calls, unless filters of the library are in force, which shows that these calls do not
-// kill.
-// Sets state.other_filters, state.barred and g_killed_calls.
-void look_at_other_filters(State& state);
+// Sets state.earlier_filters, state.barred and g_killed_calls. A child tries the calls, unless filters of the
+// library are in force, which shows that these calls do not kill.
+void look_at_earlier_filters(State& state);
 
 // Whether enabling tagged addresses is refused, which only the library's filters do.
 bool tagging_is_refused();

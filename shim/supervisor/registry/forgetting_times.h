@@ -8,7 +8,7 @@
 
 namespace libmseal::supervisor {
 
-class CollectionTimes {
+class ForgettingTimes {
  public:
   // Counts a new image or member.
   void note_new(Proc& proc) {

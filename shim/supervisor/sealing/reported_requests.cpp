@@ -1,4 +1,4 @@
-#include "shim/supervisor/sealing/own_sealing.h"
+#include "shim/supervisor/sealing/reported_requests.h"
 
 #include <cerrno>
 #include <cstddef>
@@ -12,7 +12,7 @@ using policy::Range;
 using policy::Seal;
 using shim::Sharing;
 
-std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
+std::int64_t ReportedRequests::prepare(const Caller& caller, const Seal& wanted) {
   const auto step = [](NextStep one) { return static_cast<std::int64_t>(one); };
   const Range& range = wanted.range;
   if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
@@ -23,12 +23,12 @@ std::int64_t OwnSealing::prepare(const Caller& caller, const Seal& wanted) {
   return step(sealer_.is_watched({&range, 1}) ? NextStep::supervised : NextStep::filter);
 }
 
-std::int64_t OwnSealing::is_alone(const Caller& caller) {
+std::int64_t ReportedRequests::is_alone(const Caller& caller) {
   // The result is not stored: only the process itself claims that no thread was in clone meanwhile.
   return registry_.register_sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
 }
 
-std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
+std::int64_t ReportedRequests::add(const Caller& caller, const Control& message) {
   std::vector<Seal> seals{message.seal};
   for (const Range& range : message.more) seals.push_back(message.seal.part(range));
   std::vector<Range> ranges;
@@ -39,7 +39,7 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
   if (message.last_is_supervised) --filtered;
   const std::span<const Seal> all = seals;
   const auto supervised = std::span(ranges).subspan(filtered);
-  const bool at_start = caller.record->has_only_said_hello();
+  const bool at_start = caller.record->has_only_joined();
   if (at_start && filtered != 0 && sharing_at_start(caller) != Sharing::alone) return -EAGAIN;
   if (!supervised.empty() && !may_supervise(caller, supervised)) return -EAGAIN;
   const auto add = [&](std::span<const Seal> some, bool by_filter) -> std::int64_t {
@@ -52,16 +52,16 @@ std::int64_t OwnSealing::add(const Caller& caller, const Control& message) {
 
 // Constructors of libraries run before the library, and may have created sharers. These have later IDs than
 // the caller, so there is none if the caller's was given last.
-Sharing OwnSealing::sharing_at_start(const Caller& caller) {
-  if (Registry::was_alone(caller) || proc_.newest_id() == caller.process.id) return Sharing::alone;
+Sharing ReportedRequests::sharing_at_start(const Caller& caller) {
+  if (caller.was_alone() || proc_.newest_id() == caller.process.id) return Sharing::alone;
   return registry_.register_sharers(caller);
 }
 
 // The supervisor is to enforce the seal, so calls there must go to it, in all processes that share the
 // memory. A message that has a filtered part, too, comes from a program that has just started.
-bool OwnSealing::may_supervise(const Caller& caller, std::span<const Range> ranges) {
+bool ReportedRequests::may_supervise(const Caller& caller, std::span<const Range> ranges) {
   if (!sealer_.is_watched(ranges)) return false;
-  if (caller.record->has_only_said_hello()) return sharing_at_start(caller) != Sharing::unknown;
+  if (caller.record->has_only_joined()) return sharing_at_start(caller) != Sharing::unknown;
   registry_.begin_sealing(caller);
   return registry_.register_sharers(caller) != Sharing::unknown;
 }

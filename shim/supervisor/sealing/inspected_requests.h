@@ -1,5 +1,5 @@
-// The library's requests if the supervisor reads the mappings of the process. One request takes several
-// messages, and the process may have to install filters for it.
+// The library's requests if the supervisor inspects the process and reads its mappings. One request takes
+// several messages, and the process may have to install filters for it.
 #pragma once
 
 #include <sys/types.h>
@@ -13,9 +13,9 @@
 
 namespace libmseal::supervisor {
 
-class SupervisedSealing {
+class InspectedRequests {
  public:
-  SupervisedSealing(Proc& proc, Registry& registry, ThreadHolder& holder, Sealer& sealer)
+  InspectedRequests(Proc& proc, Registry& registry, ThreadHolder& holder, Sealer& sealer)
       : proc_(proc), registry_(registry), holder_(holder), sealer_(sealer) {}
 
   // The answers to the messages of control.h, or -errno:
@@ -33,7 +33,7 @@ class SupervisedSealing {
   // Forgets the thread's request: it has ended. Until then its messages may be repeated.
   void forget(const Caller& caller);
   // The process has called execve: the requests of its threads are void.
-  void begin_anew(const Process& process);
+  void drop_jobs_of(const Process& process);
 
   // Resumes threads. To be called every few milliseconds while it returns true, and after each answer, so
   // that the thread that waits for the answer runs first.
@@ -44,8 +44,8 @@ class SupervisedSealing {
  private:
   struct Wanted {
     policy::Range range;
-    bool constant = false;
-    bool with_data = false;
+    bool object_part = false;
+    bool writable_too = false;
   };
   // A thread's request and its state.
   struct Job : SealJob {
@@ -62,8 +62,9 @@ class SupervisedSealing {
   void forget_ended();
   long choose_ranges(const Caller& caller, Job& job) const;
   std::int64_t start(const Caller& caller, Job& job);
+  // The threads are stopped, and nothing else prevents the seal. `alone`: filters may enforce it.
+  std::int64_t seal_mappings(const Caller& caller, Job& job, bool alone);
   std::int64_t read_mappings_again(const Caller& caller, Job& job);
-  static std::int64_t release_if_busy(Job& job, std::int64_t answer);
   std::int64_t hand_out(const Caller& caller, const Job& job, policy::NextStep step);
 
   Proc& proc_;

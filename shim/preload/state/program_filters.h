@@ -1,5 +1,5 @@
-// Seccomp filters that programs of the tree install themselves, and the system calls of the library whose
-// caller they kill. The library stops making these calls.
+// Seccomp filters that programs of the tree install themselves, and the system calls of the library for which
+// they kill. The library no longer makes these calls.
 //
 // Only filters that are installed with libc's prctl() or syscall() are seen. A program that is executed later
 // learns of them from a mark: a filter that answers an mmap of no bytes.
@@ -13,7 +13,7 @@
 namespace libmseal::shim {
 
 // What the system calls are for.
-enum class Work : std::uint16_t {
+enum class Task : std::uint16_t {
   message = 1 << 0,          // a message to the supervisor by mseal(2), or that call itself
   wrapped_message = 1 << 1,  // one by mmap
   locking = 1 << 2,          // what every sealing does
@@ -27,26 +27,26 @@ enum class Work : std::uint16_t {
   optional = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
 };
 
-// Whether a filter kills the process when it makes a call of that work.
-[[nodiscard]] bool own_filters_kill(Work work);
+// Whether a filter kills the process when it makes a call of that task.
+[[nodiscard]] bool program_filters_kill(Task task);
 
-[[nodiscard]] inline bool own_filters_bar_messages() {
-  return own_filters_kill(Work::message) && own_filters_kill(Work::wrapped_message);
+[[nodiscard]] inline bool program_filters_bar_messages() {
+  return program_filters_kill(Task::message) && program_filters_kill(Task::wrapped_message);
 }
 // Whether every start of the library would be killed.
-[[nodiscard]] inline bool own_filters_bar_start() {
-  return own_filters_kill(Work::locking) || own_filters_kill(Work::reading) ||
-         own_filters_kill(Work::joining);
+[[nodiscard]] inline bool program_filters_bar_start() {
+  return program_filters_kill(Task::locking) || program_filters_kill(Task::reading) ||
+         program_filters_kill(Task::joining);
 }
 // Whether sealing without the supervisor would be killed.
-[[nodiscard]] inline bool own_filters_bar_self_inspection() {
-  return own_filters_kill(Work::reading) || own_filters_kill(Work::searching);
+[[nodiscard]] inline bool program_filters_bar_self_inspection() {
+  return program_filters_kill(Task::reading) || program_filters_kill(Task::searching);
 }
 // Whether sealing under the present backend would be killed.
-[[nodiscard]] bool own_filters_bar_sealing(const State& state);
+[[nodiscard]] bool program_filters_bar_sealing(const State& state);
 
 // Finds the mark of the programs that have executed this one. To be called before any other system call.
-void look_for_own_filters();
+void look_for_program_filters();
 
 // Makes the system call prctl or seccomp of the program, which may install a filter.
 long call_that_may_filter(long number, const policy::Arguments& arguments);

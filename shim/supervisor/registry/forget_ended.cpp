@@ -7,11 +7,11 @@
 
 namespace libmseal::supervisor {
 
-bool Registry::collect(bool idle) {
-  return times_.is_due(idle) && collect_now();
+bool Registry::forget_ended_if_due(bool idle) {
+  return times_.is_due(idle) && forget_ended_now();
 }
 
-bool Registry::collect_now() {
+bool Registry::forget_ended_now() {
   times_.note_attempt();
   if (!forget_ended()) return false;
   all_seals_.set(newcomers_.seals_of_everybody()->seals());
