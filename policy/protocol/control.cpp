@@ -143,7 +143,7 @@ Arguments encode(const Control& message) {
       flag(message.seal.discard_protected, kDiscardProtected) |
       flag(message.seal.may_grow_down, kMayGrowDown) | flag(message.object_part, kObjectPart) |
       flag(message.writable_too, kWritableToo) | flag(message.discard_as_kernel, kDiscardAsKernel) |
-      flag(message.refused, kRefused);
+      flag(message.refused, kRefused) | flag(message.is_alone, kIsAlone);
   if (!message.more.empty()) {
     const std::uint64_t several = kSeveral | flag(message.last_is_supervised, kLastIsSupervised);
     Arguments packed{pack(message.seal.range), 0, flags | several, kControlMagic, 0, 0};
@@ -182,7 +182,8 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.seal.discard_protected = (flags & kDiscardProtected) != 0;
   message.seal.may_grow_down = (flags & kMayGrowDown) != 0;
   message.seal.types = types_of(flags);
-  message.object_part = (flags & kObjectPart) != 0;
+  message.object_part = kind == Kind::range && (flags & kObjectPart) != 0;
+  message.is_alone = adds_seal(kind) && (flags & kIsAlone) != 0;
   message.writable_too = (flags & kWritableToo) != 0;
   message.discard_as_kernel = (flags & kDiscardAsKernel) != 0;
   message.refused = (flags & kRefused) != 0;

@@ -118,7 +118,7 @@ TEST_CASE("one message names several ranges, as far as they fit into registers")
     return decoded && decoded->kind == message.kind && decoded->seal == message.seal &&
            decoded->object_part == message.object_part &&
            decoded->last_is_supervised == message.last_is_supervised &&
-           std::ranges::equal(decoded->more, message.more);
+           decoded->is_alone == message.is_alone && std::ranges::equal(decoded->more, message.more);
   };
   Control message{Control::Kind::range, {}};
   message.object_part = true;
@@ -140,6 +140,8 @@ TEST_CASE("one message names several ranges, as far as they fit into registers")
   CHECK(put_ranges(seals, many) == 4);
   CHECK(survives(seals));
   seals.last_is_supervised = true;
+  CHECK(survives(seals));
+  seals.is_alone = true;
   CHECK(survives(seals));
   seals.last_is_supervised = false;
   seals.seal.attachment = 0x7f0000000000;  // which has no register then
@@ -236,7 +238,7 @@ TEST_CASE("what is no message is a raw mseal, what is a bad one is malformed") {
       {0x1000, ~0xFFFULL, 9, kControlMagic, 0, 0},
       {0x1000, 0x1000, 7 | 1U << 8, kControlMagic, 0, 0},  // attributes of a seal that adds none
       {0x1000, 0x1000, 9 | 1U << 9, kControlMagic, 0, 0},
-      {0x1000, 0x1000, 9 | 1U << 12, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 9 | 1U << 13, kControlMagic, 0, 0},
       {0x1000, 0x1000, 3 | 1U << 12, kControlMagic, 0, 0},
       {0x1000, 0x1000, 2 | 1U << 14, kControlMagic, 0, 0},
       {0x1000, 0x1000, 1, kControlMagic, 0, 0},

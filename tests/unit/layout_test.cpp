@@ -104,8 +104,8 @@ std::string describe_everything() {
   }
   {
     const policy::Control one;
-    const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = one;
-    all += describe("Control", one, a, b, c, d, e, f, g, h, i, j, k, l, m);
+    const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = one;
+    all += describe("Control", one, a, b, c, d, e, f, g, h, i, j, k, l, m, n);
     const auto last = static_cast<int>(policy::Control::Kind::refusals);
     for (int kind = 1; kind <= last; ++kind) {
       policy::Control message{static_cast<policy::Control::Kind>(kind),
@@ -144,8 +144,8 @@ TEST_CASE("what the parts pass to each other has not changed, or has a new versi
   const std::string text = describe_everything();
   INFO(text);
   // If this fails: raise kLayoutVersion by one, and put the new pair here.
-  CHECK(policy::kLayoutVersion == 22);
-  CHECK(fingerprint(text) == 0xc44479e8);
+  CHECK(policy::kLayoutVersion == 23);
+  CHECK(fingerprint(text) == 0x392307e8);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/memory/vm_peak_mark.h"
+#include "shim/preload/process/alone_proof.h"
 #include "shim/preload/process/exec_layout.h"
 #include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
@@ -106,7 +107,9 @@ Reason join_tree(State& state, long table_descriptor, const ObjectsAtStart& obje
     if (const long error = install_deny_filter(state, filter, job.draft); error != 0)
       return {"the filter of this program could not be installed", error};
   }
-  const long sent = ask_until_alone([&] { return send_seals(seals, filtered); });
+  long sent = send_seals(seals, filtered);
+  if (sent == -EAGAIN && proves_to_be_alone()) sent = send_seals(seals, filtered, true);
+  if (sent == -EAGAIN) sent = ask_until_alone([&] { return send_seals(seals, filtered); });
   if (sent == -EAGAIN) {
     leave_objects_unsealed(state, {kSharedMemory});
     return {};

@@ -14,6 +14,7 @@
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
+#include "shim/preload/process/alone_proof.h"
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
 #include "shim/preload/process/printed_notices.h"
@@ -54,7 +55,8 @@ Reason why_not_sealable(const State& state, const ObjectsAtStart& objects, bool&
     const ProcRoot proc;
     policy::StatLine own;
     const auto ask = [&] { return may_share_memory(proc, own) ? -EAGAIN : 0; };
-    if (read_stat(proc, ProcPath("self/stat"), own) != 0 || ask_until_alone(ask) != 0) return {kSharedMemory};
+    if (read_stat(proc, ProcPath("self/stat"), own) != 0) return {kSharedMemory};
+    if (ask() != 0 && !proves_to_be_alone() && ask_until_alone(ask) != 0) return {kSharedMemory};
     threads = own.threads != 1;
   }
   // The first filter blocks what starts a request. Only the kernel's threads go on, which belong to the

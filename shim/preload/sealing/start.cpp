@@ -46,7 +46,7 @@ KernelMseal look_for_mseal(const State& state) {
 Reason try_backend(State& state, Backend backend, const StartArguments& arguments, Job& job) {
   if (state.is_barred() && backend != Backend::libc) return {state.barred, 0};
   if (state.options.audit && backend != Backend::supervised)
-    return {"mode=audit needs the backend supervised", -EINVAL};
+    return {"mode=audit needs the backend supervised", 0};
   return functions_of(backend).start(state, arguments, job);
 }
 

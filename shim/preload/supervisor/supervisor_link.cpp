@@ -298,13 +298,14 @@ long send_ranges(std::span<const policy::Range> ranges) {
   });
 }
 
-long send_seals(std::span<const policy::Seal> seals, std::size_t filtered) {
+long send_seals(std::span<const policy::Seal> seals, std::size_t filtered, bool is_alone) {
   using Kind = policy::Control::Kind;
   return send_in_portions(seals.size(), [&](policy::Control& message, std::size_t done, std::size_t most) {
     const auto rest = seals.subspan(done);
     const std::size_t by_filter = filtered - std::min(filtered, done);
     message.kind = by_filter != 0 ? Kind::add_filtered : Kind::add_supervised;
     message.seal = rest[0];
+    message.is_alone = is_alone;
     // A message about seals of filters may end with one for the supervisor.
     const std::size_t together = std::min({rest.size(), most, by_filter != 0 ? by_filter + 1 : most});
     policy::FixedVector<policy::Range, 4> alike;

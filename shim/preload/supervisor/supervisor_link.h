@@ -59,6 +59,6 @@ long send_message(const policy::Control& message);
 long send_ranges(std::span<const policy::Range> ranges);
 // Reports seals, with their attributes: filters enforce the first `filtered` of them, and the supervisor is
 // to enforce the others. -errno, or the largest answer.
-long send_seals(std::span<const policy::Seal> seals, std::size_t filtered);
+long send_seals(std::span<const policy::Seal> seals, std::size_t filtered, bool is_alone = false);
 
 }  // namespace libmseal::shim

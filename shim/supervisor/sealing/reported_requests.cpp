@@ -40,8 +40,10 @@ std::int64_t ReportedRequests::add(const Caller& caller, const Control& message)
   const std::span<const Seal> all = seals;
   const auto supervised = std::span(ranges).subspan(filtered);
   const bool at_start = caller.record->has_only_joined();
-  if (at_start && filtered != 0 && sharing_at_start(caller) != Sharing::alone) return -EAGAIN;
-  if (!supervised.empty() && !may_supervise(caller, supervised)) return -EAGAIN;
+  const bool is_alone = at_start && message.is_alone;
+  if (at_start && filtered != 0 && !is_alone && sharing_at_start(caller) != Sharing::alone) return -EAGAIN;
+  if (!supervised.empty() && !(is_alone ? sealer_.is_watched(supervised) : may_supervise(caller, supervised)))
+    return -EAGAIN;
   const auto add = [&](std::span<const Seal> some, bool by_filter) -> std::int64_t {
     return some.empty() ? 0 : registry_.add(caller, some, by_filter);
   };
