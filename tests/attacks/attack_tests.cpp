@@ -1,4 +1,5 @@
 // Runs every attack under our seals and, where there is one, under the kernel's own.
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,6 +79,7 @@ enum class Start {
   // Under a filter of its parent, which knows a call that the library makes and answers it falsely:
   late_in_pretended_tree,    // that there is a sealed tree; auto=off
   ptrace_refused_for_probe,  // that ptrace is refused
+  unshare_pretended,         // that the memory is not shared
 };
 
 constexpr bool is_late(Start start) {
@@ -277,6 +279,7 @@ constexpr Attack kAttacks[] = {
     {"sharer_relay", refused(-EAGAIN), held(), refused(-EAGAIN), held()},
     // A constructor has made what they use, before libmseal starts. In a tree, that is refused or seen.
     ours("early_sharer", refused(-EAGAIN), held(-EPERM)),
+    ours("early_sharer_pretended", refused(-EAGAIN), held(-EPERM), Start::unshare_pretended),
     {"early_sharer_in_tree", refused(), held(-EPERM), refused(), held(-EPERM), Start::by_shell},
     ours("early_io_uring", refused(-EAGAIN), held(-EPERM)),
     ours("early_io_uring_in_tree", held(-ENOSYS), held(-EPERM), Start::by_shell),
@@ -383,6 +386,8 @@ void answer_call(std::uint32_t number, std::uint32_t argument, std::uint32_t val
 std::function<void()> filter_for(Start start) {
   if (start == Start::late_in_pretended_tree)
     return [] { answer_call(__NR_mmap, 3, policy::kTreeQuestion, policy::kInTree); };
+  if (start == Start::unshare_pretended)
+    return [] { answer_call(__NR_unshare, 0, CLONE_VM | CLONE_FILES, 0); };
   if (start == Start::ptrace_refused_for_probe) return [] { answer_call(__NR_ptrace, 1, 0xFFFFFFFF, EPERM); };
   return {};
 }

@@ -43,14 +43,14 @@ int main() {
       }
     });
   }
+  long mapped = 0;
   std::thread maps([&] {
     while (!is_calling) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    const long mapped =
-        raw_syscall(__NR_mmap, kSource, kHugePage, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    if (libmseal::shim::failed(mapped)) cannot_call("mmap(MAP_HUGETLB)", mapped);
+    mapped = raw_syscall(__NR_mmap, kSource, kHugePage, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    done = done || libmseal::shim::failed(mapped);
   });
   long answer = 0;
   std::thread shrinks([&] {
@@ -60,11 +60,12 @@ int main() {
     is_calling = true;
     do {  // until something is mapped there
       answer = raw_syscall(__NR_mremap, kSource, kHugePage + kPage, kHugePage, 0, 0);
-    } while (answer == -EFAULT);
+    } while (answer == -EFAULT && !done);
     done = true;
   });
   shrinks.join();
   maps.join();
   for (std::thread& one : busy) one.join();
+  if (answer == -EFAULT) cannot_call("mmap(MAP_HUGETLB)", mapped);
   return conclude(victim, "mremap", answer);
 }

@@ -80,9 +80,10 @@ Reason hand_over(const State& state, const StartArguments& arguments, Job& job, 
   // An audit refuses nothing, so notifications by ptrace are enough. The tracer comes first: without one,
   // traced calls fail.
   const policy::Serving answer = give(-1);
-  if (answer.result != 0)
+  if (answer.result != 0) {
     return {"no seccomp listener is possible, and the supervisor is not allowed to trace the program",
             answer.result};
+  }
   report_files(state, answer);
   job.draft.program.replace_action(policy::kActionNotify, SECCOMP_RET_TRACE);
   const long installed = install_filter(job.draft.program.instructions(), false);

@@ -11,7 +11,6 @@
 namespace libmseal::supervisor {
 
 using policy::Range;
-using policy::Seal;
 
 Range heap_of(const Caller& caller, std::uint64_t present_break) {
   constexpr std::uint64_t kReachOfHeap = 1ULL << 40;
