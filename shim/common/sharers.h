@@ -48,7 +48,7 @@ class SharerSearch {
   }
 
  private:
-  static constexpr int kMostRepetitions = 0;              // of a search that was interrupted for too long
+  static constexpr int kMostRepetitions = 1;              // of a search that was interrupted for too long
   static constexpr int kLooks = 3;                        // at values that may change
   static constexpr int kMostRounds = 100;                 // with new forks
   static constexpr std::uint64_t kNoteAfter = 2'000'000;  // ns

@@ -211,6 +211,33 @@ TEST_CASE("without a clock, looks are not held back") {
   }
 }
 
+// At tick 100, long after the last look, so that everybody is inspected. Child 201 was born just before.
+TEST_CASE("an inspection of everybody is repeated if IDs may have wrapped around meanwhile") {
+  SealedTree tree;
+  tree.at_tick(100);
+  tree.proc.fork(100, 201, 100);
+  int pauses = 0;
+  tree.proc.after_list = [&] {
+    if (pauses++ < 2) tree.proc.clock += 10 * kTick;  // 0.1 s: the supervisor did not run
+  };
+  REQUIRE(tree.seal(100, 4) == 0);
+  CHECK(pauses > 2);
+  tree.proc.after_list = nullptr;
+  CHECK(tree.sealed(201) == Seals{1, 2});
+}
+
+TEST_CASE("an inspection of everybody ends while processes are born all the time") {
+  SealedTree tree;
+  tree.at_tick(100);
+  tree.proc.fork(100, 201, 100);
+  int next = 202;
+  tree.proc.after_list = [&] { tree.proc.fork(100, next++, 100); };
+  REQUIRE(tree.seal(100, 4) == 0);
+  CHECK(next < 210);
+  tree.proc.after_list = nullptr;
+  CHECK(tree.sealed(201) == Seals{1, 2});
+}
+
 TEST_CASE("a child that is born at the last moment of its parent has what that had") {
   for (int moment = 1; moment <= 6; ++moment) {  // of the look at who was born
     INFO(moment);

@@ -108,7 +108,7 @@ bool Identification::add_identified(pid_t process, std::vector<Identified>& aliv
 class Identification::Newborns {
  public:
   Newborns(Proc& proc, const shim::ForkSample& since)
-      : proc_(proc), most_(proc.pid_max()), before_(since), sure_(since.last != 0) {}
+      : proc_(proc), most_(proc.pid_max()), since_(since.last), before_(since), sure_(since.last != 0) {}
 
   // To be called so often that IDs can't wrap around in between.
   void note_often() {
@@ -123,19 +123,23 @@ class Identification::Newborns {
     before_ = now;
   }
   [[nodiscard]] bool sure() const { return sure_; }
+  // Whether the task got its ID meanwhile, and is or was in take().
+  [[nodiscard]] bool contains(pid_t task) const { return sure_ && task > since_ && task <= before_.last; }
   [[nodiscard]] std::vector<pid_t> take() { return std::exchange(tasks_, {}); }
 
  private:
   Proc& proc_;
   std::uint64_t most_;
+  long since_;
   shim::ForkSample before_;
   bool sure_;
   std::size_t looks_ = 0;
   std::vector<pid_t> tasks_;
 };
 
-// Adds the listed processes, until a list has no new one: a process that was not visible yet in one list may
-// have lost its parent before the parent was inspected. False if the result may be incomplete.
+// Adds the listed processes that are not newborns, until a list has no new one: a process that had its ID but
+// was not visible yet in one list may have lost its parent before the parent was inspected. False if the
+// result may be incomplete.
 bool Identification::add_listed(Newborns& newborns, std::vector<Identified>& alive) const {
   constexpr int kMostLists = 100;
   std::set<pid_t> known;
@@ -145,7 +149,7 @@ bool Identification::add_listed(Newborns& newborns, std::vector<Identified>& ali
     if (!processes.is_seen()) return false;
     more = false;
     for (const pid_t process : *processes) {
-      if (!known.insert(process).second) continue;
+      if (newborns.contains(process) || !known.insert(process).second) continue;
       more = true;
       if (!look(process, newborns, alive)) return false;
     }
@@ -176,12 +180,17 @@ bool Identification::add_newborns(Newborns& newborns, std::vector<Identified>& a
   return born.empty() && newborns.sure();
 }
 
+// Repeated if IDs may have wrapped around, because this process did not run for a while.
 ReadResult<std::vector<Identified>> Identification::everybody() const {
   using Result = ReadResult<std::vector<Identified>>;
-  Newborns newborns(proc_, proc_.sample_forks());
-  std::vector<Identified> alive;
-  if (!add_listed(newborns, alive) || !add_newborns(newborns, alive)) return Result::unknown();
-  return Result::seen(std::move(alive));
+  constexpr int kAttempts = 3;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    Newborns newborns(proc_, proc_.sample_forks());
+    std::vector<Identified> alive;
+    if (add_listed(newborns, alive) && add_newborns(newborns, alive)) return Result::seen(std::move(alive));
+    if (newborns.sure()) break;  // there was another reason
+  }
+  return Result::unknown();
 }
 
 ReadResult<std::vector<Identified>> Identification::born_since(const shim::ForkSample& since) const {

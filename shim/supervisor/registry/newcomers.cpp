@@ -229,10 +229,14 @@ void Newcomers::register_children(Image& image, const Caller& caller) {
     image.registered_at = fork_sample_at_birth_of(proc_, caller.process, now);
   if (!forgets && now.none_since(image.registered_at)) return;
   const bool few = now.few_since(image.registered_at, proc_.pid_max());
-  auto born = ReadResult<std::vector<Identified>>::unknown();
-  if (forgets || !few) born = identification_.everybody();
-  const bool all = born.is_seen();
-  if (!all && few) born = identification_.born_since(image.registered_at);
+  const auto look_at = [&](bool all) {
+    if (all) return identification_.everybody();
+    return few ? identification_.born_since(image.registered_at)
+               : ReadResult<std::vector<Identified>>::unknown();
+  };
+  bool all = forgets || !few;
+  auto born = look_at(all);
+  if (!born.is_seen()) born = look_at(all = !all);
   image.registered_at = now;
   if (forgets) image.inspections.spend(proc_.now() - start);
   if (!born.is_seen()) return;  // a process that is first seen later gets too many seals, not too few
