@@ -25,6 +25,7 @@ struct StatLine {
 
   // Whether the reader may not inspect the memory.
   [[nodiscard]] bool is_hidden() const { return size != 0 && start_stack == 0; }
+  [[nodiscard]] bool has_ended() const { return state == 'Z' || state == 'X'; }
 };
 
 // PF_FORKNOEXEC: has not called execve since it was forked.

@@ -71,6 +71,21 @@ TEST_CASE("a thread that another holds already has left its call") {
   check_goes_on(holder, child);
 }
 
+// The kernel answers EPERM, as for one that may not be traced.
+TEST_CASE("a thread that ends before it is attached is not taken for one that may not be stopped") {
+  const pid_t child = start_child([] {});
+  REQUIRE(eventually([&] { return state_of(child) == 'Z'; }));
+  FakeProc proc;
+  proc.first(child, 1).state = 'Z';
+  proc.where = ReadResult<policy::Whereabouts>::seen(policy::Whereabouts::in_call);
+  ThreadHolder holder(proc);
+  HeldThreads held(holder);
+  CHECK(holder.hold({&child, 1}, 0, held) == ThreadHolder::Result::held);
+  CHECK(held.empty());
+  CHECK(holder.take_out_of_call(child));
+  check_goes_on(holder, child);
+}
+
 // A thread that waits for its vfork child can not be stopped.
 TEST_CASE("a thread that does not stop in time is let go of later") {
   const pid_t child = start_child([] {

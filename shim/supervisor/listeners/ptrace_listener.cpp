@@ -82,9 +82,8 @@ std::unique_ptr<PtraceListener> PtraceListener::attach(Proc& proc, pid_t process
       // EPERM also means that a traced thread has created it meanwhile, or that it has ended: the first
       // thread remains visible.
       const bool is_traced_by_us = trace(PTRACE_INTERRUPT, task) == 0;
-      const auto stat = proc.stat(task);
       if (is_traced_by_us) attached.push_back(task);
-      if (is_traced_by_us || !stat.is_seen() || stat->state == 'Z') continue;
+      if (is_traced_by_us || has_ended(proc, task)) continue;
       errno = error == EBUSY ? ETIMEDOUT : error;
       return nullptr;  // the threads are released when this process ends
     }

@@ -251,9 +251,7 @@ class KernelProc final : public Proc {
     if (got < 0) {
       // The files of a first thread that has ended before the others belong to root (fs/proc/base.c,
       // task_dump_owner).
-      const auto line = stat(task);
-      const bool has_ended = line.is_seen() && line->state == 'Z';
-      return read_result(has_ended ? 0 : got, policy::Whereabouts::elsewhere);
+      return read_result(has_ended(*this, task) ? 0 : got, policy::Whereabouts::elsewhere);
     }
     const auto where =
         policy::parse_syscall_line(shim::this_machine(), {text, static_cast<std::size_t>(got)});
@@ -321,6 +319,11 @@ pid_t task_with_memory(Proc& proc, pid_t process) {
   if (!threads.is_seen()) return process;
   const auto found = std::ranges::find_if_not(*threads, has_none);
   return found != threads->end() ? *found : process;
+}
+
+bool has_ended(Proc& proc, pid_t task) {
+  const auto stat = proc.stat(task);
+  return stat.is_gone() || (stat.is_seen() && stat->has_ended());
 }
 
 std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {

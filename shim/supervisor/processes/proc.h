@@ -107,6 +107,9 @@ class Proc : shim::NoCopy {
 // A task of the process whose memory can be read: the first thread, or another one if that has ended.
 pid_t task_with_memory(Proc& proc, pid_t process);
 
+// Whether the task has ended. It may still be visible: a first thread until all others have ended.
+bool has_ended(Proc& proc, pid_t task);
+
 // The real /proc. Null, with the reason, if there is none, if it belongs to another pid namespace, or if the
 // process may not be inspected.
 std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble);

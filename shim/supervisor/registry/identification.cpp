@@ -14,7 +14,7 @@ ReadResult<Identified> Identification::identify(pid_t task) const {
     who.process = {leader, process.start_time};
     who.memory = MmIdentity::of(memory);
     who.forked = (process.flags & policy::kForkedNoExec) != 0;
-    who.ended = memory.state == 'Z' || memory.state == 'X';
+    who.ended = memory.has_ended();
     who.only_thread = process.threads == 1;
     return who;
   };

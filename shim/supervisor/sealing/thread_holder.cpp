@@ -93,7 +93,7 @@ ThreadHolder::Result ThreadHolder::stop_threads(pid_t process, pid_t except, Hel
     }
     const int error = interrupt(task, process, held);
     if (error == EBUSY) return Result::busy;
-    if (error != 0 && error != ESRCH) return Result::forbidden;
+    if (error != 0 && !has_ended(proc_, task)) return Result::forbidden;
   }
   return result;
 }
@@ -116,7 +116,7 @@ int ThreadHolder::interrupt(pid_t task, pid_t process, HeldThreads& held) {
   // First, so that no exception leaves a stopped thread that nobody resumes.
   held.threads_.push_back({task, process});
   // A thread that calls execve stops then, under the ID that it gets (see look_for_stop).
-  const int error = seize(task, PTRACE_O_TRACEEXEC, before);
+  const int error = seize(task, PTRACE_O_TRACEEXEC, before);  // EPERM also means that it has ended
   if (error != 0) {
     held.threads_.pop_back();
   } else {
@@ -164,7 +164,7 @@ bool ThreadHolder::has_left_call(pid_t task, HeldThreads& held) {
     if (is_asleep_elsewhere(task)) return true;
     const pid_t process = process_of(task);
     if (process == 0) return false;
-    if (const int error = interrupt(task, process, held); error != 0) return error == ESRCH;
+    if (interrupt(task, process, held) != 0) return has_ended(proc_, task);
   }
   TracedThread& thread = held.threads_.front();
   if (thread.stopped) return true;  // it was held for something else, where it stopped
@@ -177,7 +177,7 @@ bool ThreadHolder::take_out_of_call(pid_t task) {
   HeldThreads held(*this);
   const pid_t process = process_of(task);
   if (process == 0) return false;
-  if (const int error = interrupt(task, process, held); error != 0) return error == ESRCH;
+  if (interrupt(task, process, held) != 0) return has_ended(proc_, task);
   const shim::Deadline deadline(kMostForStops);
   bool out = false;
   while (!(out = has_left_call(task, held)) && !deadline.passed()) shim::nap(kNap);
@@ -187,9 +187,7 @@ bool ThreadHolder::take_out_of_call(pid_t task) {
 
 // Whether it is the first thread of a process, and has ended before the others. It is reaped after them.
 bool ThreadHolder::has_ended_first(const TracedThread& thread) noexcept {
-  if (thread.id != thread.process) return false;
-  const auto stat = proc_.stat(thread.id);
-  return stat.is_seen() && stat->state == 'Z';
+  return thread.id == thread.process && has_ended(proc_, thread.id);
 }
 
 bool ThreadHolder::let_go() noexcept {
