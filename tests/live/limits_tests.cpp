@@ -142,6 +142,17 @@ TEST_CASE("live: with the /proc of another pid namespace one line says so") {
              ContainsSubstring("/proc belongs to another pid namespace: mount a procfs of this one; calls"));
 }
 
+TEST_CASE("live: a program that has the /proc of another pid namespace hears why it can't seal") {
+  if (!needs_unshare(CLONE_NEWPID, "a pid namespace")) return;
+  const Run result = run({{"unshare", "-pf", "env", "MSEAL_OPTIONS=policy=none,backend=supervised",
+                           LIVE_PROGRAM, "refuses_changes"},
+                          {},
+                          {},
+                          60});
+  CHECK(result.status != 0);
+  CHECK_THAT(result.err, ContainsSubstring("mseal: /proc belongs to another pid namespace, so the library"));
+}
+
 TEST_CASE("live: a program that is linked to the library and has no /proc hears why it can't seal") {
   const auto result =
       without_proc("env MSEAL_OPTIONS=policy=none,backend=supervised " LIVE_PROGRAM " refuses_changes");

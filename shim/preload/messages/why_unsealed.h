@@ -12,6 +12,7 @@ enum class Why : std::uint8_t {
   shared,
   not_ours,       // another process has started the backend
   pid_namespace,  // not that of the start
+  foreign_proc,   // /proc is that of another pid namespace
   unknown,        // the supervisor can't inspect the process
   thread,         // a thread stays in a call
   hidden_threads,

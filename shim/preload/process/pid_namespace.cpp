@@ -39,7 +39,8 @@ long check_pid_namespace() {
   now.read(link, "");
   (void)raw_syscall(__NR_close, link);
   const bool same = now.size > 0 && now.view() == g_first.view();
-  return same ? 0 : explain(Why::pid_namespace);
+  if (!same) return explain(Why::pid_namespace);
+  return shows_own_namespace(proc) ? 0 : explain(Why::foreign_proc);
 }
 
 }  // namespace libmseal::shim

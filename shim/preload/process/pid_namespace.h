@@ -10,7 +10,7 @@ namespace libmseal::shim {
 // To be called while the image starts.
 void note_pid_namespace();
 
-// 0 if this is still the namespace of the start, or the error for mseal.
+// 0 if this is still the namespace of the start, and /proc is that of this namespace; or the error for mseal.
 long check_pid_namespace();
 
 }  // namespace libmseal::shim
