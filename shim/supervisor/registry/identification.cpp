@@ -13,7 +13,7 @@ ReadResult<Identified> Identification::identify(pid_t task) const {
     Identified who;
     who.process = {leader, process.start_time};
     who.memory = MmIdentity::of(memory);
-    who.forked = (process.flags & policy::kForkedNoExec) != 0;
+    who.forked = process.is_fork();
     who.ended = memory.has_ended();
     who.only_thread = process.threads == 1;
     return who;
@@ -33,6 +33,7 @@ ReadResult<Identified> Identification::identify(pid_t task) const {
   }
   const auto stat = proc_.stat(task);
   if (!stat.is_seen()) return failed(stat.is_gone());
+  if (stat->is_kernel_thread()) return Result::gone();  // it belongs to no tree
   const auto status = proc_.status(task);
   if (!status.is_seen()) return failed(status.is_gone());
   const auto leader = static_cast<pid_t>(status->thread_group);
@@ -47,7 +48,7 @@ ReadResult<Identified> Identification::identify(pid_t task) const {
 }
 
 // Uses another thread if the first one of a process does not show its memory, because it may not be
-// inspected, has ended, or is a kernel thread. Nothing if the process belongs to no sealed tree or has ended.
+// inspected or has ended. Nothing if the process belongs to no sealed tree or has ended.
 ReadResult<std::optional<Identified>> Identification::known_by_thread(pid_t process) const {
   using Result = ReadResult<std::optional<Identified>>;
   const auto threads = proc_.threads(process);
@@ -81,7 +82,7 @@ ReadResult<std::optional<Identified>> Identification::not_seen_by_thread(pid_t p
   if (stat->threads <= 1) return Result::seen(std::nullopt);
   Identified who;
   who.process = {process, stat->start_time};
-  who.forked = (stat->flags & policy::kForkedNoExec) != 0;
+  who.forked = stat->is_fork();
   who.filtered = true;
   return Result::seen(who);
 }

@@ -134,8 +134,7 @@ std::shared_ptr<SealRecord> Newcomers::record_of_memory(const std::vector<Image*
       const auto stat =
           member.task->stat();  // still there after the comparison, so that was about this process
       if (!stat.is_seen()) continue;
-      const Identified other{process, MmIdentity::of(*stat), (stat->flags & policy::kForkedNoExec) != 0,
-                             true};
+      const Identified other{process, MmIdentity::of(*stat), stat->is_fork(), true};
       if (other.has_not_left(*image)) return member.record;
     }
   }
