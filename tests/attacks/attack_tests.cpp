@@ -280,6 +280,7 @@ constexpr Attack kAttacks[] = {
     // A constructor has made what they use, before libmseal starts. In a tree, that is refused or seen.
     ours("early_sharer", refused(-EAGAIN), held(-EPERM)),
     ours("early_sharer_pretended", refused(-EAGAIN), held(-EPERM), Start::unshare_pretended),
+    {"early_sharer_meanwhile", refused(-EAGAIN), refused(-EAGAIN), held(-EPERM), held(-EPERM)},
     {"early_sharer_in_tree", refused(), held(-EPERM), refused(), held(-EPERM), Start::by_shell},
     ours("early_io_uring", refused(-EAGAIN), held(-EPERM)),
     ours("early_io_uring_in_tree", held(-ENOSYS), held(-EPERM), Start::by_shell),

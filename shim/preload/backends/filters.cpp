@@ -40,11 +40,11 @@ Reason start(State& state, const StartArguments& arguments, Job& job) {
   if (const long error = install_filter(job.draft.program.instructions(), false); error != 0)
     return {"can't install a seccomp filter", error};
   note_refused_breaks(state, objects.refused_breaks);
-  (void)state.local_seals->add(objects.pieces);
   set_windows(state, sealed_area, false);
   (void)state.local_seals->add(policy::seals_of_sealed_area(sealed_area));
   state.has_older_threads = threads;
   if (threads) wait_for_older_threads(state, look_for_sharers);
+  if (!state.objects_are_unsealed) (void)state.local_seals->add(objects.pieces);
   return {};
 }
 

@@ -120,9 +120,9 @@ Reason found_tree(State& state, const StartArguments& arguments, Job& job) {
   const bool ran_before_filter = objects.pieces.empty() || threads || objects.has_aio_ring;
   const Reason failure = hand_over(state, arguments, job, filtered, watched, sealed_area, ran_before_filter);
   if (!failure.none()) return failure;
-  note_sealed_by_filters(state, seals.first(filtered));
   state.has_older_threads = threads;
   if (threads) wait_for_older_threads(state, is_alone_supervised);
+  if (!state.objects_are_unsealed) note_sealed_by_filters(state, seals.first(filtered));
   return {};
 }
 

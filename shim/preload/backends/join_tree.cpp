@@ -115,10 +115,10 @@ Reason join_tree(State& state, long table_descriptor, const ObjectsAtStart& obje
     return {};
   }
   if (sent < 0) return {"the supervisor does not accept the seals of this program", sent};
-  note_sealed_by_filters(state, seals.first(filtered));
   // An audit stops no thread.
   if (sent == policy::kHasOtherThreads && !state.tree_options.audits)
     wait_for_older_threads(state, is_alone_supervised);
+  if (!state.objects_are_unsealed) note_sealed_by_filters(state, seals.first(filtered));
   return {};
 }
 

@@ -115,7 +115,8 @@ long seal_all(State& state, std::span<const mseal_range> ranges) {
 
 SupervisorAnswer seal_object_parts(State& state, std::span<const ObjectPart> parts) {
   SupervisorAnswer asked;
-  asked.result = locked(state, [&](Job& job) {
+  asked.result = locked(state, [&](Job& job) -> long {
+    if (const long error = wait_for_earlier_calls(state); error != 0) return error;
     job.types = policy::kWholeSeal;
     asked = seal_objects_as_supervisor_says(state, parts, job);
     return asked.result;
