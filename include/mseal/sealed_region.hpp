@@ -34,7 +34,7 @@ class sealed_region final : public std::pmr::memory_resource {
   // Maps at least `chunk` bytes at a time.
   explicit sealed_region(std::size_t chunk = std::size_t{64} * 1024) : chunk_(chunk) {}
 
-  // Unmaps memory that was not frozen; sealed memory stays until the process ends. Allocates nothing.
+  // Unmaps memory that is not sealed; sealed memory stays until the process ends. Allocates nothing.
   ~sealed_region() override {
     if (frozen_) return;
     for (const mseal_range& one : mappings_) munmap(one.addr, one.len);
@@ -43,10 +43,13 @@ class sealed_region final : public std::pmr::memory_resource {
   sealed_region& operator=(const sealed_region&) = delete;
 
   // Makes all of the region's memory read-only and seals it, or throws std::system_error with the error of
-  // mprotect or mseal_ranges. Later allocations throw std::bad_alloc. A second call does nothing.
+  // mprotect or mseal_ranges. Then a part of the memory or all of it is read-only; call it again to try again.
+  // Once it was called, allocations throw std::bad_alloc. Once it has succeeded, it does nothing.
   void freeze() {
     if (frozen_) return;
-    for (const mseal_range& one : mappings_) {
+    closed_ = true;
+    for (; read_only_ < mappings_.size(); ++read_only_) {
+      const mseal_range& one = mappings_[read_only_];
       if (mprotect(one.addr, one.len, PROT_READ) != 0) throw_error("mprotect");
     }
     if (mseal_ranges(mappings_.data(), mappings_.size(), 0) != 0) throw_error("mseal_ranges");
@@ -61,7 +64,7 @@ class sealed_region final : public std::pmr::memory_resource {
   }
 
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-    if (frozen_) throw std::bad_alloc();
+    if (closed_) throw std::bad_alloc();
     std::uintptr_t at = (next_ + alignment - 1) / alignment * alignment;
     if (next_ == 0 || at < next_ || at > end_ || end_ - at < bytes) {
       map_chunk(bytes, alignment);
@@ -93,6 +96,8 @@ class sealed_region final : public std::pmr::memory_resource {
   std::vector<mseal_range> mappings_;
   std::uintptr_t next_ = 0;
   std::uintptr_t end_ = 0;
+  std::size_t read_only_ = 0;  // of the mappings, the first ones
+  bool closed_ = false;        // for allocations
   bool frozen_ = false;
 };
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "policy/configuration/pattern.h"
+
 namespace libmseal::policy {
 
 // Not a real parser of TOML. If it is not certain, a rule is treated as present and as applying to the
@@ -34,7 +36,7 @@ class BindingRule {
   std::string_view pending_;  // the rule in it
   bool has_name_ = false;     // perhaps one that can't be read
   bool is_named_ = false;     // by name_, and certainly
-  std::array<char, 512> name_{};
+  std::array<char, kLongestPattern + 1> name_{};
 };
 
 }  // namespace libmseal::policy

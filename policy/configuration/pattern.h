@@ -17,10 +17,12 @@ inline bool has_control_character(std::string_view text) {
                      [](char one) { return static_cast<unsigned char>(one) < ' ' || one == 0x7F; });
 }
 
+inline constexpr std::size_t kLongestPattern = 511;
+
 // Whether a policy file may have it as a name.
 inline bool is_pattern(std::string_view text) {
-  return !text.empty() && !text.starts_with('!') && text.find_first_of(":,") == std::string_view::npos &&
-         !has_control_character(text);
+  return !text.empty() && text.size() <= kLongestPattern && !text.starts_with('!') &&
+         text.find_first_of(":,") == std::string_view::npos && !has_control_character(text);
 }
 
 inline bool fits(const char* pattern, const char* path) {
@@ -34,7 +36,7 @@ inline bool fits(const char* pattern, const char* path) {
 enum class Listed : unsigned char { not_named, included, excluded };
 
 inline Listed look_up(std::string_view patterns, const char* path) {
-  std::array<char, 512> pattern;
+  std::array<char, kLongestPattern + 1> pattern;
   while (!patterns.empty()) {
     std::string_view one = take_until(patterns, ':');
     const bool excludes = take(one, "!");

@@ -6,31 +6,27 @@
 
 namespace libmseal::policy {
 
-// A set of types. The set of mseal(2) is stored as zero, because zeroed arrays take no room in the library's
-// file.
+// A set of types.
 class SealTypes {
  public:
   constexpr SealTypes() = default;  // as mseal(2)
   static constexpr SealTypes of_bits(std::uint8_t bits) {
     SealTypes types;
-    types.differs_ = bits ^ kUsual;
+    types.bits_ = bits;
     return types;
   }
-  [[nodiscard]] constexpr std::uint8_t bits() const { return differs_ ^ kUsual; }
-  [[nodiscard]] constexpr bool has(SealTypes wanted) const {
-    return (bits() & wanted.bits()) == wanted.bits();
-  }
+  [[nodiscard]] constexpr std::uint8_t bits() const { return bits_; }
+  [[nodiscard]] constexpr bool has(SealTypes wanted) const { return (bits_ & wanted.bits_) == wanted.bits_; }
   friend constexpr SealTypes operator|(SealTypes one, SealTypes other) {
-    return of_bits(one.bits() | other.bits());
+    return of_bits(one.bits_ | other.bits_);
   }
   friend constexpr SealTypes operator&(SealTypes one, SealTypes other) {
-    return of_bits(one.bits() & other.bits());
+    return of_bits(one.bits_ & other.bits_);
   }
   constexpr auto operator<=>(const SealTypes&) const = default;
 
  private:
-  static constexpr std::uint8_t kUsual = 2 | 4 | 8;
-  std::uint8_t differs_ = 0;
+  std::uint8_t bits_ = 2 | 4 | 8;
 };
 
 inline constexpr SealTypes kNoType = SealTypes::of_bits(0);

@@ -95,6 +95,11 @@ long checked_mmap(Site site, policy::Arguments a) {
   return uninterrupted(site, __NR_mmap, a);
 }
 
+// The option of prctl may make this process the parent of others' children.
+void note_subreaper(int option, long value) {
+  if (option == PR_SET_CHILD_SUBREAPER && value != 0) g_state.may_adopt = true;
+}
+
 }  // namespace
 
 #pragma GCC visibility push(default)
@@ -152,6 +157,7 @@ long syscall(long number, ...) {
     if (a[2] != 0) return libc_result(-EINVAL);
     return libc_result(seal_for_program(started(), a[0], a[1]));
   }
+  if (number == __NR_prctl) note_subreaper(static_cast<int>(a[0]), static_cast<long>(a[1]));
   if (number == __NR_prctl || number == __NR_seccomp) return libc_result(call_that_may_filter(number, a));
   const Site site = __builtin_return_address(0);
   if (number == __NR_mmap) return libc_result(checked_mmap(site, a));
@@ -170,7 +176,7 @@ int prctl(int option, ...) {
   // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the same
   for (std::size_t index = 1; index < 5; ++index) a[index] = va_arg(rest, long);
   va_end(rest);
-  if (option == PR_SET_CHILD_SUBREAPER && a[1] != 0) g_state.may_adopt = true;
+  note_subreaper(option, a[1]);
   if (option != PR_SET_SECCOMP)
     return libc_result<int>(raw_syscall6(__NR_prctl, a[0], a[1], a[2], a[3], a[4], a[5]));
   return libc_result<int>(call_that_may_filter(__NR_prctl, arguments_of(a[0], a[1], a[2], a[3], a[4])));

@@ -56,25 +56,29 @@ void find_supervisor(State& state) {
   (void)copy_text(path, {directory, LIBMSEAL_SUPERVISOR_DIRECTORY, kName});
 }
 
-void add_level(State& state, std::initializer_list<std::string_view> parts, bool must_be_there) {
+// False if the path is too long.
+bool add_level(State& state, std::initializer_list<std::string_view> parts, bool must_be_there) {
   auto& path = state.policies[state.policy_count];
   if (!copy_text(path, parts)) {
     Message() << "a policy file's path is too long; it does not apply";
-    return;
+    return false;
   }
   const long found = raw_syscall(__NR_faccessat, AT_FDCWD, path.data(), F_OK);
   const bool absent = found == -ENOENT || found == -ENOTDIR || found == -EACCES;  // or in a folder of others
   if (!absent || must_be_there) ++state.policy_count;
+  return true;
 }
 
-void find_levels(State& state) {
+// False if the path of one is too long.
+bool find_levels(State& state) {
   state.policy_count = 0;
-  if (state.options.policy == "none") return;
-  add_level(state, {kSystemPolicy}, false);
+  if (state.options.policy == "none") return true;
+  bool good = add_level(state, {kSystemPolicy}, false);
   // The environment is ignored in programs that gain privileges.
   if (const UserPolicy user = find_user_policy(secure_getenv); !user.folder.empty())
-    add_level(state, {user.folder, user.rest}, false);
-  if (!state.options.policy.empty()) add_level(state, {state.options.policy}, true);
+    good = add_level(state, {user.folder, user.rest}, false) && good;
+  if (!state.options.policy.empty()) good = add_level(state, {state.options.policy}, true) && good;
+  return good;
 }
 
 // The table of this tree's supervisor, or of a new one. Null if there is none.
@@ -91,7 +95,7 @@ const void* table_with_policy(State& state, SupervisorLaunch& launch, Reason& wh
 // A rule in that file without which this program must not start; empty if there is none.
 std::string_view binding_rule(const char* path) {
   std::array<char, 4096> program{};
-  if (!program_filters_kill(Task::reading)) (void)read_program_path(program);
+  if (!program_filters_kill(Purpose::reading)) (void)read_program_path(program);
   policy::BindingRule rules(program.data());
   const long read = read_lines(open_policy_file(path), [&](std::string_view line) {
     rules.look_at(line);
@@ -197,7 +201,7 @@ void read_options(State& state, SupervisorLaunch& launch) {
         }
       });
   find_supervisor(state);
-  find_levels(state);
+  good = find_levels(state) && good;
   if (state.policy_count != 0) {
     good = read_levels(state, launch) && good;
     state.options = defaults;
@@ -206,6 +210,7 @@ void read_options(State& state, SupervisorLaunch& launch) {
     state.options.skip = state.options.mutable_data = {};
     policy::parse_options(state.texts->environment.data(), state.options);
   }
+  // Also if that item itself is misspelt.
   const bool strict = state.options.strict || text.find("strict=1") != std::string_view::npos;
   if (good || !strict) return;
   Message() << "strict=1: the program is not started";

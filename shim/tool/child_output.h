@@ -28,11 +28,12 @@ ChildOutput output_of_child(Become become, int patience = -1) {
   if (pipe2(ends, O_CLOEXEC) != 0) return {-1, std::strerror(errno)};
   const pid_t child = fork();
   if (child == 0) become(ends[1]);
-  close(ends[1]);
   ChildOutput output;
+  if (child < 0) output.said = std::strerror(errno);
+  close(ends[1]);
   std::array<char, 1024> buffer{};
   pollfd wanted{ends[0], POLLIN, 0};
-  while (true) {
+  while (child > 0) {
     const int ready = poll(&wanted, 1, patience);
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) {

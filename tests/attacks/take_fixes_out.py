@@ -283,7 +283,7 @@ HOLES = [
          {SUPERVISED: ["pretended_filter"]}),
     Hole("filters: another one says that they are in, without a supervisor",
          "shim/preload/filters/deny_filter.cpp",
-         "  if (after == kNotKnown || after <= before) return -EPERM;\n", "",
+         "  if (after <= before) return -EPERM;\n", "",
          {FILTERS: ["pretended_filter"]}),
     Hole("huge pages: shrinking them is taken at its word",
          "policy/rules/mm_call.cpp",

@@ -124,8 +124,21 @@ void large_batch(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(ranges.back().addr, page) == 0);
   EXPECT(libc_value(::mseal_ranges(ranges.data(), kCount, 0)) == -ENOMEM);
   EXPECT(Calls{Via::raw}.protect(base, page, PROT_READ) == 0);  // nothing is sealed
-  EXPECT(::mseal_ranges(ranges.data(), kCount - 1, 0) == 0);
-  EXPECT(Calls{Via::raw}.unmap(ranges[kCount - 2].addr, page) == -EPERM);
+  std::ranges::reverse(ranges);                                 // the order does not matter
+  EXPECT(::mseal_ranges(&ranges[1], kCount - 1, 0) == 0);
+  EXPECT(Calls{Via::raw}.unmap(ranges[1].addr, page) == -EPERM);
+}
+
+// Of ranges that touch, any number is one range, whatever the order.
+void batch_of_neighbours(std::span<char*>) {
+  constexpr std::size_t kCount = 40'000;
+  const std::size_t page = page_size();
+  char* const base = map_far_away(kCount * page, PROT_READ | PROT_WRITE);
+  std::vector<mseal_range> ranges;
+  for (std::size_t index = kCount; index > 0; --index) ranges.push_back({base + (index - 1) * page, page});
+  EXPECT(::mseal_ranges(ranges.data(), kCount, 0) == 0);
+  EXPECT(::mseal_query(base, kCount * page) == MSEAL_STATE_FULLY);
+  EXPECT(Calls{Via::raw}.unmap(base + (kCount / 2) * page, page) == -EPERM);
 }
 
 // The same where the library keeps the only list: two batches, of which both do not fit.
@@ -163,6 +176,7 @@ constexpr Scenario kScenarios[] = {
     {"batch_past_the_budget", batch_past_the_budget},
     {"second_batch_past_the_room", second_batch_past_the_room},
     {"large_batch", large_batch},
+    {"batch_of_neighbours", batch_of_neighbours},
 };
 
 }  // namespace

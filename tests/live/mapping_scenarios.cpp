@@ -269,6 +269,32 @@ void sealed_huge_page(std::span<char*>) {
   EXPECT(Calls{Via::raw}.unmap(mapped, kHuge) == -EPERM);
 }
 
+// A freeze that fails can be repeated. Meanwhile the region gives out nothing: some of it is read-only.
+void region_freezes_again(std::span<char*>) {
+  sealed_region region(page_size());
+  const std::size_t most_of_page = page_size() - 64;
+  void* const first = region.allocate(most_of_page);
+  auto* const second = static_cast<char*>(region.allocate(most_of_page));
+  char* const page = reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(second) & -page_size());
+  EXPECT(Calls{Via::raw}.unmap(page, page_size()) == 0);
+  const auto throws = [](auto what) {
+    try {
+      what();
+    } catch (const std::exception&) {
+      return true;
+    }
+    return false;
+  };
+  EXPECT(throws([&] { region.freeze(); }));
+  EXPECT(!region.frozen());
+  EXPECT(throws([&] { (void)region.allocate(1); }));
+  EXPECT(::mmap(page, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+         page);
+  region.freeze();
+  EXPECT(::mseal_query(first, most_of_page) == MSEAL_STATE_FULLY);
+  EXPECT(::mseal_query(second, most_of_page) == MSEAL_STATE_FULLY);
+}
+
 // The C++ class: filled, frozen, and then nobody's to change.
 void region_freezes(std::span<char*>) {
   sealed_region region(4 * page_size());
@@ -328,6 +354,7 @@ void hints_give_ordinary_memory(std::span<char*>) {
 constexpr Scenario kScenarios[] = {
     {"hints_give_ordinary_memory", hints_give_ordinary_memory},
     {"region_freezes", region_freezes},
+    {"region_freezes_again", region_freezes_again},
     {"sealed_from_birth", sealed_from_birth},
     {"contents_kept_from_birth", contents_kept_from_birth},
     {"interrupted_from_birth", interrupted_from_birth},

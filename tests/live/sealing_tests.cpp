@@ -146,7 +146,12 @@ TEST_CASE("live: huge pages of every size are mapped as without the library") {
 }
 
 TEST_CASE("live: the kernel's own seals are as many to a call as libmseal(3) says") {
-  if (needs_mseal()) scenario("backend=kernel", "large_batch");
+  for (const char* backend : {"backend=supervised", "backend=filters"})
+    scenario(backend, "batch_of_neighbours");
+  if (needs_mseal()) {
+    scenario("backend=kernel", "large_batch");
+    scenario("backend=kernel", "batch_of_neighbours");
+  }
 }
 
 TEST_CASE("live: a range is sealed as a whole, whatever of it is sealed already") {
@@ -156,8 +161,10 @@ TEST_CASE("live: a range is sealed as a whole, whatever of it is sealed already"
 }
 
 TEST_CASE("live: a memory resource is filled and frozen") {
-  for (const char* backend : {"backend=supervised", "backend=filters"}) scenario(backend, "region_freezes");
-  if (needs_mseal()) scenario("backend=kernel", "region_freezes");
+  for (const char* name : {"region_freezes", "region_freezes_again"}) {
+    for (const char* backend : {"backend=supervised", "backend=filters"}) scenario(backend, name);
+    if (needs_mseal()) scenario("backend=kernel", name);
+  }
 }
 
 TEST_CASE("live: coverage=all takes seals by the hundred, and images one after the other") {

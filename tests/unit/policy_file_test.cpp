@@ -91,6 +91,8 @@ TEST_CASE("what is wrong in a policy file is named with its place") {
   CHECK(wrong("[program]\nname = \"x\"") == std::vector<std::string>{"1:1: is written as [[program]]"});
   CHECK(wrong("[[program]]\nauto = \"off\"").front().find("needs a name") != std::string::npos);
   CHECK(wrong("[[object]]\nname = \"a,b\"").size() == 2);  // the pattern, and no `seal`
+  CHECK(wrong("[[object]]\nseal = true\nname = \"" + std::string(511, 'a') + "\"").empty());
+  CHECK(wrong("[[object]]\nseal = true\nname = \"" + std::string(512, 'a') + "\"").size() == 1);
   CHECK(wrong("[[object]]\nname = \"a\"\nseal = \"no\"") ==
         std::vector<std::string>{"3:8: 'seal' is true or false"});
   CHECK(wrong("[[object]]\nname = \"a\"\nseal = true\nsize = 3").front().starts_with("4:1: 'size'"));

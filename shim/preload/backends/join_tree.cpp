@@ -53,7 +53,7 @@ long map_own_table(State& state, long descriptor) {
 // Unmaps inaccessible memory if no filter refuses changes of it. True if one does, or may: where a range
 // crosses a multiple of 4 GiB, the supervisor decides about the whole, and filters about smaller parts.
 bool keep_if_filtered(const Range& range) {
-  if (range.start >> 32 != (range.end - 1) >> 32 || program_filters_kill(Task::optional)) return true;
+  if (range.start >> 32 != (range.end - 1) >> 32 || program_filters_kill(Purpose::optional)) return true;
   const auto is_refused = [&](long number, long argument) {
     return raw_syscall(number, range.start, range.size(), argument) == -EPERM;
   };

@@ -29,7 +29,7 @@ Range without_tags(const State& state, const Range& range) {
 // 0 or -errno. The first call finds what is wrong with the range; then it has sealed nothing.
 long seal_range(const State& state, const Range& range) {
   const bool each_alone = g_each_alone && range.size() > state.machine.page_size;
-  if (each_alone && program_filters_kill(Task::reading)) return explain(Why::program_filter_kills);
+  if (each_alone && program_filters_kill(Purpose::reading)) return explain(Why::program_filter_kills);
   const long result = call_mseal(range);
   if (result != 0 || !each_alone) return result;
   const Range plain = without_tags(state, range);

@@ -33,7 +33,7 @@ bool cover_by_supervisor(const State& state, const SealOperations& operations, c
 
 // Whether this process may not inspect or stop its threads, unless it has CAP_SYS_PTRACE.
 bool is_hidden() {
-  return !program_filters_kill(Task::hardening) && raw_syscall(__NR_prctl, PR_GET_DUMPABLE) != 1;
+  return !program_filters_kill(Purpose::hardening) && raw_syscall(__NR_prctl, PR_GET_DUMPABLE) != 1;
 }
 
 // Waits until no thread is in a call that began before now: 0 or -errno.

@@ -113,7 +113,8 @@ long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft) {
   const long error = install_in_parts(state, filter, draft);
   if (error != 0) return error;
   const std::uint32_t after = counts ? filters_in_force() : 1;
-  if (after == kNotKnown || after <= before) return -EPERM;
+  if (after == kNotKnown) return -EIO;
+  if (after <= before) return -EPERM;
   note_refused_breaks(state, filter.refused_breaks);
   for (const Seal& piece : filter.pieces) {
     if (filter.supervised) note_filtered(state, piece.range);

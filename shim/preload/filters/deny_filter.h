@@ -18,7 +18,7 @@ struct DenyFilter {
 };
 
 // Installs filters that refuse every call that touches the pieces; a single one if possible. 0, or -errno
-// with no filter installed.
+// with no filter installed; -EIO: /proc does not show whether it is.
 long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft);
 
 // A filter that refuses these arguments of brk was installed.

@@ -38,7 +38,7 @@ bool refused(policy::Hardening what) {
 
 void harden(const State& state, Draft& draft) {
   if (state.options.harden != 0 && state.is_barred()) refuse_to_start("harden=", "", state.barred);
-  if (state.options.harden != 0 && program_filters_kill(Task::hardening)) {
+  if (state.options.harden != 0 && program_filters_kill(Purpose::hardening)) {
     refuse_to_start(
         "harden=", "",
         "a seccomp filter of this program or an ancestor kills processes that make a call needed for this");

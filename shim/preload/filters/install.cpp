@@ -30,7 +30,7 @@ long set_filter(std::span<const sock_filter> program, unsigned long flags) {
 }  // namespace
 
 long install_filter(std::span<const sock_filter> program, bool with_listener) {
-  if (program_filters_kill(Task::filtering)) return -ECANCELED;
+  if (program_filters_kill(Purpose::filtering)) return -ECANCELED;
   // Without SPEC_ALLOW, kernels before 5.16 slow the whole program down; without TSYNC_ESRCH, a thread ID in
   // the answer could be mistaken for a descriptor.
   unsigned long flags = SECCOMP_FILTER_FLAG_TSYNC | kTsyncEsrch | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
@@ -41,7 +41,7 @@ long install_filter(std::span<const sock_filter> program, bool with_listener) {
 }
 
 long probe_listener() {
-  if (program_filters_kill(Task::filtering)) return -ECANCELED;
+  if (program_filters_kill(Purpose::filtering)) return -ECANCELED;
   const long result = set_no_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER);
   if (result == 0) return -EPERM;
   return result == -EFAULT ? 0 : result;

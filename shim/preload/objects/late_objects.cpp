@@ -94,7 +94,7 @@ long seal_loaded_objects(State& state) {
   using policy::AutoSeal;
   if (const long error = start_backend_if_needed(state); error != 0) return error;
   // The path of the program is in /proc.
-  if (program_filters_bar_sealing(state) || program_filters_kill(Task::reading))
+  if (program_filters_bar_sealing(state) || program_filters_kill(Purpose::reading))
     return explain(Why::program_filter_kills);
   const ObjectsTurn turn;
   if (!turn.mine()) return -EAGAIN;

@@ -10,6 +10,7 @@
 #include "shim/common/killed_calls.h"
 #include "shim/common/no_copy.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/state/program_filters.h"
 
 // The kernel runs unshare(CLONE_VM) only for a process with one thread whose memory nobody else has
 // (kernel/fork.c, check_unshare_flags), and does nothing then. A filter may answer 0 instead. So the call
@@ -52,7 +53,7 @@ long unshare_all() {
 }  // namespace
 
 bool proves_to_be_alone() {
-  if (has_filters() && kills(unshare_all)) return false;
+  if (program_filters_kill(Purpose::launching) || (has_filters() && kills(unshare_all))) return false;
   const Pipe own;
   const Pipe other;
   const Pipe go;

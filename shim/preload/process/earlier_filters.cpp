@@ -15,8 +15,8 @@ namespace {
 
 // Neither call has an effect. A call is not tried if a known filter kills its callers.
 void call_mseal_and_seccomp() {
-  if (!program_filters_kill(Task::message)) (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
-  if (!program_filters_kill(Task::filtering))
+  if (!program_filters_kill(Purpose::message)) (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
+  if (!program_filters_kill(Purpose::filtering))
     (void)raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, kNowhere);
 }
 
@@ -47,8 +47,8 @@ void look_at_earlier_filters(State& state) {
   EarlierFilters& found = state.earlier_filters;
   // In this order, because an audit would record the second call as an attempt.
   if (!has_filters()) return;
-  found.are_of_tree = !program_filters_kill(Task::wrapped_message) && ask_by_mmap() == -policy::kInTree;
-  if (found.are_of_tree || tagging_is_refused() || program_filters_kill(Task::searching) || !kills(do_all))
+  found.are_of_tree = !program_filters_kill(Purpose::wrapped_message) && ask_by_mmap() == -policy::kInTree;
+  if (found.are_of_tree || tagging_is_refused() || program_filters_kill(Purpose::searching) || !kills(do_all))
     return;
   g_killed_calls.openat2 = kills(try_openat2);
   g_killed_calls.kcmp = g_killed_calls.kcmp || kills(try_kcmp);

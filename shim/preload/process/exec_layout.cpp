@@ -29,7 +29,7 @@ bool is_much(const State& state) {
 }  // namespace
 
 long set_exec_layout(const State& state) {
-  if (!is_much(state) || program_filters_kill(Task::optional)) [[likely]]
+  if (!is_much(state) || program_filters_kill(Purpose::optional)) [[likely]]
     return -1;
   const long present = raw_syscall(__NR_personality, kAsk);
   if (failed(present) || (present & ADDR_COMPAT_LAYOUT) != 0) return -1;

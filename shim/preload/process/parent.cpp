@@ -1,11 +1,14 @@
 #include "shim/preload/process/parent.h"
 
+#include <sys/prctl.h>
+
 #include <string_view>
 
 #include "policy/parsers/text.h"
 #include "shim/common/maps_reader.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
+#include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
 namespace {
@@ -31,6 +34,12 @@ bool parent_is_under_library(const State& state) {
     return !under;
   });
   return under;
+}
+
+bool is_subreaper() {
+  int is_one = 1;
+  return program_filters_kill(Purpose::launching) ||
+         failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
 }
 
 }  // namespace libmseal::shim

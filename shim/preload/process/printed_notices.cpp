@@ -5,10 +5,9 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
-#include "policy/bpf/call_fields.h"
+#include "policy/bpf/answer_filter.h"
 #include "policy/rules/abi.h"
 #include "policy/rules/fixed_vector.h"
 #include "shim/common/raw_syscall.h"
@@ -32,7 +31,7 @@ std::uint32_t flags_of(Notice notice, std::uint32_t detail) {
 }
 
 bool has_filter_of(std::uint32_t flags) {
-  return !program_filters_kill(Task::message) &&
+  return !program_filters_kill(Purpose::message) &&
          raw_syscall(policy::kMsealNumber, 0, 0, flags, kNoticeMagic, 0, 0) == kPrinted;
 }
 
@@ -49,23 +48,17 @@ bool is_printed(std::uint32_t flags) {
 
 // Before the backend has started, other filters may kill callers of seccomp(2).
 bool may_install(const State& state) {
-  if (program_filters_kill(Task::filtering)) return false;
+  if (program_filters_kill(Purpose::filtering)) return false;
   if (uses_filters(state.backend) || state.earlier_filters.are_of_tree) return true;
   return raw_syscall(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
 
 // Does not set no_new_privs for it: EACCES if that would be needed.
 long install_notice_filter(std::uint32_t flags) {
-  std::array<sock_filter, 8> notice{{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::kNumberField),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, policy::kMsealNumber, 0, 5),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::low_of(3)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNoticeMagic, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, policy::low_of(2)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, flags, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(-kPrinted)),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  }};
+  auto notice = policy::answer_filter({{policy::kNumberField, policy::kMsealNumber},
+                                       {policy::low_of(3), kNoticeMagic},
+                                       {policy::low_of(2), flags}},
+                                      SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(-kPrinted));
   const sock_fprog program{static_cast<unsigned short>(notice.size()), notice.data()};
   return raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
                      SECCOMP_FILTER_FLAG_TSYNC | kTsyncEsrch | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);

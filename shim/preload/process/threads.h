@@ -32,18 +32,8 @@ class Thread {
   // are truncated.
   template <std::size_t Size>
   long read(std::string_view file, char (&buffer)[Size]) const {
-    const long opened = open(file, O_RDONLY);
-    if (failed(opened)) return opened == -ENOENT && has_ended() ? 0 : opened;
-    long held = 0;
-    while (held < static_cast<long>(Size)) {
-      const long got = raw_syscall(__NR_read, opened, buffer + held, static_cast<long>(Size) - held);
-      if (got == -EINTR) continue;
-      if (got < 0 && held == 0 && got != -ESRCH) held = got;
-      if (got <= 0) break;
-      held += got;
-    }
-    (void)raw_syscall(__NR_close, opened);
-    return held;
+    const long got = proc_.read(file_in_folder(file), buffer);
+    return got == -ESRCH || (got == -ENOENT && has_ended()) ? 0 : got;
   }
 
   // Reads its stat line. Returns what read() does, or -EIO if it is malformed.
@@ -61,7 +51,7 @@ class Thread {
   // thread has ended.
   template <class Visit>
   long for_each_entry(std::string_view folder, Visit visit) const {
-    const long opened = open(folder, O_RDONLY | O_DIRECTORY);
+    const long opened = proc_.open(file_in_folder(folder), O_RDONLY | O_DIRECTORY);
     if (failed(opened)) return opened == -ENOENT && has_ended() ? 0 : opened;
     const long result = shim::for_each_entry(opened, [&](const char* name) { return visit(opened, name); });
     (void)raw_syscall(__NR_close, opened);
@@ -70,8 +60,8 @@ class Thread {
 
  private:
   [[nodiscard]] ProcPath folder() const { return ProcPath("self/task/").append(std::string_view(name_)); }
-  [[nodiscard]] long open(std::string_view file, std::uint64_t flags) const {
-    return proc_.open(folder().append("/").append(file), flags);
+  [[nodiscard]] ProcPath file_in_folder(std::string_view file) const {
+    return folder().append("/").append(file);
   }
 
   const ProcRoot& proc_;

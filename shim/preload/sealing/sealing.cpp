@@ -41,17 +41,24 @@ long locked(const State& state, Work work) {
   return section.holds() ? work(section.job()) : explain(Why::locked);
 }
 
-// Adds to the ranges and keeps them sorted and disjoint. False if there is no room.
-bool add(policy::FixedVector<Range, kMostRanges>& ranges, Range added) {
-  auto* const first = std::partition_point(ranges.begin(), ranges.end(),
-                                           [&](const Range& one) { return one.end < added.start; });
-  while (first != ranges.end() && first->start <= added.end) {
-    added = {std::min(added.start, first->start), std::max(added.end, first->end)};
-    ranges.erase(first);
+using WantedRanges = policy::FixedVector<Range, kMostRanges>;
+
+// Sorts the ranges, and joins those that touch.
+void join_touching(WantedRanges& ranges) {
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& one, const Range& other) { return one.start < other.start; });
+  auto* last = ranges.begin();
+  for (const Range& one : ranges) {
+    if (one.start > last->end) *++last = one;
+    last->end = std::max(last->end, one.end);
   }
-  if (ranges.full()) return false;
-  ranges.insert(first, added);
-  return true;
+  if (!ranges.empty()) ranges.truncate(static_cast<std::size_t>(last - ranges.begin()) + 1);
+}
+
+// False if there is no room.
+bool add(WantedRanges& ranges, const Range& added) {
+  if (ranges.full()) join_touching(ranges);
+  return ranges.push_back(added);
 }
 
 // 0, or -errno.
@@ -109,6 +116,7 @@ long seal_all(State& state, std::span<const mseal_range> ranges) {
         return error;
       if (!range.empty() && !add(job.wanted, range)) return -ENOMEM;
     }
+    join_touching(job.wanted);
     return job.wanted.empty() ? 0 : seal_by_backend(state, job.wanted.view(), job);
   });
 }

@@ -39,7 +39,7 @@ long check_namespace(bool not_needed) {
 
 KernelMseal look_for_mseal(const State& state) {
   const bool may_ask =
-      !state.is_barred() && !state.earlier_filters.are_of_tree && !program_filters_kill(Task::message);
+      !state.is_barred() && !state.earlier_filters.are_of_tree && !program_filters_kill(Purpose::message);
   return may_ask ? ask_kernel(state.machine) : KernelMseal::not_asked;
 }
 

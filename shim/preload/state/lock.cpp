@@ -55,7 +55,7 @@ bool has_one_thread() {
 // Runs in a child, before it can have threads.
 void note_fork() {
   if (has_one_thread()) g_words->list_is_free = true;
-  if (!program_filters_kill(Task::reading)) g_words->process = raw_syscall(__NR_getpid);
+  if (!program_filters_kill(Purpose::reading)) g_words->process = raw_syscall(__NR_getpid);
 }
 
 }  // namespace
@@ -64,11 +64,11 @@ void prepare_lock(WorkingMemory& memory) {
   g_memory = &memory;
   const long page =
       raw_syscall(__NR_mmap, 0, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  const bool is_wiped = !failed(page) && !program_filters_kill(Task::joining) &&
+  const bool is_wiped = !failed(page) && !program_filters_kill(Purpose::joining) &&
                         raw_syscall(__NR_madvise, page, kPageBytes, MADV_WIPEONFORK) == 0;
   if (is_wiped) g_words = reinterpret_cast<Words*>(page);
   g_words->list_is_free = true;
-  if (!program_filters_kill(Task::reading)) g_words->process = raw_syscall(__NR_getpid);
+  if (!program_filters_kill(Purpose::reading)) g_words->process = raw_syscall(__NR_getpid);
   g_one_thread = static_cast<const char*>(find_variable("__libc_single_threaded"));
   if (__register_atfork != nullptr) (void)__register_atfork(nullptr, nullptr, note_fork, &__dso_handle);
 }

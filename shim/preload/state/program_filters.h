@@ -9,38 +9,24 @@
 
 #include "policy/rules/mm_call.h"
 #include "shim/preload/state/state.h"
+#include "shim/preload/state/used_calls.h"
 
 namespace libmseal::shim {
 
-// What the system calls are for.
-enum class Task : std::uint16_t {
-  message = 1 << 0,          // a message to the supervisor by mseal(2), or that call itself
-  wrapped_message = 1 << 1,  // one by mmap
-  locking = 1 << 2,          // what every sealing does
-  filtering = 1 << 3,        // installing filters
-  reading = 1 << 4,          // reading /proc
-  searching = 1 << 5,        // looking for threads and sharers without the supervisor
-  joining = 1 << 6,          // a start in a tree, and part of every start
-  launching = 1 << 7,        // starting a supervisor
-  hardening = 1 << 8,        // harden=
-  writing = 1 << 9,          // messages on standard error
-  optional = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
-};
-
-// Whether a filter kills the process when it makes a call of that task.
-[[nodiscard]] bool program_filters_kill(Task task);
+// Whether a filter kills the process when it makes a call for that purpose.
+[[nodiscard]] bool program_filters_kill(Purpose purpose);
 
 [[nodiscard]] inline bool program_filters_bar_messages() {
-  return program_filters_kill(Task::message) && program_filters_kill(Task::wrapped_message);
+  return program_filters_kill(Purpose::message) && program_filters_kill(Purpose::wrapped_message);
 }
 // Whether every start of the library would be killed.
 [[nodiscard]] inline bool program_filters_bar_start() {
-  return program_filters_kill(Task::locking) || program_filters_kill(Task::reading) ||
-         program_filters_kill(Task::joining);
+  return program_filters_kill(Purpose::locking) || program_filters_kill(Purpose::reading) ||
+         program_filters_kill(Purpose::joining);
 }
 // Whether sealing without the supervisor would be killed.
 [[nodiscard]] inline bool program_filters_bar_self_inspection() {
-  return program_filters_kill(Task::reading) || program_filters_kill(Task::searching);
+  return program_filters_kill(Purpose::reading) || program_filters_kill(Purpose::searching);
 }
 // Whether sealing under the present backend would be killed.
 [[nodiscard]] bool program_filters_bar_sealing(const State& state);

@@ -3,6 +3,7 @@
 #include "policy/protocol/control.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/common/table_size.h"
+#include "shim/preload/process/parent.h"
 #include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 
@@ -10,14 +11,14 @@ namespace libmseal::shim {
 namespace {
 
 bool can_ask_for_parent() {
-  return !program_filters_kill(Task::reading) && !program_filters_kill(Task::joining);
+  return !program_filters_kill(Purpose::reading) && !program_filters_kill(Purpose::joining);
 }
 
 }  // namespace
 
 void note_announced(State& state) {
   if (can_ask_for_parent()) state.announced_process = raw_syscall(__NR_getpid);
-  if (state.announced_process == 1) state.may_adopt = true;
+  if (state.announced_process == 1 || is_subreaper()) state.may_adopt = true;  // execve keeps that
 }
 
 void announce_process(const State& state) {

@@ -73,7 +73,7 @@ void announce_call(const State& state, long number, const policy::Arguments& arg
 void report_refusal(const State& state, long number, const policy::Arguments& arguments, Site site) {
   constexpr std::uint64_t kQuiet = 1'000'000;  // ns
   constexpr std::uint64_t kMostUnreported = 63;
-  if (program_filters_kill(Task::optional) || program_filters_bar_messages()) return;
+  if (program_filters_kill(Purpose::optional) || program_filters_bar_messages()) return;
   const MmCall call = decoded(state, number, arguments);
   if (!changes_mappings(call)) return;
   UnreportedRefusals& unreported = unreported_refusals();

@@ -15,6 +15,7 @@
 #include "shim/common/proc_root.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/process/own_proc.h"
+#include "shim/preload/process/parent.h"
 #include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
@@ -96,12 +97,6 @@ long move_up(int& descriptor) {
   return 0;
 }
 
-// Whether this process is, or may be, a subreaper.
-bool is_subreaper() {
-  int is_one = 1;
-  return failed(raw_syscall(__NR_prctl, PR_GET_CHILD_SUBREAPER, &is_one)) || is_one != 0;
-}
-
 }  // namespace
 
 SupervisorLaunch::~SupervisorLaunch() {
@@ -125,7 +120,7 @@ Reason SupervisorLaunch::start(const State& state) {
 
 // 0 or -errno.
 long SupervisorLaunch::create_process(const State& state) {
-  if (program_filters_kill(Task::launching)) return -ECANCELED;
+  if (program_filters_kill(Purpose::launching)) return -ECANCELED;
   std::array<int, 2> ends{};
   const long paired = raw_syscall(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data());
   if (failed(paired)) return paired;
@@ -235,9 +230,9 @@ long send_message(const policy::Control& message) {
                                (answer != 0 || !failed(read_sealed_area(answer, sealed_area)));
     return is_descriptor ? answer : policy::decode_answer(answer);
   };
-  const long answer = program_filters_kill(Task::message) ? -EPERM : call(policy::kMsealNumber, said);
+  const long answer = program_filters_kill(Purpose::message) ? -EPERM : call(policy::kMsealNumber, said);
   const bool may_wrap = message.more.empty() && !g_state.earlier_filters.kill_wrapped_message &&
-                        !program_filters_kill(Task::wrapped_message);
+                        !program_filters_kill(Purpose::wrapped_message);
   if ((answer != -ENOSYS && answer != -EPERM) || !may_wrap) return answer;
   // Another filter may have answered.
   const long wrapped = call(__NR_mmap, policy::wrap_in_mmap(said));

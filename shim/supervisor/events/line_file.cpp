@@ -28,7 +28,7 @@ bool is_trusted(uid_t owner) {
 bool is_shared(int folder) {
   struct stat status {};
   if (fstat(folder, &status) != 0) return true;
-  return !is_trusted(status.st_uid) || (status.st_mode & S_IWOTH) != 0;
+  return !is_trusted(status.st_uid) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
 // Has the same effect as fs.protected_symlinks, protected_hardlinks, protected_fifos and protected_regular.

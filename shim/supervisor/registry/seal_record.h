@@ -190,9 +190,11 @@ class SealRecord {
 
   void widen(const policy::Seal& seal) {
     policy::Seal all = seal;
-    for (const policy::Seal& one : *seals_) all = all.joined_with(one, all.range);
-    all.range = {std::min(seals_->front().range.start, seal.range.start),
-                 std::max(seals_->back().range.end, seal.range.end)};
+    for (const policy::Seal& one : *seals_) {
+      const policy::Range range{std::min(all.range.start, one.range.start),
+                                std::max(all.range.end, one.range.end)};
+      all = all.joined_with(one, range);
+    }
     auto seals = std::make_shared<std::vector<policy::Seal>>(1, all);
     entries_.rewrite([&](std::vector<SealEntry>& entries) { entries.assign({{all, false, 0, 0, kNobody}}); });
     seals_ = std::move(seals);
