@@ -18,15 +18,16 @@ Verdict decide_modify(const MmCall& call, const SealedMemory& memory) {
   const std::span<const Seal> seals = memory.seals;
   const SealTypes type = call.call == Call::mprotect ? kProtectionType : kBaseType;
   for (const Range& range : call.ranges) {
-    if (touches_seal(seals, range, [type](const Seal& seal) { return seal.has(type); })) return kRefuse;
+    if (touches_seal(seals, range, [type](const Seal& seal) { return seal.has(type); }))
+      return Verdict::refuse;
   }
-  if (reaches_down_to_seal(call, seals)) return kRefuse;
-  if (!touches_seal(seals, call.if_huge)) return kAllow;
-  if (call.call == Call::mmap) return kDependsOnFile;
+  if (reaches_down_to_seal(call, seals)) return Verdict::refuse;
+  if (!touches_seal(seals, call.if_huge)) return Verdict::allow;
+  if (call.call == Call::mmap) return Verdict::depends_on_file;
   const Range huge{call.if_huge.start, round_up(call.if_huge.start, memory.huge_page)};
   const Range reach = intersection(huge, call.if_huge);
   // A file on hugetlbfs can be mapped without MAP_HUGETLB.
-  return memory.huge_page != 0 && touches_seal(seals, reach) ? kRefuse : kDependsOnSource;
+  return memory.huge_page != 0 && touches_seal(seals, reach) ? Verdict::refuse : Verdict::depends_on_source;
 }
 
 }  // namespace
@@ -49,20 +50,20 @@ Verdict decide(const MmCall& call, const SealedMemory& memory) {
     case MmCall::Effect::modify:
       return decide_modify(call, memory);
     case MmCall::Effect::discard:
-      return touches_protected_contents(memory.seals, call.ranges[0]) ? kRefuse : kAllow;
+      return touches_protected_contents(memory.seals, call.ranges[0]) ? Verdict::refuse : Verdict::allow;
     case MmCall::Effect::detach: {
       const bool sealed = std::any_of(memory.seals.begin(), memory.seals.end(), [&](const Seal& seal) {
         return seal.may_be_attached_at(call.argument);
       });
-      return sealed ? Verdict{Verdict::Kind::answer, 0} : kAllow;
+      return sealed ? Verdict::answer_zero : Verdict::allow;
     }
     case MmCall::Effect::unjudgeable:
-      return memory.seals.empty() ? kAllow : kRefuse;
+      return memory.seals.empty() ? Verdict::allow : Verdict::refuse;
     case MmCall::Effect::none:
     case MmCall::Effect::seal:
       break;
   }
-  return kAllow;
+  return Verdict::allow;
 }
 
 }  // namespace libmseal::policy

@@ -9,25 +9,13 @@
 
 namespace libmseal::policy {
 
-struct Verdict {
-  enum class Kind : std::uint8_t {
-    allow,             // the kernel may run the call
-    refuse,            // fails with EPERM, nothing is changed
-    answer,            // returns `value` and is not run
-    depends_on_file,   // to be refused if the file that it maps is on hugetlbfs
-    depends_on_source  // to be refused if the source of mremap contains huge pages
-  };
-
-  Kind kind = Kind::allow;
-  std::int64_t value = 0;
-
-  bool operator==(const Verdict&) const = default;
+enum class Verdict : std::uint8_t {
+  allow,             // the kernel may run the call
+  refuse,            // fails with EPERM, nothing is changed
+  answer_zero,       // returns 0 and is not run
+  depends_on_file,   // to be refused if the file that it maps is on hugetlbfs
+  depends_on_source  // to be refused if the source of mremap contains huge pages
 };
-
-inline constexpr Verdict kAllow{Verdict::Kind::allow, 0};
-inline constexpr Verdict kRefuse{Verdict::Kind::refuse, 0};
-inline constexpr Verdict kDependsOnFile{Verdict::Kind::depends_on_file, 0};
-inline constexpr Verdict kDependsOnSource{Verdict::Kind::depends_on_source, 0};
 
 // What a verdict needs to know about a process. Nothing in it can become weaker later.
 struct SealedMemory {

@@ -35,9 +35,9 @@ long looked_at_first(const State& state, long number, const policy::Arguments& a
         policy::decode(state.machine, state.machine.abis[0], static_cast<std::uint32_t>(number), a);
     const policy::Verdict verdict = state.local_seals->consult(
         [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}); });
-    if (verdict.kind == policy::Verdict::Kind::answer) return verdict.value;
+    if (verdict == policy::Verdict::answer_zero) return 0;
     // The libc backend does not find out where huge pages are.
-    if (verdict != policy::kAllow) return -EPERM;
+    if (verdict != policy::Verdict::allow) return -EPERM;
   } else {
     announce_call(state, number, a, site);
   }

@@ -223,7 +223,7 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
         ": the caller can't be identified, so the seals of all processes apply");
   }
   const Verdict verdict = judge_.decide(call, caller, registry_);
-  if (verdict == policy::kAllow) return let_through(notification);
+  if (verdict == Verdict::allow) return let_through(notification);
   if (AioRings::is_about(call) && aio_rings_.is_harmless(caller, call)) {
     const auto begun = tree_options_.audits ? AioRings::Begun::yes : aio_rings_.begin(caller);
     if (begun == AioRings::Begun::yes) return let_through(notification);
@@ -243,7 +243,7 @@ void Dispatcher::let_through(const Notification& notification) {
   listener_.continue_call(notification.raw.id);
 }
 
-void Dispatcher::refuse(const Notification& notification, const Caller& caller, const Verdict& verdict) {
+void Dispatcher::refuse(const Notification& notification, const Caller& caller, Verdict verdict) {
   const MmCall& call = notification.call;
   const std::uint64_t id = notification.raw.id;
   if (tree_options_.wants_sites) events_.record(notification.raw, caller, call);
@@ -251,7 +251,7 @@ void Dispatcher::refuse(const Notification& notification, const Caller& caller, 
     drop_seals(caller, call);
     return listener_.continue_call(id);
   }
-  if (verdict.kind == Verdict::Kind::answer) return listener_.answer(id, verdict.value);
+  if (verdict == Verdict::answer_zero) return listener_.answer(id, 0);
   if (AioRings::is_about(call)) {
     log(Level::warning, "pid ", caller.process.id, ": ", policy::name_of(call.call),
         " is refused, because it might unmap sealed memory; open=io_destroy allows it");

@@ -88,7 +88,7 @@ class Dispatcher {
   [[nodiscard]] bool must_wait(const Notification& notification) const;
   void decide(const Notification& notification, const Caller& caller);
   void let_through(const Notification& notification);
-  void refuse(const Notification& notification, const Caller& caller, const policy::Verdict& verdict);
+  void refuse(const Notification& notification, const Caller& caller, policy::Verdict verdict);
 
   Listener& listener_;
   Proc& proc_;

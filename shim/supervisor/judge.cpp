@@ -66,7 +66,7 @@ void Judge::note_huge_pages(const MmCall& call) {
 // Correct because additional seals never allow a call.
 bool Judge::allows_everybody(const MmCall& call, const Registry& registry) const {
   const std::span<const policy::Seal> seals = registry.all_seals();
-  return !seals.empty() && policy::decide(call, {seals, huge_page_}) == policy::kAllow;
+  return !seals.empty() && policy::decide(call, {seals, huge_page_}) == Verdict::allow;
 }
 
 // Another thread, or a process that shares the memory, could map huge pages there before the kernel runs the
@@ -77,12 +77,12 @@ bool Judge::moves_no_huge_pages(const MmCall& mremap, const Caller& caller, Regi
 }
 
 Verdict Judge::decide(const MmCall& call, const Caller& caller, Registry& registry) const {
-  if (caller.foreign()) return policy::kAllow;
+  if (caller.foreign()) return Verdict::allow;
   const Verdict verdict = policy::decide(call, {caller.record->seals(), huge_page_});
-  const auto allow_if = [](bool ordinary) { return ordinary ? policy::kAllow : policy::kRefuse; };
-  if (verdict == policy::kDependsOnFile)
+  const auto allow_if = [](bool ordinary) { return ordinary ? Verdict::allow : Verdict::refuse; };
+  if (verdict == Verdict::depends_on_file)
     return allow_if(has_ordinary_pages(proc_, caller.task, call.argument));
-  if (verdict == policy::kDependsOnSource) return allow_if(moves_no_huge_pages(call, caller, registry));
+  if (verdict == Verdict::depends_on_source) return allow_if(moves_no_huge_pages(call, caller, registry));
   return verdict;
 }
 

@@ -71,7 +71,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const policy::MmCall decoded = decode(policy::kX86Machine, abi, number, arguments);
     const bool refused = policy::evaluate(program->instructions(), call) == kRefuse;
-    const bool must_be = decide(decoded, {seals}) == policy::kRefuse;
+    const bool must_be = decide(decoded, {seals}) == policy::Verdict::refuse;
     // What is delegated may be left to others; a range that wraps around fails anyway.
     const bool wraps = arguments[0] + arguments[1] < arguments[1];
     const bool unjudged = decoded.effect == policy::MmCall::Effect::unjudgeable;

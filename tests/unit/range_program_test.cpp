@@ -54,15 +54,15 @@ constexpr std::uint32_t action_of_unjudgeable(Call call) {
 
 constexpr int kRounds = 1500;
 
-std::uint32_t action_of(const Verdict& verdict) {
-  switch (verdict.kind) {
-    case Verdict::Kind::allow:
-    case Verdict::Kind::depends_on_file:  // no filter can look at it
-    case Verdict::Kind::depends_on_source:
+std::uint32_t action_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::allow:
+    case Verdict::depends_on_file:  // no filter can look at it
+    case Verdict::depends_on_source:
       return kAllow;
-    case Verdict::Kind::refuse:
+    case Verdict::refuse:
       return kRefuse;
-    case Verdict::Kind::answer:
+    case Verdict::answer_zero:
       return kAnswerZero;
   }
   return 0;
@@ -282,7 +282,7 @@ std::uint32_t expected_of_base(const Case& denied, const Case& watched, const Sa
   if (call.delegated) return kNotify;
   const std::uint32_t alone = action_for(denied, sample);
   if (alone != kAllow) return alone;
-  return decide(call, {watched.seals}) == policy::kAllow ? kAllow : kNotify;
+  return decide(call, {watched.seals}) == Verdict::allow ? kAllow : kNotify;
 }
 
 Case watched_case(Random& random) {

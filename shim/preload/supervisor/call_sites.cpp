@@ -36,8 +36,9 @@ bool touches_seal(const State& state, const MmCall& call) {
 // Whether a filter of this process refuses the call. The supervisor does not see such calls.
 bool is_refused_by_filters(const State& state, const MmCall& call) {
   if (call.delegated) return false;
-  return state.local_seals->consult(
-      [&](std::span<const policy::Seal> seals) { return policy::decide(call, {seals}) == policy::kRefuse; });
+  return state.local_seals->consult([&](std::span<const policy::Seal> seals) {
+    return policy::decide(call, {seals}) == policy::Verdict::refuse;
+  });
 }
 
 long send_site(const MmCall& call, long number, const policy::Arguments& arguments, Site site, bool refused) {
