@@ -110,10 +110,8 @@ void* mmap(void* addr, size_t length, int prot, int flags, int fd, off_t offset)
       checked_mmap(__builtin_return_address(0), arguments_of(addr, length, prot, flags, fd, offset))));
 }
 
-void* mmap64(void* addr, size_t length, int prot, int flags, int fd, off64_t offset) {
-  return reinterpret_cast<void*>(libc_result(
-      checked_mmap(__builtin_return_address(0), arguments_of(addr, length, prot, flags, fd, offset))));
-}
+__attribute__((alias("mmap"))) void* mmap64(void* addr, size_t length, int prot, int flags, int fd,
+                                            off64_t offset);
 
 int munmap(void* addr, size_t length) {
   return libc_result<int>(checked(__builtin_return_address(0), __NR_munmap, addr, length));
