@@ -46,9 +46,6 @@ class Registry {
  public:
   Registry(Proc& proc, const policy::Range& sealed_area, const policy::TreeOptions& tree_options);
 
-  // See preload/memory/sealed_area.h.
-  [[nodiscard]] const policy::Range& sealed_area() const { return sealed_area_; }
-
   [[nodiscard]] Caller look_up(pid_t task);
 
   // Creates an image for a foreign caller, which becomes its member. Filters of earlier images that may still
@@ -112,7 +109,7 @@ class Registry {
   void forget_images(const std::vector<Identified>& alive, const std::set<Process>& processes);
 
   Proc& proc_;
-  policy::Range sealed_area_;
+  policy::Range sealed_area_;  // see preload/memory/sealed_area.h
   policy::TreeOptions tree_options_;
   std::optional<Process> early_process_;  // note_ran_before_filter()
   Images images_;
