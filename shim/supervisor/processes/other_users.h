@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "shim/common/no_copy.h"
+
 namespace libmseal::supervisor {
 
 struct UserAndGroup {
@@ -43,12 +45,10 @@ class OtherUsers {
   }
 
  private:
-  class AsUser {
+  class AsUser : shim::NoCopy {
    public:
     AsUser(const UserAndGroup& who, const UserAndGroup& own) : own_(own) { become(who); }
     ~AsUser() { become(own_); }
-    AsUser(const AsUser&) = delete;
-    AsUser& operator=(const AsUser&) = delete;
 
    private:
     static void become(const UserAndGroup& who);
