@@ -327,7 +327,7 @@ HOLES = [
          "    caller.standing = Caller::Standing::foreign;\n    return caller;",
          {SUPERVISED: ["forgotten_few_files"]},
          # Some descriptors are kept for this look.
-         also=(("shim/supervisor/processes/proc.cpp", "  if (is_one_of_last(file, kKeptByHolding)) {", "  if (file < 0) {"),)),
+         also=(("shim/supervisor/processes/held_files.h", "  if (is_one_of_last(file, kKeptByHolding)) {", "  if (file < 0) {"),)),
     Hole("images: a process whose first thread has ended counts as gone",
          "shim/supervisor/registry/identification.cpp",
          "  const auto thread = known_by_thread(process);\n  if (thread.is_seen() && *thread) {",

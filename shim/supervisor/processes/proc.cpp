@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <new>
 #include <string_view>
 
 #include "policy/parsers/mount_line.h"
-#include "shim/common/clock.h"
 #include "shim/common/line_reader.h"
 #include "shim/common/machine.h"
 #include "shim/supervisor/processes/descriptor_reserve.h"
+#include "shim/supervisor/processes/fork_sampler.h"
+#include "shim/supervisor/processes/held_files.h"
 #include "shim/supervisor/processes/start_clock.h"
 #include "shim/supervisor/processes/task_files.h"
 
@@ -23,115 +23,6 @@ namespace {
 
 using shim::ProcPath;
 using shim::ProcRoot;
-
-bool means_gone(long error) {
-  return error == -ESRCH || error == -ENOENT;
-}
-
-template <class T>
-ReadResult<T> read_result(long result, T value) {
-  if (result == 0) return ReadResult<T>::seen(std::move(value));
-  return means_gone(result) ? ReadResult<T>::gone() : ReadResult<T>::unknown();
-}
-
-class Descriptor : shim::NoCopy {
- public:
-  explicit Descriptor(long number) : number_(static_cast<int>(number)) {}
-  ~Descriptor() { close(number_); }
-
- protected:
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-};
-
-// An open stat file refers to one task: once that has ended, reading fails with ESRCH.
-class HeldStat final : public HeldTask, Descriptor {
- public:
-  HeldStat(long file, TaskFiles& files, pid_t task) : Descriptor(file), files_(files), task_(task) {}
-
-  [[nodiscard]] ReadResult<policy::StatLine> stat() const override {
-    return files_.inspect(task_, [&] { return read(); });
-  }
-
- private:
-  [[nodiscard]] ReadResult<policy::StatLine> read() const {
-    std::array<char, 2048> buffer{};
-    const ssize_t got = pread(number(), buffer.data(), buffer.size(), 0);
-    if (got < 0) return read_result(-errno, policy::StatLine());
-    const auto line = policy::parse_stat_line({buffer.data(), static_cast<std::size_t>(got)});
-    return line ? ReadResult<policy::StatLine>::seen(*line) : ReadResult<policy::StatLine>::unknown();
-  }
-
-  TaskFiles& files_;
-  pid_t task_;
-};
-
-// An open maps file refers to the memory: once that is gone, it is empty. Once the task by which it was
-// opened has ended, reading fails with ESRCH, and it is not known whether others still share the memory.
-class HeldMaps final : public HeldMemory, Descriptor {
- public:
-  using Descriptor::Descriptor;
-
-  [[nodiscard]] bool gone() const override {
-    char byte = 0;
-    const ssize_t got = pread(number(), &byte, 1, 0);
-    return got == 0;
-  }
-};
-
-// Wraps the open file; null if there is none, or if it has to be closed again.
-template <class T, class... More>
-std::unique_ptr<T> held(long file, More&&... more) {
-  if (shim::failed(file)) return nullptr;
-  if (is_one_of_last(file, kKeptByHolding)) {
-    close(static_cast<int>(file));
-    return nullptr;
-  }
-  std::unique_ptr<T> one(new (std::nothrow) T(file, std::forward<More>(more)...));
-  if (one == nullptr) close(static_cast<int>(file));
-  return one;
-}
-
-// Keeps two files open, because forks are counted several times per seal.
-class ForkSampler {
-  class File : Descriptor {
-   public:
-    using Descriptor::Descriptor;
-    std::string_view text() {
-      const ssize_t got = pread(number(), buffer_.data(), buffer_.size(), 0);
-      return {buffer_.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
-    }
-
-   private:
-    std::array<char, 65536> buffer_;  // /proc/stat grows with the processors and interrupts
-  };
-
- public:
-  explicit ForkSampler(const ProcRoot& root)
-      : numbers_(root.open(ProcPath("loadavg"))), count_(root.open(ProcPath("stat"))) {}
-
-  pid_t newest_id() { return static_cast<pid_t>(shim::parse_last_pid(numbers_.text())); }
-  shim::ForkSample so_far() { return since(before_); }
-
-  // Reading the count takes longer, and is not needed if no ID was given since.
-  shim::ForkSample since(const shim::ForkSample& before) {
-    shim::ForkSample now;
-    now.time = shim::monotonic_ns();
-    now.last = shim::parse_last_pid(numbers_.text());
-    now.until = shim::monotonic_ns();
-    const bool same = now.last != 0 && now.last == before.last && now.soon_after(before);
-    now.count = same ? before.count : shim::parse_fork_count(count_.text());
-    before_ = now;
-    return now;
-  }
-
- private:
-  File numbers_;
-  File count_;
-  shim::ForkSample before_;
-};
 
 class KernelProc final : public Proc {
  public:

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "policy/parsers/stat_line.h"
 #include "shim/common/proc_root.h"
@@ -15,6 +16,14 @@
 #include "shim/supervisor/processes/proc.h"
 
 namespace libmseal::supervisor {
+
+// The result of a read that returned 0 or -errno.
+template <class T>
+ReadResult<T> read_result(long result, T value) {
+  if (result == 0) return ReadResult<T>::seen(std::move(value));
+  const bool gone = result == -ESRCH || result == -ENOENT;
+  return gone ? ReadResult<T>::gone() : ReadResult<T>::unknown();
+}
 
 class TaskFiles {
  public:
