@@ -6,7 +6,6 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
@@ -15,6 +14,7 @@
 
 #include "shim/common/printable.h"
 #include "shim/supervisor/events/line_file.h"
+#include "shim/supervisor/events/rate_limit.h"
 #include "shim/supervisor/events/system_log.h"
 
 namespace libmseal::supervisor {
@@ -46,7 +46,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  private:
   void sink_it_(const Message& message) override {
     // Refusals have their own limit, and are marked with a source.
-    if (limited_ && message.source.empty() && !within_rate()) {
+    if (limited_ && message.source.empty() && !rate_.admits()) {
       ++left_out_;
       return;
     }
@@ -82,25 +82,12 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     write_own(std::to_string(std::exchange(left_out_, 0)) + " lines were left out: too many per second");
   }
 
-  bool within_rate() {
-    constexpr double kMostAtOnce = 1000;
-    constexpr double kPerSecond = 50;
-    const auto now = std::chrono::steady_clock::now();
-    const std::chrono::duration<double> passed = now - counted_;
-    counted_ = now;
-    credit_ = std::min(kMostAtOnce, credit_ + passed.count() * kPerSecond);
-    if (credit_ < 1) return false;
-    credit_ -= 1;
-    return true;
-  }
-
   void flush_() override {}
 
   bool limited_;
   std::uint64_t lost_ = 0;
   std::uint64_t left_out_ = 0;
-  double credit_ = 0;
-  std::chrono::steady_clock::time_point counted_{};
+  RateLimit rate_{1000};
   std::chrono::steady_clock::time_point reported_{};  // when the number of omitted lines was last written
 };
 

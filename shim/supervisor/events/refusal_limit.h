@@ -6,6 +6,7 @@
 
 #include "shim/common/clock.h"
 #include "shim/common/no_copy.h"
+#include "shim/supervisor/events/rate_limit.h"
 #include "shim/supervisor/registry/inspection_budget.h"
 
 namespace libmseal::supervisor {
@@ -13,18 +14,7 @@ namespace libmseal::supervisor {
 class RefusalLimit {
  public:
   // Whether one more is to be recorded.
-  [[nodiscard]] bool admits() noexcept {
-    constexpr std::uint64_t kSecond = 1'000'000'000;
-    constexpr unsigned kMostPerSecond = 50;
-    const std::uint64_t now = shim::monotonic_ns();
-    if (now - second_ >= kSecond) {
-      second_ = now;
-      in_second_ = 0;
-    }
-    if (!budget_.allows(now) || in_second_ >= kMostPerSecond) return false;
-    ++in_second_;
-    return true;
-  }
+  [[nodiscard]] bool admits() noexcept { return budget_.allows(shim::monotonic_ns()) && rate_.admits(); }
 
   // Measures the time spent on inspecting a process for a refusal.
   class Inspection : shim::NoCopy {
@@ -38,8 +28,7 @@ class RefusalLimit {
   };
 
  private:
-  std::uint64_t second_ = 0;
-  unsigned in_second_ = 0;
+  RateLimit rate_{50};
   InspectionBudget budget_;
 };
 
