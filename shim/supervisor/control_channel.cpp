@@ -141,9 +141,9 @@ void ControlChannel::handle_join(const seccomp_notif& notification, Caller& call
   } else {
     inspected_.drop_jobs_of(caller.process);
   }
-  const TableFile& table = *caller.image->table;
-  if (!listener_.answer_with_table(notification.id, table.descriptor())) refuse(notification, EMFILE);
-  log(Level::info, "pid ", caller.process.id, ": joined, ", table.fences().size(), " fences");
+  const Image& image = *caller.image;
+  if (!listener_.answer_with_table(notification.id, image.table->descriptor())) refuse(notification, EMFILE);
+  log(Level::info, "pid ", caller.process.id, ": joined, ", image.fences.size(), " fences");
 }
 
 void ControlChannel::handle_message(const seccomp_notif& notification, Caller& caller,

@@ -65,10 +65,6 @@ void TableFile::release() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
-std::span<const Range> TableFile::fences() const {
-  return {table_->fences.data(), table_->fences.size()};
-}
-
 // Makes room for `most` items in a vector that may soon have more than `count` of them. There is room for
 // each vector to grow once, so nothing is thrown.
 template <class Vector>

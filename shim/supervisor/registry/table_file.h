@@ -26,7 +26,6 @@ class TableFile : shim::NoCopy {
 
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
-  [[nodiscard]] std::span<const policy::Range> fences() const;
   // All processes of the image use one table. If it is full, it says that everything may be sealed
   // (shim::kEverything).
   void add(const policy::Seal& seal) noexcept;  // NOLINT(bugprone-exception-escape): there is room
