@@ -140,35 +140,39 @@ Feature landlock() {
       answer == kKilled ? "a filter kills programs that call it; no harden=proc_mem" : "no harden=proc_mem"};
 }
 
+constexpr int kAnswered = 1;
+
+// To be called in a child: kAnswered if something answers mseal(2) before a listener hears of it; 0 if not.
+int ask_who_answers() {
+  sock_filter notify[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, policy::kMsealNumber, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{std::size(notify), notify};
+  (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const long listener =
+      raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  std::array<int, 2> end_of_caller{};
+  if (shim::failed(listener) || pipe(end_of_caller.data()) != 0) return 0;
+  const pid_t caller = fork();
+  if (caller < 0) return 0;
+  if (caller == 0) {
+    (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
+    _exit(0);
+  }
+  close(end_of_caller[1]);
+  std::array<pollfd, 2> first{{{static_cast<int>(listener), POLLIN, 0}, {end_of_caller[0], 0, 0}}};
+  const bool notified = poll(first.data(), first.size(), -1) > 0 && (first[0].revents & POLLIN) != 0;
+  kill(caller, SIGKILL);
+  return notified ? 0 : kAnswered;
+}
+
 }  // namespace
 
 bool mseal_is_answered() {
-  constexpr int kAnswered = 1;
-  return in_child([] {
-           sock_filter notify[] = {
-               BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-               BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, policy::kMsealNumber, 0, 1),
-               BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-               BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-           };
-           const sock_fprog program{std::size(notify), notify};
-           (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-           const long listener =
-               raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-           std::array<int, 2> end_of_caller{};
-           if (shim::failed(listener) || pipe(end_of_caller.data()) != 0) return 0;
-           const pid_t caller = fork();
-           if (caller < 0) return 0;
-           if (caller == 0) {
-             (void)raw_syscall(policy::kMsealNumber, 0, 0, 1);
-             _exit(0);
-           }
-           close(end_of_caller[1]);
-           std::array<pollfd, 2> first{{{static_cast<int>(listener), POLLIN, 0}, {end_of_caller[0], 0, 0}}};
-           const bool notified = poll(first.data(), first.size(), -1) > 0 && (first[0].revents & POLLIN) != 0;
-           kill(caller, SIGKILL);
-           return notified ? 0 : kAnswered;
-         }) == kAnswered;
+  return in_child(ask_who_answers) == kAnswered;
 }
 
 std::vector<Feature> features() {
