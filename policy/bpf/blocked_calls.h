@@ -18,7 +18,7 @@ namespace libmseal::policy {
 // Blocks the calls that no filter can decide, except those that the options open. A second listener is always
 // refused: with one, a process could approve its own calls. `notified`: what the supervisor is notified of.
 struct NotifiedCalls {
-  bool lineage = false;  // lineage.h
+  bool lineage = false;  // parent_changes.h
   bool starts = false;   // a fresh image is about to run
 };
 void write_blocked_calls(const Machine& machine, const Options& options, const NotifiedCalls& notified,

@@ -20,8 +20,8 @@
 #include "policy/bpf/blocked_calls.h"
 #include "policy/configuration/options.h"
 #include "policy/rules/abi.h"
-#include "policy/rules/lineage.h"
 #include "policy/rules/mm_call.h"
+#include "policy/rules/parent_changes.h"
 
 namespace libmseal::policy {
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "policy/parsers/text.h"
-#include "policy/rules/lineage.h"
+#include "policy/rules/parent_changes.h"
 #include "shim/common/killed_calls.h"
 #include "shim/supervisor/events/log.h"
 

@@ -72,7 +72,7 @@ class Dispatcher {
   void catch_up();
   [[nodiscard]] int patience_while_busy() const;
   void dispatch(const seccomp_notif& raw);
-  // A call that changes the parents in /proc (lineage.h).
+  // A call that changes the parents in /proc (parent_changes.h).
   void handle_lineage(const Notification& notification);
   // A message of the library, or mseal itself.
   void handle_mseal(const Notification& notification);
