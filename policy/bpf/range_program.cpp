@@ -5,7 +5,9 @@
 
 #include "policy/bpf/call_fields.h"
 #include "policy/bpf/call_range.h"
-#include "policy/bpf/interval_search.h"
+#include "policy/bpf/call_searches.h"
+#include "policy/bpf/huge_page_tests.h"
+#include "policy/bpf/mremap_program.h"
 #include "policy/bpf/number_search.h"
 #include "policy/bpf/single_seal.h"
 #include "policy/rules/fixed_vector.h"
@@ -26,7 +28,7 @@ class Compiler {
     allow_ = returning(SECCOMP_RET_ALLOW);
     refuse_ = returning(kActionRefuse);
     delegated_ = notifies() ? returning(kActionNotify) : other_;
-    write_searches();
+    searches_.write({allow_, refuse_, delegated_});
     Label next = other_;
     for (std::size_t index = machine_.abis.size(); index > 0; --index) {
       next = write_abi(machine_.abis[index - 1], next);
@@ -68,83 +70,7 @@ class Compiler {
     return other_;
   }
 
-  // ---- searches ----
-
-  void write_searches() {
-    const RangeTarget watched{what_.watched, notifies() ? returning(kActionNotify) : other_};
-    const auto search = [&](std::span<const Range> denied) {
-      const Label hit = denied.empty() ? refuse_ : range_.confirm(refuse_, allow_);
-      return search_intervals({denied, hit}, watched, allow_, range_, out_);
-    };
-    const DeniedRanges& denied = what_.denied;
-    const bool one_search = std::ranges::equal(denied.ranges, denied.contents);
-    if (!one_search) contents_search_ = search(denied.contents);
-    ranges_search_ = search(denied.ranges);
-    if (one_search) contents_search_ = ranges_search_;
-    (void)search_given();  // directly before its search
-  }
-
-  // Searches the range given by arguments 0 and 1.
-  Label search_given() {
-    Label& given = range_.has_short_arguments() ? short_given_ : given_;
-    if (given == 0) given = range_.set(ranges_search_, delegated_);
-    return given;
-  }
-
-  // Searches the range, then the saved one.
-  Label search_both() {
-    if (both_search_ == 0) {
-      const Label second = range_.take_kept(ranges_search_);
-      both_search_ =
-          search_intervals({what_.denied.ranges, range_.confirm(refuse_, second)}, {}, second, range_, out_);
-    }
-    return both_search_;
-  }
-
   // ---- huge pages ----
-
-  // `if (argument & mask) goto some; else goto none`
-  Label branch_any(std::uint32_t argument, std::uint64_t mask, Label some, Label none) {
-    if (high(mask) != 0 && !range_.has_short_arguments()) {
-      out_.branch(BPF_JSET, high(mask), some, none);
-      none = out_.load(high_of(argument));
-    }
-    out_.branch(BPF_JSET, low(mask), some, none);
-    return out_.load(low_of(argument));
-  }
-
-  // Goes to `partly` if the address is a huge page boundary and the length is not a multiple of that size:
-  // the kernel rounds the length up if the range consists of huge pages.
-  Label if_partly_huge(std::uint32_t address, std::uint32_t length, Label partly, Label next) {
-    Label others = next;
-    for (const std::uint64_t size : machine_.huge_pages) {
-      others = branch_any(address, size - 1, others, branch_any(length, size - 1, partly, others));
-    }
-    return others;
-  }
-
-  // Since 6.17 mremap can move several mappings at once (mm/mremap.c, remap_move). Huge pages can be among
-  // them only if source and target have the same offset in a huge page; the kernel then rounds the end up.
-  // For sizes above 4 GiB, only the lower words are compared.
-  Label if_perhaps_huge(Label perhaps, Label next) {
-    Label others = next;
-    for (const std::uint64_t size : machine_.huge_pages) {
-      const std::uint32_t within = low(size - 1) & ~low(machine_.page_size - 1);
-      Label ends_in_one = perhaps;
-      if (high(size) == 0) {
-        out_.branch(BPF_JSET, low(size - 1), perhaps, others);
-        out_.add_x();
-        ends_in_one = out_.load(low_of(1));
-      }
-      out_.branch_x(BPF_JEQ, ends_in_one, others);
-      out_.mask(within);
-      out_.load(low_of(4));
-      out_.copy_to_x();
-      out_.mask(within);
-      others = out_.load(low_of(0));
-    }
-    return others;
-  }
 
   // Whether calls that create huge pages go to the supervisor or are refused.
   [[nodiscard]] bool tells_of_huge_pages() const {
@@ -158,8 +84,8 @@ class Compiler {
 
   // The file may be a bpf arena, which the kernel moves past the multiple of 4 GiB that it would cross.
   Label write_fixed_file() {
-    const Label both = range_.set_above_line(0, 1, range_.keep(range_.set(0, 1, search_both())));
-    out_.branch_x(BPF_JGE, search_given(), both);  // the sum is below an addend only if it crossed one
+    const Label both = range_.set_above_line(0, 1, range_.keep(range_.set(0, 1, searches_.both())));
+    out_.branch_x(BPF_JGE, searches_.given(), both);  // the sum is below an addend only if it crossed one
     out_.add_x();
     out_.load(low_of(1));
     out_.copy_to_x();
@@ -168,17 +94,18 @@ class Compiler {
       out_.branch(BPF_JEQ, 0, narrow, both);
       narrow = out_.load(high_of(1));
     }
-    const Label aligned = out_.branch(BPF_JEQ, 0, search_given(), narrow);
+    const Label aligned = out_.branch(BPF_JEQ, 0, searches_.given(), narrow);
     out_.branch(BPF_JSET, low(machine_.page_size - 1), allow_, aligned);
     return out_.load(low_of(0));
   }
 
   Label write_mmap() {
-    Label fixed = search_given();
+    Label fixed = searches_.given();
     if (decides() || notifies()) {
       // The file may be on hugetlbfs, where whole huge pages are replaced.
-      const Label file = decides() ? write_fixed_file() : if_partly_huge(0, 1, delegated_, search_given());
-      out_.branch(BPF_JSET, kMapAnonymous, search_given(), file);
+      const Label file =
+          decides() ? write_fixed_file() : huge_.if_partly(0, 1, delegated_, searches_.given());
+      out_.branch(BPF_JSET, kMapAnonymous, searches_.given(), file);
       fixed = out_.load(low_of(3));
     }
     Label special = out_.branch(BPF_JSET, kMapFixedNoreplace, allow_, fixed);
@@ -197,70 +124,24 @@ class Compiler {
 
   Label write_mprotect() {
     if (!what_.denied.protection && !notifies()) return other_;
-    if (!notifies() && !what_.unsupervised.refuse_grows_down) return search_given();
+    if (!notifies() && !what_.unsupervised.refuse_grows_down) return searches_.given();
     const Label grows_down =
-        out_.branch(BPF_JSET, kProtGrowsUp, search_given(), notifies() ? delegated_ : refuse_);
-    out_.branch(BPF_JSET, kProtGrowsDown, grows_down, search_given());
+        out_.branch(BPF_JSET, kProtGrowsUp, searches_.given(), notifies() ? delegated_ : refuse_);
+    out_.branch(BPF_JSET, kProtGrowsDown, grows_down, searches_.given());
     return out_.load(low_of(2));
   }
 
   // The kernel would round an unaligned start down. No program needs that, so it is refused.
   Label write_remap_file_pages() {
     if (!decides()) return delegated_;
-    out_.branch(BPF_JSET, low(machine_.page_size - 1), refuse_, search_given());
+    out_.branch(BPF_JSET, low(machine_.page_size - 1), refuse_, searches_.given());
     return out_.load(low_of(0));
-  }
-
-  // If huge pages begin at the old address, shrinking unmaps up to a multiple of their size.
-  Label if_shrinks_huge(Label shrinks, Label otherwise) {
-    const auto load_both = [&](std::uint32_t old_size, std::uint32_t new_size) {
-      out_.load(old_size);
-      out_.copy_to_x();
-      return out_.load(new_size);
-    };
-    const Label partly = if_partly_huge(0, 1, shrinks, otherwise);
-    out_.branch_x(BPF_JGT, partly, otherwise);
-    const Label low_words = load_both(low_of(1), low_of(2));
-    if (range_.has_short_arguments()) return low_words;
-    const Label not_above = out_.branch_x(BPF_JEQ, low_words, otherwise);
-    out_.branch_x(BPF_JGT, partly, not_above);
-    return load_both(high_of(1), high_of(2));
-  }
-
-  Label write_mremap() {
-    if (decides()) return write_mremap_of_both();
-    // A size of 0 has a zero lower word; sizes with an upper word are wide.
-    const Label sized = notifies() ? if_shrinks_huge(delegated_, search_given()) : search_given();
-    out_.branch(BPF_JEQ, 0, delegated_, sized);
-    const Label somewhere = out_.load(low_of(1));
-    out_.branch(BPF_JSET, kMremapFixed, delegated_, somewhere);
-    return out_.load(low_of(3));
-  }
-
-  Label write_mremap_of_both() {
-    // An old size of 0, also after rounding up has wrapped, means the page at the old address.
-    const auto source_then = [&](Label sized, Label next) {
-      const Label one_byte = range_.set_one_byte(0, next);
-      out_.branch(BPF_JGT, low(0 - machine_.page_size), one_byte, sized);
-      const Label low_of_huge = out_.load(low_of(1));
-      out_.branch(BPF_JEQ, 0, one_byte, sized);
-      const Label low_of_small = out_.load(low_of(1));
-      const Label huge = out_.branch(BPF_JEQ, ~0U, low_of_huge, sized);
-      out_.branch(BPF_JEQ, 0, low_of_small, huge);
-      return range_.load_high(1);
-    };
-    const Label source = source_then(search_given(), ranges_search_);
-    const Label sized = range_.set(0, 1, search_both());
-    const Label target = range_.set(4, 2, range_.keep(source_then(sized, search_both())));
-    const Label with_target = if_partly_huge(4, 2, refuse_, if_perhaps_huge(refuse_, target));
-    out_.branch(BPF_JSET, kMremapFixed, with_target, source);
-    return if_shrinks_huge(refuse_, out_.load(low_of(3)));
   }
 
   Label write_madvise() {
     if (what_.denied.contents.empty() && !notifies()) return other_;
     const Label discards =
-        contents_search_ == ranges_search_ ? search_given() : range_.set(contents_search_, delegated_);
+        searches_.is_one() ? searches_.given() : range_.set(searches_.contents(), delegated_);
     Label next = allow_;
     for (const std::uint32_t advice : kDiscardingAdvice) {
       next = out_.branch(BPF_JEQ, advice, decides() || is_everyday(advice) ? discards : delegated_, next);
@@ -330,13 +211,13 @@ class Compiler {
       case Call::mmap:
         return write_mmap();
       case Call::munmap:
-        return search_given();
+        return searches_.given();
       case Call::remap_file_pages:
         return write_remap_file_pages();
       case Call::mprotect:
         return write_mprotect();
       case Call::mremap:
-        return write_mremap();
+        return decides() ? mremap_.decide(refuse_) : mremap_.delegate(delegated_, notifies());
       case Call::madvise:
         return write_madvise();
       case Call::brk:
@@ -432,13 +313,9 @@ class Compiler {
   Label delegated_ = 0;
 
   CallRange range_{machine_, !decides(), out_};
-  Label ranges_search_ = 0;
-  Label contents_search_ = 0;
-  Label both_search_ = 0;
-
-  // 0: not written yet.
-  Label given_ = 0;
-  Label short_given_ = 0;
+  CallSearches searches_{what_, range_, out_};
+  HugePageTests huge_{machine_, range_, out_};
+  MremapProgram mremap_{machine_, searches_, range_, huge_, out_};
 };
 
 }  // namespace
