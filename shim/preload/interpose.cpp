@@ -2,7 +2,7 @@
 //
 // With filters the kernel refuses calls, so these functions only make the system call; a refused madvise may
 // still be allowed by protection keys. Only under the backend `libc`, which has no filter, they check the
-// local seals first. Must be async-signal-safe.
+// local seals first, and in audits they send the call site first. Must be async-signal-safe.
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-// Interposed libc functions that start programs: they set the memory layout of the new program first.
+// Interposed libc functions that start programs. First they make this process known to the supervisor if
+// necessary, and set the memory layout of the new program.
 #pragma once
 
 namespace libmseal::shim {

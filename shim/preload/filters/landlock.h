@@ -9,7 +9,8 @@ namespace libmseal::shim {
 // Whether that is forbidden already.
 bool writing_proc_is_forbidden();
 
-// Forbids it, without affecting files outside of /proc. Returns "", or why it is impossible.
+// Forbids it. Files and folders that are created directly in / later can't be written either. Returns "", or
+// why it is impossible.
 std::string_view forbid_writing_proc();
 
 }  // namespace libmseal::shim

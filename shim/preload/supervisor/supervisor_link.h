@@ -21,7 +21,7 @@ class SupervisorLaunch : NoCopy {
   // Starts the program at state.supervisor_path in its own session, without our descriptors, and so that no
   // wait() of the program returns it. It also gets the paths of the policy files. Waits until it is ready and
   // has sent its table. A supervisor that can't serve this program may still send a table with the policy.
-  // Only the first call does something; the others return the same.
+  // Once a supervisor was started, later calls return the same.
   Reason start(const State& state);
   [[nodiscard]] const void* table() const { return table_; }
   // Ends the launch; the supervisor is not needed.
