@@ -34,9 +34,10 @@ extern "C" {
 
 /* For the flags argument of mmap: the new mapping is placed where sealing it later takes no filter. Up to
  * 65,536 such mappings can be sealed without slowing down calls elsewhere. A call that changes such a
- * mapping, sealed or not, takes longer, because the supervisor decides it. The flag has no effect with
- * MAP_FIXED or MAP_HUGETLB (where the bit is part of the encoded page size), and without a supervisor. An
- * address hint is ignored. Works only with libc's mmap and syscall(). */
+ * mapping, sealed or not, takes longer, because the supervisor decides it. Sealed one by one, each seal takes
+ * longer the more mappings there are; mseal_ranges seals many at once. The flag has no effect with MAP_FIXED
+ * or MAP_HUGETLB (where the bit is part of the encoded page size), and without a supervisor. An address hint
+ * is ignored. Works only with libc's mmap and syscall(). */
 #ifndef MAP_SEALABLE
 #define MAP_SEALABLE 0x08000000
 #endif
