@@ -12,7 +12,7 @@ namespace {
 struct Cause {
   Why why;
   int error;              // that the program gets
-  std::string_view text;  // empty: the text of the error that occurred
+  std::string_view text;  // followed by the error, if there is one
   std::string_view advice;
   std::atomic<bool> said = false;
 };
@@ -23,7 +23,7 @@ constinit Cause g_causes[] = {
     {Why::filters_full, ENOMEM, "the kernel accepts no more filters for this process", kFewer},
     {Why::program_filters, EAGAIN, "a thread of this program installed seccomp filters of its own",
      "seal before that, or install them in all threads (SECCOMP_FILTER_FLAG_TSYNC)"},
-    {Why::filter_failed, EAGAIN, "", "the filter could not be installed, nothing was sealed"},
+    {Why::filter_failed, EAGAIN, "the filter could not be installed", "nothing was sealed"},
     {Why::shared, EAGAIN, "another process shares this memory (vfork, clone), or may share it",
      "seal before that process starts or after it has ended"},
     {Why::not_ours, EAGAIN,
@@ -51,7 +51,7 @@ constinit Cause g_causes[] = {
     {Why::table_full, ENOMEM, "the supervisor's table is full", kFewer},
     {Why::local_seals_full, ENOMEM, "no room for more seals", kFewer},
     {Why::many_pieces, ENOMEM, "the range has too many mappings of different kinds", "seal it in parts"},
-    {Why::unreadable, EAGAIN, "", "/proc/thread-self can't be read"},
+    {Why::unreadable, EAGAIN, "/proc/thread-self can't be read", "let the program read it"},
     {Why::io_uring, EAGAIN,
      "the program had an io_uring before its first seal, and filters can't see its requests",
      "create the io_uring after the first seal, or set open=io_uring"},
@@ -74,8 +74,8 @@ long explain(Why why, long error) {
     if (!cause.said.exchange(true)) {
       Message message;
       message << "mseal: " << cause.text;
-      if (cause.text.empty()) message << ErrorText{error};
-      message << ": " << cause.advice;
+      if (error != 0) message << ": " << ErrorText{error};
+      message << (error != 0 ? "; " : ": ") << cause.advice;
     }
     return -cause.error;
   }
