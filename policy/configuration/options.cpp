@@ -161,7 +161,7 @@ bool parse_option(std::string_view item, Options& options, OptionError& error) {
   if (key == "skip") return take(!value.empty(), kPatterns, options.skip);
   if (key == "mutable") return take(!value.empty(), kPatterns, options.mutable_data);
   if (key == "policy") return take(is_path || value == "none", "an absolute path, none", options.policy);
-  if (key == "supervisor" || key == "helper") return take(is_path, "an absolute path", options.supervisor);
+  if (key == "supervisor") return take(is_path, "an absolute path", options.supervisor);
   return wrong(kKeys);
 }
 

@@ -31,8 +31,7 @@ namespace libmseal::policy {
 namespace {
 
 // Options that name policy files or programs, and those that have their own tables here.
-constexpr auto kNotInFiles =
-    std::to_array<std::string_view>({"policy", "supervisor", "helper", "skip", "mutable"});
+constexpr auto kNotInFiles = std::to_array<std::string_view>({"policy", "supervisor", "skip", "mutable"});
 
 class Reader {
  public:

@@ -57,12 +57,11 @@ TEST_CASE("every key that the message for an unknown one lists is in the test ab
   CHECK(std::ranges::count(error.allowed, ',') + 1 == 20);
 }
 
-TEST_CASE("the older names of backends and of the supervisor's option still work") {
+TEST_CASE("the other names of backends work") {
   Options options;
-  CHECK(errors_of("backend=seccomp,require=filter,helper=/x/y", options).empty());
+  CHECK(errors_of("backend=seccomp,require=filter", options).empty());
   CHECK(options.backend == Backend::supervised);
   CHECK(options.require == Backend::filters);
-  CHECK(options.supervisor == "/x/y");
 }
 
 TEST_CASE("a bad item is named with what is allowed, and the rest applies") {
