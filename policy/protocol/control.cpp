@@ -18,7 +18,7 @@ constexpr std::uint64_t kRefused = 1U << 9;
 constexpr std::uint64_t kMayGrowDown = 1U << 10;
 constexpr std::uint64_t kLastIsSupervised = 1U << 11;
 constexpr std::uint64_t kObjectPart = 1U << 12;
-constexpr std::uint64_t kIsAlone = 1U << 12;  // of other kinds than kObjectPart
+constexpr std::uint64_t kIsAlone = 1U << 12;  // not of `range`
 constexpr std::uint64_t kWritableToo = 1U << 13;
 constexpr std::uint64_t kDiscardAsKernel = 1U << 14;
 constexpr std::uint64_t kSeveral = 1U << 15;  // packed ranges, in these registers:
@@ -58,9 +58,9 @@ constexpr std::uint64_t flags_of(Kind kind) {
     return kDiscardProtected | kMayGrowDown | kTypes | kSeveral | kIsAlone | by_both;
   }
   if (kind == Kind::range) return kObjectPart | kWritableToo | kSeveral;
-  if (kind == Kind::seal) return kDiscardAsKernel | kTypes;
-  if (kind == Kind::filters_are_in) return kDiscardAsKernel;
-  if (kind == Kind::prepare) return kTypes;
+  if (kind == Kind::seal) return kDiscardAsKernel | kTypes | kIsAlone;
+  if (kind == Kind::filters_are_in) return kDiscardAsKernel | kIsAlone;
+  if (kind == Kind::prepare) return kTypes | kIsAlone;
   return kind == Kind::call_site ? kRefused : 0;
 }
 
@@ -183,7 +183,7 @@ std::optional<Control> decode_control(const Machine& machine, const Arguments& a
   message.seal.may_grow_down = (flags & kMayGrowDown) != 0;
   message.seal.types = types_of(flags);
   message.object_part = kind == Kind::range && (flags & kObjectPart) != 0;
-  message.is_alone = adds_seal(kind) && (flags & kIsAlone) != 0;
+  message.is_alone = kind != Kind::range && (flags & kIsAlone) != 0;
   message.writable_too = (flags & kWritableToo) != 0;
   message.discard_as_kernel = (flags & kDiscardAsKernel) != 0;
   message.refused = (flags & kRefused) != 0;

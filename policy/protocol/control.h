@@ -70,8 +70,10 @@ struct Control {
   // For `range`, add_supervised and add_filtered: further ranges. Not in a message by mmap.
   FixedVector<Range, 3> more{};
   bool last_is_supervised = false;  // for add_filtered: the last of `more` is meant as in add_supervised
-  bool is_alone = false;            // for these two, at the start: the library has proved that no other
-                                    // process shares the memory
+  // Not for `range`: the library itself finds out that no other process shares the memory. The supervisor
+  // believes it for this request only: if it is a lie, the liar's own seal does not hold. For add_supervised
+  // and add_filtered only at the start.
+  bool is_alone = false;
 
   bool object_part = false;   // for `range`: seal only what is private and not writable there
   bool writable_too = false;  // for such a `range`: also what is writable
@@ -110,6 +112,8 @@ enum class NextStep : std::uint8_t {
   supervised = 2,  // the supervisor refuses, because it is notified of the calls there
   by_itself = 3,   // the supervisor may not read the mappings: the program has to
   again = 4,       // the threads are stopped now: send `seal` again, with the current break and no range
+  look = 5,        // the supervisor can't tell who shares the memory: send the message again with `is_alone`,
+                   // and look after the seal is in force
 };
 
 // The answer to `seal` and `filters_are_in`. The ticket identifies what the supervisor has put into the seal

@@ -21,12 +21,14 @@ enum class Sharing : std::uint8_t {
   unknown,  // a task that can't be inspected may share it
 };
 
+// has_other_memory(task, its status): whether a task that kcmp may not compare certainly has another memory.
+template <class HasOtherMemory>
 class SharerSearch {
  public:
   // For the process `group`, of which `task` is a thread that does not end during the search. `only_user`:
   // the user that all processes which may share the memory have; -1: not known.
-  SharerSearch(const ProcRoot& proc, long group, long task, long only_user = -1)
-      : proc_(proc), group_(group), task_(task), only_user_(only_user) {}
+  SharerSearch(const ProcRoot& proc, long group, long task, long only_user, HasOtherMemory has_other_memory)
+      : proc_(proc), group_(group), task_(task), only_user_(only_user), has_other_memory_(has_other_memory) {}
 
   // Calls found(process) for each sharer; it returns false to stop. `since`: a moment without sharers. `now`:
   // the forks so far; sample_forks() returns them anew. `most`: the forks after which IDs wrap around.
@@ -117,57 +119,16 @@ class SharerSearch {
       return read == -ENOENT || read == -ESRCH ? Sharing::alone : Sharing::shared;
     }
     // Not allowed, or ESRCH, which another filter may have answered.
-    if (read == 0) return judge_by_looks(task, status);
+    if (read == 0) return judge_by_evidence(task, status);
     // /proc may hide a task (hidepid=); kill shows whether it exists.
     return raw_syscall(__NR_kill, task, 0) == -ESRCH ? Sharing::alone : Sharing::unknown;
   }
 
   // kcmp is not allowed. A sharer may have another user, and need not have filters.
-  Sharing judge_by_looks(long task, const TaskStatus& status) {
+  Sharing judge_by_evidence(long task, const TaskStatus& status) {
     if (status.thread_group == group_ || status.peak < 0) return Sharing::alone;  // peak < 0: no memory
     if (only_user_ >= 0 && status.user >= 0 && status.user != only_user_) return Sharing::alone;
-    return peaks_differ(task) || images_differ(task) ? Sharing::alone : Sharing::unknown;
-  }
-
-  // The peak size of a memory only grows, and everybody can read it (vm_peak_mark.h). If the memory is
-  // shared, the other task's peak lies between two readings of one's own. While a mapping is moved it may
-  // appear larger (mm/mremap.c), so a single reading can be wrong, but not several in the same direction.
-  bool peaks_differ(long task) {
-    bool below = true;
-    bool above = true;
-    TaskStatus before;
-    TaskStatus other;
-    TaskStatus after;
-    if (read_status(proc_, task_, before) != 0) return false;
-    for (int looks = 0; looks < kLooks && (below || above); ++looks) {
-      const long read = read_status(proc_, task, other);
-      if (read == -ENOENT || read == -ESRCH) return true;
-      if (read != 0 || read_status(proc_, task_, after) != 0) return false;
-      below = below && other.peak < before.peak;
-      above = above && other.peak > after.peak;
-      before = after;
-    }
-    return below || above;
-  }
-
-  // For memory that the library has not marked, if the fields are readable. prctl(PR_SET_MM) changes them.
-  bool images_differ(long task) {
-    policy::StatLine before;
-    policy::StatLine other;
-    policy::StatLine after;
-    bool differ = read_stat(proc_, task_, before) == 0;
-    for (int looks = 0; looks < kLooks && differ; ++looks) {
-      differ = read_stat(proc_, task, other) == 0 && read_stat(proc_, task_, after) == 0 &&
-               are_of_two(before, other) && are_of_two(after, other);
-      before = after;
-    }
-    return differ;
-  }
-
-  static bool are_of_two(const policy::StatLine& own, const policy::StatLine& other) {
-    return own.start_stack != 0 && other.start_stack != 0 &&
-           (own.start_stack != other.start_stack || own.start_code != other.start_code ||
-            own.arg_start != other.arg_start);
+    return has_other_memory_(task, status) ? Sharing::alone : Sharing::unknown;
   }
 
   template <class Look>
@@ -230,6 +191,7 @@ class SharerSearch {
   long group_;
   long task_;
   long only_user_;
+  HasOtherMemory has_other_memory_;
 };
 
 }  // namespace libmseal::shim

@@ -98,14 +98,6 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
     note_sealed_objects(state, all_objects(state), turn.work());
 }
 
-// Now or later. Not if a supervisor starts with the image, because it sees all later processes.
-bool looks_for_sharers_itself(const State& state) {
-  using policy::Backend;
-  if (state.backend != Backend::automatic) return state.backend == Backend::filters;
-  return !state.is_barred() && state.options.backend != Backend::libc &&
-         state.options.backend != Backend::kernel;
-}
-
 // A program in which the system calls of the library would be killed. No policy file is read.
 void report_unsealed_start(State& state) {
   const char* const text = secure_getenv("MSEAL_OPTIONS");
@@ -150,6 +142,7 @@ void start(State& state) {
   }
   SupervisorLaunch launch;
   read_options(state, launch);
+  note_pid_namespace();
   const ExclusiveSection section;
   // scope=process does not apply to a program that gains privileges.
   const bool idle = state.options.one_process && getauxval(AT_SECURE) == 0 && parent_is_under_library(state);
@@ -158,7 +151,6 @@ void start(State& state) {
   } else if (state.options.auto_seal != policy::AutoSeal::off) {
     start_sealed(state, launch, section.job());
   }
-  if (looks_for_sharers_itself(state)) note_pid_namespace();
   if (!state.options.audit)
     harden(state, section.job().draft);  // after the supervisor was started, so it does not apply to that
 }

@@ -23,7 +23,8 @@ bool ends_request(Kind kind, std::int64_t answer) {
   // Otherwise ranges of a failed request would be sealed by the thread's next one.
   if (answer < 0) return seals || kind == Kind::range;
   const policy::NextStep step = policy::decode_seal_answer(answer).step;
-  return seals && step != policy::NextStep::filter && step != policy::NextStep::again;
+  using policy::NextStep;
+  return seals && step != NextStep::filter && step != NextStep::again && step != NextStep::look;
 }
 
 // 1 or 0, or -errno.
@@ -200,7 +201,7 @@ std::int64_t ControlChannel::answer_to(const Caller& caller, const Control& mess
     case Kind::is_writable:
       return is_writable(proc_, caller, range);
     case Kind::prepare:
-      return reported_.prepare(caller, message.seal);
+      return reported_.prepare(caller, message);
     case Kind::is_alone:
       return reported_.is_alone(caller);
     case Kind::add_supervised:

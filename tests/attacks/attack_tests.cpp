@@ -263,6 +263,7 @@ constexpr Attack kAttacks[] = {
     {"sharer_orphaned", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
     {"sharer_without_leader", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
     ours("sharer_not_dumpable", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("sharer_with_moving_peak", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", refused(-EAGAIN), held(-EPERM), Start::late),
     // In a tree, the kernel is not asked.
     everywhere("sharer_outside_of_no_tree", refused(-EAGAIN), Start::late_in_pretended_tree),
@@ -291,6 +292,7 @@ constexpr Attack kAttacks[] = {
 
     ours("own_listener", held(-EBUSY), held(-EPERM)),
     everywhere("supervisor_killed", held(-EPERM)),
+    ours("sharer_without_supervisor", refused(-EAGAIN), held(-EPERM)),
     {"supervisor_stopped", kOfStopped, kOfStopped, held(-EPERM), held(-EPERM)},
     everywhere("own_filters", held(-EPERM)),
 
@@ -431,7 +433,8 @@ bool is_refused_by_others(const Run& unsealed) {
 
 // What the attack does to the supervisor, and says so when it has found one.
 constexpr std::string_view fate_of_supervisor(std::string_view name) {
-  if (name == "own_listener" || name == "supervisor_killed") return "killed";
+  if (name == "own_listener" || name == "supervisor_killed" || name == "sharer_without_supervisor")
+    return "killed";
   return name == "supervisor_stopped" ? "stopped" : "";
 }
 

@@ -59,9 +59,9 @@ KEEPS_OWN_ACCOUNT = ("shim/supervisor/sealing/sealer.cpp",
 # A list with a new process in it is not the last one.
 LISTS_PROCESSES_AGAIN = ("shim/supervisor/registry/identification.cpp", "      more = true;\n", "")
 LOOKS_FOR_SHARERS_OF_HELD = ("shim/supervisor/sealing/inspected_requests.cpp",
-                             "registry_.register_sharers(caller) != sharing || (cloning && !watched)", "cloning && !watched")
+                             "still != sharing || (cloning && !watched)", "cloning && !watched")
 LOOKS_FOR_SHARERS_AGAIN = ("shim/supervisor/sealing/inspected_requests.cpp",
-                           "  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;\n", "")
+                           "  if (sharing != Sharing::alone) return -EAGAIN;\n", "")
 
 HOLES = [
     Hole("i386: the filters read all of a register",
@@ -214,8 +214,24 @@ HOLES = [
                 "if (is_cloning(abi, number, arguments)) return Whereabouts::elsewhere;"),)),
     Hole("sharers: who can't be compared and runs under no filter counts as another",
          "shim/common/sharers.h",
-         "return peaks_differ(task) || images_differ(task) ?", "return peaks_differ(task) || images_differ(task) || !status.filtered ?",
+         "return has_other_memory_(task, status) ?", "return has_other_memory_(task, status) || !status.filtered ?",
          {SUPERVISED: ["sharer_not_dumpable"], FILTERS: ["sharer_not_dumpable"]}),
+    Hole("sharers: who reads a higher peak than another has another memory",
+         "shim/preload/process/own_sharers.cpp",
+         "least_ = raised;", "TaskStatus own;\n      (void)read_status(proc_, raw_syscall(__NR_getpid), own);\n      least_ = own.peak;",
+         {SUPERVISED: ["sharer_with_moving_peak"], FILTERS: ["sharer_with_moving_peak"]}, tries=5,
+         also=(("shim/preload/process/own_sharers.cpp",
+                "      if (!raise_vm_peak(static_cast<std::uint64_t>(raised) * kKibibyte)) return false;\n", ""),)),
+    Hole("sharers: without a supervisor nobody shares",
+         "shim/preload/backends/supervised_sealing.cpp",
+         "if (answer == -ENOSYS) return {false, explain(Why::gone)};", "if (answer == -ENOSYS) return {true, 0};",
+         {SUPERVISED: ["sharer_without_supervisor"]},
+         also=(("shim/preload/backends/supervised_sealing.cpp",
+                "  if (answer < 0) return explain_sharing(answer);\n", ""),
+               ("shim/preload/backends/supervised_sealing.cpp",
+                "return answer == static_cast<long>(NextStep::look) ? look_for_sharers(state) : answer;", "return 0;"),
+               ("shim/preload/backends/supervised_sealing.cpp",
+                "if (sent != 0) return explain(sent == -ENOSYS ? Why::gone : Why::unknown);", ""))),
     Hole("sharers: who is born during the look is not looked at",
          "shim/common/sharers.h",
          "if (last == looked_until) break;", "break;",
@@ -494,7 +510,7 @@ HOLES = [
          also=(("shim/supervisor/registry/caller.h", "return record->alone.still && record->alone.process == process;",
                 "return record->alone.still;"),)),
     Hole("sharers: the same without a supervisor",
-         "shim/preload/backends/filters.cpp",
+         "shim/preload/process/own_sharers.cpp",
          "process == state.alone_process ? state.alone_since : ForkSample{};", "state.alone_since;",
          {FILTERS: ["sealed_by_sharer", "heap_sealed_by_sharer"]}),
     Hole("late start: a process counts as under the filters of another",

@@ -239,7 +239,7 @@ TEST_CASE("what is no message is a raw mseal, what is a bad one is malformed") {
       {0x1000, 0x1000, 7 | 1U << 8, kControlMagic, 0, 0},  // attributes of a seal that adds none
       {0x1000, 0x1000, 9 | 1U << 9, kControlMagic, 0, 0},
       {0x1000, 0x1000, 9 | 1U << 13, kControlMagic, 0, 0},
-      {0x1000, 0x1000, 3 | 1U << 12, kControlMagic, 0, 0},
+      {0x1000, 0x1000, 11 | 1U << 12, kControlMagic, 0, 0},
       {0x1000, 0x1000, 2 | 1U << 14, kControlMagic, 0, 0},
       {0x1000, 0x1000, 1, kControlMagic, 0, 0},
       {0x1000, 0x1000, 4, kControlMagic, 0, 0},

@@ -3,7 +3,6 @@
 #include <cerrno>
 
 #include "shim/common/pieces.h"
-#include "shim/common/sharers.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/backends/own_sealing.h"
 #include "shim/preload/backends/ran_before.h"
@@ -12,7 +11,7 @@
 #include "shim/preload/filters/install.h"
 #include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/messages/why_unsealed.h"
-#include "shim/preload/process/pid_namespace.h"
+#include "shim/preload/process/own_sharers.h"
 #include "shim/preload/process/printed_notices.h"
 
 namespace libmseal::shim {
@@ -21,14 +20,6 @@ namespace {
 using policy::NextStep;
 using policy::Range;
 using policy::Seal;
-
-long look_for_sharers(const State& state) {
-  const ProcRoot proc;
-  if (!shows_own_namespace(proc)) return -EAGAIN;
-  const long process = raw_syscall(__NR_getpid);
-  const ForkSample since = process == state.alone_process ? state.alone_since : ForkSample{};
-  return search_own_sharers(proc, since, sample_forks(proc)) == Sharing::alone ? 0 : -EAGAIN;
-}
 
 Reason start(State& state, const StartArguments& arguments, Job& job) {
   const auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
@@ -61,7 +52,6 @@ long choose_step(const State& state, std::span<const Range> ranges, policy::Seal
   if (local_seals_refuse_types(state, ranges, types)) return -EACCES;
   if (local_seals_cover(state, ranges, types) && is_enough_for(state, pieces))
     return static_cast<long>(NextStep::sealed);
-  if (const long error = check_pid_namespace(); error != 0) return error;
   if (const long error = wait_until_alone(state); error != 0) return error;
   return static_cast<long>(NextStep::filter);
 }

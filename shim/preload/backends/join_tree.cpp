@@ -12,9 +12,9 @@
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/sealed_area.h"
-#include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/process/alone_proof.h"
 #include "shim/preload/process/exec_layout.h"
+#include "shim/preload/process/own_sharers.h"
 #include "shim/preload/state/program_filters.h"
 #include "shim/preload/supervisor/table_reader.h"
 
@@ -94,7 +94,6 @@ Reason join_tree(State& state, long table_descriptor, const ObjectsAtStart& obje
   if (mapped != 0) return {"the supervisor's table could not be mapped", mapped};
   state.tree_options = table_tree_options(state.table);
   put_up_fences(state);
-  mark_vm_peak();
   if (objects.pieces.empty()) return {};
 
   if (!add_table(state, objects.pieces, job.found.pieces)) return {"too many loaded objects", -ENOMEM};
@@ -108,7 +107,8 @@ Reason join_tree(State& state, long table_descriptor, const ObjectsAtStart& obje
       return {"the filter of this program could not be installed", error};
   }
   long sent = send_seals(seals, filtered);
-  if (sent == -EAGAIN && proves_to_be_alone()) sent = send_seals(seals, filtered, true);
+  if (sent == -EAGAIN && (proves_to_be_alone() || look_for_sharers(state) == 0))
+    sent = send_seals(seals, filtered, true);
   if (sent == -EAGAIN) sent = ask_until_alone([&] { return send_seals(seals, filtered); });
   if (sent == -EAGAIN) {
     leave_objects_unsealed(state, {kSharedMemory});

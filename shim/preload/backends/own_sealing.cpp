@@ -61,8 +61,7 @@ long wait_for_others(State& state) {
 
 long wait_until_alone(const State& state) {
   const long answer = ask_until_alone([&] { return functions_of(state.backend).is_alone(state); });
-  if (answer == 0) return 0;
-  return explain(answer == -EPERM ? Why::unknown : Why::shared);
+  return answer == 0 ? 0 : explain_sharing(answer);
 }
 
 long seal_by_itself(State& state, std::span<const Range> ranges, const SealOperations& operations, Job& job) {

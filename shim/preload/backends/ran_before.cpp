@@ -12,11 +12,11 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/common/time_namespace.h"
 #include "shim/preload/backends/own_sealing.h"
-#include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/process/alone_proof.h"
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
+#include "shim/preload/process/own_sharers.h"
 #include "shim/preload/process/printed_notices.h"
 #include "shim/preload/state/program_filters.h"
 
@@ -40,7 +40,6 @@ bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   const ForkSample now = sample_forks(proc);
   if (now.last == process) return false;
   find_out_about_kcmp();
-  mark_vm_peak();
   const std::uint64_t tick = 1'000'000'000 / getauxval(AT_CLKTCK);  // ns
   const std::uint64_t age = nanoseconds_of(CLOCK_BOOTTIME) - own.start_time * tick;
   ForkSample birth;  // unknown, unless the clocks can be compared
@@ -74,13 +73,6 @@ RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects) {
   if (reason.none()) return {objects, threads};
   leave_objects_unsealed(state, reason);
   return {};
-}
-
-Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const ForkSample& now) {
-  SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid));
-  const auto sample = [&] { return sample_forks(proc); };
-  const auto at_first = [](long) { return false; };
-  return search.run(since, now, pid_max(proc), sample, at_first);
 }
 
 void leave_objects_unsealed(State& state, const Reason& reason) {

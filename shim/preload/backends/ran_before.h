@@ -4,7 +4,6 @@
 
 #include <string_view>
 
-#include "shim/common/sharers.h"
 #include "shim/preload/backends/backend.h"
 #include "shim/preload/state/state.h"
 
@@ -25,9 +24,6 @@ RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects);
 
 // The objects are not sealed, for that reason: prints it, and ends a program that requires a backend.
 void leave_objects_unsealed(State& state, const Reason& reason);
-
-// Whether another process shares this memory, which none did at `since`. See sharers.h.
-Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const ForkSample& now);
 
 // To be called after the objects are covered by filters, if there are other threads: waits for their calls
 // and looks again. If one may change an object, the objects are treated as unsealed.

@@ -9,6 +9,7 @@
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/memory/heap.h"
 #include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/own_sharers.h"
 #include "shim/preload/state/lock.h"
 #include "shim/preload/supervisor/supervisor_link.h"
 #include "shim/preload/supervisor/table_reader.h"
@@ -61,7 +62,8 @@ long explain_answer(long error) {
 
 // What the supervisor means by refusing a range.
 SupervisorAnswer not_taken(const State& state, long answer) {
-  if (answer == -ENOSYS) return {true, 0};
+  if (answer == -ENOSYS) return {false, explain(Why::gone)};
+  if (answer == -EPERM) return {true, 0};
   // Without the filter, the kernel's own mseal(2) answers.
   if (answer == -EINVAL && !has_first_filter(state)) return {false, explain(Why::not_ours)};
   return {false, explain_answer(answer)};
@@ -76,15 +78,27 @@ void take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
 // Lets the supervisor seal the ranges that it was sent before and `last`, and installs the filters that it
 // asks for.
 SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) {
-  const auto ask = [&] { return send_message(with_break(state, Control::Kind::seal, last, job.types)); };
+  bool looks = false;  // for sharers, because the supervisor can't tell
+  const auto send = [&](Control::Kind kind, const Range& range = {}) {
+    const bool seals = kind == Control::Kind::seal;
+    Control message = with_break(state, kind, range, seals ? job.types : policy::kWholeSeal);
+    message.is_alone = looks;
+    return send_message(message);
+  };
+  const auto ask = [&] { return send(Control::Kind::seal, last); };
+  const auto look = [&] { return ask_until_alone([&] { return look_for_sharers(state); }); };
+  const auto give_up = [](long error) {
+    (void)send_message({Control::Kind::cancel, {}});
+    return SupervisorAnswer{false, error};
+  };
   long answer = ask();
-  if (answer == -ENOSYS || answer == -EPERM) return {true, 0};
   int overtakings = 0;
   job.covered.clear();
   for (int filters = 0; filters < kMostFilters;) {
     if (answer < 0) return not_taken(state, answer);
     const policy::SealAnswer next = policy::decode_seal_answer(answer);
     if (next.step == NextStep::sealed) {
+      if (const long error = looks ? look() : 0; error != 0) return {false, explain_sharing(error)};
       note_sealed_by_filters(state, job.covered.view());
       take_keys(state, next.ticket, job.found);
       return {false, 0};
@@ -92,7 +106,14 @@ SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) 
     if (next.step == NextStep::by_itself) return {true, 0};
     if (next.step == NextStep::again) {
       ++filters;  // counts as one, to limit the attempts
-      answer = send_message(with_break(state, Control::Kind::seal, {}, job.types));
+      answer = send(Control::Kind::seal);
+      continue;
+    }
+    if (next.step == NextStep::look) {
+      if (looks) return give_up(explain(Why::shared));
+      if (const long error = look(); error != 0) return give_up(explain_sharing(error));
+      looks = true;
+      answer = job.covered.empty() ? ask() : send(Control::Kind::filters_are_in);
       continue;
     }
     if (!take_found(state.table, next.ticket, job.found)) {  // another process of this image has replaced it
@@ -103,18 +124,13 @@ SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) 
     ++filters;
     job.covered = job.found.pieces;
     const DenyFilter filter{job.covered.view(), job.found.refused_breaks, true};
-    if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0) {
-      (void)send_message({Control::Kind::cancel, {}});
-      return {false, explain_filter_failure(installed)};
-    }
-    answer = send_message(with_break(state, Control::Kind::filters_are_in));
-    if (answer == -EPERM) {  // the supervisor sees no filter: another one answered instead of the kernel
-      (void)send_message({Control::Kind::cancel, {}});
-      return {false, explain_filter_failure(answer)};
-    }
+    if (const long installed = install_deny_filter(state, filter, job.draft); installed != 0)
+      return give_up(explain_filter_failure(installed));
+    answer = send(Control::Kind::filters_are_in);
+    // The supervisor sees no filter: another one answered instead of the kernel.
+    if (answer == -EPERM) return give_up(explain_filter_failure(answer));
   }
-  (void)send_message({Control::Kind::cancel, {}});
-  return {false, explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread)};
+  return give_up(explain(overtakings == kMostOvertakings ? Why::overtaken : Why::thread));
 }
 
 // ---- if the supervisor may not read the mappings ----
@@ -123,23 +139,26 @@ long choose_step(const State& state, std::span<const Range> ranges, policy::Seal
                  std::span<const Seal>) {
   Control message{Control::Kind::prepare, {ranges.front()}};
   message.seal.types = types;
-  const long answer = ask_until_alone([&] { return send_message(message); });
+  long answer = ask_until_alone([&] { return send_message(message); });
+  if (answer == static_cast<long>(NextStep::look)) {
+    const long error = ask_until_alone([&] { return look_for_sharers(state); });
+    if (error != 0) return explain_sharing(error);
+    message.is_alone = true;
+    answer = send_message(message);
+  }
   if (answer == -EACCES) return answer;
-  if (answer == -EAGAIN) return explain(Why::shared);
-  if (answer == -EPERM) return explain(Why::unknown);
+  if (answer < 0) return explain_sharing(answer);
   const bool same_for_all = ranges.size() == 1 || state.tree_options.covers_all;
-  return answer >= 0 && same_for_all ? answer : static_cast<long>(NextStep::filter);
+  return same_for_all ? answer : static_cast<long>(NextStep::filter);
 }
 
-// The supervisor decides delegated calls, so it has to know the seals that filters enforce. If it is gone,
-// those calls fail anyway.
+// The supervisor decides delegated calls, so it has to know the seals that filters enforce.
 long register_filtered(State& state, std::span<const Seal> pieces) {
   const long sent = send_seals(pieces, pieces.size());
-  if (sent == 0 || sent == -ENOSYS) {
-    note_sealed_by_filters(state, pieces);
-    return 0;
-  }
-  return sent == -ENOMEM ? explain(Why::table_full) : explain(Why::unknown);
+  if (sent == -ENOMEM) return explain(Why::table_full);
+  if (sent != 0) return explain(sent == -ENOSYS ? Why::gone : Why::unknown);
+  note_sealed_by_filters(state, pieces);
+  return 0;
 }
 
 bool seal_by_supervisor(const Seal& piece) {
@@ -179,9 +198,9 @@ long seal_by_itself_supervised(State& state, std::span<const Range> ranges, Job&
   return seal_by_itself(state, ranges, {choose_step, register_filtered, seal_by_supervisor}, job);
 }
 
-long is_alone_supervised(const State& /*state*/) {
+long is_alone_supervised(const State& state) {
   const long answer = send_message({Control::Kind::is_alone, {}});
-  return answer == -ENOSYS ? 0 : answer;
+  return answer == static_cast<long>(NextStep::look) ? look_for_sharers(state) : answer;
 }
 
 }  // namespace libmseal::shim

@@ -36,6 +36,7 @@ constinit Cause g_causes[] = {
     {Why::foreign_proc, EAGAIN,
      "/proc belongs to another pid namespace, so the library can't see who shares this memory",
      "mount a procfs of this one"},
+    {Why::gone, EAGAIN, "the supervisor of this process tree is gone", "start the program again"},
     {Why::unknown, EAGAIN, "the supervisor can't inspect this process",
      "seal before it changes its user or sets PR_SET_DUMPABLE 0"},
     {Why::thread, EAGAIN,
@@ -90,6 +91,19 @@ long explain_filter_failure(long error) {
       return explain(Why::program_filters);
     default:
       return explain(Why::filter_failed, error);
+  }
+}
+
+long explain_sharing(long error) {
+  switch (error) {
+    case -ENOSYS:
+      return explain(Why::gone);
+    case -EPERM:
+      return explain(Why::unknown);
+    case -EXDEV:
+      return -EAGAIN;  // it has been explained
+    default:
+      return explain(Why::shared);
   }
 }
 

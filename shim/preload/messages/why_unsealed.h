@@ -13,6 +13,7 @@ enum class Why : std::uint8_t {
   not_ours,       // another process has started the backend
   pid_namespace,  // not that of the start
   foreign_proc,   // /proc is that of another pid namespace
+  gone,           // there is no supervisor any more
   unknown,        // the supervisor can't inspect the process
   thread,         // a thread stays in a call
   hidden_threads,
@@ -34,5 +35,8 @@ long explain(Why why, long error = 0);
 
 // For the result of install_deny_filter().
 long explain_filter_failure(long error);
+
+// For the result of BackendFunctions::is_alone.
+long explain_sharing(long error);
 
 }  // namespace libmseal::shim

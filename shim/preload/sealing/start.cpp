@@ -8,7 +8,6 @@
 #include "policy/rules/abi.h"
 #include "shim/common/raw_syscall.h"
 #include "shim/preload/backends/backend.h"
-#include "shim/preload/memory/vm_peak_mark.h"
 #include "shim/preload/messages/message.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/earlier_filters.h"
@@ -212,7 +211,6 @@ void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch
   const auto [backend, reason] = start_strongest(state, arguments, job);
   if (backend == Backend::automatic) return report_no_backend(state, reason);
   state.backend = backend;
-  if (uses_filters(backend)) mark_vm_peak();
   if (state.has_older_threads || state.objects_are_unsealed) g_earlier_calls_may_run = uses_filters(backend);
   drop_tags(state);
   enforce_requirement(state, reason);

@@ -1,4 +1,5 @@
 #include "shim/supervisor/processes/proc.h"
+#include "shim/supervisor/processes/other_memory.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -113,9 +114,12 @@ class KernelProc final : public Proc {
   std::uint64_t pid_max() override { return shim::pid_max(root_); }
 
   shim::Sharing sharers(pid_t process, pid_t task, const shim::ForkSample& since, const shim::ForkSample& now,
-                        std::vector<pid_t>& found) override {
+                        std::uint64_t first, std::vector<pid_t>& found) override {
     const auto sample = [&] { return sample_forks(); };
-    shim::SharerSearch search(root_, process, task, only_user_);
+    const auto is_other = [&](long other, const shim::TaskStatus&) {
+      return has_other_memory(root_, first, task, other);
+    };
+    shim::SharerSearch search(root_, process, task, only_user_, is_other);
     return search.run(since, now, pid_max(), sample, [&](long sharer) {
       found.push_back(static_cast<pid_t>(sharer));
       return true;

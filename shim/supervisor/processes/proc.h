@@ -89,9 +89,10 @@ class Proc : shim::NoCopy {
   // The number of forks after which IDs wrap around.
   virtual std::uint64_t pid_max() = 0;
   // The processes that share the memory of the process, of which `task` is a thread. There were none at
-  // `since`; `now` are the forks so far.
+  // `since`; `now` are the forks so far. `first`: see has_other_memory().
   virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::ForkSample& since,
-                                const shim::ForkSample& now, std::vector<pid_t>& found) = 0;
+                                const shim::ForkSample& now, std::uint64_t first,
+                                std::vector<pid_t>& found) = 0;
   // Whether the two tasks share memory. False if one has none any more, or if not known.
   virtual bool share_mm(pid_t one, pid_t other) = 0;
   // Whether few descriptors are left, which a collection needs.

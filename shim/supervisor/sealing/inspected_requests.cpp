@@ -39,6 +39,8 @@ std::int64_t by_itself(const Caller& caller, const SealJob& job) {
                                                       : policy::encode(SealAnswer{NextStep::by_itself});
 }
 
+constexpr std::int64_t kLook = policy::encode(SealAnswer{NextStep::look});
+
 }  // namespace
 
 // Null if there are too many. A thread may be stopped between two messages for any time, but no part of its
@@ -145,28 +147,36 @@ std::int64_t InspectedRequests::seal(const Caller& caller, const Control& messag
   job->asked_for_break = false;
   job->types = message.seal.types;
   job->discard = message.discard_as_kernel ? policy::DiscardRule::kernel : policy::DiscardRule::strict;
+  job->is_alone = message.is_alone;
   const std::int64_t answer = start(caller, *job);
-  if (answer != -EAGAIN) return answer;
+  if (answer != -EAGAIN && answer != kLook) return answer;
   // The thread asks again, or the request is given up.
   if (named) job->wanted.pop_back();
   job->held.release();
   return answer;
 }
 
+// Whether others share the memory; if the supervisor can't tell, what the library says.
+Sharing InspectedRequests::sharing_of(const Caller& caller, const Job& job) {
+  const Sharing sharing = registry_.register_sharers(caller);
+  return sharing == Sharing::unknown && job.is_alone ? Sharing::alone : sharing;
+}
+
 std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
   registry_.begin_sealing(caller);
   // A process without sharers probably still has none: search only once, when the threads are stopped.
-  const Sharing sharing = caller.was_alone() ? Sharing::alone : registry_.register_sharers(caller);
+  const Sharing sharing = caller.was_alone() ? Sharing::alone : sharing_of(caller, job);
   const bool watched = std::ranges::all_of(job.wanted, [&](const Wanted& one) {
     return sealer_.is_watched({&one.range, 1});
   });
   // It can't be sealed now, but errors of the ranges take precedence.
-  const auto not_now = [&](long error) -> std::int64_t {
+  const auto not_now = [&](std::int64_t error) -> std::int64_t {
     long wrong = choose_ranges(caller, job);
     if (wrong == 0 && !sealer_.is_sealed(caller, job)) wrong = sealer_.read_mappings(caller, job, job.found);
     return wrong == -ENOMEM || wrong == -EINVAL ? wrong : error;
   };
-  if (sharing == Sharing::unknown || (sharing == Sharing::shared && !watched)) return not_now(-EAGAIN);
+  if (sharing == Sharing::unknown) return not_now(kLook);
+  if (sharing == Sharing::shared && !watched) return not_now(-EAGAIN);
   const shim::ForkSample forks = proc_.sample_forks();
   const ThreadHolder::Result held = sealer_.hold(caller, job);
   if (held == ThreadHolder::Result::forbidden) {
@@ -178,9 +188,11 @@ std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
   // If filters are to be installed, no thread may be creating a process, which would not have them. If the
   // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
-  if (registry_.register_sharers(caller) != sharing || (cloning && !watched)) return not_now(-EAGAIN);
+  const Sharing still = sharing_of(caller, job);
+  if (still == Sharing::unknown) return not_now(kLook);
+  if (still != sharing || (cloning && !watched)) return not_now(-EAGAIN);
   const bool alone = sharing == Sharing::alone && !cloning;
-  if (alone) caller.note_alone(forks);
+  if (alone && !job.is_alone) caller.note_alone(forks);
   return seal_mappings(caller, job, alone);
 }
 
@@ -222,8 +234,9 @@ std::int64_t InspectedRequests::filters_are_in(const Caller& caller, const Contr
   Job& job = found->second;
   job.last_heard = std::chrono::steady_clock::now();
   job.present_break = message.present_break;
+  job.is_alone = message.is_alone;
   const std::int64_t answer = read_mappings_again(caller, job);
-  if (answer == -EAGAIN) job.held.release();
+  if (answer == -EAGAIN || answer == kLook) job.held.release();
   return answer;
 }
 
@@ -236,8 +249,10 @@ std::int64_t InspectedRequests::read_mappings_again(const Caller& caller, Job& j
   if (held == ThreadHolder::Result::cloning || held == ThreadHolder::Result::busy) return -EAGAIN;
   if (held != ThreadHolder::Result::held) return -EBUSY;
   // A process that began to share the memory before the filter was installed does not have the filter.
-  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
-  caller.note_alone(forks);
+  const Sharing sharing = sharing_of(caller, job);
+  if (sharing == Sharing::unknown) return kLook;
+  if (sharing != Sharing::alone) return -EAGAIN;
+  if (!job.is_alone) caller.note_alone(forks);
   Findings now;
   // The filter can't be removed, so retry if the reading failed, for example for lack of a descriptor.
   if (const long wrong = sealer_.read_mappings(caller, job, now); wrong != 0)

@@ -55,12 +55,14 @@ class InspectedRequests {
     std::vector<Wanted> wanted;
     int attempts = 0;
     bool asked_for_break = false;  // the threads have been stopped since
+    bool is_alone = false;         // the library looks for sharers itself
     std::chrono::steady_clock::time_point last_heard;
   };
 
   Job* job_of(const Caller& caller);
   void forget_ended();
   long choose_ranges(const Caller& caller, Job& job) const;
+  shim::Sharing sharing_of(const Caller& caller, const Job& job);
   std::int64_t start(const Caller& caller, Job& job);
   // The threads are stopped, and nothing else prevents the seal. `alone`: filters may enforce it.
   std::int64_t seal_mappings(const Caller& caller, Job& job, bool alone);

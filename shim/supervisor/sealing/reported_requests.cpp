@@ -12,20 +12,31 @@ using policy::Range;
 using policy::Seal;
 using shim::Sharing;
 
-std::int64_t ReportedRequests::prepare(const Caller& caller, const Seal& wanted) {
-  const auto step = [](NextStep one) { return static_cast<std::int64_t>(one); };
-  const Range& range = wanted.range;
-  if (refuses_types(caller, {&range, 1}, wanted.types)) return -EACCES;
+namespace {
+
+std::int64_t step(NextStep one) {
+  return static_cast<std::int64_t>(one);
+}
+
+}  // namespace
+
+std::int64_t ReportedRequests::prepare(const Caller& caller, const Control& message) {
+  const Range& range = message.seal.range;
+  if (refuses_types(caller, {&range, 1}, message.seal.types)) return -EACCES;
   if (!caller.record->make_room(1)) return -ENOSPC;
   registry_.begin_sealing(caller);
-  if (registry_.register_sharers(caller) != Sharing::alone) return -EAGAIN;
+  const Sharing sharing = registry_.register_sharers(caller);
+  if (sharing == Sharing::shared) return -EAGAIN;
+  if (sharing == Sharing::unknown && !message.is_alone) return step(NextStep::look);
   registry_.note_request(caller);
   return step(sealer_.is_watched({&range, 1}) ? NextStep::supervised : NextStep::filter);
 }
 
 std::int64_t ReportedRequests::is_alone(const Caller& caller) {
   // The result is not stored: only the process itself claims that no thread was in clone meanwhile.
-  return registry_.register_sharers(caller) == Sharing::alone ? 0 : -EAGAIN;
+  const Sharing sharing = registry_.register_sharers(caller);
+  if (sharing == Sharing::unknown) return step(NextStep::look);
+  return sharing == Sharing::alone ? 0 : -EAGAIN;
 }
 
 std::int64_t ReportedRequests::add(const Caller& caller, const Control& message) {

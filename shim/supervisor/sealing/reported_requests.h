@@ -14,7 +14,7 @@ class ReportedRequests {
   ReportedRequests(Proc& proc, Registry& registry, const Sealer& sealer)
       : proc_(proc), registry_(registry), sealer_(sealer) {}
 
-  std::int64_t prepare(const Caller& caller, const policy::Seal& wanted);
+  std::int64_t prepare(const Caller& caller, const policy::Control& message);
   std::int64_t is_alone(const Caller& caller);
   std::int64_t add(const Caller& caller, const policy::Control& message);
 
