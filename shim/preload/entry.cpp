@@ -15,6 +15,7 @@
 #include "shim/preload/libc/next_function.h"
 #include "shim/preload/memory/heap.h"
 #include "shim/preload/messages/message.h"
+#include "shim/preload/messages/standard_error.h"
 #include "shim/preload/objects/late_objects.h"
 #include "shim/preload/objects/loaded_objects.h"
 #include "shim/preload/process/earlier_filters.h"
@@ -121,6 +122,7 @@ constinit std::atomic<Progress> g_progress = Progress::not_begun;
 void start(State& state) {
   state.machine = this_machine();
   look_for_program_filters();
+  note_standard_error();
   WorkingMemory& memory = map_working_memory();
   state.local_seals = &memory.local_seals;
   state.keyed_seals = &memory.keyed_seals;

@@ -119,6 +119,8 @@ struct Service {
   std::string policy;                // the options that they have for the first image
   std::unique_ptr<TableFile> table;  // that image's
   Handover handover;
+  std::string log{};  // what the options of that name mean
+  std::string events{};
 };
 
 // Nothing if this process is not needed, or after the library has been told what is wrong.
@@ -150,15 +152,34 @@ std::optional<Service> prepare_service(std::span<const char* const> policy_paths
   const KernelSizes sizes = kernel_sizes(*proc);
   auto handover = receive_handover(table->descriptor());
   if (!handover) return std::nullopt;
-  return Service{std::move(proc),     sizes, std::move(policies), std::move(policy), std::move(table),
-                 std::move(*handover)};
+  return Service{std::move(proc),
+                 sizes,
+                 std::move(policies),
+                 std::move(policy),
+                 std::move(table),
+                 std::move(*handover),
+                 {},
+                 {}};
+}
+
+// A path that means a descriptor of the process that opens it, such as /dev/stdout: the program's is meant.
+std::string path_in_program(std::string_view path, pid_t program) {
+  constexpr std::string_view kStandard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+  const std::string folder = "/proc/" + std::to_string(program) + "/fd/";
+  const auto* const standard = std::ranges::find(kStandard, path);
+  if (standard != std::end(kStandard)) return folder + std::to_string(standard - std::begin(kStandard));
+  for (const std::string_view own : {"/dev/fd/", "/proc/self/fd/", "/proc/thread-self/fd/"})
+    if (path.starts_with(own)) return folder + std::string(path.substr(own.size()));
+  return std::string(path);
 }
 
 // They point into the service.
-policy::Options options_of(const Service& service) {
+policy::Options options_of(Service& service) {
   policy::Options options;
   policy::parse_options(service.policy, options);
   policy::parse_options(service.handover.options, options);
+  options.log = service.log = path_in_program(options.log, service.handover.process);
+  options.events = service.events = path_in_program(options.events, service.handover.process);
   return options;
 }
 

@@ -1,9 +1,13 @@
 // Limits on resources that a program starts under: one message names the true cause, once for its tree.
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <csignal>
+#include <functional>
 
 #include <filesystem>
 #include <string>
@@ -41,7 +45,9 @@ void tries(const std::string& options, Limit limit, rlim_t value, const std::str
     INFO(arguments[0] << " " << options << " " << value << ": " << result.err);
     CHECK(result.status == 0);
     CHECK(result.out == "done\n");
-    CHECK(count_lines(result.err) == (cause.empty() ? 0 : 1));
+    // On a busy machine, five descriptors are too few to find out who shares the memory.
+    const bool is_unclear = result.err.find("or may share it") != std::string::npos && value < 8;
+    CHECK(count_lines(result.err) == (cause.empty() ? 0 : 1) + (is_unclear ? 1 : 0));
     if (!cause.empty())
       CHECK_THAT(result.err, ContainsSubstring("instead of supervised: ") && ContainsSubstring(cause));
   }
@@ -58,6 +64,58 @@ TEST_CASE("live: a limit on file sizes kills no program, and is named once") {
 TEST_CASE("live: a limit on descriptors is named once") {
   for (const rlim_t files : {5, 8, 16}) tries("backend=supervised", RLIMIT_NOFILE, files, "ulimit -n");
   tries("backend=supervised", RLIMIT_NOFILE, 256, "");
+}
+
+TEST_CASE("live: where filters are only a substitute, a program at a fixed address can start itself") {
+  const std::string python = "/usr/bin/python3";
+  if (!needs(std::filesystem::exists(python), "python3, which Debian links to a fixed address")) return;
+  const std::string starts_itself =
+      "import subprocess, sys\nsubprocess.run([sys.executable, '-c', ''], check=True)";
+  Command command = preloaded("policy=none,backend=supervised", {python, "-c", starts_itself});
+  command.prepare = [] {
+    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+    const rlimit both{60, 60};
+    if (setrlimit(RLIMIT_NOFILE, &both) != 0) _exit(125);
+  };
+  const Run result = run(command);
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, ContainsSubstring("backend filters instead of supervised"));
+}
+
+// A line of the library on standard error, of a program that knows nothing about it.
+Run with_message(const std::function<void()>& prepare) {
+  return run(preloaded("policy=none,backend=supervised,nonsense=1", {"/bin/true"}, prepare));
+}
+
+TEST_CASE("live: a message that nobody reads neither ends nor stops the program") {
+  CHECK_THAT(with_message([] {}).err, ContainsSubstring("there is no option nonsense"));
+  const auto pipe_to_error = [](bool keep_reader) {
+    int ends[2];
+    if (pipe(ends) != 0 || dup2(ends[1], 2) != 2) _exit(125);
+    fcntl(2, F_SETFL, O_NONBLOCK);
+    const std::string page(4096, 'x');
+    while (keep_reader && write(2, page.data(), page.size()) > 0) {
+    }
+    fcntl(2, F_SETFL, 0);
+    if (!keep_reader) close(ends[0]);
+    signal(SIGPIPE, SIG_DFL);
+  };
+  CHECK(with_message([=] { pipe_to_error(false); }).status == 0);
+  CHECK(with_message([=] { pipe_to_error(true); }).status == 0);
+  const Run too_large = with_message([] {
+    const rlimit none{0, 0};
+    const int file = memfd_create("errors", 0);
+    if (setrlimit(RLIMIT_FSIZE, &none) != 0 || dup2(file, 2) != 2) _exit(125);
+    signal(SIGXFSZ, SIG_DFL);
+  });
+  CHECK(too_large.status == 0);
+}
+
+TEST_CASE("live: a message does not get into a file that has become descriptor 2") {
+  for (const char* kind : {"data", "log"}) {
+    expect_success(run(preloaded("policy=none,backend=supervised,sealable=required",
+                                 {LIVE_PROGRAM, "message_into_file", kind})));
+  }
 }
 
 TEST_CASE("live: programs that have ended keep no descriptors from those that follow") {

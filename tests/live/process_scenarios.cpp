@@ -1,7 +1,9 @@
 // Forked children, and what the program must not notice of the library.
 #include <dirent.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,6 +280,31 @@ void killed_in_mseal(std::span<char*>) {
   EXPECT(std::chrono::steady_clock::now() - start < std::chrono::seconds(60));
 }
 
+// Descriptor 2 is a file of the program, or its log, which is opened for appending.
+void message_into_file(std::span<char*> arguments) {
+  REQUIRE_OR_STOP(arguments.size() == 1);
+  const bool is_log = std::string(arguments[0]) == "log";
+  char name[] = "/tmp/libmseal-messages-XXXXXX";
+  const int file = ::mkstemp(name);
+  const int other = ::open(name, O_WRONLY | (is_log ? O_APPEND : 0));
+  ::unlink(name);
+  const int before = ::dup(2);
+  REQUIRE_OR_STOP(file >= 0 && ::dup2(other, 2) == 2);
+  // for it is not sealable
+  void* const page = ::mmap(nullptr, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const bool refused = ::mseal(page, page_size(), 0) == -1;
+  ::dup2(before, 2);
+  EXPECT(refused);
+  struct stat status {};
+  EXPECT(::fstat(file, &status) == 0);
+  EXPECT((status.st_size != 0) == is_log);
+}
+
+void no_child_to_wait_for(std::span<char*>) {
+  EXPECT(::waitpid(-1, nullptr, 0) == -1 && errno == ECHILD);
+  expect_sealed(sealed_page());
+}
+
 constexpr Scenario kScenarios[] = {
     {"fork_inherits", fork_inherits},
     {"sealed_again_without_a_filter", sealed_again_without_a_filter},
@@ -287,6 +314,8 @@ constexpr Scenario kScenarios[] = {
     {"seals_after_the_fork_are_not_inherited", seals_after_the_fork_are_not_inherited},
     {"seal_has_the_attributes_of_its_own_mapping", seal_has_the_attributes_of_its_own_mapping},
     {"nothing_to_wait_for", nothing_to_wait_for},
+    {"no_child_to_wait_for", no_child_to_wait_for},
+    {"message_into_file", message_into_file},
     {"no_descriptor_is_left", no_descriptor_is_left},
     {"forks_by_the_thousand", forks_by_the_thousand},
     {"vfork_child_prevents_sealing", vfork_child_prevents_sealing},

@@ -1,4 +1,5 @@
 // The supervisor: killed, stopped, looked at and lied to, and its end.
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <string>
@@ -30,6 +31,21 @@ TEST_CASE("live: the supervisor is out of reach of its user's other processes") 
   const TemporaryPath copies("nobody");
   expect_success(run(as_nobody(copies.string(), "backend=supervised,log=" + log.string(),
                                {copies.string() + "/live_program", "supervisor_is_private", log.string()})));
+}
+
+// It may wait until it has no child left.
+TEST_CASE("live: a program that adopts orphans does not get the supervisor as a child") {
+  expect_success(run(preloaded("backend=supervised", {LIVE_PROGRAM, "no_child_to_wait_for"},
+                               [] { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); })));
+}
+
+TEST_CASE("live: events go to the program's standard output if it says so") {
+  for (const char* path : {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}) {
+    const Run result =
+        run(preloaded("backend=supervised,events=" + std::string(path), {LIVE_PROGRAM, "refuses_changes"}));
+    CHECK(result.status == 0);
+    CHECK_THAT(result.out, ContainsSubstring("\"verdict\":\"refused\""));
+  }
 }
 
 TEST_CASE("live: control messages are no way out") {

@@ -9,6 +9,7 @@
 #include "shim/preload/filters/deny_filter.h"
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/filters/install.h"
+#include "shim/preload/memory/load_ranges.h"
 #include "shim/preload/memory/sealed_area.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/own_sharers.h"
@@ -21,8 +22,23 @@ using policy::NextStep;
 using policy::Range;
 using policy::Seal;
 
+// Filters survive execve, and would keep a program at the same fixed address from starting. Nobody has asked
+// for that if this backend is only a substitute: such objects are left unsealed.
+void leave_fixed_objects(State& state, ObjectsAtStart& objects, Pieces& others) {
+  if (state.options.backend == policy::Backend::filters) return;
+  if (state.options.require != policy::Backend::automatic) return;
+  others.clear();
+  for (const Seal& piece : objects.pieces) {
+    const bool fixed = policy::any_touches(load_ranges_without_aslr(), piece.range);
+    if (!fixed) (void)others.push_back(piece);  // never more than there were
+  }
+  state.leaves_fixed_objects = others.size() != objects.pieces.size();
+  objects.pieces = others.view();
+}
+
 Reason start(State& state, const StartArguments& arguments, Job& job) {
-  const auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
+  auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
+  leave_fixed_objects(state, objects, job.found.pieces);
   find_out_about_kcmp();  // not tried yet if this process started in a tree
   look_for_notices();
   const Range sealed_area = choose_sealed_area();

@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "shim/common/child.h"
+#include "shim/preload/messages/standard_error.h"
 
 namespace libmseal::shim {
 namespace {
@@ -126,7 +127,7 @@ Message& Message::operator<<(long number) {
 Message::~Message() {
   if (g_silent) return;
   (void)line_.push_back('\n');
-  (void)raw_syscall(__NR_write, 2, line_.begin(), line_.size());
+  write_to_standard_error({line_.data(), line_.size()});
 }
 
 Message& operator<<(Message& message, ErrorText shown) {

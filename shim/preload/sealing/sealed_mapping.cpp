@@ -62,7 +62,9 @@ long map_sealed(State& state, const policy::Arguments& arguments) {
   const Window window = kept ? Window::protected_contents : Window::other_contents;
   if (unclear || !may_go_anywhere(flags) || !has_window(state, window))
     return map_then_seal(state, arguments);
-  return map_in_window(state, window, arguments);
+  // A program may have mapped all of the window before the library started, as sanitizers do.
+  const long mapped = map_in_window(state, window, arguments);
+  return mapped == -ENOMEM ? map_then_seal(state, arguments) : mapped;
 }
 
 long map_sealable(State& state, const policy::Arguments& arguments) {

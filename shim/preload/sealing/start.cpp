@@ -154,6 +154,7 @@ void report(const State& state, KernelMseal kernel, const Reason& reason) {
     Message message;
     message << "backend " << name_of(started) << " instead of " << name_of(wanted) << ": " << reason;
     if (started < Backend::supervised) message << "; " << consequence(started);
+    if (state.leaves_fixed_objects) message << "; objects at fixed addresses are not sealed";
   } else if (state.options.verbose) {
     utsname system{};
     (void)raw_syscall(__NR_uname, &system);

@@ -15,6 +15,7 @@
 #include "shim/common/raw_syscall.h"
 #include "shim/common/seccomp_flags.h"
 #include "shim/preload/messages/message.h"
+#include "shim/preload/messages/standard_error.h"
 #include "shim/preload/state/filter_mark.h"
 #include "shim/preload/state/lock.h"
 
@@ -31,6 +32,8 @@ void note_killed(std::uint16_t killed) {
   g_killed.fetch_or(killed);
   g_killed_calls.kcmp = g_killed_calls.kcmp || program_filters_kill(Purpose::searching);
   restrict_messages(program_filters_kill(Purpose::writing), program_filters_kill(Purpose::reading));
+  if (program_filters_kill(Purpose::optional) || program_filters_kill(Purpose::reading))
+    trust_standard_error();
 }
 
 // Of several marks the last one answers. It includes the calls whose callers filters of other threads kill:

@@ -55,6 +55,7 @@ struct State {
   bool started_late = false;                             // by a call of the program, not at its start
   bool has_older_threads = false;                        // than the first filter of the tree
   bool objects_are_unsealed = false;                     // those that were loaded at the start
+  bool leaves_fixed_objects = false;                     // objects at fixed addresses are not sealed
   // A process that has shared this memory since before the first filter lacks it. mseal searches for it each
   // time and fails while it exists; for PROT_SEAL mappings one search that finds none is enough.
   std::atomic<bool> may_be_shared = false;

@@ -130,6 +130,13 @@ constexpr UsedCall kUsedCalls[] = {
     {Purpose::optional, __NR_mprotect, {0, 1, PROT_NONE}},
     {Purpose::optional, __NR_madvise, {0, 1, MADV_DONTNEED}},
     {Purpose::writing, __NR_write, {2}},
+    {Purpose::optional, __NR_fstat, {2}},
+    {Purpose::optional, __NR_fcntl, {2, F_GETFL}},
+    {Purpose::optional, __NR_ioctl, {2, TCGETS}},
+    {Purpose::optional, __NR_ppoll},
+    {Purpose::optional, __NR_rt_sigprocmask, {SIG_BLOCK}},
+    {Purpose::optional, __NR_rt_sigpending},
+    {Purpose::optional, __NR_rt_sigtimedwait},
 #ifdef __x86_64__
     {Purpose::joining, __NR_arch_prctl, {policy::kArchGetUntagMask}},
     {Purpose::joining, __NR_arch_prctl, {policy::kArchTaggedAddresses}},

@@ -22,7 +22,8 @@ enum class Purpose : std::uint16_t {
   launching = 1 << 7,        // starting a supervisor
   hardening = 1 << 8,        // harden=
   writing = 1 << 9,          // messages on standard error
-  optional = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences
+  optional = 1 << 10,  // what can be left out: reports of refused calls, exec_layout.h, trials of fences,
+                       // caution with standard error
 };
 
 // Of the calls that the filter kills for: Purpose bits.

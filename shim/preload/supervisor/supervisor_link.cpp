@@ -17,6 +17,7 @@
 #include "shim/preload/process/own_proc.h"
 #include "shim/preload/process/parent.h"
 #include "shim/preload/state/program_filters.h"
+#include "shim/preload/supervisor/supervisor_parent.h"
 #include "shim/preload/supervisor/table_reader.h"
 
 namespace libmseal::shim {
@@ -133,12 +134,14 @@ long SupervisorLaunch::create_process(const State& state) {
   socket_ = ends[0];
   // A double fork, so that the supervisor is not a child of the program. The first child has no exit signal,
   // so there is no SIGCHLD and wait() does not return it.
+  const bool would_adopt_it = raw_syscall(__NR_getpid) == 1 || is_subreaper();
   const long child = clone_process(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
     const long grandchild = clone_process(SIGCHLD);
     if (grandchild == 0) become_supervisor(state, ends[1]);
     if (failed(grandchild)) cannot_run(ends[1], grandchild);
+    if (would_adopt_it) stay_parent_of(grandchild);
     end_process(0);
   }
   (void)raw_syscall(__NR_close, ends[1]);
@@ -146,7 +149,7 @@ long SupervisorLaunch::create_process(const State& state) {
     stop();
     return child;
   }
-  (void)reap(child);
+  if (!would_adopt_it) (void)reap(child);
   return 0;
 }
 
