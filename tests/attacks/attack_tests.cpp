@@ -450,7 +450,10 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     const char* const sealed_at_start = is_late(start)              ? ",auto=off"
                                         : start == Start::with_data ? ",auto=data"
                                                                     : "";
-    const std::string all = options + sealed_at_start + ",log=" + folder.file("log");
+    // A backend that is only a substitute leaves objects at fixed addresses unsealed, unless it is required.
+    const char* const required =
+        start == Start::apart_pids && options.starts_with("backend=supervised") ? ",require=filters" : "";
+    const std::string all = options + sealed_at_start + required + ",log=" + folder.file("log");
     const Run result =
         run(command_for(name, start, folder, {{"LD_PRELOAD", LIBMSEAL_SO}, {"MSEAL_OPTIONS", all}}));
     INFO(result.out << result.err);
