@@ -30,6 +30,7 @@
 #include "shim/supervisor/process_limits.h"
 #include "shim/supervisor/processes/proc.h"
 #include "shim/supervisor/registry/registry.h"
+#include "shim/supervisor/shared_pipes.h"
 
 namespace libmseal::supervisor {
 namespace {
@@ -183,14 +184,16 @@ policy::Options options_of(Service& service) {
   return options;
 }
 
-int answer_until_hang_up(Listener& listener, Dispatcher& dispatcher) {
+int answer_until_hang_up(Listener& listener, Dispatcher& dispatcher, const Registry& registry) {
   seccomp_notif notification;
   ProcessorTime time;
+  SharedPipes pipes;
   while (true) {
+    pipes.leave_if_alone(registry);
     // Not while it holds threads, because they are resumed when this process ends.
     if (listener.survives_fork() && !dispatcher.holds_threads() && time.move_if_wanted())
       listener.after_fork();
-    switch (listener.next(notification, dispatcher.patience())) {
+    switch (listener.next(notification, pipes.patience(dispatcher.patience()))) {
       case Listener::Received::notification:
         dispatcher.handle(notification);
         dispatcher.catch_up_if_due();
@@ -243,7 +246,7 @@ int serve(std::span<const char* const> policy_paths) {
   if (options.log != "stderr")
     leave_standard_error();  // only now, because a path may refer to standard error
   acknowledge(answer);
-  return answer_until_hang_up(*listener, dispatcher);
+  return answer_until_hang_up(*listener, dispatcher, registry);
 }
 
 }  // namespace

@@ -48,6 +48,14 @@ TEST_CASE("live: events go to the program's standard output if it says so") {
   }
 }
 
+// run() reads standard error until its end, and only then waits for the program.
+TEST_CASE("live: a log on standard error does not keep its reader waiting") {
+  const Run result =
+      run(preloaded("policy=none,backend=supervised,log=stderr", {LIVE_PROGRAM, "refuses_changes"}));
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, ContainsSubstring("refused"));
+}
+
 TEST_CASE("live: control messages are no way out") {
   expect_success(run(preloaded("backend=supervised", {LIVE_PROGRAM, "forged_messages"})));
 }

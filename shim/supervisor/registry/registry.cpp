@@ -137,6 +137,17 @@ bool Registry::has_first_filter(const Process& process, pid_t task) const {
   return status.is_seen() && status->filtered && (!early_process_ || process == *early_process_);
 }
 
+bool Registry::has_live_member() const {
+  const auto lives = [](const auto& entry) {
+    const auto& task = entry.second.task;
+    if (task == nullptr) return true;  // not known
+    const auto stat = task->stat();
+    return stat.is_seen() ? !stat->has_ended() || stat->threads > 1 : !stat.is_gone();
+  };
+  return std::ranges::any_of(images_,
+                             [&](const Image& image) { return std::ranges::any_of(image.members, lives); });
+}
+
 shim::Sharing Registry::register_sharers(const Caller& caller) {
   Alone& alone = caller.record->alone;
   if (alone.process != caller.process) alone = {caller.process, {}, false};

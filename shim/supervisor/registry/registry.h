@@ -66,6 +66,9 @@ class Registry {
     note_unknown_lineage();  // processes that it had created may adopt, too
   }
 
+  // Whether a process lives that has been seen, as far as is known.
+  [[nodiscard]] bool has_live_member() const;
+
   // The caller, a member, has just started, or has called execve and looks the same as before.
   void note_join(const Caller& caller);
 
