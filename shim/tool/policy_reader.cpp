@@ -83,7 +83,9 @@ std::string options_of(const std::vector<PolicyLevel>& levels, const std::string
     if (level.applies()) policies.push_back(level.policy);
   }
   const std::string path = look_at_program(program).path;
-  return policy::options_for(policies, path.empty() ? program : fs::canonical(path).string());
+  std::error_code error;
+  const fs::path real = fs::canonical(path, error);
+  return policy::options_for(policies, error ? program : real.string());
 }
 
 }  // namespace libmseal::tool

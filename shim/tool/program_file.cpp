@@ -16,15 +16,18 @@
 namespace libmseal::tool {
 namespace {
 
+bool is_program(const std::string& path) {
+  struct stat file {};
+  return stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode) && access(path.c_str(), X_OK) == 0;
+}
+
 std::string find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) return access(name.c_str(), X_OK) == 0 ? name : "";
+  if (name.find('/') != std::string::npos) return is_program(name) ? name : "";
   const char* const path = std::getenv("PATH");
   std::istringstream folders(path == nullptr ? "/bin:/usr/bin" : path);
   for (std::string folder; std::getline(folders, folder, ':');) {
     std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
-    struct stat file {};
-    if (stat(candidate.c_str(), &file) == 0 && S_ISREG(file.st_mode) && access(candidate.c_str(), X_OK) == 0)
-      return candidate;
+    if (is_program(candidate)) return candidate;
   }
   return "";
 }
@@ -75,7 +78,7 @@ ProgramFile look_at_program(const std::string& name) {
   for (int depth = 0; depth < kMostScripts && !program.path.empty(); ++depth) {
     const std::string interpreter = script_interpreter(program.path);
     if (interpreter.empty()) break;
-    program.path = interpreter;
+    program.path = is_program(interpreter) ? interpreter : "";
   }
   if (program.path.empty()) return program;
   struct stat file {};

@@ -37,13 +37,23 @@ std::string joined(const std::string& first, char separator, const std::string& 
   return first.empty() || second.empty() ? first + second : first + separator + second;
 }
 
+// The supervisor, and perhaps the program, change their directory.
+std::string absolute_path(const std::string& key, const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) {
+    throw std::runtime_error("--" + key + "=" + path + ": this directory is gone (" + error.message() +
+                             "); give the whole path");
+  }
+  return absolute.string();
+}
+
 std::string option_text(const RunChoice& options) {
   std::string text;
   for (const auto& [key, value] : options.items) {
-    // Paths must be absolute: the supervisor, and perhaps the program, change their directory.
     const bool is_file = key == "events" || key == "supervisor" || (key == "policy" && value != "none") ||
                          (key == "log" && value != "stderr" && value != "syslog");
-    const std::string item = key + "=" + (is_file ? std::filesystem::absolute(value).string() : value);
+    const std::string item = key + "=" + (is_file ? absolute_path(key, value) : value);
     policy::Options parsed;
     policy::OptionError error;
     if (!policy::parse_option(item, parsed, error)) {

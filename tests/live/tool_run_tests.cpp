@@ -72,6 +72,13 @@ TEST_CASE("tool: run starts a program under the library, with its options and it
   CHECK(sealed.err == "");
   CHECK(tool({"run", "--backend=supervised", "/bin/sh", "-c", "exit 7"}).status == 7);
   CHECK(tool({"run", "/nonexistent/program"}).status == 127);
+  const TemporaryPath script("script");
+  std::ofstream(script.string()) << "#!/nonexistent/interpreter\n";
+  std::filesystem::permissions(script.string(), std::filesystem::perms(0755));
+  CHECK(tool({"run", script.string()}).status == 127);
+  const TemporaryPath pipe("pipe");
+  CHECK(::mkfifo(pipe.string().c_str(), 0755) == 0);
+  CHECK(tool({"run", pipe.string()}).status == 126);
   const Run bad = tool({"run", "--backend=magic", "/bin/true"});
   CHECK(bad.status == 2);
   CHECK_THAT(bad.err,
