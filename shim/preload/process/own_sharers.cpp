@@ -46,7 +46,9 @@ Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const 
 }
 
 long look_for_sharers(const State& state) {
-  if (check_pid_namespace() != 0) return -EXDEV;
+  const PidNamespace present = present_pid_namespace();
+  if (present.is == NamespaceIs::unreadable) return -EAGAIN;
+  if (explain(present) != 0) return -EXDEV;
   const ProcRoot proc;
   const long process = raw_syscall(__NR_getpid);
   const ForkSample since = process == state.alone_process ? state.alone_since : ForkSample{};

@@ -31,16 +31,34 @@ void note_pid_namespace() {
   g_first.read(AT_FDCWD, "/proc/self/ns/pid");
 }
 
-long check_pid_namespace() {
+PidNamespace present_pid_namespace() {
   const ProcRoot proc;  // ignores mounts over it
   const long link = proc.open(ProcPath("self/ns/pid"), O_PATH | O_NOFOLLOW);
-  if (failed(link)) return explain(Why::unreadable, link);
+  if (failed(link)) return {NamespaceIs::unreadable, link};
   Name now;
   now.read(link, "");
   (void)raw_syscall(__NR_close, link);
-  const bool same = now.size > 0 && now.view() == g_first.view();
-  if (!same) return explain(Why::pid_namespace);
-  return shows_own_namespace(proc) ? 0 : explain(Why::foreign_proc);
+  if (now.size <= 0) return {NamespaceIs::unreadable, now.size};
+  if (now.view() != g_first.view()) return {NamespaceIs::another, 0};
+  return {shows_own_namespace(proc) ? NamespaceIs::first : NamespaceIs::not_of_proc, 0};
+}
+
+long explain(const PidNamespace& present) {
+  switch (present.is) {
+    case NamespaceIs::first:
+      return 0;
+    case NamespaceIs::another:
+      return explain(Why::pid_namespace);
+    case NamespaceIs::not_of_proc:
+      return explain(Why::foreign_proc);
+    case NamespaceIs::unreadable:
+      break;
+  }
+  return explain(Why::unreadable, present.error);
+}
+
+long check_pid_namespace() {
+  return explain(present_pid_namespace());
 }
 
 }  // namespace libmseal::shim

@@ -5,12 +5,27 @@
 // shared the memory at start, and children are in their parent's namespace or below (pid_namespaces(7)).
 #pragma once
 
+#include <cstdint>
+
 namespace libmseal::shim {
 
 // To be called while the image starts.
 void note_pid_namespace();
 
-// 0 if this is still the namespace of the start, and /proc is that of this namespace; or the error for mseal.
+enum class NamespaceIs : std::uint8_t {
+  first,        // that of the start, and /proc shows it
+  another,      // not that of the start
+  not_of_proc,  // not the one that /proc shows
+  unreadable,   // with an error, which may be temporary
+};
+struct PidNamespace {
+  NamespaceIs is;
+  long error;
+};
+PidNamespace present_pid_namespace();
+
+// 0 if it is the first one, or the error for mseal after a message.
+long explain(const PidNamespace& present);
 long check_pid_namespace();
 
 }  // namespace libmseal::shim
