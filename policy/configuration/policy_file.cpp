@@ -166,9 +166,10 @@ class Reader {
 
   std::string pattern_in(const toml::node& value) {
     std::string text = string_in(value, "name");
-    if (!is_pattern(text))
+    if (!is_pattern(text)) {
       complain(value.source(),
                "a name is a pattern for a path (* ? [a-z]), without ':' and ',', of at most 511 bytes");
+    }
     return text;
   }
 

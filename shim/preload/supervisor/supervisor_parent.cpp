@@ -11,9 +11,10 @@
 #include "shim/common/child.h"
 #include "shim/preload/memory/load_ranges.h"
 
-// The linker's names for the start and the end of this object.
+// The linker's names for the start and the end of this object. NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" __attribute__((visibility("hidden"))) const char __ehdr_start;
 extern "C" __attribute__((visibility("hidden"))) const char _end;
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace libmseal::shim {
 namespace {
