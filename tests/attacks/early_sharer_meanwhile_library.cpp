@@ -6,28 +6,13 @@
 #include <algorithm>
 #include <thread>
 
-#include "tests/attacks/early_sharer.h"
-#include "tests/attacks/sharer.h"
+#include "tests/attacks/early_sharer_serving.h"
 
 using namespace libmseal::tests;
 
 namespace {
 
-char* volatile g_page = nullptr;
-volatile long g_answer = 0;
 volatile long g_process = 0;
-
-int serve(void*) {
-  const long parent = raw_syscall(__NR_getppid);
-  while (raw_syscall(__NR_getppid) == parent) {
-    if (g_page != nullptr) {
-      g_answer = raw_syscall(__NR_mprotect, g_page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
-      g_page = nullptr;
-    }
-    nap();
-  }
-  while (true) raw_syscall(__NR_exit, 0);
-}
 
 bool has_socket() {
   for (int file = 3; file < 16; ++file) {
@@ -52,10 +37,4 @@ const bool g_started = [] {
 bool has_early_sharer() {
   while (g_process == 0) nap();
   return g_process > 0;
-}
-
-long reprotect_by_sharer(char* page) {
-  g_page = page;
-  while (g_page != nullptr) nap();
-  return g_answer;
 }
