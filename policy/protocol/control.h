@@ -217,10 +217,11 @@ struct Start {
   std::uint32_t filtered = 0;  // the first filter itself refuses this many of the seals, the first ones
   std::uint32_t watched = 0;
   std::uint32_t options = 0;
-  std::uint16_t ran_before_filter = 0;  // 1: the program, which may have called io_setup
-  std::uint8_t may_be_subreaper = 0;    // 1: the program may be a subreaper
-  std::uint8_t by_ptrace = 0;           // 1: the supervisor traces the program
-  Range sealed_area;                    // empty if there is none
+  std::uint8_t ran_before_filter = 0;  // 1: the program, which may have called io_setup
+  std::uint8_t has_own_memory = 0;     // 1: no older process shares the program's memory
+  std::uint8_t may_be_subreaper = 0;   // 1: the program may be a subreaper
+  std::uint8_t by_ptrace = 0;          // 1: the supervisor traces the program
+  Range sealed_area;                   // empty if there is none
 };
 
 // Supervisor to shim: it serves from now on if `result` is 0; otherwise that is -errno.

@@ -11,6 +11,6 @@
 
 namespace libmseal::policy {
 
-inline constexpr std::uint32_t kLayoutVersion = 24;
+inline constexpr std::uint32_t kLayoutVersion = 25;
 
 }  // namespace libmseal::policy

@@ -30,6 +30,9 @@ class SharerSearch {
   SharerSearch(const ProcRoot& proc, long group, long task, long only_user, HasOtherMemory has_other_memory)
       : proc_(proc), group_(group), task_(task), only_user_(only_user), has_other_memory_(has_other_memory) {}
 
+  // Leaves out tasks that were created after this time, in clock ticks as in /proc.
+  void leave_out_younger_than(std::uint64_t start_time) { latest_ = start_time; }
+
   // Calls found(process) for each sharer; it returns false to stop. `since`: a moment without sharers. `now`:
   // the forks so far; sample_forks() returns them anew. `most`: the forks after which IDs wrap around.
   //
@@ -71,7 +74,7 @@ class SharerSearch {
     const auto look = [&](long task) {
       if (sure && monotonic_ns() - seen.time > kNoteAfter) note();
       const Sharing one = look_at(task);
-      if (one != Sharing::alone) sharing = one;
+      if (one == Sharing::shared || sharing == Sharing::alone) sharing = one;
       stopped = one == Sharing::shared && !found(task);
       return !stopped;
     };
@@ -109,7 +112,7 @@ class SharerSearch {
   }
 
   Sharing look_at(long task) {
-    if (task == group_ || task == task_) return Sharing::alone;
+    if (task == group_ || task == task_ || is_left_out(task)) return Sharing::alone;
     const long compared = compare_memory(task_, task);
     if (compared > 0) return Sharing::alone;
     TaskStatus status;
@@ -122,6 +125,12 @@ class SharerSearch {
     if (read == 0) return judge_by_evidence(task, status);
     // /proc may hide a task (hidepid=); kill shows whether it exists.
     return raw_syscall(__NR_kill, task, 0) == -ESRCH ? Sharing::alone : Sharing::unknown;
+  }
+
+  bool is_left_out(long task) const {
+    if (!latest_) return false;
+    policy::StatLine stat;
+    return read_stat(proc_, task, stat) == 0 && stat.start_time > *latest_;
   }
 
   // kcmp is not allowed. A sharer may have another user, and need not have filters.
@@ -192,6 +201,7 @@ class SharerSearch {
   long task_;
   long only_user_;
   HasOtherMemory has_other_memory_;
+  std::optional<std::uint64_t> latest_;
 };
 
 }  // namespace libmseal::shim

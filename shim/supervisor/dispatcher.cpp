@@ -225,10 +225,12 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
   const Verdict verdict = judge_.decide(call, caller, registry_);
   if (verdict == Verdict::allow) return let_through(notification);
   if (AioRings::is_about(call) && aio_rings_.is_harmless(caller, call)) {
-    const auto begun = tree_options_.audits ? AioRings::Begun::yes : aio_rings_.begin(caller);
-    if (begun == AioRings::Begun::yes) return let_through(notification);
+    using Begun = AioRings::Begun;
+    const auto begun = tree_options_.audits ? Begun::yes : aio_rings_.begin(caller);
+    if (begun == Begun::yes) return let_through(notification);
     // Later, for example if a thread is just being created.
-    if (begun == AioRings::Begun::later && postponed_.add(notification.raw, kForRings)) return;
+    if (begun == Begun::later && postponed_.add(notification.raw, kForRings)) return;
+    if (begun == Begun::perhaps_later && postponed_.add(notification.raw)) return;
   }
   log(Level::debug, "pid ", caller.task, ": ", policy::name_of(call.call), " on ", RangeText{call.ranges[0]},
       ": refused");

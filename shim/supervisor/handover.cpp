@@ -78,6 +78,7 @@ std::optional<Handover> receive_handover(int table) {
   handover.watched = take<policy::Range>(from, start.watched);
   handover.sealed_area = start.sealed_area;
   handover.ran_before_filter = start.ran_before_filter != 0;
+  handover.has_own_memory = start.has_own_memory != 0;
   handover.may_be_subreaper = start.may_be_subreaper != 0;
   handover.options.assign(from, start.options);
   return handover;

@@ -22,6 +22,7 @@ struct Handover {
   policy::Range sealed_area;
   std::string options;
   bool ran_before_filter = false;  // the program, which may have called io_setup
+  bool has_own_memory = false;     // no older process shares the program's memory
   bool may_be_subreaper = false;   // the program may be a subreaper
 };
 

@@ -49,11 +49,8 @@ int adopt_first_image(Proc& proc, Registry& registry, const Handover& handover,
   if (!caller.foreign()) return -EACCES;  // it was readable a moment ago
   registry.make_image(caller, std::move(table));
   if (handover.may_be_subreaper) registry.note_subreaper(caller.process);
-  if (handover.ran_before_filter) {
-    registry.note_ran_before_filter(caller.process);
-  } else {
-    registry.note_filtered_from_start(caller.process);
-  }
+  registry.note_first({handover.has_own_memory, !handover.ran_before_filter, caller.process.start_time});
+  if (handover.ran_before_filter) registry.note_ran_before_filter(caller.process);
   const std::span<const policy::Seal> seals = handover.seals;
   long error = registry.add(caller, seals.first(handover.filtered), true, Registry::Maker::first_filter);
   if (error == 0)

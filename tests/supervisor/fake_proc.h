@@ -225,7 +225,7 @@ class FakeProc final : public supervisor::Proc {
   }
   shim::ForkSample sample_forks_since(const shim::ForkSample& /*before*/) override { return sample_forks(); }
   shim::Sharing sharers(pid_t process, pid_t, const shim::ForkSample& since, const shim::ForkSample&,
-                        std::uint64_t, std::vector<pid_t>& found) override {
+                        const supervisor::FirstProcess&, std::vector<pid_t>& found) override {
     sharers_since = since;
     if (sharers_unknown) return shim::Sharing::unknown;
     const auto& memory = memory_of(process);

@@ -50,8 +50,8 @@ std::string describe_everything() {
   }
   {
     const policy::Start one;
-    const auto& [a, b, c, d, e, f, g, h, i, j] = one;
-    all += describe("Start", one, a, b, c, d, e, f, g, h, i, j);
+    const auto& [a, b, c, d, e, f, g, h, i, j, k] = one;
+    all += describe("Start", one, a, b, c, d, e, f, g, h, i, j, k);
   }
   {
     const policy::Serving one;
@@ -144,8 +144,8 @@ TEST_CASE("what the parts pass to each other has not changed, or has a new versi
   const std::string text = describe_everything();
   INFO(text);
   // If this fails: raise kLayoutVersion by one, and put the new pair here.
-  CHECK(policy::kLayoutVersion == 24);
-  CHECK(fingerprint(text) == 0x392307e8);
+  CHECK(policy::kLayoutVersion == 25);
+  CHECK(fingerprint(text) == 0xc33fd22e);
 }
 
 }  // namespace

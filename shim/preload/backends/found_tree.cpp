@@ -61,11 +61,10 @@ void report_files(const State& state, const policy::Serving& answer) {
 
 // Installs the filter that is in job.draft, and hands over to the supervisor.
 Reason hand_over(const State& state, const StartArguments& arguments, Job& job, std::size_t filtered,
-                 const Watched& watched, const Range& sealed_area, bool ran_before_filter) {
+                 const Watched& watched, const Range& sealed_area, const BeforeFilter& before) {
   const auto give = [&](long listener) {
     return arguments.launch.hand_over(static_cast<int>(listener), job.covered.view(), filtered,
-                                      watched.view(), sealed_area, {state.texts->environment.data()},
-                                      ran_before_filter);
+                                      watched.view(), sealed_area, {state.texts->environment.data()}, before);
   };
   const long listener = install_filter(job.draft.program.instructions(), true);
   if (listener >= 0) {
@@ -97,7 +96,7 @@ Reason hand_over(const State& state, const StartArguments& arguments, Job& job, 
 
 Reason found_tree(State& state, const StartArguments& arguments, Job& job) {
   SupervisorLaunch& launch = arguments.launch;
-  const auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
+  const auto [objects, threads, has_own_memory] = look_at_what_ran_before(state, arguments.objects);
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
   if (const Reason failure = launch.start(state); !failure.none()) return failure;
@@ -117,8 +116,9 @@ Reason found_tree(State& state, const StartArguments& arguments, Job& job) {
   const FirstFilter filter{seals.first(filtered), objects.refused_breaks, sealed_area, true, watched.view()};
   if (!write_first_filter(state, filter, job.draft)) return {"too many ranges for one filter", -ENOMEM};
 
-  const bool ran_before_filter = objects.pieces.empty() || threads || objects.has_aio_ring;
-  const Reason failure = hand_over(state, arguments, job, filtered, watched, sealed_area, ran_before_filter);
+  const bool program_ran = objects.pieces.empty() || threads || objects.has_aio_ring;
+  const Reason failure =
+      hand_over(state, arguments, job, filtered, watched, sealed_area, {program_ran, has_own_memory});
   if (!failure.none()) return failure;
   state.has_older_threads = threads;
   if (threads) wait_for_older_threads(state, is_alone_supervised);

@@ -13,6 +13,7 @@
 #include "shim/preload/filters/first_filter.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/in_flight_calls.h"
+#include "shim/preload/process/own_sharers.h"
 #include "shim/preload/state/program_filters.h"
 
 namespace libmseal::shim {
@@ -52,8 +53,7 @@ long wait_for_others(State& state) {
   const ForkSample forks = sample_forks(proc);
   if (const long error = wait_for_threads(state); error != 0) return error;
   if (const long alone = wait_until_alone(state); alone != 0) return alone;
-  state.alone_since = forks;
-  state.alone_process = raw_syscall(__NR_getpid);
+  note_alone(state, forks);
   return 0;
 }
 

@@ -33,17 +33,18 @@ bool is_alone_for_sure() {
   return !has_filters() && raw_syscall(__NR_unshare, CLONE_VM) == 0;
 }
 
-// Processes that share this memory are younger than this one. So is whatever got a later ID.
+// After execve, processes that share this memory are younger than this one. So is whatever got a later ID.
+// Without, this may be a child that shares its parent's memory.
 bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   const long process = raw_syscall(__NR_getpid);
   if (!shows_own_namespace(proc)) return true;
   const ForkSample now = sample_forks(proc);
-  if (now.last == process) return false;
+  if (now.last == process && !own.is_fork()) return false;
   find_out_about_kcmp();
   const std::uint64_t tick = 1'000'000'000 / getauxval(AT_CLKTCK);  // ns
   const std::uint64_t age = nanoseconds_of(CLOCK_BOOTTIME) - own.start_time * tick;
   ForkSample birth;  // unknown, unless the clocks can be compared
-  if (boot_time_offset(proc) == 0) birth = {process, monotonic_ns() - age};
+  if (!own.is_fork() && boot_time_offset(proc) == 0) birth = {process, monotonic_ns() - age};
   return search_own_sharers(proc, birth, now) != Sharing::alone;
 }
 
@@ -65,12 +66,23 @@ Reason why_not_sealable(const State& state, const ObjectsAtStart& objects, bool&
   return ring != 0 ? Reason{kHasRing, std::min(ring, 0L)} : Reason{};
 }
 
+// Whether no older process shares this memory, as after execve.
+bool has_own_memory() {
+  const ProcRoot proc;
+  policy::StatLine own;
+  if (read_stat(proc, ProcPath("self/stat"), own) != 0) return false;
+  if (!own.is_fork() || is_alone_for_sure()) return true;
+  find_out_about_kcmp();
+  return shows_own_namespace(proc) && search_older_sharers(proc, own.start_time) == Sharing::alone;
+}
+
 }  // namespace
 
 RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects) {
   bool threads = false;
   const Reason reason = why_not_sealable(state, objects, threads);
-  if (reason.none()) return {objects, threads};
+  const bool has_looked = !state.options.audit && !objects.pieces.empty();
+  if (reason.none()) return {objects, threads, has_looked || has_own_memory()};
   leave_objects_unsealed(state, reason);
   return {};
 }

@@ -13,8 +13,9 @@ inline constexpr std::string_view kSharedMemory =
     "another process shares this memory (vfork, clone), or may share it";
 
 struct RanBefore {
-  ObjectsAtStart objects;  // that can be sealed: all, or none
-  bool threads = false;    // there are other threads, which may be in calls that began before
+  ObjectsAtStart objects;       // that can be sealed: all, or none
+  bool threads = false;         // there are other threads, which may be in calls that began before
+  bool has_own_memory = false;  // no older process shares this memory
 };
 
 // To be called before the first filter of a tree is installed. No filter can protect the objects if another

@@ -79,6 +79,7 @@ void take_keys(State& state, std::uint32_t ticket, FoundMappings& found) {
 // asks for.
 SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) {
   bool looks = false;  // for sharers, because the supervisor can't tell
+  ForkSample looked_at{};
   const auto send = [&](Control::Kind kind, const Range& range = {}) {
     const bool seals = kind == Control::Kind::seal;
     Control message = with_break(state, kind, range, seals ? job.types : policy::kWholeSeal);
@@ -99,6 +100,8 @@ SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) 
     const policy::SealAnswer next = policy::decode_seal_answer(answer);
     if (next.step == NextStep::sealed) {
       if (const long error = looks ? look() : 0; error != 0) return {false, explain_sharing(error)};
+      // The supervisor has seen every thread outside of clone meanwhile.
+      if (looks) note_alone(state, looked_at);
       note_sealed_by_filters(state, job.covered.view());
       take_keys(state, next.ticket, job.found);
       return {false, 0};
@@ -113,6 +116,7 @@ SupervisorAnswer let_supervisor_seal(State& state, const Range& last, Job& job) 
       if (looks) return give_up(explain(Why::shared));
       if (const long error = look(); error != 0) return give_up(explain_sharing(error));
       looks = true;
+      looked_at = sample_forks(ProcRoot());
       answer = job.covered.empty() ? ask() : send(Control::Kind::filters_are_in);
       continue;
     }

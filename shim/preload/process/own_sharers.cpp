@@ -36,13 +36,28 @@ class HasOtherPeak {
   long least_ = 0;  // KiB: nobody reads less for this memory
 };
 
-}  // namespace
+SharerSearch<HasOtherPeak> own_search(const ProcRoot& proc) {
+  return {proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid), -1, HasOtherPeak(proc)};
+}
 
-Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const ForkSample& now) {
-  SharerSearch search(proc, raw_syscall(__NR_getpid), raw_syscall(__NR_gettid), -1, HasOtherPeak(proc));
+Sharing run(SharerSearch<HasOtherPeak>& search, const ProcRoot& proc, const ForkSample& since,
+            const ForkSample& now) {
   const auto sample = [&] { return sample_forks(proc); };
   const auto at_first = [](long) { return false; };
   return search.run(since, now, pid_max(proc), sample, at_first);
+}
+
+}  // namespace
+
+Sharing search_own_sharers(const ProcRoot& proc, const ForkSample& since, const ForkSample& now) {
+  auto search = own_search(proc);
+  return run(search, proc, since, now);
+}
+
+Sharing search_older_sharers(const ProcRoot& proc, std::uint64_t start_time) {
+  auto search = own_search(proc);
+  search.leave_out_younger_than(start_time);
+  return run(search, proc, {}, sample_forks(proc));
 }
 
 long look_for_sharers(const State& state) {

@@ -198,9 +198,10 @@ Reason SupervisorLaunch::wait_until_ready(const State& state) {
 policy::Serving SupervisorLaunch::hand_over(int listener, std::span<const policy::Seal> seals,
                                             std::size_t filtered, std::span<const policy::Range> watched,
                                             const policy::Range& sealed_area, std::string_view options,
-                                            bool ran_before_filter) {
+                                            const BeforeFilter& before) {
   policy::Start start;
-  start.ran_before_filter = ran_before_filter ? 1 : 0;
+  start.ran_before_filter = before.program_ran ? std::uint8_t{1} : std::uint8_t{0};
+  start.has_own_memory = before.has_own_memory ? std::uint8_t{1} : std::uint8_t{0};
   start.may_be_subreaper = is_subreaper() ? std::uint8_t{1} : std::uint8_t{0};
   start.by_ptrace = listener < 0 ? std::uint8_t{1} : std::uint8_t{0};
   start.seals = static_cast<std::uint32_t>(seals.size());

@@ -13,6 +13,12 @@
 
 namespace libmseal::shim {
 
+// Before the first filter of a tree was installed.
+struct BeforeFilter {
+  bool program_ran = false;     // so it may have called io_setup
+  bool has_own_memory = false;  // no older process shares the program's memory
+};
+
 // A supervisor that has been started but not yet given a listener.
 class SupervisorLaunch : NoCopy {
  public:
@@ -35,7 +41,7 @@ class SupervisorLaunch : NoCopy {
   // and the return of this function.
   policy::Serving hand_over(int listener, std::span<const policy::Seal> seals, std::size_t filtered,
                             std::span<const policy::Range> watched, const policy::Range& sealed_area,
-                            std::string_view options, bool ran_before_filter);
+                            std::string_view options, const BeforeFilter& before);
 
  private:
   long create_process(const State& state);

@@ -1,5 +1,4 @@
 #include "shim/supervisor/processes/proc.h"
-#include "shim/supervisor/processes/other_memory.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -114,7 +113,7 @@ class KernelProc final : public Proc {
   std::uint64_t pid_max() override { return shim::pid_max(root_); }
 
   shim::Sharing sharers(pid_t process, pid_t task, const shim::ForkSample& since, const shim::ForkSample& now,
-                        std::uint64_t first, std::vector<pid_t>& found) override {
+                        const FirstProcess& first, std::vector<pid_t>& found) override {
     const auto sample = [&] { return sample_forks(); };
     const auto is_other = [&](long other, const shim::TaskStatus&) {
       return has_other_memory(root_, first, task, other);

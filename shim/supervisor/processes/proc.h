@@ -19,6 +19,7 @@
 #include "shim/common/no_copy.h"
 #include "shim/common/proc_root.h"
 #include "shim/common/sharers.h"
+#include "shim/supervisor/processes/other_memory.h"
 
 namespace libmseal::supervisor {
 
@@ -89,9 +90,9 @@ class Proc : shim::NoCopy {
   // The number of forks after which IDs wrap around.
   virtual std::uint64_t pid_max() = 0;
   // The processes that share the memory of the process, of which `task` is a thread. There were none at
-  // `since`; `now` are the forks so far. `first`: see has_other_memory().
+  // `since`; `now` are the forks so far. `first`: of the tree.
   virtual shim::Sharing sharers(pid_t process, pid_t task, const shim::ForkSample& since,
-                                const shim::ForkSample& now, std::uint64_t first,
+                                const shim::ForkSample& now, const FirstProcess& first,
                                 std::vector<pid_t>& found) = 0;
   // Whether the two tasks share memory. False if one has none any more, or if not known.
   virtual bool share_mm(pid_t one, pid_t other) = 0;

@@ -163,7 +163,7 @@ shim::Sharing Registry::register_sharers(const Caller& caller) {
   const bool makes_none =
       is_only_thread(proc_, caller) && proc_.whereabouts(caller.task).is(policy::Whereabouts::elsewhere);
   std::vector<pid_t> found;
-  auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, first_start_, found);
+  auto sharing = proc_.sharers(caller.process.id, caller.task, since, now, first_, found);
   alone.still = sharing == shim::Sharing::alone;
   if (sharing == shim::Sharing::alone && makes_none) caller.note_alone(now);
   for (const pid_t sharer : found) {

@@ -57,8 +57,7 @@ class Registry {
   void note_subreaper(const Process& process) { lineage_.note_adopter(process); }
   // Calls of clone are not reported, so it is never known who forked a process.
   void note_unknown_lineage() { lineage_.note_unknown(); }
-  // The tree's first process had the first filter before anything else ran in it.
-  void note_filtered_from_start(const Process& process) { first_start_ = process.start_time; }
+  void note_first(const FirstProcess& first) { first_ = first; }
   // The tree's first process ran before it had the first filter. Processes that it had created by then have
   // no filter and are not notified.
   void note_ran_before_filter(const Process& process) {
@@ -117,7 +116,7 @@ class Registry {
   policy::Range sealed_area_;  // see preload/memory/sealed_area.h
   policy::TreeOptions tree_options_;
   std::optional<Process> early_process_;  // note_ran_before_filter()
-  std::uint64_t first_start_ = 0;         // note_filtered_from_start()
+  FirstProcess first_;
   Images images_;
   ForgettingTimes times_;
   Identification identification_{proc_, images_};

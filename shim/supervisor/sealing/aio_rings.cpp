@@ -70,11 +70,13 @@ AioRings::Begun AioRings::begin(const Caller& caller) {
                                          : holder_.hold({&caller.process.id, 1}, caller.task, others);
   if (result == ThreadHolder::Result::forbidden) return Begun::never;
   // While they are stopped, nobody else can come to have the memory. Whoever does so later has the filters.
-  const bool alone =
-      result == ThreadHolder::Result::held && registry_.register_sharers(caller) == shim::Sharing::alone;
+  const auto sharing =
+      result == ThreadHolder::Result::held ? registry_.register_sharers(caller) : shim::Sharing::shared;
   others.release();
-  if (alone && !caller.only_thread) calls_.emplace_back(holder_, caller);
-  return alone ? Begun::yes : Begun::later;
+  if (sharing == shim::Sharing::unknown) return Begun::perhaps_later;
+  if (sharing == shim::Sharing::shared) return Begun::later;
+  if (!caller.only_thread) calls_.emplace_back(holder_, caller);
+  return Begun::yes;
 }
 
 bool AioRings::must_wait(pid_t task, const policy::MmCall& call) const {

@@ -36,8 +36,9 @@ class AioRings {
   // Whether the call, of a process with seals, touches no seal if no ring is moved meanwhile.
   [[nodiscard]] bool is_harmless(const Caller& caller, const policy::MmCall& call) const;
   // Whether no other thread can move the ring: none is in an mremap, and nobody else has the memory. If so,
-  // the call has to go on. `never`: the threads may not be stopped.
-  enum class Begun : std::uint8_t { yes, later, never };
+  // the call has to go on. `perhaps_later`: it is not known who has the memory. `never`: the threads may not
+  // be stopped.
+  enum class Begun : std::uint8_t { yes, later, perhaps_later, never };
   Begun begin(const Caller& caller);
   // The thread makes another call, so the previous one has ended. To be called for every memory call.
   void ended(pid_t task) {

@@ -186,11 +186,12 @@ std::int64_t InspectedRequests::start(const Caller& caller, Job& job) {
   if (held == ThreadHolder::Result::busy) return not_now(-EAGAIN);
   if (held == ThreadHolder::Result::stuck) return not_now(-EBUSY);
   // If filters are to be installed, no thread may be creating a process, which would not have them. If the
-  // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares.
+  // supervisor enforces the seal, a process that is found later gets the seals of the memory that it shares:
+  // not if the supervisor can't tell what it shares.
   const bool cloning = held == ThreadHolder::Result::cloning;
   const Sharing still = sharing_of(caller, job);
   if (still == Sharing::unknown) return not_now(kLook);
-  if (still != sharing || (cloning && !watched)) return not_now(-EAGAIN);
+  if (still != sharing || (cloning && (!watched || job.is_alone))) return not_now(-EAGAIN);
   const bool alone = sharing == Sharing::alone && !cloning;
   if (alone && !job.is_alone) caller.note_alone(forks);
   return seal_mappings(caller, job, alone);
