@@ -180,9 +180,10 @@ inline long read_stat(const ProcRoot& proc, long task, policy::StatLine& stat) {
   return read_stat(proc, ProcPath(task, "stat"), stat);
 }
 
-// Whether the numbers in this /proc are those of the reader's own pid namespace: it may be that of an outer
-// one (unshare --pid without a new mount). NSpid begins with the namespace of the procfs.
-inline bool shows_own_namespace(const ProcRoot& proc) {
+// 0 if the numbers in this /proc are those of the reader's own pid namespace. -EXDEV if they are those of an
+// outer one (unshare --pid without a new mount); another -errno if it can't be read. NSpid begins with the
+// namespace of the procfs.
+inline long check_own_namespace(const ProcRoot& proc) {
   long only_number = 0;
   const long read = visit_status(proc, ProcPath("self/status"), [&](std::string_view line) {
     std::string_view numbers = after_key(line, "NSpid:");
@@ -191,7 +192,8 @@ inline bool shows_own_namespace(const ProcRoot& proc) {
     if (numbers.find('\t') == std::string_view::npos) only_number = leading_number(numbers);
     return false;
   });
-  return read == 0 && only_number == raw_syscall(__NR_getpid);
+  if (read != 0) return read;
+  return only_number == raw_syscall(__NR_getpid) ? 0 : -EXDEV;
 }
 
 }  // namespace libmseal::shim

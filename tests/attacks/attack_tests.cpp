@@ -273,6 +273,7 @@ constexpr Attack kAttacks[] = {
     ours("pretended_empty_file", refused(-EAGAIN), held(-EPERM), Start::late),
     everywhere("adopted_after_late_start", held(-EPERM), Start::late),
     ours("started_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("loaded_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("born_beside_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     {"sealed_by_sharer", refused(-EAGAIN), held(), refused(-EAGAIN), held(-EPERM)},
     {"heap_sealed_by_sharer", refused(-EAGAIN), refused(-EAGAIN), refused(-EAGAIN), held()},

@@ -59,7 +59,7 @@ KEEPS_OWN_ACCOUNT = ("shim/supervisor/sealing/sealer.cpp",
 # A list with a new process in it is not the last one.
 LISTS_PROCESSES_AGAIN = ("shim/supervisor/registry/identification.cpp", "      more = true;\n", "")
 LOOKS_FOR_SHARERS_OF_HELD = ("shim/supervisor/sealing/inspected_requests.cpp",
-                             "still != sharing || (cloning && !watched)", "cloning && !watched")
+                             "still != sharing || (cloning && (!watched || job.is_alone))", "cloning && !watched")
 LOOKS_FOR_SHARERS_AGAIN = ("shim/supervisor/sealing/inspected_requests.cpp",
                            "  if (sharing != Sharing::alone) return -EAGAIN;\n", "")
 
@@ -222,6 +222,10 @@ HOLES = [
          {SUPERVISED: ["sharer_with_moving_peak"], FILTERS: ["sharer_with_moving_peak"]}, tries=5,
          also=(("shim/preload/process/own_sharers.cpp",
                 "      if (!raise_vm_peak(static_cast<std::uint64_t>(raised) * kKibibyte)) return false;\n", ""),)),
+    Hole("sharers: a process that starts the library late has no older sharer",
+         "shim/preload/backends/ran_before.cpp",
+         "if (!own.is_fork() && boot_time_offset(proc) == 0)", "if (boot_time_offset(proc) == 0)",
+         {SUPERVISED: ["loaded_by_sharer"], FILTERS: ["loaded_by_sharer"]}),
     Hole("sharers: without a supervisor nobody shares",
          "shim/preload/backends/supervised_sealing.cpp",
          "if (answer == -ENOSYS) return {false, explain(Why::gone)};", "if (answer == -ENOSYS) return {true, 0};",
@@ -426,7 +430,7 @@ HOLES = [
                 ""),)),
     Hole("identity: the /proc of another namespace is taken",
          "shim/common/proc_root.h",
-         "return read == 0 && only_number == raw_syscall(__NR_getpid);", "return read == 0 || only_number == 1;",
+         "  return only_number == raw_syscall(__NR_getpid) ? 0 : -EXDEV;", "  return 0;",
          {SUPERVISED: ["proc_of_others"]}),
     Hole("identity: files of /proc are opened across mounts",
          "shim/common/proc_root.h",

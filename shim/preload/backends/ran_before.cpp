@@ -37,7 +37,7 @@ bool is_alone_for_sure() {
 // Without, this may be a child that shares its parent's memory.
 bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   const long process = raw_syscall(__NR_getpid);
-  if (!shows_own_namespace(proc)) return true;
+  if (check_own_namespace(proc) != 0) return true;
   const ForkSample now = sample_forks(proc);
   if (now.last == process && !own.is_fork()) return false;
   find_out_about_kcmp();
@@ -73,7 +73,7 @@ bool has_own_memory() {
   if (read_stat(proc, ProcPath("self/stat"), own) != 0) return false;
   if (!own.is_fork() || is_alone_for_sure()) return true;
   find_out_about_kcmp();
-  return shows_own_namespace(proc) && search_older_sharers(proc, own.start_time) == Sharing::alone;
+  return check_own_namespace(proc) == 0 && search_older_sharers(proc, own.start_time) == Sharing::alone;
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <optional>
 
 #include "policy/parsers/syscall_line.h"
 #include "shim/common/clock.h"
@@ -60,13 +62,15 @@ bool soon_elsewhere(const policy::Machine& machine, Begun begun, const Thread& t
 
 // For a thread that can't be stopped: evidence, not proof.
 bool wait_for_evidence(const policy::Machine& machine, Begun begun, const Thread& thread) {
-  policy::StatLine before;
-  policy::StatLine now;
-  const bool known = thread.stat(before) > 0;
+  std::optional<std::uint64_t> before;  // from the first reading that succeeds
   const Deadline deadline(kMostForThread);
   while (!deadline.passed()) {
     if (is_elsewhere(machine, begun, thread)) return true;
-    if (known && thread.stat(now) > 0 && now.user_time >= before.user_time + kEnoughTicks) return true;
+    policy::StatLine now;
+    if (thread.stat(now) > 0) {
+      if (before && now.user_time >= *before + kEnoughTicks) return true;
+      if (!before) before = now.user_time;
+    }
     nap(kNap);
   }
   return false;

@@ -40,7 +40,9 @@ PidNamespace present_pid_namespace() {
   (void)raw_syscall(__NR_close, link);
   if (now.size <= 0) return {NamespaceIs::unreadable, now.size};
   if (now.view() != g_first.view()) return {NamespaceIs::another, 0};
-  return {shows_own_namespace(proc) ? NamespaceIs::first : NamespaceIs::not_of_proc, 0};
+  const long shown = check_own_namespace(proc);
+  if (shown == -EXDEV) return {NamespaceIs::not_of_proc, 0};
+  return {shown == 0 ? NamespaceIs::first : NamespaceIs::unreadable, shown};
 }
 
 long explain(const PidNamespace& present) {

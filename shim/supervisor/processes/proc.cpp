@@ -227,7 +227,7 @@ std::unique_ptr<Proc> open_proc(pid_t process, policy::Trouble& trouble) {
     trouble = policy::Trouble::no_proc;
   } else if (!stat.is_seen() && !stat.is_gone()) {  // /proc can't be read at all
     trouble = policy::Trouble::hidden_program;
-  } else if (!shim::shows_own_namespace(proc->root())) {
+  } else if (shim::check_own_namespace(proc->root()) != 0) {
     trouble = policy::Trouble::foreign_proc;
   } else if (!stat.is_seen() || stat->start_stack == 0) {
     trouble = policy::Trouble::hidden_program;

@@ -1,5 +1,8 @@
 #include "shim/supervisor/sealing/continued_calls.h"
 
+#include <cstdint>
+#include <optional>
+
 #include "shim/common/clock.h"
 
 namespace libmseal::supervisor {
@@ -14,12 +17,13 @@ constexpr long kNap = 50'000;  // ns
 }  // namespace
 
 bool ContinuedCalls::wait_for_evidence(pid_t task) {
-  const auto before = proc_.stat(task);
+  std::optional<std::uint64_t> before;  // from the first reading that succeeds
   for (int naps = 0; naps < kMostNaps; ++naps) {
     const auto where = proc_.whereabouts(task);
     if (where.is_gone() || where.is(policy::Whereabouts::elsewhere)) return true;
     const auto now = proc_.stat(task);
-    if (before.is_seen() && now.is_seen() && now->user_time >= before->user_time + kEnoughTicks) return true;
+    if (before && now.is_seen() && now->user_time >= *before + kEnoughTicks) return true;
+    if (!before && now.is_seen()) before = now->user_time;
     shim::nap(kNap);
   }
   return false;
