@@ -1,11 +1,13 @@
 // Reads event files and groups the events.
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
 
 #include "policy/rules/blocked_call.h"
+#include "shim/common/printable.h"
 #include "shim/tool/report.h"
 #include "shim/tool/report_picture.h"
 #include "shim/tool/symbols.h"
@@ -47,7 +49,7 @@ class Reader {
   void read(const std::string& path, const std::string& host) {
     TextFile file(path);
     std::size_t number = 0;
-    file.for_each_line(kLongestLine, [&](const std::string& line) {
+    file.for_each_line(kLongestLine, [&](const std::string& line, bool is_complete) {
       ++number;
       if (line.empty()) return;
       try {
@@ -61,6 +63,11 @@ class Reader {
           add(event, event.value("host", host), is_local);
         }
       } catch (const std::exception& error) {
+        if (!is_complete && dynamic_cast<const json::parse_error*>(&error) != nullptr) {
+          std::fprintf(stderr, "mseal: %s: the last line is incomplete, so its event is left out\n",
+                       shim::printable(file.name()).c_str());
+          return;
+        }
         throw std::runtime_error(file.name() + ", line " + std::to_string(number) +
                                  ": not an event of libmseal: " + reason_of(error));
       }

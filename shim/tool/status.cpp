@@ -99,7 +99,9 @@ int show(int process, bool json) {
     std::printf("%s\n", shim::json_text(all).c_str());
     return status;
   }
-  const bool colour = isatty(1) == 1 && std::getenv("NO_COLOR") == nullptr;
+  const char* const terminal = std::getenv("TERM");
+  const bool is_dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
+  const bool colour = isatty(1) == 1 && !is_dumb && std::getenv("NO_COLOR") == nullptr;
   for (const MapsLine& line : sealed.lines) {
     const std::string state = state_of(seals, line.range);
     const char* const paint = !colour || state == "-" ? "" : state == "sealed" ? "\033[32m" : "\033[33m";

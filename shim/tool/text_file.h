@@ -47,7 +47,7 @@ class TextFile : shim::NoCopy {
   // For messages.
   [[nodiscard]] const std::string& name() const { return path_; }
 
-  // Calls visit(line) for each line.
+  // Calls visit(line, is_complete) for each line: the last one may lack its end.
   template <class Visit>
   void for_each_line(std::size_t longest, Visit visit) {
     std::string held;
@@ -56,13 +56,13 @@ class TextFile : shim::NoCopy {
       std::size_t begin = 0;
       for (std::size_t end = 0; (end = held.find('\n', begin)) != std::string::npos; begin = end + 1) {
         check(end - begin, longest, number);
-        visit(held.substr(begin, end - begin));
+        visit(held.substr(begin, end - begin), true);
         ++number;
       }
       held.erase(0, begin);
       check(held.size(), longest, number);
     }
-    if (!held.empty()) visit(held);
+    if (!held.empty()) visit(held, false);
   }
 
   std::string whole(std::size_t largest) {

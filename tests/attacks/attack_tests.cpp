@@ -274,6 +274,8 @@ constexpr Attack kAttacks[] = {
     everywhere("adopted_after_late_start", held(-EPERM), Start::late),
     ours("started_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("loaded_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("loaded_by_outer_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
+    {"loaded_by_sharer_in_tree", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
     ours("born_beside_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     {"sealed_by_sharer", refused(-EAGAIN), held(), refused(-EAGAIN), held(-EPERM)},
     {"heap_sealed_by_sharer", refused(-EAGAIN), refused(-EAGAIN), refused(-EAGAIN), held()},

@@ -1,6 +1,9 @@
-// A process that shares its parent's memory loads the library, whose first call seals the loaded objects. The
-// parent has no filters: it then makes the text of the program writable.
+// A process that shares its parent's memory loads the library and seals a page; the first call also seals the
+// loaded objects. The parent does not have its filters: it then makes the page, the text of the program and
+// that of the C library writable.
 #include <dlfcn.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include "tests/attacks/sharer.h"
 
@@ -9,27 +12,60 @@ using namespace libmseal::tests;
 namespace {
 
 const char* g_library = nullptr;
-char* g_text = nullptr;
-volatile int g_state = -1;  // what mseal_query says of the text
+struct Target {
+  const char* name;
+  char* page;
+  volatile int state = -1;  // what mseal_query says of it
+};
+Target g_targets[3] = {{"mprotect of the program, by the parent", nullptr},
+                       {"mprotect of the C library, by the parent", nullptr},
+                       {"mprotect of the page, by the parent", nullptr}};
+
+#ifdef OUTSIDE
+constexpr int kNamespaces = CLONE_NEWPID | CLONE_NEWNS;
+
+bool show_own_processes() {
+  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
+}
+#else
+constexpr int kNamespaces = 0;
+
+bool show_own_processes() {
+  return true;
+}
+#endif
 
 int load_and_seal(void*) {
-  void* const library = ::dlopen(g_library, RTLD_NOW);
+  void* const library = show_own_processes() ? ::dlopen(g_library, RTLD_NOW) : nullptr;
   if (library != nullptr) {
     const auto mseal_it = reinterpret_cast<decltype(&::mseal)>(::dlsym(library, "mseal"));
     const auto query = reinterpret_cast<decltype(&::mseal_query)>(::dlsym(library, "mseal_query"));
-    (void)mseal_it(map_at(0, kPage), kPage, 0);
-    g_state = query(g_text, kPage);
+    (void)mseal_it(g_targets[2].page, kPage, 0);
+    for (Target& target : g_targets) target.state = query(target.page, kPage);
   }
   g_sharer.done = true;
   while (!g_sharer.sealed) nap();
   while (true) raw_syscall(__NR_exit, 0);
 }
 
-// This image has no filters yet, and the next no library.
+char* page_of(std::uintptr_t function) {
+  return reinterpret_cast<char*>(function & -kPage);
+}
+
+int attack(const Target& target) {
+  if (target.state != MSEAL_STATE_FULLY) return nothing_promised(-EAGAIN);
+  const Victim victim = Victim::sealed_already(target.page, kPage);
+  const long answer = raw_syscall(__NR_mprotect, target.page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
+  return conclude(victim, target.name, answer);
+}
+
+// The next image has no library. Where this one has not begun to seal, it has no filters either.
 [[noreturn]] void go_on_without_library(char** arguments, const std::string& library) {
   std::string options = std::getenv("MSEAL_OPTIONS");
-  const std::size_t at = options.find("auto=off");
-  options.replace(at, sizeof "auto=off" - 1, "auto=elf");
+  constexpr std::string_view kLate = ",auto=off";
+  if (const std::size_t at = options.find(kLate); at != std::string::npos) options.erase(at, kLate.size());
+  options += ",auto=elf";
   ::setenv("MSEAL_OPTIONS", options.c_str(), 1);
   ::unsetenv("LD_PRELOAD");
   ::execl(arguments[0], arguments[0], library.c_str(), nullptr);
@@ -41,19 +77,16 @@ int load_and_seal(void*) {
 int main(int, char** arguments) {
   if (const char* const preload = std::getenv("LD_PRELOAD")) go_on_without_library(arguments, preload);
   g_library = arguments[1];
-  g_text = reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&load_and_seal) & -kPage);
-  if (::clone(load_and_seal, stack_top<0>(), CLONE_VM | SIGCHLD, nullptr) < 0) cannot_try("clone");
+  g_targets[0].page = page_of(reinterpret_cast<std::uintptr_t>(&load_and_seal));
+  g_targets[1].page = page_of(reinterpret_cast<std::uintptr_t>(&::setsid));
+  g_targets[2].page = map_at(0, kPage);
+  if (::clone(load_and_seal, stack_top<0>(), CLONE_VM | kNamespaces | SIGCHLD, nullptr) < 0)
+    cannot_try("clone");
   while (!g_sharer.done) nap();
-  if (g_state < 0) {
-    g_sharer.sealed = true;
-    cannot_try("dlopen");
-  }
-  if (g_state != MSEAL_STATE_FULLY) {
-    g_sharer.sealed = true;
-    return nothing_promised(-EAGAIN);
-  }
-  const Victim victim = Victim::sealed_already(g_text, kPage);
-  const long answer = raw_syscall(__NR_mprotect, g_text, kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
+  const bool has_loaded = g_targets[0].state >= 0;
+  int outcome = attack(g_targets[0]);
+  for (int next = 1; next < 3; ++next) outcome = worse_of(outcome, attack(g_targets[next]));
   g_sharer.sealed = true;
-  return conclude(victim, "mprotect by the parent", answer);
+  if (!has_loaded) cannot_try("mount or dlopen");
+  return outcome;
 }

@@ -211,6 +211,35 @@ TEST_CASE("live: a program that has the /proc of another pid namespace hears why
   CHECK_THAT(result.err, ContainsSubstring("mseal: /proc belongs to another pid namespace, so the library"));
 }
 
+// Another process outside may share the memory of a fork. The kernel shows that none does, unless there are
+// threads.
+TEST_CASE("live: a fork that loads the library in a pid namespace can seal if it has one thread") {
+  if (!needs_unshare(CLONE_NEWPID, "a pid namespace")) return;
+  const std::string python = "/usr/bin/python3";
+  if (!needs(std::filesystem::exists(python), python)) return;
+  const auto seal_in_fork = [&](const std::string& before) {
+    const std::string program =
+        "import ctypes, mmap, os, threading, time\n"
+        "child = os.fork()\n"
+        "if child: os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n" +
+        before +
+        "page = mmap.mmap(-1, 4096)\n"
+        "at = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page)))\n"
+        "sealed = ctypes.CDLL('" LIBMSEAL_SO
+        "').mseal(at, ctypes.c_size_t(4096), ctypes.c_ulong(0)) == 0\n"
+        "os._exit(0 if sealed and ctypes.CDLL(None).munmap(at, ctypes.c_size_t(4096)) == -1 else 3)\n";
+    return run({{"unshare", "-pf", "--mount-proc", "env", "MSEAL_OPTIONS=policy=none,backend=supervised",
+                 python, "-c", program},
+                {},
+                {},
+                60});
+  };
+  expect_success(seal_in_fork(""));
+  const Run threads = seal_in_fork("threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n");
+  CHECK(threads.status == 3);
+  CHECK_THAT(threads.err, ContainsSubstring("mseal: the library was loaded in a forked process"));
+}
+
 TEST_CASE("live: a program that is linked to the library and has no /proc hears why it can't seal") {
   const auto result =
       without_proc("env MSEAL_OPTIONS=policy=none,backend=supervised " LIVE_PROGRAM " refuses_changes");

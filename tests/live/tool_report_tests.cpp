@@ -37,6 +37,18 @@ TEST_CASE("tool: status and report say in words what is wrong") {
   }
 }
 
+TEST_CASE("tool: report leaves out a last line that is incomplete, as after a full disk, and says so") {
+  const TemporaryPath events("cut.jsonl");
+  const Run audit = tool({"run", "--mode=audit", "--events", events.string(), OWN_DATA_PROGRAM});
+  expect_success(audit);
+  (void)events_in(events.string(), 1);
+  std::ofstream(events.string(), std::ios::app) << R"({"time":"2026-)";
+  const Run report = tool({"report", events.string()});
+  CHECK(report.status == 0);
+  CHECK_THAT(report.out, ContainsSubstring("events: "));
+  CHECK_THAT(report.err, ContainsSubstring("the last line is incomplete, so its event is left out"));
+}
+
 TEST_CASE("tool: report groups what an audit found, and names what would allow it") {
   const TemporaryPath events("report.jsonl");
   const TemporaryPath policy("report.toml");

@@ -1,6 +1,5 @@
 #include "shim/preload/backends/ran_before.h"
 
-#include <sched.h>
 #include <sys/auxv.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "shim/preload/process/in_flight_calls.h"
 #include "shim/preload/process/io_uring.h"
 #include "shim/preload/process/own_sharers.h"
+#include "shim/preload/process/pid_namespace.h"
 #include "shim/preload/process/printed_notices.h"
 #include "shim/preload/state/program_filters.h"
 
@@ -26,18 +26,11 @@ namespace {
 constexpr std::string_view kHasRing =
     "the program has an io_uring already, or may have one, and filters can't see its requests";
 
-// Whether there is neither another thread nor another process with this memory. The kernel allows unshare of
-// what is not shared (kernel/fork.c, check_unshare_flags), and does nothing then. A filter might kill for it,
-// or answer instead of the kernel.
-bool is_alone_for_sure() {
-  return !has_filters() && raw_syscall(__NR_unshare, CLONE_VM) == 0;
-}
-
 // After execve, processes that share this memory are younger than this one. So is whatever got a later ID.
 // Without, this may be a child that shares its parent's memory.
 bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   const long process = raw_syscall(__NR_getpid);
-  if (check_own_namespace(proc) != 0) return true;
+  if (present_pid_namespace().is != NamespaceIs::first) return true;
   const ForkSample now = sample_forks(proc);
   if (now.last == process && !own.is_fork()) return false;
   find_out_about_kcmp();
@@ -73,7 +66,8 @@ bool has_own_memory() {
   if (read_stat(proc, ProcPath("self/stat"), own) != 0) return false;
   if (!own.is_fork() || is_alone_for_sure()) return true;
   find_out_about_kcmp();
-  return check_own_namespace(proc) == 0 && search_older_sharers(proc, own.start_time) == Sharing::alone;
+  return present_pid_namespace().is == NamespaceIs::first &&
+         search_older_sharers(proc, own.start_time) == Sharing::alone;
 }
 
 }  // namespace

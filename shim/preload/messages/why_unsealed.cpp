@@ -33,6 +33,10 @@ constinit Cause g_causes[] = {
     {Why::pid_namespace, EAGAIN,
      "the program has left the pid namespace in which it was started, and can't see who shares its memory",
      "seal before that, or seal in a program that is started there"},
+    {Why::loaded_by_fork, EAGAIN,
+     "the library was loaded in a forked process, and a process outside of this pid namespace may share its "
+     "memory",
+     "load the library before the fork: link it, preload it, or call dlopen earlier"},
     {Why::foreign_proc, EAGAIN,
      "/proc belongs to another pid namespace, so the library can't see who shares this memory",
      "mount a procfs of this one"},

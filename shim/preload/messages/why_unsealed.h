@@ -10,12 +10,13 @@ enum class Why : std::uint8_t {
   program_filters,  // a thread of the program has filters of its own
   filter_failed,    // with an error
   shared,
-  not_ours,       // another process has started the backend
-  pid_namespace,  // not that of the start
-  foreign_proc,   // /proc is that of another pid namespace
-  gone,           // there is no supervisor any more
-  unknown,        // the supervisor can't inspect the process
-  thread,         // a thread stays in a call
+  not_ours,        // another process has started the backend
+  pid_namespace,   // not that of the start
+  loaded_by_fork,  // an older process may share the memory, and can't be seen
+  foreign_proc,    // /proc is that of another pid namespace
+  gone,            // there is no supervisor any more
+  unknown,         // the supervisor can't inspect the process
+  thread,          // a thread stays in a call
   hidden_threads,
   locked,     // the lock was not released
   overtaken,  // other processes of the image seal constantly

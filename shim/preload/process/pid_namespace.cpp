@@ -6,6 +6,7 @@
 
 #include "shim/common/proc_root.h"
 #include "shim/preload/messages/why_unsealed.h"
+#include "shim/preload/process/alone_proof.h"
 
 namespace libmseal::shim {
 namespace {
@@ -24,11 +25,24 @@ struct Name {
 };
 
 constinit Name g_first;
+constinit bool g_may_have_outer_sharer = false;
+
+// The machine's first namespace, in which every process is visible (include/linux/proc_ns.h,
+// PROC_PID_INIT_INO).
+constexpr std::string_view kOfMachine = "pid:[4026531836]";
+
+// After execve nobody shares the memory. Of a fork that is not known.
+bool may_share_at_start() {
+  policy::StatLine own;
+  const bool has_executed = read_stat(ProcRoot(), ProcPath("self/stat"), own) == 0 && !own.is_fork();
+  return !has_executed && !is_alone_for_sure();
+}
 
 }  // namespace
 
 void note_pid_namespace() {
   g_first.read(AT_FDCWD, "/proc/self/ns/pid");
+  g_may_have_outer_sharer = g_first.view() != kOfMachine && may_share_at_start();
 }
 
 PidNamespace present_pid_namespace() {
@@ -40,6 +54,7 @@ PidNamespace present_pid_namespace() {
   (void)raw_syscall(__NR_close, link);
   if (now.size <= 0) return {NamespaceIs::unreadable, now.size};
   if (now.view() != g_first.view()) return {NamespaceIs::another, 0};
+  if (g_may_have_outer_sharer) return {NamespaceIs::of_fork, 0};
   const long shown = check_own_namespace(proc);
   if (shown == -EXDEV) return {NamespaceIs::not_of_proc, 0};
   return {shown == 0 ? NamespaceIs::first : NamespaceIs::unreadable, shown};
@@ -51,6 +66,8 @@ long explain(const PidNamespace& present) {
       return 0;
     case NamespaceIs::another:
       return explain(Why::pid_namespace);
+    case NamespaceIs::of_fork:
+      return explain(Why::loaded_by_fork);
     case NamespaceIs::not_of_proc:
       return explain(Why::foreign_proc);
     case NamespaceIs::unreadable:

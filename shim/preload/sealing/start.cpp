@@ -199,7 +199,7 @@ long wait_for_earlier_calls(const State& state) {
   if (earlier_calls_have_ended()) return 0;
   if (program_filters_bar_self_inspection()) return explain(Why::program_filter_kills);
   // Filters that answered like those of a tree may have been others.
-  if (const long error = check_namespace(!state.started_late || state.joined); error != 0) return error;
+  if (const long error = check_namespace(state.joined); error != 0) return error;
   if (wait_for_in_flight_calls(state.machine, policy::Begun::perhaps_before) != 0)
     return explain(Why::thread);
   if (const long error = refuse_io_uring(state.options); error != 0) return error;

@@ -63,10 +63,11 @@ std::int64_t ReportedRequests::add(const Caller& caller, const Control& message)
   return added == 0 && at_start && !caller.only_thread ? policy::kHasOtherThreads : added;
 }
 
-// Constructors of libraries run before the library, and may have created sharers. These have later IDs than
-// the caller, so there is none if the caller's was given last.
+// Constructors of libraries run before the library, and may have created sharers. After execve, these have
+// later IDs than the caller, so there is none if the caller's was given last.
 Sharing ReportedRequests::sharing_at_start(const Caller& caller) {
-  if (caller.was_alone() || proc_.newest_id() == caller.process.id) return Sharing::alone;
+  const bool is_newest = !caller.forked && proc_.newest_id() == caller.process.id;
+  if (caller.was_alone() || is_newest) return Sharing::alone;
   return registry_.register_sharers(caller);
 }
 
