@@ -62,7 +62,8 @@ int attack(const Target& target) {
 
 // The next image has no library. Where this one has not begun to seal, it has no filters either.
 [[noreturn]] void go_on_without_library(char** arguments, const std::string& library) {
-  std::string options = std::getenv("MSEAL_OPTIONS");
+  const char* const present = std::getenv("MSEAL_OPTIONS");
+  std::string options = present != nullptr ? present : "";
   constexpr std::string_view kLate = ",auto=off";
   if (const std::size_t at = options.find(kLate); at != std::string::npos) options.erase(at, kLate.size());
   options += ",auto=elf";
