@@ -22,6 +22,8 @@ namespace {
 
 // How long a call waits for rings: on an overloaded machine the kernel takes seconds to destroy one.
 constexpr auto kForRings = std::chrono::seconds(20);
+// The same while it is not known who shares the memory: that may be for lack of time, or never become known.
+constexpr auto kForSharers = std::chrono::seconds(5);
 
 // Whether a new image is about to run.
 bool is_start(const seccomp_notif& notification, const policy::Abi& abi) {
@@ -230,7 +232,7 @@ void Dispatcher::decide(const Notification& notification, const Caller& caller) 
     if (begun == Begun::yes) return let_through(notification);
     // Later, for example if a thread is just being created.
     if (begun == Begun::later && postponed_.add(notification.raw, kForRings)) return;
-    if (begun == Begun::perhaps_later && postponed_.add(notification.raw)) return;
+    if (begun == Begun::perhaps_later && postponed_.add(notification.raw, kForSharers)) return;
   }
   log(Level::debug, "pid ", caller.task, ": ", policy::name_of(call.call), " on ", RangeText{call.ranges[0]},
       ": refused");

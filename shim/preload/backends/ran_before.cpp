@@ -30,7 +30,7 @@ constexpr std::string_view kHasRing =
 // Without, this may be a child that shares its parent's memory.
 bool may_share_memory(const ProcRoot& proc, const policy::StatLine& own) {
   const long process = raw_syscall(__NR_getpid);
-  if (present_pid_namespace().is != NamespaceIs::first) return true;
+  if (present_pid_namespace(proc).is != NamespaceIs::first) return true;
   const ForkSample now = sample_forks(proc);
   if (now.last == process && !own.is_fork()) return false;
   find_out_about_kcmp();
@@ -66,7 +66,7 @@ bool has_own_memory() {
   if (read_stat(proc, ProcPath("self/stat"), own) != 0) return false;
   if (!own.is_fork() || is_alone_for_sure()) return true;
   find_out_about_kcmp();
-  return present_pid_namespace().is == NamespaceIs::first &&
+  return present_pid_namespace(proc).is == NamespaceIs::first &&
          search_older_sharers(proc, own.start_time) == Sharing::alone;
 }
 

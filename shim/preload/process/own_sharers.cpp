@@ -61,10 +61,10 @@ Sharing search_older_sharers(const ProcRoot& proc, std::uint64_t start_time) {
 }
 
 long look_for_sharers(const State& state) {
-  const PidNamespace present = present_pid_namespace();
+  const ProcRoot proc;
+  const PidNamespace present = present_pid_namespace(proc);
   if (present.is == NamespaceIs::unreadable) return -EAGAIN;
   if (explain(present) != 0) return -EXDEV;
-  const ProcRoot proc;
   const long process = raw_syscall(__NR_getpid);
   const ForkSample since = process == state.alone_process ? state.alone_since : ForkSample{};
   return search_own_sharers(proc, since, sample_forks(proc)) == Sharing::alone ? 0 : -EAGAIN;

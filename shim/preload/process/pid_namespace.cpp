@@ -4,7 +4,6 @@
 
 #include <string_view>
 
-#include "shim/common/proc_root.h"
 #include "shim/preload/messages/why_unsealed.h"
 #include "shim/preload/process/alone_proof.h"
 
@@ -45,8 +44,7 @@ void note_pid_namespace() {
   g_may_have_outer_sharer = g_first.view() != kOfMachine && may_share_at_start();
 }
 
-PidNamespace present_pid_namespace() {
-  const ProcRoot proc;  // ignores mounts over it
+PidNamespace present_pid_namespace(const ProcRoot& proc) {
   const long link = proc.open(ProcPath("self/ns/pid"), O_PATH | O_NOFOLLOW);
   if (failed(link)) return {NamespaceIs::unreadable, link};
   Name now;
@@ -77,7 +75,7 @@ long explain(const PidNamespace& present) {
 }
 
 long check_pid_namespace() {
-  return explain(present_pid_namespace());
+  return explain(present_pid_namespace(ProcRoot()));
 }
 
 }  // namespace libmseal::shim

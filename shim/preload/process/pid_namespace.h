@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "shim/common/proc_root.h"
+
 namespace libmseal::shim {
 
 // To be called while the library starts.
@@ -24,7 +26,7 @@ struct PidNamespace {
   NamespaceIs is;
   long error;
 };
-PidNamespace present_pid_namespace();
+PidNamespace present_pid_namespace(const ProcRoot& proc);
 
 // 0 if it is the first one, or the error for mseal after a message.
 long explain(const PidNamespace& present);
