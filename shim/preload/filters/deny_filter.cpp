@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "shim/common/child.h"
+#include "shim/common/clock.h"
 #include "shim/common/proc_root.h"
 #include "shim/preload/filters/install.h"
 #include "shim/preload/process/exec_layout.h"
@@ -44,6 +45,19 @@ std::uint32_t filters_in_force() {
   TaskStatus status;
   const ProcRoot proc;
   return read_status(proc, raw_syscall(__NR_gettid), status) == 0 ? status.filters : kNotKnown;
+}
+
+// The same once a filter is installed, which can't be removed: if the number can't be read for lack of a
+// descriptor or of memory, it tries again.
+std::uint32_t filters_in_force_at_last() {
+  constexpr int kTries = 20;
+  constexpr long kNap = 1'000'000;  // ns
+  std::uint32_t filters = filters_in_force();
+  for (int tries = 1; filters == kNotKnown && tries < kTries; ++tries) {
+    nap(kNap);
+    filters = filters_in_force();
+  }
+  return filters;
 }
 
 // Installs as few filters as possible.
@@ -112,7 +126,7 @@ long install_deny_filter(State& state, const DenyFilter& filter, Draft& draft) {
   if (before == kNotKnown) return -EIO;
   const long error = install_in_parts(state, filter, draft);
   if (error != 0) return error;
-  const std::uint32_t after = counts ? filters_in_force() : 1;
+  const std::uint32_t after = counts ? filters_in_force_at_last() : 1;
   if (after == kNotKnown) return -EIO;
   if (after <= before) return -EPERM;
   note_refused_breaks(state, filter.refused_breaks);
