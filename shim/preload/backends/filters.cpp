@@ -66,6 +66,8 @@ bool is_enough_for(const State& state, std::span<const Seal> pieces) {
 long choose_step(const State& state, std::span<const Range> ranges, policy::SealTypes types,
                  std::span<const Seal> pieces) {
   if (local_seals_refuse_types(state, ranges, types)) return -EACCES;
+  // A process that shares the memory may lack even the first filter.
+  if (const long error = state.may_be_shared ? wait_until_alone(state) : 0; error != 0) return error;
   if (local_seals_cover(state, ranges, types) && is_enough_for(state, pieces))
     return static_cast<long>(NextStep::sealed);
   if (const long error = wait_until_alone(state); error != 0) return error;
@@ -81,8 +83,12 @@ long seal(State& state, std::span<const Range> ranges, Job& job) {
   return seal_by_itself(state, ranges, {.choose_step = choose_step, .keep = keep}, job);
 }
 
+policy::Sealed query(const State& state, const Range& range) {
+  return state.may_be_shared ? policy::Sealed{} : query_local_seals(state, range);
+}
+
 }  // namespace
 
-const BackendFunctions kFilterBackend{start, seal, query_local_seals, look_for_sharers};
+const BackendFunctions kFilterBackend{start, seal, query, look_for_sharers};
 
 }  // namespace libmseal::shim

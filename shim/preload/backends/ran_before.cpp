@@ -52,9 +52,7 @@ Reason why_not_sealable(const State& state, const ObjectsAtStart& objects, bool&
     if (ask() != 0 && !proves_to_be_alone() && ask_until_alone(ask) != 0) return {kSharedMemory};
     threads = own.threads != 1;
   }
-  // The first filter blocks what starts a request. Only the kernel's threads go on, which belong to the
-  // process since Linux 5.12; before that the ring is mapped.
-  if (!threads && !objects.has_io_uring) return {};
+  // The first filter blocks what starts a request. One that waits goes on, also if the ring is not mapped.
   const long ring = look_for_io_uring(state.options);
   return ring != 0 ? Reason{kHasRing, std::min(ring, 0L)} : Reason{};
 }

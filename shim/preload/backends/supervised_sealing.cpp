@@ -158,7 +158,7 @@ long choose_step(const State& state, std::span<const Range> ranges, policy::Seal
 
 // The supervisor decides delegated calls, so it has to know the seals that filters enforce.
 long register_filtered(State& state, std::span<const Seal> pieces) {
-  const long sent = send_seals(pieces, pieces.size());
+  const long sent = send_seals(pieces, pieces.size(), true);  // it has looked itself
   if (sent == -ENOMEM) return explain(Why::table_full);
   if (sent != 0) return explain(sent == -ENOSYS ? Why::gone : Why::unknown);
   note_sealed_by_filters(state, pieces);

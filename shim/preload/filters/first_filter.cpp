@@ -67,8 +67,10 @@ bool has_first_filter(const State& state) {
   if (!has_older_sharers || state.tree_options.audits) return true;
   if (!has_window(state, Window::protected_contents)) return probe_listener() == -EBUSY;
   // The last page of the window is not in use yet; the first filter refuses to unmap it.
+  // Another filter might refuse every munmap; the kernel answers EINVAL for no bytes.
   const std::uint64_t last = state.windows.ranges.front().end - state.machine.page_size;
-  return raw_syscall(__NR_munmap, last, state.machine.page_size) == -EPERM;
+  return raw_syscall(__NR_munmap, last, state.machine.page_size) == -EPERM &&
+         raw_syscall(__NR_munmap, last - state.windows.ranges.front().size(), 0) == -EINVAL;
 }
 
 }  // namespace libmseal::shim

@@ -187,7 +187,6 @@ long start_backend_late(State& state, Job& job) {
     return error;
   SupervisorLaunch launch;
   start_backend(state, {}, launch, job);
-  g_earlier_calls_may_run = uses_filters(state.backend) && !options.audit;
   return 0;
 }
 
@@ -212,7 +211,11 @@ void start_backend(State& state, const ObjectsAtStart& objects, SupervisorLaunch
   const auto [backend, reason] = start_strongest(state, arguments, job);
   if (backend == Backend::automatic) return report_no_backend(state, reason);
   state.backend = backend;
-  if (state.has_older_threads || state.objects_are_unsealed) g_earlier_calls_may_run = uses_filters(backend);
+  // Nothing has been looked for then, as before a late start.
+  const bool unseen = objects.pieces.empty() && uses_filters(backend) && !state.options.audit;
+  if (unseen) state.may_be_shared = state.started_late = true;
+  if (unseen || state.has_older_threads || state.objects_are_unsealed)
+    g_earlier_calls_may_run = uses_filters(backend);
   drop_tags(state);
   enforce_requirement(state, reason);
   report(state, arguments.kernel, reason);

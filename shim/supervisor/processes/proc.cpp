@@ -118,7 +118,9 @@ class KernelProc final : public Proc {
     const auto is_other = [&](long other, const shim::TaskStatus&) {
       return has_other_memory(root_, first, task, other);
     };
-    shim::SharerSearch search(root_, process, task, only_user_, is_other);
+    // A sharer that was created before the first filter may have another user.
+    const long only_user = first.filtered_from_start ? only_user_ : -1;
+    shim::SharerSearch search(root_, process, task, only_user, is_other);
     return search.run(since, now, pid_max(), sample, [&](long sharer) {
       found.push_back(static_cast<pid_t>(sharer));
       return true;

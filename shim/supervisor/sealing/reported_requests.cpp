@@ -50,24 +50,26 @@ std::int64_t ReportedRequests::add(const Caller& caller, const Control& message)
   if (message.last_is_supervised) --filtered;
   const std::span<const Seal> all = seals;
   const auto supervised = std::span(ranges).subspan(filtered);
+  // The program has not sealed anything yet. A second copy of the library starts later.
   const bool at_start = caller.record->has_only_joined();
-  const bool is_alone = at_start && message.is_alone;
-  if (at_start && filtered != 0 && !is_alone && sharing_at_start(caller) != Sharing::alone) return -EAGAIN;
-  if (!supervised.empty() && !(is_alone ? sealer_.is_watched(supervised) : may_supervise(caller, supervised)))
+  const bool is_alone = message.is_alone;
+  if (filtered != 0 && !is_alone && sharing_at_start(caller) != Sharing::alone) return -EAGAIN;
+  if (!supervised.empty() &&
+      !(at_start && is_alone ? sealer_.is_watched(supervised) : may_supervise(caller, supervised)))
     return -EAGAIN;
   const auto add = [&](std::span<const Seal> some, bool by_filter) -> std::int64_t {
     return some.empty() ? 0 : registry_.add(caller, some, by_filter);
   };
   std::int64_t added = add(all.first(filtered), true);
   if (added == 0) added = add(all.subspan(filtered), false);
-  return added == 0 && at_start && !caller.only_thread ? policy::kHasOtherThreads : added;
+  const bool starts = at_start || (filtered != 0 && !is_alone);
+  return added == 0 && starts && !caller.only_thread ? policy::kHasOtherThreads : added;
 }
 
 // Constructors of libraries run before the library, and may have created sharers. After execve, these have
 // later IDs than the caller, so there is none if the caller's was given last.
 Sharing ReportedRequests::sharing_at_start(const Caller& caller) {
-  const bool is_newest = !caller.forked && proc_.newest_id() == caller.process.id;
-  if (caller.was_alone() || is_newest) return Sharing::alone;
+  if (!caller.forked && proc_.newest_id() == caller.process.id) return Sharing::alone;
   return registry_.register_sharers(caller);
 }
 
