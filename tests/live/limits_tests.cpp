@@ -240,6 +240,40 @@ TEST_CASE("live: a fork that loads the library in a pid namespace can seal if it
   CHECK_THAT(threads.err, ContainsSubstring("mseal: the library was loaded in a forked process"));
 }
 
+// The first process of a pid namespace ends it: it must be one of the program.
+TEST_CASE("live: after unshare, the library creates no process that would be the first of the namespace") {
+  if (!needs_unshare(CLONE_NEWPID, "a pid namespace")) return;
+  const std::string python = "/usr/bin/python3";
+  if (!needs(std::filesystem::exists(python), python)) return;
+  constexpr std::string_view kProgram = R"(
+import ctypes, mmap, os
+libc, library = ctypes.CDLL(None, use_errno=True), ctypes.CDLL(LIBRARY)
+assert libc.unshare(0x20000000) == 0
+page = mmap.mmap(-1, 4096)
+at = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+sealed = library.mseal(at, ctypes.c_size_t(4096), ctypes.c_ulong(0)) == 0
+child = os.fork()
+if child == 0:
+    grandchild = os.fork()  # fails with ENOMEM if the first process has ended
+    if grandchild == 0: os._exit(0)
+    os._exit(0 if os.getpid() == 1 and os.waitpid(grandchild, 0)[1] == 0 else 3)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or (0 if sealed else 4))
+)";
+  std::string program(kProgram);
+  program.replace(program.find("LIBRARY"), 7, "'" LIBMSEAL_SO "'");
+  for (const char* const options : {"backend=supervised", "backend=supervised,auto=off", "backend=filters"}) {
+    INFO(options);
+    expect_success(run(preloaded(std::string("policy=none,") + options, {python, "-c", program})));
+  }
+  const Run outside = run({{"unshare", "-p", "env", "LD_PRELOAD=" LIBMSEAL_SO,
+                            "MSEAL_OPTIONS=policy=none,backend=supervised", "/bin/true"},
+                           {},
+                           {},
+                           60});
+  CHECK(outside.status == 0);
+  CHECK_THAT(outside.err, ContainsSubstring("is the first of another pid namespace (unshare, setns)"));
+}
+
 TEST_CASE("live: a program that is linked to the library and has no /proc hears why it can't seal") {
   const auto result =
       without_proc("env MSEAL_OPTIONS=policy=none,backend=supervised " LIVE_PROGRAM " refuses_changes");

@@ -57,6 +57,8 @@ std::string_view text_of(long error) {
       return memory_is_limited() ? "no memory left (ENOMEM): ulimit -v limits it" : "no room left (ENOMEM)";
     case EMFILE:
       return "no descriptor left (EMFILE): ulimit -n limits them";
+    case EXDEV:
+      return "the next process is in another pid namespace (EXDEV)";
     case ENFILE:
       return "too many open files on this machine (ENFILE)";
     case EFBIG:

@@ -64,7 +64,7 @@ bool proves_to_be_alone() {
   if (!own.is_open() || !other.is_open() || !go.is_open()) return false;
   // One byte for the child, and one for this process if it still has the same table.
   if (!own.write(kOwn) || !other.write(kReplaced) || !other.write(kReplaced)) return false;
-  const long child = raw_syscall(__NR_clone, CLONE_FILES, 0, 0, 0, 0);
+  const long child = create_child(CLONE_FILES);
   if (child == 0) {
     (void)raw_syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)go.read();

@@ -49,6 +49,7 @@ bool trace_to_stop(long id) {
 // The child runs on this stack frame, so it must never return from it.
 __attribute__((noinline)) bool stop_thread(long id) {
   volatile bool stopped = false;
+  if (next_child_is_elsewhere()) return false;
   const long child = raw_syscall(__NR_clone, CLONE_VM | CLONE_VFORK, 0, 0, 0, 0);
   if (child == 0) trace_and_end(id, &stopped);
   if (failed(child)) return false;

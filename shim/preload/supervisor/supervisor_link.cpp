@@ -27,10 +27,6 @@ using policy::kHandoverSocket;
 
 constexpr int kAnswerTimeout = 10'000;  // ms: a machine that swaps is slow, not broken
 
-long clone_process(unsigned long exit_signal) {
-  return raw_syscall(__NR_clone, exit_signal, 0, 0, 0, 0);
-}
-
 [[noreturn]] void cannot_run(long socket, long error) {
   policy::Ready failure;
   failure.trouble = policy::Trouble::not_run;
@@ -114,8 +110,13 @@ void SupervisorLaunch::stop() {
 
 Reason SupervisorLaunch::start(const State& state) {
   if (socket_ >= 0) return failure_;
-  if (const long error = create_process(state); error != 0)
-    return {"can't create a process for the supervisor", error};
+  const long error = create_process(state);
+  if (error == -EXDEV) {
+    return {
+        "the program's next process is the first of another pid namespace (unshare, setns), so the library "
+        "can't create one: create the namespace with unshare --fork"};
+  }
+  if (error != 0) return {"can't create a process for the supervisor", error};
   return failure_ = wait_until_ready(state);
 }
 
@@ -135,10 +136,10 @@ long SupervisorLaunch::create_process(const State& state) {
   // A double fork, so that the supervisor is not a child of the program. The first child has no exit signal,
   // so there is no SIGCHLD and wait() does not return it.
   const bool would_adopt_it = raw_syscall(__NR_getpid) == 1 || is_subreaper();
-  const long child = clone_process(0);
+  const long child = create_child(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
-    const long grandchild = clone_process(SIGCHLD);
+    const long grandchild = create_child(SIGCHLD);
     if (grandchild == 0) become_supervisor(state, ends[1]);
     if (failed(grandchild)) cannot_run(ends[1], grandchild);
     if (would_adopt_it) stay_parent_of(grandchild);
