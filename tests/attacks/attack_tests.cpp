@@ -63,6 +63,7 @@ constexpr Expected no_answer() {
 enum class Start {
   plainly,
   late,          // nothing is sealed at start: auto=off
+  skips_all,     // no object is sealed at start: skip=*
   with_data,     // static data is sealed at start, too: auto=data
   by_shell,      // no preload reaches it: started by a shell that one does reach
   few_files,     // under a low limit of open files, which nobody may lift
@@ -265,6 +266,9 @@ constexpr Attack kAttacks[] = {
     ours("sharer_not_dumpable", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_with_moving_peak", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("sharer_outside", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("sharer_of_other_user", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("window_hinted_beside_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
+    ours("own_filter_for_first", refused(-EAGAIN), held(-EPERM), Start::late),
     // In a tree, the kernel is not asked.
     everywhere("sharer_outside_of_no_tree", refused(-EAGAIN), Start::late_in_pretended_tree),
     ours("pretended_no_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
@@ -276,6 +280,7 @@ constexpr Attack kAttacks[] = {
     ours("loaded_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("loaded_by_outer_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     {"loaded_by_sharer_in_tree", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
+    ours("loaded_twice_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("born_beside_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     {"sealed_by_sharer", refused(-EAGAIN), held(), refused(-EAGAIN), held(-EPERM)},
     {"heap_sealed_by_sharer", refused(-EAGAIN), refused(-EAGAIN), refused(-EAGAIN), held()},
@@ -285,8 +290,11 @@ constexpr Attack kAttacks[] = {
     ours("early_sharer", refused(-EAGAIN), held(-EPERM)),
     ours("early_sharer_pretended", refused(-EAGAIN), held(-EPERM), Start::unshare_pretended),
     {"early_sharer_meanwhile", refused(-EAGAIN), refused(-EAGAIN), held(-EPERM), held(-EPERM)},
+    ours("early_sharer_born", refused(-EAGAIN), held(-EPERM), Start::skips_all),
     {"early_sharer_in_tree", refused(), held(-EPERM), refused(), held(-EPERM), Start::by_shell},
     ours("early_io_uring", refused(-EAGAIN), held(-EPERM)),
+    ours("early_io_uring_skips_all", refused(-EAGAIN), held(-EPERM), Start::skips_all),
+    ours("early_io_uring_unmapped", refused(-EAGAIN), held()),  // nobody learns what the ring was answered
     ours("early_io_uring_in_tree", held(-ENOSYS), held(-EPERM), Start::by_shell),
     ours("early_aio_ring", held(-EPERM), held(0)),
     {"early_aio_ring_in_tree", held(-EPERM), held(-EPERM), kNoRings, held(0), Start::by_shell},
@@ -452,6 +460,7 @@ void attack(const char* name, Start start, const std::string& options, const Exp
     const Folder folder;
     const char* const sealed_at_start = is_late(start)              ? ",auto=off"
                                         : start == Start::with_data ? ",auto=data"
+                                        : start == Start::skips_all ? ",skip=*"
                                                                     : "";
     // A backend that is only a substitute leaves objects at fixed addresses unsealed, unless it is required.
     const char* const required =
@@ -537,7 +546,8 @@ std::string_view reason_unsealed(std::string_view name) {
     return "its seals are the kernel's or nobody's: no preload reaches it";
   if (name == "skipped_call") return "it is no attack";
   if (name == "reused_pid" || name == "threads_being_born") return "it needs mseal to do something";
-  if (name.starts_with("sealed_area_") || name == "born_beside_sharer") return "it needs PROT_SEAL";
+  if (name.starts_with("sealed_area_") || name == "born_beside_sharer" || name == "early_sharer_born")
+    return "it needs PROT_SEAL";
   if (name == "table_shadowed") return "there is no table of seals without a supervisor";
   if (name == "own_listener") return "it would take its own text away";
   if (name == "x32_numbers") return "few kernels have the x32 ABI";

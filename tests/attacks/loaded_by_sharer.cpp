@@ -21,23 +21,45 @@ Target g_targets[3] = {{"mprotect of the program, by the parent", nullptr},
                        {"mprotect of the C library, by the parent", nullptr},
                        {"mprotect of the page, by the parent", nullptr}};
 
-#ifdef OUTSIDE
+char* page_of(std::uintptr_t function) {
+  return reinterpret_cast<char*>(function & -kPage);
+}
+
+#ifdef TWICE
+constexpr int kNamespaces = 0;
+
+// The first copy has found out that the memory is shared. The second one, which has a C library of its own,
+// does not know that.
+void* load() {
+  void* const first = ::dlopen(g_library, RTLD_NOW);
+  if (first == nullptr) return nullptr;
+  (void)reinterpret_cast<decltype(&::mseal)>(::dlsym(first, "mseal"))(map_at(0, kPage), kPage, 0);
+  void* const second = ::dlmopen(LM_ID_NEWLM, g_library, RTLD_NOW);
+  if (second == nullptr) return nullptr;
+  g_targets[0] = {"mprotect of the second copy, by the parent",
+                  page_of(reinterpret_cast<std::uintptr_t>(::dlsym(second, "mseal_query")))};
+  g_targets[1] = {"mprotect of its C library, by the parent",
+                  page_of(reinterpret_cast<std::uintptr_t>(::dlsym(second, "setsid")))};
+  return second;
+}
+#elif defined(OUTSIDE)
 constexpr int kNamespaces = CLONE_NEWPID | CLONE_NEWNS;
 
-bool show_own_processes() {
-  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
+void* load() {
+  const bool shows_own_processes = ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                                   ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
+  return shows_own_processes ? ::dlopen(g_library, RTLD_NOW) : nullptr;
 }
 #else
 constexpr int kNamespaces = 0;
 
-bool show_own_processes() {
-  return true;
+void* load() {
+  return ::dlopen(g_library, RTLD_NOW);
 }
 #endif
 
 int load_and_seal(void*) {
-  void* const library = show_own_processes() ? ::dlopen(g_library, RTLD_NOW) : nullptr;
+  void* const library = load();
   if (library != nullptr) {
     const auto mseal_it = reinterpret_cast<decltype(&::mseal)>(::dlsym(library, "mseal"));
     const auto query = reinterpret_cast<decltype(&::mseal_query)>(::dlsym(library, "mseal_query"));
@@ -47,10 +69,6 @@ int load_and_seal(void*) {
   g_sharer.done = true;
   while (!g_sharer.sealed) nap();
   while (true) raw_syscall(__NR_exit, 0);
-}
-
-char* page_of(std::uintptr_t function) {
-  return reinterpret_cast<char*>(function & -kPage);
 }
 
 int attack(const Target& target) {

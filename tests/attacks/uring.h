@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/io_uring.h>
+#include <poll.h>
 
 #include "tests/attacks/attack.h"
 
@@ -55,7 +56,19 @@ class Uring {
     return answer_of_thread(1);
   }
 
-  // The same in a second: how many requests the ring has taken, of two, or -errno.
+  // Once `file` can be read: how many requests the ring has taken, of two, or -errno. No victim need be
+  // there.
+  long madvise_when_readable(int file, std::uint64_t where, std::size_t size, unsigned advice) {
+    io_uring_sqe* const wait = entry_at(0);
+    *wait = {};
+    wait->opcode = IORING_OP_POLL_ADD;
+    wait->flags = IOSQE_IO_LINK;
+    wait->fd = file;
+    wait->poll_events = POLLIN;
+    return enter_before_madvise(where, size, advice);
+  }
+
+  // In a second, with the same answer.
   long madvise_later(const Victim& victim, unsigned advice) {
     static __kernel_timespec second{1, 0};
     io_uring_sqe* const wait = entry_at(0);
@@ -65,13 +78,17 @@ class Uring {
     wait->fd = -1;
     wait->addr = reinterpret_cast<std::uint64_t>(&second);
     wait->len = 1;
-    *entry_at(1) = madvise_entry(victim, advice);
+    return enter_before_madvise(victim.address(), victim.size(), advice);
+  }
+
+ private:
+  // Hands over what the first entry says to wait for, and madvise behind it.
+  long enter_before_madvise(std::uint64_t where, std::size_t size, unsigned advice) {
+    *entry_at(1) = madvise_entry(where, size, advice);
     for (unsigned index = 0; index < 2; ++index) number_at(queue_, parameters_.sq_off.array)[index] = index;
     __atomic_store_n(number_at(queue_, parameters_.sq_off.tail), 2U, __ATOMIC_RELEASE);
     return raw_syscall(__NR_io_uring_enter, ring_, 2, 0, 0, 0, 0);
   }
-
- private:
   void ask_thread(unsigned index, const io_uring_sqe& entry) {
     *entry_at(index) = entry;
     number_at(queue_, parameters_.sq_off.array)[index] = index;
@@ -86,11 +103,14 @@ class Uring {
     cannot_try("the kernel's thread");
   }
   static io_uring_sqe madvise_entry(const Victim& victim, unsigned advice) {
+    return madvise_entry(victim.address(), victim.size(), advice);
+  }
+  static io_uring_sqe madvise_entry(std::uint64_t where, std::size_t size, unsigned advice) {
     io_uring_sqe entry{};
     entry.opcode = IORING_OP_MADVISE;
     entry.fd = -1;
-    entry.addr = victim.address();
-    entry.len = static_cast<std::uint32_t>(victim.size());
+    entry.addr = where;
+    entry.len = static_cast<std::uint32_t>(size);
     entry.fadvise_advice = advice;
     return entry;
   }
