@@ -93,7 +93,8 @@ void start_sealed(State& state, SupervisorLaunch& launch, Job& job) {
   policy::Range refused_breaks;
   if (find_refused_breaks(state.machine, objects.view(), present_break(state.machine), refused_breaks) != 0)
     refused_breaks = {1, ~0ULL};  // the position of the heap is not known
-  start_backend(state, {objects.view(), refused_breaks, turn.work().has_aio_ring}, launch, job);
+  start_backend(state, {objects.view(), refused_breaks, turn.work().has_aio_ring, turn.work().has_io_uring},
+                launch, job);
   if (!objects.empty() && !state.objects_are_unsealed)
     note_sealed_objects(state, all_objects(state), turn.work());
 }

@@ -18,6 +18,7 @@ struct ObjectsAtStart {
   std::span<const policy::Seal> pieces;  // that are to be sealed; sorted, disjoint; may be empty
   policy::Range refused_breaks;          // the arguments of brk that would unmap one of them
   bool has_aio_ring = false;             // a ring of io_setup is mapped already
+  bool has_io_uring = false;             // a ring of io_uring is
 };
 
 // The arguments of a backend's start.

@@ -53,7 +53,9 @@ Reason why_not_sealable(const State& state, const ObjectsAtStart& objects, bool&
     threads = own.threads != 1;
   }
   // The first filter blocks what starts a request. One that waits goes on, also if the ring is not mapped.
-  const long ring = look_for_io_uring(state.options);
+  const bool only_by_descriptor = !threads && !objects.has_io_uring;
+  const long ring =
+      only_by_descriptor ? look_for_io_uring_descriptor(state.options) : look_for_io_uring(state.options);
   return ring != 0 ? Reason{kHasRing, std::min(ring, 0L)} : Reason{};
 }
 

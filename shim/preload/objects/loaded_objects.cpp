@@ -182,6 +182,7 @@ long find_pieces(const State& state, policy::AutoSeal level, bool with_kernels, 
     policy::select_segments(vma, choice, [&](const Range& part, bool kept) { add(vma, part, kept); });
     if (with_kernels && is_of_kernel(vma)) add(vma, vma.range, true);
     work.has_aio_ring = work.has_aio_ring || vma.name.starts_with("/[aio]");
+    work.has_io_uring = work.has_io_uring || vma.name == "anon_inode:[io_uring]";
     return true;
   });
   if (read != 0) return read;

@@ -50,10 +50,18 @@ long has_worker() {
   });
 }
 
+bool may_have_rings(const policy::Options& options) {
+  return (options.open_calls & policy::kBlockedIoUring) != 0 || options.audit;
+}
+
 }  // namespace
 
+long look_for_io_uring_descriptor(const policy::Options& options) {
+  return may_have_rings(options) ? 0 : has_descriptor();
+}
+
 long look_for_io_uring(const policy::Options& options) {
-  if ((options.open_calls & policy::kBlockedIoUring) != 0 || options.audit) return 0;
+  if (may_have_rings(options)) return 0;
   for (const auto look : {has_descriptor, has_mapping, has_worker})
     if (const long result = look(); result != 0) return result;
   return 0;

@@ -9,4 +9,7 @@ namespace libmseal::shim {
 // if open=io_uring is set; -errno if it is not known.
 long look_for_io_uring(const policy::Options& options);
 
+// The same for a process that has one thread, so no worker, and no ring in its mappings.
+long look_for_io_uring_descriptor(const policy::Options& options);
+
 }  // namespace libmseal::shim

@@ -39,6 +39,7 @@ struct ObjectsWork {
 
   bool unreadable = false;                          // the mappings could not be read
   bool has_aio_ring = false;                        // one is mapped (io_setup)
+  bool has_io_uring = false;                        // one is mapped
   ObjectPieces pieces;                              // what is to be sealed, found without the supervisor
   policy::FixedVector<ObjectPart, 4096> parts;      // where the supervisor is to look for it
   policy::FixedVector<mseal_range, 2048> unsealed;  // the pieces that are not sealed yet
