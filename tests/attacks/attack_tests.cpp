@@ -280,6 +280,7 @@ constexpr Attack kAttacks[] = {
     ours("loaded_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("loaded_by_outer_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     {"loaded_by_sharer_in_tree", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
+    {"loaded_after_alone", refused(-EAGAIN), held(-EPERM), refused(-EAGAIN), held(-EPERM)},
     ours("loaded_twice_by_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     ours("born_beside_sharer", refused(-EAGAIN), held(-EPERM), Start::late),
     {"sealed_by_sharer", refused(-EAGAIN), held(), refused(-EAGAIN), held(-EPERM)},

@@ -1,11 +1,11 @@
 // A process that shares its parent's memory loads the library and seals a page; the first call also seals the
 // loaded objects. The parent does not have its filters: it then makes the page, the text of the program and
 // that of the C library writable.
-#include <dlfcn.h>
 #include <sched.h>
 #include <sys/mount.h>
 
 #include "tests/attacks/sharer.h"
+#include "tests/attacks/without_library.h"
 
 using namespace libmseal::tests;
 
@@ -76,19 +76,6 @@ int attack(const Target& target) {
   const Victim victim = Victim::sealed_already(target.page, kPage);
   const long answer = raw_syscall(__NR_mprotect, target.page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
   return conclude(victim, target.name, answer);
-}
-
-// The next image has no library. Where this one has not begun to seal, it has no filters either.
-[[noreturn]] void go_on_without_library(char** arguments, const std::string& library) {
-  const char* const present = std::getenv("MSEAL_OPTIONS");
-  std::string options = present != nullptr ? present : "";
-  constexpr std::string_view kLate = ",auto=off";
-  if (const std::size_t at = options.find(kLate); at != std::string::npos) options.erase(at, kLate.size());
-  options += ",auto=elf";
-  ::setenv("MSEAL_OPTIONS", options.c_str(), 1);
-  ::unsetenv("LD_PRELOAD");
-  ::execl(arguments[0], arguments[0], library.c_str(), nullptr);
-  cannot_try("execl");
 }
 
 }  // namespace
