@@ -9,10 +9,11 @@
 
 namespace libmseal::tests {
 
+inline long g_first_image = 0;  // its process, which may have ended before the other one runs
+
 inline int keep_memory(void*) {
-  const long parent = raw_syscall(__NR_getppid);
   for (int descriptor = 0; descriptor <= 2; ++descriptor) (void)raw_syscall(__NR_close, descriptor);
-  while (raw_syscall(__NR_getppid) == parent) nap();
+  while (raw_syscall(__NR_getppid) == g_first_image) nap();
   while (true) raw_syscall(__NR_exit, 0);
 }
 
@@ -34,6 +35,7 @@ inline void be_second_image(char** arguments, std::initializer_list<std::uint64_
     const long sealed = seal(map_at(place, kPage), kPage);
     if (sealed != 0) leave(nothing_promised(sealed));
   }
+  g_first_image = ::getpid();
   if (::clone(keep_memory, stack_top<1>(), CLONE_VM | SIGCHLD, nullptr) < 0) cannot_try("clone");
   (void)::dup2(STDOUT_FILENO, kMarker);
   execute_itself(arguments);
