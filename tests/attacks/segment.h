@@ -29,4 +29,15 @@ inline Victim attached_at(std::uint64_t where) {
   return {attach_new_segment(where) + kPage, kPage};
 }
 
+// Seals the page, and attaches a segment over it.
+inline int replace_by_segment(char* page) {
+  const long sealed = seal(page, kPage);
+  if (sealed != 0) return nothing_promised(sealed);
+  const Victim victim = Victim::sealed_already(page, kPage);
+  const int segment = new_segment(kPage);
+  const long answer = raw_syscall(__NR_shmat, segment, page, SHM_REMAP);
+  ::shmctl(segment, IPC_RMID, nullptr);
+  return conclude(victim, "shmat over it", answer);
+}
+
 }  // namespace libmseal::tests

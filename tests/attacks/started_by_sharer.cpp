@@ -7,16 +7,6 @@ using namespace libmseal::tests;
 
 namespace {
 
-int replace_by_segment(char* page) {
-  const long sealed = seal(page, kPage);
-  if (sealed != 0) return nothing_promised(sealed);
-  const Victim victim = Victim::sealed_already(page, kPage);
-  const int segment = new_segment(kPage);
-  const long answer = raw_syscall(__NR_shmat, segment, page, SHM_REMAP);
-  ::shmctl(segment, IPC_RMID, nullptr);
-  return conclude(victim, "shmat over it", answer);
-}
-
 int unmap_born_sealed() {
   void* const born = ::mmap(nullptr, kPage, PROT_READ | PROT_SEAL, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (born == MAP_FAILED) return nothing_promised(-errno);
