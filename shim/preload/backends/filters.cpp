@@ -37,7 +37,7 @@ void leave_fixed_objects(State& state, ObjectsAtStart& objects, Pieces& others) 
 }
 
 Reason start(State& state, const StartArguments& arguments, Job& job) {
-  auto [objects, threads, has_own_memory] = look_at_what_ran_before(state, arguments.objects);
+  auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
   leave_fixed_objects(state, objects, job.found.pieces);
   find_out_about_kcmp();  // not tried yet if this process started in a tree
   look_for_notices();

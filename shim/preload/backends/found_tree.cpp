@@ -96,7 +96,9 @@ Reason hand_over(const State& state, const StartArguments& arguments, Job& job, 
 
 Reason found_tree(State& state, const StartArguments& arguments, Job& job) {
   SupervisorLaunch& launch = arguments.launch;
-  const auto [objects, threads, has_own_memory] = look_at_what_ran_before(state, arguments.objects);
+  const auto [objects, threads] = look_at_what_ran_before(state, arguments.objects);
+  const bool has_looked = !objects.pieces.empty() && !state.options.audit;
+  const bool owns_memory = has_looked || has_own_memory();
   if (const long error = raw_syscall(__NR_faccessat, AT_FDCWD, "/proc/self/stat", R_OK); error != 0)
     return {"the supervisor needs /proc", error};
   if (const Reason failure = launch.start(state); !failure.none()) return failure;
@@ -118,7 +120,7 @@ Reason found_tree(State& state, const StartArguments& arguments, Job& job) {
 
   const bool program_ran = objects.pieces.empty() || threads || objects.has_aio_ring;
   const Reason failure =
-      hand_over(state, arguments, job, filtered, watched, sealed_area, {program_ran, has_own_memory});
+      hand_over(state, arguments, job, filtered, watched, sealed_area, {program_ran, owns_memory});
   if (!failure.none()) return failure;
   state.has_older_threads = threads;
   if (threads) wait_for_older_threads(state, is_alone_supervised);

@@ -59,7 +59,16 @@ Reason why_not_sealable(const State& state, const ObjectsAtStart& objects, bool&
   return ring != 0 ? Reason{kHasRing, std::min(ring, 0L)} : Reason{};
 }
 
-// Whether no older process shares this memory, as after execve.
+}  // namespace
+
+RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects) {
+  bool threads = false;
+  const Reason reason = why_not_sealable(state, objects, threads);
+  if (reason.none()) return {objects, threads};
+  leave_objects_unsealed(state, reason);
+  return {};
+}
+
 bool has_own_memory() {
   const ProcRoot proc;
   policy::StatLine own;
@@ -68,17 +77,6 @@ bool has_own_memory() {
   find_out_about_kcmp();
   return present_pid_namespace(proc).is == NamespaceIs::first &&
          search_older_sharers(proc, own.start_time) == Sharing::alone;
-}
-
-}  // namespace
-
-RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects) {
-  bool threads = false;
-  const Reason reason = why_not_sealable(state, objects, threads);
-  const bool has_looked = !state.options.audit && !objects.pieces.empty();
-  if (reason.none()) return {objects, threads, has_looked || has_own_memory()};
-  leave_objects_unsealed(state, reason);
-  return {};
 }
 
 void leave_objects_unsealed(State& state, const Reason& reason) {

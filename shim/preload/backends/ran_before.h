@@ -13,15 +13,17 @@ inline constexpr std::string_view kSharedMemory =
     "another process shares this memory (vfork, clone), or may share it";
 
 struct RanBefore {
-  ObjectsAtStart objects;       // that can be sealed: all, or none
-  bool threads = false;         // there are other threads, which may be in calls that began before
-  bool has_own_memory = false;  // no older process shares this memory
+  ObjectsAtStart objects;  // that can be sealed: all, or none
+  bool threads = false;    // there are other threads, which may be in calls that began before
 };
 
 // To be called before the first filter of a tree is installed. No filter can protect the objects if another
 // process shares this memory, or may share it, because it would not have the filter; or if there is an
 // io_uring, whose requests no filter sees. Then they are left unsealed.
 RanBefore look_at_what_ran_before(State& state, const ObjectsAtStart& objects);
+
+// Whether no older process shares this memory, as after execve.
+bool has_own_memory();
 
 // The objects are not sealed, for that reason: prints it, and ends a program that requires a backend.
 void leave_objects_unsealed(State& state, const Reason& reason);

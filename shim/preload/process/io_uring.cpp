@@ -68,9 +68,11 @@ long descriptor_slots() {
 }
 
 // For a process with one thread whose list of descriptors is hidden, as by an AppArmor profile. Only a ring
-// answers otherwise than EBADF and EOPNOTSUPP (io_uring/register.c).
+// answers otherwise than EBADF and EOPNOTSUPP (io_uring/register.c). Not under filters: one might kill for
+// the call, or answer instead of the kernel.
 long has_descriptor_by_trial() {
   constexpr unsigned kProbe = 8;  // IORING_REGISTER_PROBE, here without a place for the result
+  if (has_filters()) return -EACCES;
   const long slots = descriptor_slots();
   for (long descriptor = 0; descriptor < slots; ++descriptor) {
     const long answer = raw_syscall(__NR_io_uring_register, descriptor, kProbe, 0, 0);
@@ -81,20 +83,20 @@ long has_descriptor_by_trial() {
   return std::min(slots, 0L);
 }
 
-bool may_have_rings(const policy::Options& options) {
+bool rings_do_not_matter(const policy::Options& options) {
   return (options.open_calls & policy::kBlockedIoUring) != 0 || options.audit;
 }
 
 }  // namespace
 
 long look_for_io_uring_descriptor(const policy::Options& options) {
-  if (may_have_rings(options)) return 0;
+  if (rings_do_not_matter(options)) return 0;
   const long found = has_descriptor();
   return found == -EACCES || found == -EPERM ? has_descriptor_by_trial() : found;
 }
 
 long look_for_io_uring(const policy::Options& options) {
-  if (may_have_rings(options)) return 0;
+  if (rings_do_not_matter(options)) return 0;
   for (const auto look : {has_descriptor, has_mapping, has_worker})
     if (const long result = look(); result != 0) return result;
   return 0;

@@ -139,7 +139,7 @@ long SupervisorLaunch::create_process(const State& state) {
   const long child = create_child(0);
   if (child == 0) {
     (void)raw_syscall(__NR_setsid);
-    const long grandchild = create_child(SIGCHLD);
+    const long grandchild = raw_syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
     if (grandchild == 0) become_supervisor(state, ends[1]);
     if (failed(grandchild)) cannot_run(ends[1], grandchild);
     if (would_adopt_it) stay_parent_of(grandchild);
